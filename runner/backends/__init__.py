@@ -1,0 +1,1 @@
+"""Who trains: one module a framework behind `runner.backends.base`."""

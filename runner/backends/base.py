@@ -1,0 +1,104 @@
+"""What a backend is to the rest of the program, and what the worker is to a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from runner.core.errors import Problem
+from runner.core.registry import Registry
+from runner.core.rundir import RunDir
+
+BACKENDS = Registry("backend", {"torch": "runner.backends.torch.backend:TorchBackend"})
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image to predict on.
+
+    Args:
+        id: image id in `predictions.json`.
+        path: the file.
+        size: (width, height) in pixels that the annotation gives, None if there is none.
+    """
+
+    id: int
+    path: Path
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a backend finds on this machine.
+
+    Args:
+        versions: name to version of what decides the numbers (framework, CUDA, …).
+        gpus: names of the usable GPUs.
+        gpu_problem: why there is none, and how to go on; empty if there is one.
+        driver: the GPU driver's version, empty if there is none.
+    """
+
+    versions: Mapping[str, str]
+    gpus: tuple[str, ...] = ()
+    gpu_problem: str = ""
+    driver: str = ""
+
+
+class RunContext(Protocol):
+    """What the worker gives a backend that trains. A backend writes nothing into the run directory but below `checkpoints/`."""
+
+    run_dir: RunDir
+    attempt: int
+    resume_from: Path | None
+    """A checkpoint to go on from, None to start anew. The backend falls back to an older one if it is damaged, and says so by `say`."""
+
+    def resumed(self, step: int, epoch: float) -> None:
+        """Called once, before the first record of an attempt: what a reader finds after `step` is superseded."""
+
+    def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        """Append a record: `step` optimiser steps and `epoch` epochs are done."""
+
+    def progress(self, step: int, steps: int, epoch: float, phase: str, values: Mapping[str, float] | None = None) -> None:
+        """Call as often as you like (every step): tells whoever watches; written at most twice a second."""
+
+    def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
+        """COCO results of the evaluation images → metrics by tag, already recorded. `final` writes predictions.json and eval.json."""
+
+    def stop_requested(self) -> str | None:
+        """Why the run should save and end now (a signal, a control record), or None. Cheap: call it every step.
+
+        The backend then saves a checkpoint and raises `runner.core.errors.Interrupted` with that reason.
+        """
+
+    def say(self, message: str) -> None:
+        """A line for the log and for people."""
+
+
+class Backend(Protocol):
+    """One framework. Made without arguments; importing its module and calling `check` loads no framework."""
+
+    name: str
+    config_class: type[Any]
+    """The declared class (see `runner.config.schema`) a resolved config of this backend is bound to."""
+
+    def check(self, config: Any) -> Sequence[Problem]:
+        """What is wrong with a bound config beyond the types and ranges of its keys (values that must fit one another, files that must exist)."""
+
+    def probe(self) -> Probe:
+        """What this machine has. Loads the framework: call it in a process of its own."""
+
+    def train(self, config: Any, run: RunContext) -> None:
+        """One attempt: train from `run.resume_from` or the start to the end, evaluate, return.
+
+        Raises:
+            TrainingFailed: the loss is not finite, out of memory; the message says at which step, what was in the batch, and what is left to go on from.
+            Interrupted: a stop was requested; the state is saved.
+            InputError: a file the config names cannot be used.
+        """
+
+    def predict(
+        self, config: Any, weights: Path, images: Sequence[ImageRef], *, reader: str = "EvalReader", progress: Callable[[int, int], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """COCO results (category_id is the contiguous class index from 0 until the caller maps it) of `images` by the model in `weights`."""

@@ -1,0 +1,1 @@
+"""The PyTorch backend: PaddleDetection's FCOS on torchvision's backbones, and the training loop."""

@@ -1,0 +1,1 @@
+"""Configs in PaddleDetection's language: load, override, resolve, validate."""

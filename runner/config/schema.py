@@ -1,0 +1,72 @@
+"""How a module's keys are declared: a frozen dataclass whose annotations carry range and documentation.
+
+The same declaration binds a config (`runner.config.bind`), writes the canonical one back, and makes the config reference.
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class LinearWarmup:
+        "Raise the learning rate linearly from `start_factor` times the base rate."
+        form: ClassVar[Form] = "tag"
+        steps: Annotated[int, Doc("warm-up length in iterations"), Range(0)] = 500
+
+A field's type may be bool, int, float, str, None, Literal, list-like `tuple[T, ...]`, another declared class, or a union of these.
+A float field takes an int; a bool is never an int. A key that PaddleDetection knows and this backend cannot honour is declared as a Literal
+of the values that change nothing (`use_dcn: Annotated[Literal[False], Doc("…")] = False`), so that any other value is refused by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Form = Literal["section", "tag", "name", "type", "key", "plain"]
+"""How a declared class is written in YAML.
+
+section: a top-level section of that name, referred to by its name (``backbone: ResNet``)
+tag:     ``!PiecewiseDecay {gamma: 0.1}``
+name:    ``{name: FCOSFeat, num_convs: 4}``
+type:    ``{type: Momentum, momentum: 0.9}``
+key:     ``Resize: {target_size: 800}``
+plain:   ``{type: L2, factor: 0.0001}``, a mapping without the class's name
+
+On input any of them is understood; `form` says which one is written.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """One sentence on a key, for the reference and for messages."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bounds of a number (of every number in a tuple): inclusive, unless said otherwise. None is no bound."""
+
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        if self.low is not None and (value < self.low or (self.open_low and value == self.low)):
+            return False
+        return self.high is None or value <= self.high
+
+    def __str__(self) -> str:
+        if self.high is None:
+            return f"{'more than' if self.open_low else 'at least'} {self.low:g}"
+        if self.low is None:
+            return f"at most {self.high:g}"
+        return f"{'more than' if self.open_low else 'from'} {self.low:g} {'and at most' if self.open_low else 'to'} {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The key is the top-level key of the same name unless the section sets it itself (PaddleDetection's `__shared__`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The key's name in YAML where it is not the field's own (``TrainReader`` for `train_reader`)."""
+
+    name: str

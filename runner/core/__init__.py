@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, files, identities, the run directory, records. Standard library only."""

@@ -1,0 +1,66 @@
+"""Typed exceptions. What a user typed wrong is an InputError: one message, exit code 2, no traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with what the user gave.
+
+    Args:
+        message: what is wrong, what was expected, and what to do about it.
+        where: where it stands: ``file.yml:12``, ``-o`` or a path; empty if there is no place.
+        key: dotted key of the config or sweep it concerns; empty if none.
+    """
+
+    message: str
+    where: str = ""
+    key: str = ""
+
+    def __str__(self) -> str:
+        prefix = "".join(f"{part}: " for part in (self.where, self.key) if part)
+        return prefix + self.message
+
+
+class RunnerError(Exception):
+    """Anything this program raises on purpose. The command line prints it without a traceback and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class InputError(RunnerError):
+    """The user's input (config, command line, data, checkpoint) cannot be used. Carries every problem found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem] | Problem | str) -> None:
+        if isinstance(problems, str):
+            problems = [Problem(problems)]
+        elif isinstance(problems, Problem):
+            problems = [problems]
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class TrainingFailed(RunnerError):
+    """A run ended as failed for a reason training itself found (loss not finite, out of memory)."""
+
+
+class Interrupted(RunnerError):
+    """A run was asked to stop (signal or control record), saved its state and ended."""
+
+    exit_code = 130
+
+
+def nearest(name: str, allowed: Sequence[str]) -> str:
+    """A hint naming what exists: the nearest names to `name`, else all of them while they are few; empty if neither."""
+    close = difflib.get_close_matches(name, allowed, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(repr(match) for match in close) + "?"
+    if 0 < len(allowed) <= 12:
+        return "allowed: " + ", ".join(sorted(allowed))
+    return ""

@@ -1,0 +1,75 @@
+"""Writing files so that a reader, or a machine that loses power, never meets half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextmanager
+def atomic_open(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path` for binary writing; on success it takes the place of `path`, on error it is removed.
+
+    Args:
+        path: the file to replace; its folder must exist.
+        durable: fsync the file and its folder, so that the new content survives a power loss. Heartbeats go without.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def atomic_write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replace `path` by `text` (UTF-8) in one step."""
+    with atomic_open(path, durable=durable) as file:
+        file.write(text.encode("utf-8"))
+
+
+def atomic_write_json(path: Path, value: Any, *, durable: bool = True, indent: int | None = None) -> None:
+    """Replace `path` by `value` as JSON in one step. Numbers must be finite (see `runner.core.records.encode_number`)."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    atomic_write_text(path, text + "\n", durable=durable)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in `path`, or None where the file is missing or is not whole."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries survive a power loss (a no-op where folders cannot be opened)."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # some network file systems refuse; the rename itself is still atomic
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,128 @@
+"""metrics.jsonl: the records a run appends while it trains, and the reader that survives whatever happened to the writer."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was measured at one step of one attempt.
+
+    Args:
+        attempt: 1 for a run's first process, counted up by every resume.
+        step: optimiser steps finished when this was measured.
+        epoch: epochs finished, as a fraction (step / steps an epoch).
+        time: seconds since 1970 (wall clock).
+        values: tag to number: ``train/loss``, ``train/lr``, ``resource/memory_gb``, ``bbox/AP50``, ``bbox/AP/short``, …
+        resumed: True for the mark an attempt writes first: it goes on from `step`, so whatever came after `step` is superseded.
+    """
+
+    attempt: int
+    step: int
+    epoch: float
+    time: float
+    values: Mapping[str, float] = field(default_factory=dict)
+    resumed: bool = False
+
+    def to_line(self) -> str:
+        """One line of JSON without its line end. Non-finite numbers are strings, so that every JSON reader can read them."""
+        data: dict[str, Any] = {"attempt": self.attempt, "step": self.step, "epoch": self.epoch, "time": self.time}
+        if self.resumed:
+            data["resumed"] = True
+        data["values"] = {tag: encode_number(value) for tag, value in self.values.items()}
+        return json.dumps(data, allow_nan=False, ensure_ascii=False)
+
+    @classmethod
+    def from_line(cls, line: str | bytes) -> Record | None:
+        """The record in `line`, or None if the line is torn or is not a record."""
+        try:
+            data = json.loads(line)
+            values = {str(tag): decode_number(value) for tag, value in data["values"].items()}
+            return cls(
+                attempt=int(data["attempt"]),
+                step=int(data["step"]),
+                epoch=float(data["epoch"]),
+                time=float(data["time"]),
+                values=values,
+                resumed=bool(data.get("resumed", False)),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+
+def encode_number(value: float) -> float | int | str:
+    """`value`, or "NaN" / "Infinity" / "-Infinity" where JSON has no number for it."""
+    if isinstance(value, int) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+def decode_number(value: Any) -> float:
+    """The inverse of `encode_number`. Raises ValueError for anything else."""
+    if isinstance(value, str):
+        if value not in _NON_FINITE:
+            raise ValueError(f"not a number: {value!r}")
+        return _NON_FINITE[value]
+    return float(value)
+
+
+class RecordWriter:
+    """Appends records to one file, each in a single write. A torn last line from a killed writer is closed off first."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] = open(path, "ab", buffering=0)
+        if self._file.tell() > 0 and not _ends_with_newline(path):
+            self._file.write(b"\n")
+
+    def write(self, record: Record) -> None:
+        """Append one record; it is in the operating system's hands (not on the disk) when this returns."""
+        self._file.write(record.to_line().encode("utf-8") + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_records(path: Path) -> list[Record]:
+    """The records that count, in the order of their steps: torn lines and what a resume superseded are left out.
+
+    A missing file gives an empty list.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return without_superseded(record for record in map(Record.from_line, filter(None, lines)) if record is not None)
+
+
+def without_superseded(records: Iterable[Record]) -> list[Record]:
+    """Drop the marks of resumed attempts and every record with a step beyond the one such a mark goes on from."""
+    kept: list[Record] = []
+    for record in records:
+        if record.resumed:
+            kept = [old for old in kept if old.step <= record.step]
+        else:
+            kept.append(record)
+    return kept
+
+
+def last_values(records: Iterable[Record]) -> dict[str, float]:
+    """Each tag's last value."""
+    result: dict[str, float] = {}
+    for record in records:
+        result.update(record.values)
+    return result
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"

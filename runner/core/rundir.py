@@ -1,0 +1,187 @@
+"""The run directory: the one class that knows what a run's files are called, and how each is read.
+
+Every reader works at any moment of a run's life, also after a kill: a missing file is an empty answer, never an error.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from runner.core.files import atomic_write_json, read_json
+from runner.core.records import Record, read_records
+
+State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
+FINISHED: frozenset[str] = frozenset({"done", "failed", "pruned"})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """run.json: what this run is. Written once, by the conductor, before the first attempt starts.
+
+    Args:
+        id: name of the directory, unique in its sweep: ``0003-batch_size=8-s1``.
+        sweep: name of the sweep, or None for a run by itself.
+        trial: number of the trial (0 is the baseline).
+        seed: the run's seed.
+        overrides: dotted key to value, against the sweep's config; what makes this trial differ.
+        key: hash of everything that can change the result (see `runner.conduct`); equal keys are the same run.
+        facts: recorded, not hashed: code commit, packages, host, devices, config file as given.
+    """
+
+    id: str
+    sweep: str | None
+    trial: int
+    seed: int
+    overrides: Mapping[str, Any]
+    key: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """status.json: how the run stands. Written by the attempt alone.
+
+    Args:
+        state: one of `State`.
+        reason: why it ended as it did; None while it runs or when it is done.
+        attempt: number of the attempt that wrote this.
+        step, steps: optimiser steps done, and in all (0: not known yet).
+        epoch: epochs done, as a fraction.
+        heartbeat: seconds since 1970 when this was written.
+        pid: process id of the attempt.
+        values: the newest numbers, by tag, for whoever watches (``train/loss``, ``train/lr``, ``train/images_per_s``, …);
+            non-finite ones as strings.
+        phase: what it is doing: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
+    """
+
+    state: State = "pending"
+    reason: str | None = None
+    attempt: int = 0
+    step: int = 0
+    steps: int = 0
+    epoch: float = 0.0
+    heartbeat: float = 0.0
+    pid: int = 0
+    values: Mapping[str, float | str] = field(default_factory=dict)
+    phase: str = "starting"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """verdict.json: what the conductor concluded about the last attempt that could not say so itself.
+
+    Args:
+        state: the state the run counts as from now on.
+        reason: for people: "worker was killed by SIGKILL after step 120; log: …/worker.log".
+        attempt: the attempt it speaks of; a later attempt's status outranks it.
+        time: seconds since 1970.
+    """
+
+    state: State
+    reason: str
+    attempt: int
+    time: float
+
+
+class RunDir:
+    """Paths and readers of one run directory. Nothing is created or touched by making this object."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yml"
+        self.identity_file = self.path / "run.json"
+        self.status_file = self.path / "status.json"
+        self.verdict_file = self.path / "verdict.json"
+        self.control = self.path / "control.jsonl"
+        self.metrics = self.path / "metrics.jsonl"
+        self.predictions = self.path / "predictions.json"
+        self.evaluation = self.path / "eval.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.log = self.path / "worker.log"
+
+    def __repr__(self) -> str:
+        return f"RunDir({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        """The directory's own name."""
+        return self.path.name
+
+    def exists(self) -> bool:
+        """Whether a conductor has made this a run directory (run.json is its first file that counts)."""
+        return self.identity_file.is_file()
+
+    def tracker(self, name: str) -> Path:
+        """Folder of a tracker's files: ``tensorboard`` or ``visualdl``."""
+        return self.path / name
+
+    def identity(self) -> Identity | None:
+        """run.json, or None if it is missing or not whole."""
+        return _build(Identity, read_json(self.identity_file))
+
+    def status(self) -> Status:
+        """How the run stands: status.json, outranked by a verdict on the same or a later attempt. Never raises."""
+        status = _build(Status, read_json(self.status_file)) or Status()
+        verdict = self.verdict()
+        if verdict is None or verdict.attempt < status.attempt or status.state in FINISHED:
+            return status
+        return Status(**{**asdict(status), "state": verdict.state, "reason": verdict.reason})
+
+    def verdict(self) -> Verdict | None:
+        """verdict.json, or None."""
+        return _build(Verdict, read_json(self.verdict_file))
+
+    def records(self) -> list[Record]:
+        """The records that count (see `runner.core.records.read_records`)."""
+        return read_records(self.metrics)
+
+    def results(self) -> dict[str, Any] | None:
+        """eval.json: what was computed from the last checkpoint's predictions, or None before the run's end."""
+        value = read_json(self.evaluation)
+        return value if isinstance(value, dict) else None
+
+    def write_status(self, status: Status, *, durable: bool = False) -> None:
+        """Replace status.json (the attempt only)."""
+        atomic_write_json(self.status_file, asdict(status), durable=durable)
+
+    def write_identity(self, identity: Identity) -> None:
+        """Write run.json (the conductor only, once)."""
+        atomic_write_json(self.identity_file, asdict(identity), indent=2)
+
+    def write_verdict(self, verdict: Verdict) -> None:
+        """Replace verdict.json (the conductor only)."""
+        atomic_write_json(self.verdict_file, asdict(verdict), indent=2)
+
+    def request(self, action: Literal["stop", "pause", "prune"], reason: str) -> None:
+        """Ask the running attempt for something (the conductor only): append to control.jsonl."""
+        line = json.dumps({"action": action, "reason": reason, "time": time.time()}, ensure_ascii=False)
+        with open(self.control, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def find_runs(paths: list[Path]) -> Iterator[RunDir]:
+    """The run directories at or below each of `paths`, in the order of their names; a directory is yielded once."""
+    seen: set[Path] = set()
+    for path in paths:
+        for identity in [path / "run.json"] if (path / "run.json").is_file() else sorted(path.rglob("run.json")):
+            folder = identity.parent
+            if folder.resolve() not in seen:
+                seen.add(folder.resolve())
+                yield RunDir(folder)
+
+
+def _build(cls: type[Any], data: Any) -> Any:
+    """`cls(**data)`, keys it does not know left out (a newer version wrote them); None if `data` does not fit."""
+    if not isinstance(data, dict):
+        return None
+    known = {name: value for name, value in data.items() if name in cls.__dataclass_fields__}
+    try:
+        return cls(**known)
+    except TypeError:
+        return None
