@@ -52,7 +52,7 @@ class RunContext(Protocol):
     run_dir: RunDir
     attempt: int
     resume_from: Path | None
-    """A checkpoint to go on from, None to start anew. The backend falls back to an older one if it is damaged, and says so by `say`."""
+    """The folder of checkpoints to go on from (it may hold none yet), None to start anew. A damaged one is passed over, and `say` says so."""
 
     def resumed(self, step: int, epoch: float) -> None:
         """Called once, before the first record of an attempt: what a reader finds after `step` is superseded."""

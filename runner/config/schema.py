@@ -70,3 +70,8 @@ class Key:
     """The key's name in YAML where it is not the field's own (``TrainReader`` for `train_reader`)."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neutral:
+    """The key cannot change what a run computes: it does not count in the run's key."""

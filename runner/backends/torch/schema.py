@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.config.schema import Doc, Form, Key, Range, Shared
+from runner.config.schema import Doc, Form, Key, Neutral, Range, Shared
 
 Positive = Range(0, open_low=True)
 Fraction = Range(0, 1)
@@ -42,13 +42,13 @@ class MobileNetV3:
     form: ClassVar[Form] = "section"
     scale: Annotated[float, Doc("width multiplier"), Positive] = 1.0
     model_name: Annotated[Literal["large", "small"], Doc("which of the two")] = "large"
-    feature_maps: Annotated[tuple[int, ...], Doc("blocks handed to the neck, counted from 1 as PaddleDetection does (large: 6, 12, 15 are strides 8, 16, 32)"), Range(1, 17)] = (6, 12, 15)
+    feature_maps: Annotated[tuple[int, ...], Doc("layers handed to the neck, as PaddleDetection counts: 1 is the stem, 2 the first block (large: 6, 12, 15 are strides 8, 16, 32)"), Range(2, 16)] = (6, 12, 15)
     norm_type: Annotated[Literal["bn", "sync_bn"], Doc("see ResNet")] = "bn"
     freeze_norm: Annotated[bool, Doc("see ResNet")] = False
     norm_decay: Annotated[float, Doc("see ResNet"), Range(0)] = 0.0
-    lr_mult_list: Annotated[tuple[float, ...], Doc("learning rate factor of each of five groups; only ones")] = (1.0, 1.0, 1.0, 1.0, 1.0)
-    conv_decay: Annotated[Literal[0.0], Doc("only 0")] = 0.0
-    multiplier: Annotated[Literal[1.0], Doc("only 1")] = 1.0
+    lr_mult_list: Annotated[tuple[float, ...], Doc("learning rate factor of each three blocks; the fifth is for all that remain")] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    conv_decay: Annotated[float, Doc("weight decay of its convolutions, in place of the regulariser's"), Range(0)] = 0.0
+    multiplier: Annotated[float, Doc("only 1"), Range(1, 1)] = 1.0
     with_extra_blocks: Annotated[Literal[False], Doc("SSD's extra blocks are not supported")] = False
 
 
@@ -102,7 +102,7 @@ class MultiClassNMS:
     keep_top_k: Annotated[int, Doc("boxes kept an image; -1 is all"), Range(-1)] = 100
     nms_threshold: Annotated[float, Doc("IoU above which the lesser box goes"), Fraction] = 0.5
     normalized: Annotated[Literal[True], Doc("only true (no +1 in widths)")] = True
-    nms_eta: Annotated[Literal[1.0], Doc("adaptive NMS is not supported")] = 1.0
+    nms_eta: Annotated[float, Doc("only 1: adaptive NMS is not supported"), Range(1, 1)] = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ class FCOSHead:
     num_classes: Annotated[int, Doc("classes, without background"), Range(1), Shared()] = 80
     fcos_feat: FCOSFeat = field(default_factory=FCOSFeat)
     fpn_stride: Annotated[tuple[int, ...], Doc("stride of each pyramid level in pixels"), Range(1)] = (8, 16, 32, 64, 128)
-    prior_prob: Annotated[float, Doc("score every location starts with"), Range(0, 1, open_low=True)] = 0.01
+    prior_prob: Annotated[float, Doc("score every location starts with, below 1"), Range(0, 1, open_low=True)] = 0.01
     multiply_strides_reg_targets: Annotated[Literal[False], Doc("not supported")] = False
     norm_reg_targets: Annotated[bool, Doc("regress distances in strides (ReLU), else pixels (exp)")] = True
     centerness_on_reg: Annotated[bool, Doc("centre-ness from the box tower, else the class tower")] = True
@@ -367,10 +367,10 @@ class COCODataSet:
     """Images and COCO annotations. Other formats: `runner data prepare`."""
 
     form: ClassVar[Form] = "tag"
-    dataset_dir: Annotated[str, Doc("folder the other two are relative to")] = ""
-    image_dir: Annotated[str, Doc("folder of the images")] = ""
-    anno_path: Annotated[str, Doc("annotation file")] = ""
-    data_fields: Annotated[tuple[str, ...], Doc("no effect here")] = ("image", "gt_bbox", "gt_class", "is_crowd")
+    dataset_dir: Annotated[str, Doc("folder the other two are relative to"), Neutral()] = ""
+    image_dir: Annotated[str, Doc("folder of the images"), Neutral()] = ""
+    anno_path: Annotated[str, Doc("annotation file"), Neutral()] = ""
+    data_fields: Annotated[tuple[str, ...], Doc("no effect here"), Neutral()] = ("image", "gt_bbox", "gt_class", "is_crowd")
     sample_num: Annotated[int, Doc("use the first n images; -1 is all"), Range(-1)] = -1
     load_crowd: Annotated[Literal[False], Doc("crowd boxes are never trained on")] = False
     allow_empty: Annotated[bool, Doc("train on images without objects too")] = False
@@ -397,22 +397,23 @@ class TorchConfig:
     """The whole resolved config of a torch run: top-level keys, PaddleDetection's and ours. No `auto` is left in it."""
 
     form: ClassVar[Form] = "section"
+    not_used: ClassVar[dict[str, str]] = {"export": "settings for exporting a Paddle model"}
     # what is trained
     architecture: FCOS
     pretrain_weights: Annotated[str | None, Doc("null, a file of weights, or a torchvision weights name (ResNet50_Weights.IMAGENET1K_V1)")] = None
-    weights: Annotated[str | None, Doc("checkpoint that `runner eval -c` and `runner predict -c` use; not read by training")] = None
+    weights: Annotated[str | None, Doc("checkpoint that `runner eval -c` and `runner predict -c` use; not read by training"), Neutral()] = None
     num_classes: Annotated[int, Doc("classes, without background"), Range(1)] = 80
     # on what
-    dataset: Annotated[str | None, Doc("ours: a data set by name; stands for Train/Eval/TestDataset and num_classes")] = None
+    dataset: Annotated[str | None, Doc("ours: a data set by name; stands for Train/Eval/TestDataset and num_classes"), Neutral()] = None
     train_dataset: Annotated[COCODataSet, Key("TrainDataset")]
     eval_dataset: Annotated[COCODataSet, Key("EvalDataset")]
-    test_dataset: Annotated[ImageFolder | COCODataSet | None, Key("TestDataset")] = None
+    test_dataset: Annotated[ImageFolder | COCODataSet | None, Key("TestDataset"), Neutral()] = None
     metric: Annotated[Literal["COCO"], Doc("only COCO")] = "COCO"
     eval_iou_thresholds: Annotated[tuple[float, ...], Doc("ours: also report AP at these IoU thresholds"), Range(0, 1, open_low=True)] = ()
     train_reader: Annotated[TrainReader, Key("TrainReader")]
     eval_reader: Annotated[EvalReader, Key("EvalReader")]
-    test_reader: Annotated[TestReader | None, Key("TestReader")] = None
-    worker_num: Annotated[int, Doc("processes that read images; 0 reads in the training process"), Range(0, 256)] = 2
+    test_reader: Annotated[TestReader | None, Key("TestReader"), Neutral()] = None
+    worker_num: Annotated[int, Doc("processes that read images; 0 reads in the training process"), Neutral(), Range(0, 256)] = 2
     # how long, how
     epoch: Annotated[int | None, Doc("length of training in epochs"), Range(1)] = None
     max_iters: Annotated[int | None, Doc("ours: length of training in iterations, in place of epoch"), Range(1)] = None
@@ -426,7 +427,7 @@ class TorchConfig:
     amp_level: Annotated[Literal["O1"], Doc("only O1")] = "O1"
     channels_last: Annotated[bool, Doc("ours: memory layout of the convolutions; changes speed and rounding")] = False
     sync_bn: Annotated[Literal[False], Doc("give norm_type: sync_bn instead")] = False
-    find_unused_parameters: Annotated[bool, Doc("no effect here")] = False
+    find_unused_parameters: Annotated[bool, Doc("no effect here"), Neutral()] = False
     # where
     backend: Annotated[Literal["torch"], Doc("ours: who trains")] = "torch"
     use_gpu: Annotated[bool, Doc("train on a GPU; false on the CPU; auto takes a GPU if one is usable")] = True
@@ -436,15 +437,15 @@ class TorchConfig:
     cpu_threads: Annotated[int, Doc("ours: threads of the numeric libraries; auto is the cores a run may use"), Range(1)] = 1
     seed: Annotated[int, Doc("ours: everything random derives from it"), Range(0, 2**31 - 1)] = 0
     # what is kept and shown
-    save_dir: Annotated[str, Doc("folder under which `runner train` makes run directories")] = "runs"
+    save_dir: Annotated[str, Doc("folder under which `runner train` makes run directories"), Neutral()] = "runs"
     snapshot_epoch: Annotated[int, Doc("checkpoint every so many epochs"), Range(1)] = 1
     snapshot_iter: Annotated[int | None, Doc("ours: checkpoint every so many iterations, in place of snapshot_epoch"), Range(1)] = None
-    keep_checkpoints: Annotated[int, Doc("ours: older snapshots kept beside last and best"), Range(0)] = 1
+    keep_checkpoints: Annotated[int, Doc("ours: older snapshots kept beside last and best"), Neutral(), Range(0)] = 1
     eval_at_snapshot: Annotated[bool, Doc("ours: evaluate at every snapshot, not only at the end (`--eval`)")] = False
-    log_iter: Annotated[int, Doc("a record every so many iterations, the mean over them"), Range(1)] = 20
-    sample_images: Annotated[int, Doc("ours: evaluation images drawn with their boxes at every evaluation"), Range(0, 64)] = 4
-    trackers: Annotated[tuple[Literal["tensorboard", "visualdl"], ...], Doc("ours: viewers' logs to write; auto is every installed one")] = ()
-    use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false takes it out")] = None
-    vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's")] = None
+    log_iter: Annotated[int, Doc("a record every so many iterations, the mean over them"), Neutral(), Range(1)] = 20
+    sample_images: Annotated[int, Doc("ours: evaluation images drawn with their boxes at every evaluation"), Neutral(), Range(0, 64)] = 4
+    trackers: Annotated[tuple[Literal["tensorboard", "visualdl"], ...], Doc("ours: viewers' logs to write; auto is every installed one"), Neutral()] = ()
+    use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false takes it out"), Neutral()] = None
+    vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's"), Neutral()] = None
     print_flops: Annotated[Literal[False], Doc("not supported")] = False
     print_params: Annotated[Literal[False], Doc("not supported")] = False

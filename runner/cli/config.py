@@ -1,0 +1,58 @@
+"""`runner config show | check | diff`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from runner.cli.options import add_config, add_overrides
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("config", help="show, check or compare resolved configs")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    show = actions.add_parser("show", help="print the resolved config: every key that counts, no auto left")
+    add_config(show)
+    show.add_argument("--format", choices=("yaml", "json"), default="yaml")
+    show.set_defaults(run=_show)
+    check = actions.add_parser("check", help="find everything that is wrong with a config")
+    add_config(check)
+    check.set_defaults(run=_check)
+    diff = actions.add_parser("diff", help="print only the keys in which two resolved configs differ")
+    diff.add_argument("first", type=Path, metavar="A")
+    diff.add_argument("second", type=Path, metavar="B")
+    add_overrides(diff)
+    diff.set_defaults(run=_diff)
+
+
+def _show(args: argparse.Namespace) -> int:
+    from runner.config.dump import to_json  # noqa: PLC0415
+    from runner.resolve import resolve  # noqa: PLC0415 - kept out of `runner --help`
+
+    resolved = resolve(args.config, args.opt)
+    print(resolved.yaml if args.format == "yaml" else to_json(resolved.tree), end="" if args.format == "yaml" else "\n")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from runner.resolve import resolve  # noqa: PLC0415
+
+    resolved = resolve(args.config, args.opt)
+    for note in resolved.notes:
+        print(f"note: {note}")
+    print(f"{args.config}: fine")
+    return 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    from runner.config.node import flatten  # noqa: PLC0415
+    from runner.core.values import format_value, same_value  # noqa: PLC0415
+    from runner.resolve import resolve  # noqa: PLC0415
+
+    first, second = (dict(flatten(resolve(path, args.opt).plain)) for path in (args.first, args.second))
+    for key in dict.fromkeys([*first, *second]):
+        if key not in first or key not in second or not same_value(first[key], second[key]):
+            before, after = (format_value(tree[key]) if key in tree else "(not there)" for tree in (first, second))
+            print(f"{key}: {before} → {after}")
+    return 0

@@ -1,0 +1,82 @@
+"""`runner data list | prepare | check | stats`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("data", help="prepare, check and describe data sets")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions.add_parser("list", help="the data sets there are, and which are prepared").set_defaults(run=_list)
+    prepare = actions.add_parser("prepare", help="make a data set ready (nothing is ever downloaded)")
+    prepare.add_argument("name", help="name of a data set, or path of a spec")
+    prepare.add_argument("--source", type=Path, metavar="DIR_OR_ARCHIVE", help="the data as published")
+    prepare.add_argument("--force", action="store_true", help="replace a set that was prepared from something else")
+    for option, text in (("size", "pixels a side"), ("train", "training images"), ("val", "validation images"), ("seed", "seed")):
+        prepare.add_argument(f"--{option}", type=int, metavar="N", help=f"{text} (generated sets)")
+    prepare.set_defaults(run=_prepare)
+    check = actions.add_parser("check", help="find missing, damaged and contradictory images and boxes")
+    check.add_argument("name")
+    check.set_defaults(run=_check)
+    stats = actions.add_parser("stats", help="counts and box sizes, and a picture")
+    stats.add_argument("name")
+    stats.add_argument("--picture", type=Path, metavar="FILE.png", help="where to put the picture; default: beside the data")
+    stats.set_defaults(run=_stats)
+
+
+def _list(_args: argparse.Namespace) -> int:
+    from runner.data.choice import dataset_choice  # noqa: PLC0415
+    from runner.data.spec import find_spec, spec_names  # noqa: PLC0415
+
+    for name in spec_names():
+        choice = dataset_choice(name)
+        state = "prepared" if choice.prepared else "made at first use" if choice.made_on_first_use else "not prepared"
+        print(f"{name:16} {state:18} {find_spec(name).title}")
+    return 0
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from runner.data.prepare import prepare  # noqa: PLC0415
+    from runner.data.spec import data_root  # noqa: PLC0415
+    from runner.views.progress import count_progress  # noqa: PLC0415
+
+    options = {key: value for key in ("size", "train", "val", "seed") if (value := getattr(args, key)) is not None}
+    with count_progress() as progress:
+        manifest = prepare(args.name, args.source, data_root(), progress=progress, options=options, force=args.force)
+    print(f"{manifest.name}: {'already there' if manifest.reused else 'ready'} in {data_root() / manifest.name}")
+    for side, split in manifest.splits.items():
+        print(f"  {side}: {split.images} images, {split.boxes} boxes")
+    print(f"  classes: {', '.join(manifest.classes)}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from runner.data.check import check  # noqa: PLC0415
+    from runner.data.choice import dataset_choice  # noqa: PLC0415
+    from runner.views.progress import count_progress  # noqa: PLC0415
+
+    choice = dataset_choice(args.name)
+    with count_progress() as progress:
+        findings = check(choice, progress=progress)
+    for finding in findings:
+        print(finding)
+    errors = sum(finding.severity == "error" for finding in findings)
+    print(f"{choice.name}: {'fine' if not findings else f'{errors} errors, {len(findings) - errors} warnings'}")
+    return 1 if errors else 0
+
+
+def _stats(args: argparse.Namespace) -> int:
+    from runner.data.choice import dataset_choice  # noqa: PLC0415
+    from runner.data.spec import data_root  # noqa: PLC0415
+    from runner.data.stats import draw_stats, stats  # noqa: PLC0415
+
+    choice = dataset_choice(args.name)
+    found = stats(choice)
+    print(found)
+    picture = args.picture or data_root() / choice.name / "stats.png"
+    draw_stats(found, choice, picture)
+    print(f"picture: {picture}")
+    return 0

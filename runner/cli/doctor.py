@@ -1,0 +1,21 @@
+"""`runner doctor`: what is there, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("doctor", help="what is installed and what is missing")
+    parser.set_defaults(run=_run)
+
+
+def _run(_args: argparse.Namespace) -> int:
+    from runner.doctor import findings  # noqa: PLC0415 - kept out of `runner --help`
+
+    problems = 0
+    for finding in findings():
+        problems += not finding.good
+        print(f"{'ok  ' if finding.good else 'MISS'} {finding.what:22} {finding.text}")
+    return 1 if problems else 0

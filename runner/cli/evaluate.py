@@ -1,0 +1,42 @@
+"""`runner eval`: a run's numbers, or a checkpoint's on a config's evaluation set."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from runner.cli.options import add_config
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("eval", help="evaluate a run, or weights on a config")
+    parser.add_argument("run_dir", nargs="?", type=Path, metavar="RUN", help="a run directory")
+    add_config(parser, required=False)
+    parser.add_argument("--checkpoint", choices=("last", "best"), help="predict anew with this checkpoint; default: the run's own predictions")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    import json  # noqa: PLC0415 - kept out of `runner --help`
+
+    from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.views.evaluation import print_evaluation  # noqa: PLC0415
+    from runner.views.progress import count_progress  # noqa: PLC0415
+    from runner.worker.predict import evaluate_run, evaluate_weights  # noqa: PLC0415
+
+    if (args.run_dir is None) == (args.config is None):
+        raise InputError("give a run (runner eval RUN) or a config with weights (runner eval -c CONFIG -o weights=FILE), one of them")
+    with count_progress() as progress:
+        if args.run_dir is not None:
+            if args.opt:
+                raise InputError("-o goes with -c: a run is evaluated as it was configured")
+            result = evaluate_run(args.run_dir, checkpoint=args.checkpoint, progress=progress)
+        else:
+            result = evaluate_weights(args.config, args.opt, progress=progress)
+    if args.json:
+        print(json.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        print_evaluation(result)
+    return 0

@@ -1,0 +1,57 @@
+"""`runner`: parses the command line, runs one command, and turns typed errors into one message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from runner import __version__
+from runner.cli import compare, config, data, doctor, evaluate, ls, predict, sweep, train
+from runner.core.errors import InputError, RunnerError
+
+_COMMANDS = (train, sweep, compare, evaluate, predict, ls, config, data, doctor)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 it worked; 1 it ran and failed; 2 what was asked cannot be done as asked; 130 interrupted.
+    """
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except RunnerError as error:
+        print(_message(error), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("runner: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) has gone: nothing is wrong
+        return 0
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="runner",
+        description="Say what to vary in a detector's YAML config, and learn which change made it better and how sure that is.",
+        epilog="Each command has its own --help. Start with: runner train -c configs/fcos_tiny.yml",
+    )
+    parser.add_argument("--version", action="version", version=f"runner {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in _COMMANDS:
+        module.add_parser(commands)
+    return parser
+
+
+def _message(error: RunnerError) -> str:
+    if isinstance(error, InputError) and len(error.problems) > 1:
+        lines = [f"runner: {len(error.problems)} problems", *(f"  {problem}" for problem in error.problems)]
+        return "\n".join(lines)
+    return f"runner: {error}"

@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """``-c`` and ``-o``."""
+    parser.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="config, for example configs/fcos_tiny.yml")
+    add_overrides(parser)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """``-o``: many pairs after one, and several of them; all count, a later one wins."""
+    parser.add_argument(
+        "-o",
+        "--opt",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key: -o TrainReader.batch_size=4 LearningRate.schedulers.0.gamma=0.5; values are YAML",
+    )
+
+
+def boolean(text: str) -> bool:
+    """``true`` / ``false`` as people write it. Raises argparse.ArgumentTypeError for anything else."""
+    values = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
+    return values[text.lower()]

@@ -1,0 +1,33 @@
+"""`runner predict`: a run's model on images of your own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("predict", help="draw what a run's model finds on images")
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    parser.add_argument("--output", type=Path, default=Path("predictions"), metavar="DIR", help="drawn images and predictions.json go there; default: predictions/")
+    parser.add_argument("--checkpoint", choices=("last", "best"), default="last")
+    parser.add_argument("--score-threshold", type=float, default=0.3, metavar="S", help="boxes drawn have at least this score; default 0.3")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from runner.views.progress import count_progress  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.worker.predict import predict_images  # noqa: PLC0415
+
+    with count_progress() as progress:
+        found = predict_images(
+            args.run_dir, args.images, args.output, checkpoint=args.checkpoint, score_threshold=args.score_threshold, progress=progress
+        )
+    for path, boxes in found.items():
+        print(f"{path}: {len(boxes)} boxes")
+        for name, score, (x, y, width, height) in boxes:
+            print(f"  {name:20} {score:.2f}  x {x:.0f} y {y:.0f} w {width:.0f} h {height:.0f}")
+    print(f"pictures: {args.output}")
+    return 0

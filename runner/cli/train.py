@@ -1,0 +1,95 @@
+"""`runner train`: one run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli.options import add_config, boolean
+
+if TYPE_CHECKING:
+    from runner.core.rundir import RunDir
+    from runner.plan import PlannedRun
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("train", help="train and evaluate one run")
+    add_config(parser, required=False)
+    parser.add_argument("--eval", action="store_true", help="evaluate at every snapshot, not only at the end")
+    parser.add_argument("-r", "--resume", type=Path, metavar="RUN", help="go on with a run that was interrupted (its directory)")
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="the run directory; default: the next one in SAVE_DIR/CONFIG/")
+    parser.add_argument("--use_vdl", type=boolean, metavar="BOOL", help="write a VisualDL log; the same as -o use_vdl=BOOL")
+    parser.add_argument("--vdl_log_dir", metavar="DIR", help="put the VisualDL log there; the same as -o vdl_log_dir=DIR")
+    parser.add_argument("--launcher", choices=("local", "inline"), default="local", help="inline trains in this very process (for a debugger)")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from runner.cli.running import run_all  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.search.base import FixedDesign  # noqa: PLC0415
+
+    run = _plan_resume(args) if args.resume else _plan_new(args)
+    outcomes = run_all(FixedDesign([run.trial]), {run.trial.number: [run]}, launcher=args.launcher, retry_failed=bool(args.resume))
+    return _report(outcomes[0].run.run_dir) if outcomes else 130
+
+
+def _plan_new(args: argparse.Namespace) -> PlannedRun:
+    from runner.cli.running import make_dataset  # noqa: PLC0415
+    from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.core.rundir import RunDir  # noqa: PLC0415
+    from runner.plan import next_run_dir, plan_single  # noqa: PLC0415
+    from runner.resolve import resolve  # noqa: PLC0415
+
+    if args.config is None:
+        raise InputError("give a config: runner train -c configs/fcos_tiny.yml (or -r RUN to go on with a run)")
+    overrides = _overrides(args)
+    resolved = resolve(args.config, overrides, make_dataset=make_dataset)
+    for note in resolved.notes:
+        print(f"note: {note}", file=sys.stderr)
+    run_dir = RunDir(args.run_dir) if args.run_dir else next_run_dir(resolved, args.opt)
+    if args.run_dir and run_dir.exists():
+        raise InputError(f"{args.run_dir}: this run exists; go on with it by `runner train -r {args.run_dir}`, or give another --run-dir")
+    return plan_single(resolved, run_dir, args.opt)
+
+
+def _plan_resume(args: argparse.Namespace) -> PlannedRun:
+    """The run in a directory, as it was planned. A config or overrides given beside it must come to the same run."""
+    from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.core.rundir import RunDir  # noqa: PLC0415
+    from runner.plan import plan_again  # noqa: PLC0415
+
+    run_dir = RunDir(args.resume)
+    if not run_dir.exists():
+        raise InputError(f"{args.resume}: this is no run directory (there is no run.json); `runner ls` lists the runs")
+    if args.run_dir:
+        raise InputError("--run-dir and -r exclude each other: a resumed run stays in its directory")
+    return plan_again(run_dir, args.config, _overrides(args))
+
+
+def _overrides(args: argparse.Namespace) -> list[str]:
+    overrides = list(args.opt)
+    if args.eval:
+        overrides.append("eval_at_snapshot=true")
+    if args.use_vdl is not None:
+        overrides.append(f"use_vdl={str(args.use_vdl).lower()}")
+    if args.vdl_log_dir is not None:
+        overrides.append(f"vdl_log_dir='{args.vdl_log_dir}'")
+    return overrides
+
+
+def _report(run_dir: RunDir) -> int:
+    from runner.views.evaluation import print_evaluation  # noqa: PLC0415
+
+    status = run_dir.status()
+    if status.state == "done":
+        print_evaluation(run_dir.results() or {})
+        print(f"run: {run_dir.path}")
+        return 0
+    print(f"runner: {run_dir.path}: {status.state}: {status.reason}", file=sys.stderr)
+    if status.state == "interrupted":
+        print(f"runner: go on with: runner train -r {run_dir.path}", file=sys.stderr)
+        return 130
+    return 1

@@ -1,0 +1,388 @@
+"""A tree of nodes to the declared classes of a schema: every unknown key, wrong type and bad value found, each with its file and line."""
+
+from __future__ import annotations
+
+import math
+import sys
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+
+from runner.config.node import Node
+from runner.config.schema import Doc, Key, Neutral, Range, Shared
+from runner.core.errors import InputError, Problem, nearest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """A declared key.
+
+    Args:
+        attribute: the dataclass field's name.
+        key: the name in YAML.
+        type: the type without its Annotated wrapper.
+        doc: one sentence; empty where the type documents itself.
+        range: bounds of its numbers, or None.
+        shared: see `runner.config.schema.Shared`.
+        neutral: see `runner.config.schema.Neutral`.
+        required: there is no default.
+        default: the default (made anew at each look); None if required.
+    """
+
+    attribute: str
+    key: str
+    type: Any
+    doc: str
+    range: Range | None
+    shared: bool
+    neutral: bool
+    required: bool
+    default: Any
+
+
+def field_infos(cls: type[Any]) -> list[FieldInfo]:
+    """The declared keys of a schema class, in order."""
+    hints = typing.get_type_hints(cls, vars(sys.modules[cls.__module__]), {}, include_extras=True)
+    return [_field_info(item, hints[item.name]) for item in fields(cls)]
+
+
+def section_classes(cls: type[Any]) -> dict[str, type[Any]]:
+    """Name to class of every section (a class written as a top-level mapping of its own) that `cls` can refer to."""
+    found: dict[str, type[Any]] = {}
+    todo, seen = [cls], {cls}
+    while todo:
+        for info in field_infos(todo.pop()):
+            for candidate in _declared_classes(info.type):
+                if candidate.form == "section":
+                    found[candidate.__name__] = candidate
+                if candidate not in seen:
+                    seen.add(candidate)
+                    todo.append(candidate)
+    return found
+
+
+@dataclass
+class Bound(Generic[T]):
+    """What `bind` found.
+
+    Args:
+        value: the bound object; None if there are problems.
+        problems: everything wrong, in the order of the schema.
+        notes: what stands in the config and has no effect, a sentence each.
+    """
+
+    value: T | None
+    problems: list[Problem]
+    notes: list[str] = field(default_factory=list)
+
+
+def bind(tree: Node, cls: type[T]) -> Bound[T]:
+    """Bind a whole config or sweep file to the declared class `cls`. Never raises for what a user wrote."""
+    binder = _Binder(tree)
+    value = binder.bind_class(cls, tree, "")
+    notes = binder.unused_sections(cls)
+    return Bound(None if binder.problems else value, binder.problems, notes)
+
+
+class _Mismatch(Exception):
+    """A value does not fit a type (which another member of a union may still do)."""
+
+
+class _Binder:
+    def __init__(self, root: Node) -> None:
+        self._root = root
+        self._used: set[str] = set()
+        self.problems: list[Problem] = []
+
+    # -------------------------------------------------------------------------------------------------------- classes
+    def bind_class(self, cls: type[Any], node: Node, path: str, skip: frozenset[str] = frozenset()) -> Any:
+        """An instance of `cls` from the keys of `node`; `skip` are keys that were used to choose `cls`."""
+        mapping = node.mapping
+        if mapping is None and node.value is not None:
+            self._problem(node, path, f"expected the keys of {cls.__name__}, got {_show(node)}")
+            return None
+        infos = field_infos(cls)
+        given = {key: item for key, item in (mapping or {}).items() if key not in skip}
+        self._report_unknown(cls, infos, given, path)
+        values: dict[str, Any] = {}
+        before = len(self.problems)
+        for info in infos:
+            here = f"{path}.{info.key}".lstrip(".")
+            if info.key in given:
+                values[info.attribute] = self._bind_field(info, given[info.key], here)
+                if info.shared:
+                    self._check_shared(info, given[info.key], here)
+            elif info.shared and (top := self._root.get(info.key)) is not None:
+                values[info.attribute] = self._bind_field(info, top, info.key)
+            elif (implied := self._implied_section(info, path)) is not None:
+                values[info.attribute] = self._bind_field(info, implied, here)
+            elif info.required:
+                self._problem(node, here, f"is missing; expected {describe(info.type, info.range)}")
+        return cls(**values) if len(self.problems) == before else None
+
+    def unused_sections(self, cls: type[Any]) -> list[str]:
+        """Bind, for their errors' sake, the known sections nothing refers to; a note for each."""
+        notes: list[str] = []
+        for key, node in (self._root.mapping or {}).items():
+            if key in getattr(cls, "not_used", {}):
+                notes.append(f"{node.source}: {key} has no effect: {cls.not_used[key]}")  # type: ignore[attr-defined]
+            elif (section := section_classes(cls).get(key)) is not None and key not in self._used and key not in _keys(cls):
+                self.bind_class(section, node, key)
+                notes.append(f"{node.source}: {key} has no effect: nothing in this config refers to it")
+        return notes
+
+    def _report_unknown(self, cls: type[Any], infos: list[FieldInfo], given: Mapping[str, Node], path: str) -> None:
+        known = {info.key for info in infos}
+        if node_is_root := path == "":
+            known |= {*section_classes(cls), *getattr(cls, "not_used", {})}
+        for key, node in given.items():
+            if key not in known:
+                hint = nearest(key, sorted(known))
+                owner = "" if node_is_root else f" of {cls.__name__}"
+                self._problem(node, f"{path}.{key}".lstrip("."), f"unknown key{owner}" + (f"; {hint}" if hint else ""))
+
+    def _implied_section(self, info: FieldInfo, path: str) -> Node | None:
+        """The top-level section that a key left out means: ``FPN`` in ``FCOS: {}`` where one declared class fits."""
+        sections = [cls.__name__ for cls in _declared_classes(info.type) if cls.form == "section"]
+        if path == "" or len(sections) != 1:
+            return None
+        section = self._root.get(sections[0])
+        return None if section is None else Node(sections[0], section.source)
+
+    def _check_shared(self, info: FieldInfo, node: Node, path: str) -> None:
+        top = self._root.get(info.key)
+        if top is not None and top.plain() != node.plain():
+            self._problem(node, path, f"is {_show(node)}, but the top-level {info.key} is {_show(top)} ({top.source}); delete it here")
+
+    # --------------------------------------------------------------------------------------------------------- values
+    def _bind_field(self, info: FieldInfo, node: Node, path: str) -> Any:
+        try:
+            return self._bind_type(info.type, info.range, node, path)
+        except _Mismatch:
+            self._problem(node, path, f"expected {describe(info.type, info.range)}, got {_show(node)}" + _literal_hint(info, node))
+            return None
+
+    def _bind_type(self, kind: Any, bounds: Range | None, node: Node, path: str) -> Any:
+        if kind is Any:
+            return node.plain()
+        classes = _declared_classes(kind, nested=False)
+        is_list = node.items is not None and node.tag is None and any(get_origin(member) is tuple for member in get_args(kind))
+        if classes and not is_list and (node.value is not None or node.tag is not None):
+            return self._bind_variant(kind, classes, node, path)
+        origin = get_origin(kind)
+        if origin in (types.UnionType, typing.Union):
+            return self._bind_union(get_args(kind), bounds, node, path)
+        if origin is tuple:
+            return self._bind_tuple(get_args(kind), bounds, node, path)
+        if origin is dict:
+            if node.mapping is None:
+                raise _Mismatch
+            return {key: self._bind_type(get_args(kind)[1], bounds, item, f"{path}.{key}") for key, item in node.mapping.items()}
+        return _scalar(kind, bounds, node)
+
+    def _bind_union(self, members: Sequence[Any], bounds: Range | None, node: Node, path: str) -> Any:
+        for member in members:
+            before = len(self.problems)
+            try:
+                value = self._bind_type(member, bounds, node, path)
+            except _Mismatch:
+                continue
+            if len(self.problems) == before:
+                return value
+            if _declared_classes(member):
+                return None
+            del self.problems[before:]
+        raise _Mismatch
+
+    def _bind_tuple(self, members: Sequence[Any], bounds: Range | None, node: Node, path: str) -> tuple[Any, ...]:
+        items = node.items
+        if items is None or node.tag is not None:
+            raise _Mismatch
+        if len(members) == 2 and members[1] is Ellipsis:
+            kinds: Sequence[Any] = [members[0]] * len(items)
+        elif len(members) == len(items):
+            kinds = members
+        else:
+            raise _Mismatch
+        result = []
+        for index, (kind, item) in enumerate(zip(kinds, items, strict=True)):
+            here = f"{path}.{index}"
+            try:
+                result.append(self._bind_type(kind, bounds, item, here))
+            except _Mismatch:
+                if not _declared_classes(kind):
+                    raise
+                self._problem(item, here, f"expected {describe(kind, bounds)}, got {_show(item)}")
+        return tuple(result)
+
+    def _bind_variant(self, kind: Any, classes: list[type[Any]], node: Node, path: str) -> Any:
+        """One of several declared classes, named by a tag, by `name` / `type`, by a single key, or by a section's name."""
+        by_name = {cls.__name__: cls for cls in classes}
+        if len(classes) == 1 and classes[0].form == "plain":
+            return self.bind_class(classes[0], node, path)
+        name, body, skip = _variant_name(classes, node)
+        if name is None and len(classes) == 1 and node.mapping is not None:
+            return self._bind_named(classes[0], node, path, frozenset())
+        if name is None:
+            self._problem(node, path, f"expected {describe(kind, None)}, got {_show(node)}")
+            return None
+        if name not in by_name:
+            close, everything = nearest(name, sorted(by_name)), "allowed: " + ", ".join(sorted(by_name))
+            hints = "; ".join(dict.fromkeys(filter(None, (close, everything))))
+            named = next((item for key in ("name", "type") if (item := (node.mapping or {}).get(key)) is not None), node)
+            self._problem(named, path, f"there is no {name!r} here; {hints}")
+            return None
+        cls = by_name[name]
+        if node.value == name and (section := self._root.get(name)) is not None:
+            self._used.add(name)
+            return self.bind_class(cls, section, name)
+        return self._bind_named(cls, body, f"{path}.{name}" if skip is None else path, skip or frozenset())
+
+    def _bind_named(self, cls: type[Any], node: Node, path: str, skip: frozenset[str]) -> Any:
+        return self.bind_class(cls, node if node.mapping is not None or node.value is None else Node({}, node.source), path, skip)
+
+    def _problem(self, node: Node, path: str, message: str) -> None:
+        self.problems.append(Problem(message, where=str(node.source), key=path))
+
+
+def describe(kind: Any, bounds: Range | None) -> str:
+    """A type in words: "an integer of at least 1", "true or false", "one of 'bn', 'gn'"."""
+    origin = get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(dict.fromkeys(describe(member, bounds) for member in get_args(kind)))
+    if origin is Literal:
+        values = [_literal(value) for value in get_args(kind)]
+        return values[0] if len(values) == 1 else "one of " + ", ".join(values)
+    if origin is tuple:
+        members = [member for member in get_args(kind) if member is not Ellipsis]
+        if not members:
+            return "an empty list"
+        inner = " or ".join(dict.fromkeys(describe(member, bounds) for member in members))
+        return f"a list ({inner} each)"
+    if origin is dict:
+        return "a mapping"
+    if is_dataclass(kind):
+        return kind.__name__ if isinstance(kind, type) else str(kind)
+    words = {bool: "true or false", int: "an integer", float: "a number", str: "a text", type(None): "null"}
+    text = words.get(kind, str(kind))
+    return f"{text} ({bounds})" if bounds is not None and kind in (int, float) else text
+
+
+def _variant_name(classes: list[type[Any]], node: Node) -> tuple[str | None, Node, frozenset[str] | None]:
+    """(name, the node that holds its keys, keys to skip there); skip is None where the body is one key below."""
+    if node.tag is not None:
+        return node.tag, node, frozenset()
+    if isinstance(node.value, str):
+        return node.value, Node({}, node.source), frozenset()
+    if node.mapping is not None:
+        for discriminator in ("name", "type"):
+            item = node.mapping.get(discriminator)
+            if item is not None and isinstance(item.value, str) and any(discriminator not in _keys(cls) for cls in classes):
+                return item.value, node, frozenset({discriminator})
+        if len(node.mapping) == 1 and any(cls.form == "key" for cls in classes):
+            (key, body), = node.mapping.items()
+            return key, body, None
+    return None, node, frozenset()
+
+
+def _scalar(kind: Any, bounds: Range | None, node: Node) -> Any:
+    value = node.value
+    if node.tag is not None or isinstance(value, dict | tuple):
+        raise _Mismatch
+    if get_origin(kind) is Literal:
+        for allowed in get_args(kind):
+            if value == allowed and (isinstance(value, bool) == isinstance(allowed, bool)):
+                return allowed
+        raise _Mismatch
+    if kind is type(None) or kind is None:
+        if value is None:
+            return None
+        raise _Mismatch
+    if kind in (int, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value) or (kind is int and isinstance(value, float) and not value.is_integer()):
+            raise _Mismatch
+        if bounds is not None and value not in bounds:
+            raise _Mismatch
+        return kind(value)
+    if kind in (bool, str) and isinstance(value, kind):
+        return value
+    raise _Mismatch
+
+
+def _declared_classes(kind: Any, nested: bool = True) -> list[type[Any]]:
+    """Declared classes a type names: itself or a member of a union; with `nested` inside tuples and dicts too."""
+    if isinstance(kind, type) and is_dataclass(kind) and hasattr(kind, "form"):
+        return [kind]
+    origin = get_origin(kind)
+    if origin in (types.UnionType, typing.Union) or (nested and origin in (tuple, dict)):
+        return [cls for member in get_args(kind) for cls in _declared_classes(member, nested)]
+    return []
+
+
+def _field_info(item: Any, hint: Any) -> FieldInfo:
+    extras: Sequence[Any] = ()
+    if get_origin(hint) is typing.Annotated:
+        hint, *extras = get_args(hint)
+
+    def extra(kind: type[T]) -> T | None:
+        return next((value for value in extras if isinstance(value, kind)), None)
+
+    required = item.default is MISSING and item.default_factory is MISSING
+    default = None if required else (item.default if item.default is not MISSING else item.default_factory())
+    key, doc = extra(Key), extra(Doc)
+    return FieldInfo(
+        attribute=item.name,
+        key=key.name if key else item.name,
+        type=hint,
+        doc=doc.text if doc else "",
+        range=extra(Range),
+        shared=extra(Shared) is not None,
+        neutral=extra(Neutral) is not None,
+        required=required,
+        default=default,
+    )
+
+
+def _keys(cls: type[Any]) -> set[str]:
+    return {info.key for info in field_infos(cls)}
+
+
+def _literal(value: Any) -> str:
+    return {True: "true", False: "false", None: "null"}.get(value, repr(value)) if isinstance(value, bool | None) else repr(value)
+
+
+def _literal_hint(info: FieldInfo, node: Node) -> str:
+    members = get_args(info.type) if get_origin(info.type) is Literal else ()
+    if isinstance(node.value, str) and members and (hint := nearest(node.value, [str(member) for member in members])):
+        return f"; {hint}" if hint.startswith("did") else ""
+    single = len(members) == 1 or info.type in (None, type(None), tuple[()])
+    return f" ({info.doc})" if single and info.doc else ""
+
+
+def _show(node: Node) -> str:
+    value = node.plain()
+    if node.tag is not None:
+        return f"!{node.tag}"
+    if isinstance(value, bool) or value is None:
+        return _literal(value)
+    kind = {str: "a text", dict: "a mapping", list: "a list"}.get(type(value), "")
+    text = repr(value)
+    text = text if len(text) <= 60 else text[:57] + "…"
+    return f"{text}, {kind}" if kind else text
+
+
+def iterate_fields(value: Any) -> Iterator[tuple[FieldInfo, Any]]:
+    """(declaration, value) of every key of a bound object."""
+    for info in field_infos(type(value)):
+        yield info, getattr(value, info.attribute)
+
+
+def require(bound: Bound[T]) -> T:
+    """The bound value, or InputError with all its problems."""
+    if bound.value is None:
+        raise InputError(bound.problems)
+    return bound.value

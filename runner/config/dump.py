@@ -1,0 +1,133 @@
+"""A bound config back to YAML: the canonical tree, with every key that counts written out, which binds to an equal object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from typing import Any
+
+import yaml
+
+from runner.config.bind import iterate_fields
+from runner.config.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """``!name {keys}``."""
+
+    name: str
+    keys: Mapping[str, Any]
+
+
+def canonical(config: Any) -> dict[str, Any]:
+    """The canonical tree of a bound config: dicts, lists, scalars and `Tagged`. Sections stand at the top level, in the order they are met."""
+    return _tree(config, neutral=True)
+
+
+def result_affecting(config: Any) -> dict[str, Any]:
+    """The plain canonical tree without the keys declared `Neutral`: what goes into a run's key."""
+    plain: dict[str, Any] = to_plain(_tree(config, neutral=False))
+    return plain
+
+
+def to_plain(value: Any) -> Any:
+    """Dicts, lists and scalars; a tag becomes the key ``name`` (which binds as well)."""
+    if isinstance(value, Tagged):
+        return {"name": value.name, **{key: to_plain(item) for key, item in value.keys.items()}}
+    if isinstance(value, Mapping):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def to_yaml(tree: Mapping[str, Any]) -> str:
+    """YAML text of a canonical tree: block style, short lists and leaves in flow style."""
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
+
+
+def to_json(tree: Mapping[str, Any]) -> str:
+    """JSON text of a canonical tree."""
+    return json.dumps(to_plain(tree), indent=2, ensure_ascii=False)
+
+
+def node_to_tree(node: Node) -> Any:
+    """A tree of nodes as `to_yaml` takes it."""
+    if node.mapping is not None:
+        keys = {key: node_to_tree(item) for key, item in node.mapping.items()}
+        return keys if node.tag is None else Tagged(node.tag, keys)
+    if node.items is not None:
+        return [node_to_tree(item) for item in node.items]
+    return node.value if node.tag is None else Tagged(node.tag, {})
+
+
+def _tree(config: Any, *, neutral: bool) -> dict[str, Any]:
+    sections: dict[str, Any] = {}
+    top = _keys_of(config, sections, neutral=neutral)
+    return {**top, **sections}
+
+
+def _keys_of(value: Any, sections: dict[str, Any], *, neutral: bool) -> dict[str, Any]:
+    return {
+        info.key: _dump(item, info.key, sections, neutral=neutral)
+        for info, item in iterate_fields(value)
+        if neutral or not info.neutral
+    }
+
+
+def _dump(value: Any, key: str, sections: dict[str, Any], *, neutral: bool) -> Any:
+    if isinstance(value, tuple):
+        return [_dump(item, key, sections, neutral=neutral) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _dump(item, name, sections, neutral=neutral) for name, item in value.items()}
+    if not is_dataclass(value):
+        return value
+    name = type(value).__name__
+    form = value.form  # type: ignore[attr-defined]
+    if form == "section" and key != name:
+        sections[name] = None  # its place is before the sections below it
+        sections[name] = _keys_of(value, sections, neutral=neutral)
+        return name
+    keys = _keys_of(value, sections, neutral=neutral)
+    if form == "tag":
+        return Tagged(name, keys)
+    if form == "key":
+        return {name: keys}
+    return {form: name, **keys} if form in ("name", "type") else keys
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _is_leaf(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(not isinstance(item, Mapping | Tagged) for item in value)
+    return not isinstance(value, Mapping | Tagged)
+
+
+def _represent_mapping(dumper: yaml.SafeDumper, data: dict[str, Any]) -> yaml.Node:
+    node = dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=False)
+    (item,) = data.values() if len(data) == 1 else (None,)
+    if isinstance(item, dict) and all(map(_is_leaf, item.values())):  # `Resize: {target_size: 800}`
+        node.value[0][1].flow_style = True
+    return node
+
+
+def _represent_list(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=_is_leaf(data))
+
+
+def _represent_tagged(dumper: yaml.SafeDumper, data: Tagged) -> yaml.Node:
+    return dumper.represent_mapping(f"!{data.name}", data.keys.items(), flow_style=True)  # type: ignore[arg-type]
+
+
+_Dumper.add_representer(dict, _represent_mapping)
+_Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(Tagged, _represent_tagged)

@@ -1,0 +1,98 @@
+"""`-o a.b=c`: changes to a config from the command line, in the order they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from runner.config.load import merge, parse, put_aside_alternatives
+from runner.config.node import Node, Source, from_plain
+from runner.core.errors import InputError, Problem
+
+
+def parse_override(text: str) -> tuple[str, Node]:
+    """(dotted key, value) of ``a.b.c=VALUE``; VALUE is YAML (``1e-4``, ``[1, 2]``, ``{a: 1}``, ``null``, ``"text"``).
+
+    Raises:
+        InputError: no ``=``, an empty part in the key, or a value that is no YAML.
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    source = Source(f"-o {text}")
+    if not equals:
+        raise InputError(Problem("an override is KEY=VALUE, for example TrainReader.batch_size=8", where=f"-o {text}"))
+    if not key or not all(key.split(".")):
+        raise InputError(Problem(f"the key {key!r} has an empty part", where=f"-o {text}"))
+    return key, parse(value, lambda _line: source)
+
+
+def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:
+    """`tree` with each ``KEY=VALUE`` applied; a later one wins.
+
+    Raises:
+        InputError: with a problem for every override that cannot be applied.
+    """
+    problems: list[Problem] = []
+    for text in overrides:
+        try:
+            key, value = parse_override(text)
+            tree = assign(tree, key, value)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return tree
+
+
+def apply_mapping(tree: Node, overrides: Mapping[str, Any], source: Source) -> Node:
+    """`tree` with plain values set at dotted keys (a sweep's trial)."""
+    for key, value in overrides.items():
+        tree = assign(tree, key, value if isinstance(value, Node) else from_plain(value, source))
+    return tree
+
+
+def assign(tree: Node, dotted: str, value: Node) -> Node:
+    """`tree` with `value` at a dotted key; a mapping is merged into a mapping, anything else (and any list element) is replaced.
+
+    Parts of the key are names, or indices where the tree has a list. Mappings on the way that do not exist are made; whether the key is
+    one that anybody knows is for `runner.config.bind` to say.
+
+    Raises:
+        InputError: the way leads through a number or a text, or past the end of a list.
+    """
+    return _assign(tree, dotted.split("."), value, ())
+
+
+def _assign(node: Node, parts: list[str], value: Node, done: tuple[str, ...]) -> Node:
+    if not parts:
+        return merge(node, value)
+    part, rest = parts[0], parts[1:]
+    here = ".".join(done) or "the config"
+    if node.items is not None:
+        items = list(node.items)
+        if not part.lstrip("-").isdigit():
+            raise InputError(Problem(f"{here} is a list: its elements are 0 to {len(items) - 1}, not {part!r}", where=str(value.source)))
+        index = int(part)
+        if not 0 <= index < len(items):
+            raise InputError(Problem(f"{here} has {len(items)} elements (0 to {len(items) - 1}), not {index}", where=str(value.source)))
+        items[index] = _assign(items[index], rest, value, (*done, part)) if rest else value
+        return replace(node, value=tuple(items))
+    if node.mapping is None and node.value is not None:
+        hint = f"; did you mean {'.'.join([node.value, *parts])}?" if isinstance(node.value, str) else ""
+        raise InputError(Problem(f"{here} is {node.value!r} and has no keys{hint}", where=str(value.source), key=".".join((*done, *parts))))
+    if not rest:
+        node = _without_other_variant(put_aside_alternatives(node, {part}), part, value)
+    mapping = node.mapping or {}
+    below = mapping.get(part)
+    if below is None:
+        below = Node({} if rest else None, value.source)
+    return replace(node, value={**mapping, part: _assign(below, rest, value, (*done, part))})
+
+
+def _without_other_variant(node: Node, part: str, value: Node) -> Node:
+    """Where `type` or `name` picks another module, the keys that files gave for the former one go: they are not the new one's."""
+    mapping = node.mapping or {}
+    if part not in ("type", "name") or part not in mapping or mapping[part].plain() == value.plain():
+        return node
+    return node.without(*(key for key, item in mapping.items() if item.source.line))

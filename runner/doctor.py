@@ -1,0 +1,60 @@
+"""What this machine and environment have for `runner`, and what to do about what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from runner.core.errors import RunnerError
+from runner.data.choice import dataset_choice
+from runner.data.spec import data_root, spec_names
+from runner.resolve import available_cores, probe_backend
+
+_OPTIONAL = {"tensorboard": "tensorboard", "visualdl": "visualdl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. `good` is False only for what keeps the default config from training."""
+
+    what: str
+    text: str
+    good: bool = True
+
+
+def findings() -> Iterator[Finding]:
+    """Look at the interpreter, the machine, each backend and viewer, the data. Loads the framework, in a process of its own."""
+    yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
+    yield Finding("cores", f"{available_cores()} usable of {os.cpu_count()}")
+    free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
+    yield Finding("disk", f"{free_gb:.0f} GB free here" + ("" if free_gb > 1 else ": too little for checkpoints"), good=free_gb > 1)
+    yield Finding("writable", f"{Path.cwd()}" + ("" if os.access(Path.cwd(), os.W_OK) else " cannot be written: runs go to ./runs"), os.access(Path.cwd(), os.W_OK))
+    yield from _torch()
+    for package, extra in _OPTIONAL.items():
+        yield _package(package, extra)
+    for name in spec_names():
+        choice = dataset_choice(name)
+        yield Finding(f"data set {name}", "prepared" if choice.prepared else "made at first use" if choice.made_on_first_use else "not prepared")
+    yield Finding("data folder", str(data_root()))
+
+
+def _torch() -> Iterator[Finding]:
+    try:
+        probe = probe_backend("torch")
+    except RunnerError as error:
+        yield Finding("backend torch", f"{error}; pip install 'detection-runner[torch]'", good=False)
+        return
+    yield Finding("backend torch", ", ".join(f"{name} {version}" for name, version in probe.versions.items() if version))
+    yield Finding("gpu", ", ".join(probe.gpus) + f" (driver {probe.driver})" if probe.gpus else f"none: {probe.gpu_problem}")
+
+
+def _package(package: str, extra: str) -> Finding:
+    try:
+        return Finding(package, metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return Finding(package, f"not installed (optional): pip install 'detection-runner[{extra}]'")

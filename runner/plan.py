@@ -1,0 +1,253 @@
+"""From a config or a sweep file to runs that can start: every one resolved, named and given its key before the first begins."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from runner.config.dump import result_affecting
+from runner.config.node import flatten
+from runner.config.overrides import parse_override
+from runner.core.errors import InputError, Problem
+from runner.core.rundir import Identity, RunDir
+from runner.core.values import format_value, same_value, short_keys
+from runner.data.coco import fingerprint
+from runner.resolve import Resolved, resolve
+from runner.search.base import Trial, run_name
+from runner.search.designs import ABSENT, design_trials
+from runner.search.spec import SweepSpec
+
+_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "opencv-python-headless", "hotcoco", "paddlepaddle", "paddlepaddle-gpu", "paddledet")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """A run that can start.
+
+    Args:
+        run_dir: where it is, or will be, kept.
+        trial, seed: what it is in its sweep.
+        resolved: its whole config.
+        identity: what run.json says, or will say.
+    """
+
+    run_dir: RunDir
+    trial: Trial
+    seed: int
+    resolved: Resolved
+    identity: Identity
+
+
+def plan_single(resolved: Resolved, run_dir: RunDir, overrides: Sequence[str] = ()) -> PlannedRun:
+    """The run of `runner train`: a trial by itself."""
+    seed = resolved.config.seed
+    changes = dict(_split(text) for text in overrides)
+    trial = Trial(0, changes, run_dir.name)
+    identity = Identity(run_dir.name, None, 0, seed, changes, run_key(resolved), facts(resolved))
+    return PlannedRun(run_dir, trial, seed, resolved, identity)
+
+
+def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[str] = ()) -> PlannedRun:
+    """The run in an existing directory, from its own config.yml.
+
+    Args:
+        config, overrides: what the user gave beside it; it must come to the same run.
+
+    Raises:
+        InputError: its files are damaged, or what was given comes to another run (with the keys that differ).
+    """
+    identity = run_dir.identity()
+    if identity is None:
+        raise InputError(Problem("run.json is missing or damaged", where=str(run_dir.path)))
+    resolved = resolve(run_dir.config)
+    if config is not None or overrides:
+        given = resolve(config or run_dir.config, overrides)
+        if run_key(given) != run_key(resolved):
+            mine, other = (dict(flatten(result_affecting(item.config))) for item in (resolved, given))
+            differing = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
+            text = f"is another run than the config given: {', '.join(differing) or 'its data'} differ; a resumed run keeps its config"
+            raise InputError(Problem(text, where=str(run_dir.path)))
+    trial = Trial(identity.trial, identity.overrides, run_dir.name)
+    return PlannedRun(run_dir, trial, identity.seed, resolved, identity)
+
+
+def next_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
+    """A directory that does not exist yet: ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``."""
+    folder = Path(resolved.config.save_dir) / resolved.path.stem
+    taken = [int(found.group()) for path in folder.glob("[0-9]*-*") if (found := re.match(r"\d+", path.name))]
+    changes = dict(_split(text) for text in overrides)
+    names = short_keys(changes)
+    label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in changes.items())
+    trial = Trial(max(taken, default=0) + 1, changes, label or "baseline")
+    return RunDir(folder / run_name(trial, resolved.config.seed))
+
+
+def plan_sweep(
+    spec: SweepSpec,
+    sweep_file: Path,
+    folder: Path,
+    overrides: Sequence[str] = (),
+    *,
+    make_dataset: Callable[[str], None] | None = None,
+) -> list[PlannedRun]:
+    """Every run of a fixed design, trial by trial, the baseline first.
+
+    A run that `folder` already has (an equal key) keeps its directory, whatever it is called there.
+
+    Raises:
+        InputError: with everything that is wrong in any trial.
+    """
+    config = spec.config_path(sweep_file)
+
+    def resolve_trial(values: Mapping[str, Any]) -> Resolved:
+        merged = {**spec.overrides, **values}
+        return resolve(config, overrides, values=merged, threads=spec.resources.cpus, make_dataset=make_dataset)
+
+    baseline = dict(flatten(resolve_trial({"seed": spec.seeds[0]}).plain))
+    trials = design_trials(spec, lambda key: baseline.get(key, ABSENT))
+    problems: list[Problem] = []
+    runs: list[PlannedRun] = []
+    known = {identity.key: RunDir(file.parent) for file in _run_files(folder) if (identity := RunDir(file.parent).identity())}
+    for trial in renumber(trials, [identity for run in known.values() if (identity := run.identity())]):
+        for seed in spec.seeds:
+            try:
+                resolved = resolve_trial({**trial.overrides, "seed": seed})
+            except InputError as error:
+                problems += [replace(problem, where=_place(problem, trial)) for problem in error.problems]
+                break  # the other seeds would only say it again
+            key = run_key(resolved)
+            run_dir = known.get(key) or RunDir(folder / "runs" / run_name(trial, seed))
+            identity = Identity(run_dir.name, folder.name, trial.number, seed, dict(trial.overrides), key, facts(resolved))
+            runs.append(PlannedRun(run_dir, trial, seed, resolved, identity))
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    return runs
+
+
+def renumber(trials: Sequence[Trial], done: Iterable[Identity]) -> list[Trial]:
+    """Trials that earlier runs of the sweep had keep their number; the numbers of others are never given away again."""
+    numbers = {identity.trial: identity.overrides for identity in done}
+    result: list[Trial] = []
+    fresh = max(numbers, default=-1) + 1
+    for trial in trials:
+        old = [number for number, overrides in numbers.items() if same_value(dict(overrides), dict(trial.overrides))]
+        if old:
+            result.append(replace(trial, number=old[0]))
+        elif trial.number in numbers:
+            result.append(replace(trial, number=fresh))
+            fresh += 1
+        else:
+            result.append(trial)
+            fresh = max(fresh, trial.number + 1)
+    return result
+
+
+def run_key(resolved: Resolved) -> str:
+    """Hash of everything that can change the run's result: equal keys are the same run.
+
+    Of the config the keys that can change a number, the data's content, the initial weights' content, and the versions of what computes.
+    Seed and threads are keys of the config. Code, packages and host are recorded (see `facts`) and not hashed.
+    """
+    config = resolved.config
+    data = {
+        "config": result_affecting(config),
+        "train": dataset_fingerprint(config.train_dataset),
+        "eval": dataset_fingerprint(config.eval_dataset),
+        "weights": _weights_fingerprint(config.pretrain_weights),
+        "versions": numerics_versions(resolved),
+    }
+    return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:20]
+
+
+def dataset_fingerprint(dataset: Any) -> str:
+    """Hash of a data set's annotations and its images' names and sizes; empty where it does not exist yet."""
+    folder = Path(dataset.dataset_dir)
+    annotations, images = folder / dataset.anno_path, folder / dataset.image_dir
+    return _fingerprint(annotations, images, annotations.stat().st_mtime_ns) if annotations.is_file() else ""
+
+
+def numerics_versions(resolved: Resolved) -> dict[str, str]:
+    """Versions of the packages whose arithmetic the result comes from, and the GPU's name if it is used."""
+    versions = {name: version for name in _PACKAGES if (version := _version(name))}
+    if resolved.config.use_gpu and resolved.probe is not None:
+        versions["gpu"] = ", ".join(resolved.probe.gpus[:1])
+    return versions
+
+
+def facts(resolved: Resolved) -> dict[str, Any]:
+    """What is recorded of where and from what a run was made, for people: nothing here decides what is the same run."""
+    probe = resolved.probe
+    return {
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "config_file": str(resolved.path),
+        "command": sys.argv,
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "packages": {name: version for name in ("detection-runner", *_PACKAGES) if (version := _version(name))},
+        "gpus": list(probe.gpus) if probe else [],
+        "driver": probe.driver if probe else "",
+        **_code_state(resolved.path.resolve().parent),
+    }
+
+
+@functools.lru_cache(maxsize=64)
+def _fingerprint(annotations: Path, images: Path, _changed_ns: int) -> str:
+    return fingerprint(annotations, images)
+
+
+def _weights_fingerprint(source: str | None) -> str:
+    """Content hash of a file of weights; anything else is its name."""
+    if source is None or not Path(source).is_file():
+        return source or ""
+    with open(source, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@functools.lru_cache(maxsize=8)
+def _code_state(folder: Path) -> dict[str, str]:
+    """Commit and hash of the uncommitted difference of the checkout the config lies in; empty outside a checkout or without git."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        difference = git("diff", "HEAD")
+        return {"commit": git("rev-parse", "HEAD"), "diff": hashlib.sha256(difference.encode()).hexdigest()[:12] if difference else ""}
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return {}
+
+
+def _split(text: str) -> tuple[str, Any]:
+    key, node = parse_override(text)
+    return key, node.plain()
+
+
+def _place(problem: Problem, trial: Trial) -> str:
+    return f"{problem.where} (trial {trial.label})" if problem.where in ("", "sweep") else problem.where
+
+
+def _run_files(folder: Path) -> list[Path]:
+    return sorted((folder / "runs").glob("*/run.json"))

@@ -1,0 +1,262 @@
+"""From a config file and overrides to a config that is whole: `dataset` and every `auto` replaced, checked by its backend, frozen.
+
+After this nobody reads raw mappings: the bound object is what runs, and its canonical YAML is what a run directory keeps.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.backends.base import BACKENDS, Backend, Probe
+from runner.config.bind import bind, require
+from runner.config.dump import canonical, to_plain, to_yaml
+from runner.config.legacy import older_dialect
+from runner.config.load import load_config
+from runner.config.node import Node, Source, from_plain
+from runner.config.overrides import apply_mapping, apply_overrides, assign
+from runner.core.errors import InputError, Problem, RunnerError
+from runner.data.choice import DatasetChoice, dataset_choice
+
+AUTO = "auto"
+_DATA_SECTIONS = ("TrainDataset", "EvalDataset")
+_PROBE_TIMEOUT_S = 120
+_NOT_MADE = "dataset: made at first use"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A config that can run.
+
+    Args:
+        config: the bound object of the backend's config class.
+        backend: who runs it.
+        path: the file it came from.
+        notes: what stands in the file and has no effect, what `auto` became: a sentence each.
+        probe: what the backend found on this machine; None if nobody had to ask (the config wants no GPU).
+    """
+
+    config: Any
+    backend: Backend
+    path: Path
+    notes: tuple[str, ...] = ()
+    probe: Probe | None = None
+
+    @property
+    def tree(self) -> dict[str, Any]:
+        """The canonical tree (see `runner.config.dump`)."""
+        return canonical(self.config)
+
+    @property
+    def yaml(self) -> str:
+        """The canonical tree as YAML: `runner train -c` of it repeats the run."""
+        return to_yaml(self.tree)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The canonical tree in dicts, lists and scalars."""
+        plain: dict[str, Any] = to_plain(self.tree)
+        return plain
+
+
+def resolve(
+    path: Path | str,
+    overrides: Iterable[str] = (),
+    *,
+    values: Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    make_dataset: Callable[[str], None] | None = None,
+) -> Resolved:
+    """Resolve the config in `path`.
+
+    Args:
+        overrides: ``KEY=VALUE`` from the command line, applied in order.
+        values: dotted key to value, applied after them (a sweep's trial and seed).
+        threads: what ``cpu_threads: auto`` means; default: the cores this process may use.
+        make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
+
+    Raises:
+        InputError: with everything that is wrong.
+    """
+    tree = apply_overrides(load_config(path), overrides)
+    if (old := older_dialect(tree)) is not None:
+        raise InputError(old)
+    tree = apply_mapping(tree, values or {}, Source("sweep"))
+    backend = _backend(tree)
+    notes: list[str] = []
+    tree, problems = _expand_dataset(tree, notes, make_dataset)
+    data_is_missing = bool(problems) or any(note.startswith(_NOT_MADE) for note in notes)
+    tree, probe = _resolve_autos(tree, backend, notes, problems, threads)
+    bound = bind(tree, backend.config_class)
+    problems += bound.problems
+    if bound.value is not None:
+        found = backend.check(bound.value)
+        problems += [_placed(problem, tree) for problem in found if not (data_is_missing and problem.key.startswith(_DATA_SECTIONS))]
+    if problems:
+        raise InputError(problems)
+    return Resolved(require(bound), backend, Path(path), (*bound.notes, *notes), probe)
+
+
+@functools.lru_cache(maxsize=8)
+def probe_backend(name: str) -> Probe:
+    """What the backend `name` finds on this machine, asked in a process of its own (loading a framework takes seconds, and may start CUDA).
+
+    Raises:
+        RunnerError: the process failed; its output is in the message.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "probe.json"
+        command = [sys.executable, "-m", "runner.backends.probe", name, str(answer)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise RunnerError(f"the backend {name} did not start within {_PROBE_TIMEOUT_S} s; `runner doctor` tells more") from error
+        if done.returncode != 0:
+            raise RunnerError(f"the backend {name} cannot be loaded; its output:\n{done.stderr.strip() or done.stdout.strip()}")
+        data = json.loads(answer.read_text(encoding="utf-8"))
+    return Probe(versions=data["versions"], gpus=tuple(data["gpus"]), gpu_problem=data["gpu_problem"], driver=data["driver"])
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def installed_trackers() -> list[str]:
+    """Trackers whose viewer's package is installed; nothing is imported."""
+    return [name for name in ("tensorboard", "visualdl") if importlib.util.find_spec(name) is not None]
+
+
+def _backend(tree: Node) -> Backend:
+    node = tree.get("backend")
+    name = "torch" if node is None else node.value
+    try:
+        backend: Backend = BACKENDS.get(str(name))()
+    except InputError as error:
+        where = str(node.source) if node else ""
+        raise InputError(Problem(str(error), where=where, key="backend")) from error
+    return backend
+
+
+def _expand_dataset(tree: Node, notes: list[str], make: Callable[[str], None] | None) -> tuple[Node, list[Problem]]:
+    """Replace ``dataset: NAME`` by the sections it stands for; it may stand beside them only where they say the same."""
+    node = tree.get("dataset")
+    if node is None or node.value is None:
+        return tree, []
+    where = str(node.source)
+    if not isinstance(node.value, str):
+        return tree, [Problem("expected the name of a data set, see `runner data list`", where=where, key="dataset")]
+    try:
+        choice = dataset_choice(node.value)
+        if not choice.prepared and choice.made_on_first_use and make is not None:
+            make(node.value)
+            choice = dataset_choice(node.value)
+    except InputError as error:
+        return tree, [Problem(problem.message, where=problem.where or where, key="dataset") for problem in error.problems]
+    problems: list[Problem] = []
+    for key, value in _sections_of(choice).items():
+        given = tree.get(key)
+        if given is None or given.plain() in (None, AUTO):
+            tree = tree.with_key(key, from_plain(value, Source(f"dataset {choice.name}")))
+        elif not _agree(given.plain(), value):
+            text = f"says something else than dataset: {choice.name} ({where}) stands for; keep one of them (`-o dataset=null` keeps this one)"
+            problems.append(Problem(text, where=str(given.source), key=key))
+    if not choice.prepared and choice.made_on_first_use:
+        notes.append(f"{_NOT_MADE}: {choice.name}")
+    elif not choice.prepared:
+        problems.append(Problem(choice.message, where=where, key="dataset"))
+    return tree, problems
+
+
+def _sections_of(choice: DatasetChoice) -> dict[str, Any]:
+    sections: dict[str, Any] = {
+        "TrainDataset": {"name": "COCODataSet", **asdict(choice.train)},
+        "EvalDataset": {"name": "COCODataSet", **asdict(choice.eval), "allow_empty": True},
+        "TestDataset": {"name": "ImageFolder", "dataset_dir": choice.eval.dataset_dir, "anno_path": choice.eval.anno_path},
+    }
+    if choice.num_classes is not None:
+        sections["num_classes"] = choice.num_classes
+    if choice.eval_iou_thresholds:
+        sections["eval_iou_thresholds"] = list(choice.eval_iou_thresholds)
+    return sections
+
+
+def _agree(given: Any, meant: Any) -> bool:
+    """Whether a section of the config names the same data as the data set does; other keys (sample_num, …) are the config's own business."""
+    if isinstance(given, Mapping) and isinstance(meant, Mapping):
+        keys = ("name", "dataset_dir", "image_dir", "anno_path")
+        return all(_agree(given[key], meant[key]) for key in keys if given.get(key) and key in meant)
+    return bool(given == meant) or (isinstance(meant, list) and given == [])
+
+
+def _resolve_autos(
+    tree: Node, backend: Backend, notes: list[str], problems: list[Problem], threads: int | None
+) -> tuple[Node, Probe | None]:
+    probe: Probe | None = None
+    gpu = tree.get("use_gpu")
+    if gpu is not None and gpu.value in (True, AUTO):
+        probe = probe_backend(backend.name)
+        if gpu.value == AUTO:
+            found = probe.gpus[0] if probe.gpus else f"the CPU ({probe.gpu_problem})"
+            notes.append(f"use_gpu: auto picks {found}")
+            tree = _set(tree, "use_gpu", bool(probe.gpus), gpu.source)
+        elif not probe.gpus:
+            problems.append(Problem(probe.gpu_problem, where=str(gpu.source), key="use_gpu"))
+    tree = _default(tree, "cpu_threads", lambda: threads or available_cores())
+    tree = _default(tree, "trackers", installed_trackers)
+    tree = _default(tree, "num_classes", lambda: _count_classes(tree), only_auto=True)
+    return _apply_use_vdl(tree), probe
+
+
+def _default(tree: Node, key: str, value: Callable[[], Any], *, only_auto: bool = False) -> Node:
+    node = tree.get(key)
+    if (node is None and not only_auto) or (node is not None and node.value == AUTO):
+        return _set(tree, key, value(), node.source if node else Source(AUTO))
+    return tree
+
+
+def _apply_use_vdl(tree: Node) -> Node:
+    """``use_vdl`` puts visualdl into the trackers or takes it out."""
+    wanted, trackers = tree.get("use_vdl"), tree.get("trackers")
+    if wanted is None or not isinstance(wanted.value, bool) or trackers is None or trackers.items is None:
+        return tree
+    names = [item.plain() for item in trackers.items if item.value != "visualdl"]
+    return _set(tree, "trackers", [*names, "visualdl"] if wanted.value else names, trackers.source)
+
+
+def _count_classes(tree: Node) -> int | str:
+    """Categories of the training annotations; where they cannot be read ``auto`` stays, and checking says what is missing."""
+    section = tree.get("TrainDataset")
+    data = section.plain() if section is not None else None
+    if not isinstance(data, Mapping):
+        return AUTO
+    path = Path(str(data.get("dataset_dir") or "")) / str(data.get("anno_path") or "")
+    try:
+        return len(json.loads(path.read_bytes())["categories"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return AUTO
+
+
+def _set(tree: Node, key: str, value: Any, source: Source) -> Node:
+    return assign(tree.without(key), key, from_plain(value, source))
+
+
+def _placed(problem: Problem, tree: Node) -> Problem:
+    """A backend's problem with the place its key was written at."""
+    if problem.where or not problem.key:
+        return problem
+    parts = problem.key.split(".")
+    while parts:
+        if (node := tree.get(".".join(parts))) is not None:
+            return Problem(problem.message, where=str(node.source), key=problem.key)
+        parts.pop()
+    return problem

@@ -1,0 +1,41 @@
+"""An evaluation on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_HEADLINE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
+
+
+def print_evaluation(result: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print the headline numbers and a row a class.
+
+    Args:
+        result: what eval.json holds: "metrics" (tag to number) and "per_class" (a mapping a class).
+    """
+    console = console or Console()
+    metrics: Mapping[str, float] = result.get("metrics", {})
+    further = [tag.removeprefix("bbox/") for tag in metrics if tag.startswith("bbox/AP@")]
+    head = Table(title=f"evaluation at step {result['step']}" if "step" in result else "evaluation", title_justify="left")
+    for name in (*_HEADLINE, *further):
+        head.add_column(name, justify="right")
+    head.add_row(*(_number(metrics.get(f"bbox/{name}")) for name in (*_HEADLINE, *further)))
+    console.print(head)
+    classes = result.get("per_class") or []
+    if classes:
+        table = Table()
+        table.add_column("class")
+        for name in ("AP", "AP50", "AR100", "boxes"):
+            table.add_column(name, justify="right")
+        for entry in classes:
+            row = [_number(entry.get(key)) for key in ("ap", "ap50", "ar100")]
+            table.add_row(str(entry["name"]), *row, str(entry.get("boxes", "")))
+        console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,3 @@
+from runner.worker.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,137 @@
+"""What the worker gives a backend while it trains: records, progress, evaluation, stop requests (`runner.backends.base.RunContext`)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from runner.core.files import atomic_write_json
+from runner.core.records import Record, RecordWriter, encode_number
+from runner.core.rundir import RunDir, Status
+from runner.data.coco import CocoSet
+from runner.evaluation import evaluate
+from runner.trackers.base import TrackerSet
+from runner.worker.samples import draw_samples
+from runner.worker.stop import StopRequests
+
+log = logging.getLogger("runner.worker")
+_STATUS_INTERVAL_S = 0.5
+
+
+class Attempt:
+    """One process working on one run. Owns status.json, metrics.jsonl, predictions.json, eval.json, samples/ and the trackers' folders."""
+
+    def __init__(self, run_dir: RunDir, config: Any, *, attempt: int, resume_from: Path | None, eval_set: CocoSet, stop: StopRequests) -> None:
+        self.run_dir = run_dir
+        self.attempt = attempt
+        self.resume_from = resume_from
+        self._config = config
+        self._eval_set = eval_set
+        self._stop = stop
+        self._writer = RecordWriter(run_dir.metrics)
+        self._trackers: TrackerSet | None = None
+        self._status = Status(state="running", attempt=attempt, pid=os.getpid())
+        self._next_status = 0.0
+        self._write_status()
+
+    # -------------------------------------------------------------------------------------------- for the backend
+    def resumed(self, step: int, epoch: float) -> None:
+        """Mark where this attempt goes on from; open the trackers, which are built anew from the records that still count."""
+        self._writer.write(Record(self.attempt, step, epoch, time.time(), resumed=True))
+        self._drop_samples_after(step)
+        vdl = {"visualdl": Path(self._config.vdl_log_dir)} if self._config.vdl_log_dir else None
+        self._trackers = TrackerSet(self._config.trackers, self.run_dir, vdl)
+        self._status = replace(self._status, step=step, epoch=epoch)
+
+    def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        """See `RunContext.record`."""
+        record = Record(self.attempt, step, epoch, time.time(), dict(values))
+        self._writer.write(record)
+        if self._trackers is not None:
+            self._trackers.write(record)
+
+    def progress(self, step: int, steps: int, epoch: float, phase: str, values: Mapping[str, float] | None = None) -> None:
+        """See `RunContext.progress`."""
+        known = dict(self._status.values)
+        known.update({tag: encode_number(value) for tag, value in (values or {}).items()})
+        changed = phase != self._status.phase
+        self._status = replace(self._status, step=step, steps=steps, epoch=epoch, phase=phase, values=known)
+        if changed or time.monotonic() >= self._next_status:
+            self._write_status()
+
+    def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
+        """See `RunContext.evaluate`."""
+        results = with_category_ids(predictions, self._eval_set)
+        evaluation = evaluate(
+            self._eval_set.anno_path,
+            results,
+            iou_thresholds=self._config.eval_iou_thresholds,
+            image_ids=[image.id for image in self._eval_set.images],
+            detail=final,
+        )
+        self.record(step, epoch, evaluation.metrics)
+        for path in draw_samples(self.run_dir, self._eval_set, results, step=step, count=self._config.sample_images):
+            if self._trackers is not None:
+                self._trackers.image(path.stem.rpartition("-")[2], step, path)
+        if final:
+            atomic_write_json(self.run_dir.predictions, results)
+            atomic_write_json(self.run_dir.evaluation, {"step": step, "epoch": epoch, **evaluation.to_json()})
+        return dict(evaluation.metrics)
+
+    def stop_requested(self) -> str | None:
+        """See `RunContext.stop_requested`."""
+        return self._stop.reason()
+
+    def say(self, message: str) -> None:
+        """A line in worker.log."""
+        log.info("%s", message)
+
+    # --------------------------------------------------------------------------------------------- for the worker
+    def end(self, state: str, reason: str | None = None) -> None:
+        """Write how the attempt ended; close the trackers with the run's hyper-parameters and final metrics."""
+        if self._trackers is not None:
+            if state == "done":
+                self._trackers.hparams(self._hyper_parameters(), self._final_metrics())
+            self._trackers.close()
+        self._writer.close()
+        self._status = replace(self._status, state=state, reason=reason, phase="ended")  # type: ignore[arg-type]
+        self._write_status(durable=True)
+
+    def _hyper_parameters(self) -> dict[str, bool | int | float | str]:
+        config, identity = self._config, self.run_dir.identity()
+        params: dict[str, Any] = {
+            "architecture": type(config.architecture).__name__,
+            "batch_size": config.train_reader.batch_size,
+            "base_lr": config.learning_rate.base_lr,
+            "optimizer": type(config.optimizer_builder.optimizer).__name__,
+            "steps": self._status.steps,
+            "seed": config.seed,
+        }
+        params.update(identity.overrides if identity else {})
+        return {key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in params.items()}
+
+    def _final_metrics(self) -> dict[str, float]:
+        metrics = (self.run_dir.results() or {}).get("metrics", {})
+        return {tag: value for tag, value in metrics.items() if tag.count("/") == 1 and isinstance(value, int | float)}
+
+    def _drop_samples_after(self, step: int) -> None:
+        for path in self.run_dir.samples.glob("*.png"):
+            number = path.stem.partition("-")[0]
+            if number.isdigit() and int(number) > step:
+                path.unlink(missing_ok=True)
+
+    def _write_status(self, *, durable: bool = False) -> None:
+        self._next_status = time.monotonic() + _STATUS_INTERVAL_S
+        self._status = replace(self._status, heartbeat=time.time())
+        self.run_dir.write_status(self._status, durable=durable)
+
+
+def with_category_ids(predictions: Sequence[Mapping[str, Any]], data: CocoSet) -> list[dict[str, Any]]:
+    """COCO results whose contiguous class index is replaced by the annotation file's category id."""
+    ids = [category.id for category in data.categories]
+    return [{**item, "category_id": ids[item["category_id"]]} for item in predictions]

@@ -1,0 +1,136 @@
+"""A trained model outside of training: evaluated again, or shown images of a user's own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from runner.backends.base import Backend, ImageRef
+from runner.core.errors import InputError, Problem
+from runner.core.files import atomic_write_json
+from runner.core.rundir import RunDir
+from runner.data.coco import CocoSet, load_coco
+from runner.data.images import read_image
+from runner.evaluation import evaluate
+from runner.evaluation.draw import draw_boxes
+from runner.resolve import resolve
+from runner.worker.attempt import with_category_ids
+from runner.worker.main import load_dataset, load_run
+
+Which = Literal["last", "best"]
+Progress = Callable[[int, int, str], None]
+Found = tuple[str, float, tuple[float, float, float, float]]
+"""Class name, score, and box as xywh in pixels."""
+
+
+def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress) -> dict[str, Any]:
+    """The numbers of a run, in the form of eval.json; nothing in the run directory changes.
+
+    Args:
+        checkpoint: predict anew with it; None: compute from the run's own predictions, or predict with the last checkpoint if there are none.
+
+    Raises:
+        InputError: no run directory, no checkpoint, or data that has gone.
+    """
+    run_dir = _existing(path)
+    backend, config = load_run(run_dir)
+    data = load_dataset(config.eval_dataset, evaluation=True)
+    predictions: Any = run_dir.predictions
+    if checkpoint is not None or not run_dir.predictions.is_file():
+        weights = run_dir.checkpoints / f"{checkpoint or 'last'}.pt"
+        predictions = _predict(backend, config, weights, data, progress)
+    step = {} if checkpoint else {"step": run_dir.status().step}
+    return {**step, **_evaluate(config, data, predictions)}
+
+
+def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: Progress) -> dict[str, Any]:
+    """The numbers of ``weights`` on a config's evaluation set.
+
+    Raises:
+        InputError: the config names no weights, or they do not fit.
+    """
+    resolved = resolve(config_file, overrides)
+    config = resolved.config
+    if not config.weights:
+        raise InputError(Problem("is not set; give -o weights=FILE (a checkpoint such as RUN/checkpoints/last.pt)", where=str(config_file), key="weights"))
+    data = load_dataset(config.eval_dataset, evaluation=True)
+    return _evaluate(config, data, _predict(resolved.backend, config, Path(config.weights), data, progress))
+
+
+def predict_images(
+    path: Path, images: Sequence[Path], output: Path, *, checkpoint: Which, score_threshold: float, progress: Progress
+) -> dict[Path, list[Found]]:
+    """What a run's model finds in images: pictures with boxes and ``predictions.json`` in `output`.
+
+    Raises:
+        InputError: an image cannot be read, or a file in `output` would be overwritten.
+    """
+    run_dir = _existing(path)
+    backend, config = load_run(run_dir)
+    missing = [str(image) for image in images if not image.is_file()]
+    if missing:
+        raise InputError(f"there is no image {', '.join(missing)}")
+    targets = _targets(images, output)
+    refs = [ImageRef(number, image) for number, image in enumerate(images)]
+    reader = "TestReader" if config.test_reader is not None else "EvalReader"
+    weights = _weights(run_dir.checkpoints / f"{checkpoint}.pt")
+    results = backend.predict(config, weights, refs, reader=reader, progress=lambda done, total: progress(done, total, "images"))
+    names = _class_names(config)
+    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for item in results:
+        if item["score"] >= score_threshold:
+            by_image[item["image_id"]].append(item)
+    output.mkdir(parents=True, exist_ok=True)
+    found: dict[Path, list[Found]] = {}
+    for ref in refs:
+        boxes = sorted(by_image[ref.id], key=lambda item: -item["score"])
+        Image.fromarray(draw_boxes(read_image(ref.path), [], boxes, names, score_threshold)).save(targets[ref.path])
+        found[ref.path] = [(names[item["category_id"]], item["score"], tuple(item["bbox"])) for item in boxes]
+    listed = {str(image): [{"class": name, "score": score, "bbox": box} for name, score, box in boxes] for image, boxes in found.items()}
+    atomic_write_json(output / "predictions.json", listed, indent=1)
+    return found
+
+
+def _predict(backend: Backend, config: Any, weights: Path, data: CocoSet, progress: Progress) -> list[dict[str, Any]]:
+    refs = [ImageRef(image.id, data.path(image), (image.width, image.height)) for image in data.images]
+    results = backend.predict(config, _weights(weights), refs, progress=lambda done, total: progress(done, total, "images"))
+    return with_category_ids(results, data)
+
+
+def _evaluate(config: Any, data: CocoSet, predictions: Path | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    ids = [image.id for image in data.images]
+    return evaluate(data.anno_path, predictions, iou_thresholds=config.eval_iou_thresholds, image_ids=ids).to_json()
+
+
+def _existing(path: Path) -> RunDir:
+    run_dir = RunDir(path)
+    if not run_dir.exists():
+        raise InputError(Problem("is no run directory (there is no run.json); `runner ls` lists the runs", where=str(path)))
+    return run_dir
+
+
+def _weights(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(Problem("there is no such checkpoint", where=str(path)))
+    return path
+
+
+def _class_names(config: Any) -> list[str]:
+    data = config.eval_dataset
+    folder = Path(data.dataset_dir)
+    return list(load_coco(folder / data.anno_path, folder / data.image_dir, allow_empty=True, check_images=False).class_names)
+
+
+def _targets(images: Sequence[Path], output: Path) -> dict[Path, Path]:
+    """Where each picture goes; two images of one name, or a file that is there already, are errors."""
+    targets = {image: output / f"{image.stem}.png" for image in images}
+    if len(set(targets.values())) < len(set(images)):
+        raise InputError("two of the images have the same name; predict them into different --output folders")
+    there = [str(path) for path in (*targets.values(), output / "predictions.json") if path.exists()]
+    if there:
+        raise InputError(f"would overwrite {', '.join(there[:3])}; give another --output folder")
+    return targets

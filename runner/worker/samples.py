@@ -1,0 +1,55 @@
+"""Sample images of an evaluation: the same few each time, with predicted and true boxes."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from runner.core.rundir import RunDir
+from runner.data.coco import CocoImage, CocoSet
+from runner.data.images import read_image
+from runner.evaluation.draw import draw_boxes
+
+SCORE_THRESHOLD = 0.3
+
+
+def draw_samples(run_dir: RunDir, data: CocoSet, results: Sequence[Mapping[str, Any]], *, step: int, count: int) -> list[Path]:
+    """Draw the first `count` evaluation images that have objects.
+
+    Args:
+        results: COCO results with the file's category ids.
+
+    Returns:
+        The files, ``samples/<step>-<n>.png``: n is the same for the same image at every step.
+    """
+    chosen = [image for image in data.images if image.has_objects][:count]
+    wanted = {image.id for image in chosen}
+    by_image: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for item in results:
+        if item["image_id"] in wanted:
+            by_image[item["image_id"]].append(item)
+    names = {category.id: category.name for category in data.categories}
+    paths: list[Path] = []
+    run_dir.samples.mkdir(exist_ok=True)
+    for number, image in enumerate(chosen):
+        pixels = read_image(data.path(image), (image.width, image.height))
+        picture = draw_boxes(pixels, annotations(data, image), by_image[image.id], names, SCORE_THRESHOLD)
+        path = run_dir.samples / f"{step:07d}-{number}.png"
+        partial = path.with_suffix(".tmp")
+        Image.fromarray(picture).save(partial, format="PNG")
+        os.replace(partial, path)
+        paths.append(path)
+    return paths
+
+
+def annotations(data: CocoSet, image: CocoImage) -> list[dict[str, Any]]:
+    """The image's boxes as COCO has them: "category_id" and "bbox" (xywh in pixels)."""
+    return [
+        {"category_id": data.categories[index].id, "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": int(crowd)}
+        for (x1, y1, x2, y2), index, crowd in zip(image.boxes.tolist(), image.classes.tolist(), image.is_crowd.tolist(), strict=True)
+    ]

@@ -1,0 +1,62 @@
+"""Being asked to stop: by a signal or by the conductor's control.jsonl."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+_CONTROL_INTERVAL_S = 0.5
+
+
+class StopRequests:
+    """Installs handlers for SIGTERM and SIGINT: the first asks the run to save and end, a second SIGINT ends the process at once.
+
+    Args:
+        control: the run's control.jsonl; a ``stop`` or ``prune`` in it that is newer than this object counts.
+    """
+
+    def __init__(self, control: Path) -> None:
+        self._control = control
+        self._offset = control.stat().st_size if control.exists() else 0
+        self._next_look = 0.0
+        self._reason: str | None = None
+        self.action = "stop"
+
+    def install(self) -> None:
+        """Handle the signals from now on (main thread only)."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def reason(self) -> str | None:
+        """Why the run should save and end, or None. Looks into the control file at most twice a second."""
+        if self._reason is None and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _CONTROL_INTERVAL_S
+            self._read_control()
+        return self._reason
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._reason is not None and number == signal.SIGINT:
+            os._exit(130)  # somebody pressed Ctrl-C twice: no saving, no waiting
+        self._reason = self._reason or f"stopped by {signal.Signals(number).name}"
+
+    def _read_control(self) -> None:
+        try:
+            with open(self._control, "rb") as file:
+                file.seek(self._offset)
+                text = file.read()
+        except FileNotFoundError:
+            return
+        whole = text[: text.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            try:
+                request = json.loads(line)
+                action, reason = request["action"], request["reason"]
+            except (ValueError, KeyError, TypeError):
+                continue  # a torn or foreign line asks for nothing
+            if action in ("stop", "prune"):
+                self.action, self._reason = action, str(reason)
