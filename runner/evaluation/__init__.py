@@ -1,0 +1,36 @@
+"""From predictions.json and annotations to numbers: the one evaluator of every backend (decision 7).
+
+    result.py      what an evaluation is, and its form in eval.json; standard library only
+    load.py        both files into hotcoco's objects; whatever is wrong with them is named
+    check.py       the slow, exact look at entries the quick way could not accept
+    compute.py     `evaluate`: hotcoco's numbers under this project's names
+    confusion.py   the confusion matrix, crowd regions left out
+    draw.py        pictures with true and predicted boxes (Pillow)
+
+Importing this package loads neither numpy nor hotcoco; the first use of `evaluate` or `draw_boxes` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.evaluation.result import ClassResult, Confusion, Curve, Evaluation, TideErrors
+
+if TYPE_CHECKING:
+    from runner.evaluation.compute import evaluate
+    from runner.evaluation.draw import draw_boxes
+
+__all__ = ["ClassResult", "Confusion", "Curve", "Evaluation", "TideErrors", "draw_boxes", "evaluate"]
+
+
+def __getattr__(name: str) -> Any:
+    """Resolve the two heavy names on first use (PEP 562)."""
+    if name == "evaluate":
+        from runner.evaluation.compute import evaluate  # noqa: PLC0415  (loads numpy and hotcoco)
+
+        return evaluate
+    if name == "draw_boxes":
+        from runner.evaluation.draw import draw_boxes  # noqa: PLC0415  (loads numpy and Pillow)
+
+        return draw_boxes
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

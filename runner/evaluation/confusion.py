@@ -1,0 +1,104 @@
+"""The confusion matrix of boxes, crowd regions left out.
+
+hotcoco counts a detection on a crowd region as a false one. So it counts the images without crowd regions, and
+`match_image`, with the same rule and the one exception, the few that have some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import hotcoco
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_DETECTIONS = 100
+"""Detections of an image that take part, best first (all classes together), as in hotcoco."""
+
+Evaluator = Callable[[Sequence[int]], hotcoco.COCOeval]
+
+
+def confusion_counts(
+    truth: hotcoco.COCO,
+    found: hotcoco.COCO,
+    image_ids: Sequence[int],
+    evaluator: Evaluator,
+    *,
+    iou: float,
+    threshold: float,
+) -> NDArray[np.int64]:
+    """Counts Int64[K+1, K+1], row the true class and column the predicted one in the order of category ids, last the
+    background.
+
+    Args:
+        image_ids: the images to count.
+        evaluator: makes an evaluator of `truth` and `found` for some of the images, with nothing computed yet.
+        iou: least overlap of a match. threshold: least score of a detection.
+    """
+    classes = {category: index for index, category in enumerate(sorted(truth.get_cat_ids()))}
+    crowds = truth.load_anns(truth.get_ann_ids(iscrowd=True))
+    with_crowd = {crowd["image_id"] for crowd in crowds}.intersection(image_ids)
+    without = [image for image in image_ids if image not in with_crowd]
+    counts = np.zeros((len(classes) + 1, len(classes) + 1), np.int64)
+    if without:
+        plain = evaluator(without).confusion_matrix(iou_thr=iou, min_score=threshold)
+        counts += plain["matrix"].astype(np.int64)
+    if with_crowd:
+        boxes, detections = _by_image(truth, with_crowd), _by_image(found, with_crowd)
+        for image in with_crowd:
+            match_image(counts, classes, boxes[image], detections[image], iou=iou, threshold=threshold)
+    return counts
+
+
+def match_image(
+    counts: NDArray[np.int64],
+    classes: dict[int, int],
+    boxes: Sequence[dict[str, Any]],
+    detections: Sequence[dict[str, Any]],
+    *,
+    iou: float,
+    threshold: float,
+) -> None:
+    """Add one image to `counts`.
+
+    Best score first, each detection takes the box it overlaps most among those not taken, whatever its class, if by
+    `iou` or more. A detection left over is dropped if it lies on a crowd region of its class by as much of its own
+    area, else it is background.
+    """
+    background = len(classes)
+    real = [box for box in boxes if not box["iscrowd"]]
+    crowd = [box for box in boxes if box["iscrowd"]]
+    best = sorted(detections, key=lambda detection: -float(detection["score"]))[:MAX_DETECTIONS]
+    best = [detection for detection in best if detection["score"] >= threshold]
+    overlap, on_crowd = _overlap(best, real), _overlap(best, crowd)
+    free = np.ones(len(real), bool)
+    for row, detection in enumerate(best):
+        candidates = np.where(free, overlap[row], -1.0)
+        taken = int(candidates.argmax()) if len(real) else -1
+        if taken >= 0 and candidates[taken] >= iou:
+            free[taken] = False
+            counts[classes[real[taken]["category_id"]], classes[detection["category_id"]]] += 1
+        elif not any(
+            region["category_id"] == detection["category_id"] and on_crowd[row, column] >= iou for column, region in enumerate(crowd)
+        ):
+            counts[background, classes[detection["category_id"]]] += 1
+    for box, missed in zip(real, free, strict=True):
+        if missed:
+            counts[classes[box["category_id"]], background] += 1
+
+
+def _by_image(annotations: hotcoco.COCO, images: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+    """The annotations of each of `images`, in the file's order."""
+    result: dict[int, list[dict[str, Any]]] = {image: [] for image in images}
+    for entry in annotations.load_anns(annotations.get_ann_ids(img_ids=list(result))):
+        result[entry["image_id"]].append(entry)
+    return result
+
+
+def _overlap(detections: Sequence[dict[str, Any]], boxes: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
+    """IoU Float64[D, G]; with a crowd region the share of the detection's own area."""
+    if not detections or not boxes:
+        return np.zeros((len(detections), len(boxes)))
+    crowd = [bool(box["iscrowd"]) for box in boxes]
+    return hotcoco.primitives.bbox_iou([entry["bbox"] for entry in detections], [box["bbox"] for box in boxes], crowd)

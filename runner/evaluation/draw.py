@@ -1,0 +1,155 @@
+"""Pictures of what a detector found: true boxes dashed, predicted ones solid with class and score, a colour for each
+class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+MIN_SIDE_PX = 384
+"""A picture's longer side is brought up to this, by a whole factor, so that labels on a crop of 128 px can be read."""
+
+MAX_DRAWN = 100
+"""Predicted boxes drawn at most, best first."""
+
+_PALETTE = (  # told apart on green, black and photographs, also by people who see no red or green (after Okabe and Ito)
+    (230, 159, 0),
+    (86, 180, 233),
+    (240, 228, 66),
+    (213, 94, 0),
+    (204, 121, 167),
+    (0, 158, 115),
+    (120, 130, 255),
+    (255, 120, 120),
+)
+
+
+def draw_boxes(
+    image: NDArray[np.uint8],
+    truth: Iterable[Mapping[str, Any]],
+    predictions: Iterable[Mapping[str, Any]],
+    class_names: Mapping[int, str] | Sequence[str],
+    score_threshold: float = 0.3,
+) -> NDArray[np.uint8]:
+    """Draw one image's true and predicted boxes.
+
+    Args:
+        image: UInt8[H, W, 3], RGB.
+        truth: COCO annotations of the image: "category_id", "bbox" (xywh in pixels of `image`); crowd regions are drawn
+            thinner.
+        predictions: COCO results of the image: the same and "score".
+        class_names: category id to name; a sequence is indexed by category id. An id without a name is shown as a
+            number.
+        score_threshold: predictions below it are left out, and so are those after the best `MAX_DRAWN`.
+
+    Returns:
+        UInt8[H·s, W·s, 3] with the whole number s ≥ 1 that makes the longer side at least `MIN_SIDE_PX`.
+
+    Raises:
+        ValueError: `image` has another shape or type.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(f"expected an image UInt8[H, W, 3], got {image.dtype}{list(image.shape)}")
+    height, width = image.shape[:2]
+    scale = max(1, math.ceil(MIN_SIDE_PX / max(height, width)))
+    picture = Image.fromarray(image).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
+    pen = _Pen(picture, scale)
+    for box in truth:
+        pen.dashed(box["bbox"], _colour(box["category_id"]), crowd=bool(box.get("iscrowd")))
+    shown = sorted((entry for entry in predictions if entry["score"] >= score_threshold), key=lambda entry: -float(entry["score"]))
+    shown = shown[:MAX_DRAWN]
+    for entry in reversed(shown):  # the best on top
+        pen.solid(entry["bbox"], _colour(entry["category_id"]))
+    for entry in shown:  # labels above all boxes; the best choose their place first
+        name = _name(class_names, int(entry["category_id"]))
+        pen.label(entry["bbox"], f"{name} {entry['score']:.2f}", _colour(entry["category_id"]))
+    return np.asarray(picture)
+
+
+class _Pen:
+    """Draws boxes given in the pixels of the small image on the scaled picture."""
+
+    def __init__(self, picture: Image.Image, scale: int) -> None:
+        self._draw = ImageDraw.Draw(picture)
+        self._size = picture.size
+        self._scale = scale
+        longer = max(picture.size)
+        self._line = max(2, round(longer / 300))
+        self._font = ImageFont.load_default(max(14, round(longer / 40)))
+        self._taken: list[tuple[float, float, float, float]] = []
+
+    def solid(self, box: Sequence[float], colour: tuple[int, int, int]) -> None:
+        """A predicted box."""
+        self._draw.rectangle(self._corners(box), outline=colour, width=self._line)
+
+    def dashed(self, box: Sequence[float], colour: tuple[int, int, int], *, crowd: bool) -> None:
+        """A true box: dashes of its class's colour on black, which show on any ground."""
+        x0, y0, x1, y1 = self._corners(box, grow=self._line)  # outside a predicted box that fits exactly
+        width = 1 if crowd else self._line
+        dash = 3.0 * self._line
+        for start, end in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)), ((x0, y1), (x1, y1)), ((x0, y0), (x0, y1))):
+            self._draw.line((start, end), fill=(0, 0, 0), width=width)
+            length = math.dist(start, end)
+            for step in range(max(1, math.ceil(length / (2 * dash)))):
+                first, last = 2 * step * dash, min(length, (2 * step + 1) * dash)
+                self._draw.line((_along(start, end, first, length), _along(start, end, last, length)), fill=colour, width=width)
+
+    def label(self, box: Sequence[float], text: str, colour: tuple[int, int, int]) -> None:
+        """Class and score on a patch of the box's colour: above the box, else below it, else beside it.
+
+        The first of these places that no other label has; on the box itself if all are taken.
+        """
+        x0, y0, x1, y1 = self._corners(box)
+        left, top, right, bottom = self._draw.textbbox((0, 0), text, font=self._font)
+        width, height = right - left + 4, bottom - top + 4
+        places = (
+            (x0, y0 - height),
+            (x0, y1),
+            (x1 - width, y0 - height),
+            (x1 - width, y1),
+            (x1, y0),
+            (x0 - width, y0),
+            (x0, y0),
+        )
+        fitted = [self._inside(x, y, width, height) for x, y in places]
+        patch = next((place for place in fitted if not any(_overlap(place, other) for other in self._taken)), fitted[0])
+        self._taken.append(patch)
+        self._draw.rectangle(patch, fill=colour)
+        self._draw.text((patch[0] + 2 - left, patch[1] + 2 - top), text, fill=(0, 0, 0), font=self._font)
+
+    def _corners(self, box: Sequence[float], grow: int = 0) -> tuple[float, float, float, float]:
+        """xyxy on the picture, cut off at its border, at least a pixel wide and high."""
+        x, y, w, h = (float(value) * self._scale for value in box)
+        right, bottom = self._size[0] - 1.0, self._size[1] - 1.0
+        x0, y0 = min(max(x - grow, 0.0), right), min(max(y - grow, 0.0), bottom)
+        return x0, y0, max(x0, min(x + w + grow, right)), max(y0, min(y + h + grow, bottom))
+
+    def _inside(self, x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
+        """The patch moved inside the picture."""
+        x = max(0.0, min(x, self._size[0] - width))
+        y = max(0.0, min(y, self._size[1] - height))
+        return x, y, x + width, y + height
+
+
+def _colour(category: int) -> tuple[int, int, int]:
+    return _PALETTE[int(category) % len(_PALETTE)]
+
+
+def _name(names: Mapping[int, str] | Sequence[str], category: int) -> str:
+    if isinstance(names, Mapping):
+        return names.get(category, str(category))
+    return names[category] if 0 <= category < len(names) else str(category)
+
+
+def _along(start: tuple[float, float], end: tuple[float, float], at: float, length: float) -> tuple[float, float]:
+    part = at / length if length else 0.0
+    return start[0] + (end[0] - start[0]) * part, start[1] + (end[1] - start[1]) * part
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

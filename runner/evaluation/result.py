@@ -1,0 +1,172 @@
+"""What an evaluation is, and its form in eval.json. Standard library only: every reader of a run can load it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from runner.core.errors import InputError
+
+FORMAT = 1
+STAT_TAGS = tuple(f"bbox/{name}" for name in "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split())
+"""Tags of the twelve COCO numbers, in COCO's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassResult:
+    """One class. None stands for undefined: the class has no (non-crowd) box to find.
+
+    Args:
+        name: the class's name; followed by its category id where two classes share a name.
+        category_id: its id in the annotations.
+        boxes: ground truth boxes that count (crowd regions do not), in the evaluated images.
+        ap: mean over IoU 0.50:0.95 of the 101-point AP; ap50, ap75: at one IoU.
+        ar100: mean over IoU 0.50:0.95 of the recall with 100 detections an image.
+        best_f1: the highest F1 on the PR curve at IoU 0.50; None also where only the summary was asked for. Read off at
+            the class's true positives (at 1,000 of them where there are more); equal scores count in file order.
+        best_f1_threshold: score of the last detection that F1 includes; None also where no detection is right.
+    """
+
+    name: str
+    category_id: int
+    boxes: int
+    ap: float | None
+    ap50: float | None
+    ap75: float | None
+    ar100: float | None
+    best_f1: float | None = None
+    best_f1_threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A precision-recall curve at IoU 0.50 and the 101 recalls 0.00, 0.01, …, 1.00.
+
+    Args:
+        precision: 101 interpolated precisions in [0, 1] (the highest at that recall or a higher one); 0 where the
+            recall is never reached.
+        score: the score a detection needs for that recall; 0 where it is never reached. Empty for the mean curve.
+    """
+
+    precision: tuple[float, ...]
+    score: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Which class was taken for which, each detection matched to the box it overlaps most, whatever its class.
+
+    Args:
+        names: K class names and, last, "background".
+        matrix: (K+1) × (K+1) counts; row the true class, column the predicted one. Last column: boxes nobody found;
+            last row: detections where nothing is. Detections on a crowd region are left out.
+        score_threshold: detections below it do not take part (the best-F1 threshold of all classes together).
+        iou: least overlap of a match.
+    """
+
+    names: tuple[str, ...]
+    matrix: tuple[tuple[int, ...], ...]
+    score_threshold: float
+    iou: float
+
+
+@dataclass(frozen=True, slots=True)
+class TideErrors:
+    """Where the AP is lost: the errors of TIDE (Bolya et al., arXiv 2008.08115), at IoU 0.5 (background below 0.1).
+
+    Args:
+        delta_ap: AP50 gained if the one kind of error were repaired: ``cls`` (wrong class), ``loc`` (badly placed),
+            ``both``, ``dupe`` (found twice), ``bkg`` (nothing there), ``miss`` (not found); in 0–1.
+        counts: how often each occurs.
+        false_positive, false_negative: AP50 gained if all of either were repaired.
+    """
+
+    delta_ap: Mapping[str, float]
+    counts: Mapping[str, int]
+    false_positive: float
+    false_negative: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What `runner.evaluation.evaluate` found; eval.json holds it whole.
+
+    Args:
+        stats: the twelve COCO numbers in COCO's order (`STAT_TAGS`), −1 where undefined.
+        metrics: tag to number for records and tables, undefined ones left out: ``bbox/AP``, …, ``bbox/ARl``,
+            ``bbox/AP@0.33``, ``bbox/AP/<class name>``, ``bbox/best_f1``, ``bbox/best_f1_threshold``. The last two: the
+            threshold on a grid of 0.001 at which F1 over the boxes of all classes together is highest (IoU 0.50), and
+            that F1.
+        per_class: in the order of category ids.
+        images, boxes, detections: how many were evaluated (boxes without crowd; detections before COCO's cap of 100 a
+            class and image).
+        pr_curves: class name to curve, for classes with boxes, and ``mean_curve``, their mean; None/empty without
+            detail.
+        confusion, tide: None without detail.
+        notes: what could not be computed, and why.
+    """
+
+    stats: tuple[float, ...]
+    metrics: Mapping[str, float]
+    per_class: tuple[ClassResult, ...]
+    images: int
+    boxes: int
+    detections: int
+    pr_curves: Mapping[str, Curve] = field(default_factory=dict)
+    mean_curve: Curve | None = None
+    confusion: Confusion | None = None
+    tide: TideErrors | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The form eval.json has: only dicts, lists, strings and finite numbers."""
+        return {"format": FORMAT, **_plain(asdict(self))}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Evaluation:
+        """The inverse of `to_json`. Raises InputError if `data` is nothing `to_json` could have made."""
+        try:
+            if data["format"] != FORMAT:
+                found = f"eval.json has format {data['format']!r}, this version reads {FORMAT}"
+                raise InputError(f"{found}: evaluate the run again (runner eval RUN)")
+            confusion, tide, mean = data["confusion"], data["tide"], data["mean_curve"]
+            return cls(
+                stats=tuple(data["stats"]),
+                metrics=dict(data["metrics"]),
+                per_class=tuple(ClassResult(**entry) for entry in data["per_class"]),
+                images=data["images"],
+                boxes=data["boxes"],
+                detections=data["detections"],
+                pr_curves={name: _curve(curve) for name, curve in data["pr_curves"].items()},
+                mean_curve=None if mean is None else _curve(mean),
+                confusion=None if confusion is None else _confusion(confusion),
+                tide=None if tide is None else TideErrors(**tide),
+                notes=tuple(data["notes"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"this is not an eval.json ({type(error).__name__}: {error}): evaluate the run again (runner eval RUN)"
+            ) from error
+
+
+def _curve(data: Mapping[str, Any]) -> Curve:
+    return Curve(precision=tuple(data["precision"]), score=tuple(data["score"]))
+
+
+def _confusion(data: Mapping[str, Any]) -> Confusion:
+    return Confusion(
+        names=tuple(data["names"]),
+        matrix=tuple(tuple(row) for row in data["matrix"]),
+        score_threshold=data["score_threshold"],
+        iou=data["iou"],
+    )
+
+
+def _plain(value: Any) -> Any:
+    """`value` with every tuple a list, as JSON gives it back."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(entry) for entry in value]
+    return value
