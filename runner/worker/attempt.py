@@ -77,7 +77,7 @@ class Attempt:
         self.record(step, epoch, evaluation.metrics)
         for path in draw_samples(self.run_dir, self._eval_set, results, step=step, count=self._config.sample_images):
             if self._trackers is not None:
-                self._trackers.image(path.stem.rpartition("-")[2], step, path)
+                self._trackers.image(f"samples/{int(path.stem.rpartition('-')[2])}", step, path)
         if final:
             atomic_write_json(self.run_dir.predictions, results)
             atomic_write_json(self.run_dir.evaluation, {"step": step, "epoch": epoch, **evaluation.to_json()})

@@ -1,0 +1,1 @@
+"""Projections of a run's records into other programs' logs. Any log here can be rebuilt from the records."""

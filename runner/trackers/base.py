@@ -1,0 +1,283 @@
+"""What a tracker is, which there are, and the set of them that a run feeds.
+
+A tracker is a projection of records (decision 10): it may fail, be switched off or be thrown away, and nothing is lost,
+since `TrackerSet` shows it the whole surviving history of the run whenever an attempt starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from runner.core.errors import InputError, nearest
+from runner.core.records import Record, last_values
+from runner.core.registry import Registry
+from runner.core.rundir import RunDir
+
+Scalar = bool | int | float | str
+
+TRACKERS = Registry(
+    "tracker",
+    {
+        "tensorboard": "runner.trackers.tensorboard:TensorBoardTracker",
+        "visualdl": "runner.trackers.visualdl:VisualDLTracker",
+    },
+)
+
+OWN = "run"
+"""Owner mark of files in a folder that belongs to one run alone."""
+
+_LOG = logging.getLogger("runner.trackers")
+_SAMPLE_NAME = re.compile(r"(\d{7,})-(\d+)\.png")
+_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB\x60\x82"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An image made at one step: a picture with its true and predicted boxes drawn in.
+
+    Args:
+        tag: ``samples/0``: the same picture has the same tag at every step.
+        step: optimiser steps finished when it was made.
+        png: the file.
+    """
+
+    tag: str
+    step: int
+    png: Path
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a run has to show so far, without anything a resume superseded.
+
+    Args:
+        name: the run's name, for people.
+        records: in the order of their steps.
+        samples: in the order of their steps; each file was whole when this was made.
+    """
+
+    name: str
+    records: Sequence[Record] = ()
+    samples: Sequence[Sample] = ()
+
+    def events(self) -> Iterator[Record | Sample]:
+        """Records and samples by step; at equal steps the records come first, as the worker writes them."""
+        waiting = list(self.samples)
+        for record in self.records:
+            while waiting and waiting[0].step < record.step:
+                yield waiting.pop(0)
+            yield record
+        yield from waiting
+
+
+class Tracker(Protocol):
+    """One viewer's log of one run.
+
+    All calls come from one thread of one process. A method may raise anything: the caller warns, calls `close` and
+    goes on without this tracker. Heavy imports belong into `open`. What is written must be visible to a viewer within
+    seconds. Values may be NaN or infinite. Files belong to the tracker only if their name carries `owner`; no other
+    file is touched.
+    """
+
+    def open(self, folder: Path, owner: str, history: History) -> None:
+        """Make what the viewer shows of this run equal to `history`, and be ready to go on from there.
+
+        Idempotent, and safe against a kill at any moment: afterwards the old log, the new one, or both (where a viewer
+        then shows the new one alone) are there, and the next `open` puts it right. `folder` may not exist yet; it may
+        hold strangers' files.
+        """
+
+    def write(self, record: Record) -> None:
+        """Show the record's values at its step and its time."""
+
+    def image(self, tag: str, step: int, png: Path) -> None:
+        """Show a picture. The file is read before this returns and stays the caller's."""
+
+    def hparams(self, params: Mapping[str, Scalar], metrics: Mapping[str, float]) -> None:
+        """Show hyper-parameters and final metrics. May come first without metrics, then with them at the end."""
+
+    def close(self) -> None:
+        """Finish the files. Called once more or without `open`, it does nothing."""
+
+
+class TrackerSet:
+    """The trackers of one attempt. None of them can end the run: one that fails is named in one warning and dropped.
+
+    Make it after the mark of a resumed attempt has been written, so that the history no longer holds what is
+    superseded.
+
+    Args:
+        names: names of trackers; a name given twice counts once.
+        run_dir: the run. A tracker writes into `RunDir.tracker(name)`, which this run owns, …
+        folders: … or, where its name is here (``--vdl_log_dir``), into a folder of the run's own below this one.
+            See `shared_folder` for what happens when several runs are given the same one.
+
+    Raises:
+        InputError: a name that no tracker has.
+    """
+
+    def __init__(self, names: Iterable[str], run_dir: RunDir, folders: Mapping[str, Path] | None = None) -> None:
+        wanted = list(dict.fromkeys(names))
+        known = TRACKERS.names()
+        for name in wanted:
+            if name not in known:
+                raise InputError(f"there is no tracker {name!r}; {nearest(name, known)}".rstrip("; "))
+        self._trackers: dict[str, Tracker] = {}
+        history = history_of(run_dir) if wanted else History(run_dir.name)
+        for name in wanted:
+            self._guarded(name, partial(self._open, name, run_dir, (folders or {}).get(name), history))
+
+    @property
+    def active(self) -> list[str]:
+        """Names of the trackers that still write."""
+        return list(self._trackers)
+
+    def write(self, record: Record) -> None:
+        """Forward one record."""
+        self._each(lambda tracker: tracker.write(record))
+
+    def image(self, tag: str, step: int, png: Path) -> None:
+        """Forward one picture; call it after the record of the same step."""
+        self._each(lambda tracker: tracker.image(tag, step, png))
+
+    def hparams(self, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Forward hyper-parameters and final metrics. A value that is no scalar (a list, null) is shown as JSON."""
+        plain = {key: as_scalar(value) for key, value in params.items()}
+        self._each(lambda tracker: tracker.hparams(plain, metrics))
+
+    def close(self) -> None:
+        """Finish all files."""
+        self._each(lambda tracker: tracker.close())
+        self._trackers.clear()
+
+    def __enter__(self) -> TrackerSet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, name: str, run_dir: RunDir, parent: Path | None, history: History) -> None:
+        folder, owner = (run_dir.tracker(name), OWN) if parent is None else shared_folder(parent, run_dir)
+        tracker: Tracker = TRACKERS.get(name)()
+        self._trackers[name] = tracker
+        tracker.open(folder, owner, history)
+
+    def _each(self, call: Callable[[Tracker], None]) -> None:
+        for name, tracker in list(self._trackers.items()):
+            self._guarded(name, partial(call, tracker))
+
+    def _guarded(self, name: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - whatever a tracker raises, training goes on (decision 10)
+            _LOG.warning(
+                "tracker %s failed and writes no more in this attempt; records are not affected: %s: %s",
+                name,
+                type(error).__name__,
+                error,
+            )
+            broken = self._trackers.pop(name, None)
+            if broken is not None:
+                try:
+                    broken.close()
+                except Exception:  # noqa: BLE001 - it has failed already and was named
+                    _LOG.debug("tracker %s could not be closed", name, exc_info=True)
+
+
+def rebuild_log(name: str, run_dir: RunDir, folder: Path, params: Mapping[str, Any] | None = None) -> None:
+    """Write a run's log for the viewer `name` into `folder` from its records alone (the run had no such tracker).
+
+    Args:
+        params: what to show as hyper-parameters; by default the run's overrides and seed.
+
+    Raises:
+        ImportError: the viewer's package is not installed.
+        OSError: `folder` cannot be written.
+    """
+    history = history_of(run_dir)
+    tracker: Tracker = TRACKERS.get(name)()
+    try:
+        tracker.open(folder, OWN, history)
+        metrics = final_metrics(history.records)
+        given = params if params is not None else default_params(run_dir)
+        tracker.hparams({key: as_scalar(value) for key, value in given.items()}, metrics)
+    finally:
+        tracker.close()
+
+
+def default_params(run_dir: RunDir) -> dict[str, Any]:
+    """What is known of a run's hyper-parameters from run.json: its overrides and its seed."""
+    identity = run_dir.identity()
+    return {} if identity is None else {**identity.overrides, "seed": identity.seed}
+
+
+def final_metrics(records: Iterable[Record]) -> dict[str, float]:
+    """The last value of every metric of the whole evaluation (``bbox/AP50``, not a class's ``bbox/AP/short``)."""
+    last = last_values(records)
+    return {tag: value for tag, value in last.items() if tag.startswith("bbox/") and tag.count("/") == 1}
+
+
+def history_of(run_dir: RunDir) -> History:
+    """The run's surviving records, and those of its samples that no resume superseded and no kill cut off."""
+    records = run_dir.records()
+    last_step = records[-1].step if records else -1
+    samples = []
+    for png in run_dir.samples.glob("*.png"):
+        match = _SAMPLE_NAME.fullmatch(png.name)
+        if match and int(match[1]) <= last_step and _is_whole_png(png):
+            samples.append(Sample(f"samples/{int(match[2])}", int(match[1]), png))
+    samples.sort(key=lambda sample: (sample.step, sample.tag))
+    return History(run_dir.name, records, samples)
+
+
+def shared_folder(parent: Path, run_dir: RunDir) -> tuple[Path, str]:
+    """A run's own folder below `parent`, which several runs may have been given, and the owner mark of its files there.
+
+    The folder is called like the run, so that a viewer opened on `parent` (or above it) shows the run's name. A second
+    run of that name (another sweep's) gets its mark added to the name: VisualDL reads one log a folder and would hide
+    the other. The mark is a hash of the run directory's path, so a resumed run finds its folder again.
+    """
+    mark = hashlib.sha256(str(run_dir.path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    folder = parent / run_dir.path.resolve().name
+    if any(folder.glob(f"*.{mark}.*")):
+        return folder, mark
+    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir()  # of two runs that start at once, one gets the plain name
+    except FileExistsError:
+        return folder.with_name(f"{folder.name[:200]}-{mark}"), mark
+    return folder, mark
+
+
+def as_scalar(value: Any) -> Scalar:
+    """`value` if viewers can show it as it is; else its JSON, or its text where it has none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _is_whole_png(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(_PNG_START))
+            file.seek(-len(_PNG_END), 2)
+            return start == _PNG_START and file.read() == _PNG_END
+    except OSError:
+        return False

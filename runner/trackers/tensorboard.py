@@ -1,0 +1,113 @@
+"""TensorBoard's event files, written with TensorBoard's own messages; torch is not imported."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from runner.core.records import Record
+from runner.trackers.base import History, Sample, Scalar
+from runner.trackers.logfile import LogFile
+
+STEM = "events.out.tfevents"
+
+
+class TensorBoardTracker:
+    """Scalars under their tags, samples as images, hyper-parameters for the HPARAMS page.
+
+    That page finds metrics among the run's scalars by itself and shows the last value of each. Only a final metric
+    that is not already the last value of its tag is written, as ``final/<tag>``.
+    """
+
+    def __init__(self) -> None:
+        self._log: LogFile | None = None
+        self._protos: _Protos | None = None
+        self._name = ""
+        self._start_time = 0.0
+        self._last = (0, 0.0)
+        self._values: dict[str, float] = {}
+
+    def open(self, folder: Path, owner: str, history: History) -> None:
+        """See `Tracker.open`."""
+        self._protos = _Protos()
+        self._name = history.name
+        self._log = LogFile(folder, STEM, owner)
+        self._log.rebuild(self._messages(history))
+
+    def write(self, record: Record) -> None:
+        """See `Tracker.write`."""
+        self._append(self._record(record))
+
+    def image(self, tag: str, step: int, png: Path) -> None:
+        """See `Tracker.image`."""
+        self._append(self._sample(Sample(tag, step, png)))
+
+    def hparams(self, params: Mapping[str, Scalar], metrics: Mapping[str, float]) -> None:
+        """See `Tracker.hparams`. Each run is a row of its own."""
+        protos, (step, time) = self._ready(), self._last
+        start = protos.hparams_pb(dict(params), trial_id=self._name, start_time_secs=self._start_time)
+        data = protos.frame(wall_time=time, step=0, summary=start)
+        finals = {f"final/{tag}": value for tag, value in metrics.items() if self._values.get(tag) != value}
+        if finals:
+            data += self._record(Record(0, step, 0.0, time, finals))
+        self._append(data)
+
+    def close(self) -> None:
+        """See `Tracker.close`."""
+        if self._log is not None:
+            self._log.close()
+
+    def _messages(self, history: History) -> Iterator[bytes]:
+        # Time 0 for the head: the same history gives the same bytes, and runs are listed by name.
+        yield self._ready().frame(wall_time=0.0, file_version="brain.Event:2")
+        for event in history.events():
+            yield self._record(event) if isinstance(event, Record) else self._sample(event)
+
+    def _record(self, record: Record) -> bytes:
+        protos = self._ready()
+        self._start_time = self._start_time or record.time
+        self._last = (record.step, record.time)
+        self._values.update(record.values)
+        values = [protos.value(tag=tag, simple_value=value) for tag, value in record.values.items()]
+        return protos.frame(wall_time=record.time, step=record.step, summary=protos.summary(value=values))
+
+    def _sample(self, sample: Sample) -> bytes:
+        protos, png = self._ready(), sample.png.read_bytes()
+        if len(png) < 24:
+            raise ValueError(f"{sample.png} is not a PNG image")
+        width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+        picture = protos.image(height=height, width=width, colorspace=3, encoded_image_string=png)
+        summary = protos.summary(value=[protos.value(tag=sample.tag, image=picture)])
+        return protos.frame(wall_time=sample.png.stat().st_mtime, step=sample.step, summary=summary)
+
+    def _append(self, data: bytes) -> None:
+        if self._log is None:
+            raise ValueError("the tracker is not open")
+        self._log.append(data)
+
+    def _ready(self) -> _Protos:
+        if self._protos is None:
+            raise ValueError("the tracker is not open")
+        return self._protos
+
+
+class _Protos:
+    """TensorBoard's messages and their framing, imported when the first log is opened (0.3 s)."""
+
+    def __init__(self) -> None:
+        summary = import_module("tensorboard.compat.proto.summary_pb2").Summary
+        self._event: Any = import_module("tensorboard.compat.proto.event_pb2").Event
+        self._writer: Any = import_module("tensorboard.summary.writer.record_writer").RecordWriter
+        self.summary: Any = summary
+        self.value: Any = summary.Value
+        self.image: Any = summary.Image
+        self.hparams_pb: Any = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb
+
+    def frame(self, **event: Any) -> bytes:
+        """One event as it stands in the file: length, checksum, message, checksum."""
+        buffer = io.BytesIO()
+        self._writer(buffer).write(self._event(**event).SerializeToString())
+        return buffer.getvalue()

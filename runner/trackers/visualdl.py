@@ -1,0 +1,171 @@
+"""VisualDL's log files, written with VisualDL's own messages.
+
+Only the module that holds them is loaded: ``import visualdl`` takes 0.6 s, brings in cv2, pandas and requests, and
+makes a folder in the user's home.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.core.records import Record
+from runner.trackers.base import History, Sample, Scalar
+from runner.trackers.logfile import LogFile
+
+STEM = "vdlrecords"
+_INT64 = 1 << 63
+_KEPT_SCALARS = 1000
+_NO_PATHS = str.maketrans(".[]", "·()")
+
+
+class VisualDLTracker:
+    """Scalars under their tags, samples as images, hyper-parameters with final metrics.
+
+    Names are changed where VisualDL would lose them: it uses ``%`` inside tags for itself, so a class ``50% short`` is
+    shown with a full-width ``％``; its table of hyper-parameters takes ``a.b`` and ``a[0]`` for paths and leaves such
+    columns empty, so they are shown as ``a·b`` and ``a(0)``.
+
+    A VisualDL that was started before a killed run was resumed shows the run's steps twice until it is started again:
+    it cannot take back what it has read.
+
+    The table shows a metric's last scalar. A metric whose last scalar is not the final value, or may not be kept
+    (VisualDL keeps 1,000 a tag), or whose name the table cannot show, is written once more as ``final/<tag>``.
+    """
+
+    def __init__(self) -> None:
+        self._log: LogFile | None = None
+        self._proto: Any = None
+        self._name = ""
+        self._last = (0, 0)
+        self._values: dict[str, float] = {}
+        self._counts: Counter[str] = Counter()
+
+    def open(self, folder: Path, owner: str, history: History) -> None:
+        """See `Tracker.open`."""
+        self._proto = _load_messages()
+        self._name = history.name
+        self._log = LogFile(folder, STEM, owner, keep_name=True)
+        self._log.rebuild(self._messages(history))
+
+    def write(self, record: Record) -> None:
+        """See `Tracker.write`."""
+        self._append(self._record(record))
+
+    def image(self, tag: str, step: int, png: Path) -> None:
+        """See `Tracker.image`."""
+        self._append(self._sample(Sample(tag, step, png)))
+
+    def hparams(self, params: Mapping[str, Scalar], metrics: Mapping[str, float]) -> None:
+        """See `Tracker.hparams`. VisualDL goes by a log's first mention, so one without metrics is not written."""
+        if not metrics:
+            return
+        info = self._proto.HParam.HparamInfo
+        step, time_ms = self._last
+        shown = {tag: tag if self._shows(tag, value) else f"final/{_column(tag)}" for tag, value in metrics.items()}
+        finals = {shown[tag]: value for tag, value in metrics.items() if shown[tag] != tag}
+        hparam = self._proto.HParam(
+            name=self._name,
+            hparamInfos=[info(name=_column(key), **_typed(value)) for key, value in params.items()],
+            metricInfos=[info(name=name, float_value=0.0) for name in shown.values()],
+        )
+        # The scalars go first: VisualDL looks them up as soon as it meets their names.
+        data = b"".join(self._frame(id=step, tag=tag, timestamp=time_ms, value=value) for tag, value in finals.items())
+        self._append(data + self._frame(id=1, tag="hparam", timestamp=time_ms, hparam=hparam))
+
+    def close(self) -> None:
+        """See `Tracker.close`."""
+        if self._log is not None:
+            self._log.close()
+
+    def _shows(self, tag: str, value: float) -> bool:
+        """Whether the table will show `value` if it is pointed to the scalars of `tag`."""
+        return self._values.get(tag) == value and self._counts[tag] <= _KEPT_SCALARS and tag == _column(tag)
+
+    def _messages(self, history: History) -> Iterator[bytes]:
+        # No display name: two runs of one name in one viewer would hide each other; it shows the folder's path instead.
+        yield self._frame(id=0, tag="meta_data_tag", timestamp=0, meta_data=self._proto.MetaData())
+        for event in history.events():
+            yield self._record(event) if isinstance(event, Record) else self._sample(event)
+
+    def _record(self, record: Record) -> bytes:
+        time_ms = round(record.time * 1000)
+        self._last = (record.step, time_ms)
+        self._values.update(record.values)
+        self._counts.update(record.values.keys())
+        return b"".join(
+            self._frame(id=record.step, tag=_tag(tag), timestamp=time_ms, value=value)
+            for tag, value in record.values.items()
+        )
+
+    def _sample(self, sample: Sample) -> bytes:
+        picture = self._proto.Image(encoded_image_string=sample.png.read_bytes())
+        time_ms = round(sample.png.stat().st_mtime * 1000)
+        return self._frame(id=sample.step, tag=_tag(sample.tag), timestamp=time_ms, image=picture)
+
+    def _frame(self, **value: Any) -> bytes:
+        """One value as it stands in the file: length (uint64, little-endian), then a message with this value alone."""
+        data: bytes = self._proto(values=[self._proto.Value(**value)]).SerializeToString()
+        return struct.pack("<Q", len(data)) + data
+
+    def _append(self, data: bytes) -> None:
+        if self._log is None:
+            raise ValueError("the tracker is not open")
+        self._log.append(data)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the log ends with a whole message. One torn message keeps VisualDL from starting, on any of its runs."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            position = 0
+            while position < size:
+                file.seek(position)
+                head = file.read(8)
+                if len(head) < 8:
+                    return False
+                position += 8 + int(struct.unpack("<Q", head)[0])
+            return position == size
+    except OSError:
+        return False
+
+
+def _tag(tag: str) -> str:
+    return tag.replace("%", "％")
+
+
+def _column(name: str) -> str:
+    return _tag(name).translate(_NO_PATHS)
+
+
+def _typed(value: Scalar) -> dict[str, Scalar]:
+    if isinstance(value, bool):
+        return {"string_value": "true" if value else "false"}
+    if isinstance(value, int) and -_INT64 <= value < _INT64:
+        return {"int_value": value}
+    if isinstance(value, float):
+        return {"float_value": value}
+    return {"string_value": str(value)}
+
+
+def _load_messages() -> Any:
+    """VisualDL's `Record` message, without the rest of the package.
+
+    Raises:
+        ImportError: visualdl is not installed, or is a version without this file.
+    """
+    package = importlib.util.find_spec("visualdl")
+    if package is None or not package.submodule_search_locations:
+        raise ImportError("visualdl is not installed: pip install 'detection-runner[visualdl]'")
+    path = Path(package.submodule_search_locations[0]) / "proto" / "record_pb2.py"
+    spec = importlib.util.spec_from_file_location("_runner_visualdl_record_pb2", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ImportError(f"this version of visualdl has no {path}; 2.5.3 is known to work")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Record

@@ -1,0 +1,56 @@
+"""Names and folders that a viewer is started on."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.core.rundir import RunDir
+from runner.testing.run_dirs import make_run_dir
+from runner.trackers.base import TrackerSet
+from runner.trackers.logfile import find_log
+from runner.views.dashboard.layout import build_layout, display_names, shown_params
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a/runs/0-x", "a/runs/1-y"], ["0-x", "1-y"]),
+        (["a/runs/0-x", "b/runs/0-x", "b/runs/1"], ["0-x (a)", "0-x (b)", "1"]),
+        (["x/a/runs/0", "y/a/runs/0"], ["0 (x)", "0 (y)"]),
+        (['s/a"b\\c\n.', "s/é, =%41'"], ["a”b⧵c�", "é, =%41'"]),
+        (["s/0 (a)", "a/0", "b/0"], ["0 (a)", "0 (a) #2", "0 (b)"]),
+    ],
+)
+def test_names_are_short_and_unique(tmp_path: Path, paths: list[str], names: list[str]) -> None:
+    assert display_names([RunDir(tmp_path / path) for path in paths]) == names
+
+
+def test_long_names_fit_a_file_system(tmp_path: Path) -> None:
+    runs = [RunDir(tmp_path / folder / ("缺" * 85)) for folder in ("a", "b")]
+    names = display_names(runs)
+    assert len(set(names)) == 2
+    assert all(len(name.encode()) <= 250 for name in names)
+
+
+def test_a_log_is_linked_or_rebuilt(tmp_path: Path) -> None:
+    logged, off, torn = (make_run_dir(tmp_path / "s" / name) for name in ("logged", "off", "torn"))
+    for run in (logged, torn):
+        TrackerSet(["visualdl"], run).close()
+    log = find_log(torn.tracker("visualdl"), "vdlrecords")
+    assert log is not None
+    log.write_bytes(log.read_bytes()[:-3])
+    folder = tmp_path / "view"
+    folder.mkdir()
+    assert build_layout("visualdl", [logged, off, torn], folder) == ["logged", "off", "torn"]
+    assert (folder / "logged").resolve() == logged.tracker("visualdl").resolve()
+    assert [(folder / name).is_symlink() for name in ("logged", "off", "torn")] == [True, False, False]
+    assert not off.tracker("visualdl").exists()
+
+
+def test_rebuilt_runs_show_what_the_sweep_varies(tmp_path: Path) -> None:
+    run = make_run_dir(tmp_path / "r", seed=3, overrides={"max_iters": 800})
+    run.config.write_text("A: !Reader {batch_size: 2, list: [{x: 5}]}\nmax_iters: 400\nB: !Seq [1]\n")
+    varied = ["A.batch_size", "A.list.0.x", "A.none", "max_iters", "B.7"]
+    assert shown_params(run, varied) == {"max_iters": 800, "seed": 3, "A.batch_size": 2, "A.list.0.x": 5}
+    run.config.write_text("A: !!python/object/apply:os.system ['false']\n")
+    assert shown_params(run, varied) == {"max_iters": 800, "seed": 3}
