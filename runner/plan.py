@@ -198,6 +198,7 @@ def facts(resolved: Resolved) -> dict[str, Any]:
         "python": platform.python_version(),
         "cores": os.cpu_count(),
         "packages": {name: version for name in ("detection-runner", *_PACKAGES) if (version := _version(name))},
+        "data": {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)},
         "gpus": list(probe.gpus) if probe else [],
         "driver": probe.driver if probe else "",
         **_code_state(resolved.path.resolve().parent),

@@ -10,8 +10,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare both commands."""
     parser = commands.add_parser("compare", help="which change made it better, and how sure that is")
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
-    parser.add_argument("--metric", action="append", metavar="TAG", help="metrics to show; default: AP, AP50 and what the sweep decides by")
-    parser.add_argument("--baseline", metavar="RUN", help="a run of the trial that the others are compared with; default: trial 0")
+    parser.add_argument("--metric", metavar="TAG", help="what decides, for example bbox/AP50; default: what the sweep file says")
+    parser.add_argument("--goal", choices=("maximize", "minimize"), help="which way is better; default: what the sweep file says")
     form = parser.add_mutually_exclusive_group()
     for name, text in (("csv", "a row a run"), ("json", "everything"), ("md", "the table in Markdown")):
         form.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=f"print {name.upper()}: {text}")
@@ -26,14 +26,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from runner.results.collect import collect  # noqa: PLC0415 - kept out of `runner --help`
+    from rich.console import Console  # noqa: PLC0415 - kept out of `runner --help`
+
+    from runner.results.collect import collect  # noqa: PLC0415
     from runner.results.compare import compare  # noqa: PLC0415
     from runner.results.export import to_csv, to_json, to_markdown  # noqa: PLC0415
-    from runner.views.table import print_comparison  # noqa: PLC0415
+    from runner.sweepdir import metric_of  # noqa: PLC0415
+    from runner.views.table import render_comparison  # noqa: PLC0415
 
-    comparison = compare(collect(args.paths), metrics=args.metric, baseline=args.baseline)
+    runs = collect(args.paths)
+    metric = metric_of(args.paths)
+    comparison = compare(runs, args.metric or metric.name, args.goal or metric.goal)
     if args.format == "table":
-        print_comparison(comparison)
+        Console().print(render_comparison(comparison))
     else:
         print({"csv": to_csv, "json": to_json, "md": to_markdown}[args.format](comparison))
     return 0

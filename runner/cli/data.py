@@ -41,7 +41,7 @@ def _list(_args: argparse.Namespace) -> int:
 def _prepare(args: argparse.Namespace) -> int:
     from runner.data.prepare import prepare  # noqa: PLC0415
     from runner.data.spec import data_root  # noqa: PLC0415
-    from runner.views.progress import count_progress  # noqa: PLC0415
+    from runner.views.counting import count_progress  # noqa: PLC0415
 
     options = {key: value for key in ("size", "train", "val", "seed") if (value := getattr(args, key)) is not None}
     with count_progress() as progress:
@@ -56,27 +56,32 @@ def _prepare(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from runner.data.check import check  # noqa: PLC0415
     from runner.data.choice import dataset_choice  # noqa: PLC0415
-    from runner.views.progress import count_progress  # noqa: PLC0415
+    from runner.views.counting import count_progress  # noqa: PLC0415
 
     choice = dataset_choice(args.name)
     with count_progress() as progress:
         findings = check(choice, progress=progress)
     for finding in findings:
-        print(finding)
+        examples = f" ({', '.join(finding.examples)}{', …' if finding.count > len(finding.examples) else ''})" if finding.examples else ""
+        print(f"{finding.severity}: {finding.file}: {finding.what}: {finding.count}{examples}")
     errors = sum(finding.severity == "error" for finding in findings)
-    print(f"{choice.name}: {'fine' if not findings else f'{errors} errors, {len(findings) - errors} warnings'}")
+    warnings = sum(finding.severity == "warning" for finding in findings)
+    print(f"{choice.name}: {f'{errors} errors, {warnings} warnings' if errors or warnings else 'fine'}")
     return 1 if errors else 0
 
 
 def _stats(args: argparse.Namespace) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
     from runner.data.choice import dataset_choice  # noqa: PLC0415
     from runner.data.spec import data_root  # noqa: PLC0415
-    from runner.data.stats import draw_stats, stats  # noqa: PLC0415
+    from runner.data.stats import load_sides, stats, write_picture  # noqa: PLC0415
+    from runner.views.data import render_stats  # noqa: PLC0415
 
     choice = dataset_choice(args.name)
-    found = stats(choice)
-    print(found)
+    sides = load_sides(choice)
+    Console().print(render_stats(stats(sides)))
     picture = args.picture or data_root() / choice.name / "stats.png"
-    draw_stats(found, choice, picture)
+    write_picture(sides, picture, choice.name)
     print(f"picture: {picture}")
     return 0

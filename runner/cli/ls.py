@@ -14,16 +14,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.core.errors import InputError  # noqa: PLC0415 - kept out of `runner --help`
-    from runner.core.rundir import find_runs  # noqa: PLC0415
-    from runner.views.table import print_runs  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 - kept out of `runner --help`
 
-    missing = [path for path in args.paths if not path.exists() and path != Path("runs")]
-    if missing:
-        raise InputError(f"there is no {', '.join(map(str, missing))}")
-    runs = list(find_runs([path for path in args.paths if path.exists()]))
-    if not runs:
+    from runner.core.rundir import find_runs  # noqa: PLC0415
+    from runner.results.collect import collect  # noqa: PLC0415
+    from runner.views.table import render_runs  # noqa: PLC0415
+
+    if args.paths == [Path("runs")] and not any(find_runs(args.paths)):
         print("no runs yet; start one: runner train -c configs/fcos_tiny.yml")
         return 0
-    print_runs(runs)
+    Console().print(render_runs(collect(args.paths)))
     return 0

@@ -18,7 +18,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.views.progress import count_progress  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.views.counting import count_progress  # noqa: PLC0415 - kept out of `runner --help`
     from runner.worker.predict import predict_images  # noqa: PLC0415
 
     with count_progress() as progress:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
+from rich.console import Console
+
 from runner.conduct import Outcome, conduct
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
 from runner.launch.base import LAUNCHERS
 from runner.plan import PlannedRun
 from runner.search.base import Search
-from runner.views.progress import Watcher, count_progress
+from runner.views.counting import count_progress
+from runner.views.progress import Watcher
 
 
 def make_dataset(name: str) -> None:
@@ -22,12 +25,17 @@ def make_dataset(name: str) -> None:
 
 
 def run_all(
-    search: Search, runs: Mapping[int, Sequence[PlannedRun]], *, launcher: str = "local", slots: int = 1, retry_failed: bool = False
+    search: Search,
+    runs: Mapping[int, Sequence[PlannedRun]],
+    *,
+    title: str = "",
+    launcher: str = "local",
+    slots: int = 1,
+    retry_failed: bool = False,
 ) -> list[Outcome]:
     """Conduct a search whose runs are planned, showing what happens on the terminal."""
     planned = [run.run_dir for group in runs.values() for run in group]
-    watcher = Watcher(planned)
-    try:
+    with Watcher(planned, Console(stderr=True), title=title) as watcher:
         return conduct(
             search,
             lambda trial: runs[trial.number],
@@ -35,5 +43,3 @@ def run_all(
             watch=watcher.update,
             retry_failed=retry_failed,
         )
-    finally:
-        watcher.close()

@@ -267,7 +267,7 @@ def describe(kind: Any, bounds: Range | None) -> str:
         return "a mapping"
     if is_dataclass(kind):
         return kind.__name__ if isinstance(kind, type) else str(kind)
-    words = {bool: "true or false", int: "an integer", float: "a number", str: "a text", type(None): "null"}
+    words: dict[Any, str] = {bool: "true or false", int: "an integer", float: "a number", str: "a text", type(None): "null", Any: "any value"}
     text = words.get(kind, str(kind))
     return f"{text} ({bounds})" if bounds is not None and kind in (int, float) else text
 

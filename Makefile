@@ -1,0 +1,46 @@
+# Each target works alone on a fresh machine that has Python 3.11 or newer and make; the first one called sets up .venv.
+# All paths are relative, so the checkout may lie in a folder whose name has spaces.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PY := .venv/bin/python
+READY := .venv/.ready
+
+.PHONY: help setup demo test test-fast lint bench clean
+
+help:
+	@echo "make demo       run the article's experiment in small and compare the runs (about 12 minutes on 2 cores)"
+	@echo "make test       all tests"
+	@echo "make test-fast  the tests that take less than 10 seconds each"
+	@echo "make lint       ruff, mypy --strict, import-linter"
+	@echo "make bench      the benchmarks, one after the other"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit("runner needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints/dev.txt --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	$(PY) -m runner sweep sweeps/batchsize.yml
+	$(PY) -m runner compare runs/batchsize
+
+test: $(READY)
+	$(PY) -m pytest
+
+test-fast: $(READY)
+	$(PY) -m pytest -m "not slow"
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+bench: $(READY)
+	$(PY) -m benchmarks.startup
+	$(PY) -m benchmarks.evaluation
+	$(PY) -m benchmarks.training_step
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,143 @@
+"""The config reference: every module, key, type, range and default of a declared config class, as Markdown.
+
+    python -m runner.config.reference runner.backends.torch.schema:TorchConfig docs/config-reference.md
+
+The class is named on the command line, so that this package knows no backend. Without a file the text is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from runner.config.bind import FieldInfo, describe, field_infos
+from runner.config.schema import Form
+from runner.core.files import atomic_write_text
+from runner.core.values import format_value
+
+_HOW: dict[Form, str] = {
+    "section": "A section: `{name}:` at the top level, and its name where it is used.",
+    "tag": "Written `!{name} {{…}}`.",
+    "name": "Written `{{name: {name}, …}}`.",
+    "type": "Written `{{type: {name}, …}}`.",
+    "key": "Written `{name}: {{…}}`.",
+    "plain": "A mapping of its keys; the name `{name}` is not written.",
+}
+
+_INTRODUCTION = (
+    "Every key that is understood, with its default. [config.md](config.md) tells how a config is put together, what",
+    "`auto` is, and which keys are ours. A key marked *neutral* cannot change a result: two runs that differ in nothing",
+    "else are the same run. One marked *shared* takes the top-level key of its name where the module does not set it. A key",
+    "whose only allowed value changes nothing is one that PaddleDetection has and this backend does not: any other value is",
+    "refused.",
+)
+
+
+def reference(cls: type[Any], command: str) -> str:
+    """The whole page for the config class `cls`; `command` is named as what writes it."""
+    modules = list(_modules(cls))
+    lines = [
+        "# Config reference",
+        "",
+        f"<!-- Written by `{command}`; a test compares. Edit the schema, not this file. -->",
+        "",
+        *_INTRODUCTION,
+        "",
+        "Modules: " + ", ".join(f"[{item.__name__}](#{item.__name__.lower()})" for item in modules),
+        "",
+        "## Top level",
+        "",
+        table(cls),
+    ]
+    for item in modules:
+        lines += ["", f"## {item.__name__}", "", f"{_summary(item)} {_HOW[item.form].format(name=item.__name__)}", "", table(item)]
+    return "\n".join(lines) + "\n"
+
+
+def table(cls: type[Any]) -> str:
+    """The keys of one declared class as a Markdown table."""
+    infos = field_infos(cls)
+    if not infos:
+        return "It has no keys."
+    return "\n".join(["| key | value | default | |", "| --- | --- | --- | --- |", *map(_row, infos)])
+
+
+def _row(info: FieldInfo) -> str:
+    notes = [word for word, holds in (("shared", info.shared), ("neutral", info.neutral)) if holds]
+    classes = _direct_classes(info.type)
+    text = info.doc.replace("<", "&lt;") or (_summary(classes[0]) if len(classes) == 1 else "")
+    doc = text + "".join(f" *({word})*" for word in notes)
+    cells = (f"`{info.key}`", _value_in_words(info), "required" if info.required else f"`{_default(info.default)}`", doc)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _value_in_words(info: FieldInfo) -> str:
+    """`describe`, with a link to each declared module."""
+    words = describe(info.type, info.range)
+    for cls in sorted(set(_classes(info.type)), key=lambda item: -len(item.__name__)):
+        linked = f"[{cls.__name__}](#{cls.__name__.lower()})"
+        words = " ".join(linked if word == cls.__name__ else word.replace(f"({cls.__name__}", f"({linked}") for word in words.split(" "))
+    return words
+
+
+def _default(value: Any) -> str:
+    if is_dataclass(value):
+        return type(value).__name__
+    if isinstance(value, tuple) and any(is_dataclass(item) for item in value):
+        return "[" + ", ".join(_default(item) for item in value) + "]"
+    return format_value(value) if value != "" else '""'
+
+
+def _modules(cls: type[Any]) -> Iterator[type[Any]]:
+    """Every declared class below `cls`, in the order in which a reader meets them, each once."""
+    todo, seen = [cls], {cls}
+    while todo:
+        for info in field_infos(todo.pop(0)):
+            for found in _classes(info.type):
+                if found not in seen:
+                    seen.add(found)
+                    todo.append(found)
+                    yield found
+
+
+def _classes(kind: Any) -> list[type[Any]]:
+    """The declared classes that a type names, at any depth."""
+    return _direct_classes(kind) if get_origin(kind) is None else [cls for item in get_args(kind) for cls in _classes(item)]
+
+
+def _direct_classes(kind: Any) -> list[type[Any]]:
+    """The declared classes that a type names itself, not inside a list or a mapping."""
+    if get_origin(kind) in (types.UnionType, typing.Union):
+        return [cls for member in get_args(kind) for cls in _direct_classes(member)]
+    return [kind] if isinstance(kind, type) and is_dataclass(kind) and get_origin(kind) is not Literal else []
+
+
+def _summary(cls: type[Any]) -> str:
+    return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write or print the reference of a class."""
+    parser = argparse.ArgumentParser(prog="python -m runner.config.reference", description="Write the config reference.")
+    parser.add_argument("cls", metavar="MODULE:CLASS", help="for example runner.backends.torch.schema:TorchConfig")
+    parser.add_argument("file", nargs="?", type=Path, help="what to rewrite; default: print the table of this class alone")
+    args = parser.parse_args(argv)
+    module, _, name = args.cls.partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    if args.file is None:
+        sys.stdout.write(table(cls) + "\n")
+    else:
+        atomic_write_text(args.file, reference(cls, f"python -m runner.config.reference {args.cls} {args.file}"))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
