@@ -1,0 +1,49 @@
+"""A process that must not outlive the one that started it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+PARENT_VARIABLE = "RUNNER_PARENT_PID"
+"""Environment variable by which a launcher tells a child whom it depends on."""
+
+_PR_SET_PDEATHSIG = 1
+_WATCH_INTERVAL_S = 1.0
+
+
+def die_with_parent() -> bool:
+    """Make the kernel kill this process once the launcher that started it is gone. Call it first thing in a child.
+
+    The child asks for it itself, since code run between fork and exec (`preexec_fn`) can deadlock in a threaded
+    parent. A parent that died before the call is noticed by its process id, so there is no gap. Elsewhere than on
+    Linux a thread looks once a second.
+
+    Returns:
+        Whether this process now depends on another: False if no launcher asked for it (then nothing was done).
+    """
+    text = os.environ.pop(PARENT_VARIABLE, "")  # it speaks to this process, not to the children it may start
+    if not text.isdigit():
+        return False
+    parent = int(text)
+    if sys.platform.startswith("linux"):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"prctl(PR_SET_PDEATHSIG): {os.strerror(code)}")
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True, name="die-with-parent").start()
+    if os.getppid() != parent:
+        print("runner: the process that started this one is gone: ending", file=sys.stderr, flush=True)
+        os._exit(1)
+    return True
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_WATCH_INTERVAL_S)
+    os._exit(1)

@@ -1,0 +1,74 @@
+"""Values of a config as people and file systems meet them: equality, short text, short keys, safe names."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9.=,+-]+")
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two YAML values mean the same: 1 and 1.0 do, true and 1 do not; a tuple is a list."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same_value(value, other[key]) for key, value in one.items())
+    return bool(one == other)
+
+
+def format_value(value: Any) -> str:
+    """`value` in one short line, written as YAML would have it: ``true``, ``null``, ``0.00125``, ``[2, 3]``, ``{a:
+    1}``."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(format_value, value)) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {format_value(item)}" for key, item in value.items()) + "}"
+    return " ".join(str(value).split())
+
+
+def short_keys(keys: Iterable[str]) -> dict[str, str]:
+    """Each dotted key to the fewest last parts that tell it from the others: ``TrainReader.batch_size`` to
+    ``batch_size``.
+
+    A list index never stands alone (``milestones.0``).
+    """
+    every = list(dict.fromkeys(keys))
+    result = {}
+    for key in every:
+        parts = key.split(".")
+        for length in range(1, len(parts) + 1):
+            suffix = ".".join(parts[-length:])
+            if not parts[-length].isdigit() and not any(
+                f".{other}".endswith(f".{suffix}") for other in every if other != key
+            ):
+                break
+        else:
+            suffix = key
+        result[key] = suffix
+    return result
+
+
+def safe_name(text: str, limit: int = 60) -> str:
+    """`text` as part of a file name that is safe everywhere: ASCII letters and digits and ``. = , + - _``, at most
+    `limit` long.
+
+    Different texts may give the same name; a text that was cut carries a hash, so that equal beginnings stay apart.
+    """
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    name = _UNSAFE.sub("_", ascii_text.replace(", ", ",").replace("[", "").replace("]", "")).strip("._-,")
+    if not name or name.endswith("="):
+        name += digest  # nothing was left of the value, for example of one in Chinese
+    return name if len(name) <= limit else f"{name[: limit - 7].rstrip('._-,')}-{digest}"

@@ -1,0 +1,1 @@
+"""How a run is started and watched: processes, slots, signals. Knows an argv and an environment, not a backend."""

@@ -1,0 +1,114 @@
+"""What a launcher is: it starts commands, says how they ended, and stops them. It knows nothing of runs or backends."""
+
+from __future__ import annotations
+
+import signal as signals
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from runner.core.registry import Registry
+
+LAUNCHERS = Registry(
+    "launcher",
+    {
+        "inline": "runner.launch.inline:InlineLauncher",
+        "local": "runner.launch.local:LocalLauncher",
+    },
+)
+
+NOT_STARTED = 127
+"""Return code of a command that could not be started (as in a shell)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A command to run.
+
+    Args:
+        name: unique among the launcher's unfinished tasks.
+        argv: the command and its arguments; ``python -m MODULE …`` works with every launcher.
+        cwd: the folder it starts in.
+        log: what it writes to stdout and stderr is appended here; the folder must exist.
+        env: variables set on top of this process's own.
+        preload: modules the command will import; a launcher that keeps warm processes may import them ahead.
+    """
+
+    name: str
+    argv: Sequence[str]
+    cwd: Path
+    log: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a task ended.
+
+    Args:
+        name: the task's.
+        returncode: exit status 0–255, or minus the number of the signal that killed it (as in `subprocess`).
+        signal: that signal's number, else None.
+        error: why it could not be started; empty if it was.
+    """
+
+    name: str
+    returncode: int
+    signal: int | None = None
+    error: str = ""
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"could not be started: {self.error}"
+        if self.signal is not None:
+            try:
+                return f"killed by {signals.Signals(self.signal).name}"
+            except ValueError:
+                return f"killed by signal {self.signal}"
+        return f"ended with exit status {self.returncode}"
+
+
+def exit_of(name: str, returncode: int) -> Exit:
+    """The `Exit` for a return code as `subprocess` gives it."""
+    return Exit(name, returncode, -returncode if returncode < 0 else None)
+
+
+class Launcher(Protocol):
+    """Runs tasks, some at a time.
+
+    Duties: all calls come from one thread, which lives as long as the launcher. Every task submitted is answered by
+    exactly one `Exit`, also one that was cancelled or could not be started; after `close` none is answered any more.
+    Tasks start in the order they were submitted. Nothing a task started outlives it, and no task outlives this
+    process. A launcher owns no files but what it appends to a task's log.
+    """
+
+    def submit(self, task: Task) -> None:
+        """Take a task on, and start it if there is a free slot. Never waits and never fails for what the task is.
+
+        Raises:
+            ValueError: an unfinished task has the same name.
+            RuntimeError: the launcher was closed.
+        """
+
+    def poll(self, timeout_s: float = 0.0) -> list[Exit]:
+        """The tasks that have ended since the last call; a task that waits takes a freed slot before this returns.
+
+        Returns at once if there is something to tell or nothing is running, else after at most about `timeout_s`.
+        (The inline launcher runs a task here, and so takes as long as it takes.)
+        """
+
+    def cancel(self, name: str, *, grace_s: float = 10.0) -> None:
+        """Ask a task to end: SIGTERM now, SIGKILL to all its processes if it is still there after `grace_s`. Never
+        waits.
+
+        A task that has not started never will; it is answered as killed by SIGTERM. A second call can only shorten
+        the grace. A name that is not (or no longer) known is ignored, since a task may end at any moment.
+        """
+
+    def free(self) -> int:
+        """How many tasks submitted now would start at once."""
+
+    def close(self) -> None:
+        """Stop everything and wait until it is gone. Idempotent."""

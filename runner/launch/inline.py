@@ -1,0 +1,210 @@
+"""Tasks in this very process, one after the other: for debuggers and profilers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import runpy
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+from runner.core.process import PARENT_VARIABLE
+from runner.launch.base import NOT_STARTED, Exit, Task, exit_of
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class InlineLauncher:
+    """Runs the module of ``python -m MODULE …`` in this process, so that breakpoints, profilers and `pdb` reach it.
+
+    A task runs inside `poll`; what it prints through `sys.stdout` and `sys.stderr` is shown and logged. Modules it
+    imports stay imported, so a run may not be as independent of the one before as a process would be. A signal that
+    would have killed it is answered as that signal, except SIGKILL and what else cannot be caught: that ends this
+    process. Ctrl-C ends the task (as SIGINT), not the program.
+    """
+
+    slots = 1
+
+    def __init__(self, slots: int = 1) -> None:
+        del slots  # there is only this process
+        self._waiting: deque[Task] = deque()
+        self._running: str | None = None
+        self._ended: list[Exit] = []
+        self._closed = False
+
+    def submit(self, task: Task) -> None:
+        """See `Launcher.submit`. The task starts at the next `poll`."""
+        if self._closed:
+            raise RuntimeError("the launcher is closed")
+        if any(task.name == other.name for other in self._waiting):
+            raise ValueError(f"an unfinished task has the name {task.name!r}")
+        self._waiting.append(task)
+
+    def poll(self, timeout_s: float = 0.0) -> list[Exit]:
+        """Run the next task to its end."""
+        del timeout_s
+        if not self._ended and self._waiting:
+            task = self._waiting.popleft()
+            self._running = task.name
+            try:
+                self._ended.append(_run(task))
+            finally:
+                self._running = None
+        ended, self._ended = self._ended, []
+        return ended
+
+    def cancel(self, name: str, *, grace_s: float = 10.0) -> None:
+        """See `Launcher.cancel`. A running task (if this is called from another thread or a signal handler) gets
+        SIGTERM and no more."""
+        del grace_s
+        for task in self._waiting:
+            if task.name == name:
+                self._waiting.remove(task)
+                self._ended.append(exit_of(name, -signal.SIGTERM))
+                return
+        if name == self._running:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def free(self) -> int:
+        """1 if nothing waits."""
+        return 0 if self._closed or self._waiting else 1
+
+    def close(self) -> None:
+        """See `Launcher.close`."""
+        self._closed = True
+        self._waiting.clear()
+        self._ended.clear()
+
+
+class _Terminated(BaseException):
+    """SIGTERM reached a task that has no handler for it."""
+
+
+class _Tee(io.TextIOBase):
+    """Writes to the terminal and to the log; in everything else it is the terminal's stream."""
+
+    def __init__(self, shown: TextIO, log: TextIO) -> None:
+        self._shown = shown
+        self._log = log
+
+    def write(self, text: str, /) -> int:
+        self._log.write(text)
+        return self._shown.write(text)
+
+    def flush(self) -> None:
+        self._log.flush()
+        self._shown.flush()
+
+    def isatty(self) -> bool:
+        return self._shown.isatty()
+
+    def fileno(self) -> int:
+        return self._shown.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._shown.encoding
+
+
+def _run(task: Task) -> Exit:
+    try:
+        module, arguments = _module_of(task.argv)
+        folder = os.getcwd()
+        with contextlib.ExitStack() as stack:
+            log = stack.enter_context(open(task.log, "a", encoding="utf-8", buffering=1))
+            os.chdir(task.cwd)
+            stack.callback(os.chdir, folder)
+            stack.enter_context(contextlib.redirect_stdout(_Tee(sys.stdout, log)))
+            stack.enter_context(contextlib.redirect_stderr(_Tee(sys.stderr, log)))
+            stack.enter_context(_environment(task))
+            stack.enter_context(_signal_handlers())
+            return exit_of(task.name, _run_module(module, arguments))
+    except (OSError, ValueError) as error:
+        return Exit(task.name, NOT_STARTED, error=str(error))
+
+
+def _module_of(argv: Sequence[str]) -> tuple[str, list[str]]:
+    """Module and arguments of ``python -m MODULE ARGUMENT…``. Raises ValueError for any other command."""
+    if "-m" not in argv[1:-1]:
+        raise ValueError(f"the inline launcher runs `python -m MODULE …` only, not {' '.join(argv)!r}")
+    place = list(argv).index("-m", 1)
+    return argv[place + 1], list(argv[place + 2 :])
+
+
+def _run_module(module: str, arguments: list[str]) -> int:
+    """Run `module` as ``__main__``; its return code as a process of its own would have had."""
+    old_argv, sys.argv = sys.argv, [module, *arguments]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")  # the module is imported already
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        return 0
+    except SystemExit as ended:
+        return _exit_status(ended.code)
+    except _Terminated:
+        return -signal.SIGTERM
+    except KeyboardInterrupt:
+        return -signal.SIGINT
+    except Exception:  # noqa: BLE001 - a process would end with a traceback and status 1; so does this
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.argv = old_argv
+
+
+def _exit_status(code: Any) -> int:
+    """The exit status of `sys.exit(code)`."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+@contextlib.contextmanager
+def _environment(task: Task) -> Iterator[None]:
+    """The task's variables; all as before afterwards."""
+    before = dict(os.environ)
+    search_path = list(sys.path)
+    os.environ.update(task.env)
+    os.environ.pop(PARENT_VARIABLE, None)  # this process must not die with itself
+    sys.path.insert(0, str(Path(task.cwd).resolve()))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        sys.path[:] = search_path
+
+
+@contextlib.contextmanager
+def _signal_handlers() -> Iterator[None]:
+    """SIGTERM and SIGINT as a fresh process has them (the former as an exception); as before afterwards."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python delivers signals to the main thread alone
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated

@@ -1,0 +1,1 @@
+"""What came out: collected from run directories, grouped by trial, compared."""

@@ -1,0 +1,213 @@
+"""From run directories to plain results. Nothing but the directories is read, at any moment of a run's life."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from runner.config.load import parse
+from runner.config.node import Source, flatten
+from runner.core.errors import InputError
+from runner.core.records import Record, decode_number, without_superseded
+from runner.core.rundir import RunDir, State, find_runs
+from runner.core.values import format_value, short_keys
+
+Goal = Literal["maximize", "minimize"]
+EVALUATION_PREFIX = "bbox/"
+"""Tags below it are evaluation metrics; a record that has some is an evaluation."""
+
+_RUN_NAME = re.compile(r"\d+-(?P<label>.+)-s\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One run as it stands.
+
+    Args:
+        path: its directory.
+        id: its name there; `sweep`, `trial`, `seed`, `overrides`: see `runner.core.rundir.Identity`.
+        label: the trial for people: ``batch_size=8``.
+        state, reason: how it stands or ended; `problem` is what about it could not be read, empty if all could.
+        metrics: tag to number of the last checkpoint, all finite; empty before the run is done.
+        undefined: tags of metrics that are not finite there.
+        evaluations: (step, tag → number) of every evaluation that counts, in order.
+        step, steps: optimiser steps done, and in all (0: not known).
+        time_s: seconds spent on the steps that count, evaluations included, over all attempts.
+        images_per_s: median over the records; None if there is none.
+        memory_gb, gpu_memory_gb: the most that was recorded.
+        attempts: how many there were.
+        heartbeat: seconds since 1970 of its last sign of life; 0 if there was none.
+        config: dotted key to scalar or list of the resolved config.
+        facts: see `Identity.facts`.
+    """
+
+    path: Path
+    id: str
+    sweep: str | None
+    trial: int
+    seed: int
+    overrides: Mapping[str, Any]
+    label: str
+    state: State
+    reason: str | None
+    problem: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    undefined: tuple[str, ...] = ()
+    evaluations: Sequence[tuple[int, Mapping[str, float]]] = ()
+    step: int = 0
+    steps: int = 0
+    time_s: float | None = None
+    images_per_s: float | None = None
+    memory_gb: float | None = None
+    gpu_memory_gb: float | None = None
+    attempts: int = 0
+    heartbeat: float = 0.0
+    config: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def best(self, metric: str, goal: Goal) -> tuple[int, float] | None:
+        """(step, value) of the best evaluation so far: optimistic, since the best of several is picked by the very
+        number it is judged by."""
+        found = [
+            (step, values[metric]) for step, values in self.evaluations if math.isfinite(values.get(metric, math.nan))
+        ]
+        if not found:
+            return None
+        return (max if goal == "maximize" else min)(found, key=lambda item: item[1])
+
+    def latest(self, metric: str) -> float | None:
+        """The metric of the last checkpoint, or, before the run is done, of its newest evaluation; None if there is
+        none."""
+        if metric in self.metrics:
+            return self.metrics[metric]
+        return next((values[metric] for _, values in reversed(self.evaluations) if metric in values), None)
+
+
+def collect(paths: Iterable[Path]) -> list[RunResult]:
+    """The runs at or below each of `paths`, in the order of their names.
+
+    Raises:
+        InputError: a path that does not exist, or no run below any of them.
+    """
+    given = list(paths)
+    missing = [path for path in given if not path.exists()]
+    if missing:
+        raise InputError("\n".join(f"there is no directory {path}" for path in missing))
+    results = [read_run(run_dir) for run_dir in find_runs(given)]
+    if not results:
+        raise InputError(f"no run in {', '.join(map(str, given))}: a run directory has a run.json")
+    return results
+
+
+def read_run(run_dir: RunDir) -> RunResult:
+    """What a run directory says. Never raises for what is in it: `RunResult.problem` tells what could not be read."""
+    identity, status = run_dir.identity(), run_dir.status()
+    problems = [] if identity else [f"{run_dir.identity_file} is not whole"]
+    config, problem = _read_config(run_dir.config)
+    problems += filter(None, [problem])
+    raw = _read_raw(run_dir.metrics)
+    records = without_superseded(raw)
+    metrics, undefined = _final_metrics(run_dir, records) if status.state == "done" else ({}, ())
+    overrides = identity.overrides if identity else {}
+    return RunResult(
+        path=run_dir.path,
+        id=identity.id if identity else run_dir.name,
+        sweep=identity.sweep if identity else None,
+        trial=identity.trial if identity else -1,
+        seed=identity.seed if identity else -1,
+        overrides=overrides,
+        label=_label(run_dir.name, identity is not None and identity.sweep is not None, overrides),
+        state=status.state,
+        reason=status.reason,
+        problem="; ".join(problems),
+        metrics=metrics,
+        undefined=undefined,
+        evaluations=[(record.step, record.values) for record in records if _is_evaluation(record)],
+        step=status.step,
+        steps=status.steps,
+        time_s=_time_spent_s(raw, records),
+        images_per_s=_median(records, "train/images_per_s"),
+        memory_gb=_most(records, "resource/memory_gb"),
+        gpu_memory_gb=_most(records, "resource/gpu_memory_gb"),
+        attempts=status.attempt,
+        heartbeat=status.heartbeat,
+        config=config,
+        facts=identity.facts if identity else {},
+    )
+
+
+def _read_config(path: Path) -> tuple[dict[str, Any], str]:
+    """(flat config, what is wrong with it)."""
+    try:
+        tree = parse(path.read_text(encoding="utf-8"), lambda line: Source(str(path), line)).plain()
+    except (OSError, UnicodeDecodeError, InputError) as error:
+        return {}, f"{path.name} cannot be read: {error}"
+    return dict(flatten(tree)) if isinstance(tree, Mapping) else {}, ""
+
+
+def _read_raw(path: Path) -> list[Record]:
+    """All records, the marks of resumed attempts and what they supersede included."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return []
+    return [record for record in map(Record.from_line, filter(None, lines)) if record is not None]
+
+
+def _final_metrics(run_dir: RunDir, records: Sequence[Record]) -> tuple[dict[str, float], tuple[str, ...]]:
+    """(finite metrics of the last checkpoint, tags of those that are not finite): from eval.json, else from the last
+    evaluation's record."""
+    found = (run_dir.results() or {}).get("metrics")
+    if not isinstance(found, Mapping):
+        found = next((record.values for record in reversed(records) if _is_evaluation(record)), {})
+    numbers = {str(tag): _number(value) for tag, value in found.items()}
+    finite = {tag: value for tag, value in numbers.items() if math.isfinite(value)}
+    return finite, tuple(tag for tag in numbers if tag not in finite)
+
+
+def _number(value: Any) -> float:
+    try:
+        return decode_number(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _is_evaluation(record: Record) -> bool:
+    return any(tag.startswith(EVALUATION_PREFIX) for tag in record.values)
+
+
+def _time_spent_s(raw: Sequence[Record], kept: Sequence[Record]) -> float | None:
+    """Seconds from the start of each attempt (the mark it writes first) to its last record that counts, summed.
+
+    What a killed attempt did after its last checkpoint was done again by the next, and counts once.
+    """
+    starts: dict[int, float] = {}
+    for record in raw:
+        starts.setdefault(record.attempt, record.time)
+    ends = {record.attempt: record.time for record in kept}
+    return math.fsum(max(0.0, end - starts[attempt]) for attempt, end in ends.items()) if ends else None
+
+
+def _median(records: Sequence[Record], tag: str) -> float | None:
+    values = [record.values[tag] for record in records if math.isfinite(record.values.get(tag, math.nan))]
+    return statistics.median(values) if values else None
+
+
+def _most(records: Sequence[Record], tag: str) -> float | None:
+    return max(
+        (record.values[tag] for record in records if math.isfinite(record.values.get(tag, math.nan))), default=None
+    )
+
+
+def _label(name: str, in_sweep: bool, overrides: Mapping[str, Any]) -> str:
+    """What the trial is called: as in its directory's name, else by what was overridden, else by the directory."""
+    match = _RUN_NAME.fullmatch(name)
+    if match and in_sweep:
+        return match["label"]
+    names = short_keys(overrides)
+    return ", ".join(f"{names[key]}={format_value(value)}" for key, value in overrides.items() if key != "seed") or name

@@ -1,0 +1,99 @@
+"""Which keys of a resolved config make two runs different trials, and whether two runs can be compared at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from runner.core.values import format_value, same_value
+from runner.results.collect import RunResult
+
+NEUTRAL_KEYS: Final = frozenset(
+    "dataset TestDataset TestReader weights worker_num find_unused_parameters save_dir keep_checkpoints log_iter "
+    "sample_images trackers use_vdl vdl_log_dir".split()
+)
+"""Top-level keys that cannot change a result: they do not make two trials different (a test holds this against the
+backends' schemas)."""
+
+DATA_PATHS: Final = frozenset(("dataset_dir", "image_dir", "anno_path", "data_fields"))
+"""Keys of a data set that say where it lies. Its content counts, where it was recorded; else these stand for it."""
+
+_DATASETS: Final = {"train": "TrainDataset", "eval": "EvalDataset"}
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "–"
+
+
+ABSENT: Final = _Absent()
+"""A key that a run's config does not have."""
+
+
+def parameters(run: RunResult) -> dict[str, Any]:
+    """Dotted key to value of what can change the run's result, its seed left out."""
+    recorded = _recorded_data(run)
+    kept: dict[str, Any] = {}
+    for key, value in run.config.items():
+        first, last = key.partition(".")[0], key.rpartition(".")[2]
+        if first in NEUTRAL_KEYS or key == "seed" or last == "data_fields":
+            continue
+        if first in _DATASETS.values() and last in DATA_PATHS and recorded.get(first):
+            continue
+        kept[key] = value
+    return kept | {f"{section} (content)": content for section, content in recorded.items() if content}
+
+
+def differing_keys(trials: Sequence[dict[str, Any]], first: Sequence[str] = ()) -> list[str]:
+    """The keys whose value is not the same in all of `trials`: those in `first` before the others."""
+    keys = dict.fromkeys([*first, *(key for trial in trials for key in trial)])
+    found = []
+    for key in keys:
+        values = [trial.get(key, ABSENT) for trial in trials]
+        if any(not same_value(value, values[0]) for value in values[1:]):
+            found.append(key)
+    return found
+
+
+def data_warnings(runs: Sequence[RunResult]) -> list[str]:
+    """A sentence for each data set (evaluation, training) that is not the same for all of `runs`."""
+    result = []
+    consequence = {
+        "eval": "their metrics are not comparable",
+        "train": "differences may come from the data and not from the parameters",
+    }
+    for which, section in (("eval", _DATASETS["eval"]), ("train", _DATASETS["train"])):
+        by_data: dict[str, list[str]] = {}
+        for run in runs:
+            if run.config:
+                by_data.setdefault(_data_identity(run, section), []).append(run.id)
+        if len(by_data) > 1:
+            groups = "; ".join(
+                f"{len(ids)} on {data} ({ids[0]}{', …' if len(ids) > 1 else ''})" for data, ids in by_data.items()
+            )
+            result.append(f"{section} is not the same for all runs, so {consequence[which]}: {groups}")
+    return result
+
+
+def _recorded_data(run: RunResult) -> dict[str, str]:
+    """Section to content hash, where the run's facts have one (``data: {train: …, eval: …}``)."""
+    data = run.facts.get("data")
+    return (
+        {section: str(data.get(which) or "") for which, section in _DATASETS.items()} if isinstance(data, dict) else {}
+    )
+
+
+def _data_identity(run: RunResult, section: str) -> str:
+    """The data set in words: where it lies, and its content where that was recorded."""
+    fields = {key.partition(".")[2]: value for key, value in run.config.items() if key.startswith(f"{section}.")}
+    content = _recorded_data(run).get(section)
+    settings = {key: value for key, value in fields.items() if key not in DATA_PATHS and key != "name"}
+    if content:
+        return ", ".join(
+            [f"content {content[:10]}", *(f"{key}={format_value(value)}" for key, value in settings.items())]
+        )
+    folder, annotations = fields.get("dataset_dir") or "", fields.get("anno_path") or "(no annotations)"
+    where = f"{folder}/{annotations}" if folder else str(annotations)
+    return ", ".join(
+        [where, *(f"{key}={format_value(value)}" for key, value in settings.items() if value not in (None, -1, False))]
+    )

@@ -1,0 +1,301 @@
+"""Tables for a terminal: a comparison, the runs there are, the runs there will be. Nothing is said by colour alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from runner.core.values import format_value, short_keys
+from runner.results.collect import RunResult
+from runner.results.compare import (
+    DEFAULT_METRIC,
+    Comparison,
+    TrialResult,
+    followers,
+    parameter_text,
+    show_parameter,
+)
+from runner.results.export import show_delta, show_duration, show_interval, show_summary, show_verdict
+from runner.results.intervals import Summary
+
+_VERDICT_STYLES = {
+    "better": "bold green",
+    "worse": "bold red",
+    "cannot tell": "yellow",
+    "baseline": "dim",
+    "no verdict": "dim",
+}
+STATE_STYLES = {
+    "done": "green",
+    "running": "cyan",
+    "failed": "bold red",
+    "interrupted": "yellow",
+    "pruned": "magenta",
+    "pending": "dim",
+}
+_MOST_PARAMETER_COLUMNS = 6
+_MOST_ITEMS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """A run of a plan, as `render_plan` shows it.
+
+    Args:
+        name: of its directory.
+        seed: its seed.
+        changes: dotted key to value against the baseline; empty for the baseline's runs.
+        state: ``done``, ``to run``, ``to go on`` or what the caller says.
+    """
+
+    name: str
+    seed: int
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    state: str = "to run"
+
+
+def render_comparison(comparison: Comparison) -> RenderableType:
+    """The comparison as wide as the terminal is: from 80 columns, where a trial takes two lines, up."""
+    return _ComparisonView(comparison)
+
+
+def render_runs(runs: Sequence[RunResult], metric: str = DEFAULT_METRIC, *, now: float | None = None) -> RenderableType:
+    """The table of `runner ls`: what each run is, how it stands, how far it is, its newest metric and its last sign
+    of life."""
+    return _Stack([_runs_table(runs, metric, time.time() if now is None else now), *_reasons(runs)])
+
+
+def render_plan(rows: Sequence[PlannedRow], baseline: Mapping[str, Any]) -> RenderableType:
+    """The runs a sweep would start, each with the keys it changes; `baseline` gives the baseline's values of these
+    keys."""
+    table = _table()
+    table.add_column("run", overflow="fold")
+    table.add_column("seed", justify="right")
+    table.add_column("state", no_wrap=True)
+    table.add_column("changes", overflow="fold")
+    names = short_keys(key for row in rows for key in row.changes)
+    for row in rows:
+        changes = [
+            f"{names[key]} {_known(baseline, key)} → {format_value(value)}" for key, value in row.changes.items()
+        ]
+        table.add_row(
+            escape(row.name), str(row.seed), escape(row.state), escape(", ".join(changes)) or "[dim]baseline[/]"
+        )
+    waiting = sum(row.state != "done" for row in rows)
+    lines = [
+        f"{_count(len(rows), 'run')}, {len(rows) - waiting} of them done already"
+        if waiting < len(rows)
+        else _count(len(rows), "run")
+    ]
+    lines += [f"{name} is {key}" for key, name in names.items() if key != name]
+    return _Stack([table, *(Text(line, style="dim") for line in lines)])
+
+
+def print_tables(console: Console, *tables: RenderableType) -> None:
+    """Print with an empty line between."""
+    for index, table in enumerate(tables):
+        if index:
+            console.print()
+        console.print(table)
+
+
+class _Stack:
+    """Renderables below one another."""
+
+    def __init__(self, parts: Sequence[RenderableType]) -> None:
+        self._parts = parts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self._parts
+
+
+class _ComparisonView:
+    """Takes the widest of its forms that fits."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._comparison = comparison
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        comparison = self._comparison
+        for warning in comparison.warnings:
+            yield Text(f"WARNING: {warning}", style="bold red")
+        table, shows_parameters = self._fitting(console, options)
+        yield table
+        if not shows_parameters and (text := self._baseline_text()):
+            yield _item(text)
+        also = followers(comparison)
+        yield from (_item(text) for text in also[:_MOST_ITEMS])
+        yield from _more(also)
+        yield from (_item(f"not counted: {run.id}: {why}") for run, why in comparison.uncounted[:_MOST_ITEMS])
+        yield from _more(comparison.uncounted)
+        yield from (_item(note, style="dim") for note in comparison.notes)
+
+    def _fitting(self, console: Console, options: ConsoleOptions) -> tuple[Table, bool]:
+        """(the table, whether it shows the parameters' values)."""
+        for columns, table in self._wide_forms():
+            if Measurement.get(console, options.update(width=10_000), table).maximum <= options.max_width:
+                return table, "parameters" in columns
+        return self._compact(), False
+
+    def _baseline_text(self) -> str:
+        """``the baseline has batch_size 8, max_iters 300``; empty where nothing was varied."""
+        comparison = self._comparison
+        keys = comparison.parameters[: comparison.varied]
+        values = [f"{comparison.short[key]} {show_parameter(comparison.baseline.parameters[key])}" for key in keys]
+        return f"the baseline has {', '.join(values)}" if values else ""
+
+    def _wide_forms(self) -> Iterator[tuple[set[str], Table]]:
+        """One line a trial, with ever fewer columns."""
+        optional = ["parameters", "metrics", "best", "speed", "memory"]
+        if self._comparison.varied > _MOST_PARAMETER_COLUMNS:
+            del optional[0]
+        for count in range(len(optional), -1, -1):
+            columns = set(optional[:count])
+            yield columns, self._wide(columns)
+
+    def _wide(self, columns: set[str]) -> Table:
+        comparison = self._comparison
+        keys = comparison.parameters[: comparison.varied] if "parameters" in columns else ()
+        metrics = comparison.metrics if "metrics" in columns else comparison.metrics[:2]
+        table = _table()
+        table.add_column("trial", no_wrap=True)
+        for key in keys:
+            table.add_column(escape(comparison.short[key]), justify="right", no_wrap=True)
+        table.add_column("n", justify="right")
+        for metric in metrics:
+            table.add_column(escape(metric), no_wrap=True)
+        table.add_column(f"Δ {escape(comparison.metric)} (95 %)", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        table.add_column("time", justify="right", no_wrap=True)
+        for name, wanted in (("images/s", "speed"), ("memory", "memory"), ("best", "best")):
+            if wanted in columns:
+                table.add_column(name, justify="right", no_wrap=True)
+        for trial in comparison.trials:
+            effect = trial.effects.get(comparison.metric)
+            row = [
+                _name(trial),
+                *(escape(show_parameter(trial.parameters[key])) for key in keys),
+                str(len(trial.counted)),
+            ]
+            row += [show_summary(trial.metrics[metric]) for metric in metrics]
+            row += [f"{show_delta(effect)} {show_interval(effect)}".strip(), _verdict(trial), _duration(trial.time_s)]
+            row += [f"{trial.images_per_s.mean:.1f}" if trial.images_per_s.n else "–"] if "speed" in columns else []
+            row += [f"{trial.memory_gb.mean:.1f} GB" if trial.memory_gb.n else "–"] if "memory" in columns else []
+            row += [show_summary(trial.best)] if "best" in columns else []
+            table.add_row(*row)
+        return table
+
+    def _compact(self) -> Table:
+        """Two lines a trial: the second metric under the first, the interval under the difference."""
+        comparison = self._comparison
+        metrics = comparison.metrics[:2]
+        table = _table(lines=True)
+        table.add_column("trial", overflow="fold", ratio=1)
+        table.add_column("n", justify="right")
+        table.add_column("\n".join(map(escape, metrics)), no_wrap=True)
+        table.add_column(f"Δ {escape(comparison.metric)}\n95 % interval", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        table.add_column("time", justify="right", no_wrap=True)
+        for trial in comparison.trials:
+            effect = trial.effects.get(comparison.metric)
+            table.add_row(
+                self._what_changed(trial),
+                str(len(trial.counted)),
+                "\n".join(show_summary(trial.metrics[metric]) for metric in metrics),
+                f"{show_delta(effect)}\n{show_interval(effect)}".strip(),
+                _verdict(trial),
+                _duration(trial.time_s),
+            )
+        return table
+
+    def _what_changed(self, trial: TrialResult) -> str:
+        """The trial's name, which says it; outside of a sweep the name is a directory's, and what changed stands
+        below."""
+        changes = "" if trial.number >= 0 else parameter_text(self._comparison, trial)
+        return f"{_name(trial)}\n{escape(changes)}".strip()
+
+
+def _item(text: str, style: str = "") -> Table:
+    """A point of a list, with its further lines indented."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_row("-", Text(text, style=style))
+    return grid
+
+
+def _more(items: Sequence[object]) -> Iterator[Table]:
+    if len(items) > _MOST_ITEMS:
+        yield _item(f"… and {len(items) - _MOST_ITEMS} more; --json lists them all")
+
+
+def _table(*, lines: bool = False) -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD,
+        show_lines=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+        leading=int(lines),
+    )
+
+
+def _name(trial: TrialResult) -> str:
+    return escape(f"{trial.number} {trial.label}" if trial.number >= 0 else trial.label)
+
+
+def _verdict(trial: TrialResult) -> str:
+    word = show_verdict(trial)
+    return f"[{_VERDICT_STYLES[word]}]{word}[/]"
+
+
+def _duration(summary: Summary) -> str:
+    return show_duration(summary.mean if summary.n else None)
+
+
+def _known(baseline: Mapping[str, Any], key: str) -> str:
+    return format_value(baseline[key]) if key in baseline else "–"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _runs_table(runs: Sequence[RunResult], metric: str, now: float) -> Table:
+    several_sweeps = len({run.sweep for run in runs}) > 1
+    table = _table()
+    table.add_column("run", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("progress", justify="right", no_wrap=True)
+    table.add_column(escape(metric), justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("last sign", justify="right", no_wrap=True)
+    for run in runs:
+        name = f"{run.sweep}/{run.id}" if several_sweeps and run.sweep else run.id
+        value = run.latest(metric)
+        progress = f"{run.step}/{run.steps} {100 * run.step // run.steps:3d} %" if run.steps else "–"
+        table.add_row(
+            escape(name),
+            f"[{STATE_STYLES.get(run.state, '')}]{run.state}[/]" if run.state in STATE_STYLES else escape(run.state),
+            progress,
+            "–" if value is None else f"{value:.3f}{'' if run.state == 'done' else '*'}",
+            show_duration(run.time_s),
+            f"{show_duration(now - run.heartbeat)} ago" if run.heartbeat else "–",
+        )
+    return table
+
+
+def _reasons(runs: Sequence[RunResult]) -> Iterator[Text]:
+    """Why runs ended as they did, what could not be read of them, and what the star means."""
+    for run in runs:
+        for text in filter(None, (run.reason, run.problem)):
+            yield Text(f"{run.id}: {text}")
+    if any(run.state != "done" and run.evaluations for run in runs):
+        yield Text("* of the newest evaluation; the run is not done", style="dim")

@@ -1,0 +1,165 @@
+"""The local launcher: slots, refilling, and nobody left behind, with real processes and real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.launch.base import Exit
+from runner.launch.local import LocalLauncher
+from runner.testing.launchers import LONG_S, collect, is_alive, task, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+DRIVER = """
+import sys, threading, time
+from pathlib import Path
+from runner.launch.local import LocalLauncher
+from runner.testing.launchers import task
+folder = Path(sys.argv[1])
+launcher = LocalLauncher(3)
+for index in range(4):
+    launcher.submit(task(f"t{index}", folder, "die-with-parent", "deaf", "pid", folder / f"pid{index}", "sleep", "60"))
+while True:
+    launcher.poll(0.1)
+"""
+
+
+@pytest.fixture
+def launcher() -> Iterator[LocalLauncher]:
+    launcher = LocalLauncher(3, close_grace_s=1)
+    yield launcher
+    launcher.close()
+
+
+def test_no_more_than_slots_run_at_a_time(launcher: LocalLauncher, tmp_path: Path) -> None:
+    for index in range(9):
+        words = ("append", tmp_path / "log", "+", "sleep", "0.15", "append", tmp_path / "log", "-")
+        launcher.submit(task(f"t{index}", tmp_path, *words))
+    collect(launcher, 9)
+    running, most = 0, 0
+    for mark in (tmp_path / "log").read_text():
+        running += 1 if mark == "+" else -1
+        most = max(most, running)
+    assert (running, most) == (0, 3)
+
+
+def test_poll_does_not_wait_unless_told_to(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "sleep", str(LONG_S)))
+    started = time.monotonic()
+    assert launcher.poll() == []
+    assert time.monotonic() - started < 0.1
+    assert launcher.poll(0.3) == []
+    assert 0.25 < time.monotonic() - started < 1.0
+
+
+def test_poll_returns_as_soon_as_a_task_ends(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "sleep", "0.2"))
+    started = time.monotonic()
+    assert launcher.poll(20) == [Exit("one", 0)]
+    assert time.monotonic() - started < 10
+
+
+def test_a_freed_slot_is_refilled_before_poll_returns(tmp_path: Path) -> None:
+    launcher = LocalLauncher(1)
+    launcher.submit(task("one", tmp_path, "exit", "0"))
+    launcher.submit(task("two", tmp_path, "sleep", str(LONG_S)))
+    assert launcher.poll(20) == [Exit("one", 0)]
+    assert launcher.free() == 0
+    launcher.cancel("two")
+    assert [ended.signal for ended in launcher.poll(20)] == [signal.SIGTERM]
+    launcher.close()
+
+
+def test_a_stopped_task_dies_after_its_grace(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "pid", tmp_path / "pid", "sleep", str(LONG_S)))
+    wait_until((tmp_path / "pid").exists)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGSTOP)
+    launcher.cancel("one", grace_s=0.2)
+    assert collect(launcher, 1, within_s=5)[0].signal == signal.SIGKILL
+
+
+def test_a_second_cancel_shortens_the_grace(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "deaf", "touch", tmp_path / "up", "sleep", str(LONG_S)))
+    wait_until((tmp_path / "up").exists)
+    launcher.cancel("one", grace_s=LONG_S)
+    launcher.cancel("one", grace_s=0)
+    launcher.cancel("one", grace_s=LONG_S)
+    assert collect(launcher, 1, within_s=5)[0].signal == signal.SIGKILL
+
+
+def test_helpers_a_task_leaves_behind_are_killed(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "child", str(LONG_S), tmp_path / "child", "exit", "4"))
+    assert collect(launcher, 1) == [Exit("one", 4)]
+    wait_until(lambda: not is_alive(int((tmp_path / "child").read_text())))
+
+
+def test_a_killed_task_is_told_within_a_second(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "pid", tmp_path / "pid", "sleep", str(LONG_S)))
+    wait_until((tmp_path / "pid").exists)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    started = time.monotonic()
+    assert launcher.poll(20) == [Exit("one", -9, 9)]
+    assert time.monotonic() - started < 1.0
+
+
+def test_close_kills_who_does_not_listen(tmp_path: Path) -> None:
+    launcher = LocalLauncher(2, close_grace_s=0.2)
+    for name in ("one", "two"):
+        launcher.submit(task(name, tmp_path, "deaf", "pid", tmp_path / name, "sleep", str(LONG_S)))
+    launcher.submit(task("three", tmp_path, "touch", tmp_path / "three"))
+    wait_until(lambda: (tmp_path / "one").exists() and (tmp_path / "two").exists())
+    launcher.close()
+    assert not any(is_alive(int((tmp_path / name).read_text())) for name in ("one", "two"))
+    assert not (tmp_path / "three").exists()
+
+
+def test_no_descriptor_is_leaked(launcher: LocalLauncher, tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for index in range(6):
+        launcher.submit(task(f"t{index}", tmp_path, "exit", "0"))
+    collect(launcher, 6)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere it takes a second")
+def test_nobody_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    try:
+        files = [tmp_path / f"pid{index}" for index in range(3)]
+        wait_until(lambda: all(file.exists() for file in files))
+    finally:
+        driver.kill()
+        driver.wait()
+    pids = [int(file.read_text()) for file in files]
+    wait_until(lambda: not any(map(is_alive, pids)), within_s=3)
+    assert not (tmp_path / "pid3").exists()
+
+
+def test_a_child_whose_parent_is_gone_already_ends(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "runner.testing.tasks", "die-with-parent", "touch", str(tmp_path / "ran")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RUNNER_PARENT_PID": "1"}  # 1 is not who starts it
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1 and "is gone" in ended.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_without_a_launcher_nothing_is_done(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "runner.testing.tasks", "die-with-parent", "touch", str(tmp_path / "ran")]
+    environment = {name: value for name, value in os.environ.items() if name != "RUNNER_PARENT_PID"}
+    subprocess.run(command, env={**environment, "PYTHONPATH": str(ROOT)}, check=True)
+    assert (tmp_path / "ran").exists()
+
+
+def test_slots_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        LocalLauncher(0)

@@ -1,0 +1,216 @@
+"""Comparing: groups, intervals, verdicts, and that nothing is dropped in silence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.core.errors import InputError
+from runner.results.collect import collect
+from runner.results.compare import Comparison, compare, parameter_text
+from runner.results.export import show_duration, to_csv, to_json, to_markdown
+from runner.results.params import ABSENT, NEUTRAL_KEYS
+from runner.testing.finished import make_run
+
+BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}
+LONGER: dict[str, Any] = {"label": "schedule=600", "max_iters": 600, "steps": 600, "overrides": {"max_iters": 600}}
+
+
+def make_trial(sweep: Path, number: int, values: list[float], **how: Any) -> None:
+    for seed, value in enumerate(values):
+        make_run(sweep, number, seed, ap=value, **how)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    make_trial(tmp_path / "sw", 0, [0.412, 0.401, 0.418])
+    make_trial(tmp_path / "sw", 1, [0.422, 0.400], **BATCH)
+    make_trial(tmp_path / "sw", 2, [0.482, 0.490, 0.469], **LONGER)
+    return tmp_path / "sw"
+
+
+def compared(*paths: Path, **options: Any) -> Comparison:
+    return compare(collect(paths), **options)
+
+
+def test_the_article_in_small(sweep: Path) -> None:
+    found = compared(sweep)
+    assert [(t.number, t.label, t.is_baseline, len(t.counted)) for t in found.trials] == [
+        (0, "baseline", True, 3),
+        (1, "batch_size=16", False, 2),
+        (2, "schedule=600", False, 3),
+    ]
+    assert found.parameters == ("TrainReader.batch_size", "max_iters", "LearningRate.schedulers.0.max_iters")
+    assert found.varied == 2
+    assert [t.verdict for t in found.trials] == [None, "cannot tell", "better"]
+    assert found.trials[0].metrics["bbox/AP"].mean == pytest.approx(0.41033, abs=1e-5)
+    effect = found.trials[2].effects["bbox/AP"]
+    assert effect.low is not None and effect.low > 0 and effect.delta == pytest.approx(0.07, abs=1e-6)
+    assert found.trials[0].effects == {} and found.uncounted == () and found.warnings == ()
+    assert parameter_text(found, found.trials[2]) == "max_iters 300 → 600"
+    assert found.metrics == ("bbox/AP", "bbox/AP50")
+
+
+def test_a_metric_to_minimize_turns_the_verdict(sweep: Path) -> None:
+    assert [t.verdict for t in compared(sweep, goal="minimize").trials] == [None, "cannot tell", "worse"]
+
+
+def test_a_single_seed_gets_no_verdict(tmp_path: Path) -> None:
+    make_trial(tmp_path / "sw", 0, [0.4])
+    make_trial(tmp_path / "sw", 1, [0.9], **BATCH)
+    found = compared(tmp_path)
+    effect = found.trials[1].effects["bbox/AP"]
+    assert (effect.delta, effect.low, found.trials[1].verdict) == (pytest.approx(0.5), None, None)
+    assert any("fewer than two seeds" in note for note in found.notes)
+
+
+def test_repeats_without_any_spread_tell_nothing(tmp_path: Path) -> None:
+    make_trial(tmp_path / "sw", 0, [0.0, 0.0])
+    make_trial(tmp_path / "sw", 1, [0.1, 0.1], **BATCH)
+    found = compared(tmp_path)
+    assert found.trials[1].verdict == "cannot tell" and any("no noise" in note for note in found.notes)
+
+
+def test_runs_that_do_not_count_are_named(sweep: Path) -> None:
+    make_run(sweep, 1, 2, state="failed", reason="out of memory at batch size 16", **BATCH)
+    make_run(sweep, 2, 3, state="running", **LONGER)
+    make_run(sweep, 2, 4, state="pending", **LONGER)
+    make_run(sweep, 2, 5, metrics={"bbox/AP": float("nan")}, **LONGER)
+    make_run(sweep, 2, 6, ap=None, **LONGER)
+    found = compared(sweep)
+    assert [(run.trial, run.seed, why) for run, why in found.uncounted] == [
+        (1, 2, "failed: out of memory at batch size 16"),
+        (2, 3, "running"),
+        (2, 4, "pending"),
+        (2, 5, "done, but bbox/AP is not a finite number in its evaluation"),
+        (2, 6, "done, but bbox/AP is missing in its evaluation"),
+    ]
+    assert [len(t.runs) for t in found.trials] == [3, 3, 7] and [len(t.counted) for t in found.trials] == [3, 2, 3]
+
+
+def test_a_baseline_that_is_not_there_yet(tmp_path: Path) -> None:
+    make_run(tmp_path / "sw", 0, 0, state="running")
+    make_trial(tmp_path / "sw", 1, [0.4, 0.5], **BATCH)
+    found = compared(tmp_path)
+    assert found.trials[0].label == "baseline" and found.trials[1].effects == {} and found.trials[1].verdict is None
+    assert "the baseline has no finished run yet" in found.notes[0]
+
+
+def test_only_pending_runs(tmp_path: Path) -> None:
+    make_run(tmp_path / "sw", state="pending")
+    found = compared(tmp_path)
+    assert found.trials[0].metrics["bbox/AP"].n == 0 and len(found.uncounted) == 1
+
+
+def test_neutral_keys_do_not_part_trials(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        run = make_run(tmp_path / "sw", 0, seed, ap=0.4 + seed / 10)
+        text = run.config.read_text().replace(
+            "save_dir: runs", f"save_dir: runs{seed}\ntrackers: [t{seed}]\nworker_num: {seed}"
+        )
+        run.config.write_text(text + f"use_vdl: true\nvdl_log_dir: vdl{seed}\n")
+    found = compared(tmp_path)
+    assert len(found.trials) == 1 and found.trials[0].metrics["bbox/AP"].n == 2 and found.parameters == ()
+
+
+def test_two_sweeps_with_one_baseline_are_joined(sweep: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "other", 0, 0, ap=0.412)
+    make_run(tmp_path / "other", 0, 7, ap=0.405)
+    make_trial(
+        tmp_path / "other", 1, [0.3, 0.31], label="base_lr=0.1", base_lr=0.1, overrides={"LearningRate.base_lr": 0.1}
+    )
+    found = compared(sweep, tmp_path / "other")
+    assert [t.label for t in found.trials] == ["baseline", "batch_size=16", "schedule=600", "base_lr=0.1"]
+    assert [run.seed for run in found.trials[0].counted] == [0, 1, 2, 7]
+    ((twin, why),) = found.uncounted
+    assert twin.path.parts[-3] == "other" and "the same trial and seed" in why
+    assert found.trials[3].verdict == "worse"
+
+
+def test_another_evaluation_set_is_a_warning(sweep: Path) -> None:
+    make_run(sweep, 3, 0, label="other", evaluated_on="test.json")
+    found = compared(sweep)
+    assert len(found.warnings) == 1 and "EvalDataset" in found.warnings[0] and "not comparable" in found.warnings[0]
+    assert "test.json" in found.warnings[0]
+
+
+def test_recorded_content_decides_what_the_same_data_is(tmp_path: Path) -> None:
+    data = {"data": {"train": "t" * 20, "eval": "e" * 20}}
+    make_run(tmp_path / "sw", 0, 0, facts=data)
+    make_run(tmp_path / "sw", 0, 1, facts=data, evaluated_on="copy.json")  # the same content at another place
+    found = compared(tmp_path)
+    assert found.warnings == () and len(found.trials) == 1
+    make_run(tmp_path / "sw", 0, 2, facts={"data": {"train": "t" * 20, "eval": "f" * 20}})
+    found = compared(tmp_path)
+    assert len(found.warnings) == 1 and len(found.trials) == 2
+
+
+def test_a_config_that_cannot_be_read_is_a_warning(sweep: Path) -> None:
+    broken = make_run(sweep, 1, 5, **{**BATCH, "ap": 0.41})
+    broken.config.write_text("a: [")
+    found = compared(sweep)
+    assert any("config.yml cannot be read" in warning for warning in found.warnings)
+    assert [run.seed for run in found.trials[1].runs] == [0, 1, 5]
+
+
+def test_a_key_only_some_configs_have(tmp_path: Path) -> None:
+    make_trial(tmp_path / "sw", 0, [0.4, 0.41])
+    run = make_run(tmp_path / "sw", 1, 0, label="clip")
+    run.config.write_text(run.config.read_text() + "clip: 1.0\n")
+    found = compared(tmp_path)
+    assert found.parameters == ("clip",) and found.trials[0].parameters["clip"] is ABSENT
+    assert parameter_text(found, found.trials[1]) == "clip – → 1"
+
+
+def test_an_unknown_metric_names_the_nearest(sweep: Path) -> None:
+    with pytest.raises(InputError, match="did you mean 'bbox/AP50'"):
+        compared(sweep, metric="bbox/AP5")
+    with pytest.raises(InputError, match="no runs"):
+        compare([])
+
+
+def test_json_holds_everything(sweep: Path) -> None:
+    make_run(sweep, 1, 2, state="failed", reason="oh", **BATCH)
+    data = json.loads(to_json(compared(sweep)))
+    assert [t["verdict"] for t in data["trials"]] == [None, "cannot tell", "better"]
+    assert data["trials"][2]["seeds"] == [0, 1, 2] and data["trials"][2]["metrics"]["bbox/AP"]["n"] == 3
+    assert data["varied"] == ["TrainReader.batch_size", "max_iters"]
+    assert data["uncounted"][0]["reason"] == "failed: oh"
+
+
+def test_csv_has_a_row_a_run(sweep: Path) -> None:
+    make_run(sweep, 1, 2, state="failed", reason='a, "b"\nc', **BATCH)
+    rows = list(csv.DictReader(io.StringIO(to_csv(compared(sweep)))))
+    assert len(rows) == 9
+    assert [row["TrainReader.batch_size"] for row in rows] == ["8"] * 3 + ["16"] * 3 + ["8"] * 3
+    failed = rows[5]
+    assert (failed["state"], failed["counted"], failed["bbox/AP"]) == ("failed", "false", "")
+    assert failed["why_not_counted"] == 'failed: a, "b"\nc'
+    assert float(rows[0]["bbox/AP"]) == 0.412
+
+
+def test_markdown_is_a_table(sweep: Path) -> None:
+    make_run(sweep, 1, 2, state="failed", reason="a | b", **BATCH)
+    lines = to_markdown(compared(sweep)).splitlines()
+    assert {line.replace("\\|", "").count("|") for line in lines[:5]} == {10}
+    assert lines[4].startswith(
+        "| 2 schedule=600 | 8 | 600 | 3 | 0.480 ± 0.011 | 0.780 ± 0.011 | +0.070 [+0.048, +0.092] | better |"
+    )
+    assert "- not counted: `0001-batch_size=16-s2`: failed: a \\| b" in lines
+
+
+def test_durations() -> None:
+    shown = [show_duration(s) for s in (None, 0.4, 61, 3599.6, 7325, 200_000, float("nan"))]
+    assert shown == ["–", "0:00", "1:01", "1:00:00", "2:02:05", "2d 07h", "–"]
+
+
+def test_neutral_keys_are_those_the_backends_declare() -> None:
+    from runner.backends.torch.schema import TorchConfig  # noqa: PLC0415  (only this test needs a backend)
+    from runner.config.bind import field_infos  # noqa: PLC0415
+
+    assert {info.key for info in field_infos(TorchConfig) if info.neutral} == set(NEUTRAL_KEYS)
