@@ -1,0 +1,28 @@
+"""Where the files that come with the program lie: configs, data specs and sweeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import runner
+from runner.core.errors import RunnerError
+
+
+def shipped(kind: Literal["configs", "datasets", "sweeps"]) -> Path:
+    """The folder of shipped `kind`: ``runner/shipped/<kind>`` in an installed package, ``<kind>`` beside the package
+    in a checkout.
+
+    Raises:
+        RunnerError: neither is there, so the installation is incomplete.
+    """
+    package = Path(runner.__file__).resolve().parent
+    installed, checkout = package / "shipped" / kind, package.parent / kind
+    if installed.is_dir():
+        return installed
+    # beside an installed package may lie a stranger's package of that name (Hugging Face's `datasets`)
+    if checkout.is_dir() and not (checkout / "__init__.py").exists():
+        return checkout
+    raise RunnerError(
+        f"the installation is incomplete: neither {installed} nor {checkout} is there; install the package again"
+    )

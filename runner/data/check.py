@@ -1,0 +1,223 @@
+"""What is wrong with a data set: annotations, image files, and images that stand on both sides of the cut."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from runner.core.errors import InputError
+from runner.data.choice import DatasetChoice, SplitPaths
+from runner.data.coco import missing_images
+from runner.data.cocofile import Fault, Tables, read_annotations, scan
+from runner.data.cut import groups
+from runner.data.images import image_size, read_image
+from runner.data.manifest import read_manifest
+from runner.data.sources import Progress, silent
+
+Severity = Literal["error", "warning", "note"]
+_EXAMPLES = 5
+_OUTSIDE_PX = 1.0
+"""Boxes may reach this far out: some tools count pixels from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of thing found in one file.
+
+    Args:
+        severity: ``error``: training or evaluation would fail or be wrong; ``warning``: figures may mislead;
+            ``note``: for information.
+        what: in words.
+        file: the annotation file or folder it was found in.
+        count: how many.
+        examples: up to five.
+    """
+
+    severity: Severity
+    what: str
+    file: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An image that was read: content hash, and whether its pixels have the size the annotation says."""
+
+    name: str
+    digest: str = ""
+    size: tuple[int, int] = (0, 0)
+    unreadable: str = ""
+
+
+def check(
+    data: DatasetChoice | Sequence[SplitPaths],
+    *,
+    num_classes: int | None = None,
+    read_images: bool = True,
+    progress: Progress = silent,
+) -> list[Finding]:
+    """Everything found, errors first; an empty list means all is well.
+
+    Args:
+        data: a prepared set, or the sides of one (train first).
+        num_classes: the number the config says; None: not compared.
+        read_images: decode each image (cut-off files, sizes, equal pixels on both sides); else only annotations and
+            names.
+
+    Raises:
+        InputError: the set is not prepared.
+    """
+    findings: list[Finding] = []
+    if isinstance(data, DatasetChoice):
+        if not data.prepared:
+            raise InputError(data.message)
+        findings += _against_manifest(data)
+        sides: Sequence[SplitPaths] = (data.train, data.eval)
+    else:
+        sides = data
+    found = [(side, tables) for side in sides if (tables := _annotations(side, num_classes, findings)) is not None]
+    if len({tuple(tables.categories) for _, tables in found}) > 1:
+        findings.append(Finding("error", "the sides have different categories", str(found[1][0].annotations), 1))
+    if read_images:
+        _images(found, findings, progress)
+    if isinstance(data, DatasetChoice) and data.group:
+        _groups(data.group, found, findings)
+    ranks = {"error": 0, "warning": 1, "note": 2}
+    return sorted(findings, key=lambda one: ranks[one.severity])
+
+
+def _against_manifest(data: DatasetChoice) -> list[Finding]:
+    """Annotation files that are no longer what was prepared."""
+    folder = Path(data.train.dataset_dir)
+    manifest = read_manifest(folder)
+    changed = [
+        facts.annotations
+        for facts in (manifest.splits.values() if manifest else ())
+        if not (path := folder / facts.annotations).is_file()
+        or hashlib.sha256(path.read_bytes()).hexdigest() != facts.sha256
+    ]
+    return _listed(
+        "error", "annotation files changed since the set was prepared; prepare it again with --force", folder, changed
+    )
+
+
+def _annotations(side: SplitPaths, num_classes: int | None, findings: list[Finding]) -> Tables | None:
+    """The side's columns, with findings on them; None if the file cannot be read at all."""
+    path = side.annotations
+    try:
+        tables, faults = scan(read_annotations(path))
+    except InputError as error:
+        findings.append(Finding("error", str(error), str(path), 1))
+        return None
+    faults += missing_images(tables.file_names, side.images)
+    by_kind: dict[str, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        by_kind[fault.kind].append(fault)
+    for kind, listed in by_kind.items():
+        findings += _listed("error", kind, path, [fault.message for fault in listed])
+    if num_classes is not None and num_classes != len(tables.categories):
+        what = f"the config says num_classes: {num_classes}, the file has {len(tables.categories)} categories"
+        findings += _listed("error", what, path, [name for _, name in tables.categories])
+    findings += _boxes(tables, path)
+    return tables
+
+
+def _boxes(tables: Tables, path: Path) -> list[Finding]:
+    sizes = np.array(tables.sizes, dtype=np.float64).reshape(-1, 2)[tables.image_index]
+    low, high = tables.boxes[:, :2], tables.boxes[:, :2] + tables.boxes[:, 2:]
+    empty = (tables.boxes[:, 2:] <= 0).any(axis=1)
+    out = ~empty & ((low < -_OUTSIDE_PX) | (high > sizes + _OUTSIDE_PX)).any(axis=1)
+    without = sorted(set(range(len(tables.image_ids))) - set(tables.image_index[~tables.crowd].tolist()))
+    unused = sorted(set(range(len(tables.categories))) - set(tables.class_index.tolist()))
+
+    def shown(mask: Any) -> list[str]:
+        rows = np.flatnonzero(mask)
+        return [f"{tables.file_names[tables.image_index[row]]}: {tables.boxes[row].round(2).tolist()}" for row in rows]
+
+    return [
+        *_listed("error", "boxes without width or height", path, shown(empty)),
+        *_listed("error", "boxes that reach out of their image", path, shown(out)),
+        *_listed("warning", "file names that stand twice", path, _twice(tables.file_names)),
+        *_listed("warning", "categories without a box", path, [tables.categories[index][1] for index in unused]),
+        *_listed("note", "images without objects", path, [tables.file_names[index] for index in without]),
+    ]
+
+
+def _images(found: Sequence[tuple[SplitPaths, Tables]], findings: list[Finding], progress: Progress) -> None:
+    """Decode all images; note what is unreadable, of another size, or twice."""
+    total = sum(len(tables.file_names) for _, tables in found)
+    done = 0
+    places: list[dict[str, list[str]]] = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # Pillow decodes outside the interpreter's lock
+        for side, tables in found:
+            unreadable, wrong_size = [], []
+            place: dict[str, list[str]] = defaultdict(list)
+            arguments = ((side.images, name, size) for name, size in zip(tables.file_names, tables.sizes, strict=True))
+            for seen, size in zip(pool.map(_look, arguments), tables.sizes, strict=True):
+                done += 1
+                progress(done, total, "reading images")
+                if seen.unreadable:
+                    unreadable.append(f"{seen.name}: {seen.unreadable}")
+                elif seen.digest:
+                    place[seen.digest].append(seen.name)
+                    if seen.size != size:
+                        wrong_size.append(
+                            f"{seen.name}: {seen.size[0]}x{seen.size[1]}, annotated as {size[0]}x{size[1]}"
+                        )
+            places.append(place)
+            findings += _listed("error", "images that cannot be read", side.annotations, unreadable)
+            findings += _listed("error", "images of another size than annotated", side.annotations, wrong_size)
+            same = [", ".join(names) for names in place.values() if len(set(names)) > 1]
+            findings += _listed("warning", "images with the same pixels on one side", side.annotations, same)
+    for first in range(len(places)):
+        for second in range(first + 1, len(places)):
+            both = [
+                f"{places[first][digest][0]} = {places[second][digest][0]}"
+                for digest in places[first]
+                if digest in places[second]
+            ]
+            what = f"images with the same pixels on both sides of the cut (other side: {found[first][0].anno_path})"
+            findings += _listed("warning", what, found[second][0].annotations, both)
+
+
+def _look(argument: tuple[Path, str, tuple[int, int]]) -> _Seen:
+    folder, name, size = argument
+    path = folder / name
+    if not path.is_file():
+        return _Seen(name)  # missing images were found already
+    try:
+        pixels = read_image(path, size)
+        stored = image_size(path, stored=True)
+    except InputError as error:
+        return _Seen(name, unreadable=error.problems[0].message)
+    height, width = pixels.shape[:2]
+    actual = stored if stored == size else (width, height)
+    return _Seen(name, hashlib.sha256(pixels.tobytes() + bytes(str(pixels.shape), "ascii")).hexdigest(), actual)
+
+
+def _groups(pattern: str, found: Sequence[tuple[SplitPaths, Tables]], findings: list[Finding]) -> None:
+    """Groups (boards) that have images on both sides."""
+    if len(found) < 2:
+        return
+    first, second = (groups(pattern, tables.file_names) for _, tables in found[:2])
+    both = sorted(set(first) & set(second))
+    what = "boards with images on both sides of the cut, so figures are better than on boards never seen"
+    findings += _listed("note", what, found[1][0].annotations, both)
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    seen: set[str] = set()
+    return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
+
+
+def _listed(severity: Severity, what: str, file: Path, items: Sequence[str]) -> list[Finding]:
+    return [Finding(severity, what, str(file), len(items), tuple(items[:_EXAMPLES]))] if items else []

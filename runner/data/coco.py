@@ -1,0 +1,227 @@
+"""COCO JSON to arrays, strictly: every problem of a file at once, and nothing dropped without a note."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.core.errors import InputError, Problem
+from runner.data.cocofile import Fault, Tables, as_problems, read_annotations, scan
+
+_MIN_SIDE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A category of the file: its own number there and its name."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CocoImage:
+    """One image and its boxes.
+
+    Args:
+        id: the file's number for it.
+        file_name: below the image folder.
+        width, height: in pixels, as the annotation says.
+        boxes: Float32[N, 4] xyxy in pixels, not clipped.
+        classes: Int64[N], contiguous indices from 0 in the file's category order.
+        is_crowd: Bool[N].
+    """
+
+    id: int
+    file_name: str
+    width: int
+    height: int
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    is_crowd: NDArray[np.bool_]
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether it has a box to learn from; crowd boxes are none."""
+        return bool((~self.is_crowd).any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CocoSet:
+    """A loaded annotation file.
+
+    Args:
+        anno_path, image_dir: where it came from.
+        images: in file order.
+        categories: index is the contiguous class.
+        notes: what was left out, for the user to see: "3 boxes without area".
+    """
+
+    anno_path: Path
+    image_dir: Path
+    images: tuple[CocoImage, ...]
+    categories: tuple[Category, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Category names in contiguous order."""
+        return tuple(category.name for category in self.categories)
+
+    @property
+    def category_ids(self) -> NDArray[np.int64]:
+        """Int64[C]: the file's category number of each contiguous class."""
+        return np.array([category.id for category in self.categories], dtype=np.int64)
+
+    def path(self, image: CocoImage) -> Path:
+        """The image's file."""
+        return self.image_dir / image.file_name
+
+
+def load_coco(
+    anno_path: Path | str,
+    image_dir: Path | str,
+    *,
+    allow_empty: bool = False,
+    sample_num: int = -1,
+    empty_ratio: float = 1.0,
+    check_images: bool = True,
+) -> CocoSet:
+    """Load an annotation file. Contiguous classes follow the file's category order, as pycocotools and
+    PaddleDetection have it.
+
+    Boxes without area and those marked "ignore" are left out, with a note (PaddleDetection leaves them out too).
+
+    Args:
+        anno_path: the JSON file.
+        image_dir: the folder that file names are relative to.
+        allow_empty: keep images without objects (needed for evaluation).
+        sample_num: keep the first n images of those that are kept; 0 or less keeps all.
+        empty_ratio: in [0, 1): keep at most this share of images without objects (a fixed draw); else all. As
+            PaddleDetection's.
+        check_images: refuse image files that do not exist (one listing a folder, nothing is opened).
+
+    Raises:
+        InputError: with all problems: file missing or cut off, ids twice, boxes of unknown images or categories,
+            images missing, …
+    """
+    anno_path, image_dir = Path(anno_path), Path(image_dir)
+    tables, faults = scan(read_annotations(anno_path))
+    if not faults and check_images:
+        faults += missing_images(tables.file_names, image_dir)
+    if faults:
+        raise InputError(as_problems(faults, anno_path))
+    found = _assemble(tables, anno_path, image_dir)
+    kept = [image for image in found.images if allow_empty or image.has_objects]
+    if sample_num > 0:
+        kept = kept[:sample_num]
+    kept = _thin_out(kept, empty_ratio)
+    if not kept:
+        raise InputError(
+            Problem(
+                f"none of its {len(found.images)} images has a box; allow_empty: true keeps such images", str(anno_path)
+            )
+        )
+    return replace(found, images=tuple(kept))
+
+
+def missing_images(file_names: Iterable[str], image_dir: Path) -> list[Fault]:
+    """Faults for names that are not below `image_dir`, or lie outside it. Each folder is listed once."""
+    if not image_dir.is_dir():
+        return [Fault("no image folder", f"the image folder {image_dir} does not exist")]
+    listings: dict[str, frozenset[str]] = {}
+    faults: list[Fault] = []
+    for name in file_names:
+        folder, base = os.path.split(name)
+        if os.path.isabs(name) or ".." in folder.split("/"):
+            faults.append(Fault("file outside", f"the file name {name!r} leads out of the image folder"))
+            continue
+        if folder not in listings:
+            listings[folder] = _listing(image_dir / folder)
+        if base not in listings[folder]:
+            faults.append(Fault("missing image", f"the image {image_dir / name} is missing"))
+    return faults
+
+
+def fingerprint(anno_path: Path | str, image_dir: Path | str) -> str:
+    """SHA-256 over the annotation's bytes and the sorted (file name, size in bytes) of its images: the data's part of
+    a run's key.
+
+    Raises:
+        InputError: the annotation cannot be read, or an image is missing.
+    """
+    anno_path, image_dir = Path(anno_path), Path(image_dir)
+    document = read_annotations(anno_path)
+    names = sorted(str(entry.get("file_name", "")) for entry in document.get("images", []) if isinstance(entry, dict))
+    digest = hashlib.sha256(anno_path.read_bytes())
+    faults: list[Fault] = []
+    for name in names:
+        try:
+            digest.update(f"{name}\0{os.stat(image_dir / name).st_size}\n".encode())
+        except (OSError, ValueError):
+            faults.append(Fault("missing image", f"the image {image_dir / name} is missing"))
+    if faults:
+        raise InputError(as_problems(faults, anno_path))
+    return digest.hexdigest()
+
+
+def _listing(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
+
+
+def _assemble(tables: Tables, anno_path: Path, image_dir: Path) -> CocoSet:
+    sides = tables.boxes[:, 2:]
+    flat = (sides <= _MIN_SIDE).any(axis=1)
+    keep = ~flat & ~tables.ignore
+    notes = [
+        f"{int(count):,} {what} in {anno_path} left out"
+        for count, what in (
+            (flat.sum(), "boxes without width or height"),
+            ((tables.ignore & ~flat).sum(), 'boxes marked "ignore"'),
+        )
+        if count
+    ]
+    owner = tables.image_index[keep]
+    order = np.argsort(owner, kind="stable")
+    xywh = tables.boxes[keep][order]
+    boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1).astype(np.float32)
+    classes, crowd = tables.class_index[keep][order], tables.crowd[keep][order]
+    bounds = np.searchsorted(owner[order], np.arange(len(tables.image_ids) + 1)).tolist()
+    images = tuple(
+        CocoImage(image_id, name, width, height, boxes[start:end], classes[start:end], crowd[start:end])
+        for image_id, name, (width, height), start, end in zip(
+            tables.image_ids, tables.file_names, tables.sizes, bounds, bounds[1:], strict=False
+        )
+    )
+    return CocoSet(anno_path, image_dir, images, tuple(Category(*one) for one in tables.categories), tuple(notes))
+
+
+def _thin_out(images: list[CocoImage], empty_ratio: float) -> list[CocoImage]:
+    """Images without objects cut down to `empty_ratio` of the whole by a fixed draw; PaddleDetection draws anew in
+    each process.
+    """
+    if not 0.0 <= empty_ratio < 1.0:
+        return images
+    empty = [index for index, image in enumerate(images) if not image.has_objects]
+    wanted = min(int((len(images) - len(empty)) * empty_ratio / (1.0 - empty_ratio)), len(empty))
+    kept = set(random.Random(0).sample(empty, wanted))
+    return [image for index, image in enumerate(images) if image.has_objects or index in kept]
+
+
+def save_json(path: Path, document: dict[str, Any]) -> str:
+    """Write a COCO document; the same document gives the same bytes. Returns their SHA-256."""
+    data = (json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode("utf-8")
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()

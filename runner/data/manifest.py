@@ -1,0 +1,76 @@
+"""dataset.json: what a prepared set is. It is the last file written, so a folder that has it is whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.core.files import atomic_write_json, read_json
+
+MANIFEST = "dataset.json"
+IMAGE_DIR = "images"
+ANNOTATIONS = {"train": "annotations/train.json", "val": "annotations/val.json"}
+_LAYOUT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """One side of the cut: how many images and boxes, the annotation file (below the set's folder) and its SHA-256."""
+
+    images: int
+    boxes: int
+    annotations: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a prepared set is.
+
+    Args:
+        name: the set's name.
+        classes: in order.
+        splits: ``train`` and ``val``.
+        content: hash of the whole: of pixels and boxes for a generated set; of annotations, names and sizes for others.
+        spec_hash: of the spec it was prepared by, with `options`.
+        source: where it came from, for people.
+        source_hash: of the source's listing; empty for a generated set.
+        options: as given on the command line.
+        notes: what a user should know.
+        reused: True where `prepare` found it already there (not stored).
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    splits: Mapping[str, SplitFacts]
+    content: str
+    spec_hash: str
+    source: str
+    source_hash: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    reused: bool = False
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write dataset.json."""
+    data = dataclasses.asdict(manifest)
+    del data["reused"]
+    atomic_write_json(folder / MANIFEST, {"layout": _LAYOUT, **data}, indent=2)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a prepared set, or None where there is none, or one of another layout."""
+    data = read_json(folder / MANIFEST)
+    if not isinstance(data, dict) or data.pop("layout", None) != _LAYOUT:
+        return None
+    try:
+        splits = {name: SplitFacts(**facts) for name, facts in data.pop("splits").items()}
+        return Manifest(
+            **{**data, "classes": tuple(data["classes"]), "notes": tuple(data["notes"])}, splits=splits, reused=False
+        )
+    except (TypeError, KeyError, AttributeError):
+        return None

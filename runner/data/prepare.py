@@ -1,0 +1,246 @@
+"""From a source to a prepared set: built in a temporary folder beside its place, then renamed, so that half a set
+never looks whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runner.core.errors import InputError, Problem
+from runner.core.files import sync_folder
+from runner.data.coco import fingerprint, save_json
+from runner.data.cut import divide
+from runner.data.formats import FORMATS
+from runner.data.formats.base import Loaded, NotThisFormat, Split
+from runner.data.formats.save import to_coco
+from runner.data.manifest import ANNOTATIONS, IMAGE_DIR, Manifest, SplitFacts, read_manifest, write_manifest
+from runner.data.sources import Progress, link_or_copy, silent, source_hash, unpack
+from runner.data.spec import SYNTHETIC, DataSpec, apply_options, find_spec
+from runner.data.synthetic.write import write_generated
+
+_SIDES: tuple[Split, Split] = ("train", "val")
+
+
+def prepare(
+    name: str | Path,
+    source: Path | None,
+    root: Path,
+    *,
+    progress: Progress = silent,
+    options: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Manifest:
+    """Make ``root/NAME`` from a source, or find it already there (then nothing is written and `Manifest.reused` is
+    true).
+
+    Nothing is downloaded. Images are hard links to the source's where the disk allows it. Several processes may do
+    this at once: the first one builds, the others wait for it.
+
+    Args:
+        name: of a data set, or the path of a spec.
+        source: folder or archive; None for generated sets, or to ask for one that is already there.
+        root: the folder of prepared sets (see `runner.data.spec.data_root`).
+        options: see `runner.data.spec.apply_options`.
+        force: replace a set that was prepared from something else.
+
+    Raises:
+        InputError: source missing, damaged or not as verified; the set exists, prepared from something else; the
+            place is taken.
+    """
+    spec = apply_options(find_spec(name), options or {})
+    source = _existing(spec, source, root)
+    target = root / spec.name
+    with _locked(root, spec.name, progress):
+        present = read_manifest(target)
+        if present is not None and not force:
+            return _same_or_refuse(present, spec, source, target, progress)
+        if present is None and os.path.lexists(target):
+            raise InputError(
+                Problem(
+                    "exists and was not made by runner; move it away, or set RUNNER_DATA to another folder", str(target)
+                )
+            )
+        if source is None and not spec.generated:
+            raise InputError(
+                Problem(
+                    f"the data set {spec.name} needs its source (--source FOLDER_OR_ARCHIVE).\n{spec.where}",
+                    str(spec.file),
+                )
+            )
+        work = Path(tempfile.mkdtemp(prefix=f".{spec.name}.preparing-", dir=root))
+        try:
+            manifest = _build(spec, source, work, dict(options or {}), progress)
+            _put_in_place(work, target)
+        except OSError as error:
+            raise InputError(Problem(f"cannot be prepared: {error.strerror}: {error.filename}", str(target))) from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def ensure_synthetic(root: Path, progress: Progress = silent) -> Manifest:
+    """The generated default set, made if it is not there; one that is there is taken as it is, also with other options.
+
+    Raises:
+        InputError: it cannot be written, or was made by another version of the generator.
+    """
+    present = read_manifest(root / SYNTHETIC)
+    return prepare(SYNTHETIC, None, root, progress=progress, options=present.options if present else None)
+
+
+def _existing(spec: DataSpec, source: Path | None, root: Path) -> Path | None:
+    if source is None:
+        return None
+    if spec.generated:
+        raise InputError(f"the data set {spec.name} is generated; it takes no --source")
+    if not source.exists():
+        raise InputError(Problem(f"the source of {spec.name} does not exist.\n{spec.where}".rstrip(), str(source)))
+    resolved = source.resolve()
+    if resolved.is_dir() and root.resolve().is_relative_to(resolved):
+        message = f"the folder of prepared sets, {root}, lies within it; name a smaller folder, or set RUNNER_DATA"
+        raise InputError(Problem(message, str(source)))
+    return resolved
+
+
+@contextmanager
+def _locked(root: Path, name: str, progress: Progress) -> Iterator[None]:
+    """Hold the set's lock (the system frees it if we are killed) and clear away what killed processes left."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = open(root / f".{name}.lock", "ab")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise InputError(
+            Problem(f"the folder of prepared sets cannot be written to: {error.strerror}", str(root))
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(0, 0, f"waiting for another process that prepares {name}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in root.glob(f".{name}.preparing-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def _same_or_refuse(
+    present: Manifest, spec: DataSpec, source: Path | None, target: Path, progress: Progress
+) -> Manifest:
+    if present.spec_hash != spec.hash():
+        given = ", ".join(f"{key}={value}" for key, value in present.options.items()) or "none"
+        raise InputError(
+            Problem(
+                f"was prepared by another spec or with other options (it has: {given}); --force prepares it anew",
+                str(target),
+            )
+        )
+    if source is not None:
+        progress(0, 0, f"comparing {source.name}")
+        if source_hash(source) != present.source_hash:
+            message = f"was prepared from {present.source}, which held something else than {source} does now"
+            raise InputError(Problem(f"{message}; --force prepares it anew", str(target)))
+    return dataclasses.replace(present, reused=True)
+
+
+def _put_in_place(work: Path, target: Path) -> None:
+    if target.exists():  # only with force: what is there is ours
+        os.rename(target, work / "old")
+    os.rename(work / "set", target)
+    sync_folder(target.parent)
+
+
+def _build(spec: DataSpec, source: Path | None, work: Path, options: dict[str, Any], progress: Progress) -> Manifest:
+    folder = work / "set"
+    (folder / "annotations").mkdir(parents=True)
+    (folder / IMAGE_DIR).mkdir()
+    if spec.generate is not None:
+        manifest = write_generated(spec, folder, options, progress)
+    else:
+        assert source is not None  # prepare() has asked for it
+        held = source_hash(source)
+        place = source
+        if not source.is_dir():
+            place = work / "source"
+            place.mkdir()
+            unpack(source, place, progress)
+        manifest = _convert(spec, place, folder, progress)
+        manifest = dataclasses.replace(manifest, source=str(source), source_hash=held, options=options)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> Manifest:
+    progress(0, 0, "reading annotations")
+    loaded = _load(spec, source)
+    if not loaded.items:
+        raise InputError(Problem("has annotations, but none of them belongs to an image", str(source)))
+    _verify_counts(spec, loaded, source)
+    base = Path(os.path.commonpath([item.path.parent for item in loaded.items]))
+    names = [item.path.relative_to(base).as_posix() for item in loaded.items]
+    sides, notes = divide(spec, loaded, names)
+    own = [item.id for item in loaded.items]
+    numbers = own if None not in own and len(set(own)) == len(own) else list(range(1, len(own) + 1))
+    chosen = [index for side in _SIDES for index in sides[side]]
+    for done, index in enumerate(chosen):
+        progress(done, len(chosen), "linking images")
+        path = folder / IMAGE_DIR / names[index]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(loaded.items[index].path, path)
+    facts: dict[str, SplitFacts] = {}
+    content = hashlib.sha256()
+    for side in _SIDES:
+        rows = [(int(numbers[index] or 0), names[index], loaded.items[index]) for index in sides[side]]
+        path = folder / ANNOTATIONS[side]
+        sha256 = save_json(path, to_coco(rows, loaded.classes, loaded.category_ids, spec.title))
+        facts[side] = SplitFacts(len(rows), sum(len(item.boxes) for _, _, item in rows), ANNOTATIONS[side], sha256)
+        content.update(fingerprint(path, folder / IMAGE_DIR).encode())
+    return Manifest(
+        name=spec.name,
+        classes=loaded.classes,
+        splits=facts,
+        content=content.hexdigest(),
+        spec_hash=spec.hash(),
+        source="",
+        source_hash="",
+        notes=(*loaded.notes, *notes),
+    )
+
+
+def _load(spec: DataSpec, source: Path) -> Loaded:
+    looked_for = []
+    for name in spec.formats:
+        try:
+            loaded: Loaded = FORMATS.get(name)(source, spec.classes)
+            return loaded
+        except NotThisFormat as error:
+            looked_for.append(str(error))
+    message = f"does not look like the source of {spec.name}; looked for: {'; or '.join(looked_for)}."
+    raise InputError(Problem(f"{message}\n{spec.where}".rstrip(), str(source)))
+
+
+def _verify_counts(spec: DataSpec, loaded: Loaded, source: Path) -> None:
+    images, boxes = len(loaded.items), sum(len(item.boxes) for item in loaded.items)
+    if spec.images in (None, images) and spec.boxes in (None, boxes):
+        return
+    per_class = Counter(np.concatenate([item.classes for item in loaded.items]).tolist())
+    counted = ", ".join(f"{name} {per_class[index]}" for index, name in enumerate(loaded.classes))
+    raise InputError(
+        Problem(
+            f"holds {images:,} images and {boxes:,} boxes ({counted}); "
+            f"{spec.name} has {spec.images or images:,} and {spec.boxes or boxes:,}. Files may be missing: get it again. "
+            f"If you mean this data, give its counts: images={images} boxes={boxes}",
+            str(source),
+        )
+    )

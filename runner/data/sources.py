@@ -1,0 +1,158 @@
+"""A source that a user names: a folder, or an archive that is unpacked without letting it write anywhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO
+
+from runner.core.errors import InputError, Problem
+from runner.data.formats.base import capped
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, what is being done); total 0 where it is not known."""
+
+_READ_IN_FULL = frozenset({".json", ".xml", ".txt", ".yaml", ".yml", ".names"})
+_BLOCK = 1 << 20
+
+
+def silent(done: int, total: int, what: str) -> None:
+    """A `Progress` that shows nothing."""
+
+
+def source_hash(source: Path) -> str:
+    """Of what a source holds: names and sizes of images, content of annotation files; for a zip its table of contents.
+
+    Raises:
+        InputError: an archive that cannot be read.
+    """
+    digest = hashlib.sha256()
+    if source.is_dir():
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            digest.update(
+                f"{path.relative_to(source).as_posix()}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape")
+            )
+            if path.suffix.lower() in _READ_IN_FULL:
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+    if zipfile.is_zipfile(source):
+        try:
+            with zipfile.ZipFile(source) as archive:
+                for info in sorted(archive.infolist(), key=lambda info: info.filename):
+                    digest.update(f"{info.filename}\0{info.file_size}\0{info.CRC}\n".encode("utf-8", "surrogateescape"))
+        except zipfile.BadZipFile as error:
+            raise InputError(Problem(f"the archive is damaged: {error}; get it again", str(source))) from error
+        return digest.hexdigest()
+    with open(source, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def unpack(archive: Path, target: Path, progress: Progress = silent) -> None:
+    """Unpack a zip or tar file into the empty folder `target`.
+
+    Every member is examined first. Only plain files below `target` are written; if any member is absolute, leads out,
+    is a link or a device, or if all together do not fit on the disk, nothing is written at all.
+
+    Raises:
+        InputError: as above (all such members, capped), or the archive is damaged, encrypted or of another kind.
+    """
+    try:
+        if zipfile.is_zipfile(archive):
+            _unpack_zip(archive, target, progress)
+        elif tarfile.is_tarfile(archive):
+            _unpack_tar(archive, target, progress)
+        else:
+            raise InputError(Problem("is neither a folder nor a .zip or .tar archive", str(archive)))
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
+        raise InputError(Problem(f"the archive is damaged or cut off ({error}); get it again", str(archive))) from error
+    except (RuntimeError, NotImplementedError) as error:  # zipfile's words for encrypted, and for unknown compression
+        raise InputError(Problem(f"the archive cannot be unpacked: {error}", str(archive))) from error
+
+
+def _unpack_zip(path: Path, target: Path, progress: Progress) -> None:
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+        bad = []
+        for info in infos:
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            special = kind not in (0, stat.S_IFREG, stat.S_IFDIR)
+            bad += _refusal(info.filename, "a link or device" if special else "")
+        _refuse(path, bad, target, sum(info.file_size for info in infos))
+        files = [info for info in infos if not info.is_dir()]
+        for done, info in enumerate(files):
+            progress(done, len(files), f"unpacking {path.name}")
+            with archive.open(info) as content:
+                _write(content, target / info.filename)
+
+
+def _unpack_tar(path: Path, target: Path, progress: Progress) -> None:
+    with tarfile.open(path) as archive:
+        progress(0, 0, f"reading {path.name}")
+        members = archive.getmembers()
+        bad = []
+        for member in members:
+            bad += _refusal(member.name, "" if member.isfile() or member.isdir() else "a link or device")
+        _refuse(path, bad, target, sum(member.size for member in members))
+        files = [member for member in members if member.isfile()]
+        for done, member in enumerate(files):
+            progress(done, len(files), f"unpacking {path.name}")
+            content = archive.extractfile(member)
+            if content is not None:
+                with content:
+                    _write(content, target / member.name)
+
+
+def _refusal(name: str, special: str) -> list[str]:
+    parts = name.replace("\\", "/").split("/")
+    if special:
+        return [f"{name!r} is {special}"]
+    if (
+        name.startswith(("/", "\\"))
+        or ".." in parts
+        or (len(parts[0]) == 2 and parts[0][1] == ":")
+        or "\0" in name
+        or not name
+    ):
+        return [f"{name!r} leads out of the folder"]
+    return []
+
+
+def _refuse(path: Path, bad: Iterable[str], target: Path, size: int) -> None:
+    problems = [
+        Problem(f"the member {message}: an archive of images needs none of that; nothing was unpacked", str(path))
+        for message in bad
+    ]
+    free = shutil.disk_usage(target).free
+    if size > free:
+        problems.append(
+            Problem(
+                f"unpacked it needs {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {target.parent}", str(path)
+            )
+        )
+    if problems:
+        raise InputError(capped(problems))
+
+
+def _write(content: IO[bytes], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file:
+        shutil.copyfileobj(content, file, _BLOCK)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put `source` at `target` as a hard link where the disk allows it (no second copy), else as a copy."""
+    real = os.path.realpath(source)
+    try:
+        os.link(real, target)
+    except OSError:
+        shutil.copyfile(real, target)

@@ -1,0 +1,273 @@
+"""Data specs: what a data set is, where its source comes from, how it is cut. One YAML file each, see
+datasets/README.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from runner.core.errors import InputError, Problem, nearest
+from runner.core.shipped import shipped
+from runner.data.formats import FORMATS
+from runner.data.specfile import Section, plain, read_sections
+from runner.data.synthetic.generate import GENERATOR_VERSION, SIZES
+
+CutBy = Literal["source", "random", "group"]
+SYNTHETIC = "synthetic_pcb"
+"""Format name of the generated boards, and the name of the data set that is made on first use."""
+_CONVERTER_VERSION = 1
+"""Counted up when the same source would be converted to something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How the images are divided into train and val.
+
+    Args:
+        by: ``source`` (its own lists, else an error), ``random``, or ``group`` (whole groups go to one side).
+        respect_source: take the source's own lists if it has any, and `by` only if not.
+        val: images for val: a number, or a share below 1.
+        seed: of the random order.
+        group: regular expression on the image's file name; its first bracket is the group (the board).
+    """
+
+    by: CutBy = "source"
+    respect_source: bool = True
+    val: float = 0.2
+    seed: int = 0
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """What to generate: picture side in pixels, images a split, seed, and the content hash they must have (None: not
+    known).
+    """
+
+    size: int = 128
+    train: int = 600
+    val: int = 150
+    seed: int = 0
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """One data set.
+
+    Args:
+        name: what configs call it; also its folder's name.
+        title: one line for people.
+        formats: names of `runner.data.formats`, tried in this order; or ``("synthetic_pcb",)``.
+        where: how to get the source; shown when it is missing.
+        classes: class names in order; empty: read from the source.
+        cut: how it is divided.
+        images, boxes: verified counts of the whole set; None: not checked.
+        eval_iou_thresholds: IoUs at which AP is also given.
+        generate: for generated sets.
+        file: where the spec stands.
+    """
+
+    name: str
+    title: str
+    formats: tuple[str, ...]
+    where: str
+    classes: tuple[str, ...]
+    cut: Cut
+    images: int | None
+    boxes: int | None
+    eval_iou_thresholds: tuple[float, ...]
+    generate: Generate | None
+    file: Path
+
+    @property
+    def generated(self) -> bool:
+        """Whether it is made from nothing, so that no source is needed."""
+        return self.generate is not None
+
+    def hash(self) -> str:
+        """Of all that changes what is prepared; titles and advice do not count."""
+        data: dict[str, Any] = {"version": _CONVERTER_VERSION, "classes": self.classes}
+        if self.generate is not None:
+            data["generator"] = GENERATOR_VERSION
+            data["generate"] = {
+                key: value for key, value in dataclasses.asdict(self.generate).items() if key != "content"
+            }
+        else:
+            data |= {"formats": self.formats, "cut": dataclasses.asdict(self.cut)}
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def data_root() -> Path:
+    """The folder of prepared sets: the environment variable RUNNER_DATA, else ``data`` in the current folder."""
+    return Path(os.environ.get("RUNNER_DATA") or "data")
+
+
+def spec_names() -> list[str]:
+    """The names of all specs that `find_spec` finds by name, sorted."""
+    return sorted({file.stem for folder in _folders() for file in folder.glob("*.yml")})
+
+
+def find_spec(name_or_path: str | Path) -> DataSpec:
+    """The spec of a name (``./datasets/NAME.yml``, else a shipped one) or of a path ending in .yml or .yaml.
+
+    Raises:
+        InputError: there is none, or it is wrong; all problems at once, with file and line.
+    """
+    text = str(name_or_path)
+    if text.endswith((".yml", ".yaml")):
+        return load_spec(Path(text))
+    if re.fullmatch(r"[A-Za-z0-9][\w.-]*", text):
+        for folder in _folders():
+            if (folder / f"{text}.yml").is_file():
+                return load_spec(folder / f"{text}.yml")
+    hint = nearest(text, spec_names())
+    raise InputError(f"there is no data set {text!r}; {hint}".rstrip("; ") + ". Your own go into ./datasets/NAME.yml")
+
+
+def load_spec(path: Path) -> DataSpec:
+    """Read one spec file. Raises InputError."""
+    top = read_sections(path)
+    formats = top.texts("formats") or tuple(filter(None, [top.take("format", str)]))
+    expect = top.section("expect")
+    spec = DataSpec(
+        name=top.take("name", str, path.stem),
+        title=top.take("title", str, path.stem),
+        formats=formats,
+        where=top.take("where", str, "").strip(),
+        classes=top.texts("classes"),
+        cut=_cut(top.section("cut")),
+        images=expect.take("images", int),
+        boxes=expect.take("boxes", int),
+        eval_iou_thresholds=_thresholds(top),
+        generate=_generate(top.section("generate")) if formats == (SYNTHETIC,) else None,
+        file=path,
+    )
+    expect.finish()
+    _examine(top, spec)
+    top.finish()
+    if top.problems:
+        raise InputError(top.problems)
+    return spec
+
+
+def apply_options(spec: DataSpec, options: Mapping[str, Any]) -> DataSpec:
+    """`spec` with options of the command line: size, train, val, seed of a generated set; val, seed, images, boxes of
+    another.
+
+    Raises:
+        InputError: an option that this data set does not have, or a value that does not fit.
+    """
+    allowed = ["size", "train", "val", "seed"] if spec.generated else ["val", "seed", "images", "boxes"]
+    problems: list[Problem] = []
+    values = plain(options)
+    for key, value in values.items():
+        if key not in allowed:
+            hint = nearest(key, allowed)
+            problems.append(Problem(f"the data set {spec.name} has no such option; {hint}".rstrip("; "), "option", key))
+        elif isinstance(value, bool) or not (
+            isinstance(value, int) or (key == "val" and isinstance(value, float) and not spec.generated)
+        ):
+            problems.append(Problem(f"expected a whole number, got {value!r}", "option", key))
+    if problems:
+        raise InputError(problems)
+    if spec.generate is not None:
+        made = dataclasses.replace(spec.generate, **values)
+        if (made.size, made.train, made.val, made.seed) != (
+            spec.generate.size,
+            spec.generate.train,
+            spec.generate.val,
+            spec.generate.seed,
+        ):
+            made = dataclasses.replace(made, content=None)
+        result = dataclasses.replace(spec, generate=made)
+    else:
+        cut = dataclasses.replace(spec.cut, **{key: values[key] for key in ("val", "seed") if key in values})
+        counts = {key: values[key] for key in ("images", "boxes") if key in values}
+        result = dataclasses.replace(spec, cut=cut, **counts)
+    problems = [Problem(message, "option", key) for key, message in _out_of_range(result)]
+    if problems:
+        raise InputError(problems)
+    return result
+
+
+def _folders() -> list[Path]:
+    own = Path("datasets")
+    return ([own] if own.is_dir() else []) + [shipped("datasets")]
+
+
+def _cut(section: Section) -> Cut:
+    cut = Cut(
+        by=section.take("by", str, "source"),
+        respect_source=section.take("respect_source", bool, True),
+        val=section.take("val", (int, float), 0.2),
+        seed=section.take("seed", int, 0),
+        group=section.take("group", str, ""),
+    )
+    if cut.by not in ("source", "random", "group"):
+        section.wrong("by", f"expected source, random or group, got {cut.by!r}")
+    try:
+        groups = re.compile(cut.group).groups
+    except re.error as error:
+        section.wrong("group", f"is not a regular expression: {error}")
+    else:
+        if (cut.by == "group" or cut.group) and groups != 1:
+            section.wrong("group", "needs a regular expression with one bracket, such as '^([0-9]+)_'")
+    section.finish()
+    return cut
+
+
+def _generate(section: Section) -> Generate:
+    fallback = Generate()
+    made = Generate(
+        **{key: section.take(key, int, getattr(fallback, key)) for key in ("size", "train", "val", "seed")},
+        content=section.take("content", str),
+    )
+    section.finish()
+    return made
+
+
+def _thresholds(top: Section) -> tuple[float, ...]:
+    found = top.take("eval_iou_thresholds", list, [])
+    if any(isinstance(one, bool) or not isinstance(one, int | float) or not 0 < one < 1 for one in found):
+        top.wrong("eval_iou_thresholds", f"expected numbers between 0 and 1, got {found!r}")
+        return ()
+    return tuple(float(one) for one in found)
+
+
+def _examine(top: Section, spec: DataSpec) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", spec.name):
+        top.wrong("name", f"{spec.name!r} cannot be a folder name; letters, digits, '_', '-' and '.' are allowed")
+    if not spec.formats:
+        top.wrong("format", f"is missing; allowed: {', '.join([*FORMATS.names(), SYNTHETIC])}")
+    for name in spec.formats:
+        if name not in FORMATS.names() and spec.formats != (SYNTHETIC,):
+            top.wrong(
+                "formats" if "formats" in top.values else "format",
+                f"there is no format {name!r}; {nearest(name, [*FORMATS.names(), SYNTHETIC])}".rstrip("; "),
+            )
+    if len(set(spec.classes)) != len(spec.classes):
+        top.wrong("classes", "a name stands twice")
+    for key, message in _out_of_range(spec):
+        top.wrong("generate" if spec.generated else "cut", f"{key}: {message}")
+
+
+def _out_of_range(spec: DataSpec) -> list[tuple[str, str]]:
+    """(key, what is wrong) for numbers outside what makes sense."""
+    if spec.generate is None:
+        return [("val", f"must be above 0, got {spec.cut.val}")] if spec.cut.val <= 0 else []
+    made, wrong = spec.generate, []
+    if not SIZES[0] <= made.size <= SIZES[1]:
+        wrong.append(("size", f"must be {SIZES[0]} to {SIZES[1]} pixels, got {made.size}"))
+    wrong += [
+        (key, f"must be at least 1, got {getattr(made, key)}") for key in ("train", "val") if getattr(made, key) < 1
+    ]
+    return wrong

@@ -1,0 +1,109 @@
+"""What a data set holds, in numbers. `runner.data.picture` draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.core.errors import InputError
+from runner.data.choice import DatasetChoice
+from runner.data.coco import CocoSet, load_coco
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+SMALL, MEDIUM = 32**2, 96**2
+"""COCO's limits in square pixels: small below the first, large from the second on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitStats:
+    """One side of a data set. Crowd boxes are counted by themselves and in nothing else.
+
+    Args:
+        images, boxes, crowd: counts.
+        without_objects: images that have none.
+        per_class: boxes of each class, in class order.
+        images_per_class: images with at least one box of each class.
+        side_px: quantiles (`QUANTILES`) of the root of a box's area, in pixels; empty without boxes.
+        small, medium, large: boxes by COCO's limits on the box's area.
+        image_sizes: (width, height) to number of images, the most frequent first, at most five.
+    """
+
+    images: int
+    boxes: int
+    crowd: int
+    without_objects: int
+    per_class: Mapping[str, int]
+    images_per_class: Mapping[str, int]
+    side_px: tuple[float, ...]
+    small: int
+    medium: int
+    large: int
+    image_sizes: Mapping[tuple[int, int], int]
+
+
+def load_sides(choice: DatasetChoice) -> dict[str, CocoSet]:
+    """Both sides of a prepared set, images without objects included. Raises InputError."""
+    if not choice.prepared:
+        raise InputError(choice.message)
+    return {
+        name: load_coco(side.annotations, side.images, allow_empty=True)
+        for name, side in (("train", choice.train), ("val", choice.eval))
+    }
+
+
+def stats(sides: Mapping[str, CocoSet]) -> dict[str, SplitStats]:
+    """The numbers of each side."""
+    return {name: _split(data) for name, data in sides.items()}
+
+
+def write_picture(sides: Mapping[str, CocoSet], path: Path, title: str) -> None:
+    """Write the picture of a data set as PNG: boxes per class, box sizes, nine images with their boxes.
+
+    Raises:
+        InputError: an image cannot be read, or `path` cannot be written.
+    """
+    from runner.data.picture import draw  # noqa: PLC0415 - only who wants the picture needs the drawing code
+
+    try:
+        draw(sides, stats(sides), title).save(path, format="PNG")
+    except OSError as error:
+        raise InputError(f"the picture cannot be written to {path}: {error.strerror}") from error
+
+
+def box_sides(data: CocoSet) -> NDArray[np.float64]:
+    """Float64[N]: root of the area of each box that is no crowd, in pixels."""
+    boxes = [image.boxes[~image.is_crowd] for image in data.images]
+    joined = np.concatenate(boxes).astype(np.float64) if boxes else np.zeros((0, 4))
+    return np.sqrt((joined[:, 2] - joined[:, 0]) * (joined[:, 3] - joined[:, 1]))
+
+
+def _split(data: CocoSet) -> SplitStats:
+    names = data.class_names
+    per_class, with_class = np.zeros(len(names), np.int64), np.zeros(len(names), np.int64)
+    sizes: dict[tuple[int, int], int] = {}
+    crowd = 0
+    for image in data.images:
+        counted = np.bincount(image.classes[~image.is_crowd], minlength=len(names))
+        per_class += counted
+        with_class += counted > 0
+        crowd += int(image.is_crowd.sum())
+        sizes[(image.width, image.height)] = sizes.get((image.width, image.height), 0) + 1
+    lengths = box_sides(data)
+    areas = lengths**2
+    return SplitStats(
+        images=len(data.images),
+        boxes=int(per_class.sum()),
+        crowd=crowd,
+        without_objects=sum(not image.has_objects for image in data.images),
+        per_class=dict(zip(names, per_class.tolist(), strict=True)),
+        images_per_class=dict(zip(names, with_class.tolist(), strict=True)),
+        side_px=tuple(np.quantile(lengths, QUANTILES).round(1).tolist()) if len(lengths) else (),
+        small=int((areas < SMALL).sum()),
+        medium=int(((areas >= SMALL) & (areas < MEDIUM)).sum()),
+        large=int((areas >= MEDIUM).sum()),
+        image_sizes=dict(sorted(sizes.items(), key=lambda entry: -entry[1])[:5]),
+    )

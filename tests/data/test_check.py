@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from runner.core.errors import InputError
+from runner.data.check import Finding, check
+from runner.data.choice import SplitPaths, dataset_choice
+from runner.data.prepare import prepare
+
+
+def _side(folder: Path, document: dict[str, Any], make_picture: Any, first_seed: int) -> SplitPaths:
+    folder.mkdir(parents=True)
+    for number, image in enumerate(document["images"]):
+        make_picture(folder / "images" / image["file_name"], seed=first_seed + number)
+    (folder / "anno.json").write_text(json.dumps(document))
+    return SplitPaths(str(folder), "images", "anno.json")
+
+
+def _found(findings: list[Finding], words: str) -> Finding:
+    matches = [one for one in findings if words in one.what]
+    assert len(matches) == 1, findings
+    return matches[0]
+
+
+@pytest.fixture
+def sides(nasty: Path, make_document: Any, make_picture: Any) -> tuple[SplitPaths, SplitPaths]:
+    return _side(nasty / "train", make_document(), make_picture, 0), _side(
+        nasty / "val", make_document(), make_picture, 50
+    )
+
+
+def _change(side: SplitPaths, change: Callable[[dict[str, Any]], None]) -> None:
+    document = json.loads(side.annotations.read_text())
+    change(document)
+    side.annotations.write_text(json.dumps(document))
+
+
+def test_a_sound_set_has_only_notes(sides: tuple[SplitPaths, SplitPaths]) -> None:
+    findings = check(sides, num_classes=2)
+    assert [(one.severity, one.what, one.count) for one in findings] == [("note", "images without objects", 1)] * 2
+
+
+def test_boxes(sides: tuple[SplitPaths, SplitPaths]) -> None:
+    def spoil(document: dict[str, Any]) -> None:
+        document["annotations"][0]["bbox"] = [30, 3, 20, 5]
+        document["annotations"][1]["bbox"] = [3, 3, 0, 5]
+        document["annotations"][2]["bbox"] = [-1, 0, 41, 30]
+
+    _change(sides[0], spoil)
+    findings = check(sides)
+    out = _found(findings, "out of their image")
+    assert out.severity == "error" and out.count == 1 and "im 0.png: [30.0, 3.0, 20.0, 5.0]" in out.examples[0]
+    assert _found(findings, "without width").count == 1
+    assert findings[0].severity == "error" and findings[-1].severity == "note"
+
+
+def test_annotation_faults_are_findings(sides: tuple[SplitPaths, SplitPaths]) -> None:
+    def spoil(document: dict[str, Any]) -> None:
+        document["annotations"][0]["category_id"] = 5
+        document["annotations"][1]["image_id"] = 5
+        document["images"].append(dict(document["images"][0]))
+        document["categories"].append({"id": 99, "name": "new"})
+
+    _change(sides[1], spoil)
+    findings = check(sides, num_classes=2)
+    for words in ("unknown category", "unknown image", "duplicate image id", "different categories", "num_classes: 2"):
+        assert _found(findings, words).severity == "error"
+    assert _found(findings, "categories without a box").examples
+
+
+def test_a_file_cut_off_does_not_hide_the_other_side(sides: tuple[SplitPaths, SplitPaths]) -> None:
+    sides[0].annotations.write_bytes(sides[0].annotations.read_bytes()[:100])
+    (sides[1].images / "im 0.png").unlink()
+    findings = check(sides)
+    assert _found(findings, "cut off").file == str(sides[0].annotations)
+    assert _found(findings, "missing image").count == 1
+
+
+def test_image_files(sides: tuple[SplitPaths, SplitPaths]) -> None:
+    images = sides[0].images
+    (images / "im 0.png").write_bytes((images / "im 0.png").read_bytes()[:500])
+    Image.new("RGB", (17, 9)).save(images / "im 1.png")
+    findings = check(sides)
+    assert "im 0.png" in _found(findings, "cannot be read").examples[0]
+    assert "im 1.png: 17x9, annotated as 40x30" in _found(findings, "another size").examples[0]
+    assert not [one for one in check(sides, read_images=False) if one.severity == "error"]
+
+
+def test_the_same_pixels_on_both_sides(sides: tuple[SplitPaths, SplitPaths]) -> None:
+    with Image.open(sides[0].images / "im 0.png") as image:
+        image.save(sides[1].images / "im 1.png", compress_level=1)  # other bytes, same pixels
+    shutil.copy(sides[1].images / "im 0.png", sides[1].images / "im 2.png")
+    findings = check(sides)
+    assert _found(findings, "both sides of the cut").examples == ("im 0.png = im 1.png",)
+    assert _found(findings, "on one side").examples == ("im 0.png, im 2.png",)
+
+
+def test_exif_rotation_is_no_size_mismatch(tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    side = _side(tmp_path / "one", make_document(images=2), make_picture, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(side.images / "im 0.png") as image:
+        image.save(side.images / "im 0.png", exif=exif)  # boxes were drawn on the stored 40x30
+    with Image.open(side.images / "im 1.png") as image:
+        image.rotate(90, expand=True).save(side.images / "im 1.png", exif=exif)  # … and on the upright 40x30
+    assert not [one for one in check([side]) if one.severity == "error"]
+
+
+def test_a_prepared_set(pcb_source: Callable[..., Path], root: Path) -> None:
+    with pytest.raises(InputError, match="not prepared"):
+        check(dataset_choice("pcb", root))
+    prepare("pcb", pcb_source(), root, options={"images": 36, "boxes": 72, "val": 12})
+    steps: list[int] = []
+    findings = check(dataset_choice("pcb", root), num_classes=6, progress=lambda done, total, what: steps.append(done))
+    assert [one.severity for one in findings] == ["note"] and "boards with images on both sides" in findings[0].what
+    assert steps[-1] == 36
+    path = root / "pcb" / "annotations" / "val.json"
+    path.write_text(path.read_text() + " ")
+    assert _found(check(dataset_choice("pcb", root)), "changed since").examples == ("annotations/val.json",)
+
+
+@pytest.mark.slow
+def test_real_deeppcb_is_sound(deeppcb_source: Path, root: Path) -> None:
+    prepare("deeppcb", deeppcb_source, root)
+    assert check(dataset_choice("deeppcb", root), num_classes=6) == []

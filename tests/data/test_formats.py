@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.core.errors import InputError
+from runner.data.formats import FORMATS
+from runner.data.formats.base import NotThisFormat
+from runner.data.formats.coco import load as load_coco_source
+from runner.data.formats.deeppcb import CLASSES as DEEPPCB_CLASSES
+from runner.data.formats.deeppcb import load as load_deeppcb
+from runner.data.formats.voc import load as load_voc
+from runner.data.formats.yolo import load as load_yolo
+
+
+def test_registry() -> None:
+    assert FORMATS.names() == ["coco", "deeppcb", "voc", "yolo"]
+    assert FORMATS.get("voc") is load_voc
+
+
+@pytest.mark.parametrize("name", ["coco", "deeppcb", "voc", "yolo"])
+def test_an_empty_folder_is_no_format(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NotThisFormat):
+        FORMATS.get(name)(tmp_path, ())
+
+
+# VOC
+
+
+def test_voc_boxes_count_from_one_and_difficult_is_crowd(nasty: Path, make_picture: Any, make_xml: Any) -> None:
+    make_picture(nasty / "JPEGImages" / "a.png")
+    (nasty / "Annotations").mkdir()
+    xml = make_xml("a.png", [("dog", 1, 1, 40, 30), ("cat", 3, 4, 12, 14)])
+    (nasty / "Annotations" / "a.xml").write_text(xml.replace("<difficult>0", "<difficult>1", 1))
+    loaded = load_voc(nasty, ())
+    assert loaded.classes == ("cat", "dog")
+    (item,) = loaded.items
+    assert item.boxes.tolist() == [[0, 0, 40, 30], [2, 3, 12, 14]]
+    assert item.classes.tolist() == [1, 0] and item.crowd.tolist() == [True, False]
+    assert item.areas.tolist() == [1200, 110] and not loaded.has_cut
+
+
+def test_voc_own_lists_and_labels(tmp_path: Path, make_picture: Any, make_xml: Any) -> None:
+    for year, lists in (("VOC2007", ("trainval", "test")), ("VOC2012", ("trainval", "val"))):
+        base = tmp_path / "VOCdevkit" / year
+        (base / "Annotations").mkdir(parents=True)
+        (base / "ImageSets" / "Main").mkdir(parents=True)
+        for stem, name in zip(("000001", "000002"), lists, strict=True):
+            make_picture(base / "JPEGImages" / f"{stem}.jpg", seed=len(stem))
+            (base / "Annotations" / f"{stem}.xml").write_text(make_xml(f"{stem}.jpg", [("b", 1, 1, 5, 5)]))
+            (base / "ImageSets" / "Main" / f"{name}.txt").write_text(f"{stem} -1\n")
+    (tmp_path / "labels.txt").write_text("b\na\n")
+    loaded = load_voc(tmp_path, ())
+    assert loaded.classes == ("b", "a") and loaded.has_cut
+    assert [(item.path.parts[-3], item.path.stem, item.split) for item in loaded.items] == [
+        ("VOC2007", "000001", "train"),
+        ("VOC2007", "000002", "val"),
+        ("VOC2012", "000001", "train"),
+        ("VOC2012", "000002", None),
+    ]
+
+
+def test_voc_the_same_stem_in_class_folders(tmp_path: Path, make_picture: Any, make_xml: Any) -> None:
+    for kind in ("a", "b"):
+        make_picture(tmp_path / "images" / kind / "1.jpg")
+        (tmp_path / "Annotations" / kind).mkdir(parents=True)
+        (tmp_path / "Annotations" / kind / "1.xml").write_text(make_xml("1.jpg", [(kind, 2, 2, 9, 9)]))
+    loaded = load_voc(tmp_path, ())
+    assert [item.path.parent.name for item in loaded.items] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda text: text[: len(text) // 2], "cut off"),
+        (lambda text: text.replace("<xmin>3", "<xmin>x"), "four numbers"),
+        (lambda text: text.replace("<xmin>3", "<xmin>30"), "empty box"),
+        (lambda text: text.replace("<xmin>3", "<xmin>inf"), "empty box"),
+        (lambda text: text.replace("<xmin>3</xmin>", ""), "empty box or none"),
+        (lambda text: text.replace("<name>short</name>", ""), "no name"),
+        (lambda text: text.replace("short", "shirt"), "shirt"),
+        (lambda text: '<!DOCTYPE x [<!ENTITY a "aaaa">]>' + text, "entities"),
+    ],
+)
+def test_voc_bad_files_are_named(
+    tmp_path: Path, make_picture: Any, make_xml: Any, change: Callable[[str], str], word: str
+) -> None:
+    make_picture(tmp_path / "a.jpg")
+    make_picture(tmp_path / "b.jpg")
+    (tmp_path / "a.xml").write_text(make_xml("a.jpg", [("short", 3, 4, 12, 14)]))
+    (tmp_path / "b.xml").write_text(change(make_xml("b.jpg", [("short", 3, 4, 12, 14)])))
+    with pytest.raises(InputError, match=word) as caught:
+        load_voc(tmp_path, ("short",))
+    assert "b.xml" in str(caught.value)
+
+
+def test_voc_clips_a_pixel_and_says_so(tmp_path: Path, make_picture: Any, make_xml: Any) -> None:
+    make_picture(tmp_path / "a.jpg")
+    (tmp_path / "a.xml").write_text(make_xml("a.jpg", [("short", 0, 4, 41, 14)]))
+    loaded = load_voc(tmp_path, ())
+    assert loaded.items[0].boxes.tolist() == [[0, 3, 40, 14]]
+    assert "1 boxes" in loaded.notes[0]
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(InputError, match="not below the source"):
+        load_voc(tmp_path, ())
+
+
+# COCO
+
+
+def _article(folder: Path, document: dict[str, Any], make_picture: Any) -> None:
+    (folder / "Annotations").mkdir()
+    for k in range(3):
+        make_picture(folder / "images" / f"im {k}.png", seed=k)
+    for name in ("train", "val"):
+        (folder / "Annotations" / f"{name}.json").write_text(json.dumps(document))
+
+
+def test_coco_in_the_articles_layout(nasty: Path, make_document: Any, make_picture: Any) -> None:
+    _article(nasty, make_document(), make_picture)
+    loaded = load_coco_source(nasty, ())
+    assert loaded.classes == ("short", "open") and loaded.category_ids == (7, 3)
+    assert [item.split for item in loaded.items] == ["train"] * 3 + ["val"] * 3
+    assert loaded.items[1].crowd.tolist() == [False, True] and loaded.items[2].boxes.shape == (0, 4)
+    again = load_coco_source(nasty, ("open", "short"))
+    assert again.category_ids == (3, 7) and again.items[0].classes.tolist() == [1, 0]
+    with pytest.raises(InputError, match="the spec says"):
+        load_coco_source(nasty, ("open", "spur"))
+
+
+def test_coco_2017_layout_and_a_single_file(tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    (tmp_path / "annotations").mkdir()
+    for year, k in (("train2017", 0), ("val2017", 1)):
+        document = make_document()
+        document["images"] = document["images"][k : k + 1]
+        document["annotations"] = [one for one in document["annotations"] if one["image_id"] == k * 10]
+        (tmp_path / "annotations" / f"instances_{year}.json").write_text(json.dumps(document))
+        make_picture(tmp_path / year / f"im {k}.png")
+    assert [item.path.parent.name for item in load_coco_source(tmp_path, ()).items] == ["train2017", "val2017"]
+    (tmp_path / "annotations" / "instances_val2017.json").unlink()
+    loaded = load_coco_source(tmp_path, ())
+    assert len(loaded.items) == 1 and not loaded.has_cut
+
+
+def test_coco_problems(tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    _article(tmp_path, make_document(), make_picture)
+    (tmp_path / "images" / "im 1.png").unlink()
+    with pytest.raises(InputError, match="im 1.png is missing"):
+        load_coco_source(tmp_path, ())
+    document = make_document()
+    document["categories"][0]["name"] = "other"
+    (tmp_path / "Annotations" / "val.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="categories differ"):
+        load_coco_source(tmp_path, ())
+    document["images"][0]["file_name"] = "../../outside.png"
+    for name in ("train", "val"):
+        (tmp_path / "Annotations" / f"{name}.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="leads out"):
+        load_coco_source(tmp_path, ())
+
+
+# YOLO
+
+
+def test_yolo_with_description(nasty: Path, make_picture: Any) -> None:
+    (nasty / "data.yaml").write_text("path: .\ntrain: images/train\nval: ../images/val\nnames: {0: open, 1: short}\n")
+    make_picture(nasty / "images" / "train" / "a.jpg")
+    make_picture(nasty / "images" / "train" / "empty.jpg")
+    make_picture(nasty / "images" / "val" / "b.jpg")
+    make_picture(nasty / "images" / "rest" / "c.jpg")
+    for side in ("train", "val"):
+        (nasty / "labels" / side).mkdir(parents=True)
+    (nasty / "labels" / "train" / "a.txt").write_text("1 0.5 0.5 0.5 0.2\n\n0 0.1 0.1 0.3 0.1 0.3 0.4\n")
+    (nasty / "labels" / "val" / "b.txt").write_text("0 0.5 0.5 1 1.0005\n")
+    loaded = load_yolo(nasty, ())
+    assert loaded.classes == ("open", "short")
+    by_name = {item.path.name: item for item in loaded.items}
+    assert sorted(by_name) == ["a.jpg", "b.jpg", "empty.jpg"]
+    assert by_name["a.jpg"].boxes.round(6).tolist() == [[10, 12, 30, 18], [4, 3, 12, 12]]
+    assert by_name["b.jpg"].boxes.tolist() == [[0, 0, 40, 30]] and by_name["b.jpg"].split == "val"
+    assert len(by_name["empty.jpg"].boxes) == 0
+
+
+def test_yolo_without_description(tmp_path: Path, make_picture: Any) -> None:
+    (tmp_path / "classes.txt").write_text("x\ny\n")
+    make_picture(tmp_path / "valid" / "images" / "b.jpg")
+    make_picture(tmp_path / "train" / "images" / "a.jpg")
+    (tmp_path / "train" / "labels").mkdir()
+    (tmp_path / "train" / "labels" / "a.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+    loaded = load_yolo(tmp_path, ())
+    assert [(item.path.name, item.split) for item in loaded.items] == [("a.jpg", "train"), ("b.jpg", "val")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 1 2 3",
+        "2 .5 .5 .1 .1",
+        "0.5 .5 .5 .1 .1",
+        "0 .9 .5 .5 .1",
+        "0 .5 .5 0 .1",
+        "x .5 .5 .1 .1",
+        "0 nan .5 .1 .1",
+        "0 120 80 30 30",
+        "-1 .5 .5 .1 .1",
+    ],
+)
+def test_yolo_bad_lines_are_named(tmp_path: Path, make_picture: Any, line: str) -> None:
+    (tmp_path / "classes.txt").write_text("x\ny\n")
+    make_picture(tmp_path / "a.jpg")
+    (tmp_path / "a.txt").write_text(f"0 .5 .5 .1 .1\n{line}\n")
+    with pytest.raises(InputError, match=r"a\.txt:2"):
+        load_yolo(tmp_path, ())
+
+
+def test_yolo_bad_descriptions(tmp_path: Path, make_picture: Any) -> None:
+    make_picture(tmp_path / "images" / "a.jpg")
+    for text, word in (
+        ("names: [a]\ntrain: /etc\n", "not below"),
+        ("names: {1: a}\n", "numbered"),
+        ("names: 3\n", "list of class names"),
+        ("[1", "YAML"),
+        ("3\n", "mapping"),
+    ):
+        (tmp_path / "data.yaml").write_text(text)
+        with pytest.raises(InputError, match=word):
+            load_yolo(tmp_path, ())
+
+
+# DeepPCB
+
+
+def _deeppcb(folder: Path, make_picture: Any) -> Path:
+    base = folder / "PCBData"
+    for number, name in ((1, "trainval"), (2, "test")):
+        stem = f"g/{number:05d}"
+        make_picture(base / f"{stem}_test.jpg")
+        (base / "g_not").mkdir(exist_ok=True)
+        (base / "g_not" / f"{number:05d}.txt").write_text("1 2 11 12 1\n3,4,9,9,6\n")
+        (base / f"{name}.txt").write_text(f"{stem}.jpg g_not/{number:05d}.txt\n")
+    return base
+
+
+def test_deeppcb(nasty: Path, make_picture: Any) -> None:
+    _deeppcb(nasty, make_picture)
+    loaded = load_deeppcb(nasty, DEEPPCB_CLASSES)
+    assert loaded.classes == ("open", "short", "mousebite", "spur", "copper", "pin-hole")
+    assert [item.split for item in loaded.items] == ["train", "val"]
+    assert loaded.items[0].boxes.tolist() == [[1, 2, 11, 12], [3, 4, 9, 9]] and loaded.items[0].classes.tolist() == [
+        0,
+        5,
+    ]
+
+
+def test_deeppcb_problems_all_at_once(tmp_path: Path, make_picture: Any) -> None:
+    base = _deeppcb(tmp_path, make_picture)
+    (base / "g_not" / "00001.txt").write_text("1 2 3 4 7\n5 5 5 9 1\n1 2 3\n")
+    (base / "test.txt").write_text("../../x.jpg a.txt\ng/00009.jpg g_not/00009.txt\n")
+    with pytest.raises(InputError) as caught:
+        load_deeppcb(tmp_path, ())
+    text = str(caught.value)
+    for word in ("00001.txt:1", "00001.txt:2: the box", "00001.txt:3", "test.txt:1", "test.txt:2", "missing"):
+        assert word in text
+
+
+def test_real_deeppcb(deeppcb_source: Path) -> None:
+    loaded = load_deeppcb(deeppcb_source, ())
+    sides = [item.split for item in loaded.items]
+    assert (sides.count("train"), sides.count("val")) == (789, 211)
+    assert sum(len(item.boxes) for item in loaded.items) == 6873
+    assert {(item.width, item.height) for item in loaded.items} == {(640, 640)}

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.core.errors import InputError
+from runner.data.coco import load_coco
+from runner.data.manifest import read_manifest
+from runner.data.prepare import ensure_synthetic, prepare
+
+COUNTS = {"images": 36, "boxes": 72, "val": 6}
+Build = Callable[..., Path]
+
+
+def _files(folder: Path) -> dict[str, int]:
+    return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def _names(root: Path, name: str, side: str) -> list[str]:
+    document = json.loads((root / name / "annotations" / f"{side}.json").read_text())
+    return [image["file_name"] for image in document["images"]]
+
+
+def test_pcb_from_class_folders(pcb_source: Build, root: Path) -> None:
+    source = pcb_source()
+    steps: list[tuple[int, int, str]] = []
+    manifest = prepare("pcb", source, root, options=COUNTS, progress=lambda *step: steps.append(step))
+    assert (manifest.splits["train"].images, manifest.splits["val"].images) == (30, 6)
+    assert manifest.classes[0] == "missing_hole" and not manifest.reused and steps
+    data = load_coco(root / "pcb" / "annotations" / "train.json", root / "pcb" / "images")
+    assert data.categories[0].id == 1 and data.images[0].boxes.tolist()[0] == [2, 3, 12, 14]
+    name = data.images[0].file_name
+    assert os.path.samefile(source / "images" / name, root / "pcb" / "images" / name)  # linked, not copied
+    assert sorted(path.name for path in root.iterdir()) == [".pcb.lock", "pcb"]
+
+
+def test_the_random_cut_depends_on_names_and_seed_alone(pcb_source: Build, root: Path, tmp_path: Path) -> None:
+    prepare("pcb", pcb_source(), root, options=COUNTS)
+    first = _names(root, "pcb", "val")
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "PCB_DATASET", moved / "deep" / "PCB")
+    prepare("pcb", moved, tmp_path / "other", options=COUNTS)
+    assert _names(tmp_path / "other", "pcb", "val") == first
+    prepare("pcb", moved, tmp_path / "other", options={**COUNTS, "seed": 1}, force=True)
+    assert _names(tmp_path / "other", "pcb", "val") != first
+    # pinned: a change of the cut is a change of everybody's figures
+    assert first[:2] == ["Missing_hole/01_missing_hole_01.jpg", "Missing_hole/04_missing_hole_02.jpg"]
+
+
+def test_wrong_counts_say_what_was_found(pcb_source: Build, root: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        prepare("pcb", pcb_source(), root)
+    text = str(caught.value)
+    assert "36 images and 72 boxes" in text and "693 and 2,953" in text and "missing_hole 12" in text
+    assert not (root / "pcb").exists() and not list(root.glob(".pcb.preparing-*"))
+
+
+def test_pcb_by_board_keeps_boards_together(pcb_source: Build, root: Path) -> None:
+    prepare("pcb_by_board", pcb_source(), root, options={**COUNTS, "val": 10})
+    sides = (_names(root, "pcb_by_board", side) for side in ("train", "val"))
+    boards = [{re.findall(r"/(\d+)_", name)[0] for name in names} for names in sides]
+    assert boards[0] | boards[1] == {"01", "04", "05"} and not boards[0] & boards[1]
+    assert len(_names(root, "pcb_by_board", "val")) == 12
+
+
+def test_the_articles_own_folder_keeps_its_cut_and_by_board_cuts_anew(
+    pcb_source: Build, root: Path, tmp_path: Path
+) -> None:
+    prepare("pcb", pcb_source(), root, options=COUNTS)
+    article = tmp_path / "article"
+    (article / "Annotations").mkdir(parents=True)
+    shutil.copytree(root / "pcb" / "images", article / "images")
+    for side, other in (("train", "val"), ("val", "train")):  # sides swapped, so that it shows whose cut it is
+        shutil.copy(root / "pcb" / "annotations" / f"{side}.json", article / "Annotations" / f"{other}.json")
+    other_root = tmp_path / "other"
+    manifest = prepare("pcb", article, other_root, options=COUNTS)
+    assert (manifest.splits["train"].images, manifest.splits["val"].images) == (6, 30)
+    manifest = prepare("pcb_by_board", article, other_root, options={**COUNTS, "val": 10})
+    assert manifest.splits["val"].images == 12
+
+
+def test_idempotent_and_changes_are_refused(pcb_source: Build, root: Path) -> None:
+    source = pcb_source()
+    prepare("pcb", source, root, options=COUNTS)
+    before = _files(root)
+    assert prepare("pcb", source, root, options=COUNTS).reused
+    assert prepare("pcb", None, root, options=COUNTS).reused
+    assert _files(root) == before
+    with pytest.raises(InputError, match="images=36.*--force"):
+        prepare("pcb", source, root, options={**COUNTS, "seed": 3})
+    (source / "images" / "Short" / "extra.jpg").write_bytes(b"x")
+    with pytest.raises(InputError, match="--force"):
+        prepare("pcb", source, root, options=COUNTS)
+    assert _files(root) == before
+    manifest = prepare("pcb", source, root, options=COUNTS, force=True)
+    assert not manifest.reused and prepare("pcb", source, root, options=COUNTS).reused
+
+
+def test_from_an_archive(pcb_source: Build, root: Path, tmp_path: Path) -> None:
+    source = pcb_source()
+    archive = Path(shutil.make_archive(str(tmp_path / "PCB ü"), "zip", source.parent, source.name))
+    manifest = prepare("pcb", archive, root, options=COUNTS)
+    assert manifest.splits["train"].images == 30
+    assert (root / "pcb" / "images" / _names(root, "pcb", "train")[0]).is_file()
+    assert prepare("pcb", archive, root, options=COUNTS).reused
+    assert sorted(path.name for path in root.iterdir()) == [".pcb.lock", "pcb"]
+
+
+def test_zip_slip_in_a_source(root: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as file:
+        file.writestr("../../../evil.txt", "x")
+    with pytest.raises(InputError, match="leads out"):
+        prepare("voc", tmp_path / "evil.zip", root)
+    assert not list(tmp_path.rglob("evil.txt"))
+    assert [path.name for path in root.iterdir()] == [".voc.lock"]
+
+
+def test_what_cannot_be_a_source(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Peking University"):
+        prepare("pcb", None, root)
+    with pytest.raises(InputError, match="does not exist[\\s\\S]*Peking University"):
+        prepare("pcb", tmp_path / "nowhere", root)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="looked for: VOC XML"):
+        prepare("pcb", tmp_path / "empty", root)
+    with pytest.raises(InputError, match="lies within it"):
+        prepare("voc", tmp_path, root)
+    with pytest.raises(InputError, match="generated"):
+        prepare("synthetic_pcb", tmp_path, root)
+    with pytest.raises(InputError, match="no data set 'nope'"):
+        prepare("nope", tmp_path, root)
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match="neither a folder nor"):
+        prepare("voc", tmp_path / "notes.txt", root)
+
+
+def test_a_strangers_folder_is_never_touched(pcb_source: Build, root: Path) -> None:
+    (root / "pcb").mkdir(parents=True)
+    (root / "pcb" / "mine.txt").write_text("precious")
+    for force in (False, True):
+        with pytest.raises(InputError, match="was not made by runner"):
+            prepare("pcb", pcb_source(), root, options=COUNTS, force=force)
+    assert (root / "pcb" / "mine.txt").read_text() == "precious"
+
+
+def test_a_root_that_is_a_file(pcb_source: Build, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written to"):
+        prepare("pcb", pcb_source(), tmp_path / "file", options=COUNTS)
+
+
+def test_a_full_disk(pcb_source: Build, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device", "x")
+
+    monkeypatch.setattr("runner.data.prepare.link_or_copy", full)
+    with pytest.raises(InputError, match="No space left"):
+        prepare("pcb", pcb_source(), root, options=COUNTS)
+    assert [path.name for path in root.iterdir()] == [".pcb.lock"]
+
+
+def test_voc_and_coco_without_lists_are_cut_at_random_with_a_note(pcb_source: Build, root: Path) -> None:
+    manifest = prepare("voc", pcb_source(), root)
+    assert manifest.splits["val"].images == 7 and "cut at random (seed 0)" in manifest.notes[0]
+    assert manifest.classes == tuple(sorted(manifest.classes))
+
+
+def test_colliding_image_ids_are_renumbered(nasty: Path, root: Path, make_document: Any, make_picture: Any) -> None:
+    (nasty / "annotations").mkdir()
+    for side in ("train", "val"):
+        document = make_document()
+        for image in document["images"]:
+            image["file_name"] = f"{side}/{image['file_name']}"
+            make_picture(nasty / "images" / image["file_name"])
+        (nasty / "annotations" / f"{side}.json").write_text(json.dumps(document))
+    prepare("coco", nasty, root)
+    ids = [
+        image["id"]
+        for side in ("train", "val")
+        for image in json.loads((root / "coco" / "annotations" / f"{side}.json").read_text())["images"]
+    ]
+    assert ids == [1, 2, 3, 4, 5, 6]
+    document = json.loads((root / "coco" / "annotations" / "train.json").read_text())
+    assert [category["id"] for category in document["categories"]] == [7, 3]
+    assert document["annotations"][-1]["iscrowd"] == 1
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from runner.data.prepare import {function}
+def progress(done, total, what):
+    print(done, flush=True)
+    time.sleep({pause})
+{call}
+"""
+
+
+def _start(call: str, function: str, pause: float) -> subprocess.Popen[str]:
+    script = SCRIPT.format(call=call, function=function, pause=pause)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def test_killed_in_the_middle_nothing_looks_prepared(pcb_source: Build, root: Path) -> None:
+    source = pcb_source()
+    call = f"prepare('pcb', Path({str(source)!r}), Path({str(root)!r}), progress=progress, options={COUNTS!r})"
+    for lines in (2, 10, 30):
+        process = _start(call, "prepare", 0.01)
+        assert process.stdout is not None
+        for _ in range(lines):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        assert read_manifest(root / "pcb") is None and not (root / "pcb").exists()
+    assert list(root.glob(".pcb.preparing-*"))  # what the killed one left …
+    assert prepare("pcb", source, root, options=COUNTS).splits["train"].images == 30
+    assert not list(root.glob(".pcb.preparing-*"))  # … is cleared away
+
+
+def test_two_processes_at_once_both_end_well(root: Path) -> None:
+    made = f"m = prepare('synthetic_pcb', None, Path({str(root)!r}), progress=progress, options=dict(train=20, val=5))"
+    call = f"{made}; print(m.content, m.reused)"
+    processes = [_start(call, "prepare", 0.005) for _ in range(3)]
+    ends = [process.communicate(timeout=120)[0].splitlines()[-1].split() for process in processes]
+    assert all(process.returncode == 0 for process in processes)
+    assert len({content for content, _ in ends}) == 1
+    assert sorted(reused for _, reused in ends) == ["False", "True", "True"]
+
+
+def test_ensure_synthetic_takes_what_is_there(root: Path) -> None:
+    prepare("synthetic_pcb", None, root, options={"size": 64, "train": 4, "val": 2})
+    before = _files(root)
+    manifest = ensure_synthetic(root)
+    assert manifest.reused and manifest.options == {"size": 64, "train": 4, "val": 2}
+    assert _files(root) == before
+
+
+def test_real_deeppcb(deeppcb_source: Path, root: Path) -> None:
+    start = time.perf_counter()
+    manifest = prepare("deeppcb", deeppcb_source, root)
+    assert (manifest.splits["train"].images, manifest.splits["val"].images) == (789, 211)
+    assert (manifest.splits["train"].boxes, manifest.splits["val"].boxes) == (5603, 1270)
+    assert manifest.classes == ("open", "short", "mousebite", "spur", "copper", "pin-hole")
+    assert prepare("deeppcb", deeppcb_source, root).reused
+    assert time.perf_counter() - start < 60
