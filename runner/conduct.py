@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
@@ -37,11 +37,13 @@ class Outcome:
         run: the run.
         status: its status, the conductor's verdict counted in.
         reused: it was finished before; nothing was started.
+        exit_code: of its worker (see `runner.worker.main.main`); None if it was reused or died of a signal.
     """
 
     run: PlannedRun
     status: Status
     reused: bool = False
+    exit_code: int | None = None
 
 
 @dataclass
@@ -128,8 +130,12 @@ def conclude(run_dir: RunDir, exit_: Exit, attempts_before: int) -> Status:
     reason = f"the worker {'was ' if exit_.signal else ''}{exit_}{after}; log: {run_dir.log}"
     if exit_.signal == signal.SIGKILL:
         reason += " (out of memory? `dmesg` knows)"
-    run_dir.write_verdict(Verdict(state, reason, max(status.attempt, attempts_before + 1), time.time()))
-    return run_dir.status()
+    attempt = max(status.attempt, attempts_before + 1)
+    try:
+        run_dir.write_verdict(Verdict(state, reason, attempt, time.time()))
+    except OSError as error:  # a full disk is likely what ended the worker; the other runs go on
+        reason += f" (and this cannot be recorded: {error.strerror})"
+    return replace(status, state=state, reason=reason, attempt=attempt)
 
 
 class _Conductor:
@@ -156,7 +162,8 @@ class _Conductor:
                 break
         for exit_ in self._launcher.poll(POLL_S):
             run, attempts = self._running.pop(exit_.name)
-            self._finish(Outcome(run, conclude(run.run_dir, exit_, attempts)))
+            exit_code = exit_.returncode if exit_.signal is None else None
+            self._finish(Outcome(run, conclude(run.run_dir, exit_, attempts), exit_code=exit_code))
         return bool(self._running) or not self._exhausted
 
     def _ask(self) -> bool:

@@ -212,9 +212,9 @@ def _fingerprint(annotations: Path, images: Path, _changed_ns: int) -> str:
 
 def _weights_fingerprint(source: str | None) -> str:
     """Content hash of a file of weights; anything else is its name."""
-    if source is None or not Path(source).is_file():
+    if source is None or not Path(source).expanduser().is_file():
         return source or ""
-    with open(source, "rb") as file:
+    with open(Path(source).expanduser(), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

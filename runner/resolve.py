@@ -102,7 +102,7 @@ def resolve(
         found = backend.check(bound.value)
         problems += [_placed(problem, tree) for problem in found if not (data_is_missing and problem.key.startswith(_DATA_SECTIONS))]
     if problems:
-        raise InputError(problems)
+        raise InputError(dict.fromkeys(problems))
     return Resolved(require(bound), backend, Path(path), (*bound.notes, *notes), probe)
 
 
@@ -167,7 +167,7 @@ def _expand_dataset(tree: Node, notes: list[str], make: Callable[[str], None] | 
         given = tree.get(key)
         if given is None or given.plain() in (None, AUTO):
             tree = tree.with_key(key, from_plain(value, Source(f"dataset {choice.name}")))
-        elif not _agree(given.plain(), value):
+        elif key != "eval_iou_thresholds" and not _agree(given.plain(), value):
             text = f"says something else than dataset: {choice.name} ({where}) stands for; keep one of them (`-o dataset=null` keeps this one)"
             problems.append(Problem(text, where=str(given.source), key=key))
     if not choice.prepared and choice.made_on_first_use:
@@ -195,7 +195,7 @@ def _agree(given: Any, meant: Any) -> bool:
     if isinstance(given, Mapping) and isinstance(meant, Mapping):
         keys = ("name", "dataset_dir", "image_dir", "anno_path")
         return all(_agree(given[key], meant[key]) for key in keys if given.get(key) and key in meant)
-    return bool(given == meant) or (isinstance(meant, list) and given == [])
+    return bool(given == meant)
 
 
 def _resolve_autos(

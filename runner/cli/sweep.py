@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +55,10 @@ def _run(args: argparse.Namespace) -> int:
     for outcome in outcomes:
         if outcome.status.state != "done":
             print(f"runner: {outcome.run.run_dir.name}: {outcome.status.state}: {outcome.status.reason}", file=sys.stderr)
-    print(f"{done} of {len(planned)} runs done; compare them: runner compare {folder}")
+    print(f"{done} of {len(planned)} runs done; compare them: runner compare {shlex.quote(str(folder))}")
+    if any(outcome.status.state == "interrupted" for outcome in outcomes):
+        print("runner: interrupted; the same command goes on with it", file=sys.stderr)
+        return 130
     return 0 if done == len(planned) else 1
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.cli.options import add_config, boolean
 
 if TYPE_CHECKING:
-    from runner.core.rundir import RunDir
+    from runner.conduct import Outcome
     from runner.plan import PlannedRun
 
 
@@ -33,7 +35,7 @@ def _run(args: argparse.Namespace) -> int:
 
     run = _plan_resume(args) if args.resume else _plan_new(args)
     outcomes = run_all(FixedDesign([run.trial]), {run.trial.number: [run]}, launcher=args.launcher, retry_failed=bool(args.resume))
-    return _report(outcomes[0].run.run_dir) if outcomes else 130
+    return _report(outcomes[0]) if outcomes else 130
 
 
 def _plan_new(args: argparse.Namespace) -> PlannedRun:
@@ -76,20 +78,25 @@ def _overrides(args: argparse.Namespace) -> list[str]:
     if args.use_vdl is not None:
         overrides.append(f"use_vdl={str(args.use_vdl).lower()}")
     if args.vdl_log_dir is not None:
-        overrides.append(f"vdl_log_dir='{args.vdl_log_dir}'")
+        overrides.append(f"vdl_log_dir={json.dumps(args.vdl_log_dir)}")  # quoted: a folder's name may hold anything
     return overrides
 
 
-def _report(run_dir: RunDir) -> int:
+def _report(outcome: Outcome) -> int:
+    """Print the evaluation, or how to go on. Why it ended was said when it ended (see `runner.views.progress`).
+
+    Returns:
+        0 done; 130 interrupted; 2 training found that something it was given cannot be used; else 1.
+    """
     from runner.views.evaluation import print_evaluation  # noqa: PLC0415
 
-    status = run_dir.status()
+    run_dir, status = outcome.run.run_dir, outcome.status
     if status.state == "done":
         print_evaluation(run_dir.results() or {})
         print(f"run: {run_dir.path}")
         return 0
-    print(f"runner: {run_dir.path}: {status.state}: {status.reason}", file=sys.stderr)
     if status.state == "interrupted":
-        print(f"runner: go on with: runner train -r {run_dir.path}", file=sys.stderr)
+        print(f"runner: interrupted; go on with: runner train -r {shlex.quote(str(run_dir.path))}", file=sys.stderr)
         return 130
-    return 1
+    print(f"runner: {run_dir.path}: {status.state}: {status.reason}; log: {run_dir.log}", file=sys.stderr)
+    return 2 if outcome.exit_code == 2 else 1

@@ -84,8 +84,8 @@ def bind(tree: Node, cls: type[T]) -> Bound[T]:
     """Bind a whole config or sweep file to the declared class `cls`. Never raises for what a user wrote."""
     binder = _Binder(tree)
     value = binder.bind_class(cls, tree, "")
-    notes = binder.unused_sections(cls)
-    return Bound(None if binder.problems else value, binder.problems, notes)
+    notes = [*binder.notes, *binder.unused_sections(cls)]
+    return Bound(None if binder.problems else value, list(dict.fromkeys(binder.problems)), notes)
 
 
 class _Mismatch(Exception):
@@ -97,6 +97,7 @@ class _Binder:
         self._root = root
         self._used: set[str] = set()
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
 
     # -------------------------------------------------------------------------------------------------------- classes
     def bind_class(self, cls: type[Any], node: Node, path: str, skip: frozenset[str] = frozenset()) -> Any:
@@ -107,6 +108,8 @@ class _Binder:
             return None
         infos = field_infos(cls)
         given = {key: item for key, item in (mapping or {}).items() if key not in skip}
+        if skip:
+            given = self._without_former(given, path)
         self._report_unknown(cls, infos, given, path)
         values: dict[str, Any] = {}
         before = len(self.problems)
@@ -134,6 +137,13 @@ class _Binder:
                 self.bind_class(section, node, key)
                 notes.append(f"{node.source}: {key} has no effect: nothing in this config refers to it")
         return notes
+
+    def _without_former(self, given: dict[str, Node], path: str) -> dict[str, Node]:
+        """The keys that were not given for a module whose place this one has taken."""
+        for key, node in given.items():
+            if node.former:
+                self.notes.append(f"{node.source}: {path}.{key} has no effect: it was given for another module")
+        return {key: node for key, node in given.items() if not node.former}
 
     def _report_unknown(self, cls: type[Any], infos: list[FieldInfo], given: Mapping[str, Node], path: str) -> None:
         known = {info.key for info in infos}
@@ -243,7 +253,8 @@ class _Binder:
         return self._bind_named(cls, body, f"{path}.{name}" if skip is None else path, skip or frozenset())
 
     def _bind_named(self, cls: type[Any], node: Node, path: str, skip: frozenset[str]) -> Any:
-        return self.bind_class(cls, node if node.mapping is not None or node.value is None else Node({}, node.source), path, skip)
+        """`!Tag []` is a tag without keys; a list or a scalar that holds something is a problem of its own."""
+        return self.bind_class(cls, Node({}, node.source) if node.value == () else node, path, skip)
 
     def _problem(self, node: Node, path: str, message: str) -> None:
         self.problems.append(Problem(message, where=str(node.source), key=path))
@@ -303,7 +314,7 @@ def _scalar(kind: Any, bounds: Range | None, node: Node) -> Any:
             return None
         raise _Mismatch
     if kind in (int, float) and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value) or (kind is int and isinstance(value, float) and not value.is_integer()):
+        if not _is_finite(value) or (kind is int and isinstance(value, float) and not value.is_integer()):
             raise _Mismatch
         if bounds is not None and value not in bounds:
             raise _Mismatch
@@ -311,6 +322,13 @@ def _scalar(kind: Any, bounds: Range | None, node: Node) -> Any:
     if kind in (bool, str) and isinstance(value, kind):
         return value
     raise _Mismatch
+
+
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond what a float holds
+        return False
 
 
 def _declared_classes(kind: Any, nested: bool = True) -> list[type[Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from runner.config.bind import iterate_fields
-from runner.config.node import Node
+from runner.config.load import EXPONENT_FLOAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,6 @@ def to_yaml(tree: Mapping[str, Any]) -> str:
 def to_json(tree: Mapping[str, Any]) -> str:
     """JSON text of a canonical tree."""
     return json.dumps(to_plain(tree), indent=2, ensure_ascii=False)
-
-
-def node_to_tree(node: Node) -> Any:
-    """A tree of nodes as `to_yaml` takes it."""
-    if node.mapping is not None:
-        keys = {key: node_to_tree(item) for key, item in node.mapping.items()}
-        return keys if node.tag is None else Tagged(node.tag, keys)
-    if node.items is not None:
-        return [node_to_tree(item) for item in node.items]
-    return node.value if node.tag is None else Tagged(node.tag, {})
 
 
 def _tree(config: Any, *, neutral: bool) -> dict[str, Any]:
@@ -128,6 +118,7 @@ def _represent_tagged(dumper: yaml.SafeDumper, data: Tagged) -> yaml.Node:
     return dumper.represent_mapping(f"!{data.name}", data.keys.items(), flow_style=True)  # type: ignore[arg-type]
 
 
+_Dumper.add_implicit_resolver(*EXPONENT_FLOAT)  # so that the text "1e-4" is quoted
 _Dumper.add_representer(dict, _represent_mapping)
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(Tagged, _represent_tagged)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -19,6 +19,7 @@ from runner.core.errors import InputError, Problem, nearest
 from runner.core.shipped import shipped
 
 BASE_KEY = "_BASE_"
+_SHIPPED: tuple[Literal["configs", "datasets", "sweeps"], ...] = ("configs", "datasets", "sweeps")
 MAX_NODES = 100_000  # PaddleDetection's largest config has some 2,000; an alias bomb has millions
 MAX_DEPTH = 100
 
@@ -30,14 +31,17 @@ _EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")  # YAML 1.1 wants a 
 
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
-    """PyYAML's safe loader; dates stay text, ``1e-4`` is a number."""
+    """PyYAML's safe loader; dates and a lone ``=`` stay text, ``1e-4`` is a number."""
 
 
+_LEFT_TEXT = {f"{_STANDARD}timestamp", f"{_STANDARD}value"}
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_STANDARD}timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _LEFT_TEXT]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(f"{_STANDARD}float", re.compile(rf"^{_EXPONENT.pattern}$"), list("-+0123456789"))
+EXPONENT_FLOAT = (f"{_STANDARD}float", re.compile(rf"^{_EXPONENT.pattern}$"), list("-+0123456789"))
+"""The resolver of ``1e-4``; `runner.config.dump` quotes texts that look like it."""
+_Loader.add_implicit_resolver(*EXPONENT_FLOAT)
 
 
 def load_config(path: Path | str) -> Node:
@@ -48,15 +52,16 @@ def load_config(path: Path | str) -> Node:
     Raises:
         InputError: a file that is missing, empty, no UTF-8, no YAML (file and line), unsafe, or includes itself.
     """
-    return _load_with_bases(find_file(Path(path)), ())
+    return _load_with_bases(find_file(Path(path)), (), {})
 
 
 def find_file(path: Path) -> Path:
     """`path`, or the shipped file of that name (``configs/fcos_tiny.yml``) where the former does not exist."""
-    if path.exists() or path.is_absolute() or len(path.parts) < 2:
-        return path
-    candidate = shipped(path.parts[0]).joinpath(*path.parts[1:])
-    return candidate if candidate.is_file() else path
+    for kind in _SHIPPED:
+        if path.parts[:1] == (kind,) and not path.exists():
+            candidate = shipped(kind).joinpath(*path.parts[1:])
+            return candidate if candidate.is_file() else path
+    return path
 
 
 def parse(text: str, source: Callable[[int], Source]) -> Node:
@@ -65,41 +70,72 @@ def parse(text: str, source: Callable[[int], Source]) -> Node:
     Raises:
         InputError: no YAML, unsafe, or a key given twice.
     """
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        return Node(None, source(1)) if node is None else _Converter(loader, source).convert(node)
+        _refuse_deep_nesting(text, source)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            return Node(None, source(1)) if node is None else _Converter(loader, source).convert(node)
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise InputError(Problem(_describe(error), where=str(source(mark.line + 1 if mark else 1)))) from error
-    except yaml.YAMLError as error:
-        raise InputError(Problem(f"is not YAML: {error}", where=str(source(1)))) from error
-    except RecursionError as error:
-        raise InputError(Problem(f"is nested more than {MAX_DEPTH} deep", where=str(source(1)))) from error
-    finally:
-        loader.dispose()
+        line = mark.line if mark else 0
+        raise InputError(Problem(_describe(error, text, line), where=str(source(line + 1)))) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position)
+        raise InputError(Problem(f"is not YAML: {error.reason} (character #x{error.character:x})", where=str(source(line + 1)))) from error
+    except UnicodeEncodeError as error:
+        raise InputError(Problem("is not UTF-8 text", where=str(source(text.count("\n", 0, error.start) + 1)))) from error
+
+
+def _refuse_deep_nesting(text: str, source: Callable[[int], Source]) -> None:
+    """PyYAML's C code recurses once a level and runs over its stack, which no except can catch: look before it composes."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise InputError(Problem(f"is nested more than {MAX_DEPTH} deep", where=str(source(line))))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def merge(base: Node, over: Node) -> Node:
     """`over` on top of `base`: mappings key by key; lists, scalars, null and tagged objects replace what was there."""
-    if base.mapping is None or over.mapping is None or over.tag is not None or base.tag is not None:
+    if base.mapping is None or over.mapping is None or over.tag is not None or base.tag is not None or base.former:
         return over
-    merged = put_aside_alternatives(base, set(over.mapping)).mapping or {}
-    merged = dict(merged)
+    for key in over.mapping:
+        base = put_aside(base, key, over.mapping[key])
+    merged = dict(base.mapping or {})
     for key, node in over.mapping.items():
         merged[key] = merge(merged[key], node) if key in merged else node
     return replace(over, value=merged)
 
 
-def put_aside_alternatives(base: Node, keys: set[str]) -> Node:
-    """`base` without the keys that stand for the same thing as one of `keys` (see `ALTERNATIVES`)."""
+def put_aside(base: Node, key: str, value: Node) -> Node:
+    """`base` as it is once a later layer sets `key`: without what said the same in other words (see `ALTERNATIVES`), and,
+    where `type` or `name` now picks another module, with the keys a file gave for the former one marked as such.
+
+    A null sets nothing.
+    """
+    mapping = base.mapping
+    if mapping is None or value.value is None:
+        return base
     pairs = [*ALTERNATIVES.items(), *((iters, epochs) for epochs, iters in ALTERNATIVES.items())]
-    gone = [other for key, other in pairs if key in keys and other not in keys]
-    return base.without(*gone) if base.mapping is not None else base
+    base = base.without(*(other for one, other in pairs if one == key))
+    chooses = key in ("type", "name") and key in mapping and mapping[key].plain() != value.plain()
+    if not chooses:
+        return base
+    return replace(base, value={name: replace(node, former=bool(node.source.line)) for name, node in (base.mapping or {}).items()})
 
 
-def _load_with_bases(path: Path, above: tuple[Path, ...]) -> Node:
+def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Node]) -> Node:
+    """The merged tree of one file; `above` are the files that lead to it, `loaded` those that are done (two files may share a base)."""
     resolved = path.resolve()
+    if resolved in loaded:
+        return loaded[resolved]
     if resolved in above:
         chain = " → ".join(str(file) for file in (*above, resolved))
         raise InputError(Problem(f"{BASE_KEY} includes itself: {chain}", where=str(above[-1])))
@@ -107,7 +143,7 @@ def _load_with_bases(path: Path, above: tuple[Path, ...]) -> Node:
     assert node.mapping is not None
     base = node.mapping.get(BASE_KEY)
     if base is None:
-        return node
+        return loaded.setdefault(resolved, node)
     result: Node | None = None
     for entry in base.items if base.items is not None else (base,):
         if not isinstance(entry.value, str) or not entry.value:
@@ -116,10 +152,10 @@ def _load_with_bases(path: Path, above: tuple[Path, ...]) -> Node:
         file = file if file.is_absolute() else path.parent / file
         if not file.is_file():
             raise InputError(Problem(_missing(file), where=str(entry.source), key=BASE_KEY))
-        layer = _load_with_bases(file, (*above, resolved))
+        layer = _load_with_bases(file, (*above, resolved), loaded)
         result = layer if result is None else merge(result, layer)
     own = node.without(BASE_KEY)
-    return own if result is None else merge(result, own)
+    return loaded.setdefault(resolved, own if result is None else merge(result, own))
 
 
 def _load_one(path: Path) -> Node:
@@ -134,7 +170,7 @@ def _load_one(path: Path) -> Node:
     node = parse(text, lambda line: Source(str(path), line))
     if node.value is None:
         raise InputError(Problem("is empty; a config is a mapping of keys such as `architecture: FCOS`", where=str(path)))
-    if node.mapping is None:
+    if node.mapping is None or node.tag is not None:
         raise InputError(Problem("must be a mapping of keys such as `architecture: FCOS`", where=str(path)))
     return node
 
@@ -145,14 +181,25 @@ def _missing(path: Path) -> str:
     return f"there is no file {path}" + (f"; {hint}" if hint else "")
 
 
-def _describe(error: yaml.MarkedYAMLError) -> str:
-    text = " ".join(filter(None, (error.context, error.problem)))
-    mark = error.problem_mark
-    if "\\t" in repr(error.problem) or "character '\\t'" in text:
-        text = "a tab where YAML wants spaces: indent with spaces"
-    elif "expected <block end>" in text or "mapping values are not allowed" in text or "could not find expected ':'" in text:
-        text += "; look at the indentation of this line and the one before"
-    return f"is not YAML: {text}" + (f" (column {mark.column + 1})" if mark else "")
+def _describe(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
+    problem = " ".join(filter(None, (error.context, error.problem)))
+    column = f" (column {error.problem_mark.column + 1})" if error.problem_mark else ""
+    lines = text.splitlines()
+    indent = lines[line][: len(lines[line]) - len(lines[line].lstrip())] if line < len(lines) else ""
+    if "\t" in indent:
+        return "is not YAML: a tab in the indentation; indent with spaces"
+    if any(sign in problem for sign in _INDENT_SIGNS):
+        problem += "; look at the indentation of this line and the one before"
+    return f"is not YAML: {problem}{column}"
+
+
+_INDENT_SIGNS = (
+    "did not find expected key",
+    "did not find expected '-' indicator",
+    "expected <block end>",
+    "mapping values are not allowed",
+    "could not find expected ':'",
+)
 
 
 class _Converter:
@@ -178,7 +225,11 @@ class _Converter:
             if node.value != "":
                 raise InputError(Problem(f"!{tag} takes a mapping, a list or nothing, not {node.value!r}", where=str(source)))
             return Node(None, source, tag)
-        return Node(self._loader.construct_object(node), source)
+        try:
+            return Node(self._loader.construct_object(node), source)
+        except (ValueError, KeyError) as error:
+            name = node.tag.removeprefix(_STANDARD)
+            raise InputError(Problem(f"{_short(node.value)} cannot be read as !!{name}", where=str(source))) from error
 
     def _tag(self, node: yaml.Node, source: Source) -> str | None:
         tag = node.tag
@@ -196,15 +247,21 @@ class _Converter:
         for key_node, value_node in node.value:
             where = self._source(key_node.start_mark.line + 1)
             if key_node.tag == f"{_STANDARD}merge":
-                parts = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
-                for part in parts:
-                    merged = {**(self.convert(part, depth + 1).mapping or {}), **merged}
+                for part in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
+                    found = self.convert(part, depth + 1).mapping
+                    if found is None:
+                        raise InputError(Problem("takes a mapping, or a list of mappings", where=str(where), key="<<"))
+                    merged = {**found, **merged}
                 continue
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise InputError(Problem("a key must be a word", where=str(where)))
+            if not isinstance(key_node, yaml.ScalarNode) or self._tag(key_node, where) is not None:
+                raise InputError(Problem("a key must be a word without a tag", where=str(where)))
             key = str(key_node.value)
             if key in own:
                 raise InputError(Problem(f"stands twice in one mapping (first at {own[key].source})", where=str(where), key=key))
             value = self.convert(value_node, depth + 1)
             own[key] = replace(value, source=where)  # the line of the key is where a person looks
         return {**merged, **own}
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:39] + "…")

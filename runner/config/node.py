@@ -33,11 +33,13 @@ class Node:
         value: what it holds.
         source: where it was written.
         tag: ``PiecewiseDecay`` for ``!PiecewiseDecay``, else None.
+        former: given for a module that a later ``type`` or ``name`` has replaced by another.
     """
 
     value: Scalar | tuple[Node, ...] | dict[str, Node]
     source: Source
     tag: str | None = None
+    former: bool = False
 
     @property
     def mapping(self) -> dict[str, Node] | None:
@@ -57,7 +59,7 @@ class Node:
                 return None
             if node.mapping is not None:
                 node = node.mapping.get(part)
-            elif node.items is not None and part.isdigit() and int(part) < len(node.items):
+            elif node.items is not None and part.isdecimal() and int(part) < len(node.items):
                 node = node.items[int(part)]
             else:
                 return None

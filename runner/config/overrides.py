@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runner.config.load import merge, parse, put_aside_alternatives
+from runner.config.load import merge, parse, put_aside
 from runner.config.node import Node, Source, from_plain
 from runner.core.errors import InputError, Problem
 
@@ -71,28 +71,20 @@ def _assign(node: Node, parts: list[str], value: Node, done: tuple[str, ...]) ->
     here = ".".join(done) or "the config"
     if node.items is not None:
         items = list(node.items)
-        if not part.lstrip("-").isdigit():
-            raise InputError(Problem(f"{here} is a list: its elements are 0 to {len(items) - 1}, not {part!r}", where=str(value.source)))
-        index = int(part)
+        index = int(part) if part.isdecimal() else -1
         if not 0 <= index < len(items):
-            raise InputError(Problem(f"{here} has {len(items)} elements (0 to {len(items) - 1}), not {index}", where=str(value.source)))
+            there = f"with the elements 0 to {len(items) - 1}" if items else "without elements"
+            text = f"{here} is a list {there}; there is no {part!r}; the whole list is set by {here}=[…]"
+            raise InputError(Problem(text, where=str(value.source)))
         items[index] = _assign(items[index], rest, value, (*done, part)) if rest else value
         return replace(node, value=tuple(items))
     if node.mapping is None and node.value is not None:
         hint = f"; did you mean {'.'.join([node.value, *parts])}?" if isinstance(node.value, str) else ""
         raise InputError(Problem(f"{here} is {node.value!r} and has no keys{hint}", where=str(value.source), key=".".join((*done, *parts))))
     if not rest:
-        node = _without_other_variant(put_aside_alternatives(node, {part}), part, value)
+        node = put_aside(node, part, value)
     mapping = node.mapping or {}
     below = mapping.get(part)
-    if below is None:
+    if below is None or below.former:
         below = Node({} if rest else None, value.source)
     return replace(node, value={**mapping, part: _assign(below, rest, value, (*done, part))})
-
-
-def _without_other_variant(node: Node, part: str, value: Node) -> Node:
-    """Where `type` or `name` picks another module, the keys that files gave for the former one go: they are not the new one's."""
-    mapping = node.mapping or {}
-    if part not in ("type", "name") or part not in mapping or mapping[part].plain() == value.plain():
-        return node
-    return node.without(*(key for key, item in mapping.items() if item.source.line))

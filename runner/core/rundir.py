@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from runner.core.files import atomic_write_json, read_json
 from runner.core.records import Record, read_records
 
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
+T = TypeVar("T")
 FINISHED: frozenset[str] = frozenset({"done", "failed", "pruned"})
 
 
@@ -126,12 +127,16 @@ class RunDir:
         return _build(Identity, read_json(self.identity_file))
 
     def status(self) -> Status:
-        """How the run stands: status.json, outranked by a verdict on the same or a later attempt. Never raises."""
+        """How the run stands: status.json, outranked by a verdict on the same or a later attempt. Never raises.
+
+        The attempt is the verdict's then: one that was killed before it wrote anything counts too, so that the next one
+        has a number of its own.
+        """
         status = _build(Status, read_json(self.status_file)) or Status()
         verdict = self.verdict()
         if verdict is None or verdict.attempt < status.attempt or status.state in FINISHED:
             return status
-        return Status(**{**asdict(status), "state": verdict.state, "reason": verdict.reason})
+        return Status(**{**asdict(status), "state": verdict.state, "reason": verdict.reason, "attempt": verdict.attempt})
 
     def verdict(self) -> Verdict | None:
         """verdict.json, or None."""
@@ -176,11 +181,12 @@ def find_runs(paths: list[Path]) -> Iterator[RunDir]:
                 yield RunDir(folder)
 
 
-def _build(cls: type[Any], data: Any) -> Any:
+def _build(cls: type[T], data: Any) -> T | None:
     """`cls(**data)`, keys it does not know left out (a newer version wrote them); None if `data` does not fit."""
     if not isinstance(data, dict):
         return None
-    known = {name: value for name, value in data.items() if name in cls.__dataclass_fields__}
+    names = {item.name for item in fields(cls)}  # type: ignore[arg-type] # always called with one of the dataclasses above
+    known = {name: value for name, value in data.items() if name in names}
     try:
         return cls(**known)
     except TypeError:
