@@ -19,8 +19,9 @@ from runner.data.coco import missing_images
 from runner.data.cocofile import Fault, Tables, read_annotations, scan
 from runner.data.cut import groups
 from runner.data.images import image_size, read_image
-from runner.data.manifest import read_manifest
+from runner.data.manifest import prepared_content, read_manifest
 from runner.data.sources import Progress, silent
+from runner.data.synthetic.write import written_content
 
 Severity = Literal["error", "warning", "note"]
 _EXAMPLES = 5
@@ -96,18 +97,24 @@ def check(
 
 
 def _against_manifest(data: DatasetChoice) -> list[Finding]:
-    """Annotation files that are no longer what was prepared."""
+    """Annotation files, and content as a whole, that are no longer what was prepared."""
     folder = Path(data.train.dataset_dir)
     manifest = read_manifest(folder)
+    if manifest is None:
+        return []
     changed = [
         facts.annotations
-        for facts in (manifest.splits.values() if manifest else ())
+        for facts in manifest.splits.values()
         if not (path := folder / facts.annotations).is_file()
         or hashlib.sha256(path.read_bytes()).hexdigest() != facts.sha256
     ]
-    return _listed(
-        "error", "annotation files changed since the set was prepared; prepare it again with --force", folder, changed
-    )
+    if not changed:
+        try:
+            content = written_content(folder) if manifest.generated else prepared_content(folder)
+        except InputError:
+            return []  # missing and damaged images are found one by one further on
+        changed = [] if content == manifest.content else ["images/"]
+    return _listed("error", "files changed since the set was prepared; prepare it again with --force", folder, changed)
 
 
 def _annotations(side: SplitPaths, num_classes: int | None, findings: list[Finding]) -> Tables | None:

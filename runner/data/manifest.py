@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runner.core.files import atomic_write_json, read_json
+from runner.data.coco import fingerprint
 
 MANIFEST = "dataset.json"
 IMAGE_DIR = "images"
@@ -53,6 +55,19 @@ class Manifest:
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     reused: bool = False
+
+    @property
+    def generated(self) -> bool:
+        """Whether it was made from nothing."""
+        return not self.source_hash
+
+
+def prepared_content(folder: Path) -> str:
+    """The content hash of a set that was prepared from a source: over both sides' fingerprints. Raises InputError."""
+    content = hashlib.sha256()
+    for path in ANNOTATIONS.values():
+        content.update(fingerprint(folder / path, folder / IMAGE_DIR).encode())
+    return content.hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import hashlib
 import os
 import shutil
 import tempfile
@@ -20,12 +19,20 @@ import numpy as np
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import sync_folder
-from runner.data.coco import fingerprint, save_json
+from runner.data.coco import save_json
 from runner.data.cut import divide
 from runner.data.formats import FORMATS
 from runner.data.formats.base import Loaded, NotThisFormat, Split
 from runner.data.formats.save import to_coco
-from runner.data.manifest import ANNOTATIONS, IMAGE_DIR, Manifest, SplitFacts, read_manifest, write_manifest
+from runner.data.manifest import (
+    ANNOTATIONS,
+    IMAGE_DIR,
+    Manifest,
+    SplitFacts,
+    prepared_content,
+    read_manifest,
+    write_manifest,
+)
 from runner.data.sources import Progress, link_or_copy, silent, source_hash, unpack
 from runner.data.spec import SYNTHETIC, DataSpec, apply_options, find_spec
 from runner.data.synthetic.write import write_generated
@@ -199,18 +206,16 @@ def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(loaded.items[index].path, path)
     facts: dict[str, SplitFacts] = {}
-    content = hashlib.sha256()
     for side in _SIDES:
         rows = [(int(numbers[index] or 0), names[index], loaded.items[index]) for index in sides[side]]
         path = folder / ANNOTATIONS[side]
         sha256 = save_json(path, to_coco(rows, loaded.classes, loaded.category_ids, spec.title))
         facts[side] = SplitFacts(len(rows), sum(len(item.boxes) for _, _, item in rows), ANNOTATIONS[side], sha256)
-        content.update(fingerprint(path, folder / IMAGE_DIR).encode())
     return Manifest(
         name=spec.name,
         classes=loaded.classes,
         splits=facts,
-        content=content.hexdigest(),
+        content=prepared_content(folder),
         spec_hash=spec.hash(),
         source="",
         source_hash="",

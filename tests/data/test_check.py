@@ -126,6 +126,22 @@ def test_a_prepared_set(pcb_source: Callable[..., Path], root: Path) -> None:
     assert _found(check(dataset_choice("pcb", root)), "changed since").examples == ("annotations/val.json",)
 
 
+def test_the_content_of_a_prepared_set_is_checked(pcb_source: Callable[..., Path], root: Path) -> None:
+    prepare("synthetic_pcb", None, root, options={"train": 6, "val": 2, "size": 64})
+    assert not [one for one in check(dataset_choice("synthetic_pcb", root)) if one.severity == "error"]
+    path = root / "synthetic_pcb" / "images" / "val" / "00001.png"
+    with Image.open(path) as image:
+        image.putpixel((3, 3), (1, 2, 3))
+        image.save(path)
+    assert _found(check(dataset_choice("synthetic_pcb", root)), "changed since").examples == ("images/",)
+
+    prepare("pcb", pcb_source(), root, options={"images": 36, "boxes": 72, "val": 12})
+    path = next((root / "pcb" / "images" / "Short").iterdir())
+    with open(path, "ab") as file:
+        file.write(b"x")
+    assert _found(check(dataset_choice("pcb", root)), "changed since").count == 1
+
+
 @pytest.mark.slow
 def test_real_deeppcb_is_sound(deeppcb_source: Path, root: Path) -> None:
     prepare("deeppcb", deeppcb_source, root)

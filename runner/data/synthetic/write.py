@@ -12,9 +12,10 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from runner.data.coco import save_json
+from runner.data.coco import load_coco, save_json
 from runner.data.formats.base import Split, make_item
 from runner.data.formats.save import to_coco
+from runner.data.images import read_image
 from runner.data.manifest import ANNOTATIONS, IMAGE_DIR, Manifest, SplitFacts
 from runner.data.sources import Progress
 from runner.data.spec import SYNTHETIC, DataSpec
@@ -66,6 +67,16 @@ def write_generated(spec: DataSpec, folder: Path, options: Mapping[str, Any], pr
         options=dict(options),
         notes=tuple(notes),
     )
+
+
+def written_content(folder: Path) -> str:
+    """The content hash of a generated set as it lies in `folder` now. Raises InputError."""
+    content = hashlib.sha256()
+    for path in ANNOTATIONS.values():
+        data = load_coco(folder / path, folder / IMAGE_DIR, allow_empty=True)
+        for image in data.images:
+            content.update(sample_digest(Sample(read_image(data.path(image)), image.boxes, image.classes)))
+    return content.hexdigest()
 
 
 def _save_png(sample: Sample, path: Path) -> None:
