@@ -1,0 +1,259 @@
+"""First weights: from a file, or by a torchvision weights name. Only tensors are read; a pickle that holds code is
+refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from runner.backends.torch.model_check import check_weights, is_weights_name, weights_hint
+from runner.core.errors import InputError, Problem
+
+_KEY = "pretrain_weights"
+
+_RENAMINGS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    ("this program's", ()),
+    ("a whole model's, saved from several GPUs", (("module.", ""),)),
+    ("a classification network's", (("", "backbone."),)),
+    ("a classification network's, saved from several GPUs", (("module.", "backbone."),)),
+    ("a torchvision detector's", (("backbone.body.", "backbone."), ("backbone.fpn.", "neck.fpn."))),
+)
+"""Whose names a file may hold, and how their beginnings become ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What became of the model's and the file's tensors.
+
+    Args:
+        loaded: names of the model's tensors that were set.
+        missing: names of the model's tensors that the file does not hold; they keep their random values.
+        misfit: of the model's tensors that the file holds in another shape: name, shape in the file, shape in the
+            model; they keep their random values.
+        unused: names in the file, as they stand there, that the model has no place for.
+    """
+
+    loaded: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    misfit: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+def load_pretrained(model: nn.Module, source: str | None, say: Callable[[str], None]) -> LoadReport:
+    """Set what fits of `model`'s parameters and statistics from `source`, and say what did not.
+
+    A file may hold a state dict of this model, of a torchvision classification network (it goes into the backbone) or
+    of a torchvision detector (backbone and pyramid), plain or under ``model`` or ``state_dict``. A weights name is
+    looked for where torch keeps downloads, and downloaded, which is said, if it is not there.
+
+    Args:
+        model: whose state dict is set.
+        source: None, a path, or a torchvision weights name.
+        say: takes a line for people.
+
+    Raises:
+        InputError: the source cannot be had or read, holds code, or nothing in it fits.
+    """
+    if source is None:
+        return LoadReport()
+    problems = check_weights(source)
+    if problems:
+        raise InputError(problems)
+    named = is_weights_name(source)
+    path = _fetch(source, say) if named else Path(source).expanduser()
+    tensors = _read(path)
+    names = _matching(model.state_dict(), tensors)
+    report = _compare(model.state_dict(), tensors, names, source)
+    if named:
+        _require_whole_backbone(report, source)
+    _copy(model, tensors, names)
+    for line in _lines(report, source, len(model.state_dict())):
+        say(line)
+    return report
+
+
+def _fetch(name: str, say: Callable[[str], None]) -> Path:
+    """The file of a torchvision weights name, downloaded to torch's folder if it is not there yet."""
+    try:
+        weights = torchvision.models.get_weight(name)
+    except (ValueError, KeyError, AttributeError) as error:
+        hint = weights_hint(name)
+        raise InputError(Problem(f"torchvision has no weights {name!r}; {hint}".rstrip("; "), key=_KEY)) from error
+    url = str(weights.url)
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    if path.is_file():
+        return path
+    say(f"{_KEY} {name}: downloading {url} to {path}")
+    digest = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=digest[1] if digest else None, progress=False)
+    except (OSError, RuntimeError) as error:  # no network or no room; the content is not what its name promises
+        raise InputError(
+            Problem(
+                f"{name} cannot be downloaded ({error}). Get {url} on a machine that can, and put it at {path},"
+                " or give the path of the file",
+                key=_KEY,
+            )
+        ) from error
+    return path
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(_unreadable(path, error)) from error
+    except OSError as error:
+        raise InputError(Problem(f"{path} cannot be read: {error}", key=_KEY)) from error
+    except Exception as error:  # noqa: BLE001 - torch raises nearly anything on a file that is no weights or is cut off
+        raise InputError(
+            Problem(
+                f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY
+            )
+        ) from error
+    return _tensors(content, path)
+
+
+def _unreadable(path: Path, error: pickle.UnpicklingError) -> Problem:
+    if "Unsupported global" in str(error) or "Unsupported class" in str(error):
+        return Problem(
+            f"{path} holds more than weights (objects whose loading would run code), so it is not read. Save its state"
+            f" dict alone, torch.save(model.state_dict(), …), and give that file. torch says: {_first_line(error)}",
+            key=_KEY,
+        )
+    return Problem(
+        f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    detail = next(
+        (line for line in lines if line.startswith("WeightsUnpickler error")),
+        lines[0] if lines else type(error).__name__,
+    )
+    return detail[:200]
+
+
+def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    for wrapper in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    tensors = (
+        {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        if isinstance(content, Mapping)
+        else {}
+    )
+    if not tensors:
+        raise InputError(
+            Problem(
+                f"{path} holds no weights: expected names and tensors (a state dict), plain or under 'model' or"
+                " 'state_dict'",
+                key=_KEY,
+            )
+        )
+    return tensors
+
+
+def _matching(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Name in the file → name in the model, by the renaming under which most of the file fits."""
+    candidates = [_renamed(tensors, rules) for _, rules in _RENAMINGS]
+    return max(candidates, key=lambda names: sum(_fits(own, name, tensors[there]) for there, name in names.items()))
+
+
+def _compare(
+    own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], names: Mapping[str, str], source: str
+) -> LoadReport:
+    loaded = tuple(name for there, name in names.items() if _fits(own, name, tensors[there]))
+    if all(_is_counter(name) for name in loaded):
+        raise InputError(
+            Problem(
+                f"nothing in {source} fits the model: it holds {_few(list(tensors))}; the model has {_few(list(own))}",
+                key=_KEY,
+            ),
+        )
+    held = set(names.values())
+    return LoadReport(
+        loaded=loaded,
+        missing=tuple(name for name in own if name not in held and not _is_counter(name)),
+        misfit=tuple(
+            (name, tuple(tensors[there].shape), tuple(own[name].shape))
+            for there, name in names.items()
+            if name in own and not _fits(own, name, tensors[there])
+        ),
+        unused=tuple(there for there, name in names.items() if name not in own and not _is_counter(there)),
+    )
+
+
+def _copy(model: nn.Module, tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
+    own = model.state_dict()
+    with torch.no_grad():
+        for there, name in names.items():
+            if _fits(own, name, tensors[there]):
+                own[name].copy_(tensors[there])
+
+
+def _renamed(tensors: Mapping[str, Tensor], rules: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Name in the file → name in the model."""
+    names = {}
+    for there in tensors:
+        prefix, ours = next(((prefix, ours) for prefix, ours in rules if there.startswith(prefix)), ("", ""))
+        names[there] = ours + there.removeprefix(prefix)
+    return names
+
+
+def _fits(own: Mapping[str, Tensor], name: str, tensor: Tensor) -> bool:
+    return name in own and own[name].shape == tensor.shape
+
+
+def _is_counter(name: str) -> bool:
+    """Batch norm counts its batches and nobody reads it: no loss if it is missing."""
+    return name.endswith("num_batches_tracked")
+
+
+def _require_whole_backbone(report: LoadReport, source: str) -> None:
+    """A weights name says which network it is of, so a part that fits fits by chance."""
+    left = [name for name in (*report.missing, *(name for name, _, _ in report.misfit)) if name.startswith("backbone.")]
+    if left:
+        raise InputError(
+            Problem(
+                f"{source} is of another network than the backbone: {len(left)} tensors do not fit ({_few(left)})",
+                key=_KEY,
+            )
+        )
+
+
+def _lines(report: LoadReport, source: str, total: int) -> list[str]:
+    lines = [f"{_KEY} {source}: {len(report.loaded)} of {total} tensors loaded"]
+    for name, there, here in report.misfit:
+        lines.append(
+            f"{_KEY}: {name} starts anew: its shape is {list(there)} in the file and {list(here)} in the model"
+        )
+    if report.missing:
+        lines.append(f"{_KEY}: not in the file, start anew: {_grouped(report.missing)}")
+    if report.unused:
+        lines.append(f"{_KEY}: in the file but not in the model, left out: {_grouped(report.unused)}")
+    return lines
+
+
+def _grouped(names: tuple[str, ...]) -> str:
+    """``fcos_head.fcos_feat (32 tensors), …``: by the first two parts of the names; a name that is alone, whole."""
+    groups = Counter(".".join(name.split(".")[:2]) for name in names)
+    alone = {".".join(name.split(".")[:2]): name for name in names}
+    return ", ".join(f"{group} ({count} tensors)" if count > 1 else alone[group] for group, count in groups.items())
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f", … ({len(names)} in all)" if len(names) > 3 else "")
