@@ -53,7 +53,7 @@ def main() -> int:
     folder = Path(tempfile.gettempdir()) / f"runner-benchmark-evaluation-v2-{SEED}-{arguments.images}-{arguments.detections}"
     annotations, predictions = make_data(folder, arguments.images, arguments.detections)
     print(f"{arguments.images} images, {arguments.detections} detections in {predictions.stat().st_size / 1e6:.0f} MB")
-    print(f"{CLASSES} classes, {os.cpu_count()} cores")
+    print(f"{CLASSES} classes; {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} before the start")
     peers: dict[str, Callable[[], Numbers]] = {
         "ours, summary": lambda: np.array(evaluate(annotations, predictions, detail=False).stats),
         "ours, full": lambda: np.array(evaluate(annotations, predictions, iou_thresholds=[0.33]).stats),
