@@ -5,6 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+_OPTIONS = {
+    "size": "pixels a side (generated sets)",
+    "train": "training images (generated sets)",
+    "val": "validation images; of a set that is cut at random also a share, 0.2",
+    "seed": "seed of the generator, or of the cut",
+    "images": "images that the source must have (in place of the spec's verified count)",
+    "boxes": "boxes that the source must have (in place of the spec's verified count)",
+}
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -15,8 +24,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     prepare.add_argument("name", help="name of a data set, or path of a spec")
     prepare.add_argument("--source", type=Path, metavar="DIR_OR_ARCHIVE", help="the data as published")
     prepare.add_argument("--force", action="store_true", help="replace a set that was prepared from something else")
-    for option, text in (("size", "pixels a side"), ("train", "training images"), ("val", "validation images"), ("seed", "seed")):
-        prepare.add_argument(f"--{option}", type=int, metavar="N", help=f"{text} (generated sets)")
+    for option, text in _OPTIONS.items():
+        prepare.add_argument(f"--{option}", type=_number if option == "val" else int, metavar="N", help=text)
     prepare.set_defaults(run=_prepare)
     check = actions.add_parser("check", help="find missing, damaged and contradictory images and boxes")
     check.add_argument("name")
@@ -43,13 +52,15 @@ def _prepare(args: argparse.Namespace) -> int:
     from runner.data.spec import data_root  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415
 
-    options = {key: value for key in ("size", "train", "val", "seed") if (value := getattr(args, key)) is not None}
+    options = {key: value for key in _OPTIONS if (value := getattr(args, key)) is not None}
     with count_progress() as progress:
         manifest = prepare(args.name, args.source, data_root(), progress=progress, options=options, force=args.force)
     print(f"{manifest.name}: {'already there' if manifest.reused else 'ready'} in {data_root() / manifest.name}")
     for side, split in manifest.splits.items():
         print(f"  {side}: {split.images} images, {split.boxes} boxes")
     print(f"  classes: {', '.join(manifest.classes)}")
+    for note in manifest.notes:
+        print(f"  note: {note}")
     return 0
 
 
@@ -85,3 +96,7 @@ def _stats(args: argparse.Namespace) -> int:
     write_picture(sides, picture, choice.name)
     print(f"picture: {picture}")
     return 0
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)
