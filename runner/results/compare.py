@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -133,7 +132,7 @@ def compare(
         trials=trials,
         uncounted=tuple(uncounted),
         warnings=tuple([*data_warnings(runs), *_read_problems(runs)]),
-        notes=tuple(_notes(trials)),
+        notes=tuple(_notes(trials, metric)),
     )
 
 
@@ -244,7 +243,7 @@ def _read_problems(runs: Iterable[RunResult]) -> list[str]:
     return [f"{run.path}: {run.problem}" for run in runs if run.problem]
 
 
-def _notes(trials: Sequence[TrialResult]) -> list[str]:
+def _notes(trials: Sequence[TrialResult], metric: str) -> list[str]:
     """What a reader has to know about these numbers."""
     notes = []
     if not trials[0].counted:
@@ -261,17 +260,11 @@ def _notes(trials: Sequence[TrialResult]) -> list[str]:
             notes.append(text)
         if len(judged) < sum(bool(trial.effects) for trial in others):
             notes.append("no verdict where a trial or the baseline has fewer than two seeds: the noise is not known")
-    spread = [trial for trial in trials if any(summary.std == 0 for summary in trial.metrics.values())]
-    if any(trial.verdict == "cannot tell" and trial in spread for trial in others):
+    if any(trial.verdict is not None and trial.effects[metric].low is None for trial in others):
         notes.append("seeds that agree to the last digit show no noise to judge by")
-    if any(trial.best.n and trial.best.mean != _mean(trial) for trial in trials):
+    if any(trial.best.n and trial.best.mean != trial.metrics[metric].mean for trial in trials):
         notes.append("numbers are of the last checkpoint; the best evaluation of a run is optimistic and only listed")
     return notes
-
-
-def _mean(trial: TrialResult) -> float:
-    summaries = list(trial.metrics.values())
-    return summaries[0].mean if summaries else math.nan
 
 
 def parameter_text(comparison: Comparison, trial: TrialResult) -> str:

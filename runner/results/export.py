@@ -121,7 +121,8 @@ def show_verdict(trial: TrialResult) -> str:
 
 
 def _signed(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", MINUS)
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)  # no "−0.000"
 
 
 def _markdown_row(comparison: Comparison, trial: TrialResult) -> list[str]:

@@ -13,7 +13,8 @@ import pytest
 from runner.core.errors import InputError
 from runner.results.collect import collect
 from runner.results.compare import Comparison, compare, parameter_text
-from runner.results.export import show_duration, to_csv, to_json, to_markdown
+from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
+from runner.results.intervals import Difference
 from runner.results.params import ABSENT, NEUTRAL_KEYS
 from runner.testing.finished import make_run
 
@@ -74,6 +75,9 @@ def test_repeats_without_any_spread_tell_nothing(tmp_path: Path) -> None:
     make_trial(tmp_path / "sw", 1, [0.1, 0.1], **BATCH)
     found = compared(tmp_path)
     assert found.trials[1].verdict == "cannot tell" and any("no noise" in note for note in found.notes)
+    make_trial(tmp_path / "sw", 2, [0.1, 0.11], metrics={"bbox/AP75": 0.0}, **LONGER)
+    make_trial(tmp_path / "other", 0, [0.0, 0.001], base_lr=0.1)
+    assert not any("no noise" in note for note in compared(tmp_path / "other").notes)
 
 
 def test_runs_that_do_not_count_are_named(sweep: Path) -> None:
@@ -202,6 +206,11 @@ def test_markdown_is_a_table(sweep: Path) -> None:
         "| 2 schedule=600 | 8 | 600 | 3 | 0.480 ± 0.011 | 0.780 ± 0.011 | +0.070 [+0.048, +0.092] | better |"
     )
     assert "- not counted: `0001-batch_size=16-s2`: failed: a \\| b" in lines
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
+    assert show_delta(Difference(-1e-5, None, None)) == "0.000" and show_delta(None) == "–"
+    assert show_interval(Difference(0.0, -0.0123, 1e-9)) == "[−0.012, 0.000]"
 
 
 def test_durations() -> None:
