@@ -116,10 +116,7 @@ def test_each_problem_names_its_key(given: schema.TorchConfig, expected: list[st
 
 def test_messages_say_what_was_got_and_what_is_allowed() -> None:
     message = str(check_model(config(neck={"extra_stage": 1}))[0])
-    assert message == (
-        "FCOSHead.fpn_stride: is [8, 16, 32, 64, 128], but ResNet.return_idx with FPN.extra_stage 1 gives"
-        " [8, 16, 32, 64]"
-    )
+    assert message == ("FCOSHead.fpn_stride: is [8, 16, 32, 64, 128], but ResNet.return_idx with FPN.extra_stage 1 gives [8, 16, 32, 64]")
 
 
 def test_weights_that_can_be_used_are_no_problem(tmp_path: Any) -> None:

@@ -37,7 +37,7 @@ class BatchNorm(nn.BatchNorm2d):
     variance towards 0. Here it is normalised by the running statistics, which stay as they are.
     """
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name for it
+    def forward(self, input: Tensor) -> Tensor:
         if self.training and input.numel() == input.shape[1]:
             return F.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
@@ -50,7 +50,7 @@ class GroupNorm(nn.GroupNorm):
     refuses: its distance from its mean is 0, so the shift comes out.
     """
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name for it
+    def forward(self, input: Tensor) -> Tensor:
         return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
 

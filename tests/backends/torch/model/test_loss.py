@@ -7,9 +7,10 @@ from itertools import product
 
 import pytest
 import torch
+from torchvision.ops import sigmoid_focal_loss
 
 from runner.backends.torch.model.head import HeadOutputs
-from runner.backends.torch.model.loss import box_loss, fcos_loss
+from runner.backends.torch.model.loss import box_loss, fcos_loss, focal_loss
 from runner.backends.torch.model.targets import BACKGROUND, Targets
 from runner.backends.torch.schema import FCOSLoss
 
@@ -143,3 +144,18 @@ def test_known_box_losses() -> None:
     assert box_loss(nothing, box, "linear_iou").item() == pytest.approx(0.8)
     assert box_loss(nothing, box, "iou").item() == pytest.approx(math.log(5))
     assert box_loss(nothing, box, "giou").item() == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("gamma", [2.0, 1.5, 0.0])
+def test_focal_loss_and_its_gradient_equal_torchvisions(gamma: float) -> None:
+    logits = torch.cat((torch.randn(60, 5) * 8, torch.tensor([[90.0, -90, 0, 40, -40]] * 5)))
+    classes = torch.randint(-1, 5, (65,))
+    one_hot = torch.zeros(65, 6).scatter(1, classes.unsqueeze(1) + 1, 1.0)[:, 1:]
+    mine, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    found = focal_loss(mine, classes, alpha=0.25, gamma=gamma)
+    expected = sigmoid_focal_loss(theirs, one_hot, alpha=0.25, gamma=gamma, reduction="sum")
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    found.backward()  # type: ignore[no-untyped-call]
+    expected.backward()
+    assert mine.grad is not None and theirs.grad is not None and mine.grad.isfinite().all()
+    assert torch.allclose(mine.grad, theirs.grad.nan_to_num(), rtol=1e-4, atol=1e-5)
