@@ -1,0 +1,81 @@
+"""The README's pictures, from a finished sweep: ``python docs/make_pictures.py runs/batchsize``.
+
+    docs/images/comparison.svg    what `runner compare` prints, on a terminal of 110 columns
+    docs/images/samples.png       the sample images of the baseline's last evaluation, true and predicted boxes
+
+The figures in them are those of the runs; run this again after a new `make demo`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import sys
+from pathlib import Path
+
+import rich._export_format
+from PIL import Image
+from rich.console import Console
+
+from runner.core.rundir import RunDir
+from runner.results.collect import RunResult, collect
+from runner.results.compare import Comparison, compare
+from runner.sweepdir import metric_of
+from runner.views.table import render_comparison
+
+IMAGES = Path(__file__).parent / "images"
+WIDTH = 110
+SAMPLE_SIDE_PX = 256
+MAY_BE_SHOWN = "synthetic_pcb"
+"""Other data sets' images are not ours to publish."""
+
+
+def comparison_svg(comparison: Comparison, command: str) -> str:
+    """The comparison as `runner compare` prints it, as SVG. Fonts are the reader's own: nothing is fetched."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(f"[bold]$ {command}[/]", highlight=False)
+    console.print(render_comparison(comparison))
+    template = re.sub(r"@font-face\s*\{\{.*?\}\}\s*", "", rich._export_format.CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    return console.export_svg(title="runner", code_format=template, unique_id="runner")
+
+
+def samples(run: RunResult) -> Image.Image | None:
+    """The sample images of the run's last evaluation, side by side; None if it has none or they may not be shown."""
+    if run.config.get("dataset") != MAY_BE_SHOWN:
+        return None
+    files = sorted(RunDir(run.path).samples.glob("*.png"))
+    newest = [file for file in files if file.name.partition("-")[0] == files[-1].name.partition("-")[0]]
+    if not newest:
+        return None
+    strip = Image.new("RGB", (SAMPLE_SIDE_PX * len(newest) + 8 * (len(newest) - 1), SAMPLE_SIDE_PX), "white")
+    for number, file in enumerate(newest):
+        with Image.open(file) as picture:
+            strip.paste(picture.convert("RGB").resize((SAMPLE_SIDE_PX, SAMPLE_SIDE_PX)), (number * (SAMPLE_SIDE_PX + 8), 0))
+    return strip
+
+
+def main() -> int:
+    """Write the pictures."""
+    parser = argparse.ArgumentParser(description="Write the README's pictures from a finished sweep.")
+    parser.add_argument("sweep", type=Path, help="a sweep's directory, for example runs/batchsize")
+    parser.add_argument("--output", type=Path, default=IMAGES, help="default: docs/images")
+    args = parser.parse_args()
+    runs, metric = collect([args.sweep]), metric_of([args.sweep])
+    comparison = compare(runs, metric.name, metric.goal)
+    args.output.mkdir(parents=True, exist_ok=True)
+    written = [args.output / "comparison.svg"]
+    written[0].write_text(comparison_svg(comparison, f"runner compare runs/{args.sweep.name}"), encoding="utf-8")
+    done = comparison.baseline.counted
+    strip = samples(done[0]) if done else None
+    if strip is not None:
+        written.append(args.output / "samples.png")
+        strip.quantize(128).save(written[-1], optimize=True)  # a third of the bytes, to the eye the same
+    print(*written, sep="\n")
+    if comparison.uncounted:
+        print(f"{len(comparison.uncounted)} runs are not in it: they are not done", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,201 @@
+"""The documents say what is so: commands parse, keys and commands are all there, links lead somewhere, the reference is fresh."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from runner.backends.torch.schema import TorchConfig
+from runner.cli.main import build_parser
+from runner.config.load import parse
+from runner.config.node import Source
+from runner.config.reference import reference, table
+from runner.core.rundir import RunDir
+from runner.data.choice import dataset_choice
+from runner.evaluation.result import STAT_TAGS
+from runner.resolve import resolve
+from runner.search.load import load_sweep
+from runner.search.spec import Factor, Metric, Resources, SweepSpec
+
+ROOT = Path(__file__).parents[2]
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("datasets/*.md"), *ROOT.glob("benchmarks/*.md")])
+REFERENCE = "python -m runner.config.reference runner.backends.torch.schema:TorchConfig docs/config-reference.md"
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def code_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number, text) of what stands in code blocks without a language, indented or fenced; comments are taken off."""
+    fenced = False
+    previous = ""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("```"):
+            fenced = line == "```" if not fenced else False
+            continue
+        if fenced or (line.startswith("    ") and not previous.lstrip().startswith(("- ", "* "))):
+            text = re.split(r"\s+# ", line)[0].strip()
+            if text:
+                yield number, text
+        elif line.strip():
+            previous = line
+
+
+def yaml_blocks(path: Path) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def commands(path: Path, program: str) -> list[tuple[int, list[str]]]:
+    """(line number, arguments) of every call of `program` in the document's code blocks."""
+    found = []
+    for number, line in code_lines(path):
+        for part in re.sub(r" \[(--?[^\]]*)\]", r" \1", line).split(" && "):  # what may be left out is checked too
+            if re.match(rf"(\.venv/bin/)?{program} ", part) and "…" not in part:
+                found.append((number, shlex.split(part)[1:]))
+    return found
+
+
+def subcommands(parser: argparse.ArgumentParser, prefix: str = "runner") -> Iterator[str]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield f"{prefix} {name}"
+                yield from subcommands(below, f"{prefix} {name}")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_runner_commands_parse_and_name_files_that_exist(path: Path) -> None:
+    for number, arguments in commands(path, "runner"):
+        try:
+            build_parser().parse_args(arguments)
+        except SystemExit:
+            pytest.fail(f"{relative(path)}:{number}: runner {shlex.join(arguments)} does not parse")
+        for word in arguments:
+            if re.fullmatch(r"(configs|sweeps|datasets)/[\w/.-]+\.yml", word):
+                assert (ROOT / word).is_file(), f"{relative(path)}:{number}: there is no {word}"
+            if (match := re.fullmatch(r"dataset=(\w+)", word)) is not None:
+                dataset_choice(match[1])
+
+
+def test_there_are_commands_to_check() -> None:
+    assert sum(len(commands(path, "runner")) for path in READMES) >= 20
+    assert len(commands(ROOT / "docs" / "guide.md", "runner")) >= 15
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_make_targets_and_modules_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    for number, arguments in commands(path, "make"):
+        assert set(arguments) <= targets, f"{relative(path)}:{number}: make {' '.join(arguments)}"
+    for number, arguments in commands(path, "python"):
+        if arguments[:1] == ["-m"] and arguments[1].split(".")[0] in ("runner", "benchmarks"):
+            assert importlib.util.find_spec(arguments[1]) is not None, f"{relative(path)}:{number}: python -m {arguments[1]}"
+
+
+def test_the_readmes_show_every_command_and_the_same_ones() -> None:
+    english, chinese = (path.read_text(encoding="utf-8") for path in READMES)
+    for command in subcommands(build_parser()):
+        program, name, *action = command.split(" ")
+        for text in (english, chinese):
+            row = next((line for line in text.splitlines() if line.startswith(f"| `{program} {name}` |")), None)
+            assert row is not None, f"{command} is not in the table of commands"
+            assert not action or f"`{action[0]}`" in row, f"{command} is not in the table of commands"
+    assert [words for _, words in commands(READMES[0], "runner")] == [words for _, words in commands(READMES[1], "runner")]
+    assert re.findall(r"^ {4}\S+/? {2}|^ {6}\S+/? {2}", english, re.M) == re.findall(r"^ {4}\S+/? {2}|^ {6}\S+/? {2}", chinese, re.M)
+    links = [{target for target in re.findall(r"\]\(([^)]+)\)", text) if not target.startswith("README")} for text in (english, chinese)]
+    assert links[0] == links[1]
+
+
+def test_the_readme_lists_every_folder_and_module_at_the_top() -> None:
+    text = READMES[0].read_text(encoding="utf-8")
+    packages = [path.parent for path in ROOT.glob("runner/*/__init__.py")]
+    modules = [path for path in ROOT.glob("runner/*.py") if not path.name.startswith("__")]
+    assert len(packages) >= 12 and len(modules) >= 4
+    for entry in [*(f"{path.name}/" for path in packages), *(path.name for path in modules)]:
+        assert re.search(rf"^ {{6}}{re.escape(entry)} ", text, re.M), f"{entry} is not in the README's tree"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_relative_links_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        goal = (path.parent / file).resolve() if file else path
+        assert goal.exists(), f"{relative(path)}: {target} does not exist"
+        if anchor:
+            assert anchor in _anchors(goal), f"{relative(path)}: {target} has no such heading"
+
+
+def _anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_config_reference_is_fresh() -> None:
+    expected = reference(TorchConfig, REFERENCE)
+    assert expected.count("\n| `") > 150
+    assert (ROOT / "docs" / "config-reference.md").read_text(encoding="utf-8") == expected, f"it is stale; run: {REFERENCE}"
+
+
+@pytest.mark.parametrize("cls", [SweepSpec, Factor, Metric, Resources])
+def test_every_sweep_key_is_told_as_it_is_declared(cls: type) -> None:
+    text = (ROOT / "docs" / "sweep.md").read_text(encoding="utf-8")
+    for row in table(cls).splitlines():
+        command = f"python -m runner.config.reference {cls.__module__}:{cls.__name__}"
+        assert row in text, f"docs/sweep.md is stale; it should have what this prints: {command}"
+
+
+def test_every_file_of_a_run_and_every_metric_is_told() -> None:
+    text = (ROOT / "docs" / "run-directory.md").read_text(encoding="utf-8")
+    names = [path.name for path in vars(RunDir("run")).values() if isinstance(path, Path) and path.name != "run"]
+    assert len(names) >= 10
+    for name in [*names, *STAT_TAGS, "bbox/best_f1", "bbox/best_f1_threshold", "bbox/AP@0.33"]:
+        assert f"`{name}`" in text or f"`{name}/`" in text, f"docs/run-directory.md does not tell of {name}"
+
+
+def test_the_yaml_in_the_documents_is_yaml() -> None:
+    blocks = [(path, block) for path in DOCUMENTS for block in yaml_blocks(path)]
+    assert len(blocks) >= 4
+    for path, block in blocks:
+        parse(block, partial(Source, relative(path)))
+
+
+def test_the_sweep_shown_is_the_sweep_that_ships(tmp_path: Path) -> None:
+    (tmp_path / "shown.yml").write_text(yaml_blocks(ROOT / "docs" / "sweep.md")[0], encoding="utf-8")
+    assert load_sweep(tmp_path / "shown.yml") == load_sweep(ROOT / "sweeps" / "batchsize.yml")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yml")), ids=relative)
+def test_every_config_resolves(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNNER_DATA", str(tmp_path))
+    assert resolve(path, ["use_gpu=false", "dataset=synthetic_pcb"]).config.num_classes == 6
+
+
+def test_no_file_names_a_place_to_download_packages_from() -> None:
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, capture_output=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("this is no git checkout")
+    files = [ROOT / name for name in listed.stdout.decode().split("\0") if name and not name.startswith(".venv/")]
+    host = re.compile(
+        "|".join(("py" + r"pi\.org", "python" + "hosted", r"-(?:-index-url|-extra-index-url|-find-links)\b", r"https?://\S+/simple\b"))
+    )
+    texts = [path for path in files if path.suffix in {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ""} and path.is_file()]
+    assert len(texts) > 100
+    for path in texts:
+        if path != Path(__file__) and (found := host.search(path.read_text(encoding="utf-8", errors="replace"))) is not None:
+            pytest.fail(f"{relative(path)} names {found[0]}")
+    pins = (ROOT / "constraints" / "dev.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==\S+", line) for line in pins if line and not line.startswith("#"))
