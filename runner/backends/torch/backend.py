@@ -1,0 +1,55 @@
+"""The torch backend: what the worker calls. Importing this module and `check` load no torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.backends.base import ImageRef, RunContext
+from runner.backends.torch.check import check
+from runner.backends.torch.schema import TorchConfig
+from runner.core.errors import Problem
+
+if TYPE_CHECKING:
+    from runner.backends.base import Probe
+
+log = logging.getLogger("runner.backends.torch")
+
+
+class TorchBackend:
+    """See `runner.backends.base.Backend`."""
+
+    name = "torch"
+    config_class: type[Any] = TorchConfig
+
+    def check(self, config: TorchConfig) -> Sequence[Problem]:
+        """What keeps the config from being trained, with the files it names. Loads no torch."""
+        return check(config)
+
+    def probe(self) -> Probe:
+        """Versions of torch and what is under it, and the GPUs."""
+        from runner.backends.torch import device  # noqa: PLC0415 - torch is loaded only where it is used
+
+        return device.probe()
+
+    def train(self, config: TorchConfig, run: RunContext) -> None:
+        """One attempt, see `runner.backends.torch.loop`."""
+        from runner.backends.torch.loop import Training  # noqa: PLC0415 - torch is loaded only where it is used
+
+        Training(config, run).run()
+
+    def predict(
+        self,
+        config: TorchConfig,
+        weights: Path,
+        images: Sequence[ImageRef],
+        *,
+        reader: str = "EvalReader",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[dict[str, Any]]:
+        """COCO results of `images`, see `runner.backends.torch.predict`."""
+        from runner.backends.torch.predict import predict_files  # noqa: PLC0415 - torch is loaded only where it is used
+
+        return predict_files(config, weights, images, reader=reader, progress=progress, say=log.info)

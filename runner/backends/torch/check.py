@@ -1,0 +1,207 @@
+"""What in a config does not fit together, beyond the model: schedule, readers, data sets. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from runner.backends.torch import schedule, schema
+from runner.backends.torch.model_check import check_model, check_weights
+from runner.backends.torch.schema import TorchConfig
+from runner.core.errors import InputError, Problem, nearest
+from runner.data.coco import CocoSet, load_coco
+
+
+def check(config: TorchConfig) -> list[Problem]:
+    """Every problem found in `config` and in the files it names; empty if it can be trained."""
+    problems = check_model(config)
+    if config.pretrain_weights is not None:
+        problems += check_weights(config.pretrain_weights)
+    problems += [*_length(config), *_learning_rate(config.learning_rate), *_optimizer(config), *_readers(config), *_data(config)]
+    return problems
+
+
+def _length(config: TorchConfig) -> Iterator[Problem]:
+    if config.epoch is None and config.max_iters is None:
+        yield Problem("the length of training is not given: set epoch, or max_iters", key="epoch")
+    if config.epoch is not None and config.max_iters is not None:
+        yield Problem(
+            f"epoch ({config.epoch}) and max_iters ({config.max_iters}) are both given; take one out (-o epoch=null)", key="max_iters"
+        )
+
+
+def _learning_rate(config: schema.LearningRate) -> Iterator[Problem]:
+    key = "LearningRate.schedulers"
+    if not config.schedulers or isinstance(config.schedulers[0], schema.LinearWarmup):
+        yield Problem("the first one decays: !PiecewiseDecay or !CosineDecay", key=key)
+        return
+    decay, *rest = config.schedulers
+    if decay.use_warmup and (not rest or not isinstance(rest[0], schema.LinearWarmup)):  # type: ignore[union-attr]
+        yield Problem("use_warmup: true (the default) needs a !LinearWarmup as the second one; else give use_warmup: false", key=key)
+    if len(rest) > 1 or (rest and not isinstance(rest[0], schema.LinearWarmup)):
+        yield Problem(
+            f"at most two are understood, a decay and a LinearWarmup, not {', '.join(type(one).__name__ for one in config.schedulers)}",
+            key=key,
+        )
+    if isinstance(decay, schema.PiecewiseDecay):
+        yield from _piecewise(decay, f"{key}.0")
+    elif isinstance(decay, schema.CosineDecay) and decay.max_epochs is not None and decay.max_iters is not None:
+        yield Problem("max_epochs and max_iters are both given; take one out", key=f"{key}.0.max_iters")
+
+
+def _piecewise(decay: schema.PiecewiseDecay, key: str) -> Iterator[Problem]:
+    if decay.milestones is not None and decay.milestone_iters is not None:
+        yield Problem("milestones and milestone_iters are both given; take one out", key=f"{key}.milestone_iters")
+    milestones = schedule.milestones(decay)
+    if any(later <= earlier for earlier, later in pairwise(milestones)):
+        yield Problem(f"must rise, got {list(milestones)}", key=f"{key}.milestones")
+    if decay.values is not None:
+        if decay.use_warmup:
+            yield Problem(
+                "cannot be combined with a warm-up (PaddleDetection fails on it too): give use_warmup: false, or gamma", key=f"{key}.values"
+            )
+        if len(decay.values) != len(milestones) + 1:
+            yield Problem(f"{len(milestones)} milestones need {len(milestones) + 1} values, got {len(decay.values)}", key=f"{key}.values")
+    elif len(schedule.gammas(decay)) != len(milestones):
+        yield Problem(
+            f"{len(milestones)} milestones {list(milestones)} need as many factors, got {list(schedule.gammas(decay))}", key=f"{key}.gamma"
+        )
+
+
+def _optimizer(config: TorchConfig) -> Iterator[Problem]:
+    builder = config.optimizer_builder
+    if builder.clip_grad_by_norm is not None and builder.clip_grad_by_value is not None:
+        yield Problem("clip_grad_by_norm is given too; take one out", key="OptimizerBuilder.clip_grad_by_value")
+    if config.use_ema and config.ema_decay_type == "normal" and config.ema_decay == 1:
+        yield Problem("1 would never take a weight in; give less", key="ema_decay")
+
+
+# ------------------------------------------------------------------------------------------------------------ readers
+def _readers(config: TorchConfig) -> Iterator[Problem]:
+    readers: list[tuple[str, schema.TrainReader | schema.EvalReader | schema.TestReader | None]] = [
+        ("TrainReader", config.train_reader),
+        ("EvalReader", config.eval_reader),
+        ("TestReader", config.test_reader),
+    ]
+    for name, reader in readers:
+        if reader is None:
+            continue
+        if reader.num_classes != config.num_classes:
+            yield Problem(
+                f"is {reader.num_classes}, num_classes is {config.num_classes}: left out, it is the same", key=f"{name}.num_classes"
+            )
+        yield from _order(name, reader)
+        for index, transform in enumerate(reader.sample_transforms):
+            if isinstance(transform, schema.RandomResize):
+                yield from _random_resize(transform, f"{name}.sample_transforms.{index}")
+    for name, reader in readers[1:]:
+        if reader is not None and any(isinstance(transform, schema.Gt2FCOSTarget) for transform in reader.batch_transforms):
+            yield Problem("Gt2FCOSTarget makes what training learns from; take it out here", key=f"{name}.batch_transforms")
+
+
+def _order(name: str, reader: schema.TrainReader | schema.EvalReader | schema.TestReader) -> Iterator[Problem]:
+    """PaddleDetection applies transforms in the order given, and most of them expect something of the image they get."""
+    key = f"{name}.sample_transforms"
+    transforms = [*reader.sample_transforms, *reader.batch_transforms]
+    names = [type(transform).__name__ for transform in transforms]
+    for once in ("Decode", "Permute", "NormalizeImage", "PadBatch", "Gt2FCOSTarget"):
+        if names.count(once) > 1:
+            yield Problem(f"{once} is given {names.count(once)} times; once is right", key=key)
+    if names[:1] != ["Decode"]:
+        yield Problem("must begin with Decode: {}", key=key)
+    if "Permute" not in names:
+        yield Problem("Permute: {} is missing; the model takes channels first", key=key)
+    else:
+        late = [one for one in names[names.index("Permute") + 1 :] if one in ("Resize", "RandomResize", "RandomFlip", "NormalizeImage")]
+        if late:
+            yield Problem(f"{', '.join(late)} must stand before Permute, which puts the channels first", key=key)
+    if "PadBatch" in names:
+        late = [one for one in names[names.index("PadBatch") + 1 :] if one != "Gt2FCOSTarget"]
+        if late:
+            yield Problem(f"{', '.join(late)} must stand before PadBatch", key=f"{name}.batch_transforms")
+    elif reader.batch_size > 1 and not _fixed_size(reader.sample_transforms):
+        yield Problem(f"images of different sizes cannot form a batch of {reader.batch_size}: add PadBatch", key=f"{name}.batch_transforms")
+    for transform in transforms:
+        if isinstance(transform, schema.NormalizeImage) and (len(transform.mean) != 3 or len(transform.std) != 3):
+            yield Problem("NormalizeImage needs three means and three standard deviations, one a channel", key=key)
+
+
+def _random_resize(transform: schema.RandomResize, key: str) -> Iterator[Problem]:
+    sizes = transform.target_size
+    pairs = all(isinstance(size, tuple) for size in sizes)
+    if not sizes:
+        yield Problem("there is nothing to draw from", key=f"{key}.target_size")
+    elif transform.random_range:
+        if len(sizes) != 2 or not pairs or sizes[0][0] > sizes[1][0]:  # type: ignore[index]
+            yield Problem("random_range needs two sizes, [[shortest, longer side], [longest, longer side]]", key=f"{key}.target_size")
+    elif not transform.random_size and (len(sizes) != 2 or pairs):
+        yield Problem("random_size: false needs one size, [height, width]", key=f"{key}.target_size")
+
+
+def _fixed_size(transforms: Sequence[schema.SampleTransform]) -> bool:
+    resizes = [one for one in transforms if isinstance(one, schema.Resize | schema.RandomResize)]
+    return bool(resizes) and isinstance(resizes[-1], schema.Resize) and not resizes[-1].keep_ratio
+
+
+# ---------------------------------------------------------------------------------------------------------- data sets
+def _data(config: TorchConfig) -> Iterator[Problem]:
+    train_set, problems = _load("TrainDataset", config.train_dataset, evaluation=False)
+    yield from problems
+    eval_set, problems = _load("EvalDataset", config.eval_dataset, evaluation=True)
+    yield from problems
+    if train_set is not None:
+        yield from _classes(config, train_set, "TrainDataset")
+        try:
+            schedule.steps_per_epoch(config, len(train_set.images))
+        except InputError as error:
+            yield from error.problems
+    if eval_set is not None:
+        yield from _classes(config, eval_set, "EvalDataset")
+    if train_set is not None and eval_set is not None and train_set.categories != eval_set.categories:
+        yield Problem(f"its classes {_named(eval_set)} are not those of TrainDataset, {_named(train_set)}", key="EvalDataset.anno_path")
+
+
+def _load(key: str, dataset: schema.COCODataSet, *, evaluation: bool) -> tuple[CocoSet | None, list[Problem]]:
+    anno_path, image_dir = Path(dataset.dataset_dir, dataset.anno_path), Path(dataset.dataset_dir, dataset.image_dir)
+    problems = []
+    if not dataset.anno_path:
+        problems.append(Problem("is not given; name a data set (dataset: NAME) or a COCO file", key=f"{key}.anno_path"))
+    elif not anno_path.is_file():
+        problems.append(Problem(f"there is no file {anno_path}{_beside(anno_path)}; {_PREPARE}", key=f"{key}.anno_path"))
+    if not image_dir.is_dir():
+        problems.append(Problem(f"there is no folder {image_dir}{_beside(image_dir)}; {_PREPARE}", key=f"{key}.image_dir"))
+    if problems:
+        return None, problems
+    allow_empty, empty_ratio = (True, 1.0) if evaluation else (dataset.allow_empty, dataset.empty_ratio)
+    try:
+        return load_coco(anno_path, image_dir, allow_empty=allow_empty, sample_num=dataset.sample_num, empty_ratio=empty_ratio), []
+    except InputError as error:
+        return None, [
+            Problem(problem.message, problem.where or str(anno_path), problem.key or f"{key}.anno_path") for problem in error.problems
+        ]
+
+
+_PREPARE = "`runner data prepare NAME` makes one, or correct the path"
+
+
+def _classes(config: TorchConfig, data: CocoSet, key: str) -> Iterator[Problem]:
+    if len(data.categories) != config.num_classes:
+        yield Problem(
+            f"is {config.num_classes}, but {data.anno_path} ({key}) has {len(data.categories)} classes: {_named(data)}", key="num_classes"
+        )
+
+
+def _named(data: CocoSet) -> str:
+    names = list(data.class_names)
+    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+
+
+def _beside(path: Path) -> str:
+    """A hint at a similar name in the same folder."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return ""
+    hint = nearest(path.name, names)
+    return f" ({hint})" if hint.startswith("did you mean") else ""

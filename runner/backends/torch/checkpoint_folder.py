@@ -1,0 +1,255 @@
+"""The folder of a run's checkpoints: what is in it, which is the newest whole one, what is kept. Knows bytes only, no
+torch.
+
+    step-00000120.pt   one file a checkpoint, written beside its place and renamed
+    last.pt, best.pt   other names (hard links) of two of them, for people and for `weights=`
+    index.json         which files count, oldest first, with their SHA-256; replaced after the file it speaks of is
+    safe on the disk
+
+So a kill at any moment leaves an index whose files are whole: a new file that the index does not name yet does not
+    count and is swept up by the next save.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from runner.core.errors import InputError
+from runner.core.files import atomic_open, atomic_write_json, read_json
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One checkpoint in the index.
+
+    Args:
+        file: its name in the folder.
+        step, epoch: what was done when it was written.
+        sha256: of its bytes; empty if the index was lost and this was found by name.
+        metric: what it scored when it was evaluated (bbox/AP), None if it was not.
+        best: whether no other of the run scored more.
+        finished: whether training was over and the final evaluation recorded.
+    """
+
+    file: str
+    step: int
+    epoch: float
+    sha256: str
+    metric: float | None = None
+    best: bool = False
+    finished: bool = False
+
+
+class CheckpointFolder:
+    """Saves, lists and prunes. Nothing is touched by making this object.
+
+    Args:
+        path: the folder; its parent must exist when something is saved.
+        keep: older checkpoints kept beside the newest and the best.
+    """
+
+    def __init__(self, path: Path, keep: int = 1) -> None:
+        self.path = path
+        self._keep = keep
+
+    def entries(self) -> list[Entry]:
+        """The checkpoints that count, oldest first; from the files' names if the index cannot be read."""
+        data = read_json(self.path / "index.json")
+        if isinstance(data, dict) and isinstance(data.get("checkpoints"), list):
+            return [Entry(**entry) for entry in data["checkpoints"]]
+        found = sorted(self.path.glob("step-*.pt"))
+        return [Entry(file.name, _step_in(file.name), 0.0, "") for file in found]
+
+    def last(self) -> Entry | None:
+        """The newest checkpoint, or None."""
+        entries = self.entries()
+        return entries[-1] if entries else None
+
+    def best(self) -> Entry | None:
+        """The best checkpoint, or None if none was evaluated."""
+        return next((entry for entry in reversed(self.entries()) if entry.best), None)
+
+    def prepare(self) -> None:
+        """Make the folder and write something into it: a run that could not save should not start. Raises InputError."""
+        with disk_problems_named(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / f".probe-{os.getpid()}"
+            probe.write_bytes(b"\0" * 4096)
+            probe.unlink()
+
+    def save(self, write: Callable[[Any], None], step: int, epoch: float, *, metric: float | None = None) -> Entry:
+        """Add a checkpoint whose bytes `write` puts into the `HashingWriter` it is called with; on the disk when this
+        returns. Entries at `step` or later are superseded and go.
+
+        Raises:
+            InputError: the folder cannot be written or the disk is full; what was there before still stands.
+        """
+        with disk_problems_named(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            name = f"step-{step:08d}.pt"
+            with atomic_open(self.path / name) as file:
+                hashing = HashingWriter(file)
+                write(hashing)
+                hashing.check()
+            entry = Entry(name, step, epoch, hashing.hexdigest())
+            older = [old for old in self.entries() if old.step < step]
+            entry = _scored(entry, metric, older)
+            self._replace_index([*_without_best(older, entry), entry])
+        return entry
+
+    def finish(self, entry: Entry, metric: float | None) -> Entry:
+        """Mark the newest checkpoint as the end of training, with the score of its final evaluation."""
+        older = [old for old in self.entries() if old.step < entry.step]
+        entry = _scored(replace(entry, finished=True), metric, older)
+        with disk_problems_named(self.path):
+            self._replace_index([*_without_best(older, entry), entry])
+        return entry
+
+    def is_whole(self, entry: Entry) -> bool:
+        """Whether the file is there with the bytes that were written. Without a known checksum, whether it is there."""
+        file = self.path / entry.file
+        if not file.is_file():
+            return False
+        return not entry.sha256 or file_sha256(file) == entry.sha256
+
+    def _replace_index(self, entries: list[Entry]) -> None:
+        """Write the index, then the names for people, then remove what no longer counts; in this order, so that a
+        kill between does no harm.
+        """
+        newest = entries[-1 - self._keep :]
+        entries = [entry for entry in entries if entry.best or entry in newest]
+        atomic_write_json(self.path / "index.json", {"version": 1, "checkpoints": [asdict(entry) for entry in entries]}, indent=1)
+        _link(self.path / entries[-1].file, self.path / "last.pt")
+        best = next((entry for entry in entries if entry.best), None)
+        if best is not None:
+            _link(self.path / best.file, self.path / "best.pt")
+        names = {entry.file for entry in entries}
+        for file in [*self.path.glob("step-*.pt"), *self.path.glob(".*.tmp"), *self.path.glob(".link-*")]:
+            if file.name not in names:
+                file.unlink(missing_ok=True)
+
+
+class HashingWriter:
+    """A binary file that hashes what passes through it.
+
+    An error of the disk is kept until `check`: torch's archive writer ends the process when a write raises below it.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._hash = file, hashlib.sha256()
+        self._error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of `data` (bytes-like)."""
+        view = memoryview(data)
+        if self._error is None:
+            try:
+                self._file.write(view)
+                self._hash.update(view)
+            except OSError as error:
+                self._error = error
+        return view.nbytes
+
+    def flush(self) -> None:
+        """Nothing: the file is flushed when it is whole."""
+
+    def check(self) -> None:
+        """Raise what a write met."""
+        if self._error is not None:
+            raise self._error
+
+    def hexdigest(self) -> str:
+        """SHA-256 of everything written."""
+        return self._hash.hexdigest()
+
+
+def locate(path: Path, *, keep: int = 1) -> tuple[CheckpointFolder, list[Entry]]:
+    """The folder and the checkpoints that `path` may mean, the one meant first, then older ones to fall back to.
+
+    Args:
+        path: a run directory, its `checkpoints`, or a file. `last.pt` and `best.pt` mean what the index says.
+
+    Raises:
+        InputError: there is no checkpoint.
+    """
+    folder_path = path if path.is_dir() else path.parent
+    if (folder_path / "checkpoints").is_dir() and path.is_dir():
+        folder_path = folder_path / "checkpoints"
+    folder = CheckpointFolder(folder_path, keep)
+    entries = folder.entries()
+    if path.is_dir() or path.name == "last.pt":
+        meant = entries[-1] if entries else None
+    elif path.name == "best.pt":
+        meant = folder.best()
+    else:
+        meant = next((entry for entry in entries if entry.file == path.name), None)
+    if meant is not None:
+        return folder, [entry for entry in reversed(entries) if entry.step <= meant.step]
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {'in' if path.is_dir() else 'at'} {path}")
+    return folder, [Entry(path.name, 0, 0.0, "")]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def disk_problems_named(folder: Path) -> Iterator[None]:
+    """Turn an error of the disk into an InputError that names `folder` and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "the disk is full: make room, then resume"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            advice = "it cannot be written: choose another run directory or change its permissions"
+        else:
+            advice = f"{error.strerror or error}"
+        raise InputError(f"cannot save a checkpoint in {folder}: {advice}. Checkpoints saved before are whole") from error
+
+
+def _scored(entry: Entry, metric: float | None, older: list[Entry]) -> Entry:
+    """`entry` with its score; the best one so far if no older one scored more (as in PaddleDetection, a tie goes to
+    the newer).
+    """
+    if metric is None:
+        return entry
+    best = max((old.metric for old in older if old.best and old.metric is not None), default=float("-inf"))
+    return replace(entry, metric=metric, best=metric >= best)
+
+
+def _without_best(older: list[Entry], entry: Entry) -> list[Entry]:
+    return [replace(old, best=False) for old in older] if entry.best else older
+
+
+def _link(file: Path, name: Path) -> None:
+    """Make `name` another name of `file`, in one step; a copy where the file system has no hard links."""
+    temporary = name.with_name(f".link-{name.name}-{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(file, temporary)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        shutil.copyfile(file, temporary)
+    os.replace(temporary, name)
+    temporary.unlink(missing_ok=True)  # a rename onto a link of the same file does nothing and leaves the old name
+
+
+def _step_in(name: str) -> int:
+    with suppress(ValueError):
+        return int(name.removeprefix("step-").removesuffix(".pt"))
+    return 0

@@ -1,0 +1,157 @@
+"""The device a run uses, what is set on it, and what a machine has to offer."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import psutil
+import torch
+import torchvision
+
+from runner.backends.base import Probe
+from runner.backends.torch.schema import TorchConfig
+from runner.backends.torch.transforms import is_fixed_size
+from runner.core.errors import InputError, Problem
+
+
+def select_device(config: TorchConfig) -> torch.device:
+    """The CPU, or the GPU if use_gpu asks for it.
+
+    Raises:
+        InputError: use_gpu without a usable GPU; says what was found and how to go on.
+    """
+    if not config.use_gpu:
+        return torch.device("cpu")
+    problem = gpu_problem()
+    if problem:
+        raise InputError(Problem(problem, key="use_gpu"))
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def prepare(config: TorchConfig) -> torch.device:
+    """Choose the device, set threads and determinism, seed torch's generators.
+
+    On a CPU the same config, seed and threads give the same bits: every operator of the model is deterministic there,
+        and deterministic algorithms are asked for so that a new one that is not warns. On a GPU speed goes first;
+        runs differ in the last bits.
+    """
+    device = select_device(config)
+    torch.set_num_threads(config.cpu_threads)
+    try:
+        torch.set_num_interop_threads(1)
+    except RuntimeError:
+        pass  # may be set once a process, before its first use; nothing here runs operators side by side
+    on_cpu = device.type == "cpu"
+    torch.use_deterministic_algorithms(on_cpu, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that writes every new tensor
+    torch.backends.cudnn.benchmark = not on_cpu and is_fixed_size(
+        config.train_reader.sample_transforms
+    )  # pays where every batch has one size
+    torch.manual_seed(config.seed)
+    return device
+
+
+def describe(device: torch.device, config: TorchConfig) -> str:
+    """The device in words, for the log."""
+    if device.type == "cuda":
+        below = f"driver {driver_version() or 'unknown'}, CUDA {torch.version.cuda}"
+        return f"{torch.cuda.get_device_name(device)} ({below}), torch {torch.__version__}"
+    return f"CPU, {config.cpu_threads} {'thread' if config.cpu_threads == 1 else 'threads'}, torch {torch.__version__}"
+
+
+def probe() -> Probe:
+    """What this machine has."""
+    versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
+    if torch.version.cuda:
+        versions["cuda"] = torch.version.cuda
+    problem = gpu_problem()
+    gpus: tuple[str, ...] = ()
+    if not problem:
+        gpus = tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        if cudnn is not None:
+            versions["cudnn"] = str(cudnn)
+    return Probe(versions=versions, gpus=gpus, gpu_problem=problem, driver=driver_version())
+
+
+def gpu_problem() -> str:
+    """Why no GPU can be used, what was found, and how to go on; empty if one can be used."""
+    if torch.cuda.is_available():
+        return ""
+    build = f"torch {torch.__version__} is built " + (f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA")
+    driver = driver_version()
+    if not torch.version.cuda:
+        found = f"{build}, so it cannot use a GPU; install a CUDA build"
+    elif not driver:
+        found = f"no NVIDIA driver was found ({build})"
+    else:
+        found = f"NVIDIA driver {driver} is there, but torch finds no GPU it can use ({build}): "
+        found += "the driver may be too old for it, or CUDA_VISIBLE_DEVICES hides the GPU"
+    return f"there is no usable GPU: {found}. To train on the CPU: -o use_gpu=false"
+
+
+def driver_version() -> str:
+    """The NVIDIA driver's version, empty if there is none: from NVML, nvidia-smi, or the kernel module's file."""
+    return _from_nvml() or _from_nvidia_smi() or _from_proc()
+
+
+def memory_gb(device: torch.device) -> dict[str, float]:
+    """Resident memory of this process, and the most a GPU has held for it since the last call, in 10^9 bytes, by
+    record tag.
+    """
+    values = {"resource/memory_gb": psutil.Process().memory_info().rss / 1e9}
+    if device.type == "cuda":
+        values["resource/gpu_memory_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
+        torch.cuda.reset_peak_memory_stats(device)
+    return values
+
+
+def memory_in_words(device: torch.device) -> str:
+    """What an out-of-memory message says was seen."""
+    machine = psutil.virtual_memory()
+    words = f"this process holds {psutil.Process().memory_info().rss / 1e9:.1f} GB, "
+    words += f"the machine has {machine.available / 1e9:.1f} of {machine.total / 1e9:.1f} GB left"
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        held = torch.cuda.max_memory_allocated(device) / 1e9
+        words += f"; the GPU held up to {held:.1f} GB for it and has {free / 1e9:.1f} of {total / 1e9:.1f} GB left"
+    return words
+
+
+def _from_nvml() -> str:
+    try:
+        import pynvml  # type: ignore[import-untyped]  # noqa: PLC0415 - optional, from nvidia-ml-py
+
+        pynvml.nvmlInit()
+        try:
+            version = pynvml.nvmlSystemGetDriverVersion()
+        finally:
+            pynvml.nvmlShutdown()
+    except ImportError:
+        return ""
+    except pynvml.NVMLError:
+        return ""
+    return version.decode() if isinstance(version, bytes) else str(version)
+
+
+def _from_nvidia_smi() -> str:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ""
+    try:
+        answer = subprocess.run(
+            [program, "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout.strip() else ""
+
+
+def _from_proc() -> str:
+    try:
+        words = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").split()
+    except OSError:
+        return ""
+    return next((word for word in words if word[0].isdigit() and "." in word), "")

@@ -1,0 +1,101 @@
+"""From images to COCO results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from runner.backends.base import ImageRef
+from runner.backends.torch import schema
+from runner.backends.torch.checkpoint import load_weights, read_newest, read_state
+from runner.backends.torch.device import prepare
+from runner.backends.torch.model import Detections, build_model
+from runner.backends.torch.reader import inference_batches
+from runner.backends.torch.schema import TorchConfig
+from runner.core.errors import InputError
+
+
+def predict_files(
+    config: TorchConfig,
+    weights: Path,
+    images: Sequence[ImageRef],
+    *,
+    reader: str,
+    progress: Callable[[int, int], None] | None,
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """`predict` by the model in `weights`: a checkpoint, or a run directory for its newest one. The averaged weights
+    where there are some.
+
+    Raises:
+        InputError: no checkpoint, one of another model, or an image cannot be read.
+    """
+    device = prepare(config)
+    model = load_model(config, weights, say).to(device)
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    return predict(model, config, reader_section(config, reader), images, device, progress=progress)
+
+
+def load_model(config: TorchConfig, weights: Path, say: Callable[[str], None]) -> nn.Module:
+    """The model that `config` describes with the weights of a checkpoint (see
+    `runner.backends.torch.checkpoint_folder.locate`).
+    """
+    if weights.is_dir():
+        folder, entry, state = read_newest(weights, say)
+        source = folder.path / entry.file
+    else:  # the file that was named, or an error: never another one in its place
+        source, state = weights, read_state(weights)
+    model = build_model(config)
+    load_weights(model, state, source, config, averaged=True)
+    return model
+
+
+def predict(
+    model: nn.Module,
+    config: TorchConfig,
+    reader: schema.EvalReader | schema.TestReader,
+    images: Sequence[ImageRef],
+    device: torch.device,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """COCO results of `images` in their order; category_id is the contiguous class index from 0.
+
+    Args:
+        progress: called after every batch with the number of images done and of all. May raise to end it.
+    """
+    results: list[dict[str, Any]] = []
+    done = 0
+    half = torch.float16 if device.type == "cuda" else torch.bfloat16
+    for packed in inference_batches(config, reader, images, pin_memory=device.type == "cuda"):
+        batch = packed.to_batch(device, channels_last=config.channels_last)
+        with torch.autocast(device.type, dtype=half, enabled=config.amp):
+            detections: list[Detections] = model.predict(batch)  # type: ignore[operator]
+        for image_id, found in zip(batch.ids, detections, strict=True):
+            results += coco_results(image_id, found)
+        done += len(batch.ids)
+        if progress is not None:
+            progress(done, len(images))
+    return results
+
+
+def coco_results(image_id: int, found: Detections) -> list[dict[str, Any]]:
+    """The detections on one image as COCO results, boxes as [x, y, width, height] in pixels."""
+    boxes = found.boxes.double().cpu()
+    boxes[:, 2:] -= boxes[:, :2]
+    columns = zip(boxes.tolist(), found.scores.double().tolist(), found.classes.tolist(), strict=True)
+    return [{"image_id": image_id, "category_id": label, "bbox": box, "score": score} for box, score, label in columns]
+
+
+def reader_section(config: TorchConfig, name: str) -> schema.EvalReader | schema.TestReader:
+    """The reader section of that name. Raises InputError where the config has none."""
+    sections = {"EvalReader": config.eval_reader, "TestReader": config.test_reader}
+    section = sections.get(name)
+    if section is None:
+        raise InputError(f"the config has no {name}; there are {', '.join(key for key, value in sections.items() if value is not None)}")
+    return section

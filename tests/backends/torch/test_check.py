@@ -1,0 +1,133 @@
+"""What `check` finds, and that it finds everything at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.backends.torch import schema
+from runner.backends.torch.backend import TorchBackend
+from runner.backends.torch.schema import CosineDecay, LearningRate, LinearWarmup, PiecewiseDecay, TorchConfig
+
+Config = Callable[..., TorchConfig]
+WARM = LinearWarmup()
+
+
+def found(config: TorchConfig) -> list[tuple[str, str]]:
+    return [(problem.key, problem.message) for problem in TorchBackend().check(config)]
+
+
+def one(config: TorchConfig) -> tuple[str, str]:
+    problems = found(config)
+    assert len(problems) == 1, problems
+    return problems[0]
+
+
+def test_a_good_config_has_no_problem(config: Config) -> None:
+    assert found(config()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "words"),
+    [
+        ({"epoch": None}, "epoch", "not given"),
+        ({"max_iters": 5}, "max_iters", "both given"),
+        ({"num_classes": 3}, "num_classes", "has 2 classes: short, spur"),
+        ({"use_ema": True, "ema_decay_type": "normal", "ema_decay": 1.0}, "ema_decay", "never"),
+        ({"optimizer_builder": schema.OptimizerBuilder(clip_grad_by_norm=1.0, clip_grad_by_value=1.0)}, "by_value", "take one out"),
+        ({"pretrain_weights": "https://example.org/x.pdparams"}, "pretrain_weights", "URL"),
+    ],
+)
+def test_keys_that_do_not_fit(config: Config, changes: dict[str, Any], key: str, words: str) -> None:
+    assert any(key in where and words in message for where, message in found(config(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("schedulers", "words"),
+    [
+        ((), "first one decays"),
+        ((WARM,), "first one decays"),
+        ((PiecewiseDecay(),), "needs a !LinearWarmup"),
+        ((PiecewiseDecay(), PiecewiseDecay()), "needs a !LinearWarmup"),
+        ((PiecewiseDecay(), WARM, WARM), "at most two"),
+        ((PiecewiseDecay(milestones=(2,)), WARM), "1 milestones [2] need as many factors"),
+        ((PiecewiseDecay(milestones=(4, 2)), WARM), "must rise"),
+        ((PiecewiseDecay(milestones=(2, 4), milestone_iters=(1, 2)), WARM), "both given"),
+        ((PiecewiseDecay(values=(1.0, 0.1, 0.01)), WARM), "warm-up"),
+        ((PiecewiseDecay(values=(1.0, 0.1), use_warmup=False),), "need 3 values"),
+        ((CosineDecay(max_epochs=3, max_iters=4), WARM), "both given"),
+    ],
+)
+def test_schedules_that_do_not_fit(config: Config, schedulers: tuple[Any, ...], words: str) -> None:
+    key, message = found(config(learning_rate=LearningRate(schedulers=schedulers)))[0]
+    assert key.startswith("LearningRate.schedulers")
+    assert words in message
+
+
+NORMALIZE, PERMUTE, DECODE, PAD = schema.NormalizeImage(), schema.Permute(), schema.Decode(), schema.PadBatch()
+RESIZE = schema.Resize(target_size=64, keep_ratio=True)
+
+
+@pytest.mark.parametrize(
+    ("transforms", "batch_transforms", "words"),
+    [
+        ((RESIZE, NORMALIZE, PERMUTE), (PAD,), "must begin with Decode"),
+        ((DECODE, RESIZE, NORMALIZE), (PAD,), "Permute: {} is missing"),
+        ((DECODE, PERMUTE, NORMALIZE), (PAD,), "NormalizeImage must stand before Permute"),
+        ((DECODE, RESIZE, NORMALIZE), (PAD, PERMUTE), "Permute must stand before PadBatch"),
+        ((DECODE, RESIZE, NORMALIZE, PERMUTE), (), "add PadBatch"),
+        ((DECODE, RESIZE, NORMALIZE, NORMALIZE, PERMUTE), (PAD,), "NormalizeImage is given 2 times"),
+        ((DECODE, schema.NormalizeImage(mean=(0.5,)), PERMUTE), (PAD,), "three means"),
+        ((DECODE, schema.RandomResize(target_size=((4, 8),), random_range=True), PERMUTE), (PAD,), "random_range needs two"),
+        ((DECODE, schema.RandomResize(target_size=(4, 8, 9), random_size=False), PERMUTE), (PAD,), "needs one size"),
+    ],
+)
+def test_transforms_that_do_not_fit(config: Config, transforms: Any, batch_transforms: Any, words: str) -> None:
+    here = config()
+    reader = replace(here.eval_reader, sample_transforms=transforms, batch_transforms=batch_transforms)
+    key, message = one(replace(here, eval_reader=reader))
+    assert key.startswith("EvalReader")
+    assert words in message
+
+
+def test_normalizing_in_the_batch_is_understood_and_fixed_sizes_need_no_padding(config: Config) -> None:
+    here = config()
+    fixed = schema.Resize(target_size=64, keep_ratio=False)
+    reader = replace(here.eval_reader, sample_transforms=(DECODE, fixed), batch_transforms=(NORMALIZE, PERMUTE))
+    assert found(replace(here, eval_reader=reader)) == []
+
+
+def test_missing_files_are_all_named_with_what_is_near(config: Config, data: Path) -> None:
+    here = config(
+        train_dataset=schema.COCODataSet(dataset_dir=str(data), image_dir="image", anno_path="train.jsn"), eval_dataset=schema.COCODataSet()
+    )
+    problems = dict(found(here))
+    assert "did you mean 'train.json'?" in problems["TrainDataset.anno_path"]
+    assert "did you mean 'images'?" in problems["TrainDataset.image_dir"]
+    assert "is not given" in problems["EvalDataset.anno_path"]
+
+
+def test_fewer_images_than_a_batch_and_other_classes_in_evaluation(config: Config, make_data: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_data(tmp_path / "d", n=4)
+    content = json.loads((folder / "train.json").read_text(encoding="utf-8"))
+    content["categories"][0]["name"] = "missing_hole"
+    (folder / "val.json").write_text(json.dumps(content))
+    small = schema.COCODataSet(dataset_dir=str(folder), image_dir="images", anno_path="train.json")
+    problems = dict(found(config(train_dataset=small, eval_dataset=replace(small, anno_path="val.json"))))
+    assert "3 training images do not fill one step of 4" in problems["TrainReader.batch_size"]
+    assert "missing_hole" in problems["EvalDataset.anno_path"]
+
+
+def test_an_annotation_file_cut_off_is_named(config: Config, make_data: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_data(tmp_path / "d", n=4)
+    whole = (folder / "train.json").read_bytes()
+    (folder / "train.json").write_bytes(whole[: len(whole) // 2])
+    small = schema.COCODataSet(dataset_dir=str(folder), image_dir="images", anno_path="train.json")
+    problems = TorchBackend().check(config(train_dataset=small))
+    assert [problem.key for problem in problems] == ["TrainDataset.anno_path"]
+    assert "train.json" in str(problems[0])
