@@ -16,7 +16,8 @@ help:
 setup: $(READY)
 
 $(READY): pyproject.toml constraints/dev.txt
-	$(PYTHON) -c 'import sys; sys.exit("runner needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	@test -n '$(PYTHON)' || { echo 'runner needs Python 3.11 or newer, and there is no python3 here'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit("runner needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints/dev.txt --editable '.[dev]'
 	@touch $(READY)
