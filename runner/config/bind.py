@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 import types
@@ -46,8 +47,14 @@ class FieldInfo:
 
 def field_infos(cls: type[Any]) -> list[FieldInfo]:
     """The declared keys of a schema class, in order."""
-    hints = typing.get_type_hints(cls, vars(sys.modules[cls.__module__]), {}, include_extras=True)
+    hints = _type_hints(cls)
     return [_field_info(item, hints[item.name]) for item in fields(cls)]
+
+
+@functools.cache
+def _type_hints(cls: type[Any]) -> dict[str, Any]:
+    """The annotations as types. They are texts in the module, and evaluating a schema's takes longer than all of binding."""
+    return typing.get_type_hints(cls, vars(sys.modules[cls.__module__]), {}, include_extras=True)
 
 
 def section_classes(cls: type[Any]) -> dict[str, type[Any]]:
@@ -130,10 +137,12 @@ class _Binder:
     def unused_sections(self, cls: type[Any]) -> list[str]:
         """Bind, for their errors' sake, the known sections nothing refers to; a note for each."""
         notes: list[str] = []
+        not_used: dict[str, str] = getattr(cls, "not_used", {})
+        sections, own_keys = section_classes(cls), _keys(cls)
         for key, node in (self._root.mapping or {}).items():
-            if key in getattr(cls, "not_used", {}):
-                notes.append(f"{node.source}: {key} has no effect: {cls.not_used[key]}")  # type: ignore[attr-defined]
-            elif (section := section_classes(cls).get(key)) is not None and key not in self._used and key not in _keys(cls):
+            if key in not_used:
+                notes.append(f"{node.source}: {key} has no effect: {not_used[key]}")
+            elif (section := sections.get(key)) is not None and key not in self._used and key not in own_keys:
                 self.bind_class(section, node, key)
                 notes.append(f"{node.source}: {key} has no effect: nothing in this config refers to it")
         return notes
@@ -374,7 +383,8 @@ def _literal(value: Any) -> str:
 
 
 def _literal_hint(info: FieldInfo, node: Node) -> str:
-    members = get_args(info.type) if get_origin(info.type) is Literal else ()
+    kinds = (info.type,) if get_origin(info.type) is Literal else get_args(info.type)
+    members = [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
     if isinstance(node.value, str) and members and (hint := nearest(node.value, [str(member) for member in members])):
         return f"; {hint}" if hint.startswith("did") else ""
     single = len(members) == 1 or info.type in (None, type(None), tuple[()])

@@ -118,6 +118,12 @@ def _represent_tagged(dumper: yaml.SafeDumper, data: Tagged) -> yaml.Node:
     return dumper.represent_mapping(f"!{data.name}", data.keys.items(), flow_style=True)  # type: ignore[arg-type]
 
 
+def _represent_text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
+    """Unusual line ends are escaped: PyYAML would write them as they are and read them back as spaces."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style='"' if any(end in data for end in "\x85\u2028\u2029") else None)
+
+
+_Dumper.add_representer(str, _represent_text)
 _Dumper.add_implicit_resolver(*EXPONENT_FLOAT)  # so that the text "1e-4" is quoted
 _Dumper.add_representer(dict, _represent_mapping)
 _Dumper.add_representer(list, _represent_list)

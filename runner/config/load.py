@@ -182,7 +182,9 @@ def _missing(path: Path) -> str:
 
 
 def _describe(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
-    problem = " ".join(filter(None, (error.context, error.problem)))
+    began = error.context_mark
+    since = f"(which began on line {began.line + 1})" if error.context and began and began.line != line else ""
+    problem = " ".join(filter(None, (error.context, since, error.problem)))
     column = f" (column {error.problem_mark.column + 1})" if error.problem_mark else ""
     lines = text.splitlines()
     indent = lines[line][: len(lines[line]) - len(lines[line].lstrip())] if line < len(lines) else ""

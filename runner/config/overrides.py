@@ -19,11 +19,11 @@ def parse_override(text: str) -> tuple[str, Node]:
     """
     key, equals, value = text.partition("=")
     key = key.strip()
-    source = Source(f"-o {text}")
+    source = Source(f"-o {text if len(text) <= 80 else text[:79] + '…'}")
     if not equals:
-        raise InputError(Problem("an override is KEY=VALUE, for example TrainReader.batch_size=8", where=f"-o {text}"))
+        raise InputError(Problem("an override is KEY=VALUE, for example TrainReader.batch_size=8", where=str(source)))
     if not key or not all(key.split(".")):
-        raise InputError(Problem(f"the key {key!r} has an empty part", where=f"-o {text}"))
+        raise InputError(Problem(f"the key {key!r} has an empty part", where=str(source)))
     return key, parse(value, lambda _line: source)
 
 

@@ -1,0 +1,139 @@
+"""`-o KEY=VALUE`: keys at any depth, values in YAML, order, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runner.cli.main import build_parser
+from runner.config.load import parse
+from runner.config.node import Node, Source
+from runner.config.overrides import apply_mapping, apply_overrides, parse_override
+from runner.core.errors import InputError
+
+TREE = """
+a: 1
+b: {c: 1, d: {e: [1, 2, {f: 3}]}}
+s: [!P {g: 0.1, m: [8, 11]}, !W {n: 5}]
+o: {type: AdamW, decay: 0.1, lr: 1}
+epoch: 12
+"""
+
+
+def tree() -> Node:
+    return parse(TREE, lambda line: Source("f.yml", line))
+
+
+def applied(*overrides: str) -> Any:
+    return apply_overrides(tree(), overrides).plain()
+
+
+def refusal(*overrides: str) -> list[str]:
+    with pytest.raises(InputError) as error:
+        apply_overrides(tree(), overrides)
+    return [str(problem) for problem in error.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a=2", 2), ("a=1e-4", 1e-4), ("a=[1, b]", [1, "b"]), ("a={b: 1}", {"b": 1}), ("a=null", None), ("a=", None), ('a="3"', "3"), ("a='x y'", "x y"),
+        ("a=true", True), ("a=b=c=d", "b=c=d"), ("a==", "="), ("a=[x=1, y=2]", ["x=1", "y=2"]), ("a={k: v=1}", {"k": "v=1"}), ("a=http://h/p?q=1", "http://h/p?q=1"),
+        ("a=!T {x: 1}", {"name": "T", "x": 1}), (" a =1", 1), ("a=ü 板", "ü 板"), ("a=~/x y/z", "~/x y/z"), ("a=2026-11-21", "2026-11-21"),
+    ],
+)  # fmt: skip
+def test_values_are_yaml(text: str, value: Any) -> None:
+    key, node = parse_override(text)
+    assert key == "a" and node.plain() == value and type(node.plain()) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("b.d.e.2.f=9", "b.d.e.2.f", 9),
+        ("b.d.e.0=9", "b.d.e.0", 9),
+        ("s.0.g=0.5", "s.0.g", 0.5),
+        ("s.0.m=[3]", "s.0.m", (3,)),
+        ("s.1.new=1", "s.1.new", 1),
+        ("b={x: 1}", "b.x", 1),
+        ("new.deep.key=1", "new.deep.key", 1),
+    ],
+)
+def test_dotted_keys_reach_everywhere(text: str, key: str, value: Any) -> None:
+    node = apply_overrides(tree(), [text]).get(key)
+    assert node is not None and (tuple(node.plain()) if isinstance(value, tuple) else node.plain()) == value
+
+
+def test_tags_survive_and_a_mapping_merges() -> None:
+    assert applied("s.0.g=0.5")["s"][0] == {"name": "P", "g": 0.5, "m": [8, 11]}
+    assert applied("b={c: 2}")["b"] == {"c": 2, "d": {"e": [1, 2, {"f": 3}]}}
+    assert applied("s.1={n: 7}")["s"][1] == {"n": 7}  # an element of a list is replaced
+
+
+def test_later_wins_and_all_count() -> None:
+    assert applied("a=2", "b.c=5", "a=3", "b.d.e=[]") | {"s": 0, "o": 0} == {"a": 3, "b": {"c": 5, "d": {"e": []}}, "s": 0, "o": 0, "epoch": 12}
+
+
+def test_one_o_takes_many_pairs_and_several_accumulate() -> None:
+    args = build_parser().parse_args(["train", "-c", "x.yml", "-o", "a=1", "b=2", "--eval", "--opt", "c=3", "-o", "a=4"])
+    assert args.opt == ["a=1", "b=2", "c=3", "a=4"]
+    assert build_parser().parse_args(["train"]).opt == []  # and the next call starts anew
+
+
+def test_what_says_the_same_is_put_aside() -> None:
+    assert "epoch" not in applied("max_iters=30")
+    assert applied("max_iters=null")["epoch"] == 12
+    assert applied("max_iters=30", "epoch=3").get("max_iters") is None
+
+
+def test_another_type_puts_the_files_keys_of_the_former_one_aside_and_keeps_those_given_beside_it() -> None:
+    for order in (["o.type=Momentum", "o.momentum=0.8"], ["o.momentum=0.8", "o.type=Momentum"]):
+        node = apply_overrides(tree(), order).get("o")
+        assert node is not None and node.mapping is not None
+        assert {key: item.former for key, item in node.mapping.items()} == {"type": False, "decay": True, "lr": True, "momentum": False}
+    kept = apply_overrides(tree(), ["o.type=AdamW"]).get("o")
+    assert kept is not None and kept.mapping is not None and not any(item.former for item in kept.mapping.values())
+
+
+def test_a_key_given_again_for_the_new_type_counts() -> None:
+    node = apply_overrides(tree(), ["o.type=Momentum", "o.lr=2"]).get("o.lr")
+    assert node is not None and not node.former and node.plain() == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a", "an override is KEY=VALUE"),
+        ("=3", "empty part"),
+        ("a..b=3", "empty part"),
+        (".a=3", "empty part"),
+        ("a.=3", "empty part"),
+        ("a=[1", "is not YAML"),
+        ("a={b", "is not YAML"),
+        ("a='x", "is not YAML"),
+        ("a=!!python/name:os.system x", "never code"),
+        ("a=" + "[" * 5000, "nested"),
+        ("a=\udcff", "not UTF-8"),
+        ("a.b=1", "a is 1 and has no keys"),
+        ("o.type.x=1", "did you mean AdamW.x?"),
+        ("s.2.g=1", "s is a list with the elements 0 to 1; there is no '2'"),
+        ("s.-1.g=1", "there is no '-1'"),
+        ("s.g=1", "there is no 'g'"),
+        ("s.².g=1", "there is no '²'"),
+        ("s.0.m.5=1", "s.0.m is a list with the elements 0 to 1"),
+    ],
+)
+def test_refused(text: str, words: str) -> None:
+    (message,) = refusal(text)
+    assert message.startswith("-o ") and words in message
+
+
+def test_all_problems_at_once() -> None:
+    assert len(refusal("nonsense", "a=2", "s.9=1", "b=[")) == 3
+
+
+def test_plain_values_of_a_sweep() -> None:
+    changed = apply_mapping(tree(), {"s.0.g": 0.5, "epoch": 3, "b.d.e": [1]}, Source("sweep"))
+    assert changed.get("s.0.g") == Node(0.5, Source("sweep"))
+    assert changed.plain()["b"]["d"]["e"] == [1]
