@@ -22,8 +22,8 @@ def _run(args: argparse.Namespace) -> int:
     import json  # noqa: PLC0415 - kept out of `runner --help`
 
     from runner.core.errors import InputError  # noqa: PLC0415
-    from runner.views.evaluation import print_evaluation  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415
+    from runner.views.evaluation import print_evaluation  # noqa: PLC0415
     from runner.worker.predict import evaluate_run, evaluate_weights  # noqa: PLC0415
 
     if (args.run_dir is None) == (args.config is None):

@@ -38,7 +38,7 @@ def draw_samples(run_dir: RunDir, data: CocoSet, results: Sequence[Mapping[str, 
     run_dir.samples.mkdir(exist_ok=True)
     for number, image in enumerate(chosen):
         pixels = read_image(data.path(image), (image.width, image.height))
-        picture = draw_boxes(pixels, annotations(data, image), by_image[image.id], names, SCORE_THRESHOLD)
+        picture = draw_boxes(pixels, coco_boxes(data, image), by_image[image.id], names, SCORE_THRESHOLD)
         path = run_dir.samples / f"{step:07d}-{number}.png"
         partial = path.with_suffix(".tmp")
         Image.fromarray(picture).save(partial, format="PNG")
@@ -47,7 +47,7 @@ def draw_samples(run_dir: RunDir, data: CocoSet, results: Sequence[Mapping[str, 
     return paths
 
 
-def annotations(data: CocoSet, image: CocoImage) -> list[dict[str, Any]]:
+def coco_boxes(data: CocoSet, image: CocoImage) -> list[dict[str, Any]]:
     """The image's boxes as COCO has them: "category_id" and "bbox" (xywh in pixels)."""
     return [
         {"category_id": data.categories[index].id, "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": int(crowd)}
