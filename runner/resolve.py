@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ def resolve(
     problems += bound.problems
     if bound.value is not None:
         found = backend.check(bound.value)
-        problems += [_placed(problem, tree) for problem in found if not (data_is_missing and problem.key.startswith(_DATA_SECTIONS))]
+        problems += [_placed(problem, tree) for problem in found if not (data_is_missing and problem.key.startswith((*_DATA_SECTIONS, "num_classes")))]
     if problems:
         raise InputError(dict.fromkeys(problems))
     return Resolved(require(bound), backend, Path(path), (*bound.notes, *notes), probe)
@@ -170,6 +170,8 @@ def _expand_dataset(tree: Node, notes: list[str], make: Callable[[str], None] | 
         elif key != "eval_iou_thresholds" and not _agree(given.plain(), value):
             text = f"says something else than dataset: {choice.name} ({where}) stands for; keep one of them (`-o dataset=null` keeps this one)"
             problems.append(Problem(text, where=str(given.source), key=key))
+        elif given.mapping is not None:
+            tree = tree.with_key(key, _filled(given, from_plain(value, Source(f"dataset {choice.name}"))))
     if not choice.prepared and choice.made_on_first_use:
         notes.append(f"{_NOT_MADE}: {choice.name}")
     elif not choice.prepared:
@@ -188,6 +190,13 @@ def _sections_of(choice: DatasetChoice) -> dict[str, Any]:
     if choice.eval_iou_thresholds:
         sections["eval_iou_thresholds"] = list(choice.eval_iou_thresholds)
     return sections
+
+
+def _filled(given: Node, meant: Node) -> Node:
+    """A section that says only part of it (``-o TrainDataset.sample_num=50``), with the rest of what the data set says."""
+    own = {key: node for key, node in (given.mapping or {}).items() if node.value not in (None, "")}
+    rest = {key: node for key, node in (meant.mapping or {}).items() if key != "name" or given.tag is None}
+    return replace(given, value={**rest, **own})
 
 
 def _agree(given: Any, meant: Any) -> bool:

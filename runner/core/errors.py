@@ -58,7 +58,8 @@ class Interrupted(RunnerError):
 
 def nearest(name: str, allowed: Sequence[str]) -> str:
     """A hint naming what exists: the nearest names to `name`, else all of them while they are few; empty if neither."""
-    close = difflib.get_close_matches(name, allowed, n=3, cutoff=0.6)
+    by_lower = {other.lower(): other for other in allowed}
+    close = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
     if close:
         return "did you mean " + " or ".join(repr(match) for match in close) + "?"
     if 0 < len(allowed) <= 12:

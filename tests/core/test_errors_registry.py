@@ -28,6 +28,7 @@ def test_exit_codes() -> None:
     ("name", "allowed", "hint"),
     [
         ("batchsize", ["batch_size", "shuffle"], "did you mean 'batch_size'?"),
+        ("RESNET", ["ResNet", "MobileNetV3"], "did you mean 'ResNet'?"),
         ("adm", ["Adam", "AdamW", "Momentum"], "did you mean 'Adam'"),
         ("zzz", ["b", "a"], "allowed: a, b"),
         ("zzz", [f"name{n}" for n in range(20)], ""),
