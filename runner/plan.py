@@ -140,17 +140,16 @@ def renumber(trials: Sequence[Trial], done: Iterable[Identity]) -> list[Trial]:
     """Trials that earlier runs of the sweep had keep their number; the numbers of others are never given away again."""
     numbers = {identity.trial: identity.overrides for identity in done}
     result: list[Trial] = []
-    fresh = max(numbers, default=-1) + 1
+    taken, fresh = set(numbers), max(numbers, default=-1) + 1
     for trial in trials:
         old = [number for number, overrides in numbers.items() if same_value(dict(overrides), dict(trial.overrides))]
         if old:
             result.append(replace(trial, number=old[0]))
-        elif trial.number in numbers:
-            result.append(replace(trial, number=fresh))
-            fresh += 1
         else:
-            result.append(trial)
-            fresh = max(fresh, trial.number + 1)
+            number = fresh if trial.number in taken else trial.number
+            result.append(replace(trial, number=number))
+            taken.add(number)
+            fresh = max(fresh, number + 1)
     return result
 
 

@@ -1,0 +1,246 @@
+"""Planning: the run's key, its name, and the runs of a sweep before and after some of them exist."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import runner.plan
+from runner.conduct import prepare_run_dir
+from runner.core.errors import InputError
+from runner.core.rundir import Identity, RunDir, Status
+from runner.plan import PlannedRun, next_run_dir, plan_again, plan_single, plan_sweep, renumber, run_key
+from runner.resolve import resolve
+from runner.search.base import Trial
+from runner.search.load import load_sweep
+from runner.search.spec import SweepSpec
+
+ROOT = Path(__file__).resolve().parents[1]
+WriteConfig = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RUNNER_DATA", raising=False)
+
+
+@pytest.fixture
+def data(coco: Path, tmp_path: Path) -> Path:
+    """A copy of the small data set that may be changed."""
+    return Path(shutil.copytree(coco, tmp_path / "a set"))
+
+
+# ------------------------------------------------------------------------------------------------------------- the key
+@pytest.mark.parametrize(
+    "override",
+    ["LearningRate.base_lr=0.02", "seed=1", "cpu_threads=2", "max_iters=5", "TrainReader.batch_size=1", "FCOSHead.nms.keep_top_k=3", "use_ema=true", "ResNet.norm_type=sync_bn",
+     "OptimizerBuilder.optimizer.type=AdamW", "TrainDataset.sample_num=3", "eval_iou_thresholds=[0.4]", "TrainReader.sample_transforms.1={RandomFlip: {prob: 0.4}}"],
+)  # fmt: skip
+def test_what_can_change_the_result_changes_the_key(write_config: WriteConfig, override: str) -> None:
+    path = write_config()
+    assert run_key(resolve(path, [override])) != run_key(resolve(path))
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["trackers=[tensorboard]", "use_vdl=true", "vdl_log_dir=elsewhere", "worker_num=2", "save_dir=elsewhere", "log_iter=7", "keep_checkpoints=5", "sample_images=0", "weights=x.pt",
+     "max_iters=4", "max_iters=4.0", "LearningRate.base_lr=1e-2", "TrainReader.sample_transforms.1=RandomFlip"],
+)  # fmt: skip
+def test_what_cannot_does_not(write_config: WriteConfig, override: str) -> None:
+    path = write_config()
+    assert run_key(resolve(path, [override])) == run_key(resolve(path))
+
+
+def test_the_data_counts_by_content_and_not_by_place(write_config: WriteConfig, data: Path, tmp_path: Path) -> None:
+    key = run_key(resolve(write_config(data=data)))
+    moved = Path(shutil.copytree(data, tmp_path / "moved"))
+    assert run_key(resolve(write_config("b.yml", data=moved))) == key
+    text = (moved / "val.json").read_text().replace('"iscrowd": 0', '"iscrowd": 1', 1)
+    (moved / "val.json").write_text(text)
+    assert run_key(resolve(write_config("c.yml", data=moved))) != key
+    image = next((data / "images").iterdir())
+    image.write_bytes(image.read_bytes() + b"more")
+    runner.plan._fingerprint.cache_clear()
+    assert run_key(resolve(write_config(data=data))) != key
+
+
+@pytest.mark.parametrize("below_home", [False, True])
+def test_initial_weights_count_by_content(write_config: WriteConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below_home: bool) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "w 'ü'.pth"
+    path = write_config(pretrain_weights="~/w 'ü'.pth" if below_home else str(file))
+    file.write_bytes(b"one")
+    first = run_key(resolve(path))
+    file.write_bytes(b"two")
+    assert run_key(resolve(path)) != first
+
+
+def test_versions_count(write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = resolve(write_config())
+    first = run_key(resolved)
+    monkeypatch.setattr(runner.plan, "_version", lambda name: "9.9")
+    assert run_key(resolved) != first
+
+
+# ------------------------------------------------------------------------------------------------------------ one run
+def test_names_of_single_runs(write_config: WriteConfig) -> None:
+    path = write_config("my cfg.yml", save_dir="out ü")
+    resolved = resolve(path)
+    assert next_run_dir(resolved, []).path == Path("out ü/my cfg/0001-baseline-s0")
+    assert next_run_dir(resolved, ["TrainReader.batch_size=8", "max_iters=4"]).name == "0001-batch_size=8,max_iters=4-s0"
+    for taken in ("0003-x-s0", "0001-y-s0", "notes"):
+        Path("out ü/my cfg", taken).mkdir(parents=True)
+    assert next_run_dir(resolved, ["seed=7"]).name == "0004-seed=7-s0"
+    assert len(next_run_dir(resolved, [f"pretrain_weights={'x/' * 200}"]).name) < 100
+
+
+def test_run_again_from_its_own_files(write_config: WriteConfig) -> None:
+    path = write_config()
+    planned = plan_single(resolve(path, ["max_iters=5"]), RunDir("a run"), ["max_iters=5"])
+    prepare_run_dir(planned)
+    again = plan_again(RunDir("a run"))
+    assert again.identity == planned.identity and again.resolved.config == planned.resolved.config and run_key(again.resolved) == planned.identity.key
+    assert plan_again(RunDir("a run"), path, ["max_iters=5", "worker_num=3"]).identity == planned.identity
+    with pytest.raises(InputError, match="another run than the config given: max_iters differ"):
+        plan_again(RunDir("a run"), path)
+    with pytest.raises(InputError, match=r"LearningRate\.base_lr differ"):
+        plan_again(RunDir("a run"), None, ["LearningRate.base_lr=0.5"])
+
+
+def test_facts_are_for_people(write_config: WriteConfig) -> None:
+    facts = plan_single(resolve(write_config()), RunDir("r")).identity.facts
+    assert {"created", "command", "host", "python", "packages"} <= set(facts) and facts["packages"]["torch"]
+    assert str(facts["config_file"]).endswith("tiny.yml")
+
+
+# --------------------------------------------------------------------------------------------------------------- sweep
+def write_sweep(config: Path, **keys: Any) -> Path:
+    path = config.with_name("try it.yml")
+    path.write_text(yaml.safe_dump({"config": config.name, **keys}, sort_keys=False))
+    return path
+
+
+def planned(path: Path, folder: Path = Path("runs/s"), overrides: Sequence[str] = ()) -> list[PlannedRun]:
+    return plan_sweep(load_sweep(path), path, folder, overrides)
+
+
+def test_a_sweep_is_planned_whole(write_config: WriteConfig) -> None:
+    path = write_sweep(write_config(), vary={"TrainReader.batch_size": [2, 4], "max_iters": {"label": "schedule", "values": [8]}}, seeds=[0, 1])
+    runs = planned(path)
+    assert [run.run_dir.name for run in runs] == [
+        "0000-baseline-s0", "0000-baseline-s1", "0001-batch_size=4-s0", "0001-batch_size=4-s1", "0002-schedule=8-s0", "0002-schedule=8-s1",
+    ]  # fmt: skip
+    assert {run.run_dir.path.parent for run in runs} == {Path("runs/s/runs")} and not Path("runs").exists()
+    assert [run.resolved.config.train_reader.batch_size for run in runs] == [2, 2, 4, 4, 2, 2]
+    assert [(run.seed, run.resolved.config.seed) for run in runs] == [(0, 0), (1, 1)] * 3
+    assert len({run.identity.key for run in runs}) == 6 and {run.identity.sweep for run in runs} == {"s"}
+
+
+def test_overrides_hold_for_the_baseline_too(write_config: WriteConfig) -> None:
+    path = write_sweep(write_config(), vary={"max_iters": [8]}, overrides={"LearningRate.base_lr": 0.5, "TrainReader.batch_size": 1})
+    runs = planned(path, overrides=["TrainReader.shuffle=false"])
+    assert [run.resolved.config.learning_rate.base_lr for run in runs] == [0.5, 0.5]
+    assert [run.resolved.config.train_reader.shuffle for run in runs] == [False, False]
+
+
+def test_resources_set_the_threads(write_config: WriteConfig) -> None:
+    config = write_config(cpu_threads="auto")
+    assert planned(write_sweep(config, vary={"max_iters": [8]}, resources={"cpus": 3}))[0].resolved.config.cpu_threads == 3
+
+
+def test_everything_wrong_in_any_trial_is_told_once(write_config: WriteConfig) -> None:
+    path = write_sweep(write_config(), vary={"TrainReader.batch_size": [-1, 4], "max_itres": [3], "ResNet.depth": [20]}, seeds=[0, 1])
+    with pytest.raises(InputError) as error:
+        planned(path)
+    messages = [str(problem) for problem in error.value.problems]
+    assert len(messages) == 3, messages
+    assert any("TrainReader.batch_size: expected an integer" in one and "trial" in one and "batch_size=-1" in one for one in messages)
+    assert any("did you mean 'max_iters'" in one for one in messages) and any("ResNet.depth" in one for one in messages)
+
+
+def test_runs_that_exist_keep_their_place(write_config: WriteConfig) -> None:
+    config = write_config()
+    for run in planned(write_sweep(config, vary={"max_iters": [8, 9]}, seeds=[0])):
+        prepare_run_dir(run)
+    wider = planned(write_sweep(config, vary={"max_iters": [7, 9, 8]}, seeds=[0, 1]))
+    assert [run.run_dir.name for run in wider] == [
+        "0000-baseline-s0", "0000-baseline-s1", "0003-max_iters=7-s0", "0003-max_iters=7-s1",
+        "0002-max_iters=9-s0", "0002-max_iters=9-s1", "0001-max_iters=8-s0", "0001-max_iters=8-s1",
+    ]  # fmt: skip
+    assert [run.run_dir.exists() for run in wider] == [True, False, False, False, True, False, True, False]
+
+
+def test_a_run_is_known_by_its_key_and_not_by_its_name(write_config: WriteConfig) -> None:
+    path = write_sweep(write_config(), vary={"max_iters": [8]})
+    for run in planned(path):
+        prepare_run_dir(run)
+    Path("runs/s/runs/0001-max_iters=8-s0").rename("runs/s/runs/my best")
+    assert [run.run_dir.name for run in planned(path)] == ["0000-baseline-s0", "my best"]
+
+
+def test_another_baseline_is_other_runs(write_config: WriteConfig) -> None:
+    path = write_sweep(write_config(), vary={"max_iters": [8]})
+    first = planned(path)
+    for run in first:
+        prepare_run_dir(run)
+    others = planned(path, overrides=["LearningRate.base_lr=0.5"])
+    assert not {run.identity.key for run in first} & {run.identity.key for run in others}
+    with pytest.raises(InputError, match="holds another run"):
+        prepare_run_dir(others[0])
+
+
+@pytest.mark.parametrize(
+    ("done", "numbers"),
+    [
+        ([], [0, 1, 2]),
+        ([(0, {}), (1, {"a": 1}), (2, {"a": 2})], [0, 1, 2]),
+        ([(0, {}), (1, {"a": 2}), (2, {"a": 1})], [0, 2, 1]),
+        ([(0, {}), (1, {"b": 5})], [0, 2, 3]),
+        ([(0, {}), (5, {"a": 1.0})], [0, 5, 2]),
+    ],
+)
+def test_renumber(done: list[tuple[int, dict[str, Any]]], numbers: list[int]) -> None:
+    identities = [Identity(f"{number}", "s", number, 0, overrides, f"k{number}") for number, overrides in done]
+    trials = [Trial(0, {}, "baseline"), Trial(1, {"a": 1}, "a=1"), Trial(2, {"a": 2}, "a=2")]
+    found = [trial.number for trial in renumber(trials, identities)]
+    assert found == numbers and len(set(found)) == 3
+
+
+def test_finished_runs_stay_finished_when_only_trackers_change(write_config: WriteConfig) -> None:
+    path = write_sweep(write_config(), vary={"max_iters": [8]})
+    for run in planned(path):
+        prepare_run_dir(run)
+        run.run_dir.write_status(Status("done", attempt=1))
+    again = planned(path, overrides=["trackers=[tensorboard]", "worker_num=1"])
+    for run in again:
+        prepare_run_dir(run)
+    assert {run.run_dir.status().state for run in again} == {"done"}
+
+
+# ------------------------------------------------------------------------------------------------- what comes with it
+SWEEPS = sorted(path.name for path in (ROOT / "sweeps").glob("*.yml"))
+
+
+def test_there_are_sweeps() -> None:
+    assert {"batchsize.yml", "pcb_article.yml"} <= set(SWEEPS)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_shipped_sweep_plans(name: str, coco: Path) -> None:
+    path = ROOT / "sweeps" / name
+    spec: SweepSpec = load_sweep(path)
+    data = f"{{name: COCODataSet, dataset_dir: \"{coco}\", image_dir: images, anno_path: train.json, repeat: 8}}"
+    stubs = ["dataset=null", f"TrainDataset={data}", f"EvalDataset={data}", "num_classes=2", "use_gpu=false", "TestDataset=null"]
+    runs = plan_sweep(spec, path, Path("runs") / path.stem, stubs)
+    trials = {run.trial.number for run in runs}
+    assert len(runs) == len(trials) * len(spec.seeds) and len(spec.seeds) >= 2
+    if name in ("batchsize.yml", "pcb_article.yml"):  # baseline, batch doubled, iterations doubled
+        baseline, batch, longer = (next(run.resolved.config for run in runs if run.trial.number == number) for number in range(3))
+        assert (batch.train_reader.batch_size, batch.max_iters) == (2 * baseline.train_reader.batch_size, baseline.max_iters)
+        assert (longer.train_reader.batch_size, longer.max_iters) == (baseline.train_reader.batch_size, 2 * baseline.max_iters)
