@@ -62,6 +62,7 @@ def conduct(
     *,
     watch: Callable[[], None] = lambda: None,
     retry_failed: bool = False,
+    stop_when_interrupted: bool = False,
 ) -> list[Outcome]:
     """Work through a search until it has no more trials, or until somebody presses Ctrl-C.
 
@@ -72,11 +73,12 @@ def conduct(
         runs_of: the runs of a trial, one a seed.
         watch: called about five times a second.
         retry_failed: start failed runs again.
+        stop_when_interrupted: a run that was interrupted ends the sweep (the inline launcher's worker takes the signals of this process).
 
     Raises:
         InputError: a run directory cannot be written, holds another run, or is being worked on by another process.
     """
-    conductor = _Conductor(search, runs_of, launcher, retry_failed)
+    conductor = _Conductor(search, runs_of, launcher, retry_failed, stop_when_interrupted)
     with _interrupts() as interrupts:
         try:
             while conductor.step(interrupts):
@@ -139,11 +141,12 @@ def conclude(run_dir: RunDir, exit_: Exit, attempts_before: int) -> Status:
 
 
 class _Conductor:
-    def __init__(self, search: Search, runs_of: Callable[[Trial], Sequence[PlannedRun]], launcher: Launcher, retry_failed: bool) -> None:
+    def __init__(self, search: Search, runs_of: Callable[[Trial], Sequence[PlannedRun]], launcher: Launcher, retry_failed: bool, stop_when_interrupted: bool) -> None:
         self._search = search
         self._runs_of = runs_of
         self._launcher = launcher
         self._retry_failed = retry_failed
+        self._stop_when_interrupted = stop_when_interrupted
         self._waiting: deque[PlannedRun] = deque()
         self._running: dict[str, tuple[PlannedRun, int]] = {}
         self._open: dict[int, tuple[Trial, int]] = {}  # trial number → the trial, runs still to end
@@ -189,6 +192,8 @@ class _Conductor:
 
     def _finish(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
+        if self._stop_when_interrupted and outcome.status.state == "interrupted":
+            self._stop(grace_s=0.0)
         trial, left = self._open[outcome.run.trial.number]
         self._open[trial.number] = (trial, left - 1)
         if left == 1:

@@ -211,8 +211,8 @@ def _resolve_autos(
     tree: Node, backend: Backend, notes: list[str], problems: list[Problem], threads: int | None
 ) -> tuple[Node, Probe | None]:
     probe: Probe | None = None
-    gpu = tree.get("use_gpu")
-    if gpu is not None and gpu.value in (True, AUTO):
+    gpu = tree.get("use_gpu") or Node(AUTO, Source(AUTO))
+    if gpu.value in (True, AUTO):
         probe = probe_backend(backend.name)
         if gpu.value == AUTO:
             found = probe.gpus[0] if probe.gpus else f"the CPU ({probe.gpu_problem})"
@@ -222,13 +222,14 @@ def _resolve_autos(
             problems.append(Problem(probe.gpu_problem, where=str(gpu.source), key="use_gpu"))
     tree = _default(tree, "cpu_threads", lambda: threads or available_cores())
     tree = _default(tree, "trackers", installed_trackers)
-    tree = _default(tree, "num_classes", lambda: _count_classes(tree), only_auto=True)
+    tree = _default(tree, "num_classes", lambda: _count_classes(tree))
     return _apply_use_vdl(tree), probe
 
 
-def _default(tree: Node, key: str, value: Callable[[], Any], *, only_auto: bool = False) -> Node:
+def _default(tree: Node, key: str, value: Callable[[], Any]) -> Node:
+    """`tree` with what ``auto``, or leaving `key` out, means."""
     node = tree.get(key)
-    if (node is None and not only_auto) or (node is not None and node.value == AUTO):
+    if node is None or node.value == AUTO:
         return _set(tree, key, value(), node.source if node else Source(AUTO))
     return tree
 

@@ -42,4 +42,5 @@ def run_all(
             LAUNCHERS.get(launcher)(slots),
             watch=watcher.update,
             retry_failed=retry_failed,
+            stop_when_interrupted=launcher == "inline",
         )

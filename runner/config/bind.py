@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from runner.config.node import Node
-from runner.config.schema import Doc, Key, Neutral, Range, Shared
+from runner.config.schema import Auto, Doc, Key, Neutral, Range, Shared
 from runner.core.errors import InputError, Problem, nearest
 
 T = TypeVar("T")
@@ -30,6 +30,7 @@ class FieldInfo:
         range: bounds of its numbers, or None.
         shared: see `runner.config.schema.Shared`.
         neutral: see `runner.config.schema.Neutral`.
+        auto: see `runner.config.schema.Auto`.
         required: there is no default.
         default: the default (made anew at each look); None if required.
     """
@@ -41,6 +42,7 @@ class FieldInfo:
     range: Range | None
     shared: bool
     neutral: bool
+    auto: bool
     required: bool
     default: Any
 
@@ -369,6 +371,7 @@ def _field_info(item: Any, hint: Any) -> FieldInfo:
         range=extra(Range),
         shared=extra(Shared) is not None,
         neutral=extra(Neutral) is not None,
+        auto=extra(Auto) is not None,
         required=required,
         default=default,
     )

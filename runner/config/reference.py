@@ -75,7 +75,8 @@ def _row(info: FieldInfo) -> str:
     classes = _direct_classes(info.type)
     text = info.doc.replace("<", "&lt;") or (_summary(classes[0]) if len(classes) == 1 else "")
     doc = text + "".join(f" *({word})*" for word in notes)
-    cells = (f"`{info.key}`", _value_in_words(info), "required" if info.required else f"`{_default(info.default)}`", doc)
+    default = "required" if info.required else "`auto`" if info.auto else f"`{_default(info.default)}`"
+    cells = (f"`{info.key}`", _value_in_words(info), default, doc)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

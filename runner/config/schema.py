@@ -75,3 +75,8 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Neutral:
     """The key cannot change what a run computes: it does not count in the run's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """``auto`` may be written, and is what leaving the key out means. It is replaced before binding (see `runner.resolve`)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.config.schema import Doc, Form, Key, Neutral, Range, Shared
+from runner.config.schema import Auto, Doc, Form, Key, Neutral, Range, Shared
 
 Positive = Range(0, open_low=True)
 Fraction = Range(0, 1)
@@ -401,8 +401,8 @@ class TorchConfig:
     # what is trained
     architecture: FCOS
     pretrain_weights: Annotated[str | None, Doc("null, a file of weights, or a torchvision weights name (ResNet50_Weights.IMAGENET1K_V1)")] = None
-    weights: Annotated[str | None, Doc("checkpoint that `runner eval -c` and `runner predict -c` use; not read by training"), Neutral()] = None
-    num_classes: Annotated[int, Doc("classes, without background"), Range(1)] = 80
+    weights: Annotated[str | None, Doc("checkpoint that `runner eval -c` uses; not read by training"), Neutral()] = None
+    num_classes: Annotated[int, Doc("classes, without background; auto: the categories of the training annotations"), Auto(), Range(1)] = 80
     # on what
     dataset: Annotated[str | None, Doc("ours: a data set by name; stands for Train/Eval/TestDataset and num_classes"), Neutral()] = None
     train_dataset: Annotated[COCODataSet, Key("TrainDataset")]
@@ -430,11 +430,11 @@ class TorchConfig:
     find_unused_parameters: Annotated[bool, Doc("no effect here"), Neutral()] = False
     # where
     backend: Annotated[Literal["torch"], Doc("ours: who trains")] = "torch"
-    use_gpu: Annotated[bool, Doc("train on a GPU; false on the CPU; auto takes a GPU if one is usable")] = True
+    use_gpu: Annotated[bool, Doc("train on a GPU; false: on the CPU; auto: on a GPU if one is usable"), Auto()] = True
     use_xpu: Annotated[Literal[False], Doc("not supported")] = False
     use_mlu: Annotated[Literal[False], Doc("not supported")] = False
     use_npu: Annotated[Literal[False], Doc("not supported")] = False
-    cpu_threads: Annotated[int, Doc("ours: threads of the numeric libraries; auto is the cores a run may use"), Range(1)] = 1
+    cpu_threads: Annotated[int, Doc("ours: threads of the numeric libraries; auto: as many as cores a run may use"), Auto(), Range(1)] = 1
     seed: Annotated[int, Doc("ours: everything random derives from it"), Range(0, 2**31 - 1)] = 0
     # what is kept and shown
     save_dir: Annotated[str, Doc("folder under which `runner train` makes run directories"), Neutral()] = "runs"
@@ -444,7 +444,7 @@ class TorchConfig:
     eval_at_snapshot: Annotated[bool, Doc("ours: evaluate at every snapshot, not only at the end (`--eval`)")] = False
     log_iter: Annotated[int, Doc("a record every so many iterations, the mean over them"), Neutral(), Range(1)] = 20
     sample_images: Annotated[int, Doc("ours: evaluation images drawn with their boxes at every evaluation"), Neutral(), Range(0, 64)] = 4
-    trackers: Annotated[tuple[Literal["tensorboard", "visualdl"], ...], Doc("ours: viewers' logs to write; auto is every installed one"), Neutral()] = ()
+    trackers: Annotated[tuple[Literal["tensorboard", "visualdl"], ...], Doc("ours: viewers' logs to write; auto: all that are installed"), Auto(), Neutral()] = ()
     use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false takes it out"), Neutral()] = None
     vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's"), Neutral()] = None
     print_flops: Annotated[Literal[False], Doc("not supported")] = False
