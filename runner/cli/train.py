@@ -91,6 +91,8 @@ def _report(outcome: Outcome) -> int:
     from runner.views.evaluation import print_evaluation  # noqa: PLC0415
 
     run_dir, status = outcome.run.run_dir, outcome.status
+    if outcome.reused:
+        print("note: this run had ended already; nothing was started", file=sys.stderr)
     if status.state == "done":
         print_evaluation(run_dir.results() or {})
         print(f"run: {run_dir.path}")

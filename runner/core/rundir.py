@@ -6,6 +6,7 @@ Every reader works at any moment of a run's life, also after a kill: a missing f
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -116,7 +117,7 @@ class RunDir:
 
     def exists(self) -> bool:
         """Whether a conductor has made this a run directory (run.json is its first file that counts)."""
-        return self.identity_file.is_file()
+        return os.path.isfile(self.identity_file)  # unlike Path.is_file, also False for a name too long
 
     def tracker(self, name: str) -> Path:
         """Folder of a tracker's files: ``tensorboard`` or ``visualdl``."""

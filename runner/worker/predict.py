@@ -75,6 +75,10 @@ def predict_images(
     if missing:
         raise InputError(f"there is no image {', '.join(missing)}")
     targets = _targets(images, output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(output))) from error
     refs = [ImageRef(number, image) for number, image in enumerate(images)]
     reader = "TestReader" if config.test_reader is not None else "EvalReader"
     weights = _weights(run_dir.checkpoints / f"{checkpoint}.pt")
@@ -84,7 +88,6 @@ def predict_images(
     for item in results:
         if item["score"] >= score_threshold:
             by_image[item["image_id"]].append(item)
-    output.mkdir(parents=True, exist_ok=True)
     found: dict[Path, list[Found]] = {}
     for ref in refs:
         boxes = sorted(by_image[ref.id], key=lambda item: -item["score"])

@@ -1,0 +1,142 @@
+"""The commands on a run that was trained: what they print, and what they leave alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+WriteConfig = Callable[..., Path]
+
+
+# -------------------------------------------------------------------------------------------------------------- config
+def test_show_prints_the_resolved_config(cli: Cli, write_config: WriteConfig, tmp_path: Path) -> None:
+    text = cli("config", "show", "-c", write_config(), "-o", "max_iters=9", "-o", "LearningRate.schedulers.0.gamma=0.5").fine()
+    (tmp_path / "resolved.yml").write_text(text)
+    assert cli("config", "diff", "tiny.yml", "resolved.yml").fine().splitlines() == [
+        "max_iters: 4 → 9",
+        "LearningRate.schedulers.0.gamma: [0.1] → 0.5",
+    ]
+    data = json.loads(cli("config", "show", "-c", "tiny.yml", "--format", "json").fine())
+    assert data["max_iters"] == 4 and data["LearningRate"]["schedulers"][0]["name"] == "PiecewiseDecay"
+    assert "auto" not in text
+
+
+def test_diff_of_equal_configs_is_empty(cli: Cli, write_config: WriteConfig) -> None:
+    write_config()
+    write_config("other.yml")
+    assert cli("config", "diff", "tiny.yml", "other.yml").fine() == ""
+
+
+def test_check_tells_what_has_no_effect(cli: Cli, write_config: WriteConfig) -> None:
+    out = cli("config", "check", "-c", write_config(MobileNetV3={"scale": 0.5})).fine()
+    assert "note: " in out and "MobileNetV3 has no effect" in out and out.endswith("fine\n")
+
+
+# -------------------------------------------------------------------------------------------------------- a trained run
+def test_a_run_directory_holds_everything(trained: Any) -> None:
+    names = {path.name for path in trained.run.iterdir()}
+    assert {"config.yml", "run.json", "status.json", "metrics.jsonl", "predictions.json", "eval.json", "checkpoints", "samples", "tensorboard", "visualdl", "worker.log"} <= names
+    assert "verdict.json" not in names
+    status = json.loads((trained.run / "status.json").read_text())
+    assert (status["state"], status["step"], status["steps"], status["attempt"], status["phase"]) == ("done", 4, 4, 1, "ended")
+    assert "run: a run" in trained.result.out and "AP50" in trained.result.out
+    assert "Traceback" not in (trained.run / "worker.log").read_text()
+
+
+def test_eval_at_every_snapshot(trained: Any) -> None:
+    records = [json.loads(line) for line in (trained.run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if "bbox/AP" in record["values"]] == [2, 4]
+    assert [record["step"] for record in records if "train/loss" in record["values"]] == [1, 2, 3, 4]
+
+
+def test_its_config_repeats_the_run(cli: Cli, trained: Any, tmp_path: Path) -> None:
+    shutil.copy(trained.run / "config.yml", tmp_path / "again.yml")
+    comment, _, text = (tmp_path / "again.yml").read_text().partition("\n")
+    assert comment.startswith("#") and cli("config", "show", "-c", "again.yml").fine() == text
+
+
+def test_the_log_goes_where_vdl_log_dir_says(cli: Cli, write_config: WriteConfig) -> None:
+    folder = "it's \"my\" vdl ü/scalar"
+    text = cli("config", "show", "-c", write_config(), "--format", "json").fine()
+    assert json.loads(text)["vdl_log_dir"] is None
+    text = cli("train", "-c", write_config(), "--vdl_log_dir", folder, "--run-dir", "tiny.yml").err  # the run directory is refused, the option is not
+    assert "cannot be written" in text and "YAML" not in text
+
+
+def test_training_it_again_in_the_same_place_changes_nothing(cli: Cli, trained: Any, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run, tmp_path / "run"))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    result = cli("train", "-r", "run")
+    assert "AP50" in result.fine() and "nothing was started" in result.err
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_eval_of_a_run_from_its_predictions(cli: Cli, trained: Any) -> None:
+    before = {path: path.read_bytes() for path in trained.run.rglob("*") if path.is_file()}
+    found = json.loads(cli("eval", trained.run, "--json").fine())
+    stored = json.loads((trained.run / "eval.json").read_text())
+    assert found["metrics"] == stored["metrics"] and found["step"] == stored["step"] == 4
+    assert "AP50" in cli("eval", trained.run).fine()
+    assert {path: path.read_bytes() for path in trained.run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.slow
+def test_eval_anew_and_by_weights_come_to_the_same(cli: Cli, trained: Any) -> None:
+    stored = json.loads((trained.run / "eval.json").read_text())["metrics"]
+    anew = json.loads(cli("eval", trained.run, "--checkpoint", "last", "--json").fine())
+    weights = json.loads(cli("eval", "-c", trained.config, "-o", f"weights='{str(trained.run / 'checkpoints' / 'last.pt').replace(chr(39), chr(39) * 2)}'", "--json").fine())
+    assert anew["metrics"] == stored == weights["metrics"]
+
+
+@pytest.mark.slow
+def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
+    images = sorted((coco / "images").iterdir())[:2]
+    out = cli("predict", trained.run, *images, "--score-threshold", "0", "--output", "found ü").fine()
+    assert "pictures: found ü" in out
+    listed = json.loads((tmp_path / "found ü" / "predictions.json").read_text())
+    assert list(listed) == [str(image) for image in images]
+    assert all({"class", "score", "bbox"} == set(item) and item["class"] in ("short", "open circuit") for items in listed.values() for item in items)
+    assert all((tmp_path / "found ü" / f"{image.stem}.png").is_file() for image in images)
+    assert "would overwrite" in cli("predict", trained.run, *images, "--output", "found ü").refused()
+
+
+def test_predict_refuses_before_it_loads_anything(cli: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
+    image = sorted((coco / "images").iterdir())[0]
+    (tmp_path / "file").write_text("mine")
+    assert "there is no image nowhere.png" in cli("predict", trained.run, image, "nowhere.png").refused()
+    assert "cannot be written" in cli("predict", trained.run, image, "--output", "file").refused()
+    other = Path(shutil.copy(image, tmp_path / image.name))
+    assert "same name" in cli("predict", trained.run, image, other).refused()
+    assert not (tmp_path / "predictions").exists() and (tmp_path / "file").read_text() == "mine"
+
+
+def test_ls_and_compare(cli: Cli, trained: Any, tmp_path: Path) -> None:
+    assert "no runs yet" in cli("ls").fine()
+    shutil.copytree(trained.run, tmp_path / "runs" / "0001-x-s0")
+    assert "done" in cli("ls").fine() and "a run" in cli("ls", "runs").fine()
+    assert "AP" in cli("compare", "runs").fine()
+    rows = list(csv.reader(io.StringIO(cli("compare", "runs", "--csv").fine())))
+    assert len(rows) == 2 and "bbox/AP" in rows[0]
+    assert json.loads(cli("compare", "runs", "--json").fine())
+    assert cli("compare", "runs", "--md").fine().startswith("|") or "|" in cli("compare", "runs", "--md").fine()
+
+
+def test_data_list(cli: Cli) -> None:
+    out = cli("data", "list").fine()
+    assert [line for line in out.splitlines() if line.startswith("synthetic_pcb")][0].split()[1:5] == ["made", "at", "first", "use"]
+    assert "not prepared" in out
+
+
+@pytest.mark.slow
+def test_doctor_looks_at_everything(cli: Cli) -> None:
+    result = cli("doctor")
+    assert result.code in (0, 1) and "Traceback" not in result.err
+    assert "backend torch" in result.out and "python" in result.out and "gpu" in result.out
