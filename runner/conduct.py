@@ -5,7 +5,6 @@ It holds no state that counts: everything it needs to go on after a kill is in t
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -16,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_text
 from runner.core.rundir import RunDir, State, Status, Verdict
@@ -24,8 +25,8 @@ from runner.plan import PlannedRun
 from runner.search.base import Search, Trial, TrialResult
 
 POLL_S = 0.2
+_CLOCK_TOLERANCE_S = 1.0
 SAVE_GRACE_S = 60.0
-_ALIVE_S = 30.0
 _STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
 
 
@@ -110,7 +111,7 @@ def prepare_run_dir(run: PlannedRun) -> None:
     except OSError as error:
         raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(path))) from error
     status = run_dir.status()
-    if status.state == "running" and time.time() - status.heartbeat < _ALIVE_S and _is_alive(status.pid):
+    if status.state == "running" and _is_working(status):
         text = f"process {status.pid} is working on this run right now; wait for it, or stop it (kill {status.pid})"
         raise InputError(Problem(text, where=str(path)))
 
@@ -230,11 +231,10 @@ def _only_config(path: Path) -> bool:
     return all(entry.name == "config.yml" or entry.name.endswith(".tmp") for entry in path.iterdir())
 
 
-def _is_alive(pid: int) -> bool:
+def _is_working(status: Status) -> bool:
+    """Whether the process that wrote `status` is still there. One that was given its number later is younger than its last heartbeat."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(status.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= status.heartbeat + _CLOCK_TOLERANCE_S
+    except (psutil.Error, ValueError):
         return False
-    except PermissionError:
-        return True
-    return pid > 0

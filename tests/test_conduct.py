@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 import runner.conduct
@@ -268,8 +269,11 @@ def test_a_run_somebody_works_on_is_left_alone(stage: Stage) -> None:
     run.run_dir.write_status(Status("running", attempt=1, pid=os.getpid(), heartbeat=time.time()))
     with pytest.raises(InputError, match=f"process {os.getpid()} is working on this run right now"):
         prepare_run_dir(run)
-    run.run_dir.write_status(Status("running", attempt=1, pid=os.getpid(), heartbeat=time.time() - 3600))
-    prepare_run_dir(run)  # a process of the same number that has nothing to do with it
+    run.run_dir.write_status(Status("running", attempt=1, pid=os.getppid(), heartbeat=psutil.Process(os.getppid()).create_time() + 5))
+    with pytest.raises(InputError, match="is working on this run"):
+        prepare_run_dir(run)  # however long a step of it takes
+    run.run_dir.write_status(Status("running", attempt=1, pid=os.getpid(), heartbeat=time.time() - 360000))
+    prepare_run_dir(run)  # a process that was given the number later
     run.run_dir.write_status(Status("running", attempt=1, pid=2**22 - 7, heartbeat=time.time()))
     prepare_run_dir(run)
 

@@ -40,7 +40,7 @@ def _compare(args: argparse.Namespace) -> int:
     if args.format == "table":
         Console().print(render_comparison(comparison))
     else:
-        print({"csv": to_csv, "json": to_json, "md": to_markdown}[args.format](comparison))
+        print({"csv": to_csv, "json": to_json, "md": to_markdown}[args.format](comparison).rstrip("\n"))
     return 0
 
 
