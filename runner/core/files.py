@@ -51,7 +51,7 @@ def read_json(path: Path) -> Any:
     """The JSON value in `path`, or None where the file is missing or is not whole."""
     try:
         return json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
         return None
 
 

@@ -1,0 +1,180 @@
+"""One attempt after the other at a run, in processes of their own: how each ends, and that going on is exact."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.conduct import conclude
+from runner.core.rundir import RunDir
+from runner.launch.base import exit_of
+
+NewRun = Callable[..., RunDir]
+LONG: dict[str, Any] = {"max_iters": 30, "snapshot_iter": 7, "log_iter": 1}
+
+
+def weights(run: RunDir) -> dict[str, Any]:
+    """The tensors of the last checkpoint's model."""
+    import torch
+
+    state = torch.load(run.checkpoints / "last.pt", weights_only=True)
+    model: dict[str, Any] = state["model"]
+    return model
+
+
+def assert_same_result(run: RunDir, other: RunDir) -> None:
+    """Bit-identical weights, the same numbers, the same predictions."""
+    import torch
+
+    mine, theirs = weights(run), weights(other)
+    assert mine.keys() == theirs.keys() and len(mine) > 20
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+    assert json.loads(run.predictions.read_bytes()) == json.loads(other.predictions.read_bytes())
+    mine_results, their_results = run.results(), other.results()
+    assert mine_results is not None and their_results is not None and mine_results["metrics"] == their_results["metrics"]
+    assert losses(run) == losses(other)
+
+
+def losses(run: RunDir) -> dict[int, float]:
+    return {record.step: record.values["train/loss"] for record in run.records() if "train/loss" in record.values}
+
+
+def assert_no_step_twice(run: RunDir) -> None:
+    """Each tag has each step once, in order."""
+    counts = Counter((tag, record.step) for record in run.records() for tag in record.values)
+    assert [key for key, count in counts.items() if count > 1] == []
+    steps = [record.step for record in run.records()]
+    assert steps == sorted(steps)
+
+
+@pytest.fixture
+def undisturbed(work: Any, new_run: NewRun) -> RunDir:
+    """The same run as the others here, left alone."""
+    run = new_run("undisturbed", **LONG)
+    assert work(run) == 0
+    return run
+
+
+def test_a_run_ends_as_done(undisturbed: RunDir) -> None:
+    status = undisturbed.status()
+    assert (status.state, status.step, status.steps, status.phase, status.reason, status.attempt) == ("done", 30, 30, "ended", None, 1)
+    assert list(losses(undisturbed)) == list(range(1, 31)) and undisturbed.verdict() is None
+    results = undisturbed.results()
+    assert results is not None and results["step"] == 30
+    assert_no_step_twice(undisturbed)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_going_on_is_exact(work: Any, new_run: NewRun, undisturbed: RunDir) -> None:
+    run = new_run(**LONG)
+    took = work.seconds
+    codes = [work(run, number=signal.SIGTERM, after_s=took * part) for part in (0.35, 0.3, 0.3)]
+    assert 130 in codes and set(codes) <= {0, 130}
+    if run.status().state != "done":
+        assert run.status().state == "interrupted" and run.status().reason == "stopped by SIGTERM"
+        assert work(run) == 0
+    assert run.status().attempt >= 2
+    assert_no_step_twice(run)
+    assert_same_result(run, undisturbed)
+
+
+def test_sigterm_while_it_starts_leaves_a_run_that_goes_on(work: Any, new_run: NewRun) -> None:
+    run = new_run(max_iters=3)
+    assert work(run, number=signal.SIGTERM, after_s=0.15) in (130, -signal.SIGTERM)
+    assert work(run) == 0
+    assert run.status().state == "done"
+
+
+def test_two_sigints_end_it_at_once(work: Any, new_run: NewRun) -> None:
+    run = new_run(max_iters=5000, snapshot_iter=5000)
+    assert work(run, number=signal.SIGINT, after_s=1.5, twice=True) == 130
+    status = conclude(run, exit_of("x", 130), 0)
+    assert status.state in ("failed", "interrupted")  # the second may come when the first has saved already
+
+
+def test_a_stop_request_and_a_prune_request(work: Any, new_run: NewRun) -> None:
+    for action, state in (("stop", "interrupted"), ("prune", "pruned")):
+        run = new_run(action, max_iters=5000, snapshot_iter=5000)
+        run.request("pause", "of before: does not count")
+        import threading
+
+        timer = threading.Timer(1.5, run.request, (action, "the conductor's reason"))
+        timer.start()
+        assert work(run) == 130
+        timer.join()
+        assert (run.status().state, run.status().reason) == (state, "the conductor's reason")
+        assert (run.checkpoints / "last.pt").is_file()
+
+
+def test_an_image_cut_off_is_named(work: Any, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(coco, tmp_path / "broken"))
+    image = broken / "images" / "board 03 ü.png"
+    image.write_bytes(image.read_bytes()[:90])
+    run = new_run(data=broken, max_iters=12)
+    assert work(run) == 2
+    status = run.status()
+    assert status.state == "failed" and "board 03 ü.png" in (status.reason or "")
+    assert "Traceback" not in run.log.read_text()
+
+
+@pytest.mark.parametrize("part", ["metrics.jsonl", "status.json", "checkpoints"])
+def test_a_full_disk_is_recorded_or_concluded(work: Any, new_run: NewRun, part: str) -> None:
+    run = new_run(max_iters=4)
+    if part == "metrics.jsonl":
+        run.metrics.symlink_to("/dev/full")  # what is written there fails as on a full disk
+    elif part == "status.json":
+        run.status_file.mkdir()  # no file can take its place
+    else:
+        run.checkpoints.write_text("a file in its place")
+    code = work(run)
+    assert code in (1, 2)
+    status = conclude(run, exit_of("x", code), 0)
+    assert status.state == "failed"
+    if part == "metrics.jsonl":
+        assert "No space left on device" in (status.reason or "")
+    if part == "checkpoints":
+        assert "checkpoints" in (status.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [("config.yml", "", "is empty"), ("config.yml", "architecture: FCOS\n", "is missing"), ("config.yml", "a: [", "is not YAML")],
+)
+def test_a_run_directory_that_was_edited(work: Any, new_run: NewRun, file: str, content: str, words: str) -> None:
+    run = new_run()
+    (run.path / file).write_text(content)
+    assert work(run) == 2
+    assert run.status().state == "failed" and words in (run.status().reason or "")
+
+
+def test_a_checkpoint_that_is_damaged_falls_back(work: Any, new_run: NewRun) -> None:
+    run = new_run(**{**LONG, "max_iters": 15})
+    assert work(run) == 0
+    run.status_file.unlink()
+    newest = sorted(run.checkpoints.glob("step-*.pt"))[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert work(run) == 0
+    assert "going on from the checkpoint before it" in run.log.read_text() and newest.name in run.log.read_text()
+    assert run.status().step == 15
+    assert_no_step_twice(run)
+
+
+def test_samples_and_trackers_of_superseded_steps_go(work: Any, new_run: NewRun) -> None:
+    run = new_run(**LONG, eval_at_snapshot=True, trackers=["tensorboard", "visualdl"])
+    assert work(run, number=signal.SIGKILL, after_s=1.5) in (0, -signal.SIGKILL)
+    for step in (12, 25, 99):  # as if drawn after the last checkpoint
+        run.samples.mkdir(exist_ok=True)
+        (run.samples / f"{step:07d}-0.png").write_bytes(b"from a future that did not happen")
+    if run.status().state != "done":
+        assert work(run) == 0
+        names = {path.name for path in run.samples.iterdir()}
+        assert names == {f"{step:07d}-0.png" for step in (7, 14, 21, 28, 30)}
+    assert any(run.tracker("tensorboard").iterdir()) and any(run.tracker("visualdl").iterdir())
+    assert_no_step_twice(run)
