@@ -76,7 +76,7 @@ def cli(tmp_path: Path) -> Cli:
 
 
 def write_coco(folder: Path, *, images: int = 16, size: int = 64, seed: int = 0) -> Path:
-    """Dark images with a bright rectangle or two: ``images/``, and ``train.json``, ``val.json`` with three quarters and the rest of them."""
+    """Dark images with a bright rectangle or two: ``images/``, ``train.json`` (three quarters), ``val.json`` (the rest)."""
     from PIL import Image, ImageDraw
 
     numbers = random.Random(seed)
@@ -89,7 +89,16 @@ def write_coco(folder: Path, *, images: int = 16, size: int = 64, seed: int = 0)
             width, height = numbers.randrange(12, 28), numbers.randrange(12, 28)
             x, y, kind = numbers.randrange(size - width), numbers.randrange(size - height), numbers.randrange(2)
             ImageDraw.Draw(picture).rectangle((x, y, x + width - 1, y + height - 1), fill=((230, 50, 50), (50, 230, 50))[kind])
-            boxes.append({"id": len(boxes) + 1, "image_id": index + 1, "category_id": (3, 7)[kind], "bbox": [x, y, width, height], "area": width * height, "iscrowd": 0})
+            boxes.append(
+                {
+                    "id": len(boxes) + 1,
+                    "image_id": index + 1,
+                    "category_id": (3, 7)[kind],
+                    "bbox": [x, y, width, height],
+                    "area": width * height,
+                    "iscrowd": 0,
+                }
+            )
         picture.save(folder / "images" / f"board {index:02d} ü.png")
         entries.append({"id": index + 1, "file_name": f"board {index:02d} ü.png", "width": size, "height": size})
     categories = [{"id": number, "name": name} for number, name in zip((3, 7), CLASSES, strict=True)]
@@ -127,7 +136,13 @@ TINY: dict[str, Any] = {
         "nms": {"name": "MultiClassNMS", "nms_top_k": 50, "keep_top_k": 10},
     },
     "TrainReader": {
-        "sample_transforms": [{"Decode": {}}, {"RandomFlip": {}}, {"Resize": {"target_size": 48, "keep_ratio": False}}, {"NormalizeImage": {}}, {"Permute": {}}],
+        "sample_transforms": [
+            {"Decode": {}},
+            {"RandomFlip": {}},
+            {"Resize": {"target_size": 48, "keep_ratio": False}},
+            {"NormalizeImage": {}},
+            {"Permute": {}},
+        ],
         "batch_transforms": [
             {"PadBatch": {"pad_to_stride": 16}},
             {"Gt2FCOSTarget": {"object_sizes_boundary": [24], "center_sampling_radius": 1.5, "downsample_ratios": [4, 8]}},
@@ -135,7 +150,12 @@ TINY: dict[str, Any] = {
         "batch_size": 2,
     },
     "EvalReader": {
-        "sample_transforms": [{"Decode": {}}, {"Resize": {"target_size": 48, "keep_ratio": False}}, {"NormalizeImage": {}}, {"Permute": {}}],
+        "sample_transforms": [
+            {"Decode": {}},
+            {"Resize": {"target_size": 48, "keep_ratio": False}},
+            {"NormalizeImage": {}},
+            {"Permute": {}},
+        ],
         "batch_transforms": [{"PadBatch": {"pad_to_stride": 16}}],
         "batch_size": 4,
     },
@@ -153,7 +173,10 @@ TINY: dict[str, Any] = {
 
 def tiny_config(path: Path, data: Path, **changes: Any) -> Path:
     """Write the small config for a data set as `write_coco` makes it; `changes` are top-level keys."""
-    sides = {f"{side}Dataset": {"name": "COCODataSet", "dataset_dir": str(data), "image_dir": "images", "anno_path": f"{name}.json"} for side, name in (("Train", "train"), ("Eval", "val"))}
+    sides = {
+        f"{side}Dataset": {"name": "COCODataSet", "dataset_dir": str(data), "image_dir": "images", "anno_path": f"{name}.json"}
+        for side, name in (("Train", "train"), ("Eval", "val"))
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump({**TINY, **sides, **changes}, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
@@ -186,3 +209,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, coco: Path) -> Trained:
     result = run_cli("train", "-c", config, "--eval", "--run-dir", "a run", cwd=folder)
     assert result.code == 0, result.err
     return Trained(config, folder / "a run", result)
+
+
+@pytest.fixture(scope="session")
+def tiny_file(coco: Path) -> Callable[..., Path]:
+    """Writes the small config to a path, with changes of top-level keys."""
+    return lambda path, **changes: tiny_config(path, coco, **changes)

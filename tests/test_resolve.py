@@ -77,7 +77,9 @@ def small(coco: Path, tmp_path: Path) -> str:
 def no_data(path: Path) -> Path:
     """The config without its data sections and classes."""
     data = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump({key: value for key, value in data.items() if key not in ("TrainDataset", "EvalDataset", "num_classes")}))
+    path.write_text(
+        yaml.safe_dump({key: value for key, value in data.items() if key not in ("TrainDataset", "EvalDataset", "num_classes")})
+    )
     return path
 
 
@@ -113,7 +115,18 @@ def test_naming_both_ways_must_agree(write_config: WriteConfig, small: str, over
     assert f"says something else than dataset: {small}" in message and "-o dataset=null" in message
 
 
-@pytest.mark.parametrize("override", ["TrainDataset={name: COCODataSet, sample_num: 5}", "TrainDataset.sample_num=5", "TrainDataset=!COCODataSet {sample_num: 5}", "num_classes=2", "num_classes=auto", "TestDataset=null", "eval_iou_thresholds=[0.4]"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "TrainDataset={name: COCODataSet, sample_num: 5}",
+        "TrainDataset.sample_num=5",
+        "TrainDataset=!COCODataSet {sample_num: 5}",
+        "num_classes=2",
+        "num_classes=auto",
+        "TestDataset=null",
+        "eval_iou_thresholds=[0.4]",
+    ],
+)
 def test_what_agrees_or_says_more_is_fine(write_config: WriteConfig, small: str, override: str) -> None:
     config = resolve(no_data(write_config()), [f"dataset={small}", override]).config
     assert config.num_classes == 2 and Path(config.train_dataset.dataset_dir) == Path("data/small")
@@ -128,7 +141,9 @@ def test_dataset_null_keeps_the_sections(write_config: WriteConfig) -> None:
 
 
 def test_a_data_set_that_does_not_exist(write_config: WriteConfig) -> None:
-    assert "there is no data set 'synthetic_pbc'; did you mean 'synthetic_pcb'" in " ".join(refusal(no_data(write_config()), ["dataset=synthetic_pbc"]))
+    assert "there is no data set 'synthetic_pbc'; did you mean 'synthetic_pcb'" in " ".join(
+        refusal(no_data(write_config()), ["dataset=synthetic_pbc"])
+    )
     assert "expected the name of a data set" in " ".join(refusal(no_data(write_config()), ["dataset=[a]"]))
 
 
@@ -188,8 +203,14 @@ def test_threads_left_out_are_the_cores(write_config: WriteConfig) -> None:
 
 @pytest.mark.parametrize(
     ("overrides", "trackers"),
-    [([], []), (["use_vdl=true"], ["visualdl"]), (["trackers=[tensorboard, visualdl]", "use_vdl=false"], ["tensorboard"]), (["trackers=[visualdl]", "use_vdl=true"], ["visualdl"]), (["trackers=[tensorboard]", "use_vdl=true"], ["tensorboard", "visualdl"])],
-)  # fmt: skip
+    [
+        ([], []),
+        (["use_vdl=true"], ["visualdl"]),
+        (["trackers=[tensorboard, visualdl]", "use_vdl=false"], ["tensorboard"]),
+        (["trackers=[visualdl]", "use_vdl=true"], ["visualdl"]),
+        (["trackers=[tensorboard]", "use_vdl=true"], ["tensorboard", "visualdl"]),
+    ],
+)
 def test_use_vdl_goes_into_the_trackers(write_config: WriteConfig, overrides: list[str], trackers: list[str]) -> None:
     assert list(resolve(write_config(), overrides).config.trackers) == trackers
 
@@ -205,7 +226,9 @@ def test_all_kinds_of_problems_come_together(write_config: WriteConfig, probed: 
     found = refusal(no_data(write_config()), ["use_gpu=true", "dataset=pcb", "TrainReader.batch_size=0", "sed=1"])
     assert len(found) == 4, found
     found = refusal(write_config(epoch=3, EvalDataset={"name": "COCODataSet", "dataset_dir": "nowhere"}))
-    assert any("epoch (3) and max_iters (4) are both given" in message for message in found) and any("EvalDataset" in message for message in found)
+    assert any("epoch (3) and max_iters (4) are both given" in message for message in found) and any(
+        "EvalDataset" in message for message in found
+    )
 
 
 def test_a_backends_problem_has_the_place_of_its_key(write_config: WriteConfig) -> None:
@@ -239,7 +262,9 @@ def stub_data(folder: Path, classes: int, *, sections: bool = True) -> list[str]
     document = {
         "images": [{"id": index, "file_name": name, "width": 64, "height": 64} for index, name in enumerate(names)],
         "categories": [{"id": index + 1, "name": f"c{index}"} for index in range(classes)],
-        "annotations": [{"id": index, "image_id": index, "category_id": 1, "bbox": [3, 3, 9, 9], "area": 81, "iscrowd": 0} for index in range(4)],
+        "annotations": [
+            {"id": index, "image_id": index, "category_id": 1, "bbox": [3, 3, 9, 9], "area": 81, "iscrowd": 0} for index in range(4)
+        ],
     }
     (folder / "all.json").write_text(json.dumps(document))
     paths = f"{{name: COCODataSet, dataset_dir: '{folder}', image_dir: images, anno_path: all.json}}"
@@ -265,7 +290,12 @@ def test_every_shipped_config_resolves_and_survives_its_own_yaml(name: str, tmp_
 
 def test_the_articles_config_is_the_articles() -> None:
     tree = load_config("configs/fcos_r50_fpn_1x.yml").plain()
-    assert (tree["max_iters"], tree["LearningRate"]["base_lr"], tree["TrainReader"]["batch_size"], tree["dataset"]) == (3558, 0.00125, 2, "pcb")
+    assert (tree["max_iters"], tree["LearningRate"]["base_lr"], tree["TrainReader"]["batch_size"], tree["dataset"]) == (
+        3558,
+        0.00125,
+        2,
+        "pcb",
+    )
     decay, warmup = tree["LearningRate"]["schedulers"]
     assert decay["milestone_iters"] == [2372, 3261] and decay["gamma"] == 0.1
     assert warmup["steps"] == 500 and warmup["start_factor"] == pytest.approx(1 / 3)

@@ -51,7 +51,9 @@ def refused(cli: Cli, tmp_path: Path) -> Callable[..., str]:
     ],
 )
 @pytest.mark.parametrize("command", ["train", "config check"])
-def test_a_config_that_is_none(refused: Callable[..., str], tmp_path: Path, command: str, content: str | None, where: str, words: str) -> None:
+def test_a_config_that_is_none(
+    refused: Callable[..., str], tmp_path: Path, command: str, content: str | None, where: str, words: str
+) -> None:
     if content is not None:
         (tmp_path / "bad.yml").write_text(content)
     message = refused(*command.split(), "-c", "bad.yml")
@@ -97,7 +99,9 @@ def test_values_in_the_file_name_their_line(refused: Callable[..., str], write_c
         assert f"tiny.yml:{lines.index(text) + 1}: {text.partition(':')[0]}: expected" in message
 
 
-@pytest.mark.parametrize("arguments", [["-o", "a=1"], ["-c", "tiny.yml", "--use_vdl=perhaps"], ["-c", "tiny.yml", "--no-such-option"], ["-c"]])
+@pytest.mark.parametrize(
+    "arguments", [["-o", "a=1"], ["-c", "tiny.yml", "--use_vdl=perhaps"], ["-c", "tiny.yml", "--no-such-option"], ["-c"]]
+)
 def test_a_command_line_that_makes_no_sense(cli: Cli, write_config: WriteConfig, arguments: list[str]) -> None:
     write_config()
     result = cli("train", *arguments)
@@ -161,7 +165,9 @@ def test_a_folder_with_something_else(refused: Callable[..., str], write_config:
 
 
 @pytest.mark.parametrize("run_dir", ["a file", "a file/below", "x" * 300, "/proc/nowhere/run", "/dev/null/run"])
-def test_a_run_directory_that_cannot_be_written(refused: Callable[..., str], write_config: WriteConfig, tmp_path: Path, run_dir: str) -> None:
+def test_a_run_directory_that_cannot_be_written(
+    refused: Callable[..., str], write_config: WriteConfig, tmp_path: Path, run_dir: str
+) -> None:
     (tmp_path / "a file").write_text("mine")
     assert "cannot be written" in refused("train", "-c", write_config(), "--run-dir", run_dir)
 
@@ -235,7 +241,9 @@ def test_other_commands(refused: Callable[..., str], write_config: WriteConfig, 
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_another_model_or_cut_off(refused: Callable[..., str], trained: Any, write_config: WriteConfig, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_model_or_cut_off(
+    refused: Callable[..., str], trained: Any, write_config: WriteConfig, tmp_path: Path
+) -> None:
     shutil.copy(trained.run / "checkpoints" / "last.pt", tmp_path / "other ü.pt")
     wider = write_config("wide.yml", FPN={"out_channel": 32, "spatial_scales": [0.25, 0.125], "extra_stage": 0})
     wider.write_text(wider.read_text().replace("feat_in: 16", "feat_in: 32"))

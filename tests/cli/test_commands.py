@@ -43,7 +43,19 @@ def test_check_tells_what_has_no_effect(cli: Cli, write_config: WriteConfig) -> 
 # -------------------------------------------------------------------------------------------------------- a trained run
 def test_a_run_directory_holds_everything(trained: Any) -> None:
     names = {path.name for path in trained.run.iterdir()}
-    assert {"config.yml", "run.json", "status.json", "metrics.jsonl", "predictions.json", "eval.json", "checkpoints", "samples", "tensorboard", "visualdl", "worker.log"} <= names
+    assert {
+        "config.yml",
+        "run.json",
+        "status.json",
+        "metrics.jsonl",
+        "predictions.json",
+        "eval.json",
+        "checkpoints",
+        "samples",
+        "tensorboard",
+        "visualdl",
+        "worker.log",
+    } <= names
     assert "verdict.json" not in names
     status = json.loads((trained.run / "status.json").read_text())
     assert (status["state"], status["step"], status["steps"], status["attempt"], status["phase"]) == ("done", 4, 4, 1, "ended")
@@ -64,10 +76,12 @@ def test_its_config_repeats_the_run(cli: Cli, trained: Any, tmp_path: Path) -> N
 
 
 def test_the_log_goes_where_vdl_log_dir_says(cli: Cli, write_config: WriteConfig) -> None:
-    folder = "it's \"my\" vdl ü/scalar"
+    folder = 'it\'s "my" vdl ü/scalar'
     text = cli("config", "show", "-c", write_config(), "--format", "json").fine()
     assert json.loads(text)["vdl_log_dir"] is None
-    text = cli("train", "-c", write_config(), "--vdl_log_dir", folder, "--run-dir", "tiny.yml").err  # the run directory is refused, the option is not
+    text = cli(
+        "train", "-c", write_config(), "--vdl_log_dir", folder, "--run-dir", "tiny.yml"
+    ).err  # the run directory is refused, the option is not
     assert "cannot be written" in text and "YAML" not in text
 
 
@@ -92,7 +106,16 @@ def test_eval_of_a_run_from_its_predictions(cli: Cli, trained: Any) -> None:
 def test_eval_anew_and_by_weights_come_to_the_same(cli: Cli, trained: Any) -> None:
     stored = json.loads((trained.run / "eval.json").read_text())["metrics"]
     anew = json.loads(cli("eval", trained.run, "--checkpoint", "last", "--json").fine())
-    weights = json.loads(cli("eval", "-c", trained.config, "-o", f"weights='{str(trained.run / 'checkpoints' / 'last.pt').replace(chr(39), chr(39) * 2)}'", "--json").fine())
+    weights = json.loads(
+        cli(
+            "eval",
+            "-c",
+            trained.config,
+            "-o",
+            f"weights='{str(trained.run / 'checkpoints' / 'last.pt').replace(chr(39), chr(39) * 2)}'",
+            "--json",
+        ).fine()
+    )
     assert anew["metrics"] == stored == weights["metrics"]
 
 
@@ -103,7 +126,11 @@ def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: P
     assert "pictures: found ü" in out
     listed = json.loads((tmp_path / "found ü" / "predictions.json").read_text())
     assert list(listed) == [str(image) for image in images]
-    assert all({"class", "score", "bbox"} == set(item) and item["class"] in ("short", "open circuit") for items in listed.values() for item in items)
+    assert all(
+        {"class", "score", "bbox"} == set(item) and item["class"] in ("short", "open circuit")
+        for items in listed.values()
+        for item in items
+    )
     assert all((tmp_path / "found ü" / f"{image.stem}.png").is_file() for image in images)
     assert "would overwrite" in cli("predict", trained.run, *images, "--output", "found ü").refused()
 

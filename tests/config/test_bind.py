@@ -92,12 +92,25 @@ def test_a_module_may_be_written_in_many_ways(text: str) -> None:
     assert house(text).value == House(part=SMALL)
 
 
-@pytest.mark.parametrize("text", ["part: Small", "part: !Small", "part: !Small {}", "part: !Small []", "part: {name: Small}", "part: Small\nSmall: {}", "part: Small\nSmall:"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "part: Small",
+        "part: !Small",
+        "part: !Small {}",
+        "part: !Small []",
+        "part: {name: Small}",
+        "part: Small\nSmall: {}",
+        "part: Small\nSmall:",
+    ],
+)
 def test_a_module_without_keys_has_its_defaults(text: str) -> None:
     assert house(text).value == House(part=Small())
 
 
-@pytest.mark.parametrize("text", ["- Step: {by: 2}\n- Jump: {}", "- !Step {by: 2}\n- !Jump", "- {name: Step, by: 2}\n- Jump", "- Step: {by: 2}\n- Jump:"])
+@pytest.mark.parametrize(
+    "text", ["- Step: {by: 2}\n- Jump: {}", "- !Step {by: 2}\n- !Jump", "- {name: Step, by: 2}\n- Jump", "- Step: {by: 2}\n- Jump:"]
+)
 def test_a_list_of_modules(text: str) -> None:
     bound = house("part: !Small {}\nPlan:\n" + text)
     assert bound.value is not None and bound.value.plan == (Step(by=2.0), Jump())
@@ -135,18 +148,30 @@ def test_a_modules_value_that_is_no_mapping_is_never_dropped(text: str, expected
         ("part: Small\nSmall: {size: null}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got null"),
         ("part: Small\nSmall: {size: .nan}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got nan"),
         ("part: Small\nSmall: {size: !T 	}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got !T"),
-        ("part: !Small\nmood: 1\nmode: fats", "f.yml:3: mode: expected one of 'fast', 'slow' or null, got 'fats', a text; did you mean 'fast'?"),
+        (
+            "part: !Small\nmood: 1\nmode: fats",
+            "f.yml:3: mode: expected one of 'fast', 'slow' or null, got 'fats', a text; did you mean 'fast'?",
+        ),
         ("part: !Small\noff: true", "f.yml:2: off: expected false, got true (is not supported)"),
         ("part: !Small\noff: 0", "f.yml:2: off: expected false, got 0 (is not supported)"),
-        ("part: !Small\npair: [1, 2, 3]", "f.yml:2: pair: expected an integer (at least 0) or a list (an integer (at least 0) each), got [1, 2, 3], a list"),
-        ("part: !Small\npair: [1, -2]", "f.yml:2: pair: expected an integer (at least 0) or a list (an integer (at least 0) each), got [1, -2], a list"),
+        (
+            "part: !Small\npair: [1, 2, 3]",
+            "f.yml:2: pair: expected an integer (at least 0) or a list (an integer (at least 0) each), got [1, 2, 3], a list",
+        ),
+        (
+            "part: !Small\npair: [1, -2]",
+            "f.yml:2: pair: expected an integer (at least 0) or a list (an integer (at least 0) each), got [1, -2], a list",
+        ),
         ("part: !Small\nnames: [1]", "f.yml:2: names: expected a mapping, got [1], a list"),
         ("part: !Small\nPlan: {Step: {}}", "f.yml:2: Plan: expected a list (Step or Jump each), got {'Step': {}}, a mapping"),
         ("part: !Small\nPlan: [3]", "f.yml:2: Plan.0: expected Step or Jump, got 3"),
         ("part: !Small\nPlan: [Setp: {}]", "f.yml:2: Plan.0: there is no 'Setp' here; did you mean 'Step'?; allowed: Jump, Step"),
         ("part: !Small\nPlan: [Step: {by: 0}]", "f.yml:2: Plan.0.Step.by: expected a number (more than 0), got 0"),
         ("part: !Small\nPlan: [Step: {by: .inf}]", "f.yml:2: Plan.0.Step.by: expected a number (more than 0), got inf"),
-        ("part: !Small\nPlan: [Step: {by: 1" + "0" * 400 + "}]", "f.yml:2: Plan.0.Step.by: expected a number (more than 0), got 1" + "0" * 56 + "…"),
+        (
+            "part: !Small\nPlan: [Step: {by: 1" + "0" * 400 + "}]",
+            "f.yml:2: Plan.0.Step.by: expected a number (more than 0), got 1" + "0" * 56 + "…",
+        ),
     ],
 )
 def test_messages(text: str, expected: str) -> None:
@@ -164,14 +189,21 @@ def test_all_problems_at_once_in_order() -> None:
 def test_a_shared_key_comes_from_the_top_unless_it_is_set() -> None:
     assert house("part: Small\nclasses: 5").value == House(part=Small(classes=5), classes=5)
     assert house("part: Small\nSmall: {classes: 5}\nclasses: 5").problems == []
-    assert problems("part: Small\nSmall: {classes: 4}\nclasses: 5") == ["f.yml:2: Small.classes: is 4, but the top-level classes is 5 (f.yml:3); delete it here"]
-    assert problems("part: Small\nclasses: -5") == ["f.yml:2: classes: expected an integer (at least 1), got -5"]  # once, though two modules share it
+    assert problems("part: Small\nSmall: {classes: 4}\nclasses: 5") == [
+        "f.yml:2: Small.classes: is 4, but the top-level classes is 5 (f.yml:3); delete it here"
+    ]
+    assert problems("part: Small\nclasses: -5") == [
+        "f.yml:2: classes: expected an integer (at least 1), got -5"
+    ]  # once, though two modules share it
 
 
 def test_sections_nothing_refers_to_are_noted_and_still_checked() -> None:
     bound = house("part: Small\nLarge: {depth: 3}\ngarden: {}")
     assert bound.problems == []
-    assert bound.notes == ["f.yml:2: Large has no effect: nothing in this config refers to it", "f.yml:3: garden has no effect: there is none"]
+    assert bound.notes == [
+        "f.yml:2: Large has no effect: nothing in this config refers to it",
+        "f.yml:3: garden has no effect: there is none",
+    ]
     assert problems("part: Small\nLarge: {dept: 3}")[0].startswith("f.yml:2: Large.dept: unknown key of Large; did you mean 'depth'?")
 
 
@@ -188,7 +220,9 @@ def test_declarations_can_be_read() -> None:
     assert infos["part"].required and infos["part"].default is None
     assert infos["names"].default == {} and infos["classes"].doc == "classes"
     assert set(section_classes(House)) == {"Small", "Large"}
-    assert describe(int | tuple[int, ...] | None, Range(0, 1)) == "an integer (from 0 to 1) or a list (an integer (from 0 to 1) each) or null"
+    assert (
+        describe(int | tuple[int, ...] | None, Range(0, 1)) == "an integer (from 0 to 1) or a list (an integer (from 0 to 1) each) or null"
+    )
 
 
 # ----------------------------------------------------------------------------------------------------- the real one
@@ -200,8 +234,14 @@ def test_declarations_can_be_read() -> None:
         (["TrainReader.batchsize=2"], "TrainReader.batchsize: unknown key of TrainReader; did you mean 'batch_size'?"),
         (["num_clases=3"], "num_clases: unknown key; did you mean 'num_classes'?"),
         (["architecture=YOLOv3"], "architecture: there is no 'YOLOv3' here; allowed: FCOS"),
-        (["OptimizerBuilder.optimizer.type=Adagrad"], "OptimizerBuilder.optimizer: there is no 'Adagrad' here; allowed: Adam, AdamW, Momentum"),
-        (["TrainReader.sample_transforms.1={RandomFlop: {}}"], "TrainReader.sample_transforms.1: there is no 'RandomFlop' here; did you mean 'RandomFlip'?"),
+        (
+            ["OptimizerBuilder.optimizer.type=Adagrad"],
+            "OptimizerBuilder.optimizer: there is no 'Adagrad' here; allowed: Adam, AdamW, Momentum",
+        ),
+        (
+            ["TrainReader.sample_transforms.1={RandomFlop: {}}"],
+            "TrainReader.sample_transforms.1: there is no 'RandomFlop' here; did you mean 'RandomFlip'?",
+        ),
         (["FCOS.backbone=ResNext"], "FCOS.backbone: there is no 'ResNext' here; did you mean 'ResNet'?"),
         (["ResNet.depth=20"], "ResNet.depth: expected one of 18, 34, 50, 101, got 20"),
         (["FCOSHead.fcos_feat.use_dcn=true"], "expected false, got true (deformable convolution is not supported)"),
@@ -237,7 +277,9 @@ def test_another_optimiser_by_its_type_alone(bind_tiny: BindTiny) -> None:
 def test_a_type_that_chooses_no_module_drops_nothing(bind_tiny: BindTiny) -> None:
     bound = bind_tiny("OptimizerBuilder.regularizer.factor=0.5", "OptimizerBuilder.regularizer.type=L1")
     assert require(bound).optimizer_builder.regularizer == schema.Regularizer(type="L1", factor=0.5)
-    assert require(bind_tiny("OptimizerBuilder.regularizer.type=L1")).optimizer_builder.regularizer == schema.Regularizer(type="L1", factor=0.0001)
+    assert require(bind_tiny("OptimizerBuilder.regularizer.type=L1")).optimizer_builder.regularizer == schema.Regularizer(
+        type="L1", factor=0.0001
+    )
 
 
 def test_another_backbone_leaves_the_other_section_as_a_note(bind_tiny: BindTiny) -> None:

@@ -51,15 +51,60 @@ def test_no_auto_and_every_key_is_written(write_config: Callable[..., Path]) -> 
 def test_neutral_keys_do_not_affect_the_result(write_config: Callable[..., Path]) -> None:
     tree = load_config(write_config())
     plain = result_affecting(require(bind(tree, TorchConfig)))
-    for override in ("trackers=[visualdl]", "worker_num=7", "save_dir=x", "log_iter=99", "weights=x.pt", "keep_checkpoints=9", "sample_images=0", "dataset=x", "vdl_log_dir=x"):
+    for override in (
+        "trackers=[visualdl]",
+        "worker_num=7",
+        "save_dir=x",
+        "log_iter=99",
+        "weights=x.pt",
+        "keep_checkpoints=9",
+        "sample_images=0",
+        "dataset=x",
+        "vdl_log_dir=x",
+    ):
         key = override.partition("=")[0]
         assert key not in plain
         assert result_affecting(require(bind(apply_overrides(tree, [override]), TorchConfig))) == plain, override
-    for override in ("seed=1", "cpu_threads=2", "LearningRate.base_lr=0.02", "TrainDataset.sample_num=3", "FCOSHead.nms.keep_top_k=3", "use_ema=true"):
+    for override in (
+        "seed=1",
+        "cpu_threads=2",
+        "LearningRate.base_lr=0.02",
+        "TrainDataset.sample_num=3",
+        "FCOSHead.nms.keep_top_k=3",
+        "use_ema=true",
+    ):
         assert result_affecting(require(bind(apply_overrides(tree, [override]), TorchConfig))) != plain, override
 
 
-@pytest.mark.parametrize("text", ["1e-4", "1e5", "null", "true", "12", "2026-11-21", "=", "a: b", "#x", "!T", "*a", "", " ", "it's \"x\"", "é 板 \U0001f600", "~", "- a", "[1]", "a\nb", "a\tb", "x" * 300, "<<", "\x85", "\u2028"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e-4",
+        "1e5",
+        "null",
+        "true",
+        "12",
+        "2026-11-21",
+        "=",
+        "a: b",
+        "#x",
+        "!T",
+        "*a",
+        "",
+        " ",
+        'it\'s "x"',
+        "é 板 \U0001f600",
+        "~",
+        "- a",
+        "[1]",
+        "a\nb",
+        "a\tb",
+        "x" * 300,
+        "<<",
+        "\x85",
+        "\u2028",
+    ],
+)
 def test_texts_that_look_like_something_else(write_config: Callable[..., Path], text: str) -> None:
     config = dataclasses.replace(require(bind(load_config(write_config()), TorchConfig)), save_dir=text)
     assert again(config).save_dir == text
@@ -84,7 +129,9 @@ def values_of(kind: Any, bounds: Range | None) -> st.SearchStrategy[Any]:
         return configs(kind)  # type: ignore[arg-type]
     low, high = (bounds.low, bounds.high) if bounds is not None else (None, None)
     if kind is int:
-        return st.integers(*(None if edge is None else int(edge) for edge in (low, high))).filter(lambda value: bounds is None or value in bounds)
+        return st.integers(*(None if edge is None else int(edge) for edge in (low, high))).filter(
+            lambda value: bounds is None or value in bounds
+        )
     if kind is float:
         return st.floats(low, high, allow_nan=False, allow_infinity=False).filter(lambda value: bounds is None or value in bounds)
     return {bool: st.booleans(), str: st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12), type(None): st.none()}[kind]
@@ -140,4 +187,6 @@ def test_valid_overrides_in_any_order_survive_the_round_trip(write_config: Calla
 def test_plain_trees_hold_no_tags(write_config: Callable[..., Path]) -> None:
     plain = to_plain(canonical(require(bind(load_config(write_config()), TorchConfig))))
     assert plain["LearningRate"]["schedulers"][0]["name"] == "PiecewiseDecay"
-    assert require(bind(from_plain(plain, HERE), TorchConfig)).learning_rate.schedulers[0] == schema.PiecewiseDecay(gamma=(0.1,), milestone_iters=(30,))
+    assert require(bind(from_plain(plain, HERE), TorchConfig)).learning_rate.schedulers[0] == schema.PiecewiseDecay(
+        gamma=(0.1,), milestone_iters=(30,)
+    )

@@ -163,11 +163,30 @@ def test_tags_in_their_three_forms(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1e-4", 1e-4), ("1E+3", 1000.0), ("-2e5", -2e5), ("1_0e2", 1000.0), ("1.5e-3", 0.0015), (".5", 0.5), ("1.", 1.0),
-        ("12", 12), ("-3", -3), ("'1e-4'", "1e-4"), ('"12"', "12"), ("true", True), ("False", False), ("null", None), ("~", None), ("", None),
-        ("1e", "1e"), ("e5", "e5"), ("2026-11-21", "2026-11-21"), ("=", "="), ("a=b", "a=b"), ("[1, 1e-1]", [1, 0.1]),
+        ("1e-4", 1e-4),
+        ("1E+3", 1000.0),
+        ("-2e5", -2e5),
+        ("1_0e2", 1000.0),
+        ("1.5e-3", 0.0015),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("12", 12),
+        ("-3", -3),
+        ("'1e-4'", "1e-4"),
+        ('"12"', "12"),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("1e", "1e"),
+        ("e5", "e5"),
+        ("2026-11-21", "2026-11-21"),
+        ("=", "="),
+        ("a=b", "a=b"),
+        ("[1, 1e-1]", [1, 0.1]),
     ],
-)  # fmt: skip
+)
 def test_scalars(text: str, value: Any) -> None:
     found = read(text).plain()
     assert found == value and type(found) is type(value)
@@ -187,11 +206,21 @@ def test_every_value_remembers_file_and_line(tmp_path: Path) -> None:
     base = write(tmp_path / "base.yml", "# a comment\na:\n  b: 1\n  c:\n    - x\n    - {d: 2}\n")
     top = write(tmp_path / "top.yml", f"_BASE_: {base.name}\n\ne: !T\n  f: [1,\n    2]\na: {{g: 3}}\n")
     tree = load_config(top)
-    lines = {key: (node.source.file, node.source.line) for key in ("a.b", "a.c", "a.c.0", "a.c.1.d", "e", "e.f", "e.f.1", "a.g") if (node := tree.get(key))}
+    lines = {
+        key: (node.source.file, node.source.line)
+        for key in ("a.b", "a.c", "a.c.0", "a.c.1.d", "e", "e.f", "e.f.1", "a.g")
+        if (node := tree.get(key))
+    }
     assert lines == {
-        "a.b": (str(base), 3), "a.c": (str(base), 4), "a.c.0": (str(base), 5), "a.c.1.d": (str(base), 6),
-        "e": (str(top), 3), "e.f": (str(top), 4), "e.f.1": (str(top), 5), "a.g": (str(top), 6),
-    }  # fmt: skip
+        "a.b": (str(base), 3),
+        "a.c": (str(base), 4),
+        "a.c.0": (str(base), 5),
+        "a.c.1.d": (str(base), 6),
+        "e": (str(top), 3),
+        "e.f": (str(top), 4),
+        "e.f.1": (str(top), 5),
+        "a.g": (str(top), 6),
+    }
 
 
 def test_a_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
@@ -252,10 +281,17 @@ def test_a_billion_laughs() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a: &a [*a]", "a: &a {<<: *a}", "&a {b: *a}", "[" * 1000, "{a: " * 1000, "[" * 200_000 + "]" * 200_000,
-     "".join(f"{' ' * level}a:\n" for level in range(500))],
+    [
+        "a: &a [*a]",
+        "a: &a {<<: *a}",
+        "&a {b: *a}",
+        "[" * 1000,
+        "{a: " * 1000,
+        "[" * 200_000 + "]" * 200_000,
+        "".join(f"{' ' * level}a:\n" for level in range(500)),
+    ],
     ids=["list in itself", "merged into itself", "mapping in itself", "open lists", "open mappings", "closed lists", "block"],
-)  # fmt: skip
+)
 def test_deep_nesting(text: str) -> None:
     started = time.monotonic()
     assert "nested more than 100 deep" in refusal(text)  # libyaml would run over its stack and end the process
@@ -296,7 +332,20 @@ def test_bad_yaml_names_the_line_and_what_is_wrong(text: str, line: int, words: 
     assert message.startswith(f"f.yml:{line}: ") and words in message
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"", "is empty"), (b"# only a comment\n", "is empty"), (b"---\n", "is empty"), (b"- a\n", "must be a mapping"), (b"word", "must be a mapping"), (b"!FCOS {a: 1}", "must be a mapping"), (b"a: \xff\xfe\n", "not UTF-8 text (byte 3)"), (b"\x89PNG\r\n\x1a\n\0\0", "not UTF-8"), (b"\xff\xfea\0:\0", "not UTF-8")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"# only a comment\n", "is empty"),
+        (b"---\n", "is empty"),
+        (b"- a\n", "must be a mapping"),
+        (b"word", "must be a mapping"),
+        (b"!FCOS {a: 1}", "must be a mapping"),
+        (b"a: \xff\xfe\n", "not UTF-8 text (byte 3)"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "not UTF-8"),
+        (b"\xff\xfea\0:\0", "not UTF-8"),
+    ],
+)
 def test_files_that_are_no_config(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "c.yml"
     path.write_bytes(content)

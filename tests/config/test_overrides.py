@@ -38,11 +38,27 @@ def refusal(*overrides: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("a=2", 2), ("a=1e-4", 1e-4), ("a=[1, b]", [1, "b"]), ("a={b: 1}", {"b": 1}), ("a=null", None), ("a=", None), ('a="3"', "3"), ("a='x y'", "x y"),
-        ("a=true", True), ("a=b=c=d", "b=c=d"), ("a==", "="), ("a=[x=1, y=2]", ["x=1", "y=2"]), ("a={k: v=1}", {"k": "v=1"}), ("a=http://h/p?q=1", "http://h/p?q=1"),
-        ("a=!T {x: 1}", {"name": "T", "x": 1}), (" a =1", 1), ("a=ü 板", "ü 板"), ("a=~/x y/z", "~/x y/z"), ("a=2026-11-21", "2026-11-21"),
+        ("a=2", 2),
+        ("a=1e-4", 1e-4),
+        ("a=[1, b]", [1, "b"]),
+        ("a={b: 1}", {"b": 1}),
+        ("a=null", None),
+        ("a=", None),
+        ('a="3"', "3"),
+        ("a='x y'", "x y"),
+        ("a=true", True),
+        ("a=b=c=d", "b=c=d"),
+        ("a==", "="),
+        ("a=[x=1, y=2]", ["x=1", "y=2"]),
+        ("a={k: v=1}", {"k": "v=1"}),
+        ("a=http://h/p?q=1", "http://h/p?q=1"),
+        ("a=!T {x: 1}", {"name": "T", "x": 1}),
+        (" a =1", 1),
+        ("a=ü 板", "ü 板"),
+        ("a=~/x y/z", "~/x y/z"),
+        ("a=2026-11-21", "2026-11-21"),
     ],
-)  # fmt: skip
+)
 def test_values_are_yaml(text: str, value: Any) -> None:
     key, node = parse_override(text)
     assert key == "a" and node.plain() == value and type(node.plain()) is type(value)
@@ -72,7 +88,13 @@ def test_tags_survive_and_a_mapping_merges() -> None:
 
 
 def test_later_wins_and_all_count() -> None:
-    assert applied("a=2", "b.c=5", "a=3", "b.d.e=[]") | {"s": 0, "o": 0} == {"a": 3, "b": {"c": 5, "d": {"e": []}}, "s": 0, "o": 0, "epoch": 12}
+    assert applied("a=2", "b.c=5", "a=3", "b.d.e=[]") | {"s": 0, "o": 0} == {
+        "a": 3,
+        "b": {"c": 5, "d": {"e": []}},
+        "s": 0,
+        "o": 0,
+        "epoch": 12,
+    }
 
 
 def test_one_o_takes_many_pairs_and_several_accumulate() -> None:

@@ -67,14 +67,33 @@ def test_the_file_cut_at_every_byte_is_read(tmp_path: Path) -> None:
 
 def test_rubbish_lines_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
-    rubbish = [b"", b"\0\0\0", b"{}", b"[1]", b"null", b'{"step": 1}', b"\xff\xfe", b'{"attempt": 1, "step": "x", "epoch": 1, "time": 1, "values": {}}',
-               b'{"attempt": 1, "step": 1, "epoch": 1, "time": 1, "values": {"a": "b"}}', b'{"attempt": 1, "step": 1, "epoch": 1, "time": 1, "values": []}']  # fmt: skip
+    rubbish = [
+        b"",
+        b"\0\0\0",
+        b"{}",
+        b"[1]",
+        b"null",
+        b'{"step": 1}',
+        b"\xff\xfe",
+        b'{"attempt": 1, "step": "x", "epoch": 1, "time": 1, "values": {}}',
+        b'{"attempt": 1, "step": 1, "epoch": 1, "time": 1, "values": {"a": "b"}}',
+        b'{"attempt": 1, "step": 1, "epoch": 1, "time": 1, "values": []}',
+    ]
     path.write_bytes(b"\n".join([record(1).to_line().encode(), *rubbish, record(2).to_line().encode(), b""]))
     assert [one.step for one in read_records(path)] == [1, 2]
 
 
 def test_a_resume_supersedes_what_came_after_it() -> None:
-    steps = [record(1), record(2), record(3), record(2, 2, resumed=True), record(3, 2), record(4, 2), record(3, 3, resumed=True), record(4, 3)]
+    steps = [
+        record(1),
+        record(2),
+        record(3),
+        record(2, 2, resumed=True),
+        record(3, 2),
+        record(4, 2),
+        record(3, 3, resumed=True),
+        record(4, 3),
+    ]
     assert [(one.attempt, one.step) for one in without_superseded(steps)] == [(1, 1), (1, 2), (2, 3), (3, 4)]
     assert without_superseded([record(1), record(0, 2, resumed=True)]) == []
 

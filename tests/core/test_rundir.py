@@ -63,7 +63,9 @@ def test_keys_of_a_newer_version_are_passed_over(run: RunDir) -> None:
         (Status("failed", attempt=1), Verdict("interrupted", "killed", 2, 0), "failed", 1),
     ],
 )
-def test_a_verdict_outranks_what_the_attempt_could_not_finish(run: RunDir, status: Status, verdict: Verdict, state: str, attempt: int) -> None:
+def test_a_verdict_outranks_what_the_attempt_could_not_finish(
+    run: RunDir, status: Status, verdict: Verdict, state: str, attempt: int
+) -> None:
     run.write_status(status)
     run.write_verdict(verdict)
     found = run.status()

@@ -13,16 +13,37 @@ from runner.core.values import format_value, safe_name, same_value, short_keys
 
 @pytest.mark.parametrize(
     ("one", "other", "same"),
-    [(1, 1.0, True), (True, 1, False), (False, 0, False), (None, None, True), ([1, 2], (1, 2.0), True), ({"a": [1]}, {"a": [1.0]}, True), ({"a": 1}, {"b": 1}, False), ("1", 1, False), ([1], [1, 2], False), ([True], [1], False)],
-)  # fmt: skip
+    [
+        (1, 1.0, True),
+        (True, 1, False),
+        (False, 0, False),
+        (None, None, True),
+        ([1, 2], (1, 2.0), True),
+        ({"a": [1]}, {"a": [1.0]}, True),
+        ({"a": 1}, {"b": 1}, False),
+        ("1", 1, False),
+        ([1], [1, 2], False),
+        ([True], [1], False),
+    ],
+)
 def test_same_value(one: Any, other: Any, same: bool) -> None:
     assert same_value(one, other) is same and same_value(other, one) is same
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "null"), (True, "true"), (0.00125, "0.00125"), (1e-5, "1e-05"), (1 / 3, "0.333333"), (8, "8"), ([2, [3.0, None]], "[2, [3, null]]"), ({"a": 1}, "{a: 1}"), ("a\nb", "a b")],
-)  # fmt: skip
+    [
+        (None, "null"),
+        (True, "true"),
+        (0.00125, "0.00125"),
+        (1e-5, "1e-05"),
+        (1 / 3, "0.333333"),
+        (8, "8"),
+        ([2, [3.0, None]], "[2, [3, null]]"),
+        ({"a": 1}, "{a: 1}"),
+        ("a\nb", "a b"),
+    ],
+)
 def test_format_value(value: Any, text: str) -> None:
     assert format_value(value) == text
 
@@ -37,7 +58,7 @@ def test_short_keys() -> None:
 @given(st.text(max_size=200))
 def test_safe_names_are_safe_everywhere(text: str) -> None:
     name = safe_name(text)
-    assert 0 < len(name) <= 60 and name.isascii() and not set(name) & set('/\\:*?"<>|\0\n \'') and not name.startswith((".", "-"))
+    assert 0 < len(name) <= 60 and name.isascii() and not set(name) & set("/\\:*?\"<>|\0\n '") and not name.startswith((".", "-"))
 
 
 def test_safe_names_stay_apart_and_readable() -> None:

@@ -86,7 +86,10 @@ def test_fifty_kills(work: Any, new_run: Callable[..., RunDir], tmp_path: Path, 
     read_everything(run, tmp_path / "scratch")
     finished += 1
     assert json.loads(run.predictions.read_bytes()) == expected
-    mine, theirs = ({record.step: record.values["train/loss"] for record in one.records() if "train/loss" in record.values} for one in (run, undisturbed))
+    mine, theirs = (
+        {record.step: record.values["train/loss"] for record in one.records() if "train/loss" in record.values}
+        for one in (run, undisturbed)
+    )
     assert mine == theirs and list(mine) == list(range(1, 41))
     with capsys.disabled():
         print(f"\n{killed} kills, {finished} runs finished, an undisturbed one took {whole_s:.1f} s")
