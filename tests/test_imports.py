@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = set(
-    "torch torchvision paddle optuna scipy numpy rich cv2 PIL yaml hotcoco pycocotools psutil tensorboard visualdl pandas matplotlib".split()
-)
+HEAVY = set("torch torchvision paddle optuna scipy numpy rich cv2 PIL yaml hotcoco pycocotools psutil tensorboard visualdl pandas".split())
 SCRIPT = """
 import json, sys
 try:

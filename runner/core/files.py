@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -9,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+"""Numbers of the errors that mean that a path leads to no file; any other keeps a file that may be there from being read."""
 
 
 @contextmanager
@@ -51,8 +55,12 @@ def read_json(path: Path) -> Any:
     """The JSON value in `path`, or None where the file is missing or is not whole."""
     try:
         return json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+    except (json.JSONDecodeError, UnicodeDecodeError):
         return None
+    except OSError as error:
+        if error.errno in NO_FILE_THERE:
+            return None
+        raise
 
 
 def sync_folder(folder: Path) -> None:

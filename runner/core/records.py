@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from runner.core.files import NO_FILE_THERE
+
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -98,8 +100,10 @@ def read_records(path: Path) -> list[Record]:
     """
     try:
         lines = path.read_bytes().split(b"\n")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    except OSError as error:
+        if error.errno in NO_FILE_THERE:
+            return []
+        raise
     return without_superseded(record for record in map(Record.from_line, filter(None, lines)) if record is not None)
 
 

@@ -241,17 +241,26 @@ def test_other_commands(refused: Callable[..., str], write_config: WriteConfig, 
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_another_model_or_cut_off(
-    refused: Callable[..., str], trained: Any, write_config: WriteConfig, tmp_path: Path
-) -> None:
+def test_a_checkpoint_of_another_model(refused: Callable[..., str], trained: Any, write_config: WriteConfig, tmp_path: Path) -> None:
     shutil.copy(trained.run / "checkpoints" / "last.pt", tmp_path / "other ü.pt")
     wider = write_config("wide.yml", FPN={"out_channel": 32, "spatial_scales": [0.25, 0.125], "extra_stage": 0})
     wider.write_text(wider.read_text().replace("feat_in: 16", "feat_in: 32"))
     message = refused("eval", "-c", wider, "-o", "weights=other ü.pt")
-    assert "other ü.pt" in message, message
-    data = (tmp_path / "other ü.pt").read_bytes()
-    (tmp_path / "cut.pt").write_bytes(data[: len(data) // 2])
-    message = refused("eval", "-c", write_config(), "-o", "weights=cut.pt")
-    assert "cut.pt" in message, message
-    (tmp_path / "text.pt").write_text("not weights")
-    assert "text.pt" in refused("eval", "-c", write_config(), "-o", "weights=text.pt")
+    assert "other ü.pt is a checkpoint of another model" in message and "out_channel: 16" in message, message
+
+
+@pytest.mark.parametrize("part", ["cut off", "a text", "empty", "a folder"])
+def test_a_checkpoint_that_is_none(
+    trained: Any, write_config: WriteConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str
+) -> None:
+    from runner.cli.main import main  # in this process, so that torch is loaded once for all of them
+
+    weights = tmp_path / f"{part}.pt"
+    if part == "a folder":
+        weights.mkdir()
+    else:
+        data = (trained.run / "checkpoints" / "last.pt").read_bytes()
+        weights.write_bytes({"cut off": data[: len(data) // 2], "a text": b"not weights", "empty": b""}[part])
+    assert main(["eval", "-c", str(write_config()), "-o", f"weights='{weights}'"]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("runner: ") and weights.name in err and err.count("\n") == 1 and out == ""

@@ -22,6 +22,7 @@ from runner.config.load import load_config, parse
 from runner.config.node import Source, from_plain
 from runner.config.overrides import apply_overrides
 from runner.config.schema import Range
+from runner.core.errors import InputError
 
 HERE = Source("here")
 
@@ -173,12 +174,17 @@ SWITCHES: dict[str, list[Any]] = {
 }
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(sorted(SWITCHES)).flatmap(lambda key: st.tuples(st.just(key), st.sampled_from(SWITCHES[key]))), max_size=6))
 def test_valid_overrides_in_any_order_survive_the_round_trip(write_config: Callable[..., Path], chosen: list[tuple[str, Any]]) -> None:
     texts = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in chosen]
-    bound = bind(apply_overrides(load_config(write_config()), texts), TorchConfig)
-    if bound.value is None:  # a list index of a list that an earlier override made shorter, and the like
+    try:
+        tree = apply_overrides(load_config(write_config()), texts)
+    except InputError:  # an index of a list that an earlier override made shorter
+        assert "LearningRate.schedulers" in dict(chosen)
+        return
+    bound = bind(tree, TorchConfig)
+    if bound.value is None:
         assert bound.problems
         return
     assert again(bound.value) == bound.value
