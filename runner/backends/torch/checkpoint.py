@@ -17,6 +17,7 @@ from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 
 FORMAT = "runner-torch-1"
+_OTHER_BYTES = "its bytes are not those that were written (missing, cut off, or changed on the disk)"
 _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError)
 """What torch.load raises on a file that is cut off or is none of its own."""
 
@@ -49,6 +50,18 @@ def read_state(file: Path) -> dict[str, Any]:
     return state
 
 
+def read_verified(file: Path) -> dict[str, Any]:
+    """The state in `file`, its bytes checked where an index beside it knows them (torch does not check what it reads).
+
+    Raises:
+        InputError: as `read_state`, or other bytes than were written.
+    """
+    folder, candidates = locate(file)
+    if not folder.is_whole(candidates[0]):
+        raise InputError(f"the checkpoint {file} is damaged: {_OTHER_BYTES}")
+    return read_state(file)
+
+
 def read_newest(path: Path, say: Callable[[str], None]) -> tuple[CheckpointFolder, Entry, dict[str, Any]]:
     """The state that `path` means (see `locate`), or the newest whole one before it; says so where it falls back.
 
@@ -59,7 +72,7 @@ def read_newest(path: Path, say: Callable[[str], None]) -> tuple[CheckpointFolde
     for entry in candidates:
         try:
             if not folder.is_whole(entry):
-                raise InputError("its bytes are not those that were written (missing, cut off, or changed on the disk)")
+                raise InputError(_OTHER_BYTES)
             state = read_state(folder.path / entry.file)
         except InputError as error:
             say(f"checkpoint {folder.path / entry.file} cannot be used: {error}")

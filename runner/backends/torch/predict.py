@@ -11,7 +11,7 @@ from torch import nn
 
 from runner.backends.base import ImageRef
 from runner.backends.torch import schema
-from runner.backends.torch.checkpoint import load_weights, read_newest, read_state
+from runner.backends.torch.checkpoint import load_weights, read_newest, read_verified
 from runner.backends.torch.device import prepare
 from runner.backends.torch.model import Detections, build_model
 from runner.backends.torch.reader import inference_batches
@@ -49,7 +49,7 @@ def load_model(config: TorchConfig, weights: Path, say: Callable[[str], None]) -
         folder, entry, state = read_newest(weights, say)
         source = folder.path / entry.file
     else:  # the file that was named, or an error: never another one in its place
-        source, state = weights, read_state(weights)
+        source, state = weights, read_verified(weights)
     model = build_model(config)
     load_weights(model, state, source, config, averaged=True)
     return model

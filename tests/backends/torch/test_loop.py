@@ -342,6 +342,17 @@ def test_predictions_are_those_of_the_evaluation(config: Config, new_run: NewRun
         TorchBackend().predict(here, run.run_dir.path, images, reader="TestReader")
 
 
+def test_a_flipped_bit_is_found_when_predicting_too(config: Config, new_run: NewRun) -> None:
+    run = train(config(), new_run())
+    file = run.run_dir.checkpoints / "step-00000005.pt"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)  # in place: last.pt and best.pt are the same file
+    for name in ("last.pt", "best.pt", "step-00000005.pt"):
+        with pytest.raises(InputError, match=f"{name} is damaged"):
+            TorchBackend().predict(config(), run.run_dir.checkpoints / name, [])
+
+
 SCRIPT = """
 import signal, sys, importlib.util
 from dataclasses import replace
