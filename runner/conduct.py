@@ -67,7 +67,8 @@ def conduct(
 ) -> list[Outcome]:
     """Work through a search until it has no more trials, or until somebody presses Ctrl-C.
 
-    The first SIGINT or SIGTERM asks every worker to save and end; a second one kills them. Runs that are finished are not started again; those
+    The first SIGINT or SIGTERM asks every worker to save and end; a second one kills them. Runs that are finished are not started again;
+    those
     that were interrupted go on from their last checkpoint.
 
     Args:
@@ -142,7 +143,14 @@ def conclude(run_dir: RunDir, exit_: Exit, attempts_before: int) -> Status:
 
 
 class _Conductor:
-    def __init__(self, search: Search, runs_of: Callable[[Trial], Sequence[PlannedRun]], launcher: Launcher, retry_failed: bool, stop_when_interrupted: bool) -> None:
+    def __init__(
+        self,
+        search: Search,
+        runs_of: Callable[[Trial], Sequence[PlannedRun]],
+        launcher: Launcher,
+        retry_failed: bool,
+        stop_when_interrupted: bool,
+    ) -> None:
         self._search = search
         self._runs_of = runs_of
         self._launcher = launcher

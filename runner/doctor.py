@@ -33,13 +33,19 @@ def findings() -> Iterator[Finding]:
     yield Finding("cores", f"{available_cores()} usable of {os.cpu_count()}")
     free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
     yield Finding("disk", f"{free_gb:.0f} GB free here" + ("" if free_gb > 1 else ": too little for checkpoints"), good=free_gb > 1)
-    yield Finding("writable", f"{Path.cwd()}" + ("" if os.access(Path.cwd(), os.W_OK) else " cannot be written: runs go to ./runs"), os.access(Path.cwd(), os.W_OK))
+    yield Finding(
+        "writable",
+        f"{Path.cwd()}" + ("" if os.access(Path.cwd(), os.W_OK) else " cannot be written: runs go to ./runs"),
+        os.access(Path.cwd(), os.W_OK),
+    )
     yield from _torch()
     for package, extra in _OPTIONAL.items():
         yield _package(package, extra)
     for name in spec_names():
         choice = dataset_choice(name)
-        yield Finding(f"data set {name}", "prepared" if choice.prepared else "made at first use" if choice.made_on_first_use else "not prepared")
+        yield Finding(
+            f"data set {name}", "prepared" if choice.prepared else "made at first use" if choice.made_on_first_use else "not prepared"
+        )
     yield Finding("data folder", str(data_root()))
 
 

@@ -29,7 +29,17 @@ from runner.search.base import Trial, run_name
 from runner.search.designs import ABSENT, design_trials
 from runner.search.spec import SweepSpec
 
-_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "opencv-python-headless", "hotcoco", "paddlepaddle", "paddlepaddle-gpu", "paddledet")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+    "hotcoco",
+    "paddlepaddle",
+    "paddlepaddle-gpu",
+    "paddledet",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,11 @@ def resolve(
     problems += bound.problems
     if bound.value is not None:
         found = backend.check(bound.value)
-        problems += [_placed(problem, tree) for problem in found if not (data_is_missing and problem.key.startswith((*_DATA_SECTIONS, "num_classes")))]
+        problems += [
+            _placed(problem, tree)
+            for problem in found
+            if not (data_is_missing and problem.key.startswith((*_DATA_SECTIONS, "num_classes")))
+        ]
     if problems:
         raise InputError(dict.fromkeys(problems))
     return Resolved(require(bound), backend, Path(path), (*bound.notes, *notes), probe)
@@ -168,7 +172,9 @@ def _expand_dataset(tree: Node, notes: list[str], make: Callable[[str], None] | 
         if given is None or given.plain() in (None, AUTO):
             tree = tree.with_key(key, from_plain(value, Source(f"dataset {choice.name}")))
         elif key != "eval_iou_thresholds" and not _agree(given.plain(), value):
-            text = f"says something else than dataset: {choice.name} ({where}) stands for; keep one of them (`-o dataset=null` keeps this one)"
+            text = (
+                f"says something else than dataset: {choice.name} ({where}) stands for; keep one of them (`-o dataset=null` keeps this one)"
+            )
             problems.append(Problem(text, where=str(given.source), key=key))
         elif given.mapping is not None:
             tree = tree.with_key(key, _filled(given, from_plain(value, Source(f"dataset {choice.name}"))))
@@ -200,7 +206,8 @@ def _filled(given: Node, meant: Node) -> Node:
 
 
 def _agree(given: Any, meant: Any) -> bool:
-    """Whether a section of the config names the same data as the data set does; other keys (sample_num, …) are the config's own business."""
+    """Whether a section of the config names the same data as the data set does; other keys (sample_num, …) are the config's own
+    business."""
     if isinstance(given, Mapping) and isinstance(meant, Mapping):
         keys = ("name", "dataset_dir", "image_dir", "anno_path")
         return all(_agree(given[key], meant[key]) for key in keys if given.get(key) and key in meant)

@@ -22,7 +22,14 @@ def write_plan(folder: Path, sweep_file: Path, spec: SweepSpec, runs: Sequence[P
     plan = {
         "spec": asdict(spec),
         "runs": [
-            {"id": run.run_dir.name, "trial": run.trial.number, "label": run.trial.label, "seed": run.seed, "key": run.identity.key, "overrides": dict(run.trial.overrides)}
+            {
+                "id": run.run_dir.name,
+                "trial": run.trial.number,
+                "label": run.trial.label,
+                "seed": run.seed,
+                "key": run.identity.key,
+                "overrides": dict(run.trial.overrides),
+            }
             for run in runs
         ],
     }

@@ -52,7 +52,8 @@ class RunContext(Protocol):
     run_dir: RunDir
     attempt: int
     resume_from: Path | None
-    """The folder of checkpoints to go on from (it may hold none yet), None to start anew. A damaged one is passed over, and `say` says so."""
+    """The folder of checkpoints to go on from (it may hold none yet), None to start anew. A damaged one is passed over, and `say` says
+    so."""
 
     def resumed(self, step: int, epoch: float) -> None:
         """Called once, before the first record of an attempt: what a reader finds after `step` is superseded."""
@@ -84,7 +85,8 @@ class Backend(Protocol):
     """The declared class (see `runner.config.schema`) a resolved config of this backend is bound to."""
 
     def check(self, config: Any) -> Sequence[Problem]:
-        """What is wrong with a bound config beyond the types and ranges of its keys (values that must fit one another, files that must exist)."""
+        """What is wrong with a bound config beyond the types and ranges of its keys (values that must fit one another, files that must
+        exist)."""
 
     def probe(self) -> Probe:
         """What this machine has. Loads the framework: call it in a process of its own."""
@@ -93,12 +95,20 @@ class Backend(Protocol):
         """One attempt: train from `run.resume_from` or the start to the end, evaluate, return.
 
         Raises:
-            TrainingFailed: the loss is not finite, out of memory; the message says at which step, what was in the batch, and what is left to go on from.
+            TrainingFailed: the loss is not finite, out of memory; the message says at which step, what was in the batch, and what is left
+            to go on from.
             Interrupted: a stop was requested; the state is saved.
             InputError: a file the config names cannot be used.
         """
 
     def predict(
-        self, config: Any, weights: Path, images: Sequence[ImageRef], *, reader: str = "EvalReader", progress: Callable[[int, int], None] | None = None
+        self,
+        config: Any,
+        weights: Path,
+        images: Sequence[ImageRef],
+        *,
+        reader: str = "EvalReader",
+        progress: Callable[[int, int], None] | None = None,
     ) -> list[dict[str, Any]]:
-        """COCO results (category_id is the contiguous class index from 0 until the caller maps it) of `images` by the model in `weights`."""
+        """COCO results (category_id is the contiguous class index from 0 until the caller maps it) of `images` by the model in
+        `weights`."""

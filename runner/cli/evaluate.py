@@ -13,7 +13,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("eval", help="evaluate a run, or weights on a config")
     parser.add_argument("run_dir", nargs="?", type=Path, metavar="RUN", help="a run directory")
     add_config(parser, required=False)
-    parser.add_argument("--checkpoint", choices=("last", "best"), help="predict anew with this checkpoint; default: the run's own predictions")
+    parser.add_argument(
+        "--checkpoint", choices=("last", "best"), help="predict anew with this checkpoint; default: the run's own predictions"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=_run)
 

@@ -11,7 +11,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("predict", help="draw what a run's model finds on images")
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    parser.add_argument("--output", type=Path, default=Path("predictions"), metavar="DIR", help="drawn images and predictions.json go there; default: predictions/")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("predictions"),
+        metavar="DIR",
+        help="drawn images and predictions.json go there; default: predictions/",
+    )
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last")
     parser.add_argument("--score-threshold", type=float, default=0.3, metavar="S", help="boxes drawn have at least this score; default 0.3")
     parser.set_defaults(run=_run)

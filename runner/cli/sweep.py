@@ -20,7 +20,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("sweep", help="run a sweep: a baseline and what is varied, over several seeds")
     parser.add_argument("file", type=Path, metavar="SWEEP.yml", help="for example sweeps/batchsize.yml")
     add_overrides(parser)
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change a key of the sweep file: --set seeds=[0,1,2]")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change a key of the sweep file: --set seeds=[0,1,2]"
+    )
     parser.add_argument("--dir", type=Path, metavar="DIR", help="the sweep's directory; default: runs/NAME")
     parser.add_argument("--dry-run", action="store_true", help="print the runs and start none")
     parser.add_argument("--launcher", choices=("local", "inline"), default="local", help="inline: one after the other in this process")

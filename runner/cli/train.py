@@ -25,7 +25,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="the run directory; default: the next one in SAVE_DIR/CONFIG/")
     parser.add_argument("--use_vdl", type=boolean, metavar="BOOL", help="write a VisualDL log; the same as -o use_vdl=BOOL")
     parser.add_argument("--vdl_log_dir", metavar="DIR", help="put the VisualDL log there; the same as -o vdl_log_dir=DIR")
-    parser.add_argument("--launcher", choices=("local", "inline"), default="local", help="inline trains in this very process (for a debugger)")
+    parser.add_argument(
+        "--launcher", choices=("local", "inline"), default="local", help="inline trains in this very process (for a debugger)"
+    )
     parser.set_defaults(run=_run)
 
 

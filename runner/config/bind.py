@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import sys
 import types
@@ -53,10 +52,14 @@ def field_infos(cls: type[Any]) -> list[FieldInfo]:
     return [_field_info(item, hints[item.name]) for item in fields(cls)]
 
 
-@functools.cache
 def _type_hints(cls: type[Any]) -> dict[str, Any]:
     """The annotations as types. They are texts in the module, and evaluating a schema's takes longer than all of binding."""
-    return typing.get_type_hints(cls, vars(sys.modules[cls.__module__]), {}, include_extras=True)
+    if cls not in _HINTS:
+        _HINTS[cls] = typing.get_type_hints(cls, vars(sys.modules[cls.__module__]), {}, include_extras=True)
+    return _HINTS[cls]
+
+
+_HINTS: dict[type[Any], dict[str, Any]] = {}
 
 
 def section_classes(cls: type[Any]) -> dict[str, type[Any]]:
@@ -271,6 +274,9 @@ class _Binder:
         self.problems.append(Problem(message, where=str(node.source), key=path))
 
 
+_KINDS: dict[type[Any], str] = {str: "a text", dict: "a mapping", list: "a list"}
+
+
 def describe(kind: Any, bounds: Range | None) -> str:
     """A type in words: "an integer of at least 1", "true or false", "one of 'bn', 'gn'"."""
     origin = get_origin(kind)
@@ -289,7 +295,14 @@ def describe(kind: Any, bounds: Range | None) -> str:
         return "a mapping"
     if is_dataclass(kind):
         return kind.__name__ if isinstance(kind, type) else str(kind)
-    words: dict[Any, str] = {bool: "true or false", int: "an integer", float: "a number", str: "a text", type(None): "null", Any: "any value"}
+    words: dict[Any, str] = {
+        bool: "true or false",
+        int: "an integer",
+        float: "a number",
+        str: "a text",
+        type(None): "null",
+        Any: "any value",
+    }
     text = words.get(kind, str(kind))
     return f"{text} ({bounds})" if bounds is not None and kind in (int, float) else text
 
@@ -306,7 +319,7 @@ def _variant_name(classes: list[type[Any]], node: Node) -> tuple[str | None, Nod
             if item is not None and isinstance(item.value, str) and any(discriminator not in _keys(cls) for cls in classes):
                 return item.value, node, frozenset({discriminator})
         if len(node.mapping) == 1 and any(cls.form == "key" for cls in classes):
-            (key, body), = node.mapping.items()
+            ((key, body),) = node.mapping.items()
             return key, body, None
     return None, node, frozenset()
 
@@ -400,7 +413,7 @@ def _show(node: Node) -> str:
         return f"!{node.tag}"
     if isinstance(value, bool) or value is None:
         return _literal(value)
-    kind = {str: "a text", dict: "a mapping", list: "a list"}.get(type(value), "")
+    kind = next((words for cls, words in _KINDS.items() if isinstance(value, cls)), "")
     text = repr(value)
     text = text if len(text) <= 60 else text[:57] + "…"
     return f"{text}, {kind}" if kind else text

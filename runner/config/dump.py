@@ -22,7 +22,8 @@ class Tagged:
 
 
 def canonical(config: Any) -> dict[str, Any]:
-    """The canonical tree of a bound config: dicts, lists, scalars and `Tagged`. Sections stand at the top level, in the order they are met."""
+    """The canonical tree of a bound config: dicts, lists, scalars and `Tagged`. Sections stand at the top level, in the order they are
+    met."""
     return _tree(config, neutral=True)
 
 
@@ -61,9 +62,7 @@ def _tree(config: Any, *, neutral: bool) -> dict[str, Any]:
 
 def _keys_of(value: Any, sections: dict[str, Any], *, neutral: bool) -> dict[str, Any]:
     return {
-        info.key: _dump(item, info.key, sections, neutral=neutral)
-        for info, item in iterate_fields(value)
-        if neutral or not info.neutral
+        info.key: _dump(item, info.key, sections, neutral=neutral) for info, item in iterate_fields(value) if neutral or not info.neutral
     }
 
 
@@ -74,8 +73,7 @@ def _dump(value: Any, key: str, sections: dict[str, Any], *, neutral: bool) -> A
         return {name: _dump(item, name, sections, neutral=neutral) for name, item in value.items()}
     if not is_dataclass(value):
         return value
-    name = type(value).__name__
-    form = value.form  # type: ignore[attr-defined]
+    name, form = type(value).__name__, getattr(value, "form", "plain")
     if form == "section" and key != name:
         sections[name] = None  # its place is before the sections below it
         sections[name] = _keys_of(value, sections, neutral=neutral)
@@ -115,7 +113,7 @@ def _represent_list(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
 
 
 def _represent_tagged(dumper: yaml.SafeDumper, data: Tagged) -> yaml.Node:
-    return dumper.represent_mapping(f"!{data.name}", data.keys.items(), flow_style=True)  # type: ignore[arg-type]
+    return dumper.represent_mapping(f"!{data.name}", data.keys.items(), flow_style=True)
 
 
 def _represent_text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:

@@ -1,6 +1,7 @@
 """YAML in PaddleDetection's shape: `_BASE_`, tags, line numbers. Safe: nothing in a config can run code or eat the memory.
 
-What differs from PaddleDetection's loader, on purpose: `_BASE_` may be a bare string; a key given twice in one mapping is an error; ``1e-4`` is a
+What differs from PaddleDetection's loader, on purpose: `_BASE_` may be a bare string; a key given twice in one mapping is an error;
+``1e-4`` is a
 number; a mapping that sets `max_iters` puts aside the `epoch` of its base (see `ALTERNATIVES`).
 """
 
@@ -24,7 +25,8 @@ MAX_NODES = 100_000  # PaddleDetection's largest config has some 2,000; an alias
 MAX_DEPTH = 100
 
 ALTERNATIVES = {"epoch": "max_iters", "snapshot_epoch": "snapshot_iter", "milestones": "milestone_iters", "max_epochs": "max_iters"}
-"""Keys that say the same thing in epochs and in iterations: where a later layer sets one, the other one of an earlier layer no longer counts."""
+"""Keys that say the same thing in epochs and in iterations: where a later layer sets one, the other one of an earlier layer no longer
+counts."""
 
 _STANDARD = "tag:yaml.org,2002:"
 _EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")  # YAML 1.1 wants a dot in it and would make it a string

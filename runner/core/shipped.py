@@ -23,6 +23,4 @@ def shipped(kind: Literal["configs", "datasets", "sweeps"]) -> Path:
     # beside an installed package may lie a stranger's package of that name (Hugging Face's `datasets`)
     if checkout.is_dir() and not (checkout / "__init__.py").exists():
         return checkout
-    raise RunnerError(
-        f"the installation is incomplete: neither {installed} nor {checkout} is there; install the package again"
-    )
+    raise RunnerError(f"the installation is incomplete: neither {installed} nor {checkout} is there; install the package again")

@@ -50,9 +50,7 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
         parts = key.split(".")
         for length in range(1, len(parts) + 1):
             suffix = ".".join(parts[-length:])
-            if not parts[-length].isdigit() and not any(
-                f".{other}".endswith(f".{suffix}") for other in every if other != key
-            ):
+            if not parts[-length].isdigit() and not any(f".{other}".endswith(f".{suffix}") for other in every if other != key):
                 break
         else:
             suffix = key

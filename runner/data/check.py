@@ -105,8 +105,7 @@ def _against_manifest(data: DatasetChoice) -> list[Finding]:
     changed = [
         facts.annotations
         for facts in manifest.splits.values()
-        if not (path := folder / facts.annotations).is_file()
-        or hashlib.sha256(path.read_bytes()).hexdigest() != facts.sha256
+        if not (path := folder / facts.annotations).is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != facts.sha256
     ]
     if not changed:
         try:
@@ -177,9 +176,7 @@ def _images(found: Sequence[tuple[SplitPaths, Tables]], findings: list[Finding],
                 elif seen.digest:
                     place[seen.digest].append(seen.name)
                     if seen.size != size:
-                        wrong_size.append(
-                            f"{seen.name}: {seen.size[0]}x{seen.size[1]}, annotated as {size[0]}x{size[1]}"
-                        )
+                        wrong_size.append(f"{seen.name}: {seen.size[0]}x{seen.size[1]}, annotated as {size[0]}x{size[1]}")
             places.append(place)
             findings += _listed("error", "images that cannot be read", side.annotations, unreadable)
             findings += _listed("error", "images of another size than annotated", side.annotations, wrong_size)
@@ -187,11 +184,7 @@ def _images(found: Sequence[tuple[SplitPaths, Tables]], findings: list[Finding],
             findings += _listed("warning", "images with the same pixels on one side", side.annotations, same)
     for first in range(len(places)):
         for second in range(first + 1, len(places)):
-            both = [
-                f"{places[first][digest][0]} = {places[second][digest][0]}"
-                for digest in places[first]
-                if digest in places[second]
-            ]
+            both = [f"{places[first][digest][0]} = {places[second][digest][0]}" for digest in places[first] if digest in places[second]]
             what = f"images with the same pixels on both sides of the cut (other side: {found[first][0].anno_path})"
             findings += _listed("warning", what, found[second][0].annotations, both)
 

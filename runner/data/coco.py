@@ -126,11 +126,7 @@ def load_coco(
         kept = kept[:sample_num]
     kept = _thin_out(kept, empty_ratio)
     if not kept:
-        raise InputError(
-            Problem(
-                f"none of its {len(found.images)} images has a box; allow_empty: true keeps such images", str(anno_path)
-            )
-        )
+        raise InputError(Problem(f"none of its {len(found.images)} images has a box; allow_empty: true keeps such images", str(anno_path)))
     return replace(found, images=tuple(kept))
 
 

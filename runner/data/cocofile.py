@@ -57,11 +57,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        missing = (
-            "the annotation file is missing"
-            if isinstance(error, FileNotFoundError)
-            else f"cannot be read: {error.strerror}"
-        )
+        missing = "the annotation file is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise InputError(Problem(missing, str(path))) from error
     try:
         value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
@@ -93,11 +89,7 @@ def scan(document: dict[str, Any]) -> tuple[Tables, list[Fault]]:
     categories = _categories(_entries(document, "categories", faults), faults)
     image_ids, names, sizes = _images(_entries(document, "images", faults), faults)
     if not faults and not (image_ids and categories):
-        faults.append(
-            Fault(
-                "empty", f"has {len(image_ids)} images and {len(categories)} categories; at least one of each is needed"
-            )
-        )
+        faults.append(Fault("empty", f"has {len(image_ids)} images and {len(categories)} categories; at least one of each is needed"))
     image_of = {image_id: index for index, image_id in enumerate(image_ids)}
     class_of = {category_id: index for index, (category_id, _) in enumerate(categories)}
     rows = _annotations(_entries(document, "annotations", faults), image_of, class_of, faults)
@@ -156,9 +148,7 @@ def _categories(entries: list[tuple[str, dict[str, Any]]], faults: list[Fault]) 
     return result
 
 
-def _images(
-    entries: list[tuple[str, dict[str, Any]]], faults: list[Fault]
-) -> tuple[list[int], list[str], list[tuple[int, int]]]:
+def _images(entries: list[tuple[str, dict[str, Any]]], faults: list[Fault]) -> tuple[list[int], list[str], list[tuple[int, int]]]:
     seen: dict[int, str] = {}
     ids: list[int] = []
     names: list[str] = []
@@ -166,9 +156,7 @@ def _images(
     for place, entry in entries:
         number, name, width, height = (entry.get(key) for key in ("id", "file_name", "width", "height"))
         if not _whole(number) or not isinstance(name, str) or not name or "\0" in name:
-            faults.append(
-                Fault("bad image entry", f"{place}: expected a whole-number id and a file_name, got {_short(entry)}")
-            )
+            faults.append(Fault("bad image entry", f"{place}: expected a whole-number id and a file_name, got {_short(entry)}"))
         elif not _number(width) or not _number(height) or width < 1 or height < 1:
             faults.append(
                 Fault(
@@ -177,9 +165,7 @@ def _images(
                 )
             )
         elif number in seen:
-            faults.append(
-                Fault("duplicate image id", f"{place} ({name}): the id {number} is also that of {seen[number]}")
-            )
+            faults.append(Fault("duplicate image id", f"{place} ({name}): the id {number} is also that of {seen[number]}"))
         else:
             seen[number] = name
             ids.append(number)
@@ -206,17 +192,11 @@ def _annotations(
         elif not _whole(image_id) or image_id not in image_of:
             faults.append(Fault("unknown image", f"{place} (id {number}): there is no image with the id {image_id!r}"))
         elif not _whole(category_id) or category_id not in class_of:
-            faults.append(
-                Fault("unknown category", f"{place} (id {number}): there is no category with the id {category_id!r}")
-            )
+            faults.append(Fault("unknown category", f"{place} (id {number}): there is no category with the id {category_id!r}"))
         elif not isinstance(box, list) or len(box) != 4 or not all(map(_number, box)):
-            faults.append(
-                Fault("bad box", f"{place} (id {number}): expected bbox [x, y, width, height], got {_short(box)}")
-            )
+            faults.append(Fault("bad box", f"{place} (id {number}): expected bbox [x, y, width, height], got {_short(box)}"))
         else:
-            rows.append(
-                (box, image_of[image_id], class_of[category_id], bool(entry.get("iscrowd")), bool(entry.get("ignore")))
-            )
+            rows.append((box, image_of[image_id], class_of[category_id], bool(entry.get("iscrowd")), bool(entry.get("ignore"))))
         if _whole(number):
             seen.add(number)
     return rows
@@ -246,6 +226,4 @@ def _broken(path: Path, data: bytes, at: int, why: str) -> InputError:
         why = "the file is empty"
     elif not data.rstrip().endswith(b"}") or at >= len(data.rstrip()):
         why = f"the file is cut off ({why})"
-    return InputError(
-        Problem(f"is not valid JSON at byte {at:,} of {len(data):,}: {why}; get the file again", f"{path}:{line}")
-    )
+    return InputError(Problem(f"is not valid JSON at byte {at:,} of {len(data):,}: {why}; get the file again", f"{path}:{line}"))

@@ -32,9 +32,7 @@ def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> tuple[dict[S
         left = len(loaded.items) - len(sides["train"]) - len(sides["val"])
         return sides, [f"{left:,} images are in none of the source's lists and are left out"] if left else []
     if cut.by == "source":
-        raise InputError(
-            Problem("the source has no lists for train and val, and the spec has no other cut (cut.by)", str(spec.file))
-        )
+        raise InputError(Problem("the source has no lists for train and val, and the spec has no other cut (cut.by)", str(spec.file)))
     wanted = _wanted(spec, len(names))
     if cut.by == "group":
         chosen, note = _whole_groups(spec, names, wanted)
@@ -42,9 +40,7 @@ def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> tuple[dict[S
         order = sorted(range(len(names)), key=lambda index: _draw(cut.seed, names[index]))
         chosen, note = set(order[:wanted]), f"cut at random (seed {cut.seed})"
     if not 0 < len(chosen) < len(names):
-        raise InputError(
-            Problem(f"the cut leaves a side empty: {len(names)} images, {len(chosen)} of them for val", str(spec.file))
-        )
+        raise InputError(Problem(f"the cut leaves a side empty: {len(names)} images, {len(chosen)} of them for val", str(spec.file)))
     sides = {"train": [i for i in range(len(names)) if i not in chosen], "val": sorted(chosen)}
     return sides, [f"{note}: {len(sides['train']):,} for train, {len(sides['val']):,} for val"]
 
@@ -72,9 +68,7 @@ def _whole_groups(spec: DataSpec, names: Sequence[str], wanted: int) -> tuple[se
     if sum(map(len, found.values())) != len(names):
         known = {index for indices in found.values() for index in indices}
         example = next(name for index, name in enumerate(names) if index not in known)
-        raise InputError(
-            Problem(f"the file name {example!r} has no group by {spec.cut.group!r}", str(spec.file), "cut.group")
-        )
+        raise InputError(Problem(f"the file name {example!r} has no group by {spec.cut.group!r}", str(spec.file), "cut.group"))
     chosen: set[int] = set()
     taken = []
     for name in sorted(found, key=lambda group: _draw(spec.cut.seed, group)):

@@ -51,9 +51,7 @@ def read_image(path: Path | str, expected_size: tuple[int, int] | None = None) -
     except PermissionError as error:
         raise _unusable(path, "may not be read (permission denied)") from error
     except _UNREADABLE as error:
-        raise _unusable(
-            path, f"the image is damaged or cut off ({error}); replace it or take it out of the annotation file"
-        ) from error
+        raise _unusable(path, f"the image is damaged or cut off ({error}); replace it or take it out of the annotation file") from error
 
 
 def image_size(path: Path | str, *, stored: bool = False) -> tuple[int, int]:

@@ -84,8 +84,6 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     try:
         splits = {name: SplitFacts(**facts) for name, facts in data.pop("splits").items()}
-        return Manifest(
-            **{**data, "classes": tuple(data["classes"]), "notes": tuple(data["notes"])}, splits=splits, reused=False
-        )
+        return Manifest(**{**data, "classes": tuple(data["classes"]), "notes": tuple(data["notes"])}, splits=splits, reused=False)
     except (TypeError, KeyError, AttributeError):
         return None

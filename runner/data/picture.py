@@ -55,9 +55,7 @@ def _summary(numbers: Mapping[str, SplitStats]) -> str:
     return "      ".join(parts)
 
 
-def _class_bars(
-    pen: ImageDraw.ImageDraw, area: Area, numbers: Mapping[str, SplitStats], classes: Sequence[str]
-) -> None:
+def _class_bars(pen: ImageDraw.ImageDraw, area: Area, numbers: Mapping[str, SplitStats], classes: Sequence[str]) -> None:
     x1, y1, x2, y2 = area
     pen.text((x1, y1), "boxes per class", fill=_INK, font=_font(18))
     _legend(pen, (x2, y1), list(numbers))
@@ -76,9 +74,7 @@ def _class_bars(
         for position, one in enumerate(numbers.values()):
             value, at = one.per_class[name], y + position * bar
             length = (x2 - x1 - labels - 60) * value / most
-            pen.rectangle(
-                (x1 + labels, at, x1 + labels + max(1.0, length), at + bar - 2), fill=_SIDE_COLOURS[position % 2]
-            )
+            pen.rectangle((x1 + labels, at, x1 + labels + max(1.0, length), at + bar - 2), fill=_SIDE_COLOURS[position % 2])
             small = _font(min(13, max(8, int(bar))))
             pen.text((x1 + labels + length + 6, at + bar / 2 - 1), f"{value:,}", fill=_GREY, font=small, anchor="lm")
 
@@ -107,9 +103,7 @@ def _size_bars(pen: ImageDraw.ImageDraw, area: Area, sides: Mapping[str, CocoSet
         for index, value in enumerate(share.tolist()):
             x = x1 + index * step + step * 0.08 + position * part
             if value > 0:
-                pen.rectangle(
-                    (x, base - (base - top) * value / most, x + part - 1, base), fill=_SIDE_COLOURS[position % 2]
-                )
+                pen.rectangle((x, base - (base - top) * value / most, x + part - 1, base), fill=_SIDE_COLOURS[position % 2])
     pen.line((x1, base, x2, base), fill=_INK)
     every = max(1, (len(edges) - 1) // 8)
     for index in range(0, len(edges), every):

@@ -74,11 +74,7 @@ def prepare(
         if present is not None and not force:
             return _same_or_refuse(present, spec, source, target, progress)
         if present is None and os.path.lexists(target):
-            raise InputError(
-                Problem(
-                    "exists and was not made by runner; move it away, or set RUNNER_DATA to another folder", str(target)
-                )
-            )
+            raise InputError(Problem("exists and was not made by runner; move it away, or set RUNNER_DATA to another folder", str(target)))
         if source is None and not spec.generated:
             raise InputError(
                 Problem(
@@ -128,9 +124,7 @@ def _locked(root: Path, name: str, progress: Progress) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         lock = open(root / f".{name}.lock", "ab")  # noqa: SIM115 - closed below
     except OSError as error:
-        raise InputError(
-            Problem(f"the folder of prepared sets cannot be written to: {error.strerror}", str(root))
-        ) from error
+        raise InputError(Problem(f"the folder of prepared sets cannot be written to: {error.strerror}", str(root))) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -142,9 +136,7 @@ def _locked(root: Path, name: str, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _same_or_refuse(
-    present: Manifest, spec: DataSpec, source: Path | None, target: Path, progress: Progress
-) -> Manifest:
+def _same_or_refuse(present: Manifest, spec: DataSpec, source: Path | None, target: Path, progress: Progress) -> Manifest:
     if present.spec_hash != spec.hash():
         given = ", ".join(f"{key}={value}" for key, value in present.options.items()) or "none"
         raise InputError(

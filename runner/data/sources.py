@@ -37,9 +37,7 @@ def source_hash(source: Path) -> str:
     digest = hashlib.sha256()
     if source.is_dir():
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
-            digest.update(
-                f"{path.relative_to(source).as_posix()}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape")
-            )
+            digest.update(f"{path.relative_to(source).as_posix()}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
             if path.suffix.lower() in _READ_IN_FULL:
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
@@ -116,29 +114,18 @@ def _refusal(name: str, special: str) -> list[str]:
     parts = name.replace("\\", "/").split("/")
     if special:
         return [f"{name!r} is {special}"]
-    if (
-        name.startswith(("/", "\\"))
-        or ".." in parts
-        or (len(parts[0]) == 2 and parts[0][1] == ":")
-        or "\0" in name
-        or not name
-    ):
+    if name.startswith(("/", "\\")) or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":") or "\0" in name or not name:
         return [f"{name!r} leads out of the folder"]
     return []
 
 
 def _refuse(path: Path, bad: Iterable[str], target: Path, size: int) -> None:
     problems = [
-        Problem(f"the member {message}: an archive of images needs none of that; nothing was unpacked", str(path))
-        for message in bad
+        Problem(f"the member {message}: an archive of images needs none of that; nothing was unpacked", str(path)) for message in bad
     ]
     free = shutil.disk_usage(target).free
     if size > free:
-        problems.append(
-            Problem(
-                f"unpacked it needs {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {target.parent}", str(path)
-            )
-        )
+        problems.append(Problem(f"unpacked it needs {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {target.parent}", str(path)))
     if problems:
         raise InputError(capped(problems))
 

@@ -98,9 +98,7 @@ class DataSpec:
         data: dict[str, Any] = {"version": _CONVERTER_VERSION, "classes": self.classes}
         if self.generate is not None:
             data["generator"] = GENERATOR_VERSION
-            data["generate"] = {
-                key: value for key, value in dataclasses.asdict(self.generate).items() if key != "content"
-            }
+            data["generate"] = {key: value for key, value in dataclasses.asdict(self.generate).items() if key != "content"}
         else:
             data |= {"formats": self.formats, "cut": dataclasses.asdict(self.cut)}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
@@ -173,9 +171,7 @@ def apply_options(spec: DataSpec, options: Mapping[str, Any]) -> DataSpec:
         if key not in allowed:
             hint = nearest(key, allowed)
             problems.append(Problem(f"the data set {spec.name} has no such option; {hint}".rstrip("; "), "option", key))
-        elif isinstance(value, bool) or not (
-            isinstance(value, int) or (key == "val" and isinstance(value, float) and not spec.generated)
-        ):
+        elif isinstance(value, bool) or not (isinstance(value, int) or (key == "val" and isinstance(value, float) and not spec.generated)):
             problems.append(Problem(f"expected a whole number, got {value!r}", "option", key))
     if problems:
         raise InputError(problems)
@@ -267,7 +263,5 @@ def _out_of_range(spec: DataSpec) -> list[tuple[str, str]]:
     made, wrong = spec.generate, []
     if not SIZES[0] <= made.size <= SIZES[1]:
         wrong.append(("size", f"must be {SIZES[0]} to {SIZES[1]} pixels, got {made.size}"))
-    wrong += [
-        (key, f"must be at least 1, got {getattr(made, key)}") for key in ("train", "val") if getattr(made, key) < 1
-    ]
+    wrong += [(key, f"must be at least 1, got {getattr(made, key)}") for key in ("train", "val") if getattr(made, key) < 1]
     return wrong

@@ -103,9 +103,7 @@ def read_sections(path: Path) -> Section:
     except yaml.YAMLError as error:
         raise InputError(Problem(f"is not valid YAML: {error}", str(path))) from error
     if not isinstance(node, yaml.MappingNode):
-        raise InputError(
-            Problem("expected a mapping with keys like name and format; the file is empty or something else", str(path))
-        )
+        raise InputError(Problem("expected a mapping with keys like name and format; the file is empty or something else", str(path)))
     problems: list[Problem] = []
     section = _mapping(node, path, "", problems, set())
     if problems:

@@ -50,8 +50,7 @@ def load_sides(choice: DatasetChoice) -> dict[str, CocoSet]:
     if not choice.prepared:
         raise InputError(choice.message)
     return {
-        name: load_coco(side.annotations, side.images, allow_empty=True)
-        for name, side in (("train", choice.train), ("val", choice.eval))
+        name: load_coco(side.annotations, side.images, allow_empty=True) for name, side in (("train", choice.train), ("val", choice.eval))
     }
 
 

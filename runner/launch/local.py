@@ -122,9 +122,7 @@ class LocalLauncher:
                 _kill_group(child.process.pid)
                 child.kill_at = now + 1.0
             if _has_ended(child.process):
-                _kill_group(
-                    child.process.pid
-                )  # helpers it left behind; it is not reaped yet, so its number is not reused
+                _kill_group(child.process.pid)  # helpers it left behind; it is not reaped yet, so its number is not reused
                 self._ended.append(exit_of(name, child.process.wait()))
                 _release(child)
                 del self._children[name]

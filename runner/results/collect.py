@@ -73,9 +73,7 @@ class RunResult:
     def best(self, metric: str, goal: Goal) -> tuple[int, float] | None:
         """(step, value) of the best evaluation so far: optimistic, since the best of several is picked by the very
         number it is judged by."""
-        found = [
-            (step, values[metric]) for step, values in self.evaluations if math.isfinite(values.get(metric, math.nan))
-        ]
+        found = [(step, values[metric]) for step, values in self.evaluations if math.isfinite(values.get(metric, math.nan))]
         if not found:
             return None
         return (max if goal == "maximize" else min)(found, key=lambda item: item[1])
@@ -199,9 +197,7 @@ def _median(records: Sequence[Record], tag: str) -> float | None:
 
 
 def _most(records: Sequence[Record], tag: str) -> float | None:
-    return max(
-        (record.values[tag] for record in records if math.isfinite(record.values.get(tag, math.nan))), default=None
-    )
+    return max((record.values[tag] for record in records if math.isfinite(record.values.get(tag, math.nan))), default=None)
 
 
 def _label(name: str, in_sweep: bool, overrides: Mapping[str, Any]) -> str:

@@ -119,8 +119,7 @@ def compare(
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
     base = {tag: summarize(_values(counted[0], tag)) for tag in tags}
     trials = tuple(
-        _trial(group, done, index, keys, tags, base, metric, goal)
-        for index, (group, done) in enumerate(zip(groups, counted, strict=True))
+        _trial(group, done, index, keys, tags, base, metric, goal) for index, (group, done) in enumerate(zip(groups, counted, strict=True))
     )
     return Comparison(
         metric=metric,
@@ -206,11 +205,7 @@ def _trial(
     goal: Goal,
 ) -> TrialResult:
     metrics = {tag: summarize(_values(counted, tag)) for tag in tags}
-    effects = (
-        {}
-        if index == 0
-        else {tag: difference(metrics[tag], base[tag]) for tag in tags if metrics[tag].n and base[tag].n}
-    )
+    effects = {} if index == 0 else {tag: difference(metrics[tag], base[tag]) for tag in tags if metrics[tag].n and base[tag].n}
     best = [found[1] for run in counted if (found := run.best(metric, goal))]
     numbers = {run.trial for run in group.runs}
     return TrialResult(
@@ -254,9 +249,7 @@ def _notes(trials: Sequence[TrialResult], metric: str) -> list[str]:
         if judged:
             text = "Δ is the difference to the baseline; in brackets its 95 % interval (t, pooled variance)"
             if len(judged) > 1:
-                text += (
-                    f"; the chance that one or more of these {len(judged)} miss is up to {min(100, 5 * len(judged))} %"
-                )
+                text += f"; the chance that one or more of these {len(judged)} miss is up to {min(100, 5 * len(judged))} %"
             notes.append(text)
         if len(judged) < sum(bool(trial.effects) for trial in others):
             notes.append("no verdict where a trial or the baseline has fewer than two seeds: the noise is not known")

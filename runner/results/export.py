@@ -158,11 +158,7 @@ def _cell(value: Any) -> Any:
     """A scalar as it is, anything else as JSON; empty where there is no such key."""
     if value is ABSENT:
         return ""
-    return (
-        value
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
-        else json.dumps(value, ensure_ascii=False)
-    )
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
 
 
 def _trial_data(trial: TrialResult) -> dict[str, Any]:

@@ -57,9 +57,7 @@ def summarize(values: Sequence[float]) -> Summary:
     mean = math.fsum(values) / len(values)
     if len(values) < 2:
         return Summary(tuple(values), mean, None)
-    return Summary(
-        tuple(values), mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    )
+    return Summary(tuple(values), mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)))
 
 
 def difference(one: Summary, baseline: Summary, confidence: float = CONFIDENCE) -> Difference:

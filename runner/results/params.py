@@ -68,9 +68,7 @@ def data_warnings(runs: Sequence[RunResult]) -> list[str]:
             if run.config:
                 by_data.setdefault(_data_identity(run, section), []).append(run.id)
         if len(by_data) > 1:
-            groups = "; ".join(
-                f"{len(ids)} on {data} ({ids[0]}{', …' if len(ids) > 1 else ''})" for data, ids in by_data.items()
-            )
+            groups = "; ".join(f"{len(ids)} on {data} ({ids[0]}{', …' if len(ids) > 1 else ''})" for data, ids in by_data.items())
             result.append(f"{section} is not the same for all runs, so {consequence[which]}: {groups}")
     return result
 
@@ -78,9 +76,7 @@ def data_warnings(runs: Sequence[RunResult]) -> list[str]:
 def _recorded_data(run: RunResult) -> dict[str, str]:
     """Section to content hash, where the run's facts have one (``data: {train: …, eval: …}``)."""
     data = run.facts.get("data")
-    return (
-        {section: str(data.get(which) or "") for which, section in _DATASETS.items()} if isinstance(data, dict) else {}
-    )
+    return {section: str(data.get(which) or "") for which, section in _DATASETS.items()} if isinstance(data, dict) else {}
 
 
 def _data_identity(run: RunResult, section: str) -> str:
@@ -89,11 +85,7 @@ def _data_identity(run: RunResult, section: str) -> str:
     content = _recorded_data(run).get(section)
     settings = {key: value for key, value in fields.items() if key not in DATA_PATHS and key != "name"}
     if content:
-        return ", ".join(
-            [f"content {content[:10]}", *(f"{key}={format_value(value)}" for key, value in settings.items())]
-        )
+        return ", ".join([f"content {content[:10]}", *(f"{key}={format_value(value)}" for key, value in settings.items())])
     folder, annotations = fields.get("dataset_dir") or "", fields.get("anno_path") or "(no annotations)"
     where = f"{folder}/{annotations}" if folder else str(annotations)
-    return ", ".join(
-        [where, *(f"{key}={format_value(value)}" for key, value in settings.items() if value not in (None, -1, False))]
-    )
+    return ", ".join([where, *(f"{key}={format_value(value)}" for key, value in settings.items() if value not in (None, -1, False))])

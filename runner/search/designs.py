@@ -58,11 +58,7 @@ def listed(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
     for index, overrides in enumerate(spec.trials):
         point = _differing(overrides, baseline)
         if any(same_value(point, other) for other in seen):
-            what = (
-                "is the same as a trial before it"
-                if point
-                else "is the baseline, which is always run as trial 0: leave it out"
-            )
+            what = "is the same as a trial before it" if point else "is the baseline, which is always run as trial 0: leave it out"
             problems.append(Problem(what, key=f"trials.{index}"))
         seen.append(point)
     raise InputError(problems)

@@ -65,9 +65,9 @@ class SweepSpec:
 
     form: ClassVar[Form] = "plain"
     config: Annotated[str, Doc("the baseline's config, relative to the sweep file")]
-    overrides: Annotated[
-        dict[str, Any], Doc("dotted key to value: changes to the config for every run, the baseline too")
-    ] = field(default_factory=dict)
+    overrides: Annotated[dict[str, Any], Doc("dotted key to value: changes to the config for every run, the baseline too")] = field(
+        default_factory=dict
+    )
     design: Annotated[
         Design,
         Doc("one_at_a_time: one key changed a trial; grid: every combination; list: the trials as listed"),
@@ -75,18 +75,14 @@ class SweepSpec:
     vary: Annotated[dict[str, tuple[Any, ...] | Factor], Doc("dotted key to its values (one_at_a_time, grid)")] = field(
         default_factory=dict
     )
-    trials: Annotated[
-        tuple[dict[str, Any], ...], Doc("a mapping of dotted keys to values a trial, besides the baseline (list)")
-    ] = ()
+    trials: Annotated[tuple[dict[str, Any], ...], Doc("a mapping of dotted keys to values a trial, besides the baseline (list)")] = ()
     seeds: Annotated[tuple[int, ...], Doc("every trial is run once with each"), Range(0, 2**31 - 1)] = (0,)
     metric: Annotated[Metric, Doc("what decides")] = field(default_factory=Metric)
     resources: Annotated[Resources, Doc("runs at a time")] = field(default_factory=Resources)
 
     def factors(self) -> dict[str, Factor]:
         """The varied keys in their order, each with its values and its label or None."""
-        return {
-            key: value if isinstance(value, Factor) else Factor(values=tuple(value)) for key, value in self.vary.items()
-        }
+        return {key: value if isinstance(value, Factor) else Factor(values=tuple(value)) for key, value in self.vary.items()}
 
     def config_path(self, sweep_file: Path) -> Path:
         """Where the baseline's config lies, given where this spec was read from."""
@@ -104,9 +100,7 @@ class SweepSpec:
 
     def _check_design(self) -> list[Problem]:
         if self.design == "list":
-            problems = (
-                [] if self.trials else [Problem("is empty: with `design: list` it lists the trials", key="trials")]
-            )
+            problems = [] if self.trials else [Problem("is empty: with `design: list` it lists the trials", key="trials")]
             if self.vary:
                 problems.append(
                     Problem(
@@ -115,11 +109,7 @@ class SweepSpec:
                     )
                 )
             return problems
-        problems = (
-            []
-            if self.vary
-            else [Problem(f"is empty: with `design: {self.design}` it gives each key its values", key="vary")]
-        )
+        problems = [] if self.vary else [Problem(f"is empty: with `design: {self.design}` it gives each key its values", key="vary")]
         if self.trials:
             problems.append(Problem(f"is not used by `design: {self.design}`: say `design: list`", key="trials"))
         return problems
@@ -132,14 +122,10 @@ class SweepSpec:
             for value in _repeated(factor.values):
                 problems.append(Problem(f"{format_value(value)} stands there twice", key=f"vary.{key}"))
         labels = Counter(factor.label for factor in self.factors().values() if factor.label is not None)
-        problems += [
-            Problem(f"two keys have the label {label!r}", key="vary") for label, count in labels.items() if count > 1
-        ]
+        problems += [Problem(f"two keys have the label {label!r}", key="vary") for label, count in labels.items() if count > 1]
         for index, trial in enumerate(self.trials):
             if not trial:
-                problems.append(
-                    Problem("is empty: the baseline is always run, as trial 0; leave it out", key=f"trials.{index}")
-                )
+                problems.append(Problem("is empty: the baseline is always run, as trial 0; leave it out", key=f"trials.{index}"))
             elif any(same_value(trial, other) for other in self.trials[:index]):
                 problems.append(Problem("is the same as one before it", key=f"trials.{index}"))
         return problems
@@ -153,14 +139,9 @@ class SweepSpec:
                 problems.append(Problem("is not set like this: list the seeds under `seeds`", key=f"{place}.seed"))
             for key in keys:
                 outer = [other for other in keys if key.startswith(f"{other}.")]
-                problems += [
-                    Problem(f"lies inside {other!r}, which is set too: keep one of them", key=f"{place}.{key}")
-                    for other in outer
-                ]
+                problems += [Problem(f"lies inside {other!r}, which is set too: keep one of them", key=f"{place}.{key}") for other in outer]
         return problems
 
 
 def _repeated(values: Sequence[Any]) -> list[Any]:
-    return [
-        value for index, value in enumerate(values) if any(same_value(value, earlier) for earlier in values[:index])
-    ]
+    return [value for index, value in enumerate(values) if any(same_value(value, earlier) for earlier in values[:index])]

@@ -73,16 +73,12 @@ def make_run(
     _write_records(run, last, seconds, evaluations, final if state == "done" else {})
     if state == "done" and final:
         atomic_write_json(run.evaluation, {"metrics": {tag: encode_number(value) for tag, value in final.items()}})
-    status = Status(
-        state=state, reason=reason, attempt=1, step=last, steps=steps, heartbeat=START + seconds, phase="ended"
-    )
+    status = Status(state=state, reason=reason, attempt=1, step=last, steps=steps, heartbeat=START + seconds, phase="ended")
     run.write_status(status)
     return run
 
 
-def _write_records(
-    run: RunDir, last: int, seconds: float, evaluations: Sequence[tuple[int, float]], final: Mapping[str, float]
-) -> None:
+def _write_records(run: RunDir, last: int, seconds: float, evaluations: Sequence[tuple[int, float]], final: Mapping[str, float]) -> None:
     writer = RecordWriter(run.metrics)
     writer.write(Record(1, 0, 0.0, START, resumed=True))
     events: list[tuple[int, Mapping[str, float]]] = [(step, {"bbox/AP": value}) for step, value in evaluations]

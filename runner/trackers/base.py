@@ -163,9 +163,7 @@ class TrackerSet:
     def __enter__(self) -> TrackerSet:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def _open(self, name: str, run_dir: RunDir, parent: Path | None, history: History) -> None:

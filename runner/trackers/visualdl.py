@@ -97,10 +97,7 @@ class VisualDLTracker:
         self._last = (record.step, time_ms)
         self._values.update(record.values)
         self._counts.update(record.values.keys())
-        return b"".join(
-            self._frame(id=record.step, tag=_tag(tag), timestamp=time_ms, value=value)
-            for tag, value in record.values.items()
-        )
+        return b"".join(self._frame(id=record.step, tag=_tag(tag), timestamp=time_ms, value=value) for tag, value in record.values.items())
 
     def _sample(self, sample: Sample) -> bytes:
         picture = self._proto.Image(encoded_image_string=sample.png.read_bytes())

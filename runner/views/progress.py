@@ -38,9 +38,7 @@ class Watcher:
         clock: seconds since 1970.
     """
 
-    def __init__(
-        self, runs: Sequence[RunDir], console: Console, *, title: str = "", clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, runs: Sequence[RunDir], console: Console, *, title: str = "", clock: Callable[[], float] = time.time) -> None:
         self._watch = Watch(runs, clock)
         self._console = console
         self._title = title
@@ -75,9 +73,7 @@ class Watcher:
     def __enter__(self) -> Watcher:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     # ------------------------------------------------------------------------------------------------- lines that stay
@@ -88,11 +84,7 @@ class Watcher:
         if not self._single:
             done = sum(run.status.state in FINAL for run in self._watch.runs)
             already = f", {done} of them done already" if done else ""
-            self._say(
-                f"{self._title}: {len(self._watch.runs)} runs{already}"
-                if self._title
-                else f"{len(self._watch.runs)} runs{already}"
-            )
+            self._say(f"{self._title}: {len(self._watch.runs)} runs{already}" if self._title else f"{len(self._watch.runs)} runs{already}")
 
     def _say_change(self, run: Watched, before: Status) -> None:
         status, now = run.status, self._watch.clock()
@@ -143,9 +135,7 @@ class Watcher:
             return Text(f"{run.name}: {_STATE_WORDS.get(run.status.state, run.status.state)}")
         bar = Table.grid(padding=(0, 2))
         bar.add_column(width=max(10, min(50, self._console.width - 48)))
-        bar.add_row(
-            _bar(run), _percent(run), Text(f"step {run.status.step}/{run.status.steps or '?'}"), Text(run.status.phase)
-        )
+        bar.add_row(_bar(run), _percent(run), Text(f"step {run.status.step}/{run.status.steps or '?'}"), Text(run.status.phase))
         return Group(bar, Text(_numbers(run, self._watch.clock(), with_step=False), no_wrap=True, overflow="ellipsis"))
 
     def _short_numbers(self, run: Watched) -> Text:
@@ -176,9 +166,7 @@ def _numbers(run: Watched, now: float, *, with_step: bool = True) -> str:
     parts = []
     if with_step:
         parts.append(
-            f"step {status.step}/{status.steps} ({100 * status.step // status.steps} %)"
-            if status.steps
-            else f"step {status.step}"
+            f"step {status.step}/{status.steps} ({100 * status.step // status.steps} %)" if status.steps else f"step {status.step}"
         )
     parts.append(f"epoch {status.epoch:.2f}")
     shown = (("train/loss", "loss {:.4g}"), ("train/lr", "lr {:.3g}"), ("train/images_per_s", "{:.1f} images/s"))

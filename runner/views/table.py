@@ -84,18 +84,10 @@ def render_plan(rows: Sequence[PlannedRow], baseline: Mapping[str, Any]) -> Rend
     table.add_column("changes", overflow="fold")
     names = short_keys(key for row in rows for key in row.changes)
     for row in rows:
-        changes = [
-            f"{names[key]} {_known(baseline, key)} → {format_value(value)}" for key, value in row.changes.items()
-        ]
-        table.add_row(
-            escape(row.name), str(row.seed), escape(row.state), escape(", ".join(changes)) or "[dim]baseline[/]"
-        )
+        changes = [f"{names[key]} {_known(baseline, key)} → {format_value(value)}" for key, value in row.changes.items()]
+        table.add_row(escape(row.name), str(row.seed), escape(row.state), escape(", ".join(changes)) or "[dim]baseline[/]")
     waiting = sum(row.state != "done" for row in rows)
-    lines = [
-        f"{_count(len(rows), 'run')}, {len(rows) - waiting} of them done already"
-        if waiting < len(rows)
-        else _count(len(rows), "run")
-    ]
+    lines = [f"{_count(len(rows), 'run')}, {len(rows) - waiting} of them done already" if waiting < len(rows) else _count(len(rows), "run")]
     lines += [f"{name} is {key}" for key, name in names.items() if key != name]
     return _Stack([table, *(Text(line, style="dim") for line in lines)])
 

@@ -134,9 +134,7 @@ class Watch:
             return None
         pace = math.fsum(paces) / len(paces)
         whole = pace * math.fsum(steps) / len(steps)
-        left = [
-            _first(run.time_left_s(), pace * max(0, run.status.steps - run.status.step) or whole) for run in running
-        ]
+        left = [_first(run.time_left_s(), pace * max(0, run.status.steps - run.status.step) or whole) for run in running]
         waiting = sum(run.status.state == "pending" for run in self.runs)
         return max(max(left), (math.fsum(left) + waiting * whole) / len(running))
 

@@ -26,7 +26,9 @@ _STATUS_INTERVAL_S = 0.5
 class Attempt:
     """One process working on one run. Owns status.json, metrics.jsonl, predictions.json, eval.json, samples/ and the trackers' folders."""
 
-    def __init__(self, run_dir: RunDir, config: Any, *, attempt: int, resume_from: Path | None, eval_set: CocoSet, stop: StopRequests) -> None:
+    def __init__(
+        self, run_dir: RunDir, config: Any, *, attempt: int, resume_from: Path | None, eval_set: CocoSet, stop: StopRequests
+    ) -> None:
         self.run_dir = run_dir
         self.attempt = attempt
         self.resume_from = resume_from

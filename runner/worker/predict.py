@@ -31,7 +31,8 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress) ->
     """The numbers of a run, in the form of eval.json; nothing in the run directory changes.
 
     Args:
-        checkpoint: predict anew with it; None: compute from the run's own predictions, or predict with the last checkpoint if there are none.
+        checkpoint: predict anew with it; None: compute from the run's own predictions, or predict with the last checkpoint if there are
+        none.
 
     Raises:
         InputError: no run directory, no checkpoint, or data that has gone.
@@ -56,7 +57,11 @@ def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: P
     resolved = resolve(config_file, overrides)
     config = resolved.config
     if not config.weights:
-        raise InputError(Problem("is not set; give -o weights=FILE (a checkpoint such as RUN/checkpoints/last.pt)", where=str(config_file), key="weights"))
+        raise InputError(
+            Problem(
+                "is not set; give -o weights=FILE (a checkpoint such as RUN/checkpoints/last.pt)", where=str(config_file), key="weights"
+            )
+        )
     data = load_dataset(config.eval_dataset, evaluation=True)
     return _evaluate(config, data, _predict(resolved.backend, config, Path(config.weights), data, progress))
 

@@ -31,9 +31,7 @@ def _found(findings: list[Finding], words: str) -> Finding:
 
 @pytest.fixture
 def sides(nasty: Path, make_document: Any, make_picture: Any) -> tuple[SplitPaths, SplitPaths]:
-    return _side(nasty / "train", make_document(), make_picture, 0), _side(
-        nasty / "val", make_document(), make_picture, 50
-    )
+    return _side(nasty / "train", make_document(), make_picture, 0), _side(nasty / "val", make_document(), make_picture, 50)
 
 
 def _change(side: SplitPaths, change: Callable[[dict[str, Any]], None]) -> None:

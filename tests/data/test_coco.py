@@ -32,9 +32,7 @@ def test_arrays_order_and_gaps(coco_source: tuple[Path, Path]) -> None:
     assert data.path(first).is_file()
 
 
-def test_allow_empty_sample_num_and_empty_ratio(
-    coco_source: tuple[Path, Path], make_document: Callable[..., Document]
-) -> None:
+def test_allow_empty_sample_num_and_empty_ratio(coco_source: tuple[Path, Path], make_document: Callable[..., Document]) -> None:
     path, images = coco_source
     assert [image.id for image in load_coco(path, images).images] == [0, 10]
     assert [image.id for image in load_coco(path, images, sample_num=1).images] == [0]
@@ -45,14 +43,10 @@ def test_allow_empty_sample_num_and_empty_ratio(
     path.write_text(json.dumps(document))
     half = load_coco(path, images, allow_empty=True, empty_ratio=0.5)
     assert len(half.images) == 4 and sum(image.has_objects for image in half.images) == 2
-    assert [image.id for image in half.images] == [
-        image.id for image in load_coco(path, images, allow_empty=True, empty_ratio=0.5).images
-    ]
+    assert [image.id for image in half.images] == [image.id for image in load_coco(path, images, allow_empty=True, empty_ratio=0.5).images]
 
 
-def test_an_image_with_only_crowd_boxes_counts_as_empty(
-    coco_source: tuple[Path, Path], make_document: Callable[..., Document]
-) -> None:
+def test_an_image_with_only_crowd_boxes_counts_as_empty(coco_source: tuple[Path, Path], make_document: Callable[..., Document]) -> None:
     path, images = coco_source
     document = make_document()
     for annotation in document["annotations"]:
@@ -104,9 +98,7 @@ def test_every_problem_at_once(coco_source: tuple[Path, Path], make_document: Ca
     assert all(str(path) in problem.where for problem in caught.value.problems)
 
 
-def test_the_list_of_problems_is_capped_and_counted(
-    coco_source: tuple[Path, Path], make_document: Callable[..., Document]
-) -> None:
+def test_the_list_of_problems_is_capped_and_counted(coco_source: tuple[Path, Path], make_document: Callable[..., Document]) -> None:
     path, images = coco_source
     document = make_document(images=60)
     for annotation in document["annotations"]:

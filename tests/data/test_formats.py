@@ -86,9 +86,7 @@ def test_voc_the_same_stem_in_class_folders(tmp_path: Path, make_picture: Any, m
         (lambda text: '<!DOCTYPE x [<!ENTITY a "aaaa">]>' + text, "entities"),
     ],
 )
-def test_voc_bad_files_are_named(
-    tmp_path: Path, make_picture: Any, make_xml: Any, change: Callable[[str], str], word: str
-) -> None:
+def test_voc_bad_files_are_named(tmp_path: Path, make_picture: Any, make_xml: Any, change: Callable[[str], str], word: str) -> None:
     make_picture(tmp_path / "a.jpg")
     make_picture(tmp_path / "b.jpg")
     (tmp_path / "a.xml").write_text(make_xml("a.jpg", [("short", 3, 4, 12, 14)]))

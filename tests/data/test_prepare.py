@@ -75,9 +75,7 @@ def test_pcb_by_board_keeps_boards_together(pcb_source: Build, root: Path) -> No
     assert len(_names(root, "pcb_by_board", "val")) == 12
 
 
-def test_the_articles_own_folder_keeps_its_cut_and_by_board_cuts_anew(
-    pcb_source: Build, root: Path, tmp_path: Path
-) -> None:
+def test_the_articles_own_folder_keeps_its_cut_and_by_board_cuts_anew(pcb_source: Build, root: Path, tmp_path: Path) -> None:
     prepare("pcb", pcb_source(), root, options=COUNTS)
     article = tmp_path / "article"
     (article / "Annotations").mkdir(parents=True)

@@ -23,10 +23,7 @@ from runner.data.synthetic.write import sample_digest
 def test_the_same_image_whatever_the_number() -> None:
     once, again = generate(3, "train", 5, 96), generate(3, "train", 5, 96)
     assert (once.pixels == again.pixels).all() and (once.boxes == again.boxes).all()
-    digests = {
-        sample_digest(generate(*key))
-        for key in ((3, "train", 5, 96), (4, "train", 5, 96), (3, "val", 5, 96), (3, "train", 6, 96))
-    }
+    digests = {sample_digest(generate(*key)) for key in ((3, "train", 5, 96), (4, "train", 5, 96), (3, "val", 5, 96), (3, "train", 6, 96))}
     assert len(digests) == 4
 
 
@@ -65,9 +62,7 @@ def test_boxes_hold_what_changed_and_nothing_else_changed() -> None:
         sound, spoiled = draw_masks(board), draw_masks(board)
         defects = add_defects(dice, board, spoiled, 4)
         changed = np.asarray(
-            ImageChops.lighter(
-                ImageChops.difference(sound.copper, spoiled.copper), ImageChops.difference(sound.holes, spoiled.holes)
-            )
+            ImageChops.lighter(ImageChops.difference(sound.copper, spoiled.copper), ImageChops.difference(sound.holes, spoiled.holes))
         )
         left = changed.copy()
         for _, (x1, y1, x2, y2) in defects:
@@ -144,14 +139,10 @@ def test_speed_at_256_px() -> None:
 
 def test_files_hold_the_pixels(root: Path) -> None:
     prepare("synthetic_pcb", None, root, options={"train": 3, "val": 2, "size": 64, "seed": 9})
-    assert (
-        read_image(root / "synthetic_pcb" / "images" / "train" / "00002.png") == generate(9, "train", 2, 64).pixels
-    ).all()
+    assert (read_image(root / "synthetic_pcb" / "images" / "train" / "00002.png") == generate(9, "train", 2, 64).pixels).all()
     manifest = read_manifest(root / "synthetic_pcb")
     assert manifest is not None and (manifest.splits["train"].images, manifest.splits["val"].images) == (3, 2)
-    other = prepare(
-        "synthetic_pcb", None, root.with_name("second"), options={"train": 3, "val": 2, "size": 64, "seed": 9}
-    )
+    other = prepare("synthetic_pcb", None, root.with_name("second"), options={"train": 3, "val": 2, "size": 64, "seed": 9})
     assert other.content == manifest.content
 
 

@@ -131,9 +131,7 @@ def test_no_descriptor_is_leaked(launcher: LocalLauncher, tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere it takes a second")
 def test_nobody_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         files = [tmp_path / f"pid{index}" for index in range(3)]
         wait_until(lambda: all(file.exists() for file in files))

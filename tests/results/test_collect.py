@@ -69,9 +69,7 @@ def test_time_counts_what_counts_over_all_attempts(tmp_path: Path) -> None:
     writer.write(Record(2, 40, 0.0, START + 900, {"train/loss": 1.0}))  # the clock was set back
     writer.close()
     assert read_run(run_dir).time_s == pytest.approx(20)
-    run_dir.metrics.write_bytes(
-        run_dir.metrics.read_bytes().replace(str(START + 900).encode(), str(START + 1022).encode())
-    )
+    run_dir.metrics.write_bytes(run_dir.metrics.read_bytes().replace(str(START + 900).encode(), str(START + 1022).encode()))
     assert read_run(run_dir).time_s == pytest.approx(20 + 22)
 
 

@@ -114,9 +114,7 @@ def test_only_pending_runs(tmp_path: Path) -> None:
 def test_neutral_keys_do_not_part_trials(tmp_path: Path) -> None:
     for seed in (0, 1):
         run = make_run(tmp_path / "sw", 0, seed, ap=0.4 + seed / 10)
-        text = run.config.read_text().replace(
-            "save_dir: runs", f"save_dir: runs{seed}\ntrackers: [t{seed}]\nworker_num: {seed}"
-        )
+        text = run.config.read_text().replace("save_dir: runs", f"save_dir: runs{seed}\ntrackers: [t{seed}]\nworker_num: {seed}")
         run.config.write_text(text + f"use_vdl: true\nvdl_log_dir: vdl{seed}\n")
     found = compared(tmp_path)
     assert len(found.trials) == 1 and found.trials[0].metrics["bbox/AP"].n == 2 and found.parameters == ()
@@ -125,9 +123,7 @@ def test_neutral_keys_do_not_part_trials(tmp_path: Path) -> None:
 def test_two_sweeps_with_one_baseline_are_joined(sweep: Path, tmp_path: Path) -> None:
     make_run(tmp_path / "other", 0, 0, ap=0.412)
     make_run(tmp_path / "other", 0, 7, ap=0.405)
-    make_trial(
-        tmp_path / "other", 1, [0.3, 0.31], label="base_lr=0.1", base_lr=0.1, overrides={"LearningRate.base_lr": 0.1}
-    )
+    make_trial(tmp_path / "other", 1, [0.3, 0.31], label="base_lr=0.1", base_lr=0.1, overrides={"LearningRate.base_lr": 0.1})
     found = compared(sweep, tmp_path / "other")
     assert [t.label for t in found.trials] == ["baseline", "batch_size=16", "schedule=600", "base_lr=0.1"]
     assert [run.seed for run in found.trials[0].counted] == [0, 1, 2, 7]
@@ -202,9 +198,7 @@ def test_markdown_is_a_table(sweep: Path) -> None:
     make_run(sweep, 1, 2, state="failed", reason="a | b", **BATCH)
     lines = to_markdown(compared(sweep)).splitlines()
     assert {line.replace("\\|", "").count("|") for line in lines[:5]} == {10}
-    assert lines[4].startswith(
-        "| 2 schedule=600 | 8 | 600 | 3 | 0.480 ± 0.011 | 0.780 ± 0.011 | +0.070 [+0.048, +0.092] | better |"
-    )
+    assert lines[4].startswith("| 2 schedule=600 | 8 | 600 | 3 | 0.480 ± 0.011 | 0.780 ± 0.011 | +0.070 [+0.048, +0.092] | better |")
     assert "- not counted: `0001-batch_size=16-s2`: failed: a \\| b" in lines
 
 

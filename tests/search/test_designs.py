@@ -100,15 +100,11 @@ def test_run_name_is_the_one_of_the_design_document() -> None:
     assert run_name(Trial(12345, {}, "a=1, b=[2, 3]"), 7) == "12345-a=1,b=2,3-s7"
 
 
-@pytest.mark.parametrize(
-    "value", ["../../etc/passwd", "a b", "q\"u'o", "日本語", "", "x" * 500, "new\nline", "~$HOME`", "C:\\x", "-rf"]
-)
+@pytest.mark.parametrize("value", ["../../etc/passwd", "a b", "q\"u'o", "日本語", "", "x" * 500, "new\nline", "~$HOME`", "C:\\x", "-rf"])
 def test_run_names_are_safe(value: str) -> None:
     name = run_name(Trial(1, {}, f"pretrain_weights={value}"), 0)
     assert name.startswith("0001-pretrain_weights=") and name.endswith("-s0")
-    assert len(name) <= 80 and not set(name) - set(
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.=,+-_"
-    )
+    assert len(name) <= 80 and not set(name) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.=,+-_")
 
 
 @given(st.text())
@@ -131,15 +127,11 @@ def test_short_keys_are_the_last_distinguishing_part() -> None:
         "EvalReader.batch_size": "EvalReader.batch_size",
     }
     assert short_keys(["a.b.c", "b.c"]) == {"a.b.c": "a.b.c", "b.c": "b.c"}
-    assert short_keys(["LearningRate.schedulers.0.milestones.1"]) == {
-        "LearningRate.schedulers.0.milestones.1": "milestones.1"
-    }
+    assert short_keys(["LearningRate.schedulers.0.milestones.1"]) == {"LearningRate.schedulers.0.milestones.1": "milestones.1"}
     assert short_keys(["x", "x"]) == {"x": "x"}
 
 
-@given(
-    st.lists(st.lists(st.sampled_from(["a", "b", "0"]), min_size=1, max_size=4).map(".".join), min_size=1, max_size=6)
-)
+@given(st.lists(st.lists(st.sampled_from(["a", "b", "0"]), min_size=1, max_size=4).map(".".join), min_size=1, max_size=6))
 def test_short_keys_never_collide(keys: list[str]) -> None:
     short = short_keys(keys)
     assert len(set(short.values())) == len(set(keys))
@@ -152,6 +144,4 @@ def test_values_in_words() -> None:
 
 def test_same_value() -> None:
     assert same_value({"a": [1, 2]}, {"a": (1.0, 2)}) and same_value(None, None)
-    assert (
-        not same_value(1, True) and not same_value([1], [1, 2]) and not same_value("1", 1) and not same_value(None, 0)
-    )
+    assert not same_value(1, True) and not same_value([1], [1, 2]) and not same_value("1", 1) and not same_value(None, 0)

@@ -66,9 +66,7 @@ def test_list_design(tmp_path: Path) -> None:
 
 
 def test_changes_from_the_command_line(tmp_path: Path) -> None:
-    spec = load_sweep(
-        write(tmp_path, "config: c.yml\nvary: {max_iters: [400]}"), ["seeds=[5, 6]", "resources.concurrency=2"]
-    )
+    spec = load_sweep(write(tmp_path, "config: c.yml\nvary: {max_iters: [400]}"), ["seeds=[5, 6]", "resources.concurrency=2"])
     assert (spec.seeds, spec.resources.concurrency) == ((5, 6), 2)
 
 

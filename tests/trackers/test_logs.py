@@ -143,9 +143,7 @@ def test_visualdl_hparams_have_names_its_table_can_show(run: RunDir) -> None:
     log = find_log(run.tracker("visualdl"), "vdlrecords")
     records = LogReader(file_path=str(log)).get_data("hyper_parameters", "hparam")
     assert len(records) == 1
-    assert [(info.name, info.float_value) for info in records[0].hparam.hparamInfos] == [
-        ("LearningRate·schedulers(0)·gamma", 0.5)
-    ]
+    assert [(info.name, info.float_value) for info in records[0].hparam.hparamInfos] == [("LearningRate·schedulers(0)·gamma", 0.5)]
     assert [info.name for info in records[0].hparam.metricInfos] == ["final/bbox/AP@0·33", "bbox/AP", "bbox/AP50"]
 
 

@@ -64,16 +64,13 @@ def hparams(viewer: Viewer) -> dict[str, tuple[dict[str, Any], dict[str, float]]
         rows = get(f"{viewer.url}api/hparams/list")["data"]
         return {row["name"].removeprefix("./"): (row["hparams"], row["metrics"]) for row in rows}
     statuses = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
-    body = json.dumps(
-        {"experimentName": "", "allowedStatuses": statuses, "colParams": [], "startIndex": 0, "sliceSize": 99}
-    )
+    body = json.dumps({"experimentName": "", "allowedStatuses": statuses, "colParams": [], "startIndex": 0, "sliceSize": 99})
     url = f"{viewer.url}data/plugin/hparams/session_groups"
     request = urllib.request.Request(url, data=body.encode(), headers={"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as response:
         groups = json.load(response)["sessionGroups"]
     return {
-        group["sessions"][0]["name"]: (group["hparams"], {m["name"]["tag"]: m["value"] for m in group["metricValues"]})
-        for group in groups
+        group["sessions"][0]["name"]: (group["hparams"], {m["name"]["tag"]: m["value"] for m in group["metricValues"]}) for group in groups
     }
 
 

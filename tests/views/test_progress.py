@@ -25,9 +25,7 @@ class Clock:
         return self.now
 
 
-def put(
-    run: RunDir, clock: Clock, step: int, state: State = "running", phase: str = "training", attempt: int = 1
-) -> None:
+def put(run: RunDir, clock: Clock, step: int, state: State = "running", phase: str = "training", attempt: int = 1) -> None:
     run.write_status(Status(state, None, attempt, step, 300, step / 50, clock.now, 1, VALUES, phase))
 
 
@@ -64,9 +62,7 @@ def test_piped_lines(runs: list[RunDir]) -> None:
         put(runs[0], clock, 300, "done", "ended")
     lines = shown(target).splitlines()
     assert lines[0] == "0000-t0-s0: started"
-    assert lines[1].startswith(
-        "0000-t0-s0: step 50/300 (16 %), epoch 1.00, loss 1.234, lr 0.002, 12.3 images/s, 1.2 GB, 0:50 left"
-    )
+    assert lines[1].startswith("0000-t0-s0: step 50/300 (16 %), epoch 1.00, loss 1.234, lr 0.002, 12.3 images/s, 1.2 GB, 0:50 left")
     assert lines[-1] == "0000-t0-s0: done, bbox/AP 0.412, bbox/AP50 0.712"
     assert len(lines) == 5  # 40 seconds: a line every ten
     assert all("\x1b" not in line for line in lines)

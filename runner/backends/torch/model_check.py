@@ -70,17 +70,9 @@ def check_weights(source: str | None) -> list[Problem]:
         return [Problem(f"{source} is a URL and nothing is downloaded from one: {_ALTERNATIVES}", key=key)]
     suffix = Path(source).suffix.lower()
     if suffix in (".pdparams", ".pdopt", ".pdema"):
-        return [
-            Problem(
-                f"{source} holds PaddlePaddle weights, which the torch backend cannot read: {_ALTERNATIVES}", key=key
-            )
-        ]
+        return [Problem(f"{source} holds PaddlePaddle weights, which the torch backend cannot read: {_ALTERNATIVES}", key=key)]
     if suffix == ".safetensors":
-        return [
-            Problem(
-                f"{source}: safetensors files are not read: save the tensors by torch.save, or {_ALTERNATIVES}", key=key
-            )
-        ]
+        return [Problem(f"{source}: safetensors files are not read: save the tensors by torch.save, or {_ALTERNATIVES}", key=key)]
     path = Path(source).expanduser()
     if path.is_file():
         return []
@@ -161,9 +153,7 @@ def _neck(model: FCOS) -> Iterator[Problem]:
 def _head(head: FCOSHead, neck: FPN) -> Iterator[Problem]:
     feat = head.fcos_feat
     if feat.feat_in != neck.out_channel:
-        yield Problem(
-            f"is {feat.feat_in}, but FPN.out_channel is {neck.out_channel}: they must be equal", key="FCOSFeat.feat_in"
-        )
+        yield Problem(f"is {feat.feat_in}, but FPN.out_channel is {neck.out_channel}: they must be equal", key="FCOSFeat.feat_in")
     if feat.norm_type == "gn" and feat.num_convs and feat.feat_out % NORM_GROUPS:
         yield Problem(f"is {feat.feat_out}; norm_type gn needs a multiple of {NORM_GROUPS}", key="FCOSFeat.feat_out")
     if not feat.num_convs and feat.feat_out != feat.feat_in:
@@ -182,14 +172,10 @@ def _levels(model: FCOS) -> Iterator[Problem]:
     strides = backbone_strides(model.backbone)
     levels = "ResNet.return_idx" if isinstance(model.backbone, ResNet) else "MobileNetV3.feature_maps"
     if any(high != 2 * low for low, high in pairwise(strides)):
-        yield Problem(
-            f"gives levels of stride {list(strides)}; a pyramid needs each to be twice the one before", key=levels
-        )
+        yield Problem(f"gives levels of stride {list(strides)}; a pyramid needs each to be twice the one before", key=levels)
         return
     scales = model.neck.spatial_scales
-    if len(scales) != len(strides) or any(
-        abs(scale * stride - 1) > 1e-6 for scale, stride in zip(scales, strides, strict=True)
-    ):
+    if len(scales) != len(strides) or any(abs(scale * stride - 1) > 1e-6 for scale, stride in zip(scales, strides, strict=True)):
         yield Problem(
             f"is {list(scales)}, but {levels} gives the strides {list(strides)}: it must be {[1 / s for s in strides]}",
             key="FPN.spatial_scales",
@@ -197,8 +183,7 @@ def _levels(model: FCOS) -> Iterator[Problem]:
     expected = pyramid_strides(model)
     if model.fcos_head.fpn_stride != expected:
         yield Problem(
-            f"is {list(model.fcos_head.fpn_stride)}, but {levels} with FPN.extra_stage {model.neck.extra_stage} gives"
-            f" {list(expected)}",
+            f"is {list(model.fcos_head.fpn_stride)}, but {levels} with FPN.extra_stage {model.neck.extra_stage} gives {list(expected)}",
             key="FCOSHead.fpn_stride",
         )
 
@@ -207,9 +192,7 @@ def _targets(config: TorchConfig) -> Iterator[Problem]:
     head, key = config.architecture.fcos_head, "TrainReader.batch_transforms"
     targets = [transform for transform in config.train_reader.batch_transforms if isinstance(transform, Gt2FCOSTarget)]
     if len(targets) != 1:
-        yield Problem(
-            f"has Gt2FCOSTarget {len(targets)} times; FCOS needs it once: it says what each location learns", key=key
-        )
+        yield Problem(f"has Gt2FCOSTarget {len(targets)} times; FCOS needs it once: it says what each location learns", key=key)
         return
     target, key = targets[0], f"{key}.Gt2FCOSTarget"
     for mine, theirs in (

@@ -1,6 +1,7 @@
 """What the torch backend understands of a PaddleDetection config: every module, key, type, range and default. Imports no torch.
 
-Defaults are PaddleDetection 2.6's where it has the key. A value typed as a Literal of what changes nothing is known there and not honoured here.
+Defaults are PaddleDetection 2.6's where it has the key. A value typed as a Literal of what changes nothing is known there and not honoured
+here.
 """
 
 from __future__ import annotations
@@ -42,11 +43,21 @@ class MobileNetV3:
     form: ClassVar[Form] = "section"
     scale: Annotated[float, Doc("width multiplier"), Positive] = 1.0
     model_name: Annotated[Literal["large", "small"], Doc("which of the two")] = "large"
-    feature_maps: Annotated[tuple[int, ...], Doc("layers handed to the neck, as PaddleDetection counts: 1 is the stem, 2 the first block (large: 6, 12, 15 are strides 8, 16, 32)"), Range(2, 16)] = (6, 12, 15)
+    feature_maps: Annotated[
+        tuple[int, ...],
+        Doc("layers handed to the neck, counted as PaddleDetection does: 1 is the stem (large: 6, 12, 15 are strides 8, 16, 32)"),
+        Range(2, 16),
+    ] = (6, 12, 15)
     norm_type: Annotated[Literal["bn", "sync_bn"], Doc("see ResNet")] = "bn"
     freeze_norm: Annotated[bool, Doc("see ResNet")] = False
     norm_decay: Annotated[float, Doc("see ResNet"), Range(0)] = 0.0
-    lr_mult_list: Annotated[tuple[float, ...], Doc("learning rate factor of each three blocks; the fifth is for all that remain")] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    lr_mult_list: Annotated[tuple[float, ...], Doc("learning rate factor of each three blocks; the fifth is for all that remain")] = (
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+    )
     conv_decay: Annotated[float, Doc("weight decay of its convolutions, in place of the regulariser's"), Range(0)] = 0.0
     multiplier: Annotated[float, Doc("only 1"), Range(1, 1)] = 1.0
     with_extra_blocks: Annotated[Literal[False], Doc("SSD's extra blocks are not supported")] = False
@@ -147,7 +158,9 @@ class Resize:
     """Resize image and boxes."""
 
     form: ClassVar[Form] = "key"
-    target_size: Annotated[int | tuple[int, int], Doc("[height, width], or one number for both; with keep_ratio [shorter, longer] at most"), Range(1)]
+    target_size: Annotated[
+        int | tuple[int, int], Doc("[height, width], or one number for both; with keep_ratio [shorter, longer] at most"), Range(1)
+    ]
     keep_ratio: Annotated[bool, Doc("keep the aspect ratio")]
     interp: Annotated[Literal[0, 1, 2, 3, 4], Doc("OpenCV's: 0 nearest, 1 linear, 2 cubic, 3 area, 4 Lanczos")] = 1
 
@@ -157,7 +170,9 @@ class RandomResize:
     """Resize to a size drawn a sample."""
 
     form: ClassVar[Form] = "key"
-    target_size: Annotated[tuple[int, ...] | tuple[tuple[int, int], ...], Doc("sizes to draw from; with random_range the two ends of a range"), Range(1)]
+    target_size: Annotated[
+        tuple[int, ...] | tuple[tuple[int, int], ...], Doc("sizes to draw from; with random_range the two ends of a range"), Range(1)
+    ]
     keep_ratio: Annotated[bool, Doc("keep the aspect ratio")] = True
     interp: Annotated[Literal[0, 1, 2, 3, 4], Doc("see Resize")] = 1
     random_range: Annotated[bool, Doc("draw the shorter side between the two target sizes")] = False
@@ -204,8 +219,12 @@ class Gt2FCOSTarget:
     """What each location must learn. Computed on the device, for the whole batch."""
 
     form: ClassVar[Form] = "key"
-    object_sizes_boundary: Annotated[tuple[float, ...], Doc("largest distance to a side, in pixels, that each level but the last is for"), Positive]
-    center_sampling_radius: Annotated[float, Doc("locations within this many strides of the centre are positive; 0: everywhere in the box"), Range(0)]
+    object_sizes_boundary: Annotated[
+        tuple[float, ...], Doc("largest distance to a side, in pixels, that each level but the last is for"), Positive
+    ]
+    center_sampling_radius: Annotated[
+        float, Doc("locations within this many strides of the centre are positive; 0: everywhere in the box"), Range(0)
+    ]
     downsample_ratios: Annotated[tuple[int, ...], Doc("stride of each level; must equal FCOSHead.fpn_stride"), Range(1)]
     num_shift: Annotated[float, Doc("must equal FCOSHead.num_shift"), Fraction] = 0.5
     multiply_strides_reg_targets: Annotated[Literal[False], Doc("not supported")] = False
@@ -266,11 +285,14 @@ class TestReader:
 # ------------------------------------------------------------------------------------------- learning rate, optimiser
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PiecewiseDecay:
-    """Multiply the base learning rate by the next gamma at each milestone. A single gamma becomes gamma / 10**i (PaddleDetection's arithmetic)."""
+    """Multiply the base learning rate by the next gamma at each milestone. A single gamma becomes gamma / 10**i (PaddleDetection's
+    arithmetic)."""
 
     form: ClassVar[Form] = "tag"
     gamma: Annotated[float | tuple[float, ...], Doc("factor of the base rate"), Range(0)] = (0.1, 0.01)
-    milestones: Annotated[tuple[int, ...] | None, Doc("in epochs (each times the whole steps of an epoch); default [8, 11]"), Range(0)] = None
+    milestones: Annotated[tuple[int, ...] | None, Doc("in epochs (each times the whole steps of an epoch); default [8, 11]"), Range(0)] = (
+        None
+    )
     milestone_iters: Annotated[tuple[int, ...] | None, Doc("ours: in iterations, in place of milestones"), Range(0)] = None
     values: Annotated[tuple[float, ...] | None, Doc("the learning rates themselves, one more than milestones"), Range(0)] = None
     use_warmup: Annotated[bool, Doc("the second scheduler warms up")] = True
@@ -281,7 +303,11 @@ class CosineDecay:
     """Half a cosine from the base learning rate down."""
 
     form: ClassVar[Form] = "tag"
-    max_epochs: Annotated[int | None, Doc("length in epochs; default: PaddleDetection's 1000 if `epoch` is the length of training, all of max_iters if that is"), Range(1)] = None
+    max_epochs: Annotated[
+        int | None,
+        Doc("length in epochs; default: PaddleDetection's 1000 if `epoch` is the length of training, all of max_iters if that is"),
+        Range(1),
+    ] = None
     max_iters: Annotated[int | None, Doc("ours: length in iterations, in place of max_epochs"), Range(1)] = None
     use_warmup: Annotated[bool, Doc("the second scheduler warms up")] = True
     min_lr_ratio: Annotated[float, Doc("lowest rate as a fraction of the base rate"), Fraction] = 0.0
@@ -308,7 +334,9 @@ class LearningRate:
 
     form: ClassVar[Form] = "section"
     base_lr: Annotated[float, Doc("learning rate after the warm-up"), Positive] = 0.01
-    schedulers: Annotated[tuple[Scheduler, ...], Doc("the decay, then the warm-up")] = field(default_factory=lambda: (PiecewiseDecay(), LinearWarmup()))
+    schedulers: Annotated[tuple[Scheduler, ...], Doc("the decay, then the warm-up")] = field(
+        default_factory=lambda: (PiecewiseDecay(), LinearWarmup())
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,7 +402,9 @@ class COCODataSet:
     sample_num: Annotated[int, Doc("use the first n images; -1 is all"), Range(-1)] = -1
     load_crowd: Annotated[Literal[False], Doc("crowd boxes are never trained on")] = False
     allow_empty: Annotated[bool, Doc("train on images without objects too")] = False
-    empty_ratio: Annotated[float, Doc("with allow_empty: at most this many images without objects, as a ratio of all; 1 is no limit"), Fraction] = 1.0
+    empty_ratio: Annotated[
+        float, Doc("with allow_empty: at most this many images without objects, as a ratio of all; 1 is no limit"), Fraction
+    ] = 1.0
     repeat: Annotated[int, Doc("times an epoch goes over the data"), Range(1)] = 1
 
 
@@ -400,7 +430,9 @@ class TorchConfig:
     not_used: ClassVar[dict[str, str]] = {"export": "settings for exporting a Paddle model"}
     # what is trained
     architecture: FCOS
-    pretrain_weights: Annotated[str | None, Doc("null, a file of weights, or a torchvision weights name (ResNet50_Weights.IMAGENET1K_V1)")] = None
+    pretrain_weights: Annotated[
+        str | None, Doc("null, a file of weights, or a torchvision weights name (ResNet50_Weights.IMAGENET1K_V1)")
+    ] = None
     weights: Annotated[str | None, Doc("checkpoint that `runner eval -c` uses; not read by training"), Neutral()] = None
     num_classes: Annotated[int, Doc("classes, without background; auto: the categories of the training annotations"), Auto(), Range(1)] = 80
     # on what
@@ -444,7 +476,9 @@ class TorchConfig:
     eval_at_snapshot: Annotated[bool, Doc("ours: evaluate at every snapshot, not only at the end (`--eval`)")] = False
     log_iter: Annotated[int, Doc("a record every so many iterations, the mean over them"), Neutral(), Range(1)] = 20
     sample_images: Annotated[int, Doc("ours: evaluation images drawn with their boxes at every evaluation"), Neutral(), Range(0, 64)] = 4
-    trackers: Annotated[tuple[Literal["tensorboard", "visualdl"], ...], Doc("ours: viewers' logs to write; auto: all that are installed"), Auto(), Neutral()] = ()
+    trackers: Annotated[
+        tuple[Literal["tensorboard", "visualdl"], ...], Doc("ours: viewers' logs to write; auto: all that are installed"), Auto(), Neutral()
+    ] = ()
     use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false takes it out"), Neutral()] = None
     vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's"), Neutral()] = None
     print_flops: Annotated[Literal[False], Doc("not supported")] = False

@@ -105,9 +105,7 @@ def capped(problems: list[Problem]) -> list[Problem]:
     return problems[:MAX_PROBLEMS] + ([Problem(f"… and {rest:,} more problems like these")] if rest > 0 else [])
 
 
-def make_item(
-    path: Path, size: tuple[int, int], rows: Iterable[tuple[int, float, float, float, float, bool]], split: Split | None
-) -> Item:
+def make_item(path: Path, size: tuple[int, int], rows: Iterable[tuple[int, float, float, float, float, bool]], split: Split | None) -> Item:
     """An item from (class index, x1, y1, x2, y2, crowd) rows; `size` is (width, height); areas are the boxes' own."""
     listed = list(rows)
     boxes = np.array([row[1:5] for row in listed], dtype=np.float64).reshape(-1, 4)

@@ -78,9 +78,7 @@ def _annotation_files(source: Path) -> list[tuple[Path, Split | None]]:
     alone = [path for folder in folders for path in sorted(folder.glob("*.json"))]
     if len(alone) == 1:
         return [(alone[0], None)]
-    raise NotThisFormat(
-        "COCO JSON: Annotations/train.json and val.json (or annotations/instances_train2017.json, …) beside images/"
-    )
+    raise NotThisFormat("COCO JSON: Annotations/train.json and val.json (or annotations/instances_train2017.json, …) beside images/")
 
 
 def _items(
@@ -129,12 +127,8 @@ def _image_folder(source: Path, annotation: Path, names: list[str]) -> Path:
     for folder in candidates:
         if folder.is_relative_to(source) and (folder / names[0]).is_file():
             return folder
-    tried = ", ".join(
-        sorted({str(folder.relative_to(source)) for folder in candidates if folder.is_relative_to(source)})
-    )
-    raise InputError(
-        Problem(f"its first image {names[0]!r} is in none of the folders {tried} of {source}", str(annotation))
-    )
+    tried = ", ".join(sorted({str(folder.relative_to(source)) for folder in candidates if folder.is_relative_to(source)}))
+    raise InputError(Problem(f"its first image {names[0]!r} is in none of the folders {tried} of {source}", str(annotation)))
 
 
 def _area(entry: dict[str, Any]) -> float:

@@ -21,16 +21,12 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     Raises:
         NotThisFormat, InputError: see `Format`.
     """
-    root = next(
-        (path.parent for path in sorted(source.rglob("trainval.txt")) if (path.parent / "test.txt").is_file()), None
-    )
+    root = next((path.parent for path in sorted(source.rglob("trainval.txt")) if (path.parent / "test.txt").is_file()), None)
     if root is None:
         raise NotThisFormat("DeepPCB's PCBData folder with trainval.txt and test.txt")
     problems = Problems()
     if classes and classes != CLASSES:
-        problems.add(
-            f"the classes of DeepPCB are {', '.join(CLASSES)} in this order; the spec says {', '.join(classes)}"
-        )
+        problems.add(f"the classes of DeepPCB are {', '.join(CLASSES)} in this order; the spec says {', '.join(classes)}")
     items: list[Item] = []
     for list_name, split in _LISTS:
         for number, line in enumerate(read_text(root / list_name).splitlines(), start=1):
@@ -66,9 +62,7 @@ def _item(root: Path, line: str, split: Split, where: str, problems: Problems) -
             continue
         fields = [field for field in re.split(r"[,\s]+", row.strip()) if field]
         if len(fields) != 5 or not all(field.isdigit() for field in fields) or not 1 <= int(fields[4]) <= len(CLASSES):
-            problems.add(
-                f"expected 'x1 y1 x2 y2 type' with type 1 to {len(CLASSES)}, got {row!r}", f"{annotation}:{number}"
-            )
+            problems.add(f"expected 'x1 y1 x2 y2 type' with type 1 to {len(CLASSES)}, got {row!r}", f"{annotation}:{number}")
             continue
         x1, y1, x2, y2, kind = (int(field) for field in fields)
         if x2 <= x1 or y2 <= y1:

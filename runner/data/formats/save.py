@@ -20,10 +20,7 @@ def to_coco(
         title: goes into ``info``.
     """
     numbers = list(category_ids) if category_ids is not None else list(range(1, len(classes) + 1))
-    images = [
-        {"id": image_id, "file_name": name, "width": item.width, "height": item.height}
-        for image_id, name, item in items
-    ]
+    images = [{"id": image_id, "file_name": name, "width": item.width, "height": item.height} for image_id, name, item in items]
     annotations: list[dict[str, Any]] = []
     for image_id, _, item in items:
         rows = zip(item.boxes.tolist(), item.classes.tolist(), item.crowd.tolist(), item.areas.tolist(), strict=True)

@@ -64,11 +64,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     clipped: list[str] = []
     read = [_read(path, images, problems, clipped) for path in xml_files]
     annotations = [one for one in read if one is not None]
-    order = (
-        classes
-        or _listed_classes(source)
-        or tuple(sorted({found.name for one in annotations for found in one.objects}))
-    )
+    order = classes or _listed_classes(source) or tuple(sorted({found.name for one in annotations for found in one.objects}))
     for one in annotations:
         for found in one.objects:
             if found.name not in order:
@@ -76,18 +72,12 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     problems.check()
     sides = _cut(source)
     items = [_item(one, order, sides.get((_top(source, one.file), one.file.stem))) for one in annotations]
-    notes = (
-        [f"{len(clipped):,} boxes that reached up to a pixel out of their image were clipped, e.g. in {clipped[0]}"]
-        if clipped
-        else []
-    )
+    notes = [f"{len(clipped):,} boxes that reached up to a pixel out of their image were clipped, e.g. in {clipped[0]}"] if clipped else []
     return Loaded(order, tuple(items), notes=tuple(notes))
 
 
 def _item(one: _Annotation, order: tuple[str, ...], split: Split | None) -> Item:
-    return make_item(
-        one.image, one.size, ((order.index(found.name), *found.box, found.difficult) for found in one.objects), split
-    )
+    return make_item(one.image, one.size, ((order.index(found.name), *found.box, found.difficult) for found in one.objects), split)
 
 
 def _read(path: Path, images: dict[str, list[Path]], problems: Problems, clipped: list[str]) -> _Annotation | None:

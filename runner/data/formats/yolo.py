@@ -78,9 +78,7 @@ def _names(data: dict[str, Any], path: Path) -> tuple[str, ...]:
     names = data["names"]
     if isinstance(names, dict):
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
-            raise InputError(
-                Problem(f"names must be numbered 0 to {len(names) - 1}, got {sorted(names, key=str)}", str(path))
-            )
+            raise InputError(Problem(f"names must be numbered 0 to {len(names) - 1}, got {sorted(names, key=str)}", str(path)))
         names = [names[index] for index in range(len(names))]
     if not isinstance(names, list) or not names:
         raise InputError(Problem(f"names must be a list of class names, got {names!r}", str(path)))

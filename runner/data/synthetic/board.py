@@ -143,9 +143,7 @@ def _walk(dice: Dice, board: Board, start: Node, heading: int, net: int) -> list
     while len(nodes) < limit:
         turns = [direction]
         if direction != heading:
-            turns = (
-                [heading, direction] if _turn(direction, heading) <= 1 and dice.chance(0.6) else [direction, heading]
-            )
+            turns = [heading, direction] if _turn(direction, heading) <= 1 and dice.chance(0.6) else [direction, heading]
         elif dice.chance(0.14):
             turns = [(direction + dice.pick((-1, 1))) % 8, direction]
         else:
@@ -171,9 +169,7 @@ def _open(board: Board, node: Node, direction: int) -> bool:
     dx, dy = _STEPS[direction]
     if not board.free((node[0] + dx, node[1] + dy)):
         return False
-    return not (dx and dy) or (
-        (node[0] + dx, node[1]) not in board.owner and (node[0], node[1] + dy) not in board.owner
-    )
+    return not (dx and dy) or ((node[0] + dx, node[1]) not in board.owner and (node[0], node[1] + dy) not in board.owner)
 
 
 def _take(board: Board, nodes: list[Node], direction: int, net: int) -> None:

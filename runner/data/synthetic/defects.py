@@ -196,8 +196,7 @@ def _spur(dice: Dice, board: Board, masks: Masks, spots: list[Spot]) -> bool:
     if not _clear(masks.copper, tip, half + 3):
         return False
     base = [
-        (spot.x + nx * (start - 1) + spot.ux * half * 1.5 * end, spot.y + ny * (start - 1) + spot.uy * half * 1.5 * end)
-        for end in (-1, 1)
+        (spot.x + nx * (start - 1) + spot.ux * half * 1.5 * end, spot.y + ny * (start - 1) + spot.uy * half * 1.5 * end) for end in (-1, 1)
     ]
     cap = [(tip[0] + spot.ux * half * end, tip[1] + spot.uy * half * end) for end in (1, -1)]
     draw = ImageDraw.Draw(masks.copper)

@@ -76,7 +76,4 @@ def _times(box: tuple[float, float, float, float], factor: int) -> tuple[float, 
 def _hits(area: tuple[float, float, float, float], avoid: Sequence[Box]) -> bool:
     """Whether `area` (xyxy, mask pixels) comes within 2 mask pixels of a box of `avoid` (xyxy, picture pixels)."""
     x1, y1, x2, y2 = area
-    return any(
-        x1 < b2 * SUPER + 2 and x2 > a1 * SUPER - 2 and y1 < d2 * SUPER + 2 and y2 > c1 * SUPER - 2
-        for a1, c1, b2, d2 in avoid
-    )
+    return any(x1 < b2 * SUPER + 2 and x2 > a1 * SUPER - 2 and y1 < d2 * SUPER + 2 and y2 > c1 * SUPER - 2 for a1, c1, b2, d2 in avoid)

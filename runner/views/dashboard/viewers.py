@@ -46,9 +46,7 @@ class Viewer:
         output: the viewer's own output so far.
     """
 
-    def __init__(
-        self, kind: Kind, url: str, logdir: Path, names: Sequence[str], process: subprocess.Popen[bytes], output: Path
-    ) -> None:
+    def __init__(self, kind: Kind, url: str, logdir: Path, names: Sequence[str], process: subprocess.Popen[bytes], output: Path) -> None:
         self.kind = kind
         self.url = url
         self.logdir = logdir
@@ -78,9 +76,7 @@ class Viewer:
     def __enter__(self) -> Viewer:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
 

@@ -110,9 +110,7 @@ class MobileNetV3(nn.Module):
             factor = factors[min(max(index - 1, 0) // 3, len(factors) - 1)]
             found |= prefixed(
                 f"features.{index}",
-                settings(
-                    layer, lr_mult=factor, decay=self.config.conv_decay or False, norm_decay=self.config.norm_decay
-                ),
+                settings(layer, lr_mult=factor, decay=self.config.conv_decay or False, norm_decay=self.config.norm_decay),
             )
         return found
 

@@ -82,7 +82,5 @@ def build_model(config: TorchConfig) -> FCOSDetector:
     problems = check_model(config)
     if problems:
         raise InputError(problems)
-    targets = next(
-        transform for transform in config.train_reader.batch_transforms if isinstance(transform, Gt2FCOSTarget)
-    )
+    targets = next(transform for transform in config.train_reader.batch_transforms if isinstance(transform, Gt2FCOSTarget))
     return FCOSDetector(config.architecture, targets)

@@ -120,11 +120,7 @@ class FCOSHead(nn.Module):
     def parameter_settings(self) -> dict[str, ParameterSetting]:
         """By parameter name: biases of the towers' convolutions learn twice as fast; norm layers do not decay."""
         found = settings(self)
-        towers = {
-            name: ParameterSetting(lr_mult=2.0)
-            for name in found
-            if name.startswith("fcos_feat.") and name.endswith(".conv.bias")
-        }
+        towers = {name: ParameterSetting(lr_mult=2.0) for name in found if name.startswith("fcos_feat.") and name.endswith(".conv.bias")}
         return found | towers
 
 

@@ -119,9 +119,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise InputError(Problem(f"{path} cannot be read: {error}", key=_KEY)) from error
     except Exception as error:  # noqa: BLE001 - torch raises nearly anything on a file that is no weights or is cut off
         raise InputError(
-            Problem(
-                f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY
-            )
+            Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY)
         ) from error
     return _tensors(content, path)
 
@@ -133,9 +131,7 @@ def _unreadable(path: Path, error: pickle.UnpicklingError) -> Problem:
             f" dict alone, torch.save(model.state_dict(), …), and give that file. torch says: {_first_line(error)}",
             key=_KEY,
         )
-    return Problem(
-        f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY
-    )
+    return Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY)
 
 
 def _first_line(error: Exception) -> str:
@@ -151,16 +147,11 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
     for wrapper in ("model", "state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
-    tensors = (
-        {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-        if isinstance(content, Mapping)
-        else {}
-    )
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)} if isinstance(content, Mapping) else {}
     if not tensors:
         raise InputError(
             Problem(
-                f"{path} holds no weights: expected names and tensors (a state dict), plain or under 'model' or"
-                " 'state_dict'",
+                f"{path} holds no weights: expected names and tensors (a state dict), plain or under 'model' or 'state_dict'",
                 key=_KEY,
             )
         )
@@ -173,9 +164,7 @@ def _matching(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[
     return max(candidates, key=lambda names: sum(_fits(own, name, tensors[there]) for there, name in names.items()))
 
 
-def _compare(
-    own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], names: Mapping[str, str], source: str
-) -> LoadReport:
+def _compare(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], names: Mapping[str, str], source: str) -> LoadReport:
     loaded = tuple(name for there, name in names.items() if _fits(own, name, tensors[there]))
     if all(_is_counter(name) for name in loaded):
         raise InputError(
@@ -238,9 +227,7 @@ def _require_whole_backbone(report: LoadReport, source: str) -> None:
 def _lines(report: LoadReport, source: str, total: int) -> list[str]:
     lines = [f"{_KEY} {source}: {len(report.loaded)} of {total} tensors loaded"]
     for name, there, here in report.misfit:
-        lines.append(
-            f"{_KEY}: {name} starts anew: its shape is {list(there)} in the file and {list(here)} in the model"
-        )
+        lines.append(f"{_KEY}: {name} starts anew: its shape is {list(there)} in the file and {list(here)} in the model")
     if report.missing:
         lines.append(f"{_KEY}: not in the file, start anew: {_grouped(report.missing)}")
     if report.unused:

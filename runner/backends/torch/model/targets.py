@@ -62,9 +62,7 @@ def assign(locations: Locations, boxes: Sequence[Tensor], classes: Sequence[Tens
         matched = _match(locations.points[part], bounds[levels], bounds[levels + 1], radius, padded)
         found.append(matched[0])
         index.append(matched[1])
-    return _describe(
-        locations, padded, labels, torch.cat(found, dim=1), torch.cat(index, dim=1), config.norm_reg_targets
-    )
+    return _describe(locations, padded, labels, torch.cat(found, dim=1), torch.cat(index, dim=1), config.norm_reg_targets)
 
 
 def _pad(boxes: Sequence[Tensor]) -> Tensor:
@@ -91,9 +89,7 @@ def _match(points: Tensor, low: Tensor, high: Tensor, radius: Tensor | None, box
     return torch.isfinite(smallest), index
 
 
-def _describe(
-    locations: Locations, boxes: Tensor, labels: Tensor, found: Tensor, index: Tensor, normalised: bool
-) -> Targets:
+def _describe(locations: Locations, boxes: Tensor, labels: Tensor, found: Tensor, index: Tensor, normalised: bool) -> Targets:
     """The targets of locations that are each matched to the box `index` Int64[B, L] where `found`."""
     if labels.shape[1] == 0:
         labels = F.pad(labels, (0, 1))

@@ -42,9 +42,7 @@ def make_config() -> MakeConfig:
         batch_transforms: tuple[schema.BatchTransform, ...] | None = None,
         **top: Any,
     ) -> schema.TorchConfig:
-        fcos_feat = schema.FCOSFeat(
-            **{"feat_in": 32, "feat_out": 32, "num_convs": 2, "norm_type": "gn", **(feat or {})}
-        )
+        fcos_feat = schema.FCOSFeat(**{"feat_in": 32, "feat_out": 32, "num_convs": 2, "norm_type": "gn", **(feat or {})})
         fcos_head = schema.FCOSHead(
             **{
                 "num_classes": 3,

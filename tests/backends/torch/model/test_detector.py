@@ -67,9 +67,7 @@ def test_a_single_small_image_trains(norm_type: str, make_config: MakeConfig, ma
     assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
-@pytest.mark.parametrize(
-    "backbone", [schema.MobileNetV3(), schema.MobileNetV3(model_name="small", feature_maps=(4, 9, 12))]
-)
+@pytest.mark.parametrize("backbone", [schema.MobileNetV3(), schema.MobileNetV3(model_name="small", feature_maps=(4, 9, 12))])
 def test_mobilenet_trains(backbone: schema.MobileNetV3, make_config: MakeConfig, make_batch: MakeBatch) -> None:
     model = build_model(make_config(backbone=backbone)).train()
     out = model(make_batch(boxes=[BOX, []]))

@@ -125,17 +125,13 @@ def test_backbone_starts_from_paddles_normal() -> None:
     assert weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 512)), rel=0.01)
 
 
-def shapes(
-    neck: Neck, sides: tuple[int, ...] = (16, 8, 4), channels: tuple[int, ...] = (4, 8, 16)
-) -> list[tuple[int, ...]]:
+def shapes(neck: Neck, sides: tuple[int, ...] = (16, 8, 4), channels: tuple[int, ...] = (4, 8, 16)) -> list[tuple[int, ...]]:
     levels = [torch.randn(2, c, side, side + 3) for c, side in zip(channels, sides, strict=True)]
     return [tuple(level.shape) for level in neck(levels)]
 
 
 @pytest.mark.parametrize("norm_type", [None, "bn", "gn", "sync_bn"])
-@pytest.mark.parametrize(
-    ("extra", "convs", "use_c5"), [(0, False, True), (1, False, True), (2, True, True), (2, True, False)]
-)
+@pytest.mark.parametrize(("extra", "convs", "use_c5"), [(0, False, True), (1, False, True), (2, True, True), (2, True, False)])
 def test_pyramid_levels(norm_type: str | None, extra: int, convs: bool, use_c5: bool) -> None:
     config = schema.FPN(
         out_channel=32,

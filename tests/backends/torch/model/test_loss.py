@@ -64,9 +64,7 @@ def slow_losses(outputs: HeadOutputs, targets: Targets, config: FCOSLoss, normal
     return {"loss": sum(found.values()), **found}
 
 
-def random_case(
-    seed: int, share: float, images: int = 2, places: int = 40, classes: int = 3
-) -> tuple[HeadOutputs, Targets]:
+def random_case(seed: int, share: float, images: int = 2, places: int = 40, classes: int = 3) -> tuple[HeadOutputs, Targets]:
     """Head outputs and targets of which about `share` are positive."""
     draw = torch.Generator().manual_seed(seed)
 
@@ -109,9 +107,7 @@ def test_weights_count(config: FCOSLoss) -> None:
     found = fcos_loss(outputs, targets, config, normalised=True)
     for name, value in slow_losses(outputs, targets, config, True).items():
         assert found[name].item() == pytest.approx(value, rel=2e-5), name
-    assert found["loss"].item() != pytest.approx(
-        fcos_loss(outputs, targets, FCOSLoss(), normalised=True)["loss"].item()
-    )
+    assert found["loss"].item() != pytest.approx(fcos_loss(outputs, targets, FCOSLoss(), normalised=True)["loss"].item())
 
 
 @pytest.mark.parametrize("normalised", [True, False])

@@ -77,9 +77,7 @@ def test_many_boxes_take_the_other_way_through_batched_nms() -> None:
 
 
 def test_a_score_of_exactly_the_threshold_is_out() -> None:
-    found = suppress(
-        torch.tensor([[0.0, 0, 9, 9]] * 2), torch.tensor([[0.5], [0.25]]), MultiClassNMS(score_threshold=0.25)
-    )
+    found = suppress(torch.tensor([[0.0, 0, 9, 9]] * 2), torch.tensor([[0.5], [0.25]]), MultiClassNMS(score_threshold=0.25))
     assert found.scores.tolist() == [0.5]
 
 
@@ -107,9 +105,7 @@ def test_detections_of_the_heads_outputs(normalised: bool, sqrt_score: bool) -> 
     found = detect(outputs, places, scales, config)
     for image in range(2):
         expected = []
-        cells = [
-            (level, row, column) for level, (h, w) in enumerate(shapes) for row, column in product(range(h), range(w))
-        ]
+        cells = [(level, row, column) for level, (h, w) in enumerate(shapes) for row, column in product(range(h), range(w))]
         for place, (level, row, column) in enumerate(cells):
             stride = strides[level]
             x, y = (column + 0.5) * stride, (row + 0.5) * stride

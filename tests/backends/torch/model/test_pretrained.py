@@ -92,9 +92,7 @@ def test_a_torchvision_classifier_goes_into_the_backbone(model: FCOSDetector, fo
     assert torch.equal(model.get_parameter("backbone.layer4.1.conv2.weight"), theirs.layer4[1].conv2.weight)
     assert report.unused == ("fc.weight", "fc.bias")
     assert not any(name.startswith("backbone.") for name in report.missing)
-    assert said[1].startswith(
-        "pretrain_weights: not in the file, start anew: neck.fpn (16 tensors), fcos_head.fcos_feat (16 tensors), "
-    )
+    assert said[1].startswith("pretrain_weights: not in the file, start anew: neck.fpn (16 tensors), fcos_head.fcos_feat (16 tensors), ")
     assert said[2] == "pretrain_weights: in the file but not in the model, left out: fc.weight, fc.bias"
 
 
@@ -142,9 +140,7 @@ class Evil:
         lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2)),
     ],
 )
-def test_a_pickle_with_code_is_refused_and_not_run(
-    save: Callable[[Any, Path], Any], model: FCOSDetector, folder: Path
-) -> None:
+def test_a_pickle_with_code_is_refused_and_not_run(save: Callable[[Any, Path], Any], model: FCOSDetector, folder: Path) -> None:
     save({"model": model.state_dict(), "extra": Evil(folder / "touched")}, folder / "evil.pth")
     message = refused(model, folder / "evil.pth")
     assert not (folder / "touched").exists()
@@ -194,9 +190,7 @@ def test_sources_that_are_no_file_of_weights(source: str, word: str, model: FCOS
     assert word == "safetensors" or "ResNet50_Weights.IMAGENET1K_V1" in message
 
 
-def test_a_weights_name_is_taken_from_torchs_folder(
-    model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_weights_name_is_taken_from_torchs_folder(model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder))
     (folder / "checkpoints").mkdir()
     theirs = models.resnet18().state_dict()
@@ -206,9 +200,7 @@ def test_a_weights_name_is_taken_from_torchs_folder(
     assert not any(name.startswith("backbone.") for name in report.missing)
 
 
-def test_a_weights_name_is_downloaded_and_that_is_said(
-    model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_weights_name_is_downloaded_and_that_is_said(model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def download(url: str, path: str, hash_prefix: str | None, progress: bool) -> None:
         assert url.endswith("resnet18-f37072fd.pth") and hash_prefix == "f37072fd" and not progress
         torch.save(models.resnet18().state_dict(), path)
@@ -220,9 +212,7 @@ def test_a_weights_name_is_downloaded_and_that_is_said(
     assert "downloading" in said[0] and str(folder) in said[0]
 
 
-def test_without_network_the_message_says_where_to_put_the_file(
-    model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_network_the_message_says_where_to_put_the_file(model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def download(*_: object, **__: object) -> None:
         raise OSError("no route")
 

@@ -89,9 +89,7 @@ image = st.lists(st.tuples(box, st.integers(0, 2)), max_size=6)
     shift=st.sampled_from([0.5, 0.0]),
     normalised=st.booleans(),
 )
-def test_equals_the_slow_reference(
-    images: list[list[tuple[list[float], int]]], radius: float, shift: float, normalised: bool
-) -> None:
+def test_equals_the_slow_reference(images: list[list[tuple[list[float], int]]], radius: float, shift: float, normalised: bool) -> None:
     config = Gt2FCOSTarget(
         object_sizes_boundary=(16.0, 40.0),
         center_sampling_radius=radius,
