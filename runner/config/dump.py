@@ -61,9 +61,9 @@ def _tree(config: Any, *, neutral: bool) -> dict[str, Any]:
 
 
 def _keys_of(value: Any, sections: dict[str, Any], *, neutral: bool) -> dict[str, Any]:
-    return {
-        info.key: _dump(item, info.key, sections, neutral=neutral) for info, item in iterate_fields(value) if neutral or not info.neutral
-    }
+    """Its keys; a shared one is left to the top level, where it has the same value, so that it can be changed in one place."""
+    kept = [(info.key, item) for info, item in iterate_fields(value) if not info.shared and (neutral or not info.neutral)]
+    return {key: _dump(item, key, sections, neutral=neutral) for key, item in kept}
 
 
 def _dump(value: Any, key: str, sections: dict[str, Any], *, neutral: bool) -> Any:
