@@ -85,8 +85,9 @@ def _stats(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
 
     from runner.data.choice import dataset_choice  # noqa: PLC0415
+    from runner.data.picture import write_picture  # noqa: PLC0415
     from runner.data.spec import data_root  # noqa: PLC0415
-    from runner.data.stats import load_sides, stats, write_picture  # noqa: PLC0415
+    from runner.data.stats import load_sides, stats  # noqa: PLC0415
     from runner.views.data import render_stats  # noqa: PLC0415
 
     choice = dataset_choice(args.name)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from runner.core.errors import InputError
 from runner.data.coco import CocoImage, CocoSet
 from runner.data.images import read_image
-from runner.data.stats import SplitStats, box_sides
+from runner.data.stats import SplitStats, box_sides, stats
 
 _INK, _GREY, _LINE, _PAPER = (32, 36, 40), (104, 110, 116), (222, 225, 228), (255, 255, 255)
 _SIDE_COLOURS = ((47, 111, 178), (232, 142, 46))
@@ -29,6 +31,18 @@ PALETTE = (
 _LEFT, _GAP, _TILE, _TOP = 620, 28, 268, 96
 _MAX_CLASSES = 24
 Area = tuple[int, int, int, int]
+
+
+def write_picture(sides: Mapping[str, CocoSet], path: Path, title: str) -> None:
+    """Write the picture of a data set as PNG: boxes per class, box sizes, nine images with their boxes.
+
+    Raises:
+        InputError: an image cannot be read, or `path` cannot be written.
+    """
+    try:
+        draw(sides, stats(sides), title).save(path, format="PNG")
+    except OSError as error:
+        raise InputError(f"the picture cannot be written to {path}: {error.strerror}") from error
 
 
 def draw(sides: Mapping[str, CocoSet], numbers: Mapping[str, SplitStats], title: str) -> Image.Image:

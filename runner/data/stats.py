@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,20 +56,6 @@ def load_sides(choice: DatasetChoice) -> dict[str, CocoSet]:
 def stats(sides: Mapping[str, CocoSet]) -> dict[str, SplitStats]:
     """The numbers of each side."""
     return {name: _split(data) for name, data in sides.items()}
-
-
-def write_picture(sides: Mapping[str, CocoSet], path: Path, title: str) -> None:
-    """Write the picture of a data set as PNG: boxes per class, box sizes, nine images with their boxes.
-
-    Raises:
-        InputError: an image cannot be read, or `path` cannot be written.
-    """
-    from runner.data.picture import draw  # noqa: PLC0415 - only who wants the picture needs the drawing code
-
-    try:
-        draw(sides, stats(sides), title).save(path, format="PNG")
-    except OSError as error:
-        raise InputError(f"the picture cannot be written to {path}: {error.strerror}") from error
 
 
 def box_sides(data: CocoSet) -> NDArray[np.float64]:

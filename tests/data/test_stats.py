@@ -10,8 +10,9 @@ from PIL import Image
 from runner.core.errors import InputError
 from runner.data.choice import dataset_choice
 from runner.data.coco import load_coco
+from runner.data.picture import write_picture
 from runner.data.prepare import prepare
-from runner.data.stats import load_sides, stats, write_picture
+from runner.data.stats import load_sides, stats
 
 
 def test_numbers(coco_source: tuple[Path, Path]) -> None:
