@@ -111,8 +111,8 @@ def gpu_problem() -> str:
 
 
 def driver_version() -> str:
-    """The NVIDIA driver's version, empty if there is none: from NVML, nvidia-smi, or the kernel module's file."""
-    return _from_nvml() or _from_nvidia_smi() or _from_proc()
+    """The NVIDIA driver's version, empty if there is none: from nvidia-smi, or from the kernel module's file."""
+    return _from_nvidia_smi() or _from_proc()
 
 
 def memory_gb(device: torch.device) -> dict[str, float]:
@@ -136,22 +136,6 @@ def memory_in_words(device: torch.device) -> str:
         held = torch.cuda.max_memory_allocated(device) / 1e9
         words += f"; the GPU held up to {held:.1f} GB for it and has {free / 1e9:.1f} of {total / 1e9:.1f} GB left"
     return words
-
-
-def _from_nvml() -> str:
-    try:
-        import pynvml  # type: ignore[import-untyped]  # noqa: PLC0415 - optional, from nvidia-ml-py
-
-        pynvml.nvmlInit()
-        try:
-            version = pynvml.nvmlSystemGetDriverVersion()
-        finally:
-            pynvml.nvmlShutdown()
-    except ImportError:
-        return ""
-    except pynvml.NVMLError:
-        return ""
-    return version.decode() if isinstance(version, bytes) else str(version)
 
 
 def _from_nvidia_smi() -> str:
