@@ -78,10 +78,17 @@ def test_a_freed_slot_is_refilled_before_poll_returns(tmp_path: Path) -> None:
     launcher.close()
 
 
+def state_of(pid: int) -> str:
+    """The kernel's letter for a process: R, S, T (stopped), Z, …"""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_a_stopped_task_dies_after_its_grace(launcher: LocalLauncher, tmp_path: Path) -> None:
     launcher.submit(task("one", tmp_path, "pid", tmp_path / "pid", "sleep", str(LONG_S)))
     wait_until((tmp_path / "pid").exists)
-    os.kill(int((tmp_path / "pid").read_text()), signal.SIGSTOP)
+    pid = int((tmp_path / "pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: state_of(pid) == "T")  # else SIGTERM, the lower number, may be delivered before it
     launcher.cancel("one", grace_s=0.2)
     assert collect(launcher, 1, within_s=5)[0].signal == signal.SIGKILL
 
