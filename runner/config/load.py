@@ -7,6 +7,7 @@ number; a mapping that sets `max_iters` puts aside the `epoch` of its base (see 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,11 +60,24 @@ def load_config(path: Path | str) -> Node:
 
 def find_file(path: Path) -> Path:
     """`path`, or the shipped file of that name (``configs/fcos_tiny.yml``) where the former does not exist."""
+    return path if os.path.lexists(path) else _shipped_file(path) or path
+
+
+def find_named(text: str, by: Path) -> Path:
+    """The file that the file `by` names: relative to its folder, else the shipped one of that name, wherever one stands."""
+    path = Path(text).expanduser()
+    if path.is_absolute():
+        return path
+    beside = by.parent / path
+    return beside if os.path.lexists(beside) else _shipped_file(path) or beside
+
+
+def _shipped_file(path: Path) -> Path | None:
     for kind in _SHIPPED:
-        if path.parts[:1] == (kind,) and not path.exists():
+        if path.parts[:1] == (kind,):
             candidate = shipped(kind).joinpath(*path.parts[1:])
-            return candidate if candidate.is_file() else path
-    return path
+            return candidate if candidate.is_file() else None
+    return None
 
 
 def parse(text: str, source: Callable[[int], Source]) -> Node:
@@ -150,10 +164,9 @@ def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Nod
     for entry in base.items if base.items is not None else (base,):
         if not isinstance(entry.value, str) or not entry.value:
             raise InputError(Problem("must be a path or a list of paths", where=str(entry.source), key=BASE_KEY))
-        file = Path(entry.value).expanduser()
-        file = file if file.is_absolute() else path.parent / file
-        if not file.is_file():
-            raise InputError(Problem(_missing(file), where=str(entry.source), key=BASE_KEY))
+        file = find_named(entry.value, path)
+        if not os.path.isfile(file):  # unlike Path.is_file, also False for a name too long
+            raise InputError(Problem(missing_file(file), where=str(entry.source), key=BASE_KEY))
         layer = _load_with_bases(file, (*above, resolved), loaded)
         result = layer if result is None else merge(result, layer)
     own = node.without(BASE_KEY)
@@ -164,7 +177,7 @@ def _load_one(path: Path) -> Node:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise InputError(Problem(_missing(path))) from error
+        raise InputError(Problem(missing_file(path))) from error
     except UnicodeDecodeError as error:
         raise InputError(Problem(f"is not UTF-8 text (byte {error.start}); is it a config?", where=str(path))) from error
     except OSError as error:
@@ -177,7 +190,8 @@ def _load_one(path: Path) -> Node:
     return node
 
 
-def _missing(path: Path) -> str:
+def missing_file(path: Path) -> str:
+    """That there is no such file, and what there is instead."""
     siblings = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
     hint = nearest(path.name, siblings) if path.parent.is_dir() else f"the folder {path.parent} does not exist"
     return f"there is no file {path}" + (f"; {hint}" if hint else "")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from runner.config.bind import bind
-from runner.config.load import load_config
+from runner.config.load import load_config, missing_file
 from runner.config.node import Node
 from runner.config.overrides import apply_overrides
-from runner.core.errors import InputError
+from runner.core.errors import InputError, Problem
+from runner.core.values import format_value
 from runner.search.spec import SweepSpec
 
 
@@ -21,14 +24,32 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     Raises:
         InputError: with everything that is wrong, each with its file and line.
     """
-    tree = apply_overrides(load_config(path), changes)
+    read = load_config(path)
+    tree = apply_overrides(read, changes)
+    if read.get("architecture") and not read.get("config"):
+        raise InputError(Problem(f"this is a config; run: runner train -c {shlex.quote(str(path))}", where=str(path)))
     bound = bind(tree, SweepSpec)
     if bound.value is None:
-        raise InputError(bound.problems)
-    problems = [replace(problem, where=_place(tree, problem.key)) for problem in bound.value.check()]
+        raise InputError([_explain(tree, problem) for problem in bound.problems])
+    found = bound.value.check()
+    config = bound.value.config_path(path)
+    if not os.path.isfile(config):
+        found.append(Problem(missing_file(config), key="config"))
+    problems = [replace(problem, where=_place(tree, problem.key)) for problem in found]
     if problems:
         raise InputError(problems)
     return bound.value
+
+
+def _explain(tree: Node, problem: Problem) -> Problem:
+    """A single value under `vary`, the commonest slip, with what to write instead."""
+    place, _, name = problem.key.partition(".")
+    vary = tree.get("vary")
+    node = (vary.mapping or {}).get(name) if place == "vary" and vary is not None else None
+    if node is None or node.mapping is not None or node.items is not None or node.tag is not None:
+        return problem
+    value = format_value(node.value)
+    return replace(problem, message=f"expected a list of values, [{value}], or {{values: [{value}], label: …}}, got {value}")
 
 
 def _place(tree: Node, key: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from runner.config.load import find_named
 from runner.config.schema import Doc, Form, Range
 from runner.core.errors import Problem
 from runner.core.values import format_value, same_value
@@ -86,8 +87,7 @@ class SweepSpec:
 
     def config_path(self, sweep_file: Path) -> Path:
         """Where the baseline's config lies, given where this spec was read from."""
-        path = Path(self.config).expanduser()
-        return path if path.is_absolute() else sweep_file.parent / path
+        return find_named(self.config, sweep_file)
 
     def check(self) -> list[Problem]:
         """What is wrong beyond the types and ranges of the keys; empty if nothing is."""

@@ -55,6 +55,16 @@ def test_base_below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert load_config(write(tmp_path / "top.yml", "_BASE_: ~/mine/a.yml\n")).plain() == {"x": 1}
 
 
+def test_a_base_that_ships_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    top = write(tmp_path / "deep" / "top.yml", "_BASE_: configs/fcos_tiny.yml\nx: 1\n")
+    assert load_config(top).plain() == {**load_config(Path("configs/fcos_tiny.yml")).plain(), "x": 1}
+    write(tmp_path / "configs" / "fcos_tiny.yml", "y: 1\n")  # only what lies beside the file that names it goes before
+    assert "y" not in load_config(top).plain()
+    write(tmp_path / "deep" / "configs" / "fcos_tiny.yml", "z: 1\n")
+    assert load_config(top).plain() == {"x": 1, "z": 1}
+
+
 def test_bases_have_bases_relative_to_themselves(tmp_path: Path) -> None:
     write(tmp_path / "deep" / "c.yml", "x: 1\ny: 1\n")
     write(tmp_path / "deep" / "b.yml", "_BASE_: c.yml\ny: 2\n")
@@ -91,6 +101,11 @@ def test_a_missing_base_is_named_with_its_line(tmp_path: Path) -> None:
 def test_a_base_that_is_no_path(tmp_path: Path, entry: str) -> None:
     with pytest.raises(InputError, match="must be a path or a list of paths"):
         load_config(write(tmp_path / "top.yml", f"_BASE_: {entry}\n"))
+
+
+def test_a_base_whose_name_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no file"):
+        load_config(write(tmp_path / "top.yml", f"_BASE_: {'x' * 300}.yml\n"))
 
 
 def test_a_directory_as_base(tmp_path: Path) -> None:

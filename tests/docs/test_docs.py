@@ -173,8 +173,12 @@ def test_the_yaml_in_the_documents_is_yaml() -> None:
 
 
 def test_the_sweep_shown_is_the_sweep_that_ships(tmp_path: Path) -> None:
-    (tmp_path / "shown.yml").write_text(yaml_blocks(ROOT / "docs" / "sweep.md")[0], encoding="utf-8")
-    assert load_sweep(tmp_path / "shown.yml") == load_sweep(ROOT / "sweeps" / "batchsize.yml")
+    for folder in ("configs", "sweeps"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "configs" / "fcos_tiny.yml").touch()
+    shown = tmp_path / "sweeps" / "shown.yml"
+    shown.write_text(yaml_blocks(ROOT / "docs" / "sweep.md")[0], encoding="utf-8")
+    assert load_sweep(shown) == load_sweep(ROOT / "sweeps" / "batchsize.yml")
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yml")), ids=relative)

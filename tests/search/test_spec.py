@@ -16,6 +16,9 @@ SWEEPS = Path(__file__).resolve().parents[2] / "sweeps"
 def write(folder: Path, text: str) -> Path:
     path = folder / "a sweep ü.yml"
     path.write_text(text, encoding="utf-8")
+    for config in ("c", "c.yml", "../configs/fcos_tiny.yml"):
+        (folder / config).parent.mkdir(exist_ok=True)
+        (folder / config).touch()
     return path
 
 
@@ -76,6 +79,15 @@ def test_config_is_relative_to_the_sweep_file() -> None:
     assert SweepSpec(config="/abs/x.yml").config_path(Path("sweeps/s.yml")) == Path("/abs/x.yml")
 
 
+def test_a_config_that_ships_is_found_from_anywhere(tmp_path: Path) -> None:
+    spec = SweepSpec(config="configs/fcos_tiny.yml")
+    assert spec.config_path(tmp_path / "s.yml").samefile(SWEEPS.parent / "configs" / "fcos_tiny.yml")
+    (tmp_path / "configs").mkdir()
+    mine = tmp_path / "configs" / "fcos_tiny.yml"
+    mine.touch()
+    assert spec.config_path(tmp_path / "s.yml") == mine
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -86,6 +98,9 @@ def test_config_is_relative_to_the_sweep_file() -> None:
         ("config: c\nvary: {a: [1]}\ndesign: optuna", "3: design: expected one of"),
         ("config: c\nvary: {a: [1]}\nmetric: {name: x, goal: up}", "3: metric.goal: expected one of"),
         ("config: c\nvary: {a: 1}", "2: vary"),
+        ("config: c\nvary:\n  a.b: 600", "3: vary.a.b: expected a list of values, [600], or {values: [600], label: …}, got 600"),
+        ("config: c\nvary:\n  a.b: [1]\n  c: x", "4: vary.c: expected a list of values, [x], or {values: [x], label: …}, got x"),
+        ("# one\nconfig: d.yml\nvary: {a: [1]}", "2: config: there is no file "),
         ("config: c\nvary:\n  a.b: {label: x, vals: [1]}", "3: vary.a.b.vals: unknown key"),
         ("config: c", "1: vary: is empty"),
         ("config: c\nvary:\n  a.b: []", "3: vary.a.b: has no values"),
