@@ -54,10 +54,16 @@ class Range:
 
     def __str__(self) -> str:
         if self.high is None:
-            return f"{'more than' if self.open_low else 'at least'} {self.low:g}"
+            return f"{'more than' if self.open_low else 'at least'} {_bound(self.low)}"
         if self.low is None:
-            return f"at most {self.high:g}"
-        return f"{'more than' if self.open_low else 'from'} {self.low:g} {'and at most' if self.open_low else 'to'} {self.high:g}"
+            return f"at most {_bound(self.high)}"
+        low, high = _bound(self.low), _bound(self.high)
+        return f"more than {low} and at most {high}" if self.open_low else f"from {low} to {high}"
+
+
+def _bound(value: float | None) -> str:
+    """An integer with all its digits, which a person may want to type."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 @dataclass(frozen=True, slots=True)

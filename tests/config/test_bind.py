@@ -291,3 +291,12 @@ def test_another_backbone_leaves_the_other_section_as_a_note(bind_tiny: BindTiny
 def test_a_reference_left_out_means_the_only_section_that_fits(bind_tiny: BindTiny) -> None:
     config = require(bind_tiny("FCOS={}")).architecture
     assert config.neck.out_channel == 16
+
+
+def test_bounds_are_told_in_full() -> None:
+    assert str(Range(0, 2**31 - 1)) == "from 0 to 2147483647"
+    assert [str(Range(1)), str(Range(high=1e-9)), str(Range(0, 0.5, open_low=True))] == [
+        "at least 1",
+        "at most 1e-09",
+        "more than 0 and at most 0.5",
+    ]
