@@ -20,7 +20,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 it worked; 1 it ran and failed; 2 what was asked cannot be done as asked; 130 interrupted.
     """
-    args = build_parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments:
+        build_parser().print_help(sys.stderr)
+        return 2
+    args = build_parser().parse_args(arguments)
     try:
         code: int = args.run(args)
         sys.stdout.flush()

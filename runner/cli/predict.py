@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
+
+from runner.cli.options import fraction
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,14 +22,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="drawn images and predictions.json go there; default: predictions/",
     )
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last")
-    parser.add_argument("--score-threshold", type=float, default=0.3, metavar="S", help="boxes drawn have at least this score; default 0.3")
+    parser.add_argument(
+        "--score-threshold", type=fraction, default=0.3, metavar="S", help="boxes drawn have at least this score; default 0.3"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
+    from runner.core.errors import InputError, Problem  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415 - kept out of `runner --help`
     from runner.worker.predict import predict_images  # noqa: PLC0415
 
+    folders = [image for image in args.images if os.path.isdir(image)]
+    if folders:
+        raise InputError([Problem("is a folder; give its images", where=str(folder)) for folder in folders])
     with count_progress() as progress:
         found = predict_images(
             args.run_dir, args.images, args.output, checkpoint=args.checkpoint, score_threshold=args.score_threshold, progress=progress

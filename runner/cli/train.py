@@ -49,6 +49,7 @@ def _plan_new(args: argparse.Namespace) -> PlannedRun:
 
     if args.config is None:
         raise InputError("give a config: runner train -c configs/fcos_tiny.yml (or -r RUN to go on with a run)")
+    _refuse_sweep(args.config)
     overrides = _overrides(args)
     resolved = resolve(args.config, overrides, make_dataset=make_dataset)
     for note in resolved.notes:
@@ -57,6 +58,15 @@ def _plan_new(args: argparse.Namespace) -> PlannedRun:
     if args.run_dir and run_dir.exists():
         raise InputError(f"{args.run_dir}: this run exists; go on with it by `runner train -r {args.run_dir}`, or give another --run-dir")
     return plan_single(resolved, run_dir, args.opt)
+
+
+def _refuse_sweep(path: Path) -> None:
+    from runner.config.load import load_config  # noqa: PLC0415
+    from runner.core.errors import InputError, Problem  # noqa: PLC0415
+
+    keys = load_config(path).mapping or {}
+    if "config" in keys and "architecture" not in keys and any(key in keys for key in ("vary", "trials", "seeds")):
+        raise InputError(Problem(f"this is a sweep file; run: runner sweep {shlex.quote(str(path))}", where=str(path)))
 
 
 def _plan_resume(args: argparse.Namespace) -> PlannedRun:

@@ -222,7 +222,9 @@ def test_resuming_with_another_config(refused: Callable[..., str], trained: Any,
         (["eval", "-c", "tiny.yml", "-o", "weights=nowhere.pt"], "nowhere.pt"),
         (["predict", "nowhere", "tiny.yml"], "is no run directory"),
         (["sweep", "nowhere.yml"], "there is no file"),
-        (["sweep", "tiny.yml"], "unknown key"),
+        (["sweep", "tiny.yml"], "tiny.yml: this is a config; run: runner train -c tiny.yml"),
+        (["train", "-c", "sweeps/batchsize.yml"], "batchsize.yml: this is a sweep file; run: runner sweep sweeps/batchsize.yml"),
+        (["predict", "nowhere", "tiny.yml", "."], ".: is a folder; give its images"),
         (["sweep", "tiny.yml", "--set", "seeds"], "an override is KEY=VALUE"),
         (["compare", "nowhere"], "nowhere"),
         (["ls", "nowhere"], "nowhere"),
@@ -238,6 +240,23 @@ def test_resuming_with_another_config(refused: Callable[..., str], trained: Any,
 def test_other_commands(refused: Callable[..., str], write_config: WriteConfig, arguments: list[str], words: str) -> None:
     write_config()
     assert words in refused(*arguments)
+
+
+@pytest.mark.parametrize("threshold", ["-0.1", "30", "nan", "high"])
+def test_a_threshold_that_no_score_can_have(capsys: pytest.CaptureFixture[str], threshold: str) -> None:
+    from runner.cli.main import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", "run", "a.png", f"--score-threshold={threshold}"])
+    assert stopped.value.code == 2 and "expected a number from 0 to 1, got" in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    from runner.cli.main import main
+
+    assert main([]) == 2
+    found = capsys.readouterr()
+    assert found.out == "" and "usage: runner" in found.err and "sweep" in found.err
 
 
 @pytest.mark.slow
