@@ -62,7 +62,7 @@ if act in ("wait", "deaf"):
     deadline = time.time() + 60
     while not stop and time.time() < deadline:
         time.sleep(0.02)
-    say("interrupted", "stopped by SIGTERM", 4); sys.exit(130)
+    say("interrupted", "asked to stop (SIGTERM)", 4); sys.exit(130)
 say("done", step=10)
 """
 

@@ -10,6 +10,10 @@ from pathlib import Path
 from types import FrameType
 
 _CONTROL_INTERVAL_S = 0.5
+_REASONS: dict[int, str] = {
+    signal.SIGTERM: "asked to stop (SIGTERM)",  # also where Ctrl-C reached the conductor, which asks its workers so
+    signal.SIGINT: "Ctrl-C",
+}
 
 
 class StopRequests:
@@ -41,7 +45,7 @@ class StopRequests:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._reason is not None and number == signal.SIGINT:
             os._exit(130)  # somebody pressed Ctrl-C twice: no saving, no waiting
-        self._reason = self._reason or f"stopped by {signal.Signals(number).name}"
+        self._reason = self._reason or _REASONS[number]
 
     def _read_control(self) -> None:
         try:

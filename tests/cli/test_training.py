@@ -157,7 +157,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tiny_file: Callable[..., Path], tmp_
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
     assert "go on with: runner train -r 'a run'" in err
-    assert run.status().state == "interrupted" and run.status().reason == "stopped by SIGTERM" and run.verdict() is None
+    assert run.status().state == "interrupted" and run.status().reason == "asked to stop (SIGTERM)" and run.verdict() is None
     assert is_gone(run.status().pid)
     assert cli("train", "-r", "a run").code == 0
     assert run.status().attempt == 2

@@ -74,7 +74,7 @@ def test_a_verdict_outranks_what_the_attempt_could_not_finish(
 
 
 def test_an_attempt_killed_before_its_first_word_does_not_speak_for_the_next(run: RunDir) -> None:
-    run.write_status(Status("interrupted", "stopped by SIGTERM", attempt=1))
+    run.write_status(Status("interrupted", "asked to stop (SIGTERM)", attempt=1))
     run.write_verdict(Verdict("interrupted", "killed while it started", 2, 0))  # of an attempt that wrote no status
     run.write_status(Status("running", attempt=run.status().attempt + 1))  # as the next attempt does
     assert (run.status().state, run.status().attempt) == ("running", 3)

@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from runner.backends.torch.checkpoint_folder import CheckpointFolder, Entry, locate
+from runner.backends.torch.checkpoint_folder import CheckpointFolder, Entry, file_sha256, locate
 from runner.backends.torch.ema import ModelEMA
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 
 FORMAT = "runner-torch-1"
 _OTHER_BYTES = "its bytes are not those that were written (missing, cut off, or changed on the disk)"
-_DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError)
-"""What torch.load raises on a file that is cut off or is none of its own."""
+_DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError)
+"""What torch.load raises on a file that is cut off or is none of its own. Its words are of its archive reader's insides."""
 
 
 def write_state(state: Mapping[str, Any]) -> Callable[[Any], None]:
@@ -35,16 +35,16 @@ def read_state(file: Path) -> dict[str, Any]:
     """The state in `file`, on the CPU. No code in it is run.
 
     Raises:
-        InputError: not a checkpoint, or cut off.
+        InputError: not a checkpoint, cut off, or not to be read.
     """
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"there is no checkpoint at {file}") from error
+    except OSError as error:
+        raise InputError(f"the checkpoint {file} cannot be read: {error.strerror or error}") from error
     except _DAMAGED as error:
-        raise InputError(
-            f"the checkpoint {file} is damaged, cut off, or no checkpoint of this program: {_first_sentence(error)}"
-        ) from error
+        raise InputError(f"the checkpoint {file} is damaged, cut off, or no checkpoint of this program") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise InputError(f"{file} is no checkpoint of this program (to start from other weights: pretrain_weights)")
     return state
@@ -57,8 +57,11 @@ def read_verified(file: Path) -> dict[str, Any]:
         InputError: as `read_state`, or other bytes than were written.
     """
     folder, candidates = locate(file)
-    if not folder.is_whole(candidates[0]):
-        raise InputError(f"the checkpoint {file} is damaged: {_OTHER_BYTES}")
+    meant = candidates[0]
+    if _has_other_bytes(file, meant):
+        whole = folder.path / meant.file
+        advice = f"; {whole} is whole, give that" if file.name != meant.file and folder.is_whole(meant) else ""
+        raise InputError(f"the checkpoint {file} is damaged: {_OTHER_BYTES}{advice}")
     return read_state(file)
 
 
@@ -69,6 +72,10 @@ def read_newest(path: Path, say: Callable[[str], None]) -> tuple[CheckpointFolde
         InputError: none is whole.
     """
     folder, candidates = locate(path)
+    newest = candidates[0]
+    if not _is_same_file(path, folder.path / newest.file) and _has_other_bytes(path, newest):
+        say(f"checkpoint {path} cannot be used: {_OTHER_BYTES}")
+        say(f"looking at the one it was a copy of, {folder.path / newest.file} (step {newest.step})")
     for entry in candidates:
         try:
             if not folder.is_whole(entry):
@@ -106,6 +113,20 @@ def architecture_keys(config: TorchConfig) -> dict[str, str]:
     return {"num_classes": str(config.num_classes), **_flat(config.architecture, "architecture")}
 
 
+def _has_other_bytes(file: Path, entry: Entry) -> bool:
+    """Whether `file`, a name for `entry`, is there with other bytes. last.pt and best.pt are links to the file that the
+    index names, but copies of it where a run was copied (cp -r, rsync), so each is looked at by itself.
+    """
+    try:
+        return bool(entry.sha256) and file.is_file() and file_sha256(file) != entry.sha256
+    except OSError as error:
+        raise InputError(f"the checkpoint {file} cannot be read: {error.strerror or error}") from error
+
+
+def _is_same_file(left: Path, right: Path) -> bool:
+    return left.exists() and right.exists() and left.samefile(right)
+
+
 def _refuse_other_model(model: nn.Module, state: Mapping[str, Any], source: Path, config: TorchConfig) -> None:
     here = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     there = {name: tuple(tensor.shape) for name, tensor in state["model"].items()}
@@ -133,7 +154,3 @@ def _flat(value: Any, prefix: str) -> dict[str, str]:
     for field in dataclasses.fields(value):
         keys.update(_flat(getattr(value, field.name), f"{prefix}.{field.name}"))
     return keys
-
-
-def _first_sentence(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:200] or type(error).__name__

@@ -30,7 +30,7 @@ def select_device(config: TorchConfig) -> torch.device:
         return torch.device("cpu")
     problem = gpu_problem()
     if problem:
-        raise InputError(Problem(problem, key="use_gpu"))
+        raise InputError(Problem(f"{problem}; to train on the CPU: -o use_gpu=false", key="use_gpu"))
     return torch.device("cuda", torch.cuda.current_device())
 
 
@@ -95,19 +95,21 @@ def probe() -> Probe:
 
 
 def gpu_problem() -> str:
-    """Why no GPU can be used, what was found, and how to go on; empty if one can be used."""
+    """Why no GPU can be used and what was found; empty if one can be used. How to go on is for the caller to say: it
+    knows whether a GPU was asked for.
+    """
     if torch.cuda.is_available():
         return ""
     build = f"torch {torch.__version__} is built " + (f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA")
     driver = driver_version()
     if not torch.version.cuda:
-        found = f"{build}, so it cannot use a GPU; install a CUDA build"
+        found = f"{build}, so it cannot use one"
     elif not driver:
         found = f"no NVIDIA driver was found ({build})"
     else:
         found = f"NVIDIA driver {driver} is there, but torch finds no GPU it can use ({build}): "
         found += "the driver may be too old for it, or CUDA_VISIBLE_DEVICES hides the GPU"
-    return f"there is no usable GPU: {found}. To train on the CPU: -o use_gpu=false"
+    return f"there is no usable GPU: {found}"
 
 
 def driver_version() -> str:

@@ -27,6 +27,9 @@ def test_no_usable_gpu_says_what_was_found(
         device.select_device(config(use_gpu=True))
     for expected in (words, torch.__version__, "-o use_gpu=false"):
         assert expected in str(caught.value)
+    found = TorchBackend().probe().gpu_problem  # what was found alone: who asks for it knows what to advise
+    assert found.startswith("there is no usable GPU: ") and words in found and "use_gpu" not in found and not found.endswith(".")
+    assert str(caught.value) == f"use_gpu: {found}; to train on the CPU: -o use_gpu=false"
     assert caught.value.problems[0].key == "use_gpu"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from torch import Tensor
 from runner.backends.base import ImageRef
 from runner.backends.torch import loop, reader, schema
 from runner.backends.torch.backend import TorchBackend
-from runner.backends.torch.checkpoint import read_state
+from runner.backends.torch.checkpoint import read_newest, read_state, write_state
 from runner.backends.torch.model import build_model
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError, Interrupted, TrainingFailed
@@ -344,13 +345,59 @@ def test_predictions_are_those_of_the_evaluation(config: Config, new_run: NewRun
 
 def test_a_flipped_bit_is_found_when_predicting_too(config: Config, new_run: NewRun) -> None:
     run = train(config(), new_run())
-    file = run.run_dir.checkpoints / "step-00000005.pt"
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)  # in place: last.pt and best.pt are the same file
+    flip_a_bit(run.run_dir.checkpoints / "step-00000005.pt")  # in place: last.pt and best.pt are the same file
     for name in ("last.pt", "best.pt", "step-00000005.pt"):
         with pytest.raises(InputError, match=f"{name} is damaged"):
             TorchBackend().predict(config(), run.run_dir.checkpoints / name, [])
+
+
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_the_file_that_is_read_is_checked_where_a_copied_run_has_it_twice(config: Config, new_run: NewRun, tmp_path: Path) -> None:
+    run = train(config(), new_run())
+    folder = shutil.copytree(run.run_dir.checkpoints, tmp_path / "kopie é")  # as cp -r: last.pt is no link any more
+    newest, last, best = folder / "step-00000005.pt", folder / "last.pt", folder / "best.pt"
+    assert not last.samefile(newest)
+    flip_a_bit(last)
+    with pytest.raises(InputError, match=r"last\.pt is damaged.*step-00000005\.pt is whole"):
+        TorchBackend().predict(config(), last, [])
+    for whole in (best, newest, folder):
+        assert TorchBackend().predict(config(), whole, []) == []
+    flip_a_bit(newest)  # that of the folder is damaged now, best.pt is not: what is named is what counts
+    assert TorchBackend().predict(config(), best, []) == []
+    with pytest.raises(InputError, match=r"last\.pt is damaged") as caught:
+        TorchBackend().predict(config(), last, [])
+    assert "is whole" not in str(caught.value)
+    last.unlink()
+    with pytest.raises(InputError, match=r"there is no checkpoint at .*last\.pt"):
+        TorchBackend().predict(config(), last, [])
+
+
+def test_going_on_from_a_damaged_copy_says_which_file_is_read(config: Config, new_run: NewRun, tmp_path: Path) -> None:
+    run = train(config(), new_run())
+    folder = shutil.copytree(run.run_dir.checkpoints, tmp_path / "copy")
+    said: list[str] = []
+    assert read_newest(folder / "last.pt", said.append)[1].step == 5
+    assert said == []
+    flip_a_bit(folder / "last.pt")
+    _, entry, state = read_newest(folder / "last.pt", said.append)
+    assert entry.step == state["step"] == 5
+    assert len(said) == 2 and "last.pt cannot be used" in said[0] and "step-00000005.pt (step 5)" in said[1]
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5, 0.999])
+def test_a_cut_off_checkpoint_is_told_in_our_words_alone(config: Config, tmp_path: Path, part: float) -> None:
+    file = tmp_path / "x.pt"
+    with open(file, "wb") as target:
+        write_state({"model": {"weight": torch.zeros(100_000)}})(target)
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * part)])
+    with pytest.raises(InputError) as caught:
+        TorchBackend().predict(config(), file, [])
+    assert str(caught.value) == f"the checkpoint {file} is damaged, cut off, or no checkpoint of this program"
 
 
 SCRIPT = """
