@@ -13,6 +13,7 @@ from typing import Any, Literal
 from runner.config.load import parse
 from runner.config.node import Source, flatten
 from runner.core.errors import InputError
+from runner.core.files import read_json
 from runner.core.records import Record, decode_number, without_superseded
 from runner.core.rundir import RunDir, State, find_runs
 from runner.core.values import format_value, short_keys
@@ -105,7 +106,8 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
 def read_run(run_dir: RunDir) -> RunResult:
     """What a run directory says. Never raises for what is in it: `RunResult.problem` tells what could not be read."""
     identity, status = run_dir.identity(), run_dir.status()
-    problems = [] if identity else [f"{run_dir.identity_file} is not whole"]
+    damaged = [file for file in (run_dir.status_file, run_dir.evaluation) if file.is_file() and not isinstance(read_json(file), dict)]
+    problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file]) + damaged]
     config, problem = _read_config(run_dir.config)
     problems += filter(None, [problem])
     raw = _read_raw(run_dir.metrics)

@@ -10,7 +10,7 @@ from runner.core.errors import InputError, nearest
 from runner.core.values import format_value, same_value, short_keys
 from runner.results.collect import Goal, RunResult
 from runner.results.intervals import Difference, Summary, difference, summarize
-from runner.results.params import ABSENT, data_warnings, differing_keys, parameters
+from runner.results.params import ABSENT, CONTENT, SHOWN_DIGITS, data_warnings, differing_keys, evaluated_on, parameters
 
 Verdict = Literal["better", "worse", "cannot tell"]
 DEFAULT_METRIC = "bbox/AP"
@@ -30,7 +30,8 @@ class TrialResult:
         counted: those the numbers come from: done, one a seed.
         metrics: tag to summary over `counted`.
         effects: tag to difference to the baseline; empty for the baseline and where either side has no values.
-        verdict: on `Comparison.metric`; None without an interval (a single seed gets no verdict).
+        verdict: on `Comparison.metric`; None without an interval (a single seed gets no verdict), and where the trial was
+            evaluated on other data than the baseline.
         best: summary of each run's best evaluation of the metric: optimistic.
         time_s, images_per_s, memory_gb: summaries over `counted`.
     """
@@ -118,8 +119,10 @@ def compare(
     shown = tuple(dict.fromkeys([metric, *(tag for tag in metrics if any(tag in run.metrics for run in runs))]))
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
     base = {tag: summarize(_values(counted[0], tag)) for tag in tags}
+    data = [evaluated_on(done) for done in counted]
     trials = tuple(
-        _trial(group, done, index, keys, tags, base, metric, goal) for index, (group, done) in enumerate(zip(groups, counted, strict=True))
+        _trial(group, done, index, keys, tags, base, metric, goal, same_data=data[index] == data[0])
+        for index, (group, done) in enumerate(zip(groups, counted, strict=True))
     )
     return Comparison(
         metric=metric,
@@ -203,6 +206,7 @@ def _trial(
     base: Mapping[str, Summary],
     metric: str,
     goal: Goal,
+    same_data: bool,
 ) -> TrialResult:
     metrics = {tag: summarize(_values(counted, tag)) for tag in tags}
     effects = {} if index == 0 else {tag: difference(metrics[tag], base[tag]) for tag in tags if metrics[tag].n and base[tag].n}
@@ -217,7 +221,7 @@ def _trial(
         counted=tuple(counted),
         metrics=metrics,
         effects=effects,
-        verdict=_verdict(effects.get(metric), goal, metrics[metric], base[metric]),
+        verdict=_verdict(effects.get(metric), goal, metrics[metric], base[metric]) if same_data else None,
         best=summarize(best),
         time_s=summarize([run.time_s for run in counted if run.time_s is not None]),
         images_per_s=summarize([run.images_per_s for run in counted if run.images_per_s is not None]),
@@ -251,8 +255,10 @@ def _notes(trials: Sequence[TrialResult], metric: str) -> list[str]:
             if len(judged) > 1:
                 text += f"; the chance that one or more of these {len(judged)} miss is up to {min(100, 5 * len(judged))} %"
             notes.append(text)
-        if len(judged) < sum(bool(trial.effects) for trial in others):
+        if any(trial.effects and min(len(trial.counted), len(trials[0].counted)) < 2 for trial in others):
             notes.append("no verdict where a trial or the baseline has fewer than two seeds: the noise is not known")
+        if any(trial.effects and evaluated_on(trial.counted) != evaluated_on(trials[0].counted) for trial in others):
+            notes.append("no verdict where a trial was evaluated on other data than the baseline: the difference may be the data's")
     if any(trial.verdict is not None and trial.effects[metric].low is None for trial in others):
         notes.append("seeds that agree to the last digit show no noise to judge by")
     if any(trial.best.n and trial.best.mean != trial.metrics[metric].mean for trial in trials):
@@ -266,7 +272,7 @@ def parameter_text(comparison: Comparison, trial: TrialResult) -> str:
     for key in comparison.parameters[: comparison.varied]:
         one, other = comparison.baseline.parameters[key], trial.parameters[key]
         if not same_value(one, other):
-            parts.append(f"{comparison.short[key]} {show_parameter(one)} → {show_parameter(other)}")
+            parts.append(f"{comparison.short[key]} {show_parameter(key, one)} → {show_parameter(key, other)}")
     return ", ".join(parts)
 
 
@@ -274,11 +280,13 @@ def followers(comparison: Comparison) -> list[str]:
     """A sentence for each key that differs although nobody varied it, with its values by trial."""
     result = []
     for key in comparison.parameters[comparison.varied :]:
-        values = [show_parameter(trial.parameters[key]) for trial in comparison.trials]
+        values = [show_parameter(key, trial.parameters[key]) for trial in comparison.trials]
         result.append(f"{key} differs too: {' / '.join(values)}")
     return result
 
 
-def show_parameter(value: Any) -> str:
-    """A parameter's value in a table; a dash where the config has no such key."""
-    return "–" if value is ABSENT else format_value(value)
+def show_parameter(key: str, value: Any) -> str:
+    """A parameter's value in a table; a dash where the config has no such key. Of a content hash only the beginning."""
+    if value is ABSENT:
+        return "–"
+    return str(value)[:SHOWN_DIGITS] if key.endswith(CONTENT) else format_value(value)

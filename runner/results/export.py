@@ -129,7 +129,7 @@ def _markdown_row(comparison: Comparison, trial: TrialResult) -> list[str]:
     effect = trial.effects.get(comparison.metric)
     delta = f"{show_delta(effect)} {show_interval(effect)}".strip()
     metrics = [show_summary(trial.metrics[tag]) for tag in comparison.metrics]
-    parameters = [show_parameter(trial.parameters[key]) for key in comparison.parameters[: comparison.varied]]
+    parameters = [show_parameter(key, trial.parameters[key]) for key in comparison.parameters[: comparison.varied]]
     name = f"{trial.number} {trial.label}" if trial.number >= 0 else trial.label
     return [
         name,

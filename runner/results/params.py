@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from runner.core.values import format_value, same_value
@@ -19,6 +19,13 @@ DATA_PATHS: Final = frozenset(("dataset_dir", "image_dir", "anno_path", "data_fi
 """Keys of a data set that say where it lies. Its content counts, where it was recorded; else these stand for it."""
 
 _DATASETS: Final = {"train": "TrainDataset", "eval": "EvalDataset"}
+
+
+CONTENT: Final = " (content)"
+"""End of the key under which `parameters` has a data set's content hash."""
+
+SHOWN_DIGITS: Final = 10
+"""Of a content hash, for people."""
 
 
 class _Absent:
@@ -41,7 +48,7 @@ def parameters(run: RunResult) -> dict[str, Any]:
         if first in _DATASETS.values() and last in DATA_PATHS and recorded.get(first):
             continue
         kept[key] = value
-    return kept | {f"{section} (content)": content for section, content in recorded.items() if content}
+    return kept | {f"{section}{CONTENT}": content for section, content in recorded.items() if content}
 
 
 def differing_keys(trials: Sequence[dict[str, Any]], first: Sequence[str] = ()) -> list[str]:
@@ -66,7 +73,7 @@ def data_warnings(runs: Sequence[RunResult]) -> list[str]:
         by_data: dict[str, list[str]] = {}
         for run in runs:
             if run.config:
-                by_data.setdefault(_data_identity(run, section), []).append(run.id)
+                by_data.setdefault(data_identity(run, section), []).append(run.id)
         if len(by_data) > 1:
             groups = "; ".join(f"{len(ids)} on {data} ({ids[0]}{', …' if len(ids) > 1 else ''})" for data, ids in by_data.items())
             result.append(f"{section} is not the same for all runs, so {consequence[which]}: {groups}")
@@ -79,13 +86,18 @@ def _recorded_data(run: RunResult) -> dict[str, str]:
     return {section: str(data.get(which) or "") for which, section in _DATASETS.items()} if isinstance(data, dict) else {}
 
 
-def _data_identity(run: RunResult, section: str) -> str:
-    """The data set in words: where it lies, and its content where that was recorded."""
+def evaluated_on(runs: Iterable[RunResult]) -> set[str]:
+    """The evaluation data of `runs` in words; of a run whose config cannot be read it is not known."""
+    return {data_identity(run, _DATASETS["eval"]) for run in runs if run.config}
+
+
+def data_identity(run: RunResult, section: str) -> str:
+    """The data set in words: where it lies, or its content where that was recorded, and how it is read."""
     fields = {key.partition(".")[2]: value for key, value in run.config.items() if key.startswith(f"{section}.")}
     content = _recorded_data(run).get(section)
     settings = {key: value for key, value in fields.items() if key not in DATA_PATHS and key != "name"}
     if content:
-        return ", ".join([f"content {content[:10]}", *(f"{key}={format_value(value)}" for key, value in settings.items())])
+        return ", ".join([f"content {content[:SHOWN_DIGITS]}", *(f"{key}={format_value(value)}" for key, value in settings.items())])
     folder, annotations = fields.get("dataset_dir") or "", fields.get("anno_path") or "(no annotations)"
     where = f"{folder}/{annotations}" if folder else str(annotations)
     return ", ".join([where, *(f"{key}={format_value(value)}" for key, value in settings.items() if value not in (None, -1, False))])

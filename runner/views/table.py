@@ -142,7 +142,7 @@ class _ComparisonView:
         """``the baseline has batch_size 8, max_iters 300``; empty where nothing was varied."""
         comparison = self._comparison
         keys = comparison.parameters[: comparison.varied]
-        values = [f"{comparison.short[key]} {show_parameter(comparison.baseline.parameters[key])}" for key in keys]
+        values = [f"{comparison.short[key]} {show_parameter(key, comparison.baseline.parameters[key])}" for key in keys]
         return f"the baseline has {', '.join(values)}" if values else ""
 
     def _wide_forms(self) -> Iterator[tuple[set[str], Table]]:
@@ -175,7 +175,7 @@ class _ComparisonView:
             effect = trial.effects.get(comparison.metric)
             row = [
                 _name(trial),
-                *(escape(show_parameter(trial.parameters[key])) for key in keys),
+                *(escape(show_parameter(key, trial.parameters[key])) for key in keys),
                 str(len(trial.counted)),
             ]
             row += [show_summary(trial.metrics[metric]) for metric in metrics]

@@ -93,6 +93,14 @@ def test_any_file_may_be_missing_or_cut(tmp_path: Path, name: str) -> None:
     assert bool(run.problem) == (name in ("config.yml", "run.json"))
 
 
+@pytest.mark.parametrize("name", ["run.json", "status.json", "eval.json"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    run_dir = make_run(tmp_path)
+    for content in ('{"a": 1', "", "[1]"):
+        (run_dir.path / name).write_text(content)
+        assert read_run(run_dir).problem == f"{run_dir.path / name} is not whole"
+
+
 def test_a_config_with_code_is_not_run(tmp_path: Path) -> None:
     run_dir = make_run(tmp_path)
     run_dir.config.write_text(f"a: !!python/object/apply:os.mkdir ['{tmp_path}/hacked']")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from runner.core.errors import InputError
 from runner.results.collect import collect
-from runner.results.compare import Comparison, compare, parameter_text
+from runner.results.compare import Comparison, compare, followers, parameter_text
 from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
 from runner.results.intervals import Difference
 from runner.results.params import ABSENT, NEUTRAL_KEYS
@@ -137,6 +138,26 @@ def test_another_evaluation_set_is_a_warning(sweep: Path) -> None:
     found = compared(sweep)
     assert len(found.warnings) == 1 and "EvalDataset" in found.warnings[0] and "not comparable" in found.warnings[0]
     assert "test.json" in found.warnings[0]
+
+
+def test_no_verdict_on_other_evaluation_data(tmp_path: Path) -> None:
+    make_trial(tmp_path / "sw", 0, [0.4, 0.41])
+    make_trial(tmp_path / "sw", 1, [0.8, 0.81], label="other", evaluated_on="test.json")
+    make_trial(tmp_path / "sw", 2, [0.6, 0.61], **LONGER)
+    found = compared(tmp_path)
+    assert [trial.verdict for trial in found.trials] == [None, None, "better"]
+    assert any("evaluated on other data than the baseline" in note for note in found.notes)
+    assert not any("fewer than two seeds" in note for note in found.notes)
+
+
+def test_hashes_are_shown_short(tmp_path: Path) -> None:
+    for number, content in enumerate(("e1" * 20, "f2" * 20)):
+        make_trial(tmp_path / "sw", number, [0.4, 0.41], facts={"data": {"train": "t" * 40, "eval": content}})
+    found = compared(tmp_path)
+    found = replace(found, varied=0)
+    assert followers(found) == ["EvalDataset (content) differs too: e1e1e1e1e1 / f2f2f2f2f2"]
+    assert "e1e1e1e1e1" in found.warnings[0] and "e1e1e1e1e1e" not in found.warnings[0]
+    assert "e1e1e1e1e1e" not in to_markdown(compared(tmp_path))
 
 
 def test_recorded_content_decides_what_the_same_data_is(tmp_path: Path) -> None:
