@@ -10,10 +10,10 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -122,18 +122,37 @@ def _locked(root: Path, name: str, progress: Progress) -> Iterator[None]:
     """Hold the set's lock (the system frees it if we are killed) and clear away what killed processes left."""
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = open(root / f".{name}.lock", "ab")  # noqa: SIM115 - closed below
+        lock = _lock(root / f".{name}.lock", lambda: progress(0, 0, f"waiting for another process that prepares {name}"))
     except OSError as error:
         raise InputError(Problem(f"the folder of prepared sets cannot be written to: {error.strerror}", str(root))) from error
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress(0, 0, f"waiting for another process that prepares {name}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in root.glob(f".{name}.preparing-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        yield
+            for left in root.glob(f".{name}.preparing-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+        finally:
+            Path(lock.name).unlink(missing_ok=True)  # while it is held: see _lock
+
+
+def _lock(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
+    """The file `path`, open and locked. Whoever holds it removes its name at the end, so one that was waited for may be no
+    longer the file that the next process opens: then this process, too, has to take the new one."""
+    while True:
+        file = open(path, "ab")  # noqa: SIM115 - the caller closes it
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass  # removed, and nobody has made a new one yet
+        except BaseException:
+            file.close()
+            raise
+        file.close()
 
 
 def _same_or_refuse(present: Manifest, spec: DataSpec, source: Path | None, target: Path, progress: Progress) -> Manifest:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -18,7 +19,8 @@ import pytest
 from runner.core.errors import InputError
 from runner.data.coco import load_coco
 from runner.data.manifest import read_manifest
-from runner.data.prepare import ensure_synthetic, prepare
+from runner.data.prepare import _locked, ensure_synthetic, prepare
+from runner.data.sources import silent
 
 COUNTS = {"images": 36, "boxes": 72, "val": 6}
 Build = Callable[..., Path]
@@ -43,7 +45,7 @@ def test_pcb_from_class_folders(pcb_source: Build, root: Path) -> None:
     assert data.categories[0].id == 1 and data.images[0].boxes.tolist()[0] == [2, 3, 12, 14]
     name = data.images[0].file_name
     assert os.path.samefile(source / "images" / name, root / "pcb" / "images" / name)  # linked, not copied
-    assert sorted(path.name for path in root.iterdir()) == [".pcb.lock", "pcb"]
+    assert sorted(path.name for path in root.iterdir()) == ["pcb"]
 
 
 def test_the_random_cut_depends_on_names_and_seed_alone(pcb_source: Build, root: Path, tmp_path: Path) -> None:
@@ -113,7 +115,7 @@ def test_from_an_archive(pcb_source: Build, root: Path, tmp_path: Path) -> None:
     assert manifest.splits["train"].images == 30
     assert (root / "pcb" / "images" / _names(root, "pcb", "train")[0]).is_file()
     assert prepare("pcb", archive, root, options=COUNTS).reused
-    assert sorted(path.name for path in root.iterdir()) == [".pcb.lock", "pcb"]
+    assert sorted(path.name for path in root.iterdir()) == ["pcb"]
 
 
 def test_zip_slip_in_a_source(root: Path, tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ def test_zip_slip_in_a_source(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leads out"):
         prepare("voc", tmp_path / "evil.zip", root)
     assert not list(tmp_path.rglob("evil.txt"))
-    assert [path.name for path in root.iterdir()] == [".voc.lock"]
+    assert list(root.iterdir()) == []
 
 
 def test_what_cannot_be_a_source(root: Path, tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_a_full_disk(pcb_source: Build, root: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("runner.data.prepare.link_or_copy", full)
     with pytest.raises(InputError, match="No space left"):
         prepare("pcb", pcb_source(), root, options=COUNTS)
-    assert [path.name for path in root.iterdir()] == [".pcb.lock"]
+    assert list(root.iterdir()) == []
 
 
 def test_voc_and_coco_without_lists_are_cut_at_random_with_a_note(pcb_source: Build, root: Path) -> None:
@@ -237,6 +239,27 @@ def test_two_processes_at_once_both_end_well(root: Path) -> None:
     assert all(process.returncode == 0 for process in processes)
     assert len({content for content, _ in ends}) == 1
     assert sorted(reused for _, reused in ends) == ["False", "True", "True"]
+
+
+def test_one_lock_at_a_time_though_its_name_is_removed(root: Path) -> None:
+    root.mkdir(exist_ok=True)
+    counts = {"inside": 0, "most": 0, "done": 0}
+
+    def work() -> None:
+        for _ in range(50):
+            with _locked(root, "x", silent):
+                counts["inside"] += 1
+                counts["most"] = max(counts["most"], counts["inside"])
+                time.sleep(0.0002)
+                counts["done"] += 1
+                counts["inside"] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert counts == {"inside": 0, "most": 1, "done": 200} and list(root.iterdir()) == []
 
 
 def test_ensure_synthetic_takes_what_is_there(root: Path) -> None:
