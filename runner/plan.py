@@ -17,10 +17,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from runner import evaluation
 from runner.config.dump import result_affecting
 from runner.config.node import flatten
 from runner.config.overrides import parse_override
-from runner.core.errors import InputError, Problem
+from runner.core.errors import InputError, Problem, nearest
 from runner.core.rundir import Identity, RunDir
 from runner.core.values import format_value, same_value, short_keys
 from runner.data.coco import fingerprint
@@ -111,6 +112,7 @@ def plan_sweep(
     overrides: Sequence[str] = (),
     *,
     make_dataset: Callable[[str], None] | None = None,
+    to_run: bool = True,
 ) -> list[PlannedRun]:
     """Every run of a fixed design, trial by trial, the baseline first.
 
@@ -123,9 +125,19 @@ def plan_sweep(
 
     def resolve_trial(values: Mapping[str, Any]) -> Resolved:
         merged = {**spec.overrides, **values}
-        return resolve(config, overrides, values=merged, threads=spec.resources.cpus, make_dataset=make_dataset)
+        return resolve(
+            config,
+            overrides,
+            values=merged,
+            values_from=str(sweep_file),
+            threads=spec.resources.cpus,
+            make_dataset=make_dataset,
+            to_run=to_run,
+        )
 
-    baseline = dict(flatten(resolve_trial({"seed": spec.seeds[0]}).plain))
+    first = resolve_trial({"seed": spec.seeds[0]})
+    _check_metric(spec.metric.name, first.config.eval_iou_thresholds, sweep_file)
+    baseline = dict(flatten(first.plain))
     trials = design_trials(spec, lambda key: baseline.get(key, ABSENT))
     problems: list[Problem] = []
     runs: list[PlannedRun] = []
@@ -135,7 +147,7 @@ def plan_sweep(
             try:
                 resolved = resolve_trial({**trial.overrides, "seed": seed})
             except InputError as error:
-                problems += [replace(problem, where=_place(problem, trial)) for problem in error.problems]
+                problems += [replace(problem, where=_place(problem, trial, sweep_file)) for problem in error.problems]
                 break  # the other seeds would only say it again
             key = run_key(resolved)
             run_dir = known.get(key) or RunDir(folder / "runs" / run_name(trial, seed))
@@ -166,8 +178,9 @@ def renumber(trials: Sequence[Trial], done: Iterable[Identity]) -> list[Trial]:
 def run_key(resolved: Resolved) -> str:
     """Hash of everything that can change the run's result: equal keys are the same run.
 
-    Of the config the keys that can change a number, the data's content, the initial weights' content, and the versions of what computes.
-    Seed and threads are keys of the config. Code, packages and host are recorded (see `facts`) and not hashed.
+    Of the config the keys that can change a number, the data's content, the initial weights' content, and the versions of what computes:
+    packages, and the numerics version that a backend and the evaluation count up when a change of theirs changes numbers. Seed and
+    threads are keys of the config. Code, packages and host are recorded (see `facts`) and not hashed.
     """
     config = resolved.config
     data = {
@@ -176,6 +189,7 @@ def run_key(resolved: Resolved) -> str:
         "eval": dataset_fingerprint(config.eval_dataset),
         "weights": _weights_fingerprint(config.pretrain_weights),
         "versions": numerics_versions(resolved),
+        "numerics": [resolved.backend.numerics_version, evaluation.NUMERICS_VERSION],
     }
     return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:20]
 
@@ -210,7 +224,8 @@ def facts(resolved: Resolved) -> dict[str, Any]:
         "data": {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)},
         "gpus": list(probe.gpus) if probe else [],
         "driver": probe.driver if probe else "",
-        **_code_state(resolved.path.resolve().parent),
+        "code": _code_state(Path(__file__).parent),
+        "config_code": _code_state(resolved.path.resolve().parent),
     }
 
 
@@ -255,8 +270,18 @@ def _split(text: str) -> tuple[str, Any]:
     return key, node.plain()
 
 
-def _place(problem: Problem, trial: Trial) -> str:
-    return f"{problem.where} (trial {trial.label})" if problem.where in ("", "sweep") else problem.where
+def _check_metric(name: str, thresholds: Sequence[float], sweep_file: Path) -> None:
+    """Refuse a metric that no evaluation will have: better now than after all the training. Classes are not known here."""
+    known = [*evaluation.STAT_TAGS, "bbox/best_f1", *(f"bbox/AP@{threshold:g}" for threshold in thresholds)]
+    if name not in known and not name.startswith("bbox/AP/"):
+        hint = nearest(name, [*known, "bbox/AP/<class>"])
+        raise InputError(
+            Problem(f"no evaluation has {name!r}; {hint or 'see docs/run-directory.md'}", where=str(sweep_file), key="metric.name")
+        )
+
+
+def _place(problem: Problem, trial: Trial, sweep_file: Path) -> str:
+    return f"{problem.where} (trial {trial.label})" if problem.where in ("", str(sweep_file)) else problem.where
 
 
 def _run_files(folder: Path) -> list[Path]:

@@ -26,6 +26,7 @@ from runner.config.node import Node, Source, from_plain
 from runner.config.overrides import apply_mapping, apply_overrides, assign
 from runner.core.errors import InputError, Problem, RunnerError
 from runner.data.choice import DatasetChoice, dataset_choice
+from runner.data.manifest import read_manifest
 
 AUTO = "auto"
 _DATA_SECTIONS = ("TrainDataset", "EvalDataset")
@@ -73,16 +74,19 @@ def resolve(
     overrides: Iterable[str] = (),
     *,
     values: Mapping[str, Any] | None = None,
+    values_from: str = "sweep",
     threads: int | None = None,
     make_dataset: Callable[[str], None] | None = None,
+    to_run: bool = True,
 ) -> Resolved:
     """Resolve the config in `path`.
 
     Args:
         overrides: ``KEY=VALUE`` from the command line, applied in order.
-        values: dotted key to value, applied after them (a sweep's trial and seed).
+        values: dotted key to value, applied after them (a sweep's trial and seed); `values_from` says where they stand.
         threads: what ``cpu_threads: auto`` means; default: the cores this process may use.
         make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
+        to_run: a GPU or a data set that is missing is an error; else a note (the config is only shown).
 
     Raises:
         InputError: with everything that is wrong.
@@ -90,12 +94,16 @@ def resolve(
     tree = apply_overrides(load_config(path), overrides)
     if (old := older_dialect(tree)) is not None:
         raise InputError(old)
-    tree = apply_mapping(tree, values or {}, Source("sweep"))
+    tree = apply_mapping(tree, values or {}, Source(values_from))
     backend = _backend(tree)
     notes: list[str] = []
-    tree, problems = _expand_dataset(tree, notes, make_dataset)
-    data_is_missing = bool(problems) or any(note.startswith(_NOT_MADE) for note in notes)
-    tree, probe = _resolve_autos(tree, backend, notes, problems, threads)
+    tree, problems, missing = _expand_dataset(_with_absolute_folders(tree), notes, make_dataset)
+    data_is_missing = bool(problems or missing) or any(note.startswith(_NOT_MADE) for note in notes)
+    tree, probe = _resolve_autos(tree, backend, notes, missing, threads)
+    if to_run:
+        problems += missing
+    else:
+        notes += [f"to run it: {problem}" for problem in missing]
     bound = bind(tree, backend.config_class)
     problems += bound.problems
     if bound.value is not None:
@@ -151,22 +159,42 @@ def _backend(tree: Node) -> Backend:
     return backend
 
 
-def _expand_dataset(tree: Node, notes: list[str], make: Callable[[str], None] | None) -> tuple[Node, list[Problem]]:
-    """Replace ``dataset: NAME`` by the sections it stands for; it may stand beside them only where they say the same."""
+def _with_absolute_folders(tree: Node) -> Node:
+    """The data sections with absolute folders, so that a run's config.yml means the same wherever it is read."""
+    by_name = (name := tree.get("dataset")) is not None and name.value is not None  # then a section may leave the folder to the name
+    for section in (*_DATA_SECTIONS, "TestDataset"):
+        node = tree.get(section)
+        if node is not None and node.mapping is not None:
+            folder = node.mapping.get("dataset_dir", Node("", node.source))
+            if isinstance(folder.value, str) and (folder.value or not by_name):
+                absolute = replace(folder, value=os.path.abspath(Path(folder.value).expanduser()))
+                tree = tree.with_key(section, node.with_key("dataset_dir", absolute))
+    return tree
+
+
+def _expand_dataset(tree: Node, notes: list[str], make: Callable[[str], None] | None) -> tuple[Node, list[Problem], list[Problem]]:
+    """Replace ``dataset: NAME`` by the sections it stands for; it may stand beside them only where they say the same.
+
+    Returns:
+        The tree, what is wrong, and what is only missing on this machine.
+    """
     node = tree.get("dataset")
     if node is None or node.value is None:
-        return tree, []
+        return tree, [], []
     where = str(node.source)
     if not isinstance(node.value, str):
-        return tree, [Problem("expected the name of a data set, see `runner data list`", where=where, key="dataset")]
+        return tree, [Problem("expected the name of a data set, see `runner data list`", where=where, key="dataset")], []
     try:
         choice = dataset_choice(node.value)
         if not choice.prepared and choice.made_on_first_use and make is not None:
             make(node.value)
             choice = dataset_choice(node.value)
     except InputError as error:
-        return tree, [Problem(problem.message, where=problem.where or where, key="dataset") for problem in error.problems]
+        return tree, [Problem(problem.message, where=problem.where or where, key="dataset") for problem in error.problems], []
+    if _is_prepared_elsewhere(tree, choice):
+        return tree, [], []
     problems: list[Problem] = []
+    missing: list[Problem] = []
     for key, value in _sections_of(choice).items():
         given = tree.get(key)
         if given is None or given.plain() in (None, AUTO):
@@ -181,15 +209,30 @@ def _expand_dataset(tree: Node, notes: list[str], make: Callable[[str], None] | 
     if not choice.prepared and choice.made_on_first_use:
         notes.append(f"{_NOT_MADE}: {choice.name}")
     elif not choice.prepared:
-        problems.append(Problem(choice.message, where=where, key="dataset"))
-    return tree, problems
+        missing.append(Problem(choice.message, where=where, key="dataset"))
+    manifest = read_manifest(Path(choice.train.dataset_dir))
+    if manifest is not None and manifest.options:
+        options = ", ".join(f"{key} {value}" for key, value in manifest.options.items())
+        notes.append(f"dataset: {choice.name} was prepared with {options}, not as its spec has it")
+    return tree, problems, missing
+
+
+def _is_prepared_elsewhere(tree: Node, choice: DatasetChoice) -> bool:
+    """Whether the config's own sections lie in another folder that holds this very data set (a run's config.yml, another RUNNER_DATA)."""
+    nodes = [tree.get(f"{section}.dataset_dir") for section in _DATA_SECTIONS]
+    folders = {str(node.value) for node in nodes if node is not None}
+    if len(folders) != 1 or folders == {os.path.abspath(choice.train.dataset_dir)} or tree.get("num_classes") is None:
+        return False
+    manifest = read_manifest(Path(folders.pop()))
+    return manifest is not None and manifest.name == choice.name
 
 
 def _sections_of(choice: DatasetChoice) -> dict[str, Any]:
+    folder = os.path.abspath(choice.train.dataset_dir)
     sections: dict[str, Any] = {
-        "TrainDataset": {"name": "COCODataSet", **asdict(choice.train)},
-        "EvalDataset": {"name": "COCODataSet", **asdict(choice.eval), "allow_empty": True},
-        "TestDataset": {"name": "ImageFolder", "dataset_dir": choice.eval.dataset_dir, "anno_path": choice.eval.anno_path},
+        "TrainDataset": {"name": "COCODataSet", **asdict(choice.train), "dataset_dir": folder},
+        "EvalDataset": {"name": "COCODataSet", **asdict(choice.eval), "dataset_dir": folder, "allow_empty": True},
+        "TestDataset": {"name": "ImageFolder", "dataset_dir": folder, "anno_path": choice.eval.anno_path},
     }
     if choice.num_classes is not None:
         sections["num_classes"] = choice.num_classes
@@ -215,7 +258,7 @@ def _agree(given: Any, meant: Any) -> bool:
 
 
 def _resolve_autos(
-    tree: Node, backend: Backend, notes: list[str], problems: list[Problem], threads: int | None
+    tree: Node, backend: Backend, notes: list[str], missing: list[Problem], threads: int | None
 ) -> tuple[Node, Probe | None]:
     probe: Probe | None = None
     gpu = tree.get("use_gpu") or Node(AUTO, Source(AUTO))
@@ -226,7 +269,8 @@ def _resolve_autos(
             notes.append(f"use_gpu: auto picks {found}")
             tree = _set(tree, "use_gpu", bool(probe.gpus), gpu.source)
         elif not probe.gpus:
-            problems.append(Problem(probe.gpu_problem, where=str(gpu.source), key="use_gpu"))
+            advice = f"{probe.gpu_problem}; to train on the CPU: -o use_gpu=false"
+            missing.append(Problem(advice, where=str(gpu.source), key="use_gpu"))
     tree = _default(tree, "cpu_threads", lambda: threads or available_cores())
     tree = _default(tree, "trackers", installed_trackers)
     tree = _default(tree, "num_classes", lambda: _count_classes(tree))

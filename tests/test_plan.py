@@ -180,6 +180,21 @@ def test_a_sweep_is_planned_whole(write_config: WriteConfig) -> None:
     assert len({run.identity.key for run in runs}) == 6 and {run.identity.sweep for run in runs} == {"s"}
 
 
+@pytest.mark.parametrize("name", ["bbox/APP", "AP", "bbox/AP@0.33"])
+def test_a_metric_that_no_evaluation_has_is_refused_before_the_training(write_config: WriteConfig, name: str) -> None:
+    path = write_sweep(write_config(), vary={"max_iters": [8]}, metric={"name": name})
+    with pytest.raises(InputError, match="no evaluation has") as refused:
+        planned(path)
+    assert refused.value.problems[0].key == "metric.name" and refused.value.problems[0].where == str(path)
+    assert planned(path, overrides=["eval_iou_thresholds=[0.33]"]) if name.endswith("0.33") else True
+
+
+def test_a_numerics_version_counts_in_the_key(write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = run_key(resolve(write_config()))
+    monkeypatch.setattr("runner.evaluation.NUMERICS_VERSION", 2)
+    assert run_key(resolve(write_config())) != before
+
+
 def test_overrides_hold_for_the_baseline_too(write_config: WriteConfig) -> None:
     path = write_sweep(write_config(), vary={"max_iters": [8]}, overrides={"LearningRate.base_lr": 0.5, "TrainReader.batch_size": 1})
     runs = planned(path, overrides=["TrainReader.shuffle=false"])

@@ -88,7 +88,7 @@ def test_a_data_set_by_name_stands_for_its_sections(write_config: WriteConfig, s
     resolved = resolve(no_data(write_config()), [f"dataset={small}"])
     config = resolved.config
     assert (config.num_classes, config.architecture.fcos_head.num_classes) == (2, 2)
-    assert Path(config.train_dataset.dataset_dir) == Path("data/small")
+    assert Path(config.train_dataset.dataset_dir) == Path("data/small").absolute()
     assert config.eval_dataset.allow_empty and not config.train_dataset.allow_empty
     assert config.test_dataset is not None and config.dataset == small
 
@@ -129,7 +129,7 @@ def test_naming_both_ways_must_agree(write_config: WriteConfig, small: str, over
 )
 def test_what_agrees_or_says_more_is_fine(write_config: WriteConfig, small: str, override: str) -> None:
     config = resolve(no_data(write_config()), [f"dataset={small}", override]).config
-    assert config.num_classes == 2 and Path(config.train_dataset.dataset_dir) == Path("data/small")
+    assert config.num_classes == 2 and Path(config.train_dataset.dataset_dir) == Path("data/small").absolute()
     if "sample_num" in override:
         assert config.train_dataset.sample_num == 5
     if "iou" in override:
@@ -299,3 +299,24 @@ def test_the_articles_config_is_the_articles() -> None:
     decay, warmup = tree["LearningRate"]["schedulers"]
     assert decay["milestone_iters"] == [2372, 3261] and decay["gamma"] == 0.1
     assert warmup["steps"] == 500 and warmup["start_factor"] == pytest.approx(1 / 3)
+
+
+def test_a_runs_config_works_from_another_folder(
+    write_config: WriteConfig, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = resolve(no_data(write_config()), [f"dataset={small}"])
+    (tmp_path / "canonical.yml").write_text(first.yaml)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree("datasets", elsewhere / "datasets")
+    monkeypatch.chdir(elsewhere)  # where no data set is prepared
+    assert resolve(tmp_path / "canonical.yml").config == first.config
+
+
+def test_what_is_only_shown_needs_no_gpu_and_no_data(write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runner.resolve.probe_backend", lambda name: Probe({}, gpu_problem="there is no usable GPU"))
+    changes = ["dataset=pcb", "use_gpu=true"]
+    with pytest.raises(InputError) as refused:
+        resolve(no_data(write_config()), changes)
+    assert {problem.key for problem in refused.value.problems} == {"dataset", "use_gpu"}
+    shown = resolve(no_data(write_config()), changes, to_run=False)
+    assert shown.config.use_gpu and len([note for note in shown.notes if note.startswith("to run it")]) == 2

@@ -36,7 +36,7 @@ class Probe:
     Args:
         versions: name to version of what decides the numbers (framework, CUDA, …).
         gpus: names of the usable GPUs.
-        gpu_problem: why there is none, and how to go on; empty if there is one.
+        gpu_problem: why there is none, without advice; empty if there is one.
         driver: the GPU driver's version, empty if there is none.
     """
 
@@ -83,6 +83,9 @@ class Backend(Protocol):
     name: str
     config_class: type[Any]
     """The declared class (see `runner.config.schema`) a resolved config of this backend is bound to."""
+
+    numerics_version: int
+    """Counted up when a change in the backend changes the weights or predictions of the same config: it goes into the run's key."""
 
     def check(self, config: Any) -> Sequence[Problem]:
         """What is wrong with a bound config beyond the types and ranges of its keys (values that must fit one another, files that must

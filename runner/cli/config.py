@@ -30,7 +30,7 @@ def _show(args: argparse.Namespace) -> int:
     from runner.config.dump import to_json  # noqa: PLC0415
     from runner.resolve import resolve  # noqa: PLC0415 - kept out of `runner --help`
 
-    resolved = resolve(args.config, args.opt)
+    resolved = resolve(args.config, args.opt, to_run=False)
     print(resolved.yaml if args.format == "yaml" else to_json(resolved.tree), end="" if args.format == "yaml" else "\n")
     return 0
 
@@ -50,7 +50,7 @@ def _diff(args: argparse.Namespace) -> int:
     from runner.core.values import format_value, same_value  # noqa: PLC0415
     from runner.resolve import resolve  # noqa: PLC0415
 
-    first, second = (dict(flatten(resolve(path, args.opt).plain)) for path in (args.first, args.second))
+    first, second = (dict(flatten(resolve(path, args.opt, to_run=False).plain)) for path in (args.first, args.second))
     for key in dict.fromkeys([*first, *second]):
         if key not in first or key not in second or not same_value(first[key], second[key]):
             before, after = (format_value(tree[key]) if key in tree else "(not there)" for tree in (first, second))

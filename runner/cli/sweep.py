@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace) -> int:
     file = find_file(args.file)
     spec = load_sweep(file, args.set)
     folder = args.dir or Path("runs") / file.stem
-    planned = plan_sweep(spec, file, folder, args.opt, make_dataset=None if args.dry_run else make_dataset)
+    planned = plan_sweep(spec, file, folder, args.opt, make_dataset=None if args.dry_run else make_dataset, to_run=not args.dry_run)
     if args.dry_run:
         _print_plan(planned)
         return 0

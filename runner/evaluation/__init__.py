@@ -14,13 +14,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.evaluation.result import ClassResult, Confusion, Curve, Evaluation, TideErrors
+from runner.evaluation.result import STAT_TAGS, ClassResult, Confusion, Curve, Evaluation, TideErrors
 
 if TYPE_CHECKING:
     from runner.evaluation.compute import evaluate
     from runner.evaluation.draw import draw_boxes
 
-__all__ = ["ClassResult", "Confusion", "Curve", "Evaluation", "TideErrors", "draw_boxes", "evaluate"]
+__all__ = ["NUMERICS_VERSION", "STAT_TAGS", "ClassResult", "Confusion", "Curve", "Evaluation", "TideErrors", "draw_boxes", "evaluate"]
+
+NUMERICS_VERSION = 1
+"""Counted up when a change here changes a metric of the same predictions: runs from before are then no longer the same runs."""
 
 
 def __getattr__(name: str) -> Any:

@@ -82,7 +82,9 @@ class Attempt:
                 self._trackers.image(f"samples/{int(path.stem.rpartition('-')[2])}", step, path)
         if final:
             atomic_write_json(self.run_dir.predictions, results)
-            atomic_write_json(self.run_dir.evaluation, {"step": step, "epoch": epoch, **evaluation.to_json()})
+            atomic_write_json(
+                self.run_dir.evaluation, {"step": step, "epoch": epoch, "classes": list(self._eval_set.class_names), **evaluation.to_json()}
+            )
         return dict(evaluation.metrics)
 
     def stop_requested(self) -> str | None:

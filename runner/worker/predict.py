@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +45,7 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress) ->
     predictions: Any = run_dir.predictions
     if checkpoint is not None or not run_dir.predictions.is_file():
         weights = run_dir.checkpoints / f"{checkpoint or 'last'}.pt"
-        predictions = _predict(backend, config, weights, data, progress)
+        predictions = _predict(backend, _for_this_machine(backend, config), weights, data, progress)
     step = {} if checkpoint else {"step": run_dir.status().step}
     return {**step, **_evaluate(config, data, predictions)}
 
@@ -67,19 +69,19 @@ def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: P
 
 
 def predict_images(
-    path: Path, images: Sequence[Path], output: Path, *, checkpoint: Which, score_threshold: float, progress: Progress
+    path: Path, images: Sequence[Path], output: Path, *, checkpoint: Which, score_threshold: float, progress: Progress, force: bool = False
 ) -> dict[Path, list[Found]]:
     """What a run's model finds in images: pictures with boxes and ``predictions.json`` in `output`.
 
     Raises:
-        InputError: an image cannot be read, or a file in `output` would be overwritten.
+        InputError: an image cannot be read, or a file in `output` would be overwritten (unless `force`).
     """
     run_dir = _existing(path)
     backend, config = load_run(run_dir)
     missing = [str(image) for image in images if not image.is_file()]
     if missing:
         raise InputError(f"there is no image {', '.join(missing)}")
-    targets = _targets(images, output)
+    targets = _targets(images, output, force)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -87,8 +89,9 @@ def predict_images(
     refs = [ImageRef(number, image) for number, image in enumerate(images)]
     reader = "TestReader" if config.test_reader is not None else "EvalReader"
     weights = _weights(run_dir.checkpoints / f"{checkpoint}.pt")
+    config = _for_this_machine(backend, config)
     results = backend.predict(config, weights, refs, reader=reader, progress=lambda done, total: progress(done, total, "images"))
-    names = _class_names(config)
+    names = _class_names(run_dir, config)
     by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for item in results:
         if item["score"] >= score_threshold:
@@ -127,18 +130,30 @@ def _weights(path: Path) -> Path:
     return path
 
 
-def _class_names(config: Any) -> list[str]:
+def _for_this_machine(backend: Backend, config: Any) -> Any:
+    """The run's config, on the CPU where it was trained on a GPU that this machine has not."""
+    if not config.use_gpu or backend.probe().gpus:
+        return config
+    print("note: trained on a GPU, predicting on the CPU", file=sys.stderr)
+    return replace(config, use_gpu=False)
+
+
+def _class_names(run_dir: RunDir, config: Any) -> list[str]:
+    """Names by class index: as the run's evaluation recorded them, else from the annotations (which another machine may not have)."""
+    recorded = (run_dir.results() or {}).get("classes")
+    if recorded:
+        return [str(name) for name in recorded]
     data = config.eval_dataset
     folder = Path(data.dataset_dir)
     return list(load_coco(folder / data.anno_path, folder / data.image_dir, allow_empty=True, check_images=False).class_names)
 
 
-def _targets(images: Sequence[Path], output: Path) -> dict[Path, Path]:
+def _targets(images: Sequence[Path], output: Path, force: bool) -> dict[Path, Path]:
     """Where each picture goes; two images of one name, or a file that is there already, are errors."""
     targets = {image: output / f"{image.stem}.png" for image in images}
     if len(set(targets.values())) < len(set(images)):
         raise InputError("two of the images have the same name; predict them into different --output folders")
     there = [str(path) for path in (*targets.values(), output / "predictions.json") if path.exists()]
-    if there:
-        raise InputError(f"would overwrite {', '.join(there[:3])}; give another --output folder")
+    if there and not force:
+        raise InputError(f"would overwrite {', '.join(there[:3])}; give another --output folder, or --force")
     return targets

@@ -23,6 +23,7 @@ class TorchBackend:
 
     name = "torch"
     config_class: type[Any] = TorchConfig
+    numerics_version = 1
 
     def check(self, config: TorchConfig) -> Sequence[Problem]:
         """What keeps the config from being trained, with the files it names. Loads no torch."""
