@@ -25,6 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--score-threshold", type=fraction, default=0.3, metavar="S", help="boxes drawn have at least this score; default 0.3"
     )
+    parser.add_argument("--force", action="store_true", help="write over the output of an earlier predict")
     parser.set_defaults(run=_run)
 
 
@@ -36,9 +37,18 @@ def _run(args: argparse.Namespace) -> int:
     folders = [image for image in args.images if os.path.isdir(image)]
     if folders:
         raise InputError([Problem("is a folder; give its images", where=str(folder)) for folder in folders])
+    inside = [image for image in args.images if image.resolve().parent == args.output.resolve()]
+    if args.force and inside:  # the picture of a.png is called a.png
+        raise InputError([Problem("lies in the output folder; give another --output", where=str(image)) for image in inside])
     with count_progress() as progress:
         found = predict_images(
-            args.run_dir, args.images, args.output, checkpoint=args.checkpoint, score_threshold=args.score_threshold, progress=progress
+            args.run_dir,
+            args.images,
+            args.output,
+            checkpoint=args.checkpoint,
+            score_threshold=args.score_threshold,
+            progress=progress,
+            force=args.force,
         )
     for path, boxes in found.items():
         print(f"{path}: {len(boxes)} boxes")

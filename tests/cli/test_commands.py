@@ -133,6 +133,9 @@ def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: P
     )
     assert all((tmp_path / "found ü" / f"{image.stem}.png").is_file() for image in images)
     assert "would overwrite" in cli("predict", trained.run, *images, "--output", "found ü").refused()
+    (tmp_path / "found ü" / "predictions.json").write_text("old")
+    cli("predict", trained.run, *images, "--output", "found ü", "--force").fine()
+    assert list(json.loads((tmp_path / "found ü" / "predictions.json").read_text())) == list(listed)
 
 
 def test_predict_refuses_before_it_loads_anything(cli: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
@@ -142,6 +145,8 @@ def test_predict_refuses_before_it_loads_anything(cli: Cli, trained: Any, coco: 
     assert "cannot be written" in cli("predict", trained.run, image, "--output", "file").refused()
     other = Path(shutil.copy(image, tmp_path / image.name))
     assert "same name" in cli("predict", trained.run, image, other).refused()
+    assert "lies in the output folder" in cli("predict", trained.run, other, "--output", ".", "--force").refused()
+    assert other.read_bytes() == image.read_bytes()
     assert not (tmp_path / "predictions").exists() and (tmp_path / "file").read_text() == "mine"
 
 
