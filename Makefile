@@ -7,7 +7,7 @@ READY := .venv/.ready
 .PHONY: help setup demo test test-fast lint bench clean
 
 help:
-	@echo "make demo       run the article's experiment in small and compare the runs (about 12 minutes on 2 cores)"
+	@echo "make demo       run the article's experiment in small and compare the runs (about 8 minutes on 2 cores)"
 	@echo "make test       all tests"
 	@echo "make test-fast  the tests that take less than 10 seconds each"
 	@echo "make lint       ruff, mypy --strict, import-linter"
