@@ -158,7 +158,7 @@ class _Conductor:
         self._stop_when_interrupted = stop_when_interrupted
         self._waiting: deque[PlannedRun] = deque()
         self._running: dict[str, tuple[PlannedRun, int]] = {}
-        self._open: dict[int, tuple[Trial, int]] = {}  # trial number → the trial, runs still to end
+        self._left: dict[int, int] = {}  # trial number → runs still to end
         self._exhausted = False
         self.outcomes: list[Outcome] = []
 
@@ -186,7 +186,7 @@ class _Conductor:
         if not isinstance(trial, Trial):
             return False
         runs = self._runs_of(trial)
-        self._open[trial.number] = (trial, len(runs))
+        self._left[trial.number] = len(runs)
         self._waiting.extend(runs)
         return True
 
@@ -203,9 +203,9 @@ class _Conductor:
         self.outcomes.append(outcome)
         if self._stop_when_interrupted and outcome.status.state == "interrupted":
             self._stop(grace_s=0.0)
-        trial, left = self._open[outcome.run.trial.number]
-        self._open[trial.number] = (trial, left - 1)
-        if left == 1:
+        trial = outcome.run.trial
+        self._left[trial.number] -= 1
+        if self._left[trial.number] == 0:
             mine = [other for other in self.outcomes if other.run.trial.number == trial.number]
             failed = [other for other in mine if other.status.state != "done"]
             self._search.tell(trial, TrialResult("failed" if failed else "done", {}, failed[0].status.reason or "" if failed else ""))

@@ -141,8 +141,9 @@ def plan_sweep(
     trials = design_trials(spec, lambda key: baseline.get(key, ABSENT))
     problems: list[Problem] = []
     runs: list[PlannedRun] = []
-    known = {identity.key: RunDir(file.parent) for file in _run_files(folder) if (identity := RunDir(file.parent).identity())}
-    for trial in renumber(trials, [identity for run in known.values() if (identity := run.identity())]):
+    existing = [(run_dir, identity) for run_dir in _runs_in(folder) if (identity := run_dir.identity())]
+    known = {identity.key: run_dir for run_dir, identity in existing}
+    for trial in renumber(trials, [identity for _, identity in existing]):
         for seed in spec.seeds:
             try:
                 resolved = resolve_trial({**trial.overrides, "seed": seed})
@@ -284,5 +285,5 @@ def _place(problem: Problem, trial: Trial, sweep_file: Path) -> str:
     return f"{problem.where} (trial {trial.label})" if problem.where in ("", str(sweep_file)) else problem.where
 
 
-def _run_files(folder: Path) -> list[Path]:
-    return sorted((folder / "runs").glob("*/run.json"))
+def _runs_in(folder: Path) -> list[RunDir]:
+    return [RunDir(file.parent) for file in sorted((folder / "runs").glob("*/run.json"))]

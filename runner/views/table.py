@@ -92,14 +92,6 @@ def render_plan(rows: Sequence[PlannedRow], baseline: Mapping[str, Any]) -> Rend
     return _Stack([table, *(Text(line, style="dim") for line in lines)])
 
 
-def print_tables(console: Console, *tables: RenderableType) -> None:
-    """Print with an empty line between."""
-    for index, table in enumerate(tables):
-        if index:
-            console.print()
-        console.print(table)
-
-
 class _Stack:
     """Renderables below one another."""
 
