@@ -117,9 +117,10 @@ def prepare_run_dir(run: PlannedRun) -> None:
         raise InputError(Problem(text, where=str(path)))
 
 
-def task_of(run_dir: RunDir) -> Task:
-    """The command that works on a run."""
-    argv = [sys.executable, "-m", "runner.worker", str(run_dir.path)]
+def task_of(run: PlannedRun) -> Task:
+    """The command that works on a run, in the environment of its backend."""
+    run_dir = run.run_dir
+    argv = [str(run.resolved.python or sys.executable), "-m", "runner.worker", str(run_dir.path)]
     return Task(name=str(run_dir.path), argv=argv, cwd=Path.cwd(), log=run_dir.log, env=_thread_limits())
 
 
@@ -197,7 +198,7 @@ class _Conductor:
             self._finish(Outcome(run, status, reused=True))
             return
         self._running[str(run.run_dir.path)] = (run, status.attempt)
-        self._launcher.submit(task_of(run.run_dir))
+        self._launcher.submit(task_of(run))
 
     def _finish(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

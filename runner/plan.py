@@ -13,11 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from runner import evaluation
+from runner import __version__, evaluation
+from runner.backends.environments import versions
 from runner.config.dump import result_affecting
 from runner.config.node import flatten
 from runner.config.overrides import parse_override
@@ -29,19 +29,6 @@ from runner.resolve import Resolved, resolve
 from runner.search.base import Trial, run_name
 from runner.search.designs import ABSENT, design_trials
 from runner.search.spec import SweepSpec
-
-_PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "pillow",
-    "opencv-python-headless",
-    "hotcoco",
-    "paddlepaddle",
-    "paddlepaddle-gpu",
-    "paddledet",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
@@ -204,10 +191,10 @@ def dataset_fingerprint(dataset: Any) -> str:
 
 def numerics_versions(resolved: Resolved) -> dict[str, str]:
     """Versions of the packages whose arithmetic the result comes from, and the GPU's name if it is used."""
-    versions = {name: version for name in _PACKAGES if (version := _version(name))}
+    found = _package_versions(resolved)
     if resolved.config.use_gpu and resolved.probe is not None:
-        versions["gpu"] = ", ".join(resolved.probe.gpus[:1])
-    return versions
+        found["gpu"] = ", ".join(resolved.probe.gpus[:1])
+    return found
 
 
 def facts(resolved: Resolved) -> dict[str, Any]:
@@ -221,7 +208,7 @@ def facts(resolved: Resolved) -> dict[str, Any]:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "cores": os.cpu_count(),
-        "packages": {name: version for name in ("detection-runner", *_PACKAGES) if (version := _version(name))},
+        "packages": {"detection-runner": __version__, **_package_versions(resolved)},
         "data": {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)},
         "gpus": list(probe.gpus) if probe else [],
         "driver": probe.driver if probe else "",
@@ -243,12 +230,8 @@ def _weights_fingerprint(source: str | None) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@functools.lru_cache(maxsize=64)
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
+def _package_versions(resolved: Resolved) -> dict[str, str]:
+    return dict(versions(resolved.python, resolved.backend.packages)) if resolved.python else {}
 
 
 @functools.lru_cache(maxsize=8)

@@ -6,11 +6,9 @@ After this nobody reads raw mappings: the bound object is what runs, and its can
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.backends.base import BACKENDS, Backend, Probe
+from runner.backends.environments import interpreter, versions
 from runner.config.bind import bind, require
 from runner.config.dump import canonical, to_plain, to_yaml
 from runner.config.legacy import older_dialect
@@ -42,6 +41,7 @@ class Resolved:
         config: the bound object of the backend's config class.
         backend: who runs it.
         path: the file it came from.
+        python: the interpreter whose environment the backend runs in; None where the config is only shown and there is none.
         notes: what stands in the file and has no effect, what `auto` became: a sentence each.
         probe: what the backend found on this machine; None if nobody had to ask (the config wants no GPU).
     """
@@ -49,6 +49,7 @@ class Resolved:
     config: Any
     backend: Backend
     path: Path
+    python: Path | None = None
     notes: tuple[str, ...] = ()
     probe: Probe | None = None
 
@@ -99,14 +100,15 @@ def resolve(
     notes: list[str] = []
     tree, problems, missing = _expand_dataset(_with_absolute_folders(tree), notes, make_dataset)
     data_is_missing = bool(problems or missing) or any(note.startswith(_NOT_MADE) for note in notes)
-    tree, probe = _resolve_autos(tree, backend, notes, missing, threads)
+    python = _interpreter(tree, backend, missing)
+    tree, probe = _resolve_autos(tree, backend, python, notes, missing, threads)
     if to_run:
         problems += missing
     else:
         notes += [f"to run it: {problem}" for problem in missing]
     bound = bind(tree, backend.config_class)
     problems += bound.problems
-    if bound.value is not None:
+    if bound.value is not None and python is not None:
         found = backend.check(bound.value)
         problems += [
             _placed(problem, tree)
@@ -115,19 +117,27 @@ def resolve(
         ]
     if problems:
         raise InputError(dict.fromkeys(problems))
-    return Resolved(require(bound), backend, Path(path), (*bound.notes, *notes), probe)
+    return Resolved(require(bound), backend, Path(path), python, (*bound.notes, *notes), probe)
+
+
+def backend_in(path: Path | str, overrides: Iterable[str] = ()) -> tuple[str, str | None]:
+    """The backend a config names, and the interpreter it gives for it, if any."""
+    tree = apply_overrides(load_config(path), overrides)
+    given = tree.get("backend_python")
+    return _backend(tree).name, given.value if given is not None and isinstance(given.value, str) else None
 
 
 @functools.lru_cache(maxsize=8)
-def probe_backend(name: str) -> Probe:
-    """What the backend `name` finds on this machine, asked in a process of its own (loading a framework takes seconds, and may start CUDA).
+def probe_backend(name: str, python: Path) -> Probe:
+    """What the backend `name` finds on this machine, asked in a process of its own (loading a framework takes seconds, and may start CUDA)
+    of the interpreter `python`.
 
     Raises:
         RunnerError: the process failed; its output is in the message.
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "probe.json"
-        command = [sys.executable, "-m", "runner.backends.probe", name, str(answer)]
+        command = [str(python), "-m", "runner.backends.probe", name, str(answer)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired as error:
@@ -143,9 +153,9 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def installed_trackers() -> list[str]:
-    """Trackers whose viewer's package is installed; nothing is imported."""
-    return [name for name in ("tensorboard", "visualdl") if importlib.util.find_spec(name) is not None]
+def installed_trackers(python: Path) -> list[str]:
+    """Trackers whose viewer's package is installed for `python`, whose process writes their logs."""
+    return list(versions(python, ("tensorboard", "visualdl")))
 
 
 def _backend(tree: Node) -> Backend:
@@ -157,6 +167,18 @@ def _backend(tree: Node) -> Backend:
         where = str(node.source) if node else ""
         raise InputError(Problem(str(error), where=where, key="backend")) from error
     return backend
+
+
+def _interpreter(tree: Node, backend: Backend, missing: list[Problem]) -> Path | None:
+    """Where the backend runs; None, and a problem more, if there is no place for it."""
+    node = tree.get("backend_python")
+    given = node.value if node is not None and isinstance(node.value, str) else None
+    try:
+        return interpreter(backend.name, given).python
+    except InputError as error:
+        where = str((node or tree.get("backend") or tree).source)
+        missing += [replace(problem, where=problem.where or where) for problem in error.problems]
+        return None
 
 
 def _with_absolute_folders(tree: Node) -> Node:
@@ -258,12 +280,12 @@ def _agree(given: Any, meant: Any) -> bool:
 
 
 def _resolve_autos(
-    tree: Node, backend: Backend, notes: list[str], missing: list[Problem], threads: int | None
+    tree: Node, backend: Backend, python: Path | None, notes: list[str], missing: list[Problem], threads: int | None
 ) -> tuple[Node, Probe | None]:
     probe: Probe | None = None
     gpu = tree.get("use_gpu") or Node(AUTO, Source(AUTO))
-    if gpu.value in (True, AUTO):
-        probe = probe_backend(backend.name)
+    if gpu.value in (True, AUTO) and python is not None:
+        probe = probe_backend(backend.name, python)
         if gpu.value == AUTO:
             found = probe.gpus[0] if probe.gpus else f"the CPU ({probe.gpu_problem})"
             notes.append(f"use_gpu: auto picks {found}")
@@ -272,7 +294,7 @@ def _resolve_autos(
             advice = f"{probe.gpu_problem}; to train on the CPU: -o use_gpu=false"
             missing.append(Problem(advice, where=str(gpu.source), key="use_gpu"))
     tree = _default(tree, "cpu_threads", lambda: threads or available_cores())
-    tree = _default(tree, "trackers", installed_trackers)
+    tree = _default(tree, "trackers", lambda: installed_trackers(python) if python else [])
     tree = _default(tree, "num_classes", lambda: _count_classes(tree))
     return _apply_use_vdl(tree), probe
 

@@ -11,7 +11,13 @@ from runner.core.errors import Problem
 from runner.core.registry import Registry
 from runner.core.rundir import RunDir
 
-BACKENDS = Registry("backend", {"torch": "runner.backends.torch.backend:TorchBackend"})
+BACKENDS = Registry(
+    "backend",
+    {
+        "torch": "runner.backends.torch.backend:TorchBackend",
+        "paddle": "runner.backends.paddle.backend:PaddleBackend",
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,21 @@ class Backend(Protocol):
 
     name: str
     config_class: type[Any]
-    """The declared class (see `runner.config.schema`) a resolved config of this backend is bound to."""
+    """The declared class (see `runner.config.schema`) a resolved config of this backend is bound to; it has the keys of
+    `runner.backends.keys.CommonConfig`."""
+
+    packages: tuple[str, ...]
+    """Distributions whose arithmetic the results come from: their versions go into the run's key."""
+
+    checkpoint_suffix: str
+    """Of the files in `checkpoints/`: ``last.pt``."""
 
     numerics_version: int
     """Counted up when a change in the backend changes the weights or predictions of the same config: it goes into the run's key."""
 
     def check(self, config: Any) -> Sequence[Problem]:
         """What is wrong with a bound config beyond the types and ranges of its keys (values that must fit one another, files that must
-        exist)."""
+        exist). Runs in the conductor, which may not have the framework."""
 
     def probe(self) -> Probe:
         """What this machine has. Loads the framework: call it in a process of its own."""

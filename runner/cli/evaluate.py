@@ -23,13 +23,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _run(args: argparse.Namespace) -> int:
     import json  # noqa: PLC0415 - kept out of `runner --help`
 
+    from runner.cli.running import go_where_it_runs  # noqa: PLC0415
     from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.resolve import backend_in  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415
     from runner.views.evaluation import print_evaluation  # noqa: PLC0415
-    from runner.worker.predict import evaluate_run, evaluate_weights  # noqa: PLC0415
+    from runner.worker.predict import backend_of, evaluate_run, evaluate_weights, needs_backend  # noqa: PLC0415
 
     if (args.run_dir is None) == (args.config is None):
         raise InputError("give a run (runner eval RUN) or a config with weights (runner eval -c CONFIG -o weights=FILE), one of them")
+    if args.run_dir is None:
+        go_where_it_runs(*backend_in(args.config, args.opt))
+    elif needs_backend(args.run_dir, args.checkpoint):
+        go_where_it_runs(*backend_of(args.run_dir))
     with count_progress() as progress:
         if args.run_dir is not None:
             if args.opt:

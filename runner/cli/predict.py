@@ -30,9 +30,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
+    from runner.cli.running import go_where_it_runs  # noqa: PLC0415
     from runner.core.errors import InputError, Problem  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415 - kept out of `runner --help`
-    from runner.worker.predict import predict_images  # noqa: PLC0415
+    from runner.worker.predict import backend_of, predict_images  # noqa: PLC0415
 
     folders = [image for image in args.images if os.path.isdir(image)]
     if folders:
@@ -40,6 +41,7 @@ def _run(args: argparse.Namespace) -> int:
     inside = [image for image in args.images if image.resolve().parent == args.output.resolve()]
     if args.force and inside:  # the picture of a.png is called a.png
         raise InputError([Problem("lies in the output folder; give another --output", where=str(image)) for image in inside])
+    go_where_it_runs(*backend_of(args.run_dir))
     with count_progress() as progress:
         found = predict_images(
             args.run_dir,

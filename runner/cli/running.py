@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
+from runner.backends.environments import interpreter
 from runner.conduct import Outcome, conduct
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
@@ -15,6 +19,24 @@ from runner.plan import PlannedRun
 from runner.search.base import Search
 from runner.views.counting import count_progress
 from runner.views.progress import Watcher
+
+_MOVED = "RUNNER_MOVED"
+"""Set for the process that `go_where_it_runs` starts, which does not go anywhere else."""
+
+
+def go_where_it_runs(backend: str, backend_python: str | None) -> None:
+    """Run this very command again by the interpreter whose environment has the backend, if that is another one. Does not return then.
+
+    Raises:
+        InputError: the backend has no environment.
+    """
+    place = interpreter(backend, backend_python)
+    if place.origin == "this" or place.python == Path(sys.executable) or os.environ.get(_MOVED):
+        return
+    command, environment = [str(place.python), "-m", "runner", *sys.argv[1:]], {**os.environ, _MOVED: "1"}
+    if os.name == "posix":
+        os.execve(place.python, command, environment)
+    sys.exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
 def make_dataset(name: str) -> None:

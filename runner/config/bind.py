@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from runner.config.node import Node
-from runner.config.schema import Auto, Doc, Key, Neutral, Range, Shared
+from runner.config.schema import Auto, Doc, Key, Neutral, Range, Rest, Shared, Tagged
 from runner.core.errors import InputError, Problem, nearest
 
 T = TypeVar("T")
@@ -30,6 +29,7 @@ class FieldInfo:
         shared: see `runner.config.schema.Shared`.
         neutral: see `runner.config.schema.Neutral`.
         auto: see `runner.config.schema.Auto`.
+        rest: see `runner.config.schema.Rest`.
         required: there is no default.
         default: the default (made anew at each look); None if required.
     """
@@ -42,6 +42,7 @@ class FieldInfo:
     shared: bool
     neutral: bool
     auto: bool
+    rest: bool
     required: bool
     default: Any
 
@@ -55,7 +56,7 @@ def field_infos(cls: type[Any]) -> list[FieldInfo]:
 def _type_hints(cls: type[Any]) -> dict[str, Any]:
     """The annotations as types. They are texts in the module, and evaluating a schema's takes longer than all of binding."""
     if cls not in _HINTS:
-        _HINTS[cls] = typing.get_type_hints(cls, vars(sys.modules[cls.__module__]), {}, include_extras=True)
+        _HINTS[cls] = typing.get_type_hints(cls, None, {}, include_extras=True)
     return _HINTS[cls]
 
 
@@ -122,12 +123,15 @@ class _Binder:
         given = {key: item for key, item in (mapping or {}).items() if key not in skip}
         if skip:
             given = self._without_former(given, path)
-        self._report_unknown(cls, infos, given, path)
+        rest = self._rest(cls, infos, given) if any(info.rest for info in infos) else {}
+        self._report_unknown(cls, infos, {key: item for key, item in given.items() if key not in rest}, path)
         values: dict[str, Any] = {}
         before = len(self.problems)
         for info in infos:
             here = f"{path}.{info.key}".lstrip(".")
-            if info.key in given:
+            if info.rest:
+                values[info.attribute] = {key: open_value(item) for key, item in rest.items()}
+            elif info.key in given:
                 values[info.attribute] = self._bind_field(info, given[info.key], here)
                 if info.shared:
                     self._check_shared(info, given[info.key], here)
@@ -151,6 +155,11 @@ class _Binder:
                 self.bind_class(section, node, key)
                 notes.append(f"{node.source}: {key} has no effect: nothing in this config refers to it")
         return notes
+
+    def _rest(self, cls: type[Any], infos: Sequence[FieldInfo], given: Mapping[str, Node]) -> dict[str, Node]:
+        """The keys that are left to a `Rest` field: all that are not declared."""
+        declared = {info.key for info in infos if not info.rest} | set(getattr(cls, "not_used", {}))
+        return {key: item for key, item in given.items() if key not in declared}
 
     def _without_former(self, given: dict[str, Node], path: str) -> dict[str, Node]:
         """The keys that were not given for a module whose place this one has taken."""
@@ -274,6 +283,16 @@ class _Binder:
         self.problems.append(Problem(message, where=str(node.source), key=path))
 
 
+def open_value(node: Node) -> Any:
+    """Dicts, lists, scalars and `Tagged` of a part of the tree that no schema declares; what was given for a former module is left out."""
+    value: Any = node.value
+    if node.mapping is not None:
+        value = {key: open_value(item) for key, item in node.mapping.items() if not item.former}
+    elif node.items is not None:
+        value = [open_value(item) for item in node.items]
+    return value if node.tag is None else Tagged(node.tag, value if value is not None else {})
+
+
 _KINDS: dict[type[Any], str] = {str: "a text", dict: "a mapping", list: "a list"}
 
 
@@ -385,6 +404,7 @@ def _field_info(item: Any, hint: Any) -> FieldInfo:
         shared=extra(Shared) is not None,
         neutral=extra(Neutral) is not None,
         auto=extra(Auto) is not None,
+        rest=extra(Rest) is not None,
         required=required,
         default=default,
     )

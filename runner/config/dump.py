@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 import yaml
 
 from runner.config.bind import iterate_fields
 from runner.config.load import EXPONENT_FLOAT
-
-
-@dataclass(frozen=True, slots=True)
-class Tagged:
-    """``!name {keys}``."""
-
-    name: str
-    keys: Mapping[str, Any]
+from runner.config.schema import Tagged
 
 
 def canonical(config: Any) -> dict[str, Any]:
@@ -36,7 +29,8 @@ def result_affecting(config: Any) -> dict[str, Any]:
 def to_plain(value: Any) -> Any:
     """Dicts, lists and scalars; a tag becomes the key ``name`` (which binds as well)."""
     if isinstance(value, Tagged):
-        return {"name": value.name, **{key: to_plain(item) for key, item in value.keys.items()}}
+        keys = to_plain(value.keys)
+        return {"name": value.name, "args": keys} if isinstance(keys, list) else {"name": value.name, **keys}
     if isinstance(value, Mapping):
         return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -62,8 +56,9 @@ def _tree(config: Any, *, neutral: bool) -> dict[str, Any]:
 
 def _keys_of(value: Any, sections: dict[str, Any], *, neutral: bool) -> dict[str, Any]:
     """Its keys; a shared one is left to the top level, where it has the same value, so that it can be changed in one place."""
-    kept = [(info.key, item) for info, item in iterate_fields(value) if not info.shared and (neutral or not info.neutral)]
-    return {key: _dump(item, key, sections, neutral=neutral) for key, item in kept}
+    kept = [(info, item) for info, item in iterate_fields(value) if not info.shared and (neutral or not info.neutral)]
+    keys = {info.key: _dump(item, info.key, sections, neutral=neutral) for info, item in kept if not info.rest}
+    return keys | {key: item for info, rest in kept if info.rest for key, item in rest.items()}
 
 
 def _dump(value: Any, key: str, sections: dict[str, Any], *, neutral: bool) -> Any:
@@ -113,6 +108,8 @@ def _represent_list(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
 
 
 def _represent_tagged(dumper: yaml.SafeDumper, data: Tagged) -> yaml.Node:
+    if isinstance(data.keys, list):
+        return dumper.represent_sequence(f"!{data.name}", data.keys, flow_style=True)
     return dumper.represent_mapping(f"!{data.name}", data.keys.items(), flow_style=True)
 
 

@@ -15,8 +15,9 @@ of the values that change nothing (`use_dcn: Annotated[Literal[False], Doc("…"
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Form = Literal["section", "tag", "name", "type", "key", "plain"]
 """How a declared class is written in YAML.
@@ -86,3 +87,17 @@ class Neutral:
 @dataclass(frozen=True, slots=True)
 class Auto:
     """``auto`` may be written, and is what leaving the key out means. It is replaced before binding (see `runner.resolve`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The field takes every key that is not declared, as it is (see `runner.config.bind.open_value`): what they may be is for the
+    backend's `check` to say. Its type is ``dict[str, Any]``; in YAML its keys stand beside the declared ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """``!name {keys}`` or ``!name [elements]`` in a part of a config that no schema declares, and in a canonical tree."""
+
+    name: str
+    keys: Mapping[str, Any] | list[Any]

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runner.config.dump import canonical, to_plain
+from runner.config.node import flatten
 from runner.core.files import atomic_write_json
 from runner.core.records import Record, RecordWriter, encode_number
 from runner.core.rundir import RunDir, Status
@@ -21,6 +23,15 @@ from runner.worker.stop import StopRequests
 
 log = logging.getLogger("runner.worker")
 _STATUS_INTERVAL_S = 0.5
+_HYPER_PARAMETERS = {
+    "backend": "backend",
+    "architecture": "architecture",
+    "batch_size": "TrainReader.batch_size",
+    "base_lr": "LearningRate.base_lr",
+    "optimizer": "OptimizerBuilder.optimizer.type",
+    "seed": "seed",
+}
+"""What a viewer shows of every run beside what its trial varies: name there to key of the config."""
 
 
 class Attempt:
@@ -107,15 +118,9 @@ class Attempt:
         self._write_status(durable=True)
 
     def _hyper_parameters(self) -> dict[str, bool | int | float | str]:
-        config, identity = self._config, self.run_dir.identity()
-        params: dict[str, Any] = {
-            "architecture": type(config.architecture).__name__,
-            "batch_size": config.train_reader.batch_size,
-            "base_lr": config.learning_rate.base_lr,
-            "optimizer": type(config.optimizer_builder.optimizer).__name__,
-            "steps": self._status.steps,
-            "seed": config.seed,
-        }
+        keys, identity = dict(flatten(to_plain(canonical(self._config)))), self.run_dir.identity()
+        params: dict[str, Any] = {name: keys[key] for name, key in _HYPER_PARAMETERS.items() if key in keys}
+        params["steps"] = self._status.steps
         params.update(identity.overrides if identity else {})
         return {key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in params.items()}
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from runner.backends.base import Backend, ImageRef
+from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json
 from runner.core.rundir import RunDir
@@ -29,6 +30,21 @@ Found = tuple[str, float, tuple[float, float, float, float]]
 """Class name, score, and box as xywh in pixels."""
 
 
+def backend_of(path: Path) -> tuple[str, str | None]:
+    """A run's backend and the interpreter its config gives, if any.
+
+    Raises:
+        InputError: no run directory.
+    """
+    backend, config = load_run(_existing(path))
+    return backend.name, config.backend_python
+
+
+def needs_backend(path: Path, checkpoint: Which | None) -> bool:
+    """Whether `evaluate_run` has to predict."""
+    return checkpoint is not None or not RunDir(path).predictions.is_file()
+
+
 def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress) -> dict[str, Any]:
     """The numbers of a run, in the form of eval.json; nothing in the run directory changes.
 
@@ -43,8 +59,8 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress) ->
     backend, config = load_run(run_dir)
     data = load_dataset(config.eval_dataset, evaluation=True)
     predictions: Any = run_dir.predictions
-    if checkpoint is not None or not run_dir.predictions.is_file():
-        weights = run_dir.checkpoints / f"{checkpoint or 'last'}.pt"
+    if needs_backend(path, checkpoint):
+        weights = run_dir.checkpoints / f"{checkpoint or 'last'}{backend.checkpoint_suffix}"
         predictions = _predict(backend, _for_this_machine(backend, config), weights, data, progress)
     step = {} if checkpoint else {"step": run_dir.status().step}
     return {**step, **_evaluate(config, data, predictions)}
@@ -61,7 +77,9 @@ def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: P
     if not config.weights:
         raise InputError(
             Problem(
-                "is not set; give -o weights=FILE (a checkpoint such as RUN/checkpoints/last.pt)", where=str(config_file), key="weights"
+                f"is not set; give -o weights=FILE (a checkpoint such as RUN/checkpoints/last{resolved.backend.checkpoint_suffix})",
+                where=str(config_file),
+                key="weights",
             )
         )
     data = load_dataset(config.eval_dataset, evaluation=True)
@@ -87,8 +105,8 @@ def predict_images(
     except OSError as error:
         raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(output))) from error
     refs = [ImageRef(number, image) for number, image in enumerate(images)]
-    reader = "TestReader" if config.test_reader is not None else "EvalReader"
-    weights = _weights(run_dir.checkpoints / f"{checkpoint}.pt")
+    reader = "TestReader" if to_plain(canonical(config)).get("TestReader") is not None else "EvalReader"
+    weights = _weights(run_dir.checkpoints / f"{checkpoint}{backend.checkpoint_suffix}")
     config = _for_this_machine(backend, config)
     results = backend.predict(config, weights, refs, reader=reader, progress=lambda done, total: progress(done, total, "images"))
     names = _class_names(run_dir, config)

@@ -24,6 +24,8 @@ class TorchBackend:
     name = "torch"
     config_class: type[Any] = TorchConfig
     numerics_version = 1
+    packages = ("torch", "torchvision", "numpy", "pillow", "opencv-python-headless", "hotcoco")
+    checkpoint_suffix = ".pt"
 
     def check(self, config: TorchConfig) -> Sequence[Problem]:
         """What keeps the config from being trained, with the files it names. Loads no torch."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 
+from runner.backends.checks import check_data, check_length
 from runner.backends.torch import schedule, schema
 from runner.backends.torch.model_check import check_model, check_weights
 from runner.backends.torch.schema import TorchConfig
-from runner.core.errors import InputError, Problem, nearest
-from runner.data.coco import CocoSet, load_coco
+from runner.core.errors import Problem
 
 
 def check(config: TorchConfig) -> list[Problem]:
@@ -18,17 +17,8 @@ def check(config: TorchConfig) -> list[Problem]:
     problems = check_model(config)
     if config.pretrain_weights is not None:
         problems += check_weights(config.pretrain_weights)
-    problems += [*_length(config), *_learning_rate(config.learning_rate), *_optimizer(config), *_readers(config), *_data(config)]
-    return problems
-
-
-def _length(config: TorchConfig) -> Iterator[Problem]:
-    if config.epoch is None and config.max_iters is None:
-        yield Problem("the length of training is not given: set epoch, or max_iters", key="epoch")
-    if config.epoch is not None and config.max_iters is not None:
-        yield Problem(
-            f"epoch ({config.epoch}) and max_iters ({config.max_iters}) are both given; take one out (-o epoch=null)", key="max_iters"
-        )
+    problems += [*check_length(config), *_learning_rate(config.learning_rate), *_optimizer(config), *_readers(config)]
+    return [*problems, *check_data(config, lambda images: schedule.steps_per_epoch(config, images))]
 
 
 def _learning_rate(config: schema.LearningRate) -> Iterator[Problem]:
@@ -142,66 +132,3 @@ def _random_resize(transform: schema.RandomResize, key: str) -> Iterator[Problem
 def _fixed_size(transforms: Sequence[schema.SampleTransform]) -> bool:
     resizes = [one for one in transforms if isinstance(one, schema.Resize | schema.RandomResize)]
     return bool(resizes) and isinstance(resizes[-1], schema.Resize) and not resizes[-1].keep_ratio
-
-
-# ---------------------------------------------------------------------------------------------------------- data sets
-def _data(config: TorchConfig) -> Iterator[Problem]:
-    train_set, problems = _load("TrainDataset", config.train_dataset, evaluation=False)
-    yield from problems
-    eval_set, problems = _load("EvalDataset", config.eval_dataset, evaluation=True)
-    yield from problems
-    if train_set is not None:
-        yield from _classes(config, train_set, "TrainDataset")
-        try:
-            schedule.steps_per_epoch(config, len(train_set.images))
-        except InputError as error:
-            yield from error.problems
-    if eval_set is not None:
-        yield from _classes(config, eval_set, "EvalDataset")
-    if train_set is not None and eval_set is not None and train_set.categories != eval_set.categories:
-        yield Problem(f"its classes {_named(eval_set)} are not those of TrainDataset, {_named(train_set)}", key="EvalDataset.anno_path")
-
-
-def _load(key: str, dataset: schema.COCODataSet, *, evaluation: bool) -> tuple[CocoSet | None, list[Problem]]:
-    anno_path, image_dir = Path(dataset.dataset_dir, dataset.anno_path), Path(dataset.dataset_dir, dataset.image_dir)
-    problems = []
-    if not dataset.anno_path:
-        problems.append(Problem("is not given; name a data set (dataset: NAME) or a COCO file", key=f"{key}.anno_path"))
-    elif not anno_path.is_file():
-        problems.append(Problem(f"there is no file {anno_path}{_beside(anno_path)}; {_PREPARE}", key=f"{key}.anno_path"))
-    if not image_dir.is_dir():
-        problems.append(Problem(f"there is no folder {image_dir}{_beside(image_dir)}; {_PREPARE}", key=f"{key}.image_dir"))
-    if problems:
-        return None, problems
-    allow_empty, empty_ratio = (True, 1.0) if evaluation else (dataset.allow_empty, dataset.empty_ratio)
-    try:
-        return load_coco(anno_path, image_dir, allow_empty=allow_empty, sample_num=dataset.sample_num, empty_ratio=empty_ratio), []
-    except InputError as error:
-        return None, [
-            Problem(problem.message, problem.where or str(anno_path), problem.key or f"{key}.anno_path") for problem in error.problems
-        ]
-
-
-_PREPARE = "`runner data prepare NAME` makes one, or correct the path"
-
-
-def _classes(config: TorchConfig, data: CocoSet, key: str) -> Iterator[Problem]:
-    if len(data.categories) != config.num_classes:
-        yield Problem(
-            f"is {config.num_classes}, but {data.anno_path} ({key}) has {len(data.categories)} classes: {_named(data)}", key="num_classes"
-        )
-
-
-def _named(data: CocoSet) -> str:
-    names = list(data.class_names)
-    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-
-
-def _beside(path: Path) -> str:
-    """A hint at a similar name in the same folder."""
-    try:
-        names = [entry.name for entry in path.parent.iterdir()]
-    except OSError:
-        return ""
-    hint = nearest(path.name, names)
-    return f" ({hint})" if hint.startswith("did you mean") else ""

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from runner.backends.torch.checkpoint_folder import CheckpointFolder, Entry, file_sha256, locate
+from runner.backends import checkpoint_folder
+from runner.backends.checkpoint_folder import CheckpointFolder, Entry
 from runner.backends.torch.ema import ModelEMA
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 
 FORMAT = "runner-torch-1"
-_OTHER_BYTES = "its bytes are not those that were written (missing, cut off, or changed on the disk)"
 _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError)
 """What torch.load raises on a file that is cut off or is none of its own. Its words are of its archive reader's insides."""
 
@@ -51,44 +51,13 @@ def read_state(file: Path) -> dict[str, Any]:
 
 
 def read_verified(file: Path) -> dict[str, Any]:
-    """The state in `file`, its bytes checked where an index beside it knows them (torch does not check what it reads).
-
-    Raises:
-        InputError: as `read_state`, or other bytes than were written.
-    """
-    folder, candidates = locate(file)
-    meant = candidates[0]
-    if _has_other_bytes(file, meant):
-        whole = folder.path / meant.file
-        advice = f"; {whole} is whole, give that" if file.name != meant.file and folder.is_whole(meant) else ""
-        raise InputError(f"the checkpoint {file} is damaged: {_OTHER_BYTES}{advice}")
-    return read_state(file)
+    """`runner.backends.checkpoint_folder.read_verified` of this backend's files (torch does not check what it reads)."""
+    return checkpoint_folder.read_verified(file, read_state)
 
 
 def read_newest(path: Path, say: Callable[[str], None]) -> tuple[CheckpointFolder, Entry, dict[str, Any]]:
-    """The state that `path` means (see `locate`), or the newest whole one before it; says so where it falls back.
-
-    Raises:
-        InputError: none is whole.
-    """
-    folder, candidates = locate(path)
-    newest = candidates[0]
-    if not _is_same_file(path, folder.path / newest.file) and _has_other_bytes(path, newest):
-        say(f"checkpoint {path} cannot be used: {_OTHER_BYTES}")
-        say(f"looking at the one it was a copy of, {folder.path / newest.file} (step {newest.step})")
-    for entry in candidates:
-        try:
-            if not folder.is_whole(entry):
-                raise InputError(_OTHER_BYTES)
-            state = read_state(folder.path / entry.file)
-        except InputError as error:
-            say(f"checkpoint {folder.path / entry.file} cannot be used: {error}")
-            continue
-        if entry is not candidates[0]:
-            say(f"going on from the checkpoint before it, {folder.path / entry.file} (step {entry.step})")
-        return folder, entry, state
-    tried = ", ".join(entry.file for entry in candidates)
-    raise InputError(f"no checkpoint of {path} is whole (tried {tried}); start the run anew, or from other weights with pretrain_weights")
+    """`runner.backends.checkpoint_folder.read_newest` of this backend's files."""
+    return checkpoint_folder.read_newest(path, read_state, say)
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Any], source: Path, config: TorchConfig, *, averaged: bool) -> None:
@@ -111,20 +80,6 @@ def load_weights(model: nn.Module, state: Mapping[str, Any], source: Path, confi
 def architecture_keys(config: TorchConfig) -> dict[str, str]:
     """The config keys that decide the shape of the model, dotted, with their values as text."""
     return {"num_classes": str(config.num_classes), **_flat(config.architecture, "architecture")}
-
-
-def _has_other_bytes(file: Path, entry: Entry) -> bool:
-    """Whether `file`, a name for `entry`, is there with other bytes. last.pt and best.pt are links to the file that the
-    index names, but copies of it where a run was copied (cp -r, rsync), so each is looked at by itself.
-    """
-    try:
-        return bool(entry.sha256) and file.is_file() and file_sha256(file) != entry.sha256
-    except OSError as error:
-        raise InputError(f"the checkpoint {file} cannot be read: {error.strerror or error}") from error
-
-
-def _is_same_file(left: Path, right: Path) -> bool:
-    return left.exists() and right.exists() and left.samefile(right)
 
 
 def _refuse_other_model(model: nn.Module, state: Mapping[str, Any], source: Path, config: TorchConfig) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import shutil
-import subprocess
-from pathlib import Path
 
 import psutil
 import torch
 import torchvision
 
 from runner.backends.base import Probe
+from runner.backends.gpu import driver_version
 from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.transforms import is_fixed_size
 from runner.core.errors import InputError, Problem
@@ -112,11 +110,6 @@ def gpu_problem() -> str:
     return f"there is no usable GPU: {found}"
 
 
-def driver_version() -> str:
-    """The NVIDIA driver's version, empty if there is none: from nvidia-smi, or from the kernel module's file."""
-    return _from_nvidia_smi() or _from_proc()
-
-
 def memory_gb(device: torch.device) -> dict[str, float]:
     """Resident memory of this process, and the most a GPU has held for it since the last call, in 10^9 bytes, by
     record tag.
@@ -138,24 +131,3 @@ def memory_in_words(device: torch.device) -> str:
         held = torch.cuda.max_memory_allocated(device) / 1e9
         words += f"; the GPU held up to {held:.1f} GB for it and has {free / 1e9:.1f} of {total / 1e9:.1f} GB left"
     return words
-
-
-def _from_nvidia_smi() -> str:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ""
-    try:
-        answer = subprocess.run(
-            [program, "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout.strip() else ""
-
-
-def _from_proc() -> str:
-    try:
-        words = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").split()
-    except OSError:
-        return ""
-    return next((word for word in words if word[0].isdigit() and "." in word), "")

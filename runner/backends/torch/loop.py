@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from runner.backends.base import RunContext
+from runner.backends.checkpoint_folder import CheckpointFolder, Entry
 from runner.backends.torch import reader
 from runner.backends.torch.checkpoint import architecture_keys, load_weights, read_newest, write_state
-from runner.backends.torch.checkpoint_folder import CheckpointFolder, Entry
 from runner.backends.torch.device import describe, memory_gb, memory_in_words, prepare
 from runner.backends.torch.model import build_model, load_pretrained
 from runner.backends.torch.predict import predict

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.config.schema import Auto, Doc, Form, Key, Neutral, Range, Shared
+from runner.backends.keys import CommonConfig
+from runner.config.schema import Doc, Form, Key, Neutral, Range, Shared
 
 Positive = Range(0, open_low=True)
 Fraction = Range(0, 1)
@@ -34,6 +35,10 @@ class ResNet:
     base_width: Annotated[Literal[64], Doc("only 64")] = 64
     dcn_v2_stages: Annotated[tuple[()], Doc("deformable convolution is not supported: give []")] = ()
     std_senet: Annotated[Literal[False], Doc("squeeze and excitation is not supported")] = False
+    first_shortcut: Annotated[
+        Literal["identity", "projection"],
+        Doc("ours: shortcut of the first block at depth 18 and 34: identity as torchvision's and the paper's, projection as PaddleDetection's"),
+    ] = "identity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -419,67 +424,39 @@ class ImageFolder:
 
 
 # ----------------------------------------------------------------------------------------------------- the whole tree
-Device = Literal["cpu", "gpu"]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TorchConfig:
+class TorchConfig(CommonConfig):
     """The whole resolved config of a torch run: top-level keys, PaddleDetection's and ours. No `auto` is left in it."""
 
-    form: ClassVar[Form] = "section"
     not_used: ClassVar[dict[str, str]] = {"export": "settings for exporting a Paddle model"}
     # what is trained
     architecture: FCOS
     pretrain_weights: Annotated[
-        str | None, Doc("null, a file of weights, or a torchvision weights name (ResNet50_Weights.IMAGENET1K_V1)")
+        str | None,
+        Doc(
+            "null, a file of weights (.pt, .pth, PaddleDetection's .pdparams), or a torchvision weights name (ResNet50_Weights.IMAGENET1K_V1)"
+        ),
     ] = None
-    weights: Annotated[str | None, Doc("checkpoint that `runner eval -c` uses; not read by training"), Neutral()] = None
-    num_classes: Annotated[int, Doc("classes, without background; auto: the categories of the training annotations"), Auto(), Range(1)] = 80
     # on what
-    dataset: Annotated[str | None, Doc("ours: a data set by name; stands for Train/Eval/TestDataset and num_classes"), Neutral()] = None
     train_dataset: Annotated[COCODataSet, Key("TrainDataset")]
     eval_dataset: Annotated[COCODataSet, Key("EvalDataset")]
     test_dataset: Annotated[ImageFolder | COCODataSet | None, Key("TestDataset"), Neutral()] = None
     metric: Annotated[Literal["COCO"], Doc("only COCO")] = "COCO"
-    eval_iou_thresholds: Annotated[tuple[float, ...], Doc("ours: also report AP at these IoU thresholds"), Range(0, 1, open_low=True)] = ()
     train_reader: Annotated[TrainReader, Key("TrainReader")]
     eval_reader: Annotated[EvalReader, Key("EvalReader")]
     test_reader: Annotated[TestReader | None, Key("TestReader"), Neutral()] = None
-    worker_num: Annotated[int, Doc("processes that read images; 0 reads in the training process"), Neutral(), Range(0, 256)] = 2
-    # how long, how
-    epoch: Annotated[int | None, Doc("length of training in epochs"), Range(1)] = None
-    max_iters: Annotated[int | None, Doc("ours: length of training in iterations, in place of epoch"), Range(1)] = None
+    # how
     learning_rate: Annotated[LearningRate, Key("LearningRate")] = field(default_factory=LearningRate)
     optimizer_builder: Annotated[OptimizerBuilder, Key("OptimizerBuilder")] = field(default_factory=OptimizerBuilder)
     gradient_accumulation: Annotated[int, Doc("ours: batches whose gradients are averaged into one step"), Range(1)] = 1
-    use_ema: Annotated[bool, Doc("evaluate and keep an exponential moving average of the weights")] = False
-    ema_decay: Annotated[float, Doc("decay of the average"), Fraction] = 0.9998
-    ema_decay_type: Annotated[Literal["threshold", "normal", "exponential"], Doc("how the decay grows at the start")] = "threshold"
-    amp: Annotated[bool, Doc("automatic mixed precision")] = False
     amp_level: Annotated[Literal["O1"], Doc("only O1")] = "O1"
     channels_last: Annotated[bool, Doc("ours: memory layout of the convolutions; changes speed and rounding")] = False
     sync_bn: Annotated[Literal[False], Doc("give norm_type: sync_bn instead")] = False
     find_unused_parameters: Annotated[bool, Doc("no effect here"), Neutral()] = False
     # where
     backend: Annotated[Literal["torch"], Doc("ours: who trains")] = "torch"
-    use_gpu: Annotated[bool, Doc("train on a GPU; false: on the CPU; auto: on a GPU if one is usable"), Auto()] = True
     use_xpu: Annotated[Literal[False], Doc("not supported")] = False
     use_mlu: Annotated[Literal[False], Doc("not supported")] = False
     use_npu: Annotated[Literal[False], Doc("not supported")] = False
-    cpu_threads: Annotated[int, Doc("ours: threads of the numeric libraries; auto: as many as cores a run may use"), Auto(), Range(1)] = 1
-    seed: Annotated[int, Doc("ours: everything random derives from it"), Range(0, 2**31 - 1)] = 0
-    # what is kept and shown
-    save_dir: Annotated[str, Doc("folder under which `runner train` makes run directories"), Neutral()] = "runs"
-    snapshot_epoch: Annotated[int, Doc("checkpoint every so many epochs"), Range(1)] = 1
-    snapshot_iter: Annotated[int | None, Doc("ours: checkpoint every so many iterations, in place of snapshot_epoch"), Range(1)] = None
-    keep_checkpoints: Annotated[int, Doc("ours: older snapshots kept beside last and best"), Neutral(), Range(0)] = 1
-    eval_at_snapshot: Annotated[bool, Doc("ours: evaluate at every snapshot, not only at the end (`--eval`)")] = False
-    log_iter: Annotated[int, Doc("a record every so many iterations, the mean over them"), Neutral(), Range(1)] = 20
-    sample_images: Annotated[int, Doc("ours: evaluation images drawn with their boxes at every evaluation"), Neutral(), Range(0, 64)] = 4
-    trackers: Annotated[
-        tuple[Literal["tensorboard", "visualdl"], ...], Doc("ours: viewers' logs to write; auto: all that are installed"), Auto(), Neutral()
-    ] = ()
-    use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false takes it out"), Neutral()] = None
-    vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's"), Neutral()] = None
     print_flops: Annotated[Literal[False], Doc("not supported")] = False
     print_params: Annotated[Literal[False], Doc("not supported")] = False

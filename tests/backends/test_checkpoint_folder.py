@@ -11,8 +11,8 @@ from typing import IO
 
 import pytest
 
-from runner.backends.torch import checkpoint_folder
-from runner.backends.torch.checkpoint_folder import CheckpointFolder, locate
+from runner.backends import checkpoint_folder
+from runner.backends.checkpoint_folder import CheckpointFolder, locate
 from runner.core.errors import InputError
 
 

@@ -1,5 +1,5 @@
 """The folder of a run's checkpoints: what is in it, which is the newest whole one, what is kept. Knows bytes only, no
-torch.
+framework; the suffix is the backend's (`.pt`, `.pdparams`).
 
     step-00000120.pt   one file a checkpoint, written beside its place and renamed
     last.pt, best.pt   other names (hard links) of two of them, for people and for `weights=`
@@ -20,12 +20,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from runner.core.errors import InputError
 from runner.core.files import atomic_open, atomic_write_json, read_json
 
-_BLOCK = 1 << 20
+_OTHER_BYTES = "its bytes are not those that were written (missing, cut off, or changed on the disk)"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,12 @@ class CheckpointFolder:
     Args:
         path: the folder; its parent must exist when something is saved.
         keep: older checkpoints kept beside the newest and the best.
+        suffix: of the files.
     """
 
-    def __init__(self, path: Path, keep: int = 1) -> None:
+    def __init__(self, path: Path, keep: int = 1, suffix: str = ".pt") -> None:
         self.path = path
+        self.suffix = suffix
         self._keep = keep
 
     def entries(self) -> list[Entry]:
@@ -67,7 +70,7 @@ class CheckpointFolder:
         data = read_json(self.path / "index.json")
         if isinstance(data, dict) and isinstance(data.get("checkpoints"), list):
             return [Entry(**entry) for entry in data["checkpoints"]]
-        found = sorted(self.path.glob("step-*.pt"))
+        found = sorted(self.path.glob(f"step-*{self.suffix}"))
         return [Entry(file.name, _step_in(file.name), 0.0, "") for file in found]
 
     def last(self) -> Entry | None:
@@ -96,7 +99,7 @@ class CheckpointFolder:
         """
         with disk_problems_named(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            name = f"step-{step:08d}.pt"
+            name = f"step-{step:08d}{self.suffix}"
             with atomic_open(self.path / name) as file:
                 hashing = HashingWriter(file)
                 write(hashing)
@@ -129,12 +132,12 @@ class CheckpointFolder:
         newest = entries[-1 - self._keep :]
         entries = [entry for entry in entries if entry.best or entry in newest]
         atomic_write_json(self.path / "index.json", {"version": 1, "checkpoints": [asdict(entry) for entry in entries]}, indent=1)
-        _link(self.path / entries[-1].file, self.path / "last.pt")
+        _link(self.path / entries[-1].file, self.path / f"last{self.suffix}")
         best = next((entry for entry in entries if entry.best), None)
         if best is not None:
-            _link(self.path / best.file, self.path / "best.pt")
+            _link(self.path / best.file, self.path / f"best{self.suffix}")
         names = {entry.file for entry in entries}
-        for file in [*self.path.glob("step-*.pt"), *self.path.glob(".*.tmp"), *self.path.glob(".link-*")]:
+        for file in [*self.path.glob(f"step-*{self.suffix}"), *self.path.glob(".*.tmp"), *self.path.glob(".link-*")]:
             if file.name not in names:
                 file.unlink(missing_ok=True)
 
@@ -173,11 +176,11 @@ class HashingWriter:
         return self._hash.hexdigest()
 
 
-def locate(path: Path, *, keep: int = 1) -> tuple[CheckpointFolder, list[Entry]]:
+def locate(path: Path, *, keep: int = 1, suffix: str = ".pt") -> tuple[CheckpointFolder, list[Entry]]:
     """The folder and the checkpoints that `path` may mean, the one meant first, then older ones to fall back to.
 
     Args:
-        path: a run directory, its `checkpoints`, or a file. `last.pt` and `best.pt` mean what the index says.
+        path: a run directory, its `checkpoints`, or a file. `last` and `best` mean what the index says.
 
     Raises:
         InputError: there is no checkpoint.
@@ -185,11 +188,11 @@ def locate(path: Path, *, keep: int = 1) -> tuple[CheckpointFolder, list[Entry]]
     folder_path = path if path.is_dir() else path.parent
     if (folder_path / "checkpoints").is_dir() and path.is_dir():
         folder_path = folder_path / "checkpoints"
-    folder = CheckpointFolder(folder_path, keep)
+    folder = CheckpointFolder(folder_path, keep, suffix)
     entries = folder.entries()
-    if path.is_dir() or path.name == "last.pt":
+    if path.is_dir() or path.name == f"last{suffix}":
         meant = entries[-1] if entries else None
-    elif path.name == "best.pt":
+    elif path.name == f"best{suffix}":
         meant = folder.best()
     else:
         meant = next((entry for entry in entries if entry.file == path.name), None)
@@ -198,6 +201,49 @@ def locate(path: Path, *, keep: int = 1) -> tuple[CheckpointFolder, list[Entry]]
     if not path.is_file():
         raise InputError(f"there is no checkpoint {'in' if path.is_dir() else 'at'} {path}")
     return folder, [Entry(path.name, 0, 0.0, "")]
+
+
+def read_verified(file: Path, read: Callable[[Path], T], *, suffix: str = ".pt") -> T:
+    """What `read` makes of `file`, its bytes checked where an index beside it knows them.
+
+    Raises:
+        InputError: as `read`, or other bytes than were written.
+    """
+    folder, candidates = locate(file, suffix=suffix)
+    meant = candidates[0]
+    if _has_other_bytes(file, meant):
+        whole = folder.path / meant.file
+        advice = f"; {whole} is whole, give that" if file.name != meant.file and folder.is_whole(meant) else ""
+        raise InputError(f"the checkpoint {file} is damaged: {_OTHER_BYTES}{advice}")
+    return read(file)
+
+
+def read_newest(
+    path: Path, read: Callable[[Path], T], say: Callable[[str], None], *, suffix: str = ".pt"
+) -> tuple[CheckpointFolder, Entry, T]:
+    """What `read` makes of the file that `path` means (see `locate`), or the newest whole one before it; says so where it falls back.
+
+    Raises:
+        InputError: none is whole.
+    """
+    folder, candidates = locate(path, suffix=suffix)
+    newest = candidates[0]
+    if not _is_same_file(path, folder.path / newest.file) and _has_other_bytes(path, newest):
+        say(f"checkpoint {path} cannot be used: {_OTHER_BYTES}")
+        say(f"looking at the one it was a copy of, {folder.path / newest.file} (step {newest.step})")
+    for entry in candidates:
+        try:
+            if not folder.is_whole(entry):
+                raise InputError(_OTHER_BYTES)
+            state = read(folder.path / entry.file)
+        except InputError as error:
+            say(f"checkpoint {folder.path / entry.file} cannot be used: {error}")
+            continue
+        if entry is not candidates[0]:
+            say(f"going on from the checkpoint before it, {folder.path / entry.file} (step {entry.step})")
+        return folder, entry, state
+    tried = ", ".join(entry.file for entry in candidates)
+    raise InputError(f"no checkpoint of {path} is whole (tried {tried}); start the run anew, or from other weights with pretrain_weights")
 
 
 def file_sha256(path: Path) -> str:
@@ -219,6 +265,20 @@ def disk_problems_named(folder: Path) -> Iterator[None]:
         else:
             advice = f"{error.strerror or error}"
         raise InputError(f"cannot save a checkpoint in {folder}: {advice}. Checkpoints saved before are whole") from error
+
+
+def _has_other_bytes(file: Path, entry: Entry) -> bool:
+    """Whether `file`, a name for `entry`, is there with other bytes. last.pt and best.pt are links to the file that the
+    index names, but copies of it where a run was copied (cp -r, rsync), so each is looked at by itself.
+    """
+    try:
+        return bool(entry.sha256) and file.is_file() and file_sha256(file) != entry.sha256
+    except OSError as error:
+        raise InputError(f"the checkpoint {file} cannot be read: {error.strerror or error}") from error
+
+
+def _is_same_file(left: Path, right: Path) -> bool:
+    return left.exists() and right.exists() and left.samefile(right)
 
 
 def _scored(entry: Entry, metric: float | None, older: list[Entry]) -> Entry:
@@ -251,5 +311,5 @@ def _link(file: Path, name: Path) -> None:
 
 def _step_in(name: str) -> int:
     with suppress(ValueError):
-        return int(name.removeprefix("step-").removesuffix(".pt"))
+        return int(name.removeprefix("step-").partition(".")[0])
     return 0

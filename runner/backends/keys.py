@@ -1,0 +1,52 @@
+"""The top-level keys that mean the same with every backend. Each backend's config class adds its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from runner.config.schema import Auto, Doc, Form, Neutral, Range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonConfig:
+    """What the rest of the program reads of a resolved config, besides the data sets: `train_dataset` and `eval_dataset` with
+    `dataset_dir`, `image_dir`, `anno_path`, `allow_empty`, `sample_num` and `empty_ratio`, and `pretrain_weights`."""
+
+    form: ClassVar[Form] = "section"
+    train_dataset: Any
+    eval_dataset: Any
+    pretrain_weights: Any = None
+    weights: Annotated[str | None, Doc("checkpoint that `runner eval -c` uses; not read by training"), Neutral()] = None
+    num_classes: Annotated[int, Doc("classes, without background; auto: the categories of the training annotations"), Auto(), Range(1)] = 80
+    # on what
+    dataset: Annotated[str | None, Doc("ours: a data set by name; stands for Train/Eval/TestDataset and num_classes"), Neutral()] = None
+    eval_iou_thresholds: Annotated[tuple[float, ...], Doc("ours: also report AP at these IoU thresholds"), Range(0, 1, open_low=True)] = ()
+    worker_num: Annotated[int, Doc("processes that read images; 0 reads in the training process"), Neutral(), Range(0, 256)] = 2
+    # how long, how
+    epoch: Annotated[int | None, Doc("length of training in epochs"), Range(1)] = None
+    max_iters: Annotated[int | None, Doc("ours: length of training in iterations, in place of epoch"), Range(1)] = None
+    use_ema: Annotated[bool, Doc("evaluate and keep an exponential moving average of the weights")] = False
+    ema_decay: Annotated[float, Doc("decay of the average"), Range(0, 1)] = 0.9998
+    ema_decay_type: Annotated[Literal["threshold", "normal", "exponential"], Doc("how the decay grows at the start")] = "threshold"
+    amp: Annotated[bool, Doc("automatic mixed precision")] = False
+    # where
+    backend_python: Annotated[
+        str | None, Doc("ours: the Python interpreter whose environment the backend runs in; default: see docs/backends.md"), Neutral()
+    ] = None
+    use_gpu: Annotated[bool, Doc("train on a GPU; false: on the CPU; auto: on a GPU if one is usable"), Auto()] = True
+    cpu_threads: Annotated[int, Doc("ours: threads of the numeric libraries; auto: as many as cores a run may use"), Auto(), Range(1)] = 1
+    seed: Annotated[int, Doc("ours: everything random derives from it"), Range(0, 2**31 - 1)] = 0
+    # what is kept and shown
+    save_dir: Annotated[str, Doc("folder under which `runner train` makes run directories"), Neutral()] = "runs"
+    snapshot_epoch: Annotated[int, Doc("checkpoint every so many epochs"), Range(1)] = 1
+    snapshot_iter: Annotated[int | None, Doc("ours: checkpoint every so many iterations, in place of snapshot_epoch"), Range(1)] = None
+    keep_checkpoints: Annotated[int, Doc("ours: older snapshots kept beside last and best"), Neutral(), Range(0)] = 1
+    eval_at_snapshot: Annotated[bool, Doc("ours: evaluate at every snapshot, not only at the end (`--eval`)")] = False
+    log_iter: Annotated[int, Doc("a record every so many iterations, the mean over them"), Neutral(), Range(1)] = 20
+    sample_images: Annotated[int, Doc("ours: evaluation images drawn with their boxes at every evaluation"), Neutral(), Range(0, 64)] = 4
+    trackers: Annotated[
+        tuple[Literal["tensorboard", "visualdl"], ...], Doc("ours: viewers' logs to write; auto: all that are installed"), Auto(), Neutral()
+    ] = ()
+    use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false takes it out"), Neutral()] = None
+    vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's"), Neutral()] = None

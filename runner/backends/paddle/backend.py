@@ -1,0 +1,67 @@
+"""The paddle backend: what the worker calls. Importing this module and `check` load no Paddle."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.backends.base import ImageRef, RunContext
+from runner.backends.paddle.check import check
+from runner.backends.paddle.schema import PaddleConfig
+from runner.core.errors import Problem
+
+if TYPE_CHECKING:
+    from runner.backends.base import Probe
+
+log = logging.getLogger("runner.backends.paddle")
+
+
+class PaddleBackend:
+    """See `runner.backends.base.Backend`."""
+
+    name = "paddle"
+    config_class: type[Any] = PaddleConfig
+    numerics_version = 1
+    packages = ("paddlepaddle", "paddlepaddle-gpu", "paddledet", "numpy", "opencv-python", "opencv-python-headless", "hotcoco")
+    checkpoint_suffix = ".pdparams"
+
+    def check(self, config: PaddleConfig) -> Sequence[Problem]:
+        """What keeps the config from being trained, with the files it names. Loads no Paddle."""
+        return check(config)
+
+    def probe(self) -> Probe:
+        """Versions of Paddle and what is under it, and the GPUs."""
+        from runner.backends.paddle import device  # noqa: PLC0415 - Paddle is loaded only where it is used
+
+        return device.probe()
+
+    def train(self, config: PaddleConfig, run: RunContext) -> None:
+        """One attempt, see `runner.backends.paddle.training`."""
+        _use_threads(config.cpu_threads)
+        from runner.backends.paddle.training import Training  # noqa: PLC0415 - Paddle is loaded only where it is used
+
+        Training(config, run).run()
+
+    def predict(
+        self,
+        config: PaddleConfig,
+        weights: Path,
+        images: Sequence[ImageRef],
+        *,
+        reader: str = "EvalReader",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[dict[str, Any]]:
+        """COCO results of `images`, see `runner.backends.paddle.predict`."""
+        _use_threads(config.cpu_threads)
+        from runner.backends.paddle.predict import predict_files  # noqa: PLC0415 - Paddle is loaded only where it is used
+
+        return predict_files(config, weights, images, reader=reader, progress=progress, say=log.info)
+
+
+def _use_threads(count: int) -> None:
+    """Paddle's libraries read their number of threads once, when they are loaded."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(count)

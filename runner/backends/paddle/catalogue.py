@@ -1,0 +1,200 @@
+"""What ppdet's modules are and take, read off the very ppdet that will run: its registry, once an environment, kept as a small file.
+
+So a config is checked in the conductor, which has no Paddle, against the version that is installed and not against a list of ours.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner import __version__
+from runner.backends.environments import folder, versions
+from runner.core.errors import RunnerError
+from runner.core.files import atomic_write_json, read_json
+
+_TIMEOUT_S = 300
+_KWARGS = re.compile(r"""kwargs(?:\.get|\.pop)?[\[(]\s*['"](\w+)['"]""")
+_READER_KEYS = ("inputs_def", "mixup_epoch", "cutmix_epoch", "mosaic_epoch", "pre_img_epoch", "fuse_normalize", "use_shared_memory")
+"""What readers hand on to data sets and to the exporter without naming it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a module, operator or optimiser takes.
+
+    Args:
+        keys: names of its arguments.
+        required: those without a default.
+        shared: those that are taken from the top level where they are left out.
+        inject: those that name another module.
+    """
+
+    keys: tuple[str, ...]
+    required: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    inject: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Names to signatures.
+
+    Args:
+        modules: what may be a top-level section or be named by one.
+        tags: what may be written ``!Name {…}``.
+        transforms: operators of a reader.
+        optimizers: values of ``OptimizerBuilder.optimizer.type``.
+        schedulers: members of ``LearningRate.schedulers``.
+        regularizers: values of ``OptimizerBuilder.regularizer.type``.
+    """
+
+    modules: Mapping[str, Signature]
+    tags: Mapping[str, Signature]
+    transforms: Mapping[str, Signature]
+    optimizers: Mapping[str, Signature]
+    schedulers: Mapping[str, Signature]
+    regularizers: Mapping[str, Signature]
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """The top-level keys that modules share."""
+        return frozenset(key for signature in self.modules.values() for key in signature.shared)
+
+
+@functools.lru_cache(maxsize=4)
+def catalogue(python: Path) -> Catalogue:
+    """The catalogue of the ppdet that `python` imports; made once an environment (about 10 s) and kept.
+
+    Raises:
+        RunnerError: ppdet cannot be loaded there; its output is in the message.
+    """
+    known = versions(python, ("paddledet", "paddlepaddle", "paddlepaddle-gpu"))
+    name = hashlib.sha256(json.dumps([str(python), known, __version__]).encode()).hexdigest()[:16]
+    kept = folder() / "catalogues" / f"{name}.json"
+    data = read_json(kept)
+    if not isinstance(data, dict):
+        data = _ask(python)
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write_json(kept, data)
+        except OSError:
+            pass  # it is only slower without
+    return Catalogue(**{group: {key: Signature(**_tuples(value)) for key, value in found.items()} for group, found in data.items()})
+
+
+def _ask(python: Path) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as scratch:
+        answer = Path(scratch) / "catalogue.json"
+        command = [str(python), "-m", "runner.backends.paddle.catalogue", str(answer)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise RunnerError(f"ppdet did not load within {_TIMEOUT_S} s by {python}; `runner doctor` tells more") from error
+        if done.returncode != 0:
+            last = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-15:])
+            raise RunnerError(f"ppdet cannot be loaded by {python}; its output ends with:\n{last}")
+        data: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+        return data
+
+
+def _tuples(value: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {key: tuple(names) for key, names in value.items()}
+
+
+# ------------------------------------------------------------------------------------------ in the environment of ppdet
+def collect() -> dict[str, dict[str, dict[str, list[str]]]]:
+    """What ppdet has registered. Loads it."""
+    from runner.backends.paddle.ppdet import load_ppdet  # noqa: PLC0415 - only in an environment that has it
+
+    load_ppdet()
+    import paddle  # noqa: PLC0415
+    import yaml  # noqa: PLC0415
+    from ppdet.core.workspace import get_registered_modules  # noqa: PLC0415
+    from ppdet.data import transform  # noqa: PLC0415
+    from ppdet.optimizer import optimizer  # noqa: PLC0415
+
+    modules = {name: getattr(found.pymodule, name) for name, found in get_registered_modules().items()}
+    modules = {name: found for name, found in modules.items() if inspect.isclass(found)}
+    constructors = {name[1:]: made for name, made in yaml.Loader.yaml_constructors.items() if str(name).startswith("!")}
+    tags = {name: made.__closure__[0].cell_contents for name, made in constructors.items() if getattr(made, "__closure__", None)}
+    tags.pop("Callable", None)  # it would call any function of any module that the config names
+    operators = {name: found for name, found in vars(transform).items() if getattr(found, "__module__", "").startswith("ppdet.data.")}
+    optimizers = {name: found for name, found in vars(paddle.optimizer).items() if inspect.isclass(found)}
+    optimizers["AdamWDL"] = optimizer.AdamWDL
+    endings = ("Decay", "Warmup", "LR")
+    schedulers = {name: found for name, found in vars(optimizer).items() if name.endswith(endings) and inspect.isclass(found)}
+    groups: dict[str, dict[str, type[Any]]] = {
+        "modules": modules,
+        "tags": {name: found for name, found in tags.items() if inspect.isclass(found)},
+        "transforms": {name: found for name, found in operators.items() if inspect.isclass(found)},
+        "optimizers": optimizers,
+        "schedulers": schedulers,
+    }
+    found = {group: {name: _signature(name, cls) for name, cls in sorted(classes.items())} for group, classes in groups.items()}
+    for signature in found["optimizers"].values():  # the builder hands these over itself, and understands one of its own
+        own = {"learning_rate", "parameters", "grad_clip", "name"}
+        signature["keys"] = [*(key for key in signature["keys"] if key not in own), "param_groups"]
+        signature["required"] = []
+    found["regularizers"] = {name: {"keys": ["factor"], "required": ["factor"]} for name in ("L1", "L2")}
+    return found
+
+
+def _signature(name: str, cls: type[Any]) -> dict[str, list[str]]:
+    parameters = [parameter for owner in cls.__mro__ if (parameter := _own_parameters(owner)) is not None]
+    keys: dict[str, bool] = {}
+    for own in parameters:
+        for key, needed in own.items():
+            keys.setdefault(key, needed and own is parameters[0])
+        if "**" not in own:
+            break  # it hands nothing on
+    if "**" in keys:
+        keys |= dict.fromkeys(_read_from_kwargs(cls), False)
+    if name.endswith("Reader"):
+        keys |= dict.fromkeys(_READER_KEYS, False)
+    keys.pop("**", None)
+    return {
+        "keys": list(keys),
+        "required": [key for key, needed in keys.items() if needed],
+        "shared": list(getattr(cls, "__shared__", [])),
+        "inject": list(getattr(cls, "__inject__", [])),
+    }
+
+
+def _own_parameters(cls: type[Any]) -> dict[str, bool] | None:
+    """Argument to whether it is needed; ``**`` if there are others."""
+    init: Callable[..., None] | None = vars(cls).get("__init__")
+    if init is None or cls is object:
+        return None
+    try:
+        parameters = list(inspect.signature(init).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return None
+    kinds = inspect.Parameter
+    return {
+        "**" if one.kind is kinds.VAR_KEYWORD else one.name: one.default is kinds.empty and one.kind is not kinds.VAR_KEYWORD
+        for one in parameters
+        if one.kind is not kinds.VAR_POSITIONAL
+    }
+
+
+def _read_from_kwargs(cls: type[Any]) -> list[str]:
+    """Names that the class looks up in its keyword arguments."""
+    try:
+        return _KWARGS.findall(inspect.getsource(cls))
+    except (OSError, TypeError):
+        return []
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(json.dumps(collect()), encoding="utf-8")

@@ -1,0 +1,190 @@
+"""What in a config ppdet would refuse late or drop in silence: unknown modules, keys, operators, and values that do not fit together.
+Imports no Paddle: what ppdet knows is in its catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.backends.checks import check_data, check_length
+from runner.backends.environments import interpreter
+from runner.backends.paddle import schedule
+from runner.backends.paddle.catalogue import Catalogue, Signature, catalogue
+from runner.backends.paddle.schema import PaddleConfig
+from runner.config.bind import field_infos
+from runner.config.schema import Tagged
+from runner.core.errors import InputError, Problem, nearest
+
+READERS = ("TrainReader", "EvalReader", "TestReader")
+_PREFIXES = ("http://", "https://", "ppdet://")
+
+
+def check(config: PaddleConfig) -> list[Problem]:
+    """Every problem found in `config` and in the files it names; empty if it can be trained."""
+    known = catalogue(interpreter("paddle", config.backend_python).python)
+    problems = [*check_length(config), *_Modules(config, known).problems(), *_weights(config), *_schedule(config)]
+    return [*problems, *check_data(config, lambda images: schedule.steps_per_epoch(config, images))]
+
+
+class _Modules:
+    """Compares the open part of a config with the catalogue."""
+
+    def __init__(self, config: PaddleConfig, known: Catalogue) -> None:
+        self._config, self._known, self._sections = config, known, config.modules
+
+    def problems(self) -> Iterator[Problem]:
+        yield from self._architecture()
+        for key, value in self._sections.items():
+            if key in self._known.modules:
+                yield from self._section(key, value)
+            elif key not in self._known.shared:
+                yield from self._unknown_top(key)
+        for name in READERS:
+            if name not in self._sections and name != "TestReader":
+                yield Problem("is missing: how images are read", key=name)
+
+    def _architecture(self) -> Iterator[Problem]:
+        name = self._config.architecture
+        if name not in self._known.modules:
+            yield Problem(f"ppdet has no architecture {name!r}{_hint(name, self._known.modules)}", key="architecture")
+
+    def _unknown_top(self, key: str) -> Iterator[Problem]:
+        declared = [info.key for info in field_infos(PaddleConfig) if not info.rest]
+        yield Problem(f"unknown key{_hint(key, [*declared, *self._known.modules, *sorted(self._known.shared)])}", key=key)
+
+    def _section(self, name: str, value: Any) -> Iterator[Problem]:
+        keys = value.keys if isinstance(value, Tagged) else value
+        if value is None:
+            return
+        if not isinstance(keys, Mapping):
+            yield Problem(f"expected the keys of {name}", key=name)
+            return
+        yield from self._keys(name, self._known.modules[name], keys, name)
+        if name in READERS:
+            for group in ("sample_transforms", "batch_transforms"):
+                yield from self._transforms(keys.get(group), f"{name}.{group}")
+        if name == "LearningRate":
+            yield from self._schedulers(keys.get("schedulers"))
+        if name == "OptimizerBuilder":
+            yield from self._chosen(keys.get("optimizer"), self._known.optimizers, "OptimizerBuilder.optimizer")
+            yield from self._chosen(keys.get("regularizer"), self._known.regularizers, "OptimizerBuilder.regularizer")
+
+    def _keys(self, owner: str, signature: Signature, keys: Mapping[str, Any], path: str, *, skip: Sequence[str] = ()) -> Iterator[Problem]:
+        """Unknown keys, and what the known ones hold."""
+        for key, value in keys.items():
+            here = f"{path}.{key}"
+            if key in skip:
+                continue
+            if key not in signature.keys:
+                yield Problem(f"unknown key of {owner}{_hint(key, signature.keys)}", key=here)
+            elif key in signature.inject:
+                yield from self._injected(value, here)
+            elif key not in ("sample_transforms", "batch_transforms", "schedulers", "optimizer", "regularizer"):
+                yield from self._tagged(value, here)
+
+    def _injected(self, value: Any, path: str) -> Iterator[Problem]:
+        """A module named by its name, by a mapping with ``name``, or by a tag."""
+        if value is None:
+            return
+        name = value if isinstance(value, str) else value.get("name") if isinstance(value, Mapping) else None
+        if isinstance(value, Tagged):
+            yield from self._tagged(value, path)
+        elif isinstance(value, str | Mapping) and isinstance(name, str):
+            if name == "None":  # PaddleDetection's way to say that there is none
+                return
+            if name not in self._known.modules:
+                yield Problem(f"ppdet has no module {name!r}{_hint(name, self._known.modules)}", key=path)
+            elif isinstance(value, Mapping):
+                yield from self._keys(name, self._known.modules[name], value, path, skip=("name",))
+        elif isinstance(value, Mapping):
+            yield Problem("which module? Give its name: {name: …}", key=path)
+
+    def _tagged(self, value: Any, path: str) -> Iterator[Problem]:
+        """Tags anywhere in a value."""
+        if isinstance(value, Tagged):
+            signature = self._known.tags.get(value.name)
+            if signature is None:
+                yield Problem(f"ppdet has no !{value.name}{_hint(value.name, self._known.tags)}", key=path)
+            elif isinstance(value.keys, Mapping):
+                yield from self._keys(value.name, signature, value.keys, path)
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                yield from self._tagged(item, f"{path}.{key}")
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from self._tagged(item, f"{path}.{index}")
+
+    def _transforms(self, value: Any, path: str) -> Iterator[Problem]:
+        if value is None:
+            return
+        if not isinstance(value, list):
+            yield Problem("expected a list of operators such as `- Decode: {}`", key=path)
+            return
+        for index, item in enumerate(value):
+            here = f"{path}.{index}"
+            if not isinstance(item, Mapping) or not item:
+                yield Problem("expected an operator such as `Decode: {}`", key=here)
+                continue
+            for name, keys in item.items():
+                if name not in self._known.transforms:
+                    yield Problem(f"ppdet has no operator {name!r}{_hint(name, self._known.transforms)}", key=here)
+                elif isinstance(keys, Mapping):
+                    yield from self._keys(name, self._known.transforms[name], keys, f"{here}.{name}")
+                elif keys is not None:
+                    yield Problem(f"expected the keys of {name}: {{…}}", key=f"{here}.{name}")
+                else:
+                    yield Problem(f"write {name}: {{}} (ppdet takes a mapping)", key=f"{here}.{name}")
+
+    def _schedulers(self, value: Any) -> Iterator[Problem]:
+        path = "LearningRate.schedulers"
+        if value is None:
+            return
+        if not isinstance(value, list) or not value:
+            yield Problem("expected a list: a decay, then a warm-up", key=path)
+            return
+        for index, item in enumerate(value):
+            found, keys = schedule.named(item)
+            name = found or ""
+            here = f"{path}.{index}"
+            if name not in self._known.schedulers:
+                yield Problem(f"ppdet has no schedule {name!r}{_hint(name, self._known.schedulers)}", key=here)
+                continue
+            signature = self._known.schedulers[name]
+            ours = schedule.IN_ITERATIONS.get(name, "")
+            yield from self._keys(name, Signature((*signature.keys, ours)), keys, here)
+
+    def _chosen(self, value: Any, known: Mapping[str, Signature], path: str) -> Iterator[Problem]:
+        """A mapping whose ``type`` picks a class."""
+        if value in (None, False, "None"):
+            return
+        name = value.get("type") if isinstance(value, Mapping) else None
+        if name not in known:
+            yield Problem(f"there is no {name!r} here{_hint(str(name), known)}", key=f"{path}.type")
+            return
+        yield from self._keys(str(name), known[str(name)], value, path, skip=("type",))
+
+
+def _weights(config: PaddleConfig) -> Iterator[Problem]:
+    source = config.pretrain_weights
+    if source is None or source.startswith(_PREFIXES):
+        return
+    path = Path(source).expanduser()
+    if path.suffix not in ("", ".pdparams"):
+        yield Problem(
+            f"{source}: expected a .pdparams file, null, or an address that starts with https:// or ppdet://", key="pretrain_weights"
+        )
+    elif not path.with_suffix(".pdparams").is_file():
+        yield Problem(f"there is no file {path.with_suffix('.pdparams')}", key="pretrain_weights")
+
+
+def _schedule(config: PaddleConfig) -> Iterator[Problem]:
+    try:
+        schedule.split(config)
+    except InputError as error:
+        yield from error.problems
+
+
+def _hint(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    hint = nearest(name, list(known))
+    return f"; {hint}" if hint else ""

@@ -1,0 +1,100 @@
+"""The device a run uses, and what a machine has to offer to Paddle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psutil
+
+from runner.backends.base import Probe
+from runner.backends.gpu import driver_version
+from runner.backends.paddle.ppdet import load_ppdet
+from runner.backends.paddle.schema import PaddleConfig
+from runner.core.errors import InputError, Problem
+
+
+def prepare(config: PaddleConfig) -> None:
+    """Load Paddle, choose the device, seed.
+
+    Raises:
+        InputError: use_gpu without a usable GPU; says what was found and how to go on.
+    """
+    load_ppdet()
+    import paddle  # noqa: PLC0415
+
+    if config.use_gpu and (problem := gpu_problem()):
+        raise InputError(Problem(f"{problem}; to train on the CPU: -o use_gpu=false", key="use_gpu"))
+    paddle.set_device("gpu" if config.use_gpu else "cpu")
+    paddle.seed(config.seed)
+
+
+def describe(config: PaddleConfig) -> str:
+    """The device in words, for the log."""
+    import paddle  # noqa: PLC0415
+
+    if config.use_gpu:
+        below = f"driver {driver_version() or 'unknown'}, CUDA {paddle.version.cuda()}"
+        return f"{paddle.device.cuda.get_device_name()} ({below}), paddle {paddle.__version__}"
+    return f"CPU, {config.cpu_threads} {'thread' if config.cpu_threads == 1 else 'threads'}, paddle {paddle.__version__}"
+
+
+def probe() -> Probe:
+    """What this machine has."""
+    load_ppdet()
+    import paddle  # noqa: PLC0415
+
+    versions = {"paddle": paddle.__version__}
+    if paddle.is_compiled_with_cuda():
+        versions |= {"cuda": str(paddle.version.cuda()), "cudnn": str(paddle.version.cudnn())}
+    problem = gpu_problem()
+    gpus: tuple[str, ...] = ()
+    if not problem:
+        gpus = tuple(paddle.device.cuda.get_device_name(index) for index in range(paddle.device.cuda.device_count()))
+    return Probe(versions=versions, gpus=gpus, gpu_problem=problem, driver=driver_version())
+
+
+def gpu_problem() -> str:
+    """Why no GPU can be used and what was found; empty if one can be used."""
+    import paddle  # noqa: PLC0415
+
+    if not paddle.is_compiled_with_cuda():
+        text = f"paddle {paddle.__version__} is built without CUDA, so it cannot use one"
+        return f"there is no usable GPU: {text} (`runner backend install paddle --gpu` installs one that can)"
+    if paddle.device.cuda.device_count() > 0:
+        return ""
+    build = f"paddle {paddle.__version__} is built for CUDA {paddle.version.cuda()}"
+    driver = driver_version()
+    if not driver:
+        return f"there is no usable GPU: no NVIDIA driver was found ({build})"
+    found = f"NVIDIA driver {driver} is there, but paddle finds no GPU it can use ({build})"
+    return f"there is no usable GPU: {found}: the driver may be too old for it, or CUDA_VISIBLE_DEVICES hides the GPU"
+
+
+def memory_gb(config: PaddleConfig) -> dict[str, float]:
+    """Resident memory of this process, and the most a GPU has held for it, in 10^9 bytes, by record tag."""
+    values = {"resource/memory_gb": psutil.Process().memory_info().rss / 1e9}
+    if config.use_gpu:
+        import paddle  # noqa: PLC0415
+
+        values["resource/gpu_memory_gb"] = paddle.device.cuda.max_memory_allocated() / 1e9
+        if hasattr(paddle.device.cuda, "reset_max_memory_allocated"):
+            paddle.device.cuda.reset_max_memory_allocated()
+    return values
+
+
+def memory_in_words(config: PaddleConfig) -> str:
+    """What an out-of-memory message says was seen."""
+    machine = psutil.virtual_memory()
+    words = f"this process holds {psutil.Process().memory_info().rss / 1e9:.1f} GB, "
+    words += f"the machine has {machine.available / 1e9:.1f} of {machine.total / 1e9:.1f} GB left"
+    if config.use_gpu:
+        import paddle  # noqa: PLC0415
+
+        words += f"; the GPU held up to {paddle.device.cuda.max_memory_allocated() / 1e9:.1f} GB for it"
+    return words
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that a GPU's or the machine's memory has run out."""
+    words: tuple[Any, ...] = ("ResourceExhaustedError", "Out of memory", "out of memory", "Fail to alloc memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)

@@ -1,0 +1,73 @@
+"""From images to COCO results by ppdet's own evaluation loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.backends.base import ImageRef
+from runner.backends.checkpoint_folder import read_newest, read_verified
+from runner.backends.paddle import device
+from runner.backends.paddle.ppdet import load_ppdet, quiet
+from runner.backends.paddle.schema import PaddleConfig
+
+load_ppdet()
+
+import paddle  # noqa: E402
+from ppdet.engine import Trainer  # noqa: E402
+from ppdet.engine.callbacks import ComposeCallback  # noqa: E402
+
+from runner.backends.paddle.reader import image_reader  # noqa: E402
+from runner.backends.paddle.results import CollectedResults  # noqa: E402
+from runner.backends.paddle.run_config import ppdet_config  # noqa: E402
+from runner.backends.paddle.state import SUFFIX, load_weights, read_state  # noqa: E402
+
+
+def predict_files(
+    config: PaddleConfig,
+    weights: Path,
+    images: Sequence[ImageRef],
+    *,
+    reader: str,
+    progress: Callable[[int, int], None] | None,
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """COCO results by the model in `weights`: a checkpoint, or a run directory for its newest one. The averaged weights where there are
+    some.
+
+    Raises:
+        InputError: no checkpoint, one of another model, or an image cannot be read.
+    """
+    device.prepare(config)
+    if weights.is_dir():
+        folder, entry, state = read_newest(weights, read_state, say, suffix=SUFFIX)
+        source = folder.path / entry.file
+    else:  # the file that was named, or an error: never another one in its place
+        source, state = weights, read_verified(weights, read_state, suffix=SUFFIX)
+    cfg = ppdet_config(config)
+    trainer = quiet(lambda: Trainer(cfg, mode="test"))
+    trainer._callbacks = []
+    trainer._compose_callback = ComposeCallback([])
+    load_weights(trainer.model, state["weights"], source)
+    return evaluate_images(trainer, reader, images, config, progress)
+
+
+def evaluate_images(
+    trainer: Any, reader: str, images: Sequence[ImageRef], config: PaddleConfig, progress: Callable[[int, int], None] | None
+) -> list[dict[str, Any]]:
+    """COCO results of `images` by the model of a ppdet `Trainer`, as it stands; category_id is the contiguous class index from 0.
+
+    Args:
+        progress: called after every batch with the number of images done and of all. May raise to end it.
+    """
+    collected = CollectedResults(images, config.bias, progress)
+    metrics, status = trainer._metrics, dict(trainer.status)
+    trainer._metrics = [collected]
+    try:
+        with paddle.no_grad():
+            trainer._eval_with_loader(image_reader(reader, images, config.worker_num))
+    finally:
+        trainer._metrics = metrics
+        trainer.status.update(status)
+    return collected.results

@@ -1,0 +1,166 @@
+"""ppdet's readers with randomness that is derived: what is drawn for an image depends on the seed, the epoch and the image's place in it,
+whatever the number of worker processes, ranks or the point a run goes on from.
+
+ppdet 2.6.0 shuffles by the epoch alone (every seed sees one order) and draws augmentation from one stream a process.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from runner.backends.base import ImageRef
+from runner.backends.paddle.ppdet import load_ppdet
+from runner.core.errors import InputError, Problem
+
+load_ppdet()
+
+import paddle  # noqa: E402
+from ppdet.data import reader as ppdet_reader  # noqa: E402
+from ppdet.data.source.dataset import ImageFolder  # noqa: E402
+
+_ORDER, _SAMPLE, _BATCH = range(3)
+"""What a random stream is for."""
+
+Item = tuple[int, int, int]
+"""(epoch, place in the epoch over all ranks, index of the image)."""
+
+
+@dataclass(slots=True)
+class Course:
+    """What a training still has to read.
+
+    Args:
+        seed: of the run.
+        step: the next step, counted from 0 over the whole training.
+        total: where it ends.
+        rank, ranks: which of several processes this is.
+    """
+
+    seed: int
+    step: int = 0
+    total: int = 0
+    rank: int = 0
+    ranks: int = 1
+
+
+class DerivedTrainReader(ppdet_reader.BaseDataLoader):  # type: ignore[misc]
+    """ppdet's TrainReader with the data in the order, and with the randomness, of a `Course`. One iteration is one epoch, or what is left
+    of it."""
+
+    course = Course(0)
+
+    def __call__(self, dataset: Any, worker_num: int, batch_sampler: Any = None, return_list: bool = False) -> DerivedTrainReader:
+        """See ppdet's."""
+        del batch_sampler, return_list
+        self.dataset = dataset
+        dataset.parse_dataset()
+        dataset.set_transform(self._sample_transforms)
+        dataset.set_kwargs(**self.kwargs)
+        self._workers = worker_num
+        if len(self) < 1:
+            batch = self.batch_size * self.course.ranks
+            raise InputError(Problem(f"{len(dataset)} images do not fill one batch of {batch}", key="TrainReader.batch_size"))
+        return self
+
+    def __len__(self) -> int:
+        batch = self.batch_size * self.course.ranks
+        return len(self.dataset) // batch if self.drop_last else -(-len(self.dataset) // batch)
+
+    def __iter__(self) -> Iterator[Any]:
+        epoch, course = self.dataset._epoch, self.course
+        start = epoch * len(self)
+        batches = [self.items(step) for step in range(max(start, course.step), min(start + len(self), course.total))]
+        return _iterate(_Seeded(self.dataset, course.seed), batches, self._collate, self._workers, self.use_shared_memory)
+
+    def items(self, step: int) -> list[Item]:
+        """What this rank reads in a step."""
+        epoch, inside = divmod(step, len(self))
+        order = _order(self.course.seed, epoch, len(self.dataset)) if self.shuffle else range(len(self.dataset))
+        first = (inside * self.course.ranks + self.course.rank) * self.batch_size
+        places = [place % len(order) for place in range(first, first + self.batch_size)]
+        if self.course.ranks == 1:
+            places = places[: max(0, len(order) - first)]
+        return [(epoch, place, int(order[place])) for place in places]
+
+    def names(self, step: int) -> list[str]:
+        """Files of the images of a step."""
+        return [str(self.dataset.roidbs[index % len(self.dataset.roidbs)]["im_file"]) for _, _, index in self.items(step)]
+
+    def _collate(self, samples: Sequence[tuple[Item, Any]]) -> Any:
+        epoch, place, _ = samples[0][0]
+        with _drawn_from(self.course.seed, _BATCH, epoch, place):
+            return self._batch_transforms([sample for _, sample in samples])
+
+
+class _Seeded:
+    """A data set whose every item is read with a random stream of its own."""
+
+    def __init__(self, dataset: Any, seed: int) -> None:
+        self._dataset, self._seed = dataset, seed
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, item: Item) -> tuple[Item, Any]:
+        epoch, place, index = item
+        self._dataset._curr_iter = epoch * len(self._dataset) + place
+        with _drawn_from(self._seed, _SAMPLE, epoch, place):
+            return item, self._dataset[index]
+
+
+def image_reader(name: str, images: Sequence[ImageRef], workers: int) -> Any:
+    """Batches of `images` in their order, as ppdet's reader `name` makes them; ``im_id`` is the position in `images`."""
+    from ppdet.core.workspace import create  # noqa: PLC0415
+
+    dataset = ImageFolder()
+    dataset.roidbs = [{"im_id": np.array([number]), "im_file": str(image.path)} for number, image in enumerate(images)]
+    loader = create(name)
+    dataset.set_transform(loader._sample_transforms)
+    dataset.set_kwargs()
+    size = int(loader.batch_size)
+    batches = [list(range(first, min(first + size, len(images)))) for first in range(0, len(images), size)]
+    return _iterate(dataset, batches, loader._batch_transforms, workers, loader.use_shared_memory)
+
+
+def _iterate(dataset: Any, batches: Sequence[Sequence[Any]], collate: Callable[[Any], Any], workers: int, shared: bool) -> Iterator[Any]:
+    """One pass. Without worker processes it reads in this thread: Paddle's loader would read in another one, and random streams are a
+    process's."""
+    if workers == 0:
+        return (_to_tensors(collate([dataset[item] for item in batch])) for batch in batches)
+    return iter(
+        paddle.io.DataLoader(
+            dataset=dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, return_list=False, use_shared_memory=shared
+        )
+    )
+
+
+def _to_tensors(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_tensors(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_tensors(item) for item in value]
+    return paddle.to_tensor(value) if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _order(seed: int, epoch: int, images: int) -> Any:
+    return np.random.default_rng(np.random.SeedSequence([seed, _ORDER, epoch])).permutation(images)
+
+
+@contextmanager
+def _drawn_from(*entropy: int) -> Iterator[None]:
+    """numpy's and Python's global generators at the start of the stream that `entropy` names, and as they were afterwards."""
+    before, python_before = np.random.get_state(), random.getstate()
+    words = np.random.SeedSequence(entropy).generate_state(2)
+    np.random.seed(words[0])
+    random.seed(int(words[1]))
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
+        random.setstate(python_before)

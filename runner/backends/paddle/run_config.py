@@ -1,0 +1,62 @@
+"""A bound config as ppdet's own global one."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.backends.paddle import schedule
+from runner.backends.paddle.ppdet import load_ppdet
+from runner.backends.paddle.schema import PaddleConfig
+from runner.config.dump import canonical, to_yaml
+
+_OURS = frozenset(
+    "weights dataset eval_iou_thresholds max_iters backend backend_python cpu_threads seed snapshot_iter keep_checkpoints eval_at_snapshot "
+    "sample_images trackers use_vdl vdl_log_dir gradient_accumulation processes pretrain_weights save_dir epoch TestDataset".split()
+)
+"""Keys that are not for ppdet: what they ask for is done here."""
+
+
+def ppdet_config(config: PaddleConfig) -> Any:
+    """ppdet's global config for `config`, its lengths in iterations kept exact. Once a process: ppdet has one, and merges into it.
+
+    The length of training is left open (`epoch` is 1): who trains sets it when the data is loaded.
+    """
+    load_ppdet()
+    from ppdet.core.workspace import load_config  # noqa: PLC0415
+
+    tree = {key: value for key, value in canonical(config).items() if key not in _OURS and value is not None}
+    tree |= {"epoch": 1, "save_dir": ".", "use_vdl": False}
+    schedulers = schedule.split(config)
+    if schedulers is not None:
+        section: Mapping[str, Any] = tree["LearningRate"]
+        tree["LearningRate"] = {**section, "schedulers": list(schedulers.members)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yml"
+        path.write_text(to_yaml(tree), encoding="utf-8")
+        cfg = load_config(str(path))
+    if schedulers is not None:
+        members = cfg["LearningRate"]["schedulers"]
+        for index in schedulers.to_the_end:
+            members[index].max_epochs = config.max_iters or config.epoch
+        counted = schedulers.in_iterations | (schedulers.to_the_end if config.max_iters else frozenset())
+        members[:] = [_InIterations(member) if index in counted else member for index, member in enumerate(members)]
+    return cfg
+
+
+class _InIterations:
+    """A scheduler of ppdet whose lengths are iterations: an epoch of one step."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self.scheduler = scheduler
+        self.use_warmup = scheduler.use_warmup
+
+    def __call__(self, base_lr: Any = None, boundary: Any = None, value: Any = None, step_per_epoch: Any = None) -> Any:
+        del step_per_epoch
+        return self.scheduler(base_lr, boundary, value, 1)
+
+    def __deepcopy__(self, memo: Any) -> _InIterations:
+        return _InIterations(copy.deepcopy(self.scheduler, memo))

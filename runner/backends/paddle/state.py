@@ -1,0 +1,118 @@
+"""A run's whole state as one `.pdparams` file, and back.
+
+The weights lie at the top, by name, as PaddleDetection's own tools read them (the averaged ones where there are some); everything else is
+below one key of ours.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runner.backends.paddle.ppdet import load_ppdet
+from runner.backends.pdparams import read_pdparams
+from runner.core.errors import InputError, Problem
+
+load_ppdet()
+
+import paddle  # noqa: E402
+from ppdet.utils.checkpoint import match_state_dict  # noqa: E402
+from ppdet.utils.download import get_weights_path  # noqa: E402
+
+FORMAT = "runner-paddle-1"
+STATE = "runner.state"
+SUFFIX = ".pdparams"
+
+
+def write_state(weights: Mapping[str, Any], state: Mapping[str, Any]) -> Callable[[Any], None]:
+    """A writer for `CheckpointFolder.save`.
+
+    Args:
+        weights: name to tensor, what evaluation uses.
+        state: tensors and plain values, nested.
+    """
+
+    def write(file: Any) -> None:
+        content = {**_to_arrays(dict(weights)), STATE: {"format": FORMAT, **_to_arrays(dict(state))}}
+        pickle.dump(content, file, protocol=4)
+
+    return write
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """``{"weights": {name: array}, …the state}``. No code in the file is run.
+
+    Raises:
+        InputError: not a checkpoint of this program, cut off, or not to be read.
+    """
+    content = dict(read_pdparams(file))
+    state = content.pop(STATE, None)
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise InputError(f"{file} is no checkpoint of this program (to start from other weights: pretrain_weights)")
+    return {**state, "weights": content}
+
+
+def load_weights(model: Any, weights: Mapping[str, Any], source: Path) -> None:
+    """Copy arrays into a model that has exactly these.
+
+    Raises:
+        InputError: it is a checkpoint of another model; names and shapes that differ are in the message.
+    """
+    here = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    there = {name: tuple(np.shape(array)) for name, array in weights.items()}
+    if here != there:
+        both = [name for name in here if name in there and here[name] != there[name]]
+        differing = [f"{name}: {there[name]} in the checkpoint, {here[name]} here" for name in both]
+        differing += [f"{name} {here[name]} is missing in the checkpoint" for name in here if name not in there]
+        differing += [f"{name} {there[name]} is not in this model" for name in there if name not in here]
+        shown = "; ".join(differing[:6]) + ("; …" if len(differing) > 6 else "")
+        raise InputError(f"{source} is a checkpoint of another model. Weights ({len(differing)} differ): {shown}")
+    model.set_state_dict(to_tensors(dict(weights)))
+
+
+def load_pretrained(model: Any, source: str, say: Callable[[str], None]) -> None:
+    """Copy what fits of a file of weights, or of Paddle's model store, by ppdet's matching of names.
+
+    Raises:
+        InputError: it cannot be fetched or read, or nothing in it fits.
+    """
+    file = Path(source).expanduser().with_suffix(SUFFIX)
+    if "://" in source:
+        try:
+            file = Path(get_weights_path(source))
+        except (OSError, RuntimeError, ValueError) as error:
+            text = f"cannot be fetched ({error}); fetch it by hand and give the file, or give pretrain_weights=null"
+            raise InputError(Problem(f"{source} {text}", key="pretrain_weights")) from error
+    arrays = {name: value for name, value in read_pdparams(file).items() if isinstance(value, np.ndarray)}
+    own = model.state_dict()
+    try:
+        fitting = match_state_dict(own, arrays)
+    except ValueError as error:
+        raise InputError(Problem(f"{file}: {error}", key="pretrain_weights")) from error
+    if not fitting:
+        raise InputError(Problem(f"nothing in {file} fits this model", key="pretrain_weights"))
+    model.set_state_dict({name: paddle.to_tensor(array).astype(own[name].dtype) for name, array in fitting.items()})
+    say(f"took {len(fitting)} of the model's {len(own)} weights from {file}")
+
+
+def to_tensors(value: Any) -> Any:
+    """Arrays to tensors, nested."""
+    if isinstance(value, dict):
+        return {key: to_tensors(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_tensors(item) for item in value]
+    return paddle.to_tensor(value) if isinstance(value, np.ndarray) else value
+
+
+def _to_arrays(value: Any) -> Any:
+    if isinstance(value, paddle.Tensor):
+        return value.numpy()
+    if isinstance(value, Mapping):
+        return {str(key): _to_arrays(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_arrays(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,65 @@
+"""What is summed between two records."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+
+class Window:
+    """Means of the losses over the steps since the last record. The clock counts training only: `pause` before an evaluation or a save,
+    `go_on` after it.
+
+    It takes the place of ppdet's statistics, whose `update` gets each step's outputs.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Any] = {}
+        self.steps = self.images = 0
+        self.rate = 0.0
+        self._seconds = 0.0
+        self._since: float | None = None
+
+    def go_on(self) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        if self._since is not None:
+            self._seconds += time.perf_counter() - self._since
+            self._since = None
+
+    def update(self, outputs: Mapping[str, Any]) -> None:
+        """Take a step's losses in: tensors of one element, kept on the device."""
+        for name, value in outputs.items():
+            if getattr(value, "size", 0) == 1:
+                value = value.detach()
+                self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self.steps += 1
+
+    def is_finite(self) -> bool:
+        """Whether the sum of the losses is. Waits for the device."""
+        return "loss" not in self._sums or math.isfinite(float(self._sums["loss"]))
+
+    def values(self) -> dict[str, float]:
+        """By record tag: mean losses, learning rate of the last step, images a second. Waits for the device."""
+        means = {f"train/{name}": float(value) / self.steps for name, value in self._sums.items()}
+        self.pause()
+        return {**means, "train/lr": self.rate, "train/images_per_s": self.images / max(self._seconds, 1e-9)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, plain values."""
+        sums = {name: float(value) for name, value in self._sums.items()}
+        return {"sums": sums, "steps": self.steps, "images": self.images, "rate": self.rate, "seconds": self._seconds}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Window:
+        """The window of a checkpoint, its clock stopped."""
+        window = cls()
+        window._sums = dict(state["sums"])
+        window.steps, window.images = int(state["steps"]), int(state["images"])
+        window.rate, window._seconds = float(state["rate"]), float(state["seconds"])
+        return window
