@@ -1,4 +1,4 @@
-"""Where the files that come with the program lie: configs, data specs and sweeps."""
+"""Where the files that come with the program lie: configs, constraints, data specs and sweeps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import runner
 from runner.core.errors import RunnerError
 
 
-def shipped(kind: Literal["configs", "datasets", "sweeps"]) -> Path:
+def shipped(kind: Literal["configs", "constraints", "datasets", "sweeps"]) -> Path:
     """The folder of shipped `kind`: ``runner/shipped/<kind>`` in an installed package, ``<kind>`` beside the package
     in a checkout.
 

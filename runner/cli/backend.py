@@ -1,0 +1,104 @@
+"""`runner backend`: install, list and remove the environments of backends that need one of their own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from types import TracebackType
+from typing import Self
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("backend", help="install, list and remove the environments of backends")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    install = actions.add_parser("install", help="make a backend's environment and check it with a training step")
+    install.add_argument("name", metavar="NAME", help="paddle")
+    install.add_argument("--gpu", action="store_true", help="with the framework's build for NVIDIA GPUs")
+    install.add_argument("--index", default="", metavar="URL", help="with --gpu: package index that has a newer GPU build")
+    install.add_argument("--python", default="", metavar="PATH", help="interpreter to make it from")
+    install.add_argument("--force", action="store_true", help="make it anew although it is there")
+    install.set_defaults(run=_install)
+
+    listing = actions.add_parser("list", help="where each backend runs")
+    listing.set_defaults(run=_list)
+
+    remove = actions.add_parser("remove", help="delete a backend's environment")
+    remove.add_argument("name", metavar="NAME", help="paddle")
+    remove.set_defaults(run=_remove)
+
+
+def _install(args: argparse.Namespace) -> int:
+    from runner.backends.install import install, size_bytes  # noqa: PLC0415 - kept out of `runner --help`
+
+    with _Line() as line:
+        made = install(args.name, gpu=args.gpu, index=args.index, python=args.python, force=args.force, progress=line.show)
+    record = made.record
+    shown = ", ".join(f"{name} {version}" for name, version in record.check.get("versions", {}).items())
+    if not made.fresh:
+        print(f"{args.name}: already there since {record.made}: {shown}\n  in {made.folder}")
+        return 0
+    print(f"{args.name}: ready after {record.seconds:.0f} s: {shown}; {size_bytes(made.folder) / 1e9:.1f} GB")
+    print(f"  in {made.folder}")
+    print(f"  use it: -o backend={args.name}")
+    if record.gpu and not record.check.get("gpus"):
+        print("  note: this is the GPU build, and it finds no GPU here; `runner doctor` tells more")
+    return 0
+
+
+def _list(_args: argparse.Namespace) -> int:
+    from rich import box  # noqa: PLC0415 - kept out of `runner --help`
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from runner.backends.base import BACKENDS  # noqa: PLC0415
+    from runner.backends.install import size_bytes, tidy  # noqa: PLC0415
+    from runner.backends.recipes import RECIPES  # noqa: PLC0415
+    from runner.backends.whereabouts import whereabouts  # noqa: PLC0415
+
+    table = Table("backend", "runs in", "versions", "build", "size", box=box.SIMPLE_HEAD, pad_edge=False)
+    lines = []  # a path in a narrow column could not be copied
+    for name in sorted({*BACKENDS.names(), *RECIPES}):
+        tidy(name)
+        found = whereabouts(name)
+        build = "" if found.gpu is None else "GPU" if found.gpu else "CPU"
+        size = f"{size_bytes(found.folder) / 1e9:.1f} GB" if found.folder else ""
+        versions = ", ".join(f"{package} {version}" for package, version in found.versions.items())
+        table.add_row(*map(escape, (name, found.where, versions, build, size)))
+        lines += [f"{name}: {found.problem or found.python}"] if found.problem or found.python else []
+    Console().print(table)
+    print("\n".join(lines))
+    return 0
+
+
+def _remove(args: argparse.Namespace) -> int:
+    from runner.backends.install import remove  # noqa: PLC0415 - kept out of `runner --help`
+
+    folder, size = remove(args.name)
+    print(f"{args.name}: removed {folder} ({size / 1e9:.1f} GB)")
+    return 0
+
+
+class _Line:
+    """Stage and seconds in one line of a terminal; a line a stage elsewhere. On stderr."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def show(self, stage: str, seconds: float) -> None:
+        """A `runner.backends.install.Progress`."""
+        if self._live:
+            print(f"\r\x1b[K{stage}: {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+        elif stage != self._stage:
+            print(stage, file=sys.stderr, flush=True)
+        self._stage = stage
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        if self._live and self._stage:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

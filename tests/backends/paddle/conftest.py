@@ -1,0 +1,23 @@
+"""The environment that Paddle's tests run in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def paddle_python() -> Path:
+    """An interpreter with Paddle: ``RUNNER_TEST_PADDLE``, else what a run would use. Without one the test is skipped; with
+    ``RUNNER_REQUIRE_PADDLE`` set, as .ci/run does, it fails."""
+    from runner.backends.environments import interpreter
+    from runner.core.errors import InputError
+
+    try:
+        return interpreter("paddle", os.environ.get("RUNNER_TEST_PADDLE")).python
+    except InputError as error:
+        if os.environ.get("RUNNER_REQUIRE_PADDLE"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
