@@ -1,8 +1,17 @@
 """YAML in PaddleDetection's shape: `_BASE_`, tags, line numbers. Safe: nothing in a config can run code or eat the memory.
 
-What differs from PaddleDetection's loader, on purpose: `_BASE_` may be a bare string; a key given twice in one mapping is an error;
-``1e-4`` is a
-number; a mapping that sets `max_iters` puts aside the `epoch` of its base (see `ALTERNATIVES`).
+What differs from PaddleDetection's loader, on purpose:
+
+- `_BASE_` may be a bare string; a tag may stand alone (``!CosineDecay``).
+- A key given twice in one mapping is an error, and so is a tag that stands for code (``!!python/…``).
+- ``1e-4`` is a number, a date is a text, and a key is a text (``0:``, ``yes:``).
+- A layer that sets `max_iters` puts aside the `epoch` of its base (see `ALTERNATIVES`); one that says ``dataset: NAME`` puts aside which
+  data its base names (see `put_data_aside`); one that picks another module starts the mappings of the former one anew (see `put_aside`).
+- An alias (``*a``) is a copy: a later layer that changes a key below one of the two places leaves the other as it is. There, both are one.
+- A base is put together before it goes over the bases named before it. There, its own bases go over those first, one after the other;
+  it matters where one of them replaces a mapping by a scalar, a list or null and the next one by a mapping again.
+
+`runner.backends.paddle.agreement` compares the two on PaddleDetection's own configs.
 """
 
 from __future__ import annotations
@@ -29,8 +38,15 @@ ALTERNATIVES = {"epoch": "max_iters", "snapshot_epoch": "snapshot_iter", "milest
 """Keys that say the same thing in epochs and in iterations: where a later layer sets one, the other one of an earlier layer no longer
 counts."""
 
+TWICE = "stands twice in one mapping"
+NO_CODE = "a config holds data, never code"
+
+DATA_SECTIONS = ("TrainDataset", "EvalDataset", "TestDataset")
+_NAMES_DATA = ("name", "dataset_dir", "image_dir", "anno_path", "label_list")
+_FOLLOWS_FROM_DATA = ("num_classes", "metric", "map_type")
+
 _STANDARD = "tag:yaml.org,2002:"
-_EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")  # YAML 1.1 wants a dot in it and would make it a string
+_EXPONENT = re.compile(r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+")  # YAML 1.1 wants a dot and a sign, or it is a text
 
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
@@ -42,8 +58,8 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _LEFT_TEXT]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-EXPONENT_FLOAT = (f"{_STANDARD}float", re.compile(rf"^{_EXPONENT.pattern}$"), list("-+0123456789"))
-"""The resolver of ``1e-4``; `runner.config.dump` quotes texts that look like it."""
+EXPONENT_FLOAT = (f"{_STANDARD}float", re.compile(rf"^{_EXPONENT.pattern}$"), list("-+.0123456789"))
+"""The resolver of ``1e-4`` and ``1.5e3``; `runner.config.dump` quotes texts that look like it."""
 _Loader.add_implicit_resolver(*EXPONENT_FLOAT)
 
 
@@ -87,11 +103,11 @@ def parse(text: str, source: Callable[[int], Source]) -> Node:
         InputError: no YAML, unsafe, or a key given twice.
     """
     try:
-        _refuse_deep_nesting(text, source)
+        anchors = _read_events(text, source)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
-            return Node(None, source(1)) if node is None else _Converter(loader, source).convert(node)
+            return Node(None, source(1)) if node is None else _Converter(loader, source, anchors).convert(node)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -105,8 +121,12 @@ def parse(text: str, source: Callable[[int], Source]) -> Node:
         raise InputError(Problem("is not UTF-8 text", where=str(source(text.count("\n", 0, error.start) + 1)))) from error
 
 
-def _refuse_deep_nesting(text: str, source: Callable[[int], Source]) -> None:
-    """PyYAML's C code recurses once a level and runs over its stack, which no except can catch: look before it composes."""
+def _read_events(text: str, source: Callable[[int], Source]) -> dict[tuple[int, str], str]:
+    """What composed nodes do not tell: where values with an anchor begin (see `_place`), and the anchors' names.
+
+    Deep nesting is refused here: PyYAML's C code recurses once a level and runs over its stack, which no except can catch.
+    """
+    anchors: dict[tuple[int, str], str] = {}
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -116,6 +136,14 @@ def _refuse_deep_nesting(text: str, source: Callable[[int], Source]) -> None:
                 raise InputError(Problem(f"is nested more than {MAX_DEPTH} deep", where=str(source(line))))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        if isinstance(event, yaml.CollectionStartEvent | yaml.ScalarEvent) and event.anchor is not None:
+            anchors[_place(event)] = event.anchor
+    return anchors
+
+
+def _place(part: Any) -> tuple[int, str]:
+    """Where an event or its node begins, and of what kind it is: a mapping begins where its first key does."""
+    return part.start_mark.index, type(part).__name__.removesuffix("Event").removesuffix("Start").removesuffix("Node")
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -147,6 +175,22 @@ def put_aside(base: Node, key: str, value: Node) -> Node:
     return replace(base, value={name: replace(node, former=bool(node.source.line)) for name, node in (base.mapping or {}).items()})
 
 
+def put_data_aside(base: Node, name: Node | None) -> Node:
+    """The whole config `base` as it is once a later layer (a file, the command line, a sweep's trial) says ``dataset: NAME``: without what
+    tells which data that is and what follows from it. Keys that another data set may have just as well (`sample_num`) stay.
+
+    A null names nothing.
+    """
+    if name is None or name.value is None:
+        return base
+    base = base.without(*_FOLLOWS_FROM_DATA)
+    for section in DATA_SECTIONS:
+        given = base.get(section)
+        if given is not None and given.mapping is not None:
+            base = base.with_key(section, replace(given.without(*_NAMES_DATA), tag=None))
+    return base
+
+
 def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Node]) -> Node:
     """The merged tree of one file; `above` are the files that lead to it, `loaded` those that are done (two files may share a base)."""
     resolved = path.resolve()
@@ -168,9 +212,13 @@ def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Nod
         if not os.path.isfile(file):  # unlike Path.is_file, also False for a name too long
             raise InputError(Problem(missing_file(file), where=str(entry.source), key=BASE_KEY))
         layer = _load_with_bases(file, (*above, resolved), loaded)
-        result = layer if result is None else merge(result, layer)
+        result = layer if result is None else _layered(result, layer)
     own = node.without(BASE_KEY)
-    return loaded.setdefault(resolved, own if result is None else merge(result, own))
+    return loaded.setdefault(resolved, own if result is None else _layered(result, own))
+
+
+def _layered(base: Node, over: Node) -> Node:
+    return merge(put_data_aside(base, over.get("dataset")), over)
 
 
 def _load_one(path: Path) -> Node:
@@ -221,11 +269,12 @@ _INDENT_SIGNS = (
 
 
 class _Converter:
-    """PyYAML's nodes to ours. Aliases are followed, but counted."""
+    """PyYAML's nodes to ours. Aliases are followed, but counted. `anchors` are those of `_read_events`."""
 
-    def __init__(self, loader: Any, source: Callable[[int], Source]) -> None:
+    def __init__(self, loader: Any, source: Callable[[int], Source], anchors: dict[tuple[int, str], str]) -> None:
         self._loader = loader
         self._source = source
+        self._anchors = anchors
         self._count = 0
 
     def convert(self, node: yaml.Node, depth: int = 0) -> Node:
@@ -235,16 +284,17 @@ class _Converter:
             what = f"more than {MAX_NODES} values" if self._count > MAX_NODES else f"nested more than {MAX_DEPTH} deep"
             raise InputError(Problem(f"grows to {what} (an alias that repeats itself?)", where=str(source)))
         tag = self._tag(node, source)
+        anchor = self._anchors.pop(_place(node), None)  # popped: an alias leads to the same node later, but is not written with it
         if isinstance(node, yaml.MappingNode):
-            return Node(self._mapping(node, depth), source, tag)
+            return Node(self._mapping(node, depth), source, tag, anchor=anchor)
         if isinstance(node, yaml.SequenceNode):
-            return Node(tuple(self.convert(item, depth + 1) for item in node.value), source, tag)
+            return Node(tuple(self.convert(item, depth + 1) for item in node.value), source, tag, anchor=anchor)
         if tag is not None:
             if node.value != "":
                 raise InputError(Problem(f"!{tag} takes a mapping, a list or nothing, not {node.value!r}", where=str(source)))
-            return Node(None, source, tag)
+            return Node(None, source, tag, anchor=anchor)
         try:
-            return Node(self._loader.construct_object(node), source)
+            return Node(self._loader.construct_object(node), source, anchor=anchor)
         except (ValueError, KeyError) as error:
             name = node.tag.removeprefix(_STANDARD)
             raise InputError(Problem(f"{_short(node.value)} cannot be read as !!{name}", where=str(source))) from error
@@ -255,7 +305,7 @@ class _Converter:
             return str(tag[1:])
         name = tag.removeprefix(_STANDARD)
         if name not in ("str", "int", "float", "bool", "null", "map", "seq"):
-            text = f"the tag !!{name} is refused: a config holds data, never code"
+            text = f"the tag !!{name} is refused: {NO_CODE}"
             raise InputError(Problem(text, where=str(source)))
         return None
 
@@ -264,7 +314,10 @@ class _Converter:
         merged: dict[str, Node] = {}
         for key_node, value_node in node.value:
             where = self._source(key_node.start_mark.line + 1)
+            self._anchors.pop(_place(key_node), None)
             if key_node.tag == f"{_STANDARD}merge":
+                if merged:
+                    raise InputError(Problem(f"{TWICE}; write one with a list: <<: [*a, *b]", where=str(where), key="<<"))
                 for part in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                     found = self.convert(part, depth + 1).mapping
                     if found is None:
@@ -275,7 +328,8 @@ class _Converter:
                 raise InputError(Problem("a key must be a word without a tag", where=str(where)))
             key = str(key_node.value)
             if key in own:
-                raise InputError(Problem(f"stands twice in one mapping (first at {own[key].source})", where=str(where), key=key))
+                first = f"{TWICE} (first at {own[key].source})"
+                raise InputError(Problem(f"{first}; delete one (PaddleDetection counts the last)", where=str(where), key=key))
             value = self.convert(value_node, depth + 1)
             own[key] = replace(value, source=where)  # the line of the key is where a person looks
         return {**merged, **own}

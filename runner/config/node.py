@@ -34,12 +34,15 @@ class Node:
         source: where it was written.
         tag: ``PiecewiseDecay`` for ``!PiecewiseDecay``, else None.
         former: given for a module that a later ``type`` or ``name`` has replaced by another.
+        anchor: ``size`` where it was written as ``&size 640``, else None (also where ``*size`` stands for it). A key that nobody knows
+            may be there for the sake of this name alone.
     """
 
     value: Scalar | tuple[Node, ...] | dict[str, Node]
     source: Source
     tag: str | None = None
     former: bool = False
+    anchor: str | None = None
 
     @property
     def mapping(self) -> dict[str, Node] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runner.config.load import merge, parse, put_aside
+from runner.config.load import merge, parse, put_aside, put_data_aside
 from runner.config.node import Node, Source, from_plain
 from runner.core.errors import InputError, Problem
 
@@ -34,9 +34,15 @@ def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:
         InputError: with a problem for every override that cannot be applied.
     """
     problems: list[Problem] = []
+    given: list[tuple[str, Node]] = []
     for text in overrides:
         try:
-            key, value = parse_override(text)
+            given.append(parse_override(text))
+        except InputError as error:
+            problems += error.problems
+    tree = put_data_aside(tree, dict(given).get("dataset"))
+    for key, value in given:
+        try:
             tree = assign(tree, key, value)
         except InputError as error:
             problems += error.problems
@@ -47,8 +53,10 @@ def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:
 
 def apply_mapping(tree: Node, overrides: Mapping[str, Any], source: Source) -> Node:
     """`tree` with plain values set at dotted keys (a sweep's trial)."""
-    for key, value in overrides.items():
-        tree = assign(tree, key, value if isinstance(value, Node) else from_plain(value, source))
+    given = {key: value if isinstance(value, Node) else from_plain(value, source) for key, value in overrides.items()}
+    tree = put_data_aside(tree, given.get("dataset"))
+    for key, value in given.items():
+        tree = assign(tree, key, value)
     return tree
 
 

@@ -194,6 +194,10 @@ def test_tags_in_their_three_forms(text: str, value: Any) -> None:
         ("null", None),
         ("~", None),
         ("", None),
+        ("1.5e3", 1500.0),
+        ("+.5E2", 50.0),
+        ("2.e-1", 0.2),
+        (".e3", ".e3"),
         ("1e", "1e"),
         ("e5", "e5"),
         ("2026-11-21", "2026-11-21"),
@@ -215,6 +219,74 @@ def test_merge_keys() -> None:
 
 def test_anchors_and_aliases() -> None:
     assert read("a: &a [1, {b: 2}]\nc: *a").plain()["c"] == [1, {"b": 2}]
+
+
+def anchors(node: Node, key: str = "") -> dict[str, str]:
+    """Dotted key to anchor of every value that has one."""
+    children = node.mapping or {str(index): item for index, item in enumerate(node.items or ())}
+    found = {key: node.anchor} if node.anchor is not None else {}
+    return found | {name: anchor for part, item in children.items() for name, anchor in anchors(item, f"{key}.{part}".lstrip(".")).items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("h: &h 640\nw: *h\ns: &s [*h, &i 3]\nr: {size: *s, x: *i}", {"h": "h", "s": "s", "s.1": "i"}),
+        ("a: &a\n  b: 1\nc: *a", {"a": "a"}),
+        ("a:\n  &a\n  b: &b 1\nc: *b", {"a": "a", "a.b": "b"}),
+        ("a: &m\n  &k b: 1\nc: *k", {"a": "m"}),  # the anchor of a key is no value's
+        ("&k a: 1\nb: *k", {}),
+        ("a: !T &a {b: 1}\nc: &c !T [1]\nd: *a\ne: &e\nf: &f ''", {"a": "a", "c": "c", "e": "e", "f": "f"}),
+        ("a: &a {b: &b 1}\nc: {<<: *a}\nd: {<<: &d {e: &e 2}}", {"a": "a", "a.b": "b", "d.e": "e"}),
+        ("- &a 1\n- *a\n- - &b\n    c: 1\n", {"0": "a", "2.0": "b"}),
+        ("&t\na: 1", {"": "t"}),
+        ("# ü 板\nü: &a 板\nb: &b x", {"ü": "a", "b": "b"}),
+    ],
+)
+def test_a_value_remembers_the_anchor_it_was_written_with(text: str, found: dict[str, str]) -> None:
+    assert anchors(read(text)) == found
+
+
+def test_anchors_through_layers(tmp_path: Path) -> None:
+    write(tmp_path / "base.yml", "h: &h 640\nw: &w 640\nm: {s: *h, t: &t {x: 1}, u: &u {x: 1}}\n")
+    tree = load_config(write(tmp_path / "top.yml", "_BASE_: base.yml\nw: 320\nm: {u: {x: 2}, v: &v 1}\n"))
+    assert anchors(tree) == {"h": "h", "m.t": "t", "m.v": "v"}
+    assert (tree.get("w") or tree).source.line == 2 and (tree.get("m.t") or tree).source.line == 3
+
+
+COCO = """
+metric: VOC
+map_type: 11point
+num_classes: 20
+epoch: 12
+TrainDataset: !VOCDataSet {dataset_dir: d, anno_path: t.txt, label_list: l.txt, data_fields: [image, gt_bbox], sample_num: 5}
+EvalDataset: {name: COCODataSet, dataset_dir: d, image_dir: i, anno_path: e.json, allow_empty: true}
+TestDataset: {name: ImageFolder, anno_path: e.json}
+"""
+LEFT = {
+    "epoch": 12,
+    "TrainDataset": {"data_fields": ["image", "gt_bbox"], "sample_num": 5},
+    "EvalDataset": {"allow_empty": True},
+    "TestDataset": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("over", "merged"),
+    [
+        ("dataset: pcb", {**LEFT, "dataset": "pcb"}),
+        ("dataset: pcb\nnum_classes: 3", {**LEFT, "dataset": "pcb", "num_classes": 3}),
+        (
+            "TrainDataset: {dataset_dir: x}\ndataset: pcb",
+            {**LEFT, "dataset": "pcb", "TrainDataset": {**LEFT["TrainDataset"], "dataset_dir": "x"}},
+        ),
+        ("dataset: null", {**read(COCO).plain(), "dataset": None}),
+        ("m: {dataset: pcb}", {**read(COCO).plain(), "m": {"dataset": "pcb"}}),
+    ],
+)
+def test_a_data_set_by_name_puts_the_data_of_earlier_layers_aside(tmp_path: Path, over: str, merged: dict[str, Any]) -> None:
+    write(tmp_path / "base.yml", COCO)
+    assert load_config(write(tmp_path / "top.yml", f"_BASE_: base.yml\n{over}\n")).plain() == merged
 
 
 def test_every_value_remembers_file_and_line(tmp_path: Path) -> None:
@@ -333,6 +405,7 @@ def test_deep_nesting(text: str) -> None:
         ("? [a]\n: 1\n", 1, "a key must be a word"),
         ("!T a: 1\n", 1, "a key must be a word"),
         ("x: 1\n<<: 3\n", 2, "takes a mapping"),
+        ("x: &x {a: 1}\ny:\n  <<: *x\n  <<: *x\n", 4, "stands twice"),
         ("x: 1\na: !!int abc\n", 2, "'abc' cannot be read as !!int"),
         ("a: !!bool maybe\n", 1, "'maybe' cannot be read as !!bool"),
         ("x: 1\na: 0x_\n", 2, "cannot be read as !!int"),

@@ -109,6 +109,31 @@ def test_what_says_the_same_is_put_aside() -> None:
     assert applied("max_iters=30", "epoch=3").get("max_iters") is None
 
 
+DATA = "num_classes: 80\nTrainDataset: {name: COCODataSet, dataset_dir: d, sample_num: 5}\n"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "left"),
+    [
+        (["dataset=pcb"], {"dataset": "pcb", "TrainDataset": {"sample_num": 5}}),
+        (["dataset=pcb", "TrainDataset.dataset_dir=x"], {"dataset": "pcb", "TrainDataset": {"sample_num": 5, "dataset_dir": "x"}}),
+        (
+            ["TrainDataset.dataset_dir=x", "num_classes=3", "dataset=pcb"],
+            {"dataset": "pcb", "num_classes": 3, "TrainDataset": {"sample_num": 5, "dataset_dir": "x"}},
+        ),
+        (
+            ["dataset=pcb", "dataset=null"],
+            {"dataset": None, "num_classes": 80, "TrainDataset": {"name": "COCODataSet", "dataset_dir": "d", "sample_num": 5}},
+        ),
+    ],
+)
+def test_a_data_set_by_name_puts_the_files_aside_and_nothing_given_beside_it(overrides: list[str], left: dict[str, Any]) -> None:
+    tree = parse(DATA, lambda line: Source("f.yml", line))
+    assert apply_overrides(tree, overrides).plain() == left
+    pairs = {key: value.plain() for key, value in map(parse_override, overrides)}
+    assert apply_mapping(tree, pairs, Source("sweep")).plain() == left
+
+
 def test_another_type_puts_the_files_keys_of_the_former_one_aside_and_keeps_those_given_beside_it() -> None:
     for order in (["o.type=Momentum", "o.momentum=0.8"], ["o.momentum=0.8", "o.type=Momentum"]):
         node = apply_overrides(tree(), order).get("o")
