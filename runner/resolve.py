@@ -10,20 +10,20 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.backends.base import BACKENDS, Backend, Probe
 from runner.backends.environments import interpreter, versions
-from runner.config.bind import bind, require
+from runner.config.bind import Bound, bind, require
 from runner.config.dump import canonical, to_plain, to_yaml
 from runner.config.legacy import older_dialect
 from runner.config.load import load_config
 from runner.config.node import Node, Source, from_plain
 from runner.config.overrides import apply_mapping, apply_overrides, assign
-from runner.core.errors import InputError, Problem, RunnerError
+from runner.core.errors import InputError, Problem, RunnerError, UnknownKey
 from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
 
@@ -106,15 +106,11 @@ def resolve(
         problems += missing
     else:
         notes += [f"to run it: {problem}" for problem in missing]
-    bound = bind(tree, backend.config_class)
+    tree, bound, found = _bind_and_check(tree, backend, python)
     problems += bound.problems
-    if bound.value is not None and python is not None:
-        found = backend.check(bound.value)
-        problems += [
-            _placed(problem, tree)
-            for problem in found
-            if not (data_is_missing and problem.key.startswith((*_DATA_SECTIONS, "num_classes")))
-        ]
+    problems += [
+        _placed(problem, tree) for problem in found if not (data_is_missing and problem.key.startswith((*_DATA_SECTIONS, "num_classes")))
+    ]
     if problems:
         raise InputError(dict.fromkeys(problems))
     return Resolved(require(bound), backend, Path(path), python, (*bound.notes, *notes), probe)
@@ -331,6 +327,20 @@ def _count_classes(tree: Node) -> int | str:
 
 def _set(tree: Node, key: str, value: Any, source: Source) -> Node:
     return assign(tree.without(key), key, from_plain(value, source))
+
+
+def _bind_and_check(tree: Node, backend: Backend, python: Path | None) -> tuple[Node, Bound[Any], Sequence[Problem]]:
+    """The bound config, what its backend finds wrong with it, and the tree: without the top-level keys that nobody knows and that are only
+    there to give a value a name (``eval_height: &eval_height 640``). What they hold stands wherever that name does."""
+    bound = bind(tree, backend.config_class)
+    found = backend.check(bound.value) if bound.value is not None and python is not None else ()
+    unknown = {problem.key for problem in found if isinstance(problem, UnknownKey)}
+    only_names = [key for key, node in (tree.mapping or {}).items() if key in unknown and node.anchor is not None]
+    if only_names:
+        tree = tree.without(*only_names)
+        bound = bind(tree, backend.config_class)
+        found = [problem for problem in found if problem.key not in only_names]
+    return tree, bound, found
 
 
 def _placed(problem: Problem, tree: Node) -> Problem:

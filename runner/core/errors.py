@@ -26,6 +26,12 @@ class Problem:
         return prefix + self.message
 
 
+class UnknownKey(Problem):
+    """A key of a config that nobody reads."""
+
+    __slots__ = ()
+
+
 class RunnerError(Exception):
     """Anything this program raises on purpose. The command line prints it without a traceback and exits with `exit_code`."""
 

@@ -14,7 +14,7 @@ from runner.backends.paddle.catalogue import Catalogue, Signature, catalogue
 from runner.backends.paddle.schema import PaddleConfig
 from runner.config.bind import field_infos
 from runner.config.schema import Tagged
-from runner.core.errors import InputError, Problem, nearest
+from runner.core.errors import InputError, Problem, UnknownKey, nearest
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
 _PREFIXES = ("http://", "https://", "ppdet://")
@@ -51,7 +51,7 @@ class _Modules:
 
     def _unknown_top(self, key: str) -> Iterator[Problem]:
         declared = [info.key for info in field_infos(PaddleConfig) if not info.rest]
-        yield Problem(f"unknown key{_hint(key, [*declared, *self._known.modules, *sorted(self._known.shared)])}", key=key)
+        yield UnknownKey(f"unknown key{_hint(key, [*declared, *self._known.modules, *sorted(self._known.shared)])}", key=key)
 
     def _section(self, name: str, value: Any) -> Iterator[Problem]:
         keys = value.keys if isinstance(value, Tagged) else value
