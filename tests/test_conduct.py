@@ -94,7 +94,8 @@ class Stage:
         file = self.folder / "started"
         return file.read_text().splitlines() if file.exists() else []
 
-    def task(self, run_dir: RunDir) -> Task:
+    def task(self, run: PlannedRun) -> Task:
+        run_dir = run.run_dir
         argv = [sys.executable, str(self.folder / "worker.py"), str(run_dir.path), str(self.folder / "acts.json")]
         return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, {"PYTHONPATH": str(Path(__file__).resolve().parents[1])})
 
@@ -192,7 +193,8 @@ def test_bad_input_found_by_the_worker_keeps_its_exit_code(stage: Stage) -> None
 
 
 def test_a_worker_that_cannot_be_started(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def task(run_dir: RunDir) -> Task:
+    def task(run: PlannedRun) -> Task:
+        run_dir = run.run_dir
         return Task(str(run_dir.path), ["/no/such/python"], Path.cwd(), run_dir.log)
 
     monkeypatch.setattr(runner.conduct, "task_of", task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Probe], list[str]]:
 
     def set_probe(probe: Probe) -> list[str]:
         asked: list[str] = []
-        monkeypatch.setattr(runner.resolve, "probe_backend", lambda name: asked.append(name) or probe)
+        monkeypatch.setattr(runner.resolve, "probe_backend", lambda name, python: asked.append(name) or probe)
         return asked
 
     return set_probe
@@ -175,7 +176,8 @@ def test_num_classes_that_do_not_fit(write_config: WriteConfig) -> None:
 def test_autos_are_gone(write_config: WriteConfig, probed: Callable[[Probe], list[str]]) -> None:
     asked = probed(ONE_GPU)
     config = resolve(write_config(use_gpu="auto", cpu_threads="auto", trackers="auto"), threads=3).config
-    assert (config.use_gpu, config.cpu_threads, list(config.trackers)) == (True, 3, installed_trackers()) and asked == ["torch"]
+    expected = (True, 3, installed_trackers(Path(sys.executable)))
+    assert (config.use_gpu, config.cpu_threads, list(config.trackers)) == expected and asked == ["torch"]
 
 
 def test_use_gpu_auto_says_what_it_picked(write_config: WriteConfig, probed: Callable[[Probe], list[str]]) -> None:
@@ -240,7 +242,7 @@ def test_a_backends_problem_has_the_place_of_its_key(write_config: WriteConfig) 
 
 def test_an_unknown_backend(write_config: WriteConfig) -> None:
     (message,) = refusal(write_config(backend="tensorflow"))
-    assert "backend: there is no backend 'tensorflow'; allowed: torch" in message and "tiny.yml:" in message
+    assert "backend: there is no backend 'tensorflow'; allowed: paddle, torch" in message and "tiny.yml:" in message
 
 
 def test_an_older_config_is_answered_as_such(tmp_path: Path) -> None:
@@ -313,7 +315,7 @@ def test_a_runs_config_works_from_another_folder(
 
 
 def test_what_is_only_shown_needs_no_gpu_and_no_data(write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.resolve.probe_backend", lambda name: Probe({}, gpu_problem="there is no usable GPU"))
+    monkeypatch.setattr("runner.resolve.probe_backend", lambda name, python: Probe({}, gpu_problem="there is no usable GPU"))
     changes = ["dataset=pcb", "use_gpu=true"]
     with pytest.raises(InputError) as refused:
         resolve(no_data(write_config()), changes)

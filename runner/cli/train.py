@@ -32,10 +32,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.running import run_all  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.cli.running import go_where_it_runs, run_all  # noqa: PLC0415 - kept out of `runner --help`
     from runner.search.base import FixedDesign  # noqa: PLC0415
 
     run = _plan_resume(args) if args.resume else _plan_new(args)
+    if args.launcher == "inline":
+        go_where_it_runs(run.resolved.backend.name, run.resolved.config.backend_python)
     outcomes = run_all(FixedDesign([run.trial]), {run.trial.number: [run]}, launcher=args.launcher, retry_failed=bool(args.resume))
     return _report(outcomes[0]) if outcomes else 130
 

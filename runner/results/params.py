@@ -9,7 +9,7 @@ from runner.core.values import format_value, same_value
 from runner.results.collect import RunResult
 
 NEUTRAL_KEYS: Final = frozenset(
-    "dataset TestDataset TestReader weights worker_num find_unused_parameters save_dir keep_checkpoints log_iter "
+    "backend_python dataset TestDataset TestReader weights worker_num find_unused_parameters save_dir keep_checkpoints log_iter "
     "sample_images trackers use_vdl vdl_log_dir".split()
 )
 """Top-level keys that cannot change a result: they do not make two trials different (a test holds this against the
