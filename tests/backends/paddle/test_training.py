@@ -1,0 +1,189 @@
+"""Training by ppdet through the real worker: where it ends, what it records, what a resume goes on with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runner.backends.checkpoint_folder import CheckpointFolder
+from runner.backends.pdparams import read_pdparams
+from runner.conduct import prepare_run_dir
+from runner.core.rundir import RunDir
+from runner.plan import plan_single
+from runner.resolve import resolve
+from runner.testing.preloaded import Preloaded
+
+NewRun = Callable[..., RunDir]
+EMA = {"use_ema": True, "ema_decay": 0.9}
+
+
+@pytest.fixture(scope="module")
+def work(paddle_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
+    """Works on a run in a process of its own that has Paddle loaded."""
+    preloaded = Preloaded(paddle_python, ["runner.backends.paddle.training", "runner.worker.main"], tmp_path_factory.mktemp("cwd"))
+    yield preloaded
+    preloaded.close()
+
+
+@pytest.fixture
+def new_run(write_config: Callable[..., Path], tmp_path: Path, paddle_python: Path) -> NewRun:
+    """Makes a run directory of the small config with changes, ready for a worker."""
+
+    def make(name: str = "a run 'ü'", **changes: Any) -> RunDir:
+        run = RunDir(tmp_path / name)
+        config = write_config(f"{name}.yml", backend="paddle", backend_python=str(paddle_python), **changes)
+        prepare_run_dir(plan_single(resolve(config), run))
+        return run
+
+    return make
+
+
+def weights(run: RunDir) -> dict[str, Any]:
+    """Everything that the last checkpoint holds, flat."""
+    return dict(_leaves(read_pdparams(run.checkpoints / "last.pdparams"), ""))
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}/{key}")
+    else:
+        yield path, value
+
+
+def assert_same_state(one: RunDir, other: RunDir) -> None:
+    """Bit for bit, but for the seconds that a window counts."""
+    left, right = weights(one), weights(other)
+    assert left.keys() == right.keys() and len(left) > 40
+    for name in left:
+        if not name.endswith("window/seconds"):
+            assert np.array_equal(left[name], right[name]), name
+    assert json.loads(one.predictions.read_bytes()) == json.loads(other.predictions.read_bytes())
+
+
+def values(run: RunDir, tag: str) -> dict[int, float]:
+    return {record.step: record.values[tag] for record in run.records() if tag in record.values}
+
+
+def test_a_whole_run(work: Preloaded, new_run: NewRun) -> None:
+    run = new_run(eval_at_snapshot=True, trackers=["visualdl"])
+    assert work(run) == 0, run.log.read_text()
+    status = run.status()
+    assert (status.state, status.step, status.steps, status.epoch) == ("done", 4, 4, pytest.approx(4 / 6))
+    assert set(values(run, "train/loss")) == {1, 2, 3, 4} and set(values(run, "bbox/AP")) == {2, 4}
+    for tag in ("train/loss_cls", "train/loss_box", "train/loss_quality", "train/images_per_s", "resource/memory_gb"):
+        assert set(values(run, tag)) == {1, 2, 3, 4}, tag
+    assert values(run, "train/lr") == pytest.approx({1: 0.001, 2: 0.0055, 3: 0.01, 4: 0.01})
+    names = {path.name for path in run.checkpoints.iterdir()}
+    assert names == {"index.json", "last.pdparams", "best.pdparams", "step-00000002.pdparams", "step-00000004.pdparams"}
+    assert (run.results() or {})["metrics"] and run.predictions.is_file() and any(run.tracker("visualdl").iterdir())
+    assert not (run.path / "output").exists()
+
+
+def test_it_ends_and_decays_at_the_exact_iteration(work: Preloaded, new_run: NewRun) -> None:
+    schedulers = [
+        {"name": "PiecewiseDecay", "gamma": [0.1, 0.01], "milestone_iters": [5, 8]},
+        {"name": "LinearWarmup", "start_factor": 0.1, "steps": 2},
+    ]
+    run = new_run(max_iters=11, snapshot_iter=20, LearningRate={"base_lr": 0.01, "schedulers": schedulers})
+    assert work(run) == 0, run.log.read_text()
+    rates = values(run, "train/lr")
+    assert list(rates) == list(range(1, 12))
+    assert list(rates.values()) == pytest.approx([0.001, 0.0055, 0.01, 0.01, 0.01, 0.001, 0.001, 0.001, 0.0001, 0.0001, 0.0001])
+
+
+@pytest.mark.parametrize("changes", [{}, EMA], ids=["plain", "ema"])
+@pytest.mark.parametrize("stop_after", [3, 6], ids=["within an epoch", "at an epoch's end"])
+def test_a_resume_gives_the_same_bits(work: Preloaded, new_run: NewRun, changes: dict[str, Any], stop_after: int) -> None:
+    whole = new_run("whole", max_iters=9, snapshot_iter=3, keep_checkpoints=5, **changes)
+    assert work(whole) == 0, whole.log.read_text()
+    run = new_run("stopped", max_iters=9, snapshot_iter=3, keep_checkpoints=5, **changes)
+    shutil.copytree(whole.path, run.path, dirs_exist_ok=True)
+    _go_back(run, whole, stop_after)
+    assert work(run) == 0, run.log.read_text()
+    assert f"going on from {run.checkpoints}" in run.log.read_text()
+    assert_same_state(run, whole)
+    counts = Counter((tag, record.step) for record in run.records() for tag in record.values)
+    assert max(counts.values()) == 1 and {step for _, step in counts} == set(range(1, 10))
+
+
+def _go_back(run: RunDir, whole: RunDir, step: int) -> None:
+    """Leave in `run` what a worker killed after the checkpoint of `step` would have left."""
+    for made in (run.status_file, run.predictions, run.evaluation):
+        made.unlink()
+    index = json.loads((run.checkpoints / "index.json").read_text())
+    kept = [entry for entry in index["checkpoints"] if entry["step"] <= step]
+    assert kept[-1]["step"] == step
+    (run.checkpoints / "index.json").write_text(json.dumps({**index, "checkpoints": kept}))
+
+
+def test_asked_to_stop_it_saves_and_goes_on(work: Preloaded, new_run: NewRun) -> None:
+    run = new_run(max_iters=400, snapshot_iter=300)
+    assert work(run, number=signal.SIGTERM, after_s=4.0) == 130, run.log.read_text()
+    stopped = run.status()
+    assert stopped.state == "interrupted" and 0 < stopped.step < 400
+    last = CheckpointFolder(run.checkpoints, suffix=".pdparams").last()
+    assert last is not None and last.step == stopped.step
+    assert work(run, number=signal.SIGTERM, after_s=3.0) == 130, run.log.read_text()
+    assert run.status().step > stopped.step and run.status().attempt == 2
+
+
+def test_killed_it_goes_on_from_its_checkpoint(work: Preloaded, new_run: NewRun) -> None:
+    run = new_run(max_iters=60, snapshot_iter=2)
+    for after_s in (1.0, 2.0, 3.0):
+        assert work(run, number=signal.SIGKILL, after_s=after_s) in (-signal.SIGKILL, 0)
+    assert work(run) == 0, run.log.read_text()
+    counts = Counter((tag, record.step) for record in run.records() for tag in record.values)
+    assert max(counts.values()) == 1 and {step for tag, step in counts if tag == "train/loss"} == set(range(1, 61))
+
+
+def test_a_loss_that_is_not_finite(work: Preloaded, new_run: NewRun) -> None:
+    run = new_run(
+        max_iters=30,
+        LearningRate={
+            "base_lr": 1e30,
+            "schedulers": [{"name": "PiecewiseDecay", "milestone_iters": [90], "gamma": [0.1], "use_warmup": False}],
+        },
+    )
+    assert work(run) == 1
+    reason = run.status().reason or ""
+    assert "is not finite (images " in reason and "board" in reason and "base_lr" in reason, reason
+
+
+def test_the_order_is_the_seeds(work: Preloaded, new_run: NewRun) -> None:
+    runs = {
+        name: new_run(name, **changes) for name, changes in {"a": {"seed": 1}, "b": {"seed": 1, "worker_num": 2}, "c": {"seed": 2}}.items()
+    }
+    for run in runs.values():
+        assert work(run) == 0, run.log.read_text()
+    losses = {name: values(run, "train/loss") for name, run in runs.items()}
+    assert losses["a"] == losses["b"] != losses["c"]  # whoever reads the images
+
+
+def test_a_checkpoint_of_another_model_is_refused(work: Preloaded, new_run: NewRun) -> None:
+    run, other = (
+        new_run("one"),
+        new_run("other", ResNet={"depth": 18, "freeze_at": -1, "freeze_norm": False, "num_stages": 3, "return_idx": [0, 1]}),
+    )
+    assert work(run) == 0
+    shutil.copytree(run.checkpoints, other.checkpoints)
+    assert work(other) == 2
+    assert "is a checkpoint of another model" in (other.status().reason or "")
+
+
+def test_a_damaged_checkpoint_is_passed_over(work: Preloaded, new_run: NewRun) -> None:
+    run = new_run(max_iters=6)
+    assert work(run) == 0
+    last = run.checkpoints / "step-00000006.pdparams"
+    last.write_bytes(last.read_bytes()[:-200])
+    run.status_file.unlink()
+    assert work(run) == 0, run.log.read_text()
+    assert "cannot be used" in run.log.read_text() and "going on from the checkpoint before it" in run.log.read_text()
