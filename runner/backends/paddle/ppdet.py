@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 import warnings
@@ -27,10 +28,17 @@ def load_ppdet() -> None:
     with warnings.catch_warnings():  # ppdet 2.6.0 switches warnings off for the whole process
         warnings.simplefilter("ignore")
         import paddle  # noqa: F401, PLC0415
-    _never_download()
-    _count_proposals_as_vectors()
-    _build_heads_as_wide_as_their_features()
+    quiet(_load_and_mend)
     _loaded = True
+
+
+def _load_and_mend() -> None:
+    import ppdet.engine  # noqa: F401, PLC0415
+
+    _never_download()
+    _join_counts_as_vectors()
+    _assign_labels_of_64_bits()
+    _build_heads_as_wide_as_their_features()
 
 
 def _never_download() -> None:
@@ -44,16 +52,42 @@ def _never_download() -> None:
     dataset.get_dataset_path = existing
 
 
-def _count_proposals_as_vectors() -> None:
-    """ppdet 2.6.0's RPN joins the number of proposals of each image with `concat`, which takes no 0-D tensors since Paddle 2.5
-    (PaddleDetection PR 8112, 8423)."""
+def _join_counts_as_vectors() -> None:
+    """ppdet 2.6.0's two-stage detectors join the number of boxes of each image with `concat`, which takes no 0-D tensors since Paddle 2.5
+    (PaddleDetection PR 8112, 8423, which leave some of these places as they were)."""
     import paddle  # noqa: PLC0415
-    from ppdet.modeling.proposal_generator import rpn_head  # noqa: PLC0415
+    from ppdet.modeling import post_process  # noqa: PLC0415
+    from ppdet.modeling.heads import cascade_head  # noqa: PLC0415
+    from ppdet.modeling.proposal_generator import rpn_head, target  # noqa: PLC0415
 
     def concat(x: Any, axis: Any = 0, name: str | None = None) -> Any:
         return paddle.concat([one.reshape([1]) if one.ndim == 0 else one for one in x], axis, name)
 
-    rpn_head.paddle = _Instead(paddle, concat=concat)
+    for module in (rpn_head, target, cascade_head, post_process):
+        module.paddle = _Instead(paddle, concat=concat)
+
+
+def _assign_labels_of_64_bits() -> None:
+    """ppdet 2.6.0's assigners of PP-YOLOE and PicoDet add 32-bit numbers, of the labels' type, to 64-bit ones, which Paddle 3 refuses; and
+    they return three values instead of four where a batch has no object at all."""
+    import paddle  # noqa: PLC0415
+    from ppdet.modeling.assigners import ATSSAssigner, TaskAlignedAssigner, TaskAlignedAssigner_CR  # noqa: PLC0415
+
+    def mended(original: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(original)
+
+        @functools.wraps(original)
+        def forward(*args: Any, **options: Any) -> Any:
+            given = signature.bind(*args, **options)
+            given.arguments["gt_labels"] = given.arguments["gt_labels"].astype("int64")
+            found = original(*given.args, **given.kwargs)
+            labels = found[0]
+            return found if len(found) == 4 else (*found, paddle.zeros([labels.shape[0], 0, labels.shape[1]]))
+
+        return forward
+
+    for assigner in (ATSSAssigner, TaskAlignedAssigner, TaskAlignedAssigner_CR):
+        assigner.forward = mended(assigner.forward)
 
 
 def _build_heads_as_wide_as_their_features() -> None:
@@ -86,7 +120,7 @@ class _Instead:
 
 
 def quiet(call: Callable[[], Any]) -> Any:
-    """`call()` with what it prints sent to stderr (ppdet prints to stdout while it builds models)."""
+    """`call()` with what it prints sent to stderr (ppdet prints to stdout while it is loaded and while it builds models)."""
     out, sys.stdout = sys.stdout, sys.stderr
     try:
         return call()
