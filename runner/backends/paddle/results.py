@@ -49,11 +49,12 @@ def coco_results(image_id: int, boxes: NDArray[np.float64], bias: int = 0) -> li
     """COCO results of one image.
 
     Args:
-        boxes: Float64[N, 6]: class, score, xyxy in pixels; class -1 is filler.
+        boxes: Float64[N, 6]: class, score, xyxy in pixels. Left out are fillers (class -1, or the score 0 of two-stage models) and what
+            clipping has turned inside out (YOLOv3), which pycocotools never counts.
     """
     results = []
     for label, score, x1, y1, x2, y2 in boxes.tolist():
-        if label >= 0:
+        if label >= 0 and score > 0 and x2 >= x1 and y2 >= y1:
             box = [x1, y1, x2 - x1 + bias, y2 - y1 + bias]
             results.append({"image_id": image_id, "category_id": int(label), "bbox": box, "score": score})
     return results
