@@ -29,7 +29,7 @@ def ppdet_config(config: PaddleConfig) -> Any:
     from ppdet.core.workspace import load_config  # noqa: PLC0415
 
     tree = {key: value for key, value in canonical(config).items() if key not in _OURS and value is not None}
-    tree |= {"epoch": 1, "save_dir": ".", "use_vdl": False}
+    tree |= {"epoch": 1, "save_dir": ".", "use_vdl": False, "TestDataset": {"name": "ImageFolder"}}
     schedulers = schedule.split(config)
     if schedulers is not None:
         section: Mapping[str, Any] = tree["LearningRate"]
