@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 READY := .venv/.ready
+PADDLE := .venv/.paddle
 
 .PHONY: help setup demo test test-fast lint bench clean
 
@@ -13,7 +14,7 @@ help:
 	@echo "make lint       ruff, mypy --strict, import-linter"
 	@echo "make bench      the benchmarks, one after the other"
 
-setup: $(READY)
+setup: $(READY) $(PADDLE)
 
 $(READY): pyproject.toml constraints/dev.txt
 	@test -n '$(PYTHON)' || { echo 'runner needs Python 3.11 or newer, and there is no python3 here'; exit 1; }
@@ -22,11 +23,18 @@ $(READY): pyproject.toml constraints/dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints/dev.txt --editable '.[dev]'
 	@touch $(READY)
 
+# Paddle lives in an environment of its own, which takes Python 3.11; where there is none, its tests are skipped
+$(PADDLE): $(READY) constraints/paddle.txt
+	@if $(PY) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || command -v python3.11 > /dev/null; \
+	then $(PY) -m runner backend install paddle; \
+	else echo 'no Python 3.11 here: the tests of the Paddle backend will be skipped'; fi
+	@touch $(PADDLE)
+
 demo: $(READY)
 	$(PY) -m runner sweep sweeps/batchsize.yml
 	$(PY) -m runner compare runs/batchsize
 
-test: $(READY)
+test: $(READY) $(PADDLE)
 	$(PY) -m pytest
 
 test-fast: $(READY)

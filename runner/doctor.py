@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from runner.backends.recipes import RECIPES
+from runner.backends.whereabouts import whereabouts
 from runner.core.errors import RunnerError
 from runner.data.choice import dataset_choice
 from runner.data.spec import data_root, spec_names
@@ -20,7 +23,7 @@ _OPTIONAL = {"tensorboard": "tensorboard", "visualdl": "visualdl"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `good` is False only for what keeps the default config from training."""
+    """One line of the report. `good` is False for what keeps the default config from training, and for what is there and broken."""
 
     what: str
     text: str
@@ -39,6 +42,8 @@ def findings() -> Iterator[Finding]:
         os.access(Path.cwd(), os.W_OK),
     )
     yield from _torch()
+    for name in RECIPES:
+        yield from _own_environment(name)
     for package, extra in _OPTIONAL.items():
         yield _package(package, extra)
     for name in spec_names():
@@ -51,12 +56,30 @@ def findings() -> Iterator[Finding]:
 
 def _torch() -> Iterator[Finding]:
     try:
-        probe = probe_backend("torch")
+        probe = probe_backend("torch", Path(sys.executable))
     except RunnerError as error:
         yield Finding("backend torch", f"{error}; pip install 'detection-runner[torch]'", good=False)
         return
     yield Finding("backend torch", ", ".join(f"{name} {version}" for name, version in probe.versions.items() if version))
     yield Finding("gpu", ", ".join(probe.gpus) + f" (driver {probe.driver})" if probe.gpus else f"none: {probe.gpu_problem}")
+
+
+def _own_environment(name: str) -> Iterator[Finding]:
+    """A backend that has an environment of its own."""
+    label = f"backend {name}"
+    found = whereabouts(name)
+    if found.problem:
+        yield Finding(label, f"broken: {found.problem}", good=False)
+    elif found.python is None:
+        yield Finding(label, f"not installed (optional): runner backend install {name}")
+    else:
+        try:
+            probe = probe_backend(name, found.python)
+        except RunnerError as error:
+            yield Finding(label, f"{found.python}: {error}", good=False)
+            return
+        yield Finding(label, f"{', '.join(f'{package} {version}' for package, version in found.versions.items())} in {found.python}")
+        yield Finding(f"gpu for {name}", ", ".join(probe.gpus) or f"none: {probe.gpu_problem}")
 
 
 def _package(package: str, extra: str) -> Finding:

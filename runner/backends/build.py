@@ -30,6 +30,7 @@ Progress = Callable[[str, float], None]
 
 _DISTRIBUTION = "detection-runner"
 _SHOWN_LINES = 8
+_SHOWN_LETTERS = 200  # of a line
 _LOOK_INTERVAL_S = 0.2
 _KILL_GRACE_S = 5.0
 _RUN_MODULE = (
@@ -119,7 +120,7 @@ class Builder:
         why = next((f": {reason}" for sign, reason in reasons.items() if sign in text), "")
         lines = [line for line in text.splitlines() if line.strip()][-_SHOWN_LINES:]
         head = f"the environment of {self._backend} was not made: {stage} failed (exit code {code}){why}"
-        return "\n".join([f"{head}; the last lines of {self._log}:", *(f"  {line}" for line in lines)])
+        return "\n".join([f"{head}; the last lines of {self._log}:", *(f"  {line[:_SHOWN_LETTERS]}" for line in lines)])
 
 
 def own_requirements() -> list[str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.backends import environments
+from runner.backends.base import BACKENDS
 from runner.backends.recipes import RECIPES
+from runner.core.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,7 @@ def whereabouts(backend: str) -> Whereabouts:
     recipe = RECIPES.get(backend)
     this = Path(sys.executable)
     if recipe is None:
-        found = environments.versions(this, (backend,))
-        return Whereabouts("this interpreter" if found else "not installed", this if found else None, versions=found)
+        return _in_this(backend, this)
     if environments.has_modules(recipe.modules):
         found = environments.versions(this, recipe.shown)
         return Whereabouts("this interpreter", this, versions=found, gpu=any(name.endswith("-gpu") for name in found))
@@ -49,3 +50,11 @@ def whereabouts(backend: str) -> Whereabouts:
         return Whereabouts("broken", None, home, problem=f"{installed.problem}; runner backend install {backend} makes it anew")
     found = environments.versions(installed.python, recipe.shown)
     return Whereabouts("installed", installed.python, home, found, installed.record.gpu)
+
+
+def _in_this(backend: str, this: Path) -> Whereabouts:
+    try:
+        found = environments.versions(this, BACKENDS.get(backend).packages[:2])  # the framework comes first
+    except InputError as error:  # a third party's that cannot be loaded
+        return Whereabouts("broken", problem=str(error))
+    return Whereabouts("this interpreter", this, versions=found) if found else Whereabouts("not installed")
