@@ -52,11 +52,17 @@ def parameters(run: RunResult) -> dict[str, Any]:
 
 
 def differing_keys(trials: Sequence[dict[str, Any]], first: Sequence[str] = ()) -> list[str]:
-    """The keys whose value is not the same in all of `trials`: those in `first` before the others."""
+    """The keys whose value is not the same in all of `trials`: those in `first` before the others.
+
+    Each backend writes down the defaults of its own keys: between backends a key that one of them does not have is no difference.
+    """
     keys = dict.fromkeys([*first, *(key for trial in trials for key in trial)])
+    several_backends = len({trial.get("backend") for trial in trials}) > 1
     found = []
     for key in keys:
         values = [trial.get(key, ABSENT) for trial in trials]
+        if several_backends and key not in first:
+            values = [value for value in values if value is not ABSENT]
         if any(not same_value(value, values[0]) for value in values[1:]):
             found.append(key)
     return found

@@ -16,7 +16,7 @@ from runner.results.collect import collect
 from runner.results.compare import Comparison, compare, followers, parameter_text
 from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
 from runner.results.intervals import Difference
-from runner.results.params import ABSENT, NEUTRAL_KEYS
+from runner.results.params import ABSENT, NEUTRAL_KEYS, differing_keys
 from runner.testing.finished import make_run
 
 BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}
@@ -238,3 +238,10 @@ def test_neutral_keys_are_those_the_backends_declare() -> None:
     from runner.config.bind import field_infos  # noqa: PLC0415
 
     assert {info.key for info in field_infos(TorchConfig) if info.neutral} == set(NEUTRAL_KEYS)
+
+
+def test_between_backends_a_key_of_one_is_no_difference() -> None:
+    torch = {"backend": "torch", "TrainReader.drop_last": True, "max_iters": 8}
+    paddle = {"backend": "paddle", "max_iters": 9, "export.nms": True}
+    assert differing_keys([torch, paddle], ["backend"]) == ["backend", "max_iters"]
+    assert differing_keys([torch, {**torch, "x": 1}], []) == ["x"]
