@@ -52,9 +52,33 @@ class Probe:
     driver: str = ""
 
 
-class RunContext(Protocol):
-    """What the worker gives a backend that trains. A backend writes nothing into the run directory but below `checkpoints/`."""
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """How several processes are started that train together.
 
+    Args:
+        count: how many.
+        command: the command line of one of them is appended, and it is run that often. They end with it, it ends with its parent
+            (`runner.core.process.die_with_parent`), and it ends all of them once one exits with anything but 0.
+        number_in: the environment variable in which each finds its number, from 0.
+    """
+
+    count: int
+    command: Sequence[str]
+    number_in: str
+
+
+class RunContext(Protocol):
+    """What the worker gives a backend that trains. A backend writes nothing into the run directory but below `checkpoints/`.
+
+    Where several processes train together each has one. Only what the first one gives counts; it alone writes checkpoints, evaluates and
+    is asked to stop.
+    """
+
+    rank: int
+    """Which of them this process is, from 0."""
+    ranks: int
+    """How many they are."""
     run_dir: RunDir
     attempt: int
     resume_from: Path | None
@@ -77,6 +101,19 @@ class RunContext(Protocol):
         """Why the run should save and end now (a signal, a control record), or None. Cheap: call it every step.
 
         The backend then saves a checkpoint and raises `runner.core.errors.Interrupted` with that reason.
+        """
+
+    def meet(self, word: Any) -> list[Any]:
+        """Wait until every rank has called this, however long that takes.
+
+        Args:
+            word: what JSON can hold.
+
+        Returns:
+            The words of all, by rank.
+
+        Raises:
+            RunnerError: another rank has ended, so that it will not come.
         """
 
     def say(self, message: str) -> None:
@@ -106,6 +143,9 @@ class Backend(Protocol):
 
     def probe(self) -> Probe:
         """What this machine has. Loads the framework: call it in a process of its own."""
+
+    def ranks(self, config: Any) -> Ranks | None:
+        """How the processes of an attempt are started where several train together; None: one trains."""
 
     def train(self, config: Any, run: RunContext) -> None:
         """One attempt: train from `run.resume_from` or the start to the end, evaluate, return.

@@ -18,6 +18,7 @@ from runner.core.rundir import RunDir, Status
 from runner.data.coco import CocoSet
 from runner.evaluation import evaluate
 from runner.trackers.base import TrackerSet
+from runner.worker.ranks import Member
 from runner.worker.samples import draw_samples
 from runner.worker.stop import StopRequests
 
@@ -35,12 +36,23 @@ _HYPER_PARAMETERS = {
 
 
 class Attempt:
-    """One process working on one run. Owns status.json, metrics.jsonl, predictions.json, eval.json, samples/ and the trackers' folders."""
+    """One process working on one run (of several: the first). Owns status.json, metrics.jsonl, predictions.json, eval.json, samples/ and
+    the trackers' folders."""
 
     def __init__(
-        self, run_dir: RunDir, config: Any, *, attempt: int, resume_from: Path | None, eval_set: CocoSet, stop: StopRequests
+        self,
+        run_dir: RunDir,
+        config: Any,
+        *,
+        attempt: int,
+        resume_from: Path | None,
+        eval_set: CocoSet,
+        stop: StopRequests,
+        member: Member | None = None,
     ) -> None:
         self.run_dir = run_dir
+        self.rank, self.ranks = 0, member.ranks if member else 1
+        self._member = member
         self.attempt = attempt
         self.resume_from = resume_from
         self._config = config
@@ -101,6 +113,10 @@ class Attempt:
     def stop_requested(self) -> str | None:
         """See `RunContext.stop_requested`."""
         return self._stop.reason()
+
+    def meet(self, word: Any) -> list[Any]:
+        """See `RunContext.meet`."""
+        return self._member.meet(word) if self._member is not None else [word]
 
     def say(self, message: str) -> None:
         """A line in worker.log."""

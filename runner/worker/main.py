@@ -19,6 +19,8 @@ from runner.core.process import die_with_parent
 from runner.core.rundir import RunDir
 from runner.data.coco import CocoSet, load_coco
 from runner.worker.attempt import Attempt
+from runner.worker.lead import lead
+from runner.worker.ranks import Member, OtherRank
 from runner.worker.stop import StopRequests
 
 log = logging.getLogger("runner.worker")
@@ -27,6 +29,8 @@ log = logging.getLogger("runner.worker")
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m runner.worker RUN_DIR``: goes on from the run's checkpoints if it has any.
 
+    Where several processes train together, this one leads them (`runner.worker.lead`) or is one of them (`runner.worker.ranks`).
+
     Returns:
         0 done; 1 failed; 2 failed because something the config names cannot be used; 130 interrupted or pruned.
     """
@@ -34,35 +38,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m runner.worker", description="Work on one run: one attempt.")
     parser.add_argument("run_dir", type=Path)
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True)
     run_dir = RunDir(args.run_dir)
-    stop = StopRequests(run_dir.control)
-    stop.install()
+    member = Member.from_environment()
+    if member is not None:
+        member.write_to(run_dir.log)
+    rank = f"rank {member.rank}: " if member else ""
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {rank}%(name)s: %(message)s", stream=sys.stderr, force=True)
+    stop = StopRequests(run_dir.control, member.summons.control_offset if member else None)
+    if member is None or member.rank == 0:
+        stop.install()
     attempt: Attempt | None = None
     try:
         backend, config = load_run(run_dir)
+        if member is None and (ranks := backend.ranks(config)) is not None:
+            return lead(run_dir, ranks, stop)
+        if member is not None and member.rank > 0:
+            backend.train(config, OtherRank(run_dir, member))
+            return _end(None, run_dir, member, "done", None, 0)
         number = run_dir.status().attempt + 1
         log.info("attempt %d at %s", number, run_dir.name)
         resume_from = run_dir.checkpoints if run_dir.checkpoints.is_dir() else None
         eval_set = load_dataset(config.eval_dataset, evaluation=True)
-        attempt = Attempt(run_dir, config, attempt=number, resume_from=resume_from, eval_set=eval_set, stop=stop)
+        attempt = Attempt(run_dir, config, attempt=number, resume_from=resume_from, eval_set=eval_set, stop=stop, member=member)
         started = time.monotonic()
         backend.train(config, attempt)
         log.info("done in %.1f s", time.monotonic() - started)
-        attempt.end("done")
-        return 0
+        return _end(attempt, run_dir, member, "done", None, 0)
     except Interrupted as error:
         log.info("%s", error)
-        _end(attempt, run_dir, "pruned" if stop.action == "prune" else "interrupted", str(error))
-        return error.exit_code
+        return _end(attempt, run_dir, member, "pruned" if stop.action == "prune" else "interrupted", str(error), error.exit_code)
     except RunnerError as error:
         log.error("%s", error)
-        _end(attempt, run_dir, "failed", str(error))
-        return error.exit_code
+        return _end(attempt, run_dir, member, "failed", str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001 - whatever it is, the run must be recorded as failed, with the trace in its log
         log.exception("the run failed")
-        _end(attempt, run_dir, "failed", f"{type(error).__name__}: {error} (trace in {run_dir.log})")
-        return 1
+        return _end(attempt, run_dir, member, "failed", f"{type(error).__name__}: {error} (trace in {run_dir.log})", 1)
 
 
 def load_run(run_dir: RunDir) -> tuple[Backend, Any]:
@@ -89,14 +99,25 @@ def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:
     )
 
 
-def _end(attempt: Attempt | None, run_dir: RunDir, state: Any, reason: str) -> None:
-    """Record how it ended. An attempt that could not even start has no Attempt: status.json is written directly."""
+def _end(attempt: Attempt | None, run_dir: RunDir, member: Member | None, state: Any, reason: str | None, exit_code: int) -> int:
+    """Record how it ended, or tell the leader. An attempt that could not even start has no Attempt: status.json is written directly.
+
+    Returns:
+        What this process exits with. A rank exits with 0 where it was not the one to fail: what starts ranks kills the others otherwise.
+    """
+    if member is not None and state == "failed":
+        member.end(state, reason, exit_code)  # first of all: who fails first tells the reason
     try:
         if attempt is not None:
             attempt.end(state, reason)
-        else:
+        elif member is None or member.rank == 0:
             status = run_dir.status()
             ended = replace(status, state=state, reason=reason, attempt=status.attempt + 1, phase="ended", heartbeat=time.time())
             run_dir.write_status(ended, durable=True)
     except (OSError, InputError) as error:
         log.error("how the run ended cannot be written to %s: %s", run_dir.path, error)
+    if member is None:
+        return exit_code
+    if state != "failed":
+        member.end(state, reason, exit_code)
+    return int(state == "failed")

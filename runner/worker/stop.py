@@ -20,12 +20,16 @@ class StopRequests:
     """Installs handlers for SIGTERM and SIGINT: the first asks the run to save and end, a second SIGINT ends the process at once.
 
     Args:
-        control: the run's control.jsonl; a ``stop`` or ``prune`` in it that is newer than this object counts.
+        control: the run's control.jsonl; a ``stop`` or ``prune`` in it counts.
+        offset: from which byte on; default: what is newer than this object.
     """
 
-    def __init__(self, control: Path) -> None:
+    def __init__(self, control: Path, offset: int | None = None) -> None:
         self._control = control
-        self._offset = control.stat().st_size if control.exists() else 0
+        self.offset = offset if offset is not None else control.stat().st_size if control.exists() else 0
+        """How far the control file was read."""
+        self.signal: int | None = None
+        """The first signal that came."""
         self._next_look = 0.0
         self._reason: str | None = None
         self.action = "stop"
@@ -45,17 +49,17 @@ class StopRequests:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._reason is not None and number == signal.SIGINT:
             os._exit(130)  # somebody pressed Ctrl-C twice: no saving, no waiting
-        self._reason = self._reason or _REASONS[number]
+        self._reason, self.signal = self._reason or _REASONS[number], self.signal or number
 
     def _read_control(self) -> None:
         try:
             with open(self._control, "rb") as file:
-                file.seek(self._offset)
+                file.seek(self.offset)
                 text = file.read()
         except FileNotFoundError:
             return
         whole = text[: text.rfind(b"\n") + 1]
-        self._offset += len(whole)
+        self.offset += len(whole)
         for line in whole.splitlines():
             try:
                 request = json.loads(line)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.base import ImageRef, RunContext
+from runner.backends.base import ImageRef, Ranks, RunContext
 from runner.backends.paddle.check import check
 from runner.backends.paddle.schema import PaddleConfig
 from runner.core.errors import Problem
@@ -38,9 +39,17 @@ class PaddleBackend:
 
         return device.probe()
 
+    def ranks(self, config: PaddleConfig) -> Ranks | None:
+        """Paddle's launcher, see `runner.backends.paddle.launch`."""
+        if config.processes == 1:
+            return None
+        where = "gpu" if config.use_gpu else "cpu"
+        command = (sys.executable, "-m", "runner.backends.paddle.launch", str(config.processes), where)
+        return Ranks(config.processes, command, number_in="PADDLE_TRAINER_ID")
+
     def train(self, config: PaddleConfig, run: RunContext) -> None:
         """One attempt, see `runner.backends.paddle.training`."""
-        _use_threads(config.cpu_threads)
+        _use_threads(max(1, config.cpu_threads // run.ranks))
         from runner.backends.paddle.training import Training  # noqa: PLC0415 - Paddle is loaded only where it is used
 
         Training(config, run).run()

@@ -35,7 +35,9 @@ def describe(config: PaddleConfig) -> str:
     if config.use_gpu:
         below = f"driver {driver_version() or 'unknown'}, CUDA {paddle.version.cuda()}"
         return f"{paddle.device.cuda.get_device_name()} ({below}), paddle {paddle.__version__}"
-    return f"CPU, {config.cpu_threads} {'thread' if config.cpu_threads == 1 else 'threads'}, paddle {paddle.__version__}"
+    threads = f"{config.cpu_threads} {'thread' if config.cpu_threads == 1 else 'threads'}"
+    threads += f" in {config.processes} processes" if config.processes > 1 else ""
+    return f"CPU, {threads}, paddle {paddle.__version__}"
 
 
 def probe() -> Probe:

@@ -57,15 +57,19 @@ class Training:
         self.config, self.run_context = config, run
         device.prepare(config)
         run.say(f"training on {device.describe(config)}")
+        if run.ranks > 1:
+            paddle.distributed.init_parallel_env()
         self.folder = CheckpointFolder(run.run_dir.checkpoints, config.keep_checkpoints, SUFFIX)
-        self.folder.prepare()
+        if run.rank == 0:
+            self.folder.prepare()
         self.eval_images = _evaluation_images(config)
         self.cfg = ppdet_config(config)
-        self.course = DerivedTrainReader.course = Course(config.seed)
+        self.course = DerivedTrainReader.course = Course(config.seed, rank=run.rank, ranks=run.ranks)
         ppdet_reader.TrainReader = DerivedTrainReader
         self._seed(-1)
         with paddle.utils.unique_name.guard():  # the optimiser's state goes by the names that layers are given in turn
             self.trainer = quiet(lambda: Trainer(self.cfg, mode="train"))
+        self.trainer._local_rank = 0  # so that each rank's window and moving average go as the first one's do
         self.per_epoch = len(self.trainer.loader)
         self.total = self.course.total = total_steps(config, self.per_epoch)
         self.trainer.cfg["epoch"] = self.trainer.end_epoch = -(-self.total // self.per_epoch)
@@ -93,6 +97,7 @@ class Training:
                 self._restore(run.resume_from)
             elif self.config.pretrain_weights is not None:
                 load_pretrained(self.trainer.model, self.config.pretrain_weights, run.say)
+            run.meet(None)  # nobody saves before all have read
             recorded = self.step - 1 if self.evaluation_due else self.step
             run.resumed(recorded, recorded / self.per_epoch)
             if self.evaluation_due and self.step < self.total:
@@ -160,12 +165,14 @@ class Training:
         self._stop_if_asked()
         metric = self._evaluate(final=True)
         self._record()
-        self.folder.finish(entry, metric)
+        if self.run_context.rank == 0:
+            self.folder.finish(entry, metric)
 
     def _record(self) -> None:
         """Record the means since the last record, if any step was made."""
         if self.window.steps == 0:
             return
+        self._share_window()
         self._refuse_non_finite()
         values = {**self.window.values(), **device.memory_gb(self.config)}
         self.run_context.record(self.step, self.epoch, values)
@@ -173,20 +180,31 @@ class Training:
         self.window = Window()
         self.window.go_on()
 
+    def _share_window(self) -> None:
+        """Every rank's window gets the means over all."""
+        if self.run_context.ranks > 1:
+            self.window.average(self.run_context.meet(self.window.sums()))
+
     def _evaluate(self, *, final: bool) -> float | None:
         """Predict the evaluation images by the averaged weights if there are some, and have the predictions scored. Returns bbox/AP."""
         self.window.pause()
+        outcome = self._evaluate_here(final) if self.run_context.rank == 0 else None
+        stopped, metric = self.run_context.meet(outcome)[0]
+        if stopped:
+            self._stop_if_asked()
+        self.window.go_on()
+        return metric  # type: ignore[no-any-return]
+
+    def _evaluate_here(self, final: bool) -> tuple[bool, float | None]:
+        """Whether it was stopped half-way, and bbox/AP."""
         try:
             with self._averaged():
                 results = evaluate_images(self.trainer, "EvalReader", self.eval_images, self.config, self._evaluating)
         except _StopEvaluation:
-            self._stop_if_asked()  # out here, where the model has its own weights again
-            raise
+            return True, None
         finally:
             self.trainer.model.train()
-        metrics = self.run_context.evaluate(results, self.step, self.epoch, final=final)
-        self.window.go_on()
-        return metrics.get(METRIC)
+        return False, self.run_context.evaluate(results, self.step, self.epoch, final=final).get(METRIC)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -207,7 +225,8 @@ class Training:
             raise _StopEvaluation
 
     def _stop_if_asked(self) -> None:
-        reason = self.run_context.stop_requested()
+        reasons = self.run_context.meet(self.run_context.stop_requested())
+        reason = next((reason for reason in reasons if reason is not None), None)
         if reason is None:
             return
         if self.saved is None:
@@ -220,6 +239,10 @@ class Training:
     # --------------------------------------------------------------------------------------------------------- state
     def _save(self, metric: float | None = None) -> Entry:
         """Write the whole state. Refuses weights that are not finite: such a checkpoint would replace a good one."""
+        self._share_window()
+        if self.run_context.rank > 0:
+            self.saved = Entry("", self.step, self.epoch, "")
+            return self.saved
         self.window.pause()
         self.run_context.progress(self.step, self.total, self.epoch, "saving")
         self._refuse_non_finite()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -50,10 +50,17 @@ class Window:
         self.pause()
         return {**means, "train/lr": self.rate, "train/images_per_s": self.images / max(self._seconds, 1e-9)}
 
+    def sums(self) -> dict[str, float]:
+        """By name, what the losses add up to. Waits for the device."""
+        return {name: float(value) for name, value in self._sums.items()}
+
+    def average(self, sums: Sequence[Mapping[str, float]]) -> None:
+        """Take the means of the sums of several windows of as many steps."""
+        self._sums = {name: math.fsum(one[name] for one in sums) / len(sums) for name in sums[0]}
+
     def state_dict(self) -> dict[str, Any]:
         """The state, plain values."""
-        sums = {name: float(value) for name, value in self._sums.items()}
-        return {"sums": sums, "steps": self.steps, "images": self.images, "rate": self.rate, "seconds": self._seconds}
+        return {"sums": self.sums(), "steps": self.steps, "images": self.images, "rate": self.rate, "seconds": self._seconds}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Window:

@@ -37,6 +37,9 @@ class TorchBackend:
 
         return device.probe()
 
+    def ranks(self, config: TorchConfig) -> None:
+        """One process trains."""
+
     def train(self, config: TorchConfig, run: RunContext) -> None:
         """One attempt, see `runner.backends.torch.loop`."""
         from runner.backends.torch.loop import Training  # noqa: PLC0415 - torch is loaded only where it is used

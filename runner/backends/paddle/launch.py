@@ -1,0 +1,62 @@
+"""`python -m runner.backends.paddle.launch COUNT cpu|gpu COMMAND …`: runs a command line as that many ranks.
+
+`paddle.distributed.launch` does it, which ends all of them when one has failed. Here it is told where they find one another, keeps its
+notes (every variable of the environment is among them) out of the run directory, and ends with its parent, and they with it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+
+from runner.core.process import PARENT_VARIABLE, die_with_parent
+
+
+def arguments(count: int, port: int, folder: Path, command: Sequence[str]) -> list[str]:
+    """What `paddle.distributed.launch` is called with.
+
+    Args:
+        port: free on this machine; the first rank listens there.
+        folder: for its notes.
+    """
+    here = ["--ips", "127.0.0.1", "--start_port", str(port)]
+    return ["--nproc_per_node", str(count), *here, "--log_level", "WARNING", "--log_dir", str(folder), *command]
+
+
+def prepare(environment: MutableMapping[str, str], where: str) -> None:
+    """Make `environment` what the launcher and the ranks should see. Of the GPUs that CUDA_VISIBLE_DEVICES leaves, rank i gets number i."""
+    for name in [name for name in environment if name.startswith("PADDLE_") or name == "POD_IP"]:
+        del environment[name]  # it would go before the arguments
+    if where == "cpu":
+        environment["PADDLE_DISTRI_BACKEND"] = "gloo"
+        environment["CUDA_VISIBLE_DEVICES"] = "all"  # the launcher then asks CUDA, for which this word means none
+    environment[PARENT_VARIABLE] = str(os.getpid())
+
+
+def free_port() -> socket.socket:
+    """A socket bound to a port that nobody else is given while it is open, but that the first rank, which shares ports, can listen at."""
+    reserved = socket.socket()
+    reserved.bind(("127.0.0.1", 0))
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return reserved
+
+
+def main(count: str, where: str, *command: str) -> None:
+    """Run the ranks; exits with 0 if all of them did."""
+    die_with_parent()
+    prepare(os.environ, where)
+    import zlib  # noqa: F401, PLC0415 - before paddle, see `runner.backends.paddle.ppdet`
+
+    from paddle.distributed.launch.main import launch  # noqa: PLC0415 - takes seconds to load
+
+    with tempfile.TemporaryDirectory(prefix="runner-paddle-") as folder, free_port() as reserved:
+        sys.argv[1:] = arguments(int(count), reserved.getsockname()[1], Path(folder), command)
+        launch()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

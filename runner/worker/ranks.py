@@ -1,0 +1,144 @@
+"""One of several processes that work on one attempt together: how it speaks with the leader (`runner.worker.lead`), and what its backend
+is given where it is not the first."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.core.errors import RunnerError
+from runner.core.rundir import RunDir
+
+VARIABLE = "RUNNER_RANKS"
+"""Environment variable by which the leader tells a process that it is a rank: a `Summons` as JSON."""
+
+log = logging.getLogger("runner.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Summons:
+    """What the leader tells its ranks.
+
+    Args:
+        socket: path of the leader's socket.
+        count: how many ranks there are.
+        number_in: the environment variable that holds a rank's number.
+        attempt: number of the attempt.
+        resume: whether there is a folder of checkpoints to go on from.
+        control_offset: where in control.jsonl this attempt's requests begin, in bytes.
+    """
+
+    socket: str
+    count: int
+    number_in: str
+    attempt: int
+    resume: bool
+    control_offset: int
+
+    def text(self) -> str:
+        """For the environment."""
+        return json.dumps(asdict(self))
+
+
+class RankLost(RunnerError):
+    """Another process of the attempt has ended; the message says which, and why."""
+
+
+class Member:
+    """This process as a rank: its line to the leader.
+
+    Raises:
+        RankLost: the leader is gone.
+    """
+
+    def __init__(self, summons: Summons, rank: int) -> None:
+        self.summons, self.rank, self.ranks = summons, rank, summons.count
+        self._socket = socket.socket(socket.AF_UNIX)
+        try:
+            self._socket.connect(summons.socket)
+        except OSError as error:
+            raise RankLost("the process that leads the attempt is gone") from error
+        self._answers = self._socket.makefile("rb")
+        self._send({"rank": rank, "pid": os.getpid()})
+
+    @classmethod
+    def from_environment(cls) -> Member | None:
+        """This process as a rank, None if it is none. What it starts itself is none."""
+        text = os.environ.pop(VARIABLE, None)
+        if text is None:
+            return None
+        summons = Summons(**json.loads(text))
+        return cls(summons, int(os.environ[summons.number_in]))
+
+    def write_to(self, file: Path) -> None:
+        """Send stdout and stderr to the end of `file`, where all ranks write."""
+        with open(file, "ab") as log_file:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+                os.dup2(log_file.fileno(), stream.fileno())
+
+    def meet(self, word: Any) -> list[Any]:
+        """See `RunContext.meet`.
+
+        Raises:
+            RankLost: one of them will not come.
+        """
+        self._send({"meet": word})
+        line = self._answers.readline()
+        answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {"lost": "the process that leads the attempt is gone"}
+        if "lost" in answer:
+            raise RankLost(answer["lost"])
+        words: list[Any] = answer["words"]
+        return words
+
+    def end(self, state: str, reason: str | None, exit_code: int) -> None:
+        """Tell how it ended: the last thing a rank says."""
+        try:
+            self._send({"end": {"state": state, "reason": reason, "exit_code": exit_code}})
+        except RankLost as error:
+            log.error("%s", error)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            raise RankLost("the process that leads the attempt is gone") from error
+
+
+class OtherRank:
+    """What a backend gets in every rank but the first (`runner.backends.base.RunContext`): it writes nothing."""
+
+    def __init__(self, run_dir: RunDir, member: Member) -> None:
+        self.run_dir = run_dir
+        self.attempt = member.summons.attempt
+        self.resume_from = run_dir.checkpoints if member.summons.resume else None
+        self.rank, self.ranks = member.rank, member.ranks
+        self.meet = member.meet
+
+    def resumed(self, step: int, epoch: float) -> None:
+        """The first rank records it."""
+
+    def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        """The first rank records it."""
+
+    def progress(self, step: int, steps: int, epoch: float, phase: str, values: Mapping[str, float] | None = None) -> None:
+        """The first rank tells it."""
+
+    def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
+        """Only the first rank evaluates."""
+        raise NotImplementedError("only the first rank evaluates")
+
+    def stop_requested(self) -> str | None:
+        """The first rank is asked."""
+        return None
+
+    def say(self, message: str) -> None:
+        """The first rank says the same."""
+        log.debug("%s", message)
