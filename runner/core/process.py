@@ -13,6 +13,7 @@ PARENT_VARIABLE = "RUNNER_PARENT_PID"
 """Environment variable by which a launcher tells a child whom it depends on."""
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _WATCH_INTERVAL_S = 1.0
 
 
@@ -31,16 +32,29 @@ def die_with_parent() -> bool:
         return False
     parent = int(text)
     if sys.platform.startswith("linux"):
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, f"prctl(PR_SET_PDEATHSIG): {os.strerror(code)}")
+        _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     else:
         threading.Thread(target=_watch, args=(parent,), daemon=True, name="die-with-parent").start()
     if os.getppid() != parent:
         print("runner: the process that started this one is gone: ending", file=sys.stderr, flush=True)
         os._exit(1)
     return True
+
+
+def adopt_orphans(adopt: bool = True) -> None:
+    """Become the parent of processes below this one whose own parent ends, instead of init, and so reap them; or no longer. Linux only.
+
+    Raises:
+        OSError: the kernel does not do it.
+    """
+    _prctl(_PR_SET_CHILD_SUBREAPER, int(adopt))
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl({option}): {os.strerror(code)}")
 
 
 def _watch(parent: int) -> None:

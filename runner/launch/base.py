@@ -6,7 +6,7 @@ import signal as signals
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from runner.core.registry import Registry
 
@@ -17,6 +17,8 @@ LAUNCHERS = Registry(
         "local": "runner.launch.local:LocalLauncher",
     },
 )
+
+Warm = Literal["no", "fork", "standby"]
 
 NOT_STARTED = 127
 """Return code of a command that could not be started (as in a shell)."""
@@ -33,6 +35,10 @@ class Task:
         log: what it writes to stdout and stderr is appended here; the folder must exist.
         env: variables set on top of this process's own.
         preload: modules the command will import; a launcher that keeps warm processes may import them ahead.
+        warm: how such a process may be kept for ``python -m MODULE …``. "fork": a parent that has imported `preload` forks a child a task;
+            importing must start no thread and open no GPU, and happens with OMP_NUM_THREADS, MKL_NUM_THREADS and OPENBLAS_NUM_THREADS at
+            1, so a task that wants more tells its libraries. "standby": a process a task, which has imported and waits. "no": neither. It
+            changes when the modules are imported and nothing else; a launcher may take no notice.
     """
 
     name: str
@@ -41,6 +47,7 @@ class Task:
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
+    warm: Warm = "no"
 
 
 @dataclass(frozen=True, slots=True)

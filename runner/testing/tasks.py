@@ -4,14 +4,18 @@ done in order.
 print TEXT · warn TEXT (to stderr) · exit STATUS · fail TEXT (an exception) · signal NUMBER (to itself) · sleep SECONDS
 touch FILE · pid FILE (its process id) · append FILE TEXT · variable NAME FILE · folder FILE (its working directory)
 die-with-parent · deaf (ignore SIGTERM) · child SECONDS FILE (a sleeping child of its own, its id in FILE)
+describe FILE (what this process finds around it, as JSON) · draw FILE (random numbers, as JSON)
 """
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,8 +64,39 @@ def _do(word: str, words: Iterator[str]) -> None:
         case "child":
             child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({float(next(words))})"])
             _write(next(words), str(child.pid))
+        case "describe":
+            _write(next(words), json.dumps(_surroundings()))
+        case "draw":
+            import numpy  # noqa: PLC0415 - for this word alone
+
+            _write(next(words), json.dumps([random.random(), *numpy.random.rand(2)]))
         case _:
             raise ValueError(f"no such word: {word!r}")
+
+
+def _surroundings() -> dict[str, object]:
+    main = sys.modules["__main__"]
+    return {
+        "argv": sys.argv,
+        "main": [__name__, main.__dict__ is globals(), main.__spec__.name if main.__spec__ else None, main.__file__],
+        "import path": sys.path,
+        "folder": os.getcwd(),
+        "variables": dict(sorted(os.environ.items())),
+        "descriptors": {name: _target(name) for name in os.listdir("/proc/self/fd") if _target(name)},
+        "handlers": {number: str(signal.getsignal(number)) for number in signal.valid_signals()},
+        "masked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+        "leads": [os.getpgid(0) == os.getpid(), os.getsid(0) == os.getpid()],
+        "parent": os.getppid(),
+        "threads": threading.active_count(),
+        "streams": [str(stream) for stream in (sys.stdout, sys.stderr)],
+    }
+
+
+def _target(descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except FileNotFoundError:  # of the listing itself
+        return ""
 
 
 def _write(path: str, text: str) -> None:

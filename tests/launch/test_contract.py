@@ -1,13 +1,25 @@
 """Every launcher of ours passes the contract."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from runner.launch.base import LAUNCHERS, Launcher
+from runner.launch.base import LAUNCHERS, Launcher, Task, Warm
 from runner.launch.inline import InlineLauncher
 from runner.launch.local import LocalLauncher
 from runner.testing.launchers import LauncherContract
+
+
+class WarmLauncher(LocalLauncher):
+    """Starts every task warm."""
+
+    def __init__(self, slots: int, warm: Warm) -> None:
+        super().__init__(slots, close_grace_s=3)
+        self.warm: Warm = warm
+
+    def submit(self, task: Task) -> None:
+        super().submit(replace(task, warm=self.warm, preload=("json", "argparse")))
 
 
 class TestLocal(LauncherContract):
@@ -23,6 +35,22 @@ class TestLocalWithoutPidfd(LauncherContract):
     def launcher(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launcher]:
         monkeypatch.delattr("os.pidfd_open", raising=False)
         launcher = LocalLauncher(2, close_grace_s=3)
+        yield launcher
+        launcher.close()
+
+
+class TestFork(LauncherContract):
+    @pytest.fixture(params=[1, 3])
+    def launcher(self, request: pytest.FixtureRequest) -> Iterator[Launcher]:
+        launcher = WarmLauncher(request.param, "fork")
+        yield launcher
+        launcher.close()
+
+
+class TestStandby(LauncherContract):
+    @pytest.fixture
+    def launcher(self) -> Iterator[Launcher]:
+        launcher = WarmLauncher(2, "standby")
         yield launcher
         launcher.close()
 
