@@ -3,6 +3,7 @@ Imports no Paddle: what ppdet knows is in its catalogue."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from runner.config.schema import Tagged
 from runner.core.errors import InputError, Problem, UnknownKey, nearest
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
+_EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_param_lr_func", "model_name"))
+"""Keys whose text ppdet 2.6.0 gives to Python's eval."""
+
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
 _PREFIXES = ("http://", "https://", "ppdet://")
 
 
@@ -80,6 +85,8 @@ class _Modules:
                 yield Problem(f"unknown key of {owner}{_hint(key, signature.keys)}", key=here)
             elif key in signature.inject:
                 yield from self._injected(value, here)
+            elif key in _EVALUATED and isinstance(value, str) and not _NAME.fullmatch(value):
+                yield Problem(f"expected a name, got {value!r}: ppdet would run it as code", key=here)
             elif key not in ("sample_transforms", "batch_transforms", "schedulers", "optimizer", "regularizer"):
                 yield from self._tagged(value, here)
 

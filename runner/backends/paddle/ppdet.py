@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 _loaded = False
@@ -36,6 +37,7 @@ def _load_and_mend() -> None:
     import ppdet.engine  # noqa: F401, PLC0415
 
     _never_download()
+    _read_weights_safely()
     _join_counts_as_vectors()
     _assign_labels_of_64_bits()
     _build_heads_as_wide_as_their_features()
@@ -50,6 +52,19 @@ def _never_download() -> None:
         return path
 
     dataset.get_dataset_path = existing
+
+
+def _read_weights_safely() -> None:
+    """`paddle.load` unpickles whatever it is given, and ppdet hands it files that a config names, also those of backbones. What reads
+    weights reads data."""
+    import paddle  # noqa: PLC0415
+
+    from runner.backends.pdparams import read_pdparams  # noqa: PLC0415
+
+    def load(path: Any, **_options: Any) -> Any:
+        return {name: paddle.to_tensor(value) if hasattr(value, "dtype") else value for name, value in read_pdparams(Path(path)).items()}
+
+    paddle.load = load
 
 
 def _join_counts_as_vectors() -> None:
