@@ -29,6 +29,8 @@ def check(config: PaddleConfig) -> list[Problem]:
     """Every problem found in `config` and in the files it names; empty if it can be trained."""
     known = catalogue(interpreter("paddle", config.backend_python).python)
     problems = [*check_length(config), *_Modules(config, known).problems(), *_weights(config), *_schedule(config)]
+    if config.amp and not config.use_gpu:
+        problems.append(Problem("ppdet computes in half precision on a GPU only; on the CPU give amp: false (-o amp=false)", key="amp"))
     return [*problems, *check_data(config, lambda images: schedule.steps_per_epoch(config, images))]
 
 
