@@ -79,7 +79,7 @@ def test_a_config_that_is_none(
         ("dataset=pcb", ["pcb"]),
         ("pretrain_weights=nowhere.pth", ["pretrain_weights", "nowhere.pth"]),
         ("pretrain_weights=https://host/w.pdparams", ["pretrain_weights", "URL"]),
-        ("pretrain_weights=w.pdparams", ["pretrain_weights", "PaddlePaddle"]),
+        ("pretrain_weights=w.pdparams", ["pretrain_weights", "there is no file w.pdparams"]),
         ("just_a_word", ["an override is KEY=VALUE"]),
         ("max_iters=[", ["is not YAML"]),
         ("FCOS.backbone.depth=18", ["FCOS.backbone is 'ResNet'", "did you mean ResNet.depth?"]),

@@ -23,7 +23,7 @@ class TorchBackend:
 
     name = "torch"
     config_class: type[Any] = TorchConfig
-    numerics_version = 1
+    numerics_version = 2
     packages = ("torch", "torchvision", "numpy", "pillow", "opencv-python-headless", "hotcoco")
     checkpoint_suffix = ".pt"
 

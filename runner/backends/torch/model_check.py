@@ -35,9 +35,16 @@ _KNOWN_WEIGHTS = tuple(f"ResNet{depth}_Weights.IMAGENET1K_V1" for depth in (18, 
     "MobileNet_V3_Small_Weights.IMAGENET1K_V1",
 )
 _ALTERNATIVES = (
-    "give null (start from random weights), the path of a .pth or .pt file, or a torchvision weights name such as"
+    "give null (start from random weights), the path of a .pth, .pt or .pdparams file, or a torchvision weights name such as"
     " ResNet50_Weights.IMAGENET1K_V1"
 )
+
+_PADDLE_OTHERS = {
+    ".pdopt": "the state of PaddlePaddle's optimiser, not weights (they are in the .pdparams beside it)",
+    ".pdmodel": "an exported PaddlePaddle program, not weights",
+    ".pdiparams": "the weights of an exported PaddlePaddle program, which have no names (the .pdparams it was exported from has them)",
+}
+"""What the endings stand for that are not read."""
 
 
 def check_model(config: TorchConfig) -> list[Problem]:
@@ -60,26 +67,44 @@ def check_model(config: TorchConfig) -> list[Problem]:
 
 
 def check_weights(source: str | None) -> list[Problem]:
-    """What can be told of `pretrain_weights` without reading it: a URL, another framework's file, a file that is not
-    there.
+    """What can be told of `pretrain_weights` without reading it: a URL, a kind of file that is not read, a file that is
+    not there.
     """
     key = "pretrain_weights"
     if source is None or is_weights_name(source):
         return []
     if "://" in source:
-        return [Problem(f"{source} is a URL and nothing is downloaded from one: {_ALTERNATIVES}", key=key)]
+        return [Problem(f"{source} is a URL and nothing is downloaded from one: {_of_paddle(source)}{_ALTERNATIVES}", key=key)]
     suffix = Path(source).suffix.lower()
-    if suffix in (".pdparams", ".pdopt", ".pdema"):
-        return [Problem(f"{source} holds PaddlePaddle weights, which the torch backend cannot read: {_ALTERNATIVES}", key=key)]
+    if suffix in _PADDLE_OTHERS:
+        return [Problem(f"{source} holds {_PADDLE_OTHERS[suffix]}: {_ALTERNATIVES}", key=key)]
     if suffix == ".safetensors":
         return [Problem(f"{source}: safetensors files are not read: save the tensors by torch.save, or {_ALTERNATIVES}", key=key)]
     path = Path(source).expanduser()
     if path.is_file():
         return []
     if path.exists():
-        return [Problem(f"{source} is not a file: {_ALTERNATIVES}", key=key)]
+        return [
+            Problem(
+                f"{source} is not a file (a folder of a file a parameter, as of PaddleDetection 0.x, is not read): {_ALTERNATIVES}", key=key
+            )
+        ]
     hint = nearest(source, _KNOWN_WEIGHTS) if "weights" in source.lower() else ""
     return [Problem(f"there is no file {source}; {hint + ' Or ' if hint else ''}{_ALTERNATIVES}", key=key)]
+
+
+def _of_paddle(url: str) -> str:
+    """What to do where PaddleDetection would download `url`; empty if it is not one of its."""
+    if url.endswith(".tar"):
+        return "it has the ending of PaddleDetection 0.x's weights, which are not read; of the .pdparams of 2.x give the path, or "
+    if is_paddle_file(url) or url.startswith("ppdet://"):
+        return "download it and give the path of the file, train with backend: paddle, or "
+    return ""
+
+
+def is_paddle_file(source: str) -> bool:
+    """Whether `source` has the ending of PaddlePaddle's weights (.pdema: of a run with a moving average, those without it)."""
+    return source.lower().endswith((".pdparams", ".pdema"))
 
 
 def is_weights_name(source: str) -> bool:

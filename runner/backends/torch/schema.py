@@ -37,7 +37,7 @@ class ResNet:
     std_senet: Annotated[Literal[False], Doc("squeeze and excitation is not supported")] = False
     first_shortcut: Annotated[
         Literal["identity", "projection"],
-        Doc("ours: shortcut of the first block at depth 18 and 34: identity as torchvision's and the paper's, projection as PaddleDetection's"),
+        Doc("ours: shortcut of the first block at depth 18 and 34: identity (torchvision, the paper) or projection (PaddleDetection)"),
     ] = "identity"
 
 
@@ -434,7 +434,8 @@ class TorchConfig(CommonConfig):
     pretrain_weights: Annotated[
         str | None,
         Doc(
-            "null, a file of weights (.pt, .pth, PaddleDetection's .pdparams), or a torchvision weights name (ResNet50_Weights.IMAGENET1K_V1)"
+            "null, a file of weights (.pt, .pth, PaddleDetection's .pdparams), or a torchvision weights name"
+            " (ResNet50_Weights.IMAGENET1K_V1)"
         ),
     ] = None
     # on what

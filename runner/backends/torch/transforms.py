@@ -1,9 +1,9 @@
 """What the readers' transforms do to one image and its boxes. NumPy and OpenCV only: this runs in the data workers.
 
-The arithmetic is PaddleDetection 2.6's (ppdet/data/transform/operators.py): how a size is chosen and rounded, that
-boxes are scaled by the rounded size and clipped, which pixels a flip exchanges. What it draws from global generators
-comes here from one generator a sample, see `sample_rng`. An image stays uint8 until NormalizeImage, which is a table
-look-up with exactly PaddleDetection's float arithmetic in the table.
+The arithmetic is PaddleDetection 2.6.0's (ppdet/data/transform/operators.py): how a size is chosen and rounded, that
+pixels and boxes are scaled by the factor before rounding (2.7 takes the one after it), which pixels a flip exchanges.
+What it draws from global generators comes here from one generator a sample, see `sample_rng`. An image stays uint8
+until NormalizeImage, which is a table look-up with exactly PaddleDetection's float arithmetic in the table.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def apply_steps(sample: Sample, steps: Sequence[Step], rng: np.random.Generator)
 
 
 def resize(sample: Sample, target: tuple[int, int], *, keep_ratio: bool, interp: int) -> Sample:
-    """Resize the image, its boxes and its scale.
+    """Resize the image, its boxes and its scale; with keep_ratio by one factor for both sides, and only the image's size
+    is rounded.
 
     Args:
         target: (height, width); with keep_ratio the smaller of the two bounds the shorter side, the larger the longer
@@ -97,19 +98,15 @@ def resize(sample: Sample, target: tuple[int, int], *, keep_ratio: bool, interp:
         interp: OpenCV's code.
     """
     height, width = sample.size
+    scale_y, scale_x = target[0] / height, target[1] / width
     if keep_ratio:
-        factor = min(min(target) / min(height, width), max(target) / max(height, width))
-        new_height, new_width = int(factor * height + 0.5), int(factor * width + 0.5)
-    else:
-        new_height, new_width = target
-    if new_height < 1 or new_width < 1:
+        scale_y = scale_x = min(min(target) / min(height, width), max(target) / max(height, width))
+    new_height, new_width = height * scale_y, width * scale_x
+    if round(new_height) < 1 or round(new_width) < 1:
         raise InputError(f"{sample.name}: an image of {width} x {height} pixels has nothing left when it is resized to {target}")
-    scale_y, scale_x = new_height / height, new_width / width
-    image = (
-        sample.image
-        if (new_height, new_width) == (height, width)
-        else cv2.resize(sample.image, (new_width, new_height), interpolation=interp)
-    )
+    if scale_y == scale_x == 1:
+        return sample
+    image = cv2.resize(sample.image, None, fx=scale_x, fy=scale_y, interpolation=interp)
     boxes = sample.boxes * np.asarray([scale_x, scale_y, scale_x, scale_y], dtype=np.float32)
     boxes = np.clip(boxes, 0, np.asarray([new_width, new_height, new_width, new_height], dtype=np.float32))
     return replace(sample, image=image, boxes=boxes, scale=(sample.scale[0] * scale_y, sample.scale[1] * scale_x))

@@ -29,12 +29,26 @@ def sample(height: int = 40, width: int = 60, boxes: list[list[float]] | None = 
     ],
 )
 def test_keeping_the_ratio_bounds_both_sides(size: tuple[int, int], target: tuple[int, int], expected: tuple[int, int]) -> None:
-    resized = transforms.resize(sample(*size), target, keep_ratio=True, interp=1)
+    before = sample(*size, [[0, 0, 400, 200]])
+    resized = transforms.resize(before, target, keep_ratio=True, interp=1)
+    factor = min(min(target) / min(size), max(target) / max(size))
     assert resized.size == expected
-    assert resized.scale == (expected[0] / size[0], expected[1] / size[1])
+    assert resized.scale == (factor, factor)
+    np.testing.assert_array_equal(resized.image, cv2.resize(before.image, None, None, fx=factor, fy=factor))
+    assert resized.boxes.tolist() == [pytest.approx([0, 0, min(400, size[1]) * factor, min(200, size[0]) * factor])]
 
 
-def test_boxes_are_scaled_by_the_rounded_size_and_clipped() -> None:
+def test_a_factor_that_leaves_the_size_still_moves_the_pixels() -> None:
+    resized = transforms.resize(sample(10, 200), (10, 199.9), keep_ratio=True, interp=1)  # type: ignore[arg-type]
+    assert resized.size == (10, 200) and resized.scale[0] == pytest.approx(0.9995)
+
+
+def test_sizes_round_half_to_even() -> None:
+    assert transforms.resize(sample(40, 90), (20, 2000), keep_ratio=True, interp=1).size == (20, 45)
+    assert transforms.resize(sample(20, 45), (10, 2000), keep_ratio=True, interp=1).size == (10, 22)
+
+
+def test_boxes_are_scaled_and_clipped() -> None:
     resized = transforms.resize(sample(40, 60, [[-3, 10, 30, 50]]), (33, 47), keep_ratio=False, interp=1)
     assert resized.boxes.tolist() == [[0, pytest.approx(10 * 33 / 40), pytest.approx(30 * 47 / 60), 33]]
 

@@ -13,6 +13,7 @@ from runner.backends.torch.model.layers import ParameterSetting, init_backbone, 
 
 class ResNet(nn.Module):
     """ResNet (arXiv 1512.03385) up to the last stage that is handed on; names are torchvision's, so its weights fit.
+    PaddleDetection's of 18 and 34 layers have a projection as the first block's shortcut, which `first_shortcut` adds.
 
     As in PaddleDetection, `freeze_at` stops the gradient of a stage's parameters; the statistics of its batch norm are
     kept only by `freeze_norm`.
@@ -24,7 +25,10 @@ class ResNet(nn.Module):
     def __init__(self, config: schema.ResNet) -> None:
         super().__init__()
         build = {18: models.resnet18, 34: models.resnet34, 50: models.resnet50, 101: models.resnet101}[config.depth]
-        whole = build(weights=None, norm_layer=norm_layer(config.norm_type, fixed=config.freeze_norm))
+        norm = norm_layer(config.norm_type, fixed=config.freeze_norm)
+        whole = build(weights=None, norm_layer=norm)
+        if config.depth < 50 and config.first_shortcut == "projection":
+            whole.layer1[0].downsample = nn.Sequential(nn.Conv2d(64, 64, 1, bias=False), norm(64))
         init_backbone(whole)
         self.config = config
         self.conv1, self.bn1, self.relu, self.maxpool = whole.conv1, whole.bn1, whole.relu, whole.maxpool

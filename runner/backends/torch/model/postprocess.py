@@ -58,7 +58,7 @@ def suppress(boxes: Tensor, scores: Tensor, config: MultiClassNMS) -> Detections
     keep_top_k best of all classes stay.
 
     Equal scores go by class, then by location. Differences: Paddle gives the result class by class (here by score), and
-    of two boxes without area in the same place it drops one (here both stay).
+    of two boxes without area that touch it drops one (here both stay).
 
     Args:
         boxes: Float[L, 4], xyxy.

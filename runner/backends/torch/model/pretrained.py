@@ -1,5 +1,5 @@
-"""First weights: from a file, or by a torchvision weights name. Only tensors are read; a pickle that holds code is
-refused.
+"""First weights: from a file of torch's or PaddlePaddle's, or by a torchvision weights name. Only tensors are read; a
+pickle that holds code is refused.
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torchvision
 from torch import Tensor, nn
 
-from runner.backends.torch.model_check import check_weights, is_weights_name, weights_hint
+from runner.backends.pdnames import other_network, to_torch
+from runner.backends.pdparams import read_pdparams
+from runner.backends.torch.model.detector import FCOSDetector
+from runner.backends.torch.model_check import check_weights, is_paddle_file, is_weights_name, weights_hint
+from runner.backends.torch.schema import ResNet
 from runner.core.errors import InputError, Problem
 
 _KEY = "pretrain_weights"
@@ -49,12 +54,13 @@ class LoadReport:
     unused: tuple[str, ...] = ()
 
 
-def load_pretrained(model: nn.Module, source: str | None, say: Callable[[str], None]) -> LoadReport:
+def load_pretrained(model: FCOSDetector, source: str | None, say: Callable[[str], None]) -> LoadReport:
     """Set what fits of `model`'s parameters and statistics from `source`, and say what did not.
 
     A file may hold a state dict of this model, of a torchvision classification network (it goes into the backbone) or
-    of a torchvision detector (backbone and pyramid), plain or under ``model`` or ``state_dict``. A weights name is
-    looked for where torch keeps downloads, and downloaded, which is said, if it is not there.
+    of a torchvision detector (backbone and pyramid), plain or under ``model`` or ``state_dict``. A .pdparams file is one
+    of PaddleDetection's: its FCOS, what another detector shares with it, or a ResNet for classification. A weights name
+    is looked for where torch keeps downloads, and downloaded, which is said, if it is not there.
 
     Args:
         model: whose state dict is set.
@@ -71,7 +77,7 @@ def load_pretrained(model: nn.Module, source: str | None, say: Callable[[str], N
         raise InputError(problems)
     named = is_weights_name(source)
     path = _fetch(source, say) if named else Path(source).expanduser()
-    tensors = _read(path)
+    tensors = _read_paddle(path, model) if is_paddle_file(source) else _read(path)
     names = _matching(model.state_dict(), tensors)
     report = _compare(model.state_dict(), tensors, names, source)
     if named:
@@ -122,6 +128,26 @@ def _read(path: Path) -> dict[str, Tensor]:
             Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY)
         ) from error
     return _tensors(content, path)
+
+
+def _read_paddle(path: Path, model: FCOSDetector) -> dict[str, Tensor]:
+    """The tensors of a file of PaddleDetection's under this model's names; what the model has no place for under its own.
+
+    Raises:
+        InputError: it cannot be read, or is of a network that only looks alike: it would fit in part and mean nothing.
+    """
+    tensors = _tensors(_as_tensors(read_pdparams(path, _KEY)), path)
+    named = to_torch(tensors, model.state_dict(), model.config.fcos_head.fpn_stride)
+    why = other_network(named)
+    if why is not None and isinstance(model.config.backbone, ResNet):
+        raise InputError(Problem(f"{path} is of {why}; its parts that fit would not work together", key=_KEY))
+    return named
+
+
+def _as_tensors(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _as_tensors(value) for name, value in content.items()}
+    return torch.from_numpy(content) if isinstance(content, np.ndarray) else content
 
 
 def _unreadable(path: Path, error: pickle.UnpicklingError) -> Problem:

@@ -178,7 +178,8 @@ def test_nothing_fits(model: FCOSDetector, folder: Path) -> None:
     ("source", "word"),
     [
         ("https://example.org/r50.pdparams", "is a URL"),
-        ("r50.pdparams", "PaddlePaddle"),
+        ("r50.pdparams", "there is no file r50.pdparams"),
+        ("r50.pdopt", "optimiser"),
         ("r50.safetensors", "safetensors"),
         ("missing.pth", "there is no file missing.pth"),
         (".", "is not a file"),
