@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +29,22 @@ def load_ppdet() -> None:
     import zlib  # noqa: F401, PLC0415 - loaded after paddle 3.3.1 it takes functions from paddle's own copy of it, and crashes
 
     os.environ.setdefault("GLOG_minloglevel", "2")
-    with warnings.catch_warnings():  # ppdet 2.6.0 switches warnings off for the whole process
+    with _signals_kept(), warnings.catch_warnings():  # ppdet 2.6.0 switches warnings off for the whole process
         warnings.simplefilter("ignore")
         import paddle  # noqa: F401, PLC0415
     quiet(_load_and_mend)
     _loaded = True
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Loading Paddle 3.3.1 puts a handler in the place of the one for SIGTERM: the process would end at once, without saving."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _load_and_mend() -> None:
