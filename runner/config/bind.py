@@ -421,8 +421,8 @@ def _literal(value: Any) -> str:
 def _literal_hint(info: FieldInfo, node: Node) -> str:
     kinds = (info.type,) if get_origin(info.type) is Literal else get_args(info.type)
     members = [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
-    if isinstance(node.value, str) and members and (hint := nearest(node.value, [str(member) for member in members])):
-        return f"; {hint}" if hint.startswith("did") else ""
+    if isinstance(node.value, str) and (hint := nearest(node.value, [str(member) for member in members])).startswith("did"):
+        return f"; {hint}"
     single = len(members) == 1 or info.type in (None, type(None), tuple[()])
     return f" ({info.doc})" if single and info.doc else ""
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,10 @@ from runner.core.errors import RunnerError
 from runner.core.files import atomic_write_json, read_json
 
 _TIMEOUT_S = 300
+_FORMAT = 2
+"""Counted up when what is kept changes."""
 _KWARGS = re.compile(r"""kwargs(?:\.get|\.pop)?[\[(]\s*['"](\w+)['"]""")
+_MADE = re.compile(r"(\w+)\(\*\*(\w+)\)")
 _READER_KEYS = ("inputs_def", "mixup_epoch", "cutmix_epoch", "mosaic_epoch", "pre_img_epoch", "fuse_normalize", "use_shared_memory")
 """What readers hand on to data sets and to the exporter without naming it."""
 
@@ -38,12 +41,14 @@ class Signature:
         required: those without a default.
         shared: those that are taken from the top level where they are left out.
         inject: those that name another module.
+        made: those whose keys are the arguments of a module: argument to that module's name.
     """
 
     keys: tuple[str, ...]
     required: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     inject: tuple[str, ...] = ()
+    made: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def catalogue(python: Path) -> Catalogue:
         RunnerError: ppdet cannot be loaded there; its output is in the message.
     """
     known = versions(python, ("paddledet", "paddlepaddle", "paddlepaddle-gpu"))
-    name = hashlib.sha256(json.dumps([str(python), known, __version__]).encode()).hexdigest()[:16]
+    name = hashlib.sha256(json.dumps([_FORMAT, str(python), known, __version__]).encode()).hexdigest()[:16]
     kept = folder() / "catalogues" / f"{name}.json"
     data = read_json(kept)
     if not isinstance(data, dict):
@@ -108,12 +113,12 @@ def _ask(python: Path) -> dict[str, Any]:
         return data
 
 
-def _tuples(value: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
-    return {key: tuple(names) for key, names in value.items()}
+def _tuples(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(names) if isinstance(names, list) else names for key, names in value.items()}
 
 
 # ------------------------------------------------------------------------------------------ in the environment of ppdet
-def collect() -> dict[str, dict[str, dict[str, list[str]]]]:
+def collect() -> dict[str, dict[str, dict[str, Any]]]:
     """What ppdet has registered. Loads it."""
     from runner.backends.paddle.ppdet import load_ppdet  # noqa: PLC0415 - only in an environment that has it
 
@@ -125,59 +130,63 @@ def collect() -> dict[str, dict[str, dict[str, list[str]]]]:
     from ppdet.optimizer import optimizer  # noqa: PLC0415
 
     modules = {name: getattr(found.pymodule, name) for name, found in get_registered_modules().items()}
-    modules = {name: found for name, found in modules.items() if inspect.isclass(found)}
-    constructors = {name[1:]: made for name, made in yaml.Loader.yaml_constructors.items() if str(name).startswith("!")}
+    constructors = {str(name)[1:]: made for name, made in yaml.Loader.yaml_constructors.items() if str(name).startswith("!")}
     tags = {name: made.__closure__[0].cell_contents for name, made in constructors.items() if getattr(made, "__closure__", None)}
     tags.pop("Callable", None)  # it would call any function of any module that the config names
     operators = {name: found for name, found in vars(transform).items() if getattr(found, "__module__", "").startswith("ppdet.data.")}
     optimizers = {name: found for name, found in vars(paddle.optimizer).items() if inspect.isclass(found)}
-    optimizers["AdamWDL"] = optimizer.AdamWDL
+    optimizers["AdamWDL"] = optimizer.build_adamwdl
     endings = ("Decay", "Warmup", "LR")
     schedulers = {name: found for name, found in vars(optimizer).items() if name.endswith(endings) and inspect.isclass(found)}
-    groups: dict[str, dict[str, type[Any]]] = {
+    groups: dict[str, Mapping[str, Callable[..., Any]]] = {
         "modules": modules,
         "tags": {name: found for name, found in tags.items() if inspect.isclass(found)},
         "transforms": {name: found for name, found in operators.items() if inspect.isclass(found)},
         "optimizers": optimizers,
         "schedulers": schedulers,
     }
-    found = {group: {name: _signature(name, cls) for name, cls in sorted(classes.items())} for group, classes in groups.items()}
+    found = {group: {name: _signature(name, made) for name, made in sorted(members.items())} for group, members in groups.items()}
+    for signature in (one for group in found.values() for one in group.values()):
+        signature["made"] = {key: name for key, name in signature["made"].items() if name in modules}
     for signature in found["optimizers"].values():  # the builder hands these over itself, and understands one of its own
-        own = {"learning_rate", "parameters", "grad_clip", "name"}
+        own = {"learning_rate", "parameters", "grad_clip", "name", "model", "lr"}
         signature["keys"] = [*(key for key in signature["keys"] if key not in own), "param_groups"]
         signature["required"] = []
     found["regularizers"] = {name: {"keys": ["factor"], "required": ["factor"]} for name in ("L1", "L2")}
     return found
 
 
-def _signature(name: str, cls: type[Any]) -> dict[str, list[str]]:
-    parameters = [parameter for owner in cls.__mro__ if (parameter := _own_parameters(owner)) is not None]
+def _signature(name: str, made: Callable[..., Any]) -> dict[str, Any]:
+    """Of a class, its own arguments and what it hands on to the classes it is derived from; of a function, its arguments."""
+    owners = [vars(owner).get("__init__") for owner in made.__mro__] if inspect.isclass(made) else [made]
+    parameters = [found for owner in owners if (found := _own_parameters(owner, method=inspect.isclass(made))) is not None]
     keys: dict[str, bool] = {}
     for own in parameters:
         for key, needed in own.items():
             keys.setdefault(key, needed and own is parameters[0])
         if "**" not in own:
             break  # it hands nothing on
+    source = _source(made)
     if "**" in keys:
-        keys |= dict.fromkeys(_read_from_kwargs(cls), False)
+        keys |= dict.fromkeys(_KWARGS.findall(source), False)
     if name.endswith("Reader"):
         keys |= dict.fromkeys(_READER_KEYS, False)
     keys.pop("**", None)
     return {
         "keys": list(keys),
         "required": [key for key, needed in keys.items() if needed],
-        "shared": list(getattr(cls, "__shared__", [])),
-        "inject": list(getattr(cls, "__inject__", [])),
+        "shared": list(getattr(made, "__shared__", [])),
+        "inject": list(getattr(made, "__inject__", [])),
+        "made": {key: module for module, key in _MADE.findall(source) if key in keys},
     }
 
 
-def _own_parameters(cls: type[Any]) -> dict[str, bool] | None:
-    """Argument to whether it is needed; ``**`` if there are others."""
-    init: Callable[..., None] | None = vars(cls).get("__init__")
-    if init is None or cls is object:
+def _own_parameters(function: Any, *, method: bool) -> dict[str, bool] | None:
+    """Argument to whether it is needed; ``**`` if there are others. None for what has no signature, as `object`'s constructor."""
+    if function is None or function is object.__init__:
         return None
     try:
-        parameters = list(inspect.signature(init).parameters.values())[1:]
+        parameters = list(inspect.signature(function).parameters.values())[method:]
     except (TypeError, ValueError):
         return None
     kinds = inspect.Parameter
@@ -188,12 +197,11 @@ def _own_parameters(cls: type[Any]) -> dict[str, bool] | None:
     }
 
 
-def _read_from_kwargs(cls: type[Any]) -> list[str]:
-    """Names that the class looks up in its keyword arguments."""
+def _source(made: Callable[..., Any]) -> str:
     try:
-        return _KWARGS.findall(inspect.getsource(cls))
+        return inspect.getsource(made)
     except (OSError, TypeError):
-        return []
+        return ""
 
 
 if __name__ == "__main__":

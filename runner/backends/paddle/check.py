@@ -22,6 +22,13 @@ _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_par
 """Keys whose text ppdet 2.6.0 gives to Python's eval."""
 
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
+OTHER_TASKS = {
+    "tracks objects": ("ByteTrack", "CenterTrack", "DeepSORT", "FairMOT", "JDE"),
+    "finds key points": ("HigherHRNet", "METRO_Body", "TinyPose3DHRHeatmapNet", "TinyPose3DHRNet", "TopDownHRNet"),
+    "finds masks": ("MaskHead", "MaskRCNN", "QueryInst", "SOLOv2"),
+    "finds rotated boxes": ("FCOSRHead", "PPYOLOERHead", "S2ANet"),
+}
+"""Modules of ppdet that are trained for something else than boxes, and for what."""
 _PREFIXES = ("http://", "https://", "ppdet://")
 
 
@@ -41,6 +48,9 @@ class _Modules:
         self._config, self._known, self._sections = config, known, config.modules
 
     def problems(self) -> Iterator[Problem]:
+        if other := list(self._other_tasks()):
+            yield from other
+            return  # what such a config has beyond a detector's is no mistake
         yield from self._architecture()
         for key, value in self._sections.items():
             if key in self._known.modules:
@@ -50,6 +60,29 @@ class _Modules:
         for name in READERS:
             if name not in self._sections and name != "TestReader":
                 yield Problem("is missing: how images are read", key=name)
+
+    def _other_tasks(self) -> Iterator[Problem]:
+        used = self._used()
+        for task, names in OTHER_TASKS.items():
+            for name in used.intersection(names):
+                yield Problem(f"{name} {task}; of ppdet's models only those that find upright boxes are supported", key="architecture")
+
+    def _used(self) -> set[str]:
+        """What the architecture refers to, and what that refers to, and so on: modules, and other texts."""
+        found: set[str] = set()
+        todo: list[Any] = [self._config.architecture]
+        while todo:
+            value = todo.pop()
+            if isinstance(value, Tagged):
+                todo += [value.name, value.keys]
+            elif isinstance(value, Mapping):
+                todo += value.values()
+            elif isinstance(value, list):
+                todo += value
+            elif isinstance(value, str) and value not in found:
+                found.add(value)
+                todo.append(self._sections.get(value))
+        return found
 
     def _architecture(self) -> Iterator[Problem]:
         name = self._config.architecture
@@ -85,6 +118,9 @@ class _Modules:
                 continue
             if key not in signature.keys:
                 yield Problem(f"unknown key of {owner}{_hint(key, signature.keys)}", key=here)
+            elif key in signature.made and isinstance(value, Mapping) and "name" not in value:
+                made = signature.made[key]
+                yield from self._keys(made, self._known.modules[made], value, here)
             elif key in signature.inject:
                 yield from self._injected(value, here)
             elif key in _EVALUATED and isinstance(value, str) and not _NAME.fullmatch(value):

@@ -36,6 +36,8 @@ class ImageFolder:
     dataset_dir: Annotated[str, Doc("folder the other two are relative to")] = ""
     image_dir: Annotated[str, Doc("folder of the images")] = ""
     anno_path: Annotated[str | None, Doc("a COCO file or a list of class names")] = None
+    sample_num: Annotated[int, Doc("use the first n images; -1 is all"), Range(-1)] = -1
+    use_default_label: Annotated[bool | None, Doc("class names of the data set that the metric is of")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,11 @@ class PaddleConfig(CommonConfig):
         "export": "settings for exporting a model",
         "classwise": "the evaluation has every class anyway",
         "map_type": "the evaluation is COCO's",
+        "multi_scale_eval": "the evaluation is COCO's",
         "output_eval": "predictions go to the run directory",
         "save_prediction_only": "predictions are always saved",
+        "EvalMOTDataset": "this program does not track",
+        "TestMOTDataset": "this program does not track",
         "channels_last": "a memory layout of the torch backend",
     }
     architecture: Annotated[str, Doc("one of ppdet's architectures")]
@@ -80,6 +85,7 @@ class PaddleConfig(CommonConfig):
     print_params: Annotated[Literal[False], Doc("not supported")] = False
     slim: Annotated[None, Doc("compression is not supported")] = None
     unstructured_prune: Annotated[Literal[False, None], Doc("compression is not supported")] = None
+    ssod_method: Annotated[None, Doc("semi-supervised training is not supported")] = None
     fleet: Annotated[Literal[False], Doc("not supported")] = False
     save_proposals: Annotated[Literal[False], Doc("not supported")] = False
     use_wandb: Annotated[Literal[False], Doc("not supported; see trackers")] = False
