@@ -19,10 +19,11 @@ from runner.backends.base import BACKENDS, Backend, Probe
 from runner.backends.environments import interpreter, versions
 from runner.config.bind import Bound, bind, require
 from runner.config.dump import canonical, to_plain, to_yaml
-from runner.config.legacy import older_dialect
+from runner.config.legacy import as_newer_dialect
+from runner.config.legacy import summary as translation_note
 from runner.config.load import load_config
 from runner.config.node import Node, Source, from_plain
-from runner.config.overrides import apply_mapping, apply_overrides, assign
+from runner.config.overrides import apply_mapping, assign
 from runner.core.errors import InputError, Problem, RunnerError, UnknownKey
 from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
@@ -92,12 +93,10 @@ def resolve(
     Raises:
         InputError: with everything that is wrong.
     """
-    tree = apply_overrides(load_config(path), overrides)
-    if (old := older_dialect(tree)) is not None:
-        raise InputError(old)
+    tree, translated = as_newer_dialect(load_config(path), overrides, (values or {}).get("backend"))
     tree = apply_mapping(tree, values or {}, Source(values_from))
     backend = _backend(tree)
-    notes: list[str] = []
+    notes = [translation_note(translated, path)] if translated else []
     tree, problems, missing = _expand_dataset(_with_absolute_folders(tree), notes, make_dataset)
     data_is_missing = bool(problems or missing) or any(note.startswith(_NOT_MADE) for note in notes)
     python = _interpreter(tree, backend, missing)
@@ -118,7 +117,7 @@ def resolve(
 
 def backend_in(path: Path | str, overrides: Iterable[str] = ()) -> tuple[str, str | None]:
     """The backend a config names, and the interpreter it gives for it, if any."""
-    tree = apply_overrides(load_config(path), overrides)
+    tree, _ = as_newer_dialect(load_config(path), overrides)
     given = tree.get("backend_python")
     return _backend(tree).name, given.value if given is not None and isinstance(given.value, str) else None
 

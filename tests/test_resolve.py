@@ -247,9 +247,10 @@ def test_an_unknown_backend(write_config: WriteConfig) -> None:
 
 def test_an_older_config_is_answered_as_such(tmp_path: Path) -> None:
     old = tmp_path / "old.yml"
-    old.write_text("architecture: FCOS\nmax_iters: 3558\nlog_smooth_window: 20\nFCOS: {fpn: FPN}\n_READER_: 'fcos_reader.yml'\n")
-    (message,) = refusal(old)
-    assert message.startswith(f"{old}:3: ") and "older dialect" in message
+    old.write_text("architecture: TTFNet\nmax_iters: 3558\nlog_smooth_window: 20\n")
+    why, problem = refusal(old)
+    assert why.startswith(f"{old}:3: ") and "older dialect" in why
+    assert problem.startswith(f"{old}:1: architecture: ") and "TTFNet is not translated" in problem
 
 
 # ------------------------------------------------------------------------------------------------- what comes with it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from runner.cli.options import add_config, add_overrides
@@ -15,6 +16,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     show = actions.add_parser("show", help="print the resolved config: every key that counts, no auto left")
     add_config(show)
     show.add_argument("--format", choices=("yaml", "json"), default="yaml")
+    show.add_argument(
+        "--explain",
+        action="store_true",
+        help="what was translated from PaddleDetection's older dialect and why, and the config as translated",
+    )
     show.set_defaults(run=_show)
     check = actions.add_parser("check", help="find everything that is wrong with a config")
     add_config(check)
@@ -27,11 +33,29 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _show(args: argparse.Namespace) -> int:
+    if args.explain:
+        return _explain(args)
     from runner.config.dump import to_json  # noqa: PLC0415
     from runner.resolve import resolve  # noqa: PLC0415 - kept out of `runner --help`
 
     resolved = resolve(args.config, args.opt, to_run=False)
     print(resolved.yaml if args.format == "yaml" else to_json(resolved.tree), end="" if args.format == "yaml" else "\n")
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    """Print the translated config, not resolved, and what was changed: as comments above the YAML, which is a config of its own."""
+    from runner.config.bind import open_value  # noqa: PLC0415
+    from runner.config.dump import to_json, to_yaml  # noqa: PLC0415
+    from runner.config.legacy import as_newer_dialect, explain  # noqa: PLC0415
+    from runner.config.load import load_config  # noqa: PLC0415
+
+    tree, changes = as_newer_dialect(load_config(args.config), args.opt)
+    if args.format == "json":
+        print(to_json({"changes": [asdict(change) for change in changes], "config": open_value(tree)}))
+        return 0
+    print("\n".join(f"# {line}".rstrip() for line in explain(changes, args.config)))
+    print(to_yaml(open_value(tree)), end="")
     return 0
 
 

@@ -30,6 +30,8 @@ from runner.core.errors import InputError, Problem, nearest
 from runner.core.shipped import shipped
 
 BASE_KEY = "_BASE_"
+READER_KEY = "_READER_"
+"""0.x's: one file, merged under the one that names it. The key stays, for `runner.config.legacy` to see."""
 _SHIPPED: tuple[Literal["configs", "datasets", "sweeps"], ...] = ("configs", "datasets", "sweeps")
 MAX_NODES = 100_000  # PaddleDetection's largest config has some 2,000; an alias bomb has millions
 MAX_DEPTH = 100
@@ -201,16 +203,16 @@ def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Nod
         raise InputError(Problem(f"{BASE_KEY} includes itself: {chain}", where=str(above[-1])))
     node = _load_one(path)
     assert node.mapping is not None
-    base = node.mapping.get(BASE_KEY)
-    if base is None:
+    bases = [(key, base) for key in (BASE_KEY, READER_KEY) if (base := node.mapping.get(key)) is not None]
+    if not bases:
         return loaded.setdefault(resolved, node)
     result: Node | None = None
-    for entry in base.items if base.items is not None else (base,):
+    for key, entry in [(key, entry) for key, base in bases for entry in (base.items if base.items is not None else (base,))]:
         if not isinstance(entry.value, str) or not entry.value:
-            raise InputError(Problem("must be a path or a list of paths", where=str(entry.source), key=BASE_KEY))
+            raise InputError(Problem("must be a path or a list of paths", where=str(entry.source), key=key))
         file = find_named(entry.value, path)
         if not os.path.isfile(file):  # unlike Path.is_file, also False for a name too long
-            raise InputError(Problem(missing_file(file), where=str(entry.source), key=BASE_KEY))
+            raise InputError(Problem(missing_file(file), where=str(entry.source), key=key))
         layer = _load_with_bases(file, (*above, resolved), loaded)
         result = layer if result is None else _layered(result, layer)
     own = node.without(BASE_KEY)

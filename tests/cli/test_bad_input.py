@@ -47,7 +47,7 @@ def refused(cli: Cli, tmp_path: Path) -> Callable[..., str]:
         ("_BASE_: bad.yml\n", "", "_BASE_ includes itself"),
         ("_BASE_: nowhere.yml\n", "bad.yml:1: ", "there is no file"),
         ("x: " + "[" * 100_000 + "\n", "bad.yml:1: ", "nested"),
-        ("log_smooth_window: 20\n", "bad.yml:1: ", "older dialect"),
+        ("architecture: TTFNet\nlog_smooth_window: 20\n", "bad.yml:1: architecture: ", "is not translated"),
     ],
 )
 @pytest.mark.parametrize("command", ["train", "config check"])
