@@ -6,6 +6,8 @@ ppdet 2.6.0 shuffles by the epoch alone (every seed sees one order) and draws au
 
 from __future__ import annotations
 
+import functools
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ import numpy as np
 from runner.backends.base import ImageRef
 from runner.backends.paddle.ppdet import load_ppdet
 from runner.core.errors import InputError, Problem
+from runner.core.process import PARENT_VARIABLE, die_with_parent
 
 load_ppdet()
 
@@ -135,9 +138,21 @@ def _iterate(dataset: Any, batches: Sequence[Sequence[Any]], collate: Callable[[
         return (_to_tensors(collate([dataset[item] for item in batch])) for batch in batches)
     return iter(
         paddle.io.DataLoader(
-            dataset=dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, return_list=False, use_shared_memory=shared
+            dataset=dataset,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=workers,
+            return_list=False,
+            use_shared_memory=shared,
+            worker_init_fn=functools.partial(_end_with, os.getpid()),
         )
     )
+
+
+def _end_with(parent: int, _worker: int) -> None:
+    """Paddle 3.3.1's reading processes look for their parent, but one whose parent was killed may wait for ever to be rid of a batch."""
+    os.environ[PARENT_VARIABLE] = str(parent)
+    die_with_parent()
 
 
 def _to_tensors(value: Any) -> Any:
