@@ -54,6 +54,7 @@ def _load_and_mend() -> None:
     _read_weights_safely()
     _join_counts_as_vectors()
     _assign_labels_of_64_bits()
+    _count_hard_examples_in_integers()
     _build_heads_as_wide_as_their_features()
 
 
@@ -117,6 +118,19 @@ def _assign_labels_of_64_bits() -> None:
 
     for assigner in (ATSSAssigner, TaskAlignedAssigner, TaskAlignedAssigner_CR):
         assigner.forward = mended(assigner.forward)
+
+
+def _count_hard_examples_in_integers() -> None:
+    """ppdet 2.6.0's SSDLoss compares ranks with numbers of examples that are floating-point, which Paddle 3 refuses. A rank is below such a
+    number where it is below the next integer."""
+    import paddle  # noqa: PLC0415
+    from ppdet.modeling.losses import ssd_loss  # noqa: PLC0415
+
+    def stack(x: Any, axis: int = 0, name: str | None = None) -> Any:
+        stacked = paddle.stack(x, axis, name)
+        return paddle.ceil(stacked).astype("int64") if stacked.is_floating_point() else stacked
+
+    ssd_loss.paddle = _Instead(paddle, stack=stack)
 
 
 def _build_heads_as_wide_as_their_features() -> None:
