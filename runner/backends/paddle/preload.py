@@ -1,0 +1,9 @@
+"""Imports what a worker of the paddle backend will need (see `runner.launch.base.Task.preload`). The GPU build opens the GPU."""
+
+from runner.backends.paddle.ppdet import load_ppdet
+
+load_ppdet()
+
+from runner.backends.paddle import backend, training  # noqa: E402 - Paddle is loaded by load_ppdet, in the order that works
+
+__all__ = ["backend", "training"]

@@ -1,0 +1,5 @@
+"""Imports what a worker of the torch backend will need (see `runner.launch.base.Task.preload`). Opens no GPU, starts no thread."""
+
+from runner.backends.torch import backend, loop
+
+__all__ = ["backend", "loop"]
