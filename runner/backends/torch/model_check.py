@@ -56,6 +56,7 @@ def check_model(config: TorchConfig) -> list[Problem]:
     if not problems:  # the levels of a broken backbone or neck would only add noise
         problems += _levels(model)
     problems += _targets(config)
+    problems += _shortcut(model.backbone, config.pretrain_weights)
     if model.fcos_head.num_classes != config.num_classes:
         problems.append(
             Problem(
@@ -165,6 +166,16 @@ def _backbone(backbone: ResNet | MobileNetV3) -> Iterator[Problem]:
         )
     if backbone.norm_type == "sync_bn" and backbone.freeze_norm:
         yield Problem("sync_bn has no effect with freeze_norm: give norm_type: bn", key="MobileNetV3.norm_type")
+
+
+def _shortcut(backbone: ResNet | MobileNetV3, weights: str | None) -> Iterator[Problem]:
+    """torchvision's smaller ResNets are not PaddleDetection's in their first block."""
+    if isinstance(backbone, ResNet) and backbone.depth < 50 and backbone.first_shortcut == "projection" and is_weights_name(weights or ""):
+        yield Problem(
+            f"is {weights}, whose first block has an identity as its shortcut: give ResNet.first_shortcut: identity "
+            "(PaddleDetection's ResNet-18 and 34 have a projection)",
+            key="pretrain_weights",
+        )
 
 
 def _neck(model: FCOS) -> Iterator[Problem]:

@@ -37,8 +37,8 @@ class ResNet:
     std_senet: Annotated[Literal[False], Doc("squeeze and excitation is not supported")] = False
     first_shortcut: Annotated[
         Literal["identity", "projection"],
-        Doc("ours: shortcut of the first block at depth 18 and 34: identity (torchvision, the paper) or projection (PaddleDetection)"),
-    ] = "identity"
+        Doc("ours: shortcut of the first block at depth 18 and 34: projection (PaddleDetection) or identity (torchvision, the paper)"),
+    ] = "projection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,3 +132,12 @@ def test_a_weights_name_with_a_slip_gets_a_hint() -> None:
 def test_loads_no_torch() -> None:
     code = "import sys; import runner.backends.torch.model_check; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_torchvisions_small_networks_need_their_shortcut() -> None:
+    backbone = schema.ResNet(depth=18, return_idx=(1, 2, 3))
+    weights = "ResNet18_Weights.IMAGENET1K_V1"
+    (problem,) = check_model(replace(config(backbone=backbone), pretrain_weights=weights))
+    assert problem.key == "pretrain_weights" and "ResNet.first_shortcut: identity" in problem.message
+    fitting = replace(backbone, first_shortcut="identity")
+    assert not check_model(replace(config(backbone=fitting), pretrain_weights=weights))

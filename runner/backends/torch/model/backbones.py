@@ -12,8 +12,8 @@ from runner.backends.torch.model.layers import ParameterSetting, init_backbone, 
 
 
 class ResNet(nn.Module):
-    """ResNet (arXiv 1512.03385) up to the last stage that is handed on; names are torchvision's, so its weights fit.
-    PaddleDetection's of 18 and 34 layers have a projection as the first block's shortcut, which `first_shortcut` adds.
+    """ResNet (arXiv 1512.03385) up to the last stage that is handed on; names are torchvision's, so its weights fit
+    (with 18 and 34 layers where `first_shortcut` is an identity; PaddleDetection's have a projection there).
 
     As in PaddleDetection, `freeze_at` stops the gradient of a stage's parameters; the statistics of its batch norm are
     kept only by `freeze_norm`.

@@ -62,7 +62,7 @@ def make_config() -> MakeConfig:
                 **(neck or {}),
             }
         )
-        default = schema.ResNet(depth=18, return_idx=(1, 2, 3), freeze_at=-1, freeze_norm=False)
+        default = schema.ResNet(depth=18, return_idx=(1, 2, 3), freeze_at=-1, freeze_norm=False, first_shortcut="identity")
         target = schema.Gt2FCOSTarget(
             **{
                 "object_sizes_boundary": (64.0, 128.0, 256.0, 512.0),
