@@ -17,10 +17,11 @@ from types import FrameType
 
 import psutil
 
+from runner.backends.environments import versions
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_text
 from runner.core.rundir import RunDir, State, Status, Verdict
-from runner.launch.base import Exit, Launcher, Task
+from runner.launch.base import Exit, Launcher, Task, Warm
 from runner.plan import PlannedRun
 from runner.search.base import Search, Trial, TrialResult
 
@@ -64,6 +65,7 @@ def conduct(
     watch: Callable[[], None] = lambda: None,
     retry_failed: bool = False,
     stop_when_interrupted: bool = False,
+    keep_warm: bool = False,
 ) -> list[Outcome]:
     """Work through a search until it has no more trials, or until somebody presses Ctrl-C.
 
@@ -76,11 +78,12 @@ def conduct(
         watch: called about five times a second.
         retry_failed: start failed runs again.
         stop_when_interrupted: a run that was interrupted ends the sweep (the inline launcher's worker takes the signals of this process).
+        keep_warm: processes that have imported the framework are kept, which pays from the second run on.
 
     Raises:
         InputError: a run directory cannot be written, holds another run, or is being worked on by another process.
     """
-    conductor = _Conductor(search, runs_of, launcher, retry_failed, stop_when_interrupted)
+    conductor = _Conductor(search, runs_of, launcher, retry_failed, stop_when_interrupted, keep_warm)
     with _interrupts() as interrupts:
         try:
             while conductor.step(interrupts):
@@ -118,10 +121,15 @@ def prepare_run_dir(run: PlannedRun) -> None:
 
 
 def task_of(run: PlannedRun) -> Task:
-    """The command that works on a run, in the environment of its backend."""
-    run_dir = run.run_dir
-    argv = [str(run.resolved.python or sys.executable), "-m", "runner.worker", str(run_dir.path)]
-    return Task(name=str(run_dir.path), argv=argv, cwd=Path.cwd(), log=run_dir.log, env=_thread_limits())
+    """The command that works on a run, in the environment of its backend, and how that may be kept warm."""
+    run_dir, resolved = run.run_dir, run.resolved
+    backend, python = resolved.backend, resolved.python or Path(sys.executable)
+    argv = [str(python), "-m", "runner.worker", str(run_dir.path)]
+    warm: Warm = "standby" if versions(python, backend.open_gpu_on_import) else "fork"
+    if backend.ranks(resolved.config) is not None:
+        warm = "no"
+    preload = (backend.preload, "runner.worker.main")
+    return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, _thread_limits(), preload, warm)
 
 
 def conclude(run_dir: RunDir, exit_: Exit, attempts_before: int) -> Status:
@@ -151,12 +159,14 @@ class _Conductor:
         launcher: Launcher,
         retry_failed: bool,
         stop_when_interrupted: bool,
+        keep_warm: bool,
     ) -> None:
         self._search = search
         self._runs_of = runs_of
         self._launcher = launcher
         self._retry_failed = retry_failed
         self._stop_when_interrupted = stop_when_interrupted
+        self._keep_warm = keep_warm
         self._waiting: deque[PlannedRun] = deque()
         self._running: dict[str, tuple[PlannedRun, int]] = {}
         self._left: dict[int, int] = {}  # trial number → runs still to end
@@ -198,7 +208,8 @@ class _Conductor:
             self._finish(Outcome(run, status, reused=True))
             return
         self._running[str(run.run_dir.path)] = (run, status.attempt)
-        self._launcher.submit(task_of(run))
+        task = task_of(run)
+        self._launcher.submit(task if self._keep_warm else replace(task, warm="no"))
 
     def _finish(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

@@ -131,6 +131,12 @@ class Backend(Protocol):
     packages: tuple[str, ...]
     """Distributions whose arithmetic the results come from: their versions go into the run's key."""
 
+    preload: str
+    """A module that imports what training needs, for processes that are kept warm. Importing it starts no thread."""
+
+    open_gpu_on_import: tuple[str, ...]
+    """Distributions that open the GPU when they are imported, so that such a process cannot be forked."""
+
     checkpoint_suffix: str
     """Of the files in `checkpoints/`: ``last.pt``."""
 

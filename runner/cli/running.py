@@ -65,4 +65,5 @@ def run_all(
             watch=watcher.update,
             retry_failed=retry_failed,
             stop_when_interrupted=launcher == "inline",
+            keep_warm=len(planned) > 1,
         )

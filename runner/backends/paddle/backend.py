@@ -27,6 +27,8 @@ class PaddleBackend:
     config_class: type[Any] = PaddleConfig
     numerics_version = 1
     packages = ("paddlepaddle", "paddlepaddle-gpu", "paddledet", "numpy", "opencv-python", "opencv-python-headless", "hotcoco")
+    preload = "runner.backends.paddle.preload"
+    open_gpu_on_import: tuple[str, ...] = ("paddlepaddle-gpu",)
     checkpoint_suffix = ".pdparams"
 
     def check(self, config: PaddleConfig) -> Sequence[Problem]:

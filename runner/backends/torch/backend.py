@@ -25,6 +25,8 @@ class TorchBackend:
     config_class: type[Any] = TorchConfig
     numerics_version = 2
     packages = ("torch", "torchvision", "numpy", "pillow", "opencv-python-headless", "hotcoco")
+    preload = "runner.backends.torch.preload"
+    open_gpu_on_import: tuple[str, ...] = ()
     checkpoint_suffix = ".pt"
 
     def check(self, config: TorchConfig) -> Sequence[Problem]:
