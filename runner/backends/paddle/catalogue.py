@@ -24,9 +24,10 @@ from runner.core.errors import RunnerError
 from runner.core.files import atomic_write_json, read_json
 
 _TIMEOUT_S = 300
-_FORMAT = 2
+_FORMAT = 3
 """Counted up when what is kept changes."""
 _KWARGS = re.compile(r"""kwargs(?:\.get|\.pop)?[\[(]\s*['"](\w+)['"]""")
+_CREATED = re.compile(r"""create\(\s*cfg\[['"](\w+)['"]\]""")
 _MADE = re.compile(r"(\w+)\(\*\*(\w+)\)")
 _READER_KEYS = ("inputs_def", "mixup_epoch", "cutmix_epoch", "mosaic_epoch", "pre_img_epoch", "fuse_normalize", "use_shared_memory")
 """What readers hand on to data sets and to the exporter without naming it."""
@@ -40,7 +41,8 @@ class Signature:
         keys: names of its arguments.
         required: those without a default.
         shared: those that are taken from the top level where they are left out.
-        inject: those that name another module.
+        inject: those that name another module, or have its keys.
+        created: those that name another module and nothing else.
         made: those whose keys are the arguments of a module: argument to that module's name.
     """
 
@@ -48,6 +50,7 @@ class Signature:
     required: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     inject: tuple[str, ...] = ()
+    created: tuple[str, ...] = ()
     made: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -177,6 +180,7 @@ def _signature(name: str, made: Callable[..., Any]) -> dict[str, Any]:
         "required": [key for key, needed in keys.items() if needed],
         "shared": list(getattr(made, "__shared__", [])),
         "inject": list(getattr(made, "__inject__", [])),
+        "created": [key for key in dict.fromkeys(_CREATED.findall(source)) if key in keys],
         "made": {key: module for module, key in _MADE.findall(source) if key in keys},
     }
 

@@ -123,10 +123,19 @@ class _Modules:
                 yield from self._keys(made, self._known.modules[made], value, here)
             elif key in signature.inject:
                 yield from self._injected(value, here)
+            elif key in signature.created and value:
+                yield from self._created(value, here)
             elif key in _EVALUATED and isinstance(value, str) and not _NAME.fullmatch(value):
                 yield Problem(f"expected a name, got {value!r}: ppdet would run it as code", key=here)
             elif key not in ("sample_transforms", "batch_transforms", "schedulers", "optimizer", "regularizer"):
                 yield from self._tagged(value, here)
+
+    def _created(self, value: Any, path: str) -> Iterator[Problem]:
+        """A module named by its name alone."""
+        if not isinstance(value, str):
+            yield Problem("expected the name of a module; its keys belong into a section of that name at the top level", key=path)
+        elif value not in self._known.modules:
+            yield Problem(f"ppdet has no module {value!r}{_hint(value, self._known.modules)}", key=path)
 
     def _injected(self, value: Any, path: str) -> Iterator[Problem]:
         """A module named by its name, by a mapping with ``name``, or by a tag."""

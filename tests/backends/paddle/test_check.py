@@ -1,0 +1,83 @@
+"""What is refused of a config for ppdet before it starts: what ppdet would drop, what it would fail at late, what is another task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runner.core.errors import InputError
+from runner.resolve import Resolved, resolve
+
+CONFIGS = Path(__file__).with_name("configs")
+Check = Callable[..., Resolved]
+
+
+@pytest.fixture
+def check(paddle_python: Path, coco: Path) -> Check:
+    """Resolves one of the configs here with overrides, or a file."""
+
+    def run(config: str | Path, *overrides: str) -> Resolved:
+        folders = [f"{part}Dataset.dataset_dir={json.dumps(str(coco))}" for part in ("Train", "Eval", "Test")]
+        path = CONFIGS / f"{config}.yml" if isinstance(config, str) else config
+        return resolve(path, ["backend=paddle", f"backend_python={json.dumps(str(paddle_python))}", *folders, *overrides])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("config", "override", "key", "message"),
+    [
+        ("fcos", "FCOSHead.num_conv=4", "FCOSHead.num_conv", "unknown key of FCOSHead; allowed: centerness_on_reg, "),
+        ("fcos", "FCOSHead.fcos_feat.num_conv=4", "FCOSHead.fcos_feat.num_conv", "unknown key of FCOSFeat; did you mean 'num_convs'"),
+        ("fcos", "FCOSHaed={num_shift: 0.5}", "FCOSHaed", "unknown key; did you mean 'FCOSHead'"),
+        ("fcos", "FCOS.fcos_head=FCOSHaed", "FCOS.fcos_head", "ppdet has no module 'FCOSHaed'; did you mean 'FCOSHead'"),
+        ("fcos", "FCOS.fcos_head={name: FCOSHead}", "FCOS.fcos_head", "expected the name of a module"),
+        ("fcos", "FCOSHead.fcos_loss=FCOSLos", "FCOSHead.fcos_loss", "ppdet has no module 'FCOSLos'; did you mean 'FCOSLoss'"),
+        ("fcos", "architecture=FCSO", "architecture", "ppdet has no architecture 'FCSO'; did you mean 'FCOS'"),
+        ("fcos", "TrainReader.sample_transforms.2.RandomFlip.probe=1", "TrainReader.sample_transforms.2.RandomFlip.probe", "'prob'"),
+        ("fcos", "OptimizerBuilder.optimizer.momentun=0.9", "OptimizerBuilder.optimizer.momentun", "did you mean 'momentum'"),
+        ("faster_rcnn", "RPNHead.train_proposal.pre_nms=5", "RPNHead.train_proposal.pre_nms", "unknown key of ProposalGenerator"),
+        ("faster_rcnn", "BBoxHead.roi_extractor.size=5", "BBoxHead.roi_extractor.size", "unknown key of RoIAlign"),
+        ("ssd", "SSDHead.anchor_generator.step=[1]", "SSDHead.anchor_generator.step", "unknown key of AnchorGeneratorSSD"),
+        ("ppyoloe", "CSPResNet.width=2", "CSPResNet.width", "unknown key of CSPResNet; did you mean 'width_mult'"),  # it takes any: **args
+        ("ppyoloe", "eval_height=32", "eval_height", "unknown key"),  # the file's is only a name for its value
+        ("ppyoloe", "ema_skip_names=[proj]", "ema_skip_names", "unknown key"),
+        ("fcos", "architecture=FairMOT", "architecture", "FairMOT tracks objects; of ppdet's models only those that find upright boxes"),
+        ("faster_rcnn", "FasterRCNN.bbox_head=MaskHead", "architecture", "MaskHead finds masks"),
+        ("ppyoloe", "YOLOv3.yolo_head=PPYOLOERHead", "architecture", "PPYOLOERHead finds rotated boxes"),
+        ("ppyoloe", "slim=QAT", "slim", "compression is not supported"),
+        ("ppyoloe", "ssod_method=DenseTeacher", "ssod_method", "semi-supervised training is not supported"),
+        ("ppyoloe", "metric=VOC", "metric", "only COCO; other annotations: `runner data prepare`"),
+    ],
+)
+def test_it_is_refused(check: Check, config: str, override: str, key: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        check(config, override)
+    (problem,) = error.value.problems
+    assert problem.key == key and message in problem.message and problem.where, problem
+
+
+def test_all_problems_at_once(check: Check) -> None:
+    with pytest.raises(InputError) as error:
+        check("yolov3", "YOLOv3Loss.ignore=1", "BBoxPostProcess.nms.top_k=1", "TrainReader.batch_transforms.1={NormalisBox: {}}")
+    assert [problem.key for problem in error.value.problems] == [
+        "YOLOv3Loss.ignore",
+        "BBoxPostProcess.nms.top_k",
+        "TrainReader.batch_transforms.1",
+    ]
+
+
+def test_a_key_that_only_names_its_value_is_no_problem_and_goes(check: Check, tmp_path: Path) -> None:
+    resolved = check("ppyoloe")
+    assert resolved.plain["eval_size"] == [64, 64]  # a key that modules share, beside being a name
+    assert "eval_height" not in resolved.plain and "eval_height" not in resolved.yaml
+    (tmp_path / "config.yml").write_text(resolved.yaml, encoding="utf-8")
+    assert check(tmp_path / "config.yml").plain == resolved.plain
+
+
+def test_the_optimiser_with_a_rate_a_layer_has_the_keys_of_its_builder(check: Check) -> None:
+    keys = "{type: AdamWDL, betas: [0.9, 0.999], layer_decay: 0.75, num_layers: 12, weight_decay: 0.05}"
+    assert check("fcos", f"OptimizerBuilder.optimizer={keys}", "OptimizerBuilder.regularizer=null").config.modules
