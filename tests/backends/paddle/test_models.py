@@ -64,11 +64,11 @@ def prepared(coco: Path, paddle_python: Path, tmp_path_factory: pytest.TempPathF
     """Makes a run directory of one of the configs, ready for a worker."""
     folder = tmp_path_factory.mktemp("runs of 'ü'")
 
-    def make(model: str, name: str) -> RunDir:
-        data = [f"{part}Dataset.dataset_dir={json.dumps(str(coco))}" for part in ("Train", "Eval", "Test")]
+    def make(model: str, name: str, *overrides: str, data: Path = coco) -> RunDir:
+        folders = [f"{part}Dataset.dataset_dir={json.dumps(str(data))}" for part in ("Train", "Eval", "Test")]
         machine = ["backend=paddle", f"backend_python={json.dumps(str(paddle_python))}", "cpu_threads=1", "trackers=[]"]
         run = RunDir(folder / name)
-        prepare_run_dir(plan_single(resolve(CONFIGS / f"{model}.yml", [*data, *machine]), run))
+        prepare_run_dir(plan_single(resolve(CONFIGS / f"{model}.yml", [*folders, *machine, *overrides]), run))
         return run
 
     return make
@@ -143,6 +143,25 @@ def test_a_resume_gives_the_same_bits(work: Preloaded, prepared: Callable[..., R
         if not name.endswith("/window/seconds"):
             assert np.array_equal(ours[name], theirs[name]), name
     assert json.loads(run.predictions.read_bytes()) == json.loads(whole.predictions.read_bytes())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_batches_without_an_object(work: Preloaded, prepared: Callable[..., RunDir], coco: Path, model: str, tmp_path: Path) -> None:
+    """`allow_empty`, and two thirds of the batches hold nothing."""
+    data = tmp_path / "bare"
+    shutil.copytree(coco, data)
+    content = json.loads((data / "train.json").read_text())
+    content["annotations"] = [box for box in content["annotations"] if box["image_id"] <= 3]
+    (data / "train.json").write_text(json.dumps(content))
+    run = prepared(model, f"{model} bare", "TrainDataset.allow_empty=true", data=data)
+    assert work(run) == 0, run.log.read_text()
+    assert run.status().state == "done"
+
+
+def test_one_image_is_a_batch(work: Preloaded, prepared: Callable[..., RunDir]) -> None:
+    run = prepared("yolov3", "one image", "TrainDataset.sample_num=1", "TrainReader.drop_last=false", "max_iters=3")
+    assert work(run) == 0, run.log.read_text()
+    assert run.status().epoch == 3
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
