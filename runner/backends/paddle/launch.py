@@ -45,6 +45,14 @@ def free_port() -> socket.socket:
     return reserved
 
 
+def forget_notes() -> None:
+    """Called by a rank when all have begun: remove what the launcher wrote down of the environment, which a kill would leave behind."""
+    folder = os.environ.get("PADDLE_LOG_DIR")  # not with every Paddle
+    for note in Path(folder).iterdir() if folder else ():
+        if not note.name.startswith("workerlog."):
+            note.unlink(missing_ok=True)
+
+
 def main(count: str, where: str, *command: str) -> None:
     """Run the ranks; exits with 0 if all of them did."""
     die_with_parent()

@@ -17,6 +17,7 @@ import numpy as np
 from runner.backends.base import ImageRef, RunContext
 from runner.backends.checkpoint_folder import CheckpointFolder, Entry, read_newest
 from runner.backends.paddle import device
+from runner.backends.paddle.launch import forget_notes
 from runner.backends.paddle.ppdet import load_ppdet, quiet
 from runner.backends.paddle.schedule import total_steps
 from runner.backends.paddle.schema import PaddleConfig
@@ -59,6 +60,7 @@ class Training:
         run.say(f"training on {device.describe(config)}")
         if run.ranks > 1:
             paddle.distributed.init_parallel_env()
+            forget_notes()
         self.folder = CheckpointFolder(run.run_dir.checkpoints, config.keep_checkpoints, SUFFIX)
         if run.rank == 0:
             self.folder.prepare()

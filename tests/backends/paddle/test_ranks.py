@@ -253,7 +253,7 @@ def test_stopped_and_killed_it_leaves_nobody(work: Work, new_run: NewRun) -> Non
     leader = work.start(run)
     wait_for(lambda: run.status().attempt == 2 and run.status().step > stopped.step, run)
     below = psutil.Process(leader.pid).children(recursive=True)
-    assert len(below) >= 5, below  # the launcher, two ranks, and who reads images for each
+    assert len(below) >= 3, below  # the launcher, two ranks, and mostly who reads images for each
     leader.kill()
     leader.wait()
     end = time.monotonic() + 10
@@ -267,12 +267,17 @@ def test_stopped_and_killed_it_leaves_nobody(work: Work, new_run: NewRun) -> Non
     first = run.status().pid
     launcher = psutil.Process(first).ppid()
     other = next(process.pid for process in psutil.Process(launcher).children() if process.pid != first)
-    run.request("stop", "never read")
     os.kill(other, signal.SIGKILL)
     assert leader.wait(timeout=60) == 1
     reason = run.status().reason or ""
     assert run.status().state == "failed" and f"process {other} (rank 1 of 2) was killed or crashed" in reason, reason
     assert all(is_gone(process) for process in below)
+
+    leader = work.start(run)
+    wait_for(lambda: run.log.read_text().count("attempt 4 at") == 1, run)
+    run.request("prune", "no better than the others")  # the ranks have not begun
+    assert leader.wait(timeout=90) == 130
+    assert (run.status().state, run.status().reason) == ("pruned", "no better than the others")
 
 
 @pytest.mark.slow
