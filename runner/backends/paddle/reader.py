@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from runner.backends.base import ImageRef
+from runner.backends.order import epoch_order
 from runner.backends.paddle.ppdet import load_ppdet
 from runner.core.errors import InputError, Problem
 from runner.core.process import PARENT_VARIABLE, die_with_parent
@@ -27,7 +28,7 @@ import paddle  # noqa: E402
 from ppdet.data import reader as ppdet_reader  # noqa: E402
 from ppdet.data.source.dataset import ImageFolder  # noqa: E402
 
-_ORDER, _SAMPLE, _BATCH = range(3)
+_SAMPLE, _BATCH = 1, 2
 """What a random stream is for."""
 
 Item = tuple[int, int, int]
@@ -84,7 +85,7 @@ class DerivedTrainReader(ppdet_reader.BaseDataLoader):  # type: ignore[misc]
     def items(self, step: int) -> list[Item]:
         """What this rank reads in a step."""
         epoch, inside = divmod(step, len(self))
-        order = _order(self.course.seed, epoch, len(self.dataset)) if self.shuffle else range(len(self.dataset))
+        order = epoch_order(self.course.seed, epoch, len(self.dataset), shuffle=self.shuffle)
         first = (inside * self.course.ranks + self.course.rank) * self.batch_size
         places = [place % len(order) for place in range(first, first + self.batch_size)]
         if self.course.ranks == 1:
@@ -161,10 +162,6 @@ def _to_tensors(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_to_tensors(item) for item in value]
     return paddle.to_tensor(value) if isinstance(value, np.ndarray | np.generic) else value
-
-
-def _order(seed: int, epoch: int, images: int) -> Any:
-    return np.random.default_rng(np.random.SeedSequence([seed, _ORDER, epoch])).permutation(images)
 
 
 @contextmanager

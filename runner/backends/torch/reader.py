@@ -15,6 +15,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,11 +30,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
 from runner.backends.base import ImageRef
+from runner.backends.order import epoch_order
 from runner.backends.torch import schema
 from runner.backends.torch.samples import Failure, PackedBatch, Samples, Source
 from runner.backends.torch.schedule import steps_per_epoch, total_steps
 from runner.backends.torch.schema import TorchConfig
-from runner.backends.torch.transforms import epoch_order
 from runner.core.errors import InputError
 from runner.data.coco import CocoSet, load_coco
 
@@ -195,7 +196,8 @@ def _reading(samples: Samples, batches: Iterable[Pairs], workers: int, *, pin_me
     try:
         yield map(_checked, iterator)
     except (RuntimeError, OSError, EOFError) as error:
-        dead = _dead_workers(iterator, error) if workers > 0 else set()
+        with _deaths_unheard():
+            dead = _dead_workers(iterator, error) if workers > 0 else set()
         if not dead:
             raise
         raise InputError(_death_in_words(samples, dead, error)) from error
@@ -205,6 +207,19 @@ def _reading(samples: Samples, batches: Iterable[Pairs], workers: int, *, pin_me
             # in an error handler too.
             with suppress(RuntimeError):
                 iterator._shutdown_workers()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _deaths_unheard() -> Iterator[None]:
+    """torch's handler of SIGCHLD raises wherever the death of a worker finds us; here is where deaths are looked at already."""
+    if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before if before is not None else signal.SIG_DFL)
 
 
 def _dead_workers(iterator: Any, error: Exception) -> set[int]:
@@ -223,7 +238,7 @@ def _death_in_words(samples: Samples, dead: set[int], error: Exception) -> str:
     numbers = [number for pid, number in notes if pid in dead and number >= 0]
     names = ", ".join(str(samples.sources[number % len(samples.sources)].path) for number in numbers) or "an image"
     return (
-        f"a process that reads images died while it read {names}: {str(error).splitlines()[0]} If the file "
+        f"a process that reads images died while it read {names}: {(str(error).splitlines() or [type(error).__name__])[0]} If the file "
         "opens elsewhere, memory or shared memory (/dev/shm) may "
         "have run out: fewer worker_num need less, worker_num=0 needs none"
     )

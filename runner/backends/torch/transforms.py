@@ -22,7 +22,7 @@ from runner.core.errors import InputError
 
 cv2.setNumThreads(0)  # every data worker is one thread; OpenCV's own pool would not survive the fork either
 
-_ORDER, _AUGMENT = 0, 1  # what a derived generator is for: keeps the streams apart
+_AUGMENT = 1  # what a derived generator is for: keeps the streams apart (0 is runner.backends.order's)
 
 SAMPLE_INTERPS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 """What RandomResize's random_interp draws from."""
@@ -63,14 +63,6 @@ Step = Callable[[Sample, np.random.Generator], Sample]
 def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
     """The generator of everything random about sample `index` in `epoch` (0-based), whoever reads it."""
     return np.random.default_rng((_AUGMENT, seed, epoch, index))
-
-
-def epoch_order(seed: int, epoch: int, n_samples: int, *, shuffle: bool) -> NDArray[np.int64]:
-    """The order in which `epoch` (0-based) goes through its samples: Int64[n_samples]."""
-    order = np.arange(n_samples, dtype=np.int64)
-    if shuffle:
-        np.random.default_rng((_ORDER, seed, epoch)).shuffle(order)
-    return order
 
 
 def build_steps(transforms: Sequence[schema.SampleTransform | schema.BatchTransform]) -> list[Step]:

@@ -139,11 +139,6 @@ def test_randomness_depends_on_seed_epoch_and_index_alone() -> None:
     assert transforms.sample_rng(1, 2, 3).uniform() == first
     others = [transforms.sample_rng(*key).uniform() for key in ((0, 2, 3), (1, 0, 3), (1, 2, 0), (1, 2, 4))]
     assert first not in others
-    order = transforms.epoch_order(1, 2, 50, shuffle=True)
-    assert sorted(order.tolist()) == list(range(50))
-    assert order.tolist() == transforms.epoch_order(1, 2, 50, shuffle=True).tolist()
-    assert order.tolist() != transforms.epoch_order(1, 3, 50, shuffle=True).tolist()
-    assert transforms.epoch_order(1, 2, 5, shuffle=False).tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
