@@ -40,9 +40,10 @@ def ppdet_config(config: PaddleConfig) -> Any:
         cfg = load_config(str(path))
     if schedulers is not None:
         members = cfg["LearningRate"]["schedulers"]
-        for index in schedulers.to_the_end:
-            members[index].max_epochs = config.max_iters or config.epoch
-        counted = schedulers.in_iterations | (schedulers.to_the_end if config.max_iters else frozenset())
+        spanning = schedulers.to_the_end if config.max_iters else frozenset[int]()  # with `epoch` it is ppdet's default, 1000 epochs
+        for index in spanning:
+            members[index].max_epochs = config.max_iters
+        counted = schedulers.in_iterations | spanning
         members[:] = [_InIterations(member) if index in counted else member for index, member in enumerate(members)]
     return cfg
 

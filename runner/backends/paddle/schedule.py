@@ -23,7 +23,7 @@ class Schedulers:
     Args:
         members: each a `Tagged`.
         in_iterations: index of those whose lengths are iterations, not epochs.
-        to_the_end: index of those that decay until the end of training, whatever that is.
+        to_the_end: index of those without a length: with `max_iters` they span the training.
     """
 
     members: tuple[Tagged, ...]
