@@ -288,6 +288,10 @@ def _resolve_autos(
         elif not probe.gpus:
             advice = f"{probe.gpu_problem}; to train on the CPU: -o use_gpu=false"
             missing.append(Problem(advice, where=str(gpu.source), key="use_gpu"))
+        count = tree.get("processes")
+        if probe.gpus and count is not None and isinstance(count.value, int) and count.value > len(probe.gpus):
+            text = f"{count.value} processes need as many GPUs; usable: {len(probe.gpus)} ({', '.join(probe.gpus)})"
+            missing.append(Problem(text, where=str(count.source), key="processes"))
     tree = _default(tree, "cpu_threads", lambda: threads or available_cores())
     tree = _default(tree, "trackers", lambda: installed_trackers(python) if python else [])
     tree = _default(tree, "num_classes", lambda: _count_classes(tree))

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -323,3 +324,15 @@ def test_what_is_only_shown_needs_no_gpu_and_no_data(write_config: WriteConfig, 
     assert {problem.key for problem in refused.value.problems} == {"dataset", "use_gpu"}
     shown = resolve(no_data(write_config()), changes, to_run=False)
     assert shown.config.use_gpu and len([note for note in shown.notes if note.startswith("to run it")]) == 2
+
+
+def test_processes_need_as_many_gpus(
+    write_config: WriteConfig, probed: Callable[[Probe], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed(ONE_GPU)
+    place = SimpleNamespace(python=Path(sys.executable))
+    monkeypatch.setattr(runner.resolve, "interpreter", lambda name, given: place)
+    monkeypatch.setattr("runner.backends.paddle.backend.check", lambda config: [])
+    (message,) = refusal(write_config(backend="paddle", processes=2, use_gpu=True))
+    assert "tiny.yml" in message and "2 processes need as many GPUs; usable: 1 (NVIDIA Some)" in message
+    resolve(write_config(backend="paddle", processes=2, use_gpu=False))
