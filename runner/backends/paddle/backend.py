@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -73,6 +72,13 @@ class PaddleBackend:
 
 
 def _use_threads(count: int) -> None:
-    """Paddle's libraries read their number of threads once, when they are loaded."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(count)
+    """Have Paddle use so many threads in this thread of this process, also in one forked from a parent that loaded Paddle for one.
+
+    The call changes OpenMP's and MKL's number; ppdet's own entry point leaves it at 1 unless OMP_NUM_THREADS says otherwise.
+    """
+    from runner.backends.paddle.ppdet import load_ppdet  # noqa: PLC0415 - Paddle is loaded only where it is used
+
+    load_ppdet()
+    from paddle.base import core  # noqa: PLC0415
+
+    core.set_num_threads(count)

@@ -29,6 +29,7 @@ def load_ppdet() -> None:
     import zlib  # noqa: F401, PLC0415 - loaded after paddle 3.3.1 it takes functions from paddle's own copy of it, and crashes
 
     os.environ.setdefault("GLOG_minloglevel", "2")
+    _use_the_processor()
     with _signals_kept(), warnings.catch_warnings():  # ppdet 2.6.0 switches warnings off for the whole process
         warnings.simplefilter("ignore")
         import paddle  # noqa: F401, PLC0415
@@ -45,6 +46,20 @@ def _signals_kept() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
+
+
+def _use_the_processor() -> None:
+    """paddlepaddle 3.3.1 multiplies matrices by an MKL of 2019, which takes its slowest kernels (SSE2) on a processor that is not Intel's,
+    whatever that can do: a step costs more than twice the time (benchmarks/LOG.md). MKL reads the variable at its first multiplication;
+    5 is AVX2. And OpenMP's threads spin for 200 ms after each multiplication, on cores that readers and other runs could use: 1 ms lasts
+    from one to the next. Variables that are set stand."""
+    os.environ.setdefault("KMP_BLOCKTIME", "1")
+    try:
+        processor = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    if "GenuineIntel" not in processor and {"avx2", "fma"} <= set(processor.split()):
+        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
 
 
 def _load_and_mend() -> None:
