@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from runner.core.process import PARENT_VARIABLE, die_with_parent
 load_ppdet()
 
 import paddle  # noqa: E402
+from ppdet.core.workspace import get_registered_modules  # noqa: E402
 from ppdet.data import reader as ppdet_reader  # noqa: E402
 from ppdet.data.source.dataset import ImageFolder  # noqa: E402
 
@@ -53,13 +55,13 @@ class Course:
     ranks: int = 1
 
 
-class DerivedTrainReader(ppdet_reader.BaseDataLoader):  # type: ignore[misc]
-    """ppdet's TrainReader with the data in the order, and with the randomness, of a `Course`. One iteration is one epoch, or what is left
-    of it."""
+class TrainReader(ppdet_reader.TrainReader):  # type: ignore[misc]
+    """ppdet's TrainReader, defaults and all, with the data in the order, and with the randomness, of a `Course`. One iteration is one
+    epoch, or what is left of it."""
 
     course = Course(0)
 
-    def __call__(self, dataset: Any, worker_num: int, batch_sampler: Any = None, return_list: bool = False) -> DerivedTrainReader:
+    def __call__(self, dataset: Any, worker_num: int, batch_sampler: Any = None, return_list: bool = False) -> TrainReader:
         """See ppdet's."""
         del batch_sampler, return_list
         self.dataset = dataset
@@ -116,6 +118,12 @@ class _Seeded:
         self._dataset._curr_iter = epoch * len(self._dataset) + place
         with _drawn_from(self._seed, _SAMPLE, epoch, place):
             return item, self._dataset[index]
+
+
+def train_by(course: Course) -> None:
+    """Have ppdet make its TrainReader of this module. (Its own module keeps the original, whose methods look themselves up there.)"""
+    TrainReader.course = course
+    get_registered_modules()["TrainReader"].pymodule = sys.modules[__name__]
 
 
 def image_reader(name: str, images: Sequence[ImageRef], workers: int) -> Any:

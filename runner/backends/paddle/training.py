@@ -27,13 +27,12 @@ from runner.data.coco import load_coco
 load_ppdet()
 
 import paddle  # noqa: E402
-from ppdet.data import reader as ppdet_reader  # noqa: E402
 from ppdet.engine import Trainer  # noqa: E402
 from ppdet.engine.callbacks import Callback, ComposeCallback  # noqa: E402
 
 from runner.backends.paddle.average import Average  # noqa: E402
 from runner.backends.paddle.predict import evaluate_images  # noqa: E402
-from runner.backends.paddle.reader import Course, DerivedTrainReader  # noqa: E402
+from runner.backends.paddle.reader import Course, train_by  # noqa: E402
 from runner.backends.paddle.run_config import ppdet_config  # noqa: E402
 from runner.backends.paddle.scaler import ResumableScaler  # noqa: E402
 from runner.backends.paddle.state import SUFFIX, load_pretrained, load_weights, read_state, to_tensors, write_state  # noqa: E402
@@ -66,8 +65,8 @@ class Training:
             self.folder.prepare()
         self.eval_images = _evaluation_images(config)
         self.cfg = ppdet_config(config)
-        self.course = DerivedTrainReader.course = Course(config.seed, rank=run.rank, ranks=run.ranks)
-        ppdet_reader.TrainReader = DerivedTrainReader
+        self.course = Course(config.seed, rank=run.rank, ranks=run.ranks)
+        train_by(self.course)
         self._seed(-1)
         with paddle.utils.unique_name.guard():  # the optimiser's state goes by the names that layers are given in turn
             self.trainer = quiet(lambda: Trainer(self.cfg, mode="train"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from runner.backends.checkpoint_folder import CheckpointFolder
 from runner.backends.pdparams import read_pdparams
@@ -156,6 +158,20 @@ def test_a_loss_that_is_not_finite(work: Preloaded, new_run: NewRun) -> None:
     assert work(run) == 1
     reason = run.status().reason or ""
     assert "is not finite (images " in reason and "board" in reason and "base_lr" in reason, reason
+
+
+def test_the_readers_defaults_are_ppdets(work: Preloaded, new_run: NewRun, write_config: Callable[..., Path]) -> None:
+    """It shuffles, and leaves out what does not fill a batch: 12 images in batches of 5 are two steps. A loss that is not finite names
+    the images of its step, so the very first step tells the order."""
+    rate = {"base_lr": 1e30, "schedulers": [{"name": "PiecewiseDecay", "milestone_iters": [90], "gamma": [0.1], "use_warmup": False}]}
+    named = []
+    for seed in (1, 2):
+        reader = {**yaml.safe_load(write_config().read_text())["TrainReader"], "batch_size": 5}
+        run = new_run(f"seed {seed}", seed=seed, TrainReader=reader, LearningRate=rate, max_iters=30)
+        assert work(run) == 1
+        named.append(re.findall(r"board \d+", run.status().reason or ""))
+        assert len(named[-1]) == 5 and run.status().epoch in (0.0, 0.5, 1.0)
+    assert named[0] != named[1] and all(names != sorted(names) for names in named)
 
 
 def test_the_order_is_the_seeds(work: Preloaded, new_run: NewRun) -> None:
