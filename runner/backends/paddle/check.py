@@ -184,7 +184,10 @@ class _Modules:
                 if name not in self._known.transforms:
                     yield Problem(f"ppdet has no operator {name!r}{_hint(name, self._known.transforms)}", key=here)
                 elif isinstance(keys, Mapping):
-                    yield from self._keys(name, self._known.transforms[name], keys, f"{here}.{name}")
+                    signature = self._known.transforms[name]
+                    yield from self._keys(name, signature, keys, f"{here}.{name}")
+                    if missing := [key for key in signature.required if key not in keys]:
+                        yield Problem(f"{name} needs {' and '.join(missing)} too", key=f"{here}.{name}")
                 elif keys is not None:
                     yield Problem(f"expected the keys of {name}: {{…}}", key=f"{here}.{name}")
                 else:

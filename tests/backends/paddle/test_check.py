@@ -38,6 +38,12 @@ def check(paddle_python: Path, coco: Path) -> Check:
         ("fcos", "FCOSHead.fcos_loss=FCOSLos", "FCOSHead.fcos_loss", "ppdet has no module 'FCOSLos'; did you mean 'FCOSLoss'"),
         ("fcos", "architecture=FCSO", "architecture", "ppdet has no architecture 'FCSO'; did you mean 'FCOS'"),
         ("fcos", "TrainReader.sample_transforms.2.RandomFlip.probe=1", "TrainReader.sample_transforms.2.RandomFlip.probe", "'prob'"),
+        (
+            "fcos",
+            "TrainReader.sample_transforms.2={Resize: {target_size: [32, 32]}}",
+            "TrainReader.sample_transforms.2.Resize",
+            "needs keep_ratio",
+        ),
         ("fcos", "OptimizerBuilder.optimizer.momentun=0.9", "OptimizerBuilder.optimizer.momentun", "did you mean 'momentum'"),
         ("faster_rcnn", "RPNHead.train_proposal.pre_nms=5", "RPNHead.train_proposal.pre_nms", "unknown key of ProposalGenerator"),
         ("faster_rcnn", "BBoxHead.roi_extractor.size=5", "BBoxHead.roi_extractor.size", "unknown key of RoIAlign"),
