@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from runner.backends.torch.checkpoint_folder import CheckpointFolder
+from runner.backends.checkpoint_folder import CheckpointFolder
 from runner.conduct import conclude
 from runner.core.rundir import RunDir
 from runner.launch.base import exit_of
