@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from runner.core.errors import InputError, Problem
+
 _loaded = False
 
 
@@ -67,6 +69,7 @@ def _load_and_mend() -> None:
 
     _never_download()
     _read_weights_safely()
+    _name_what_is_no_image()
     _join_counts_as_vectors()
     _assign_labels_of_64_bits()
     _count_hard_examples_in_integers()
@@ -96,6 +99,23 @@ def _read_weights_safely() -> None:
         return {name: paddle.to_tensor(value) if hasattr(value, "dtype") else value for name, value in read_pdparams(Path(path)).items()}
 
     paddle.load = load
+
+
+def _name_what_is_no_image() -> None:
+    """ppdet 2.6.0's Decode goes on with the bytes of a file that is no image, and fails at their shape."""
+    from ppdet.data.transform.operators import Decode  # noqa: PLC0415
+
+    decode = Decode.apply
+
+    @functools.wraps(decode)
+    def apply(self: Any, sample: Any, context: Any = None) -> Any:
+        file = str(sample.get("im_file", ""))
+        try:
+            return decode(self, sample, context)
+        except AttributeError as error:
+            raise InputError(Problem("is not an image that can be read (wrong format, or empty); replace it", file)) from error
+
+    Decode.apply = apply
 
 
 def _join_counts_as_vectors() -> None:
@@ -150,21 +170,16 @@ def _count_hard_examples_in_integers() -> None:
 
 
 def _train_on_images_without_objects() -> None:
-    """ppdet 2.6.0 with ``allow_empty``: FCOS's targets fail for an image without objects (here it gets one that covers nothing), and FCOS
-    and PicoDet divide by zero where a whole batch has none, FCOS even if its objects are only too small for a location to be theirs (here
-    they divide by one, as PicoDet does where several processes train)."""
+    """ppdet 2.6.0 with ``allow_empty``: FCOS's targets fail for an image without objects (here it gets one that covers nothing). And FCOS
+    and PicoDet divide by zero where no location of a batch has an object, which may also be too small to have one: here FCOS divides by
+    one, and PicoDet by at least one, as PP-YOLOE does, and PicoDet itself where several processes train."""
     import numpy as np  # noqa: PLC0415
     import paddle  # noqa: PLC0415
     from ppdet.data.transform.batch_operators import Gt2FCOSTarget  # noqa: PLC0415
     from ppdet.modeling.heads import pico_head  # noqa: PLC0415
     from ppdet.modeling.losses import fcos_loss  # noqa: PLC0415
 
-    def sum_(x: Any) -> Any:
-        total = paddle.sum(x)
-        return total + (total == 0).astype(total.dtype) if x.stop_gradient else total  # a divisor; losses have a gradient
-
-    targets, loss = Gt2FCOSTarget.__call__, pico_head.PicoHeadV2.get_loss
-    several = _Instead(paddle.distributed, get_world_size=lambda: 2, all_reduce=lambda tensor: tensor)
+    targets, processes = Gt2FCOSTarget.__call__, paddle.distributed
 
     @functools.wraps(targets)
     def call(self: Any, samples: Any, context: Any = None) -> Any:
@@ -174,19 +189,17 @@ def _train_on_images_without_objects() -> None:
                 sample["gt_class"] = np.zeros((1, 1), np.int32)
         return targets(self, samples, context)
 
-    @functools.wraps(loss)
-    def get_loss(self: Any, head_outs: Any, gt_meta: Any) -> Any:
-        if bool(gt_meta["pad_gt_mask"].any()):
-            return loss(self, head_outs, gt_meta)
-        pico_head.paddle = _Instead(paddle, distributed=several)
-        try:
-            return loss(self, head_outs, gt_meta)
-        finally:
-            pico_head.paddle = paddle
+    def sum_(x: Any) -> Any:
+        total = paddle.sum(x)
+        return total + (total == 0).astype(total.dtype) if x.stop_gradient else total  # a divisor; losses have a gradient
+
+    def all_reduce(total: Any) -> Any:
+        return processes.all_reduce(total) if processes.get_world_size() > 1 else total.scale_(2.0)  # the sum of two that are alike
 
     Gt2FCOSTarget.__call__ = call
     fcos_loss.paddle = _Instead(paddle, sum=sum_)
-    pico_head.PicoHeadV2.get_loss = get_loss
+    several = _Instead(processes, get_world_size=lambda: max(2, processes.get_world_size()), all_reduce=all_reduce)
+    pico_head.paddle = _Instead(paddle, distributed=several)
 
 
 def _build_heads_as_wide_as_their_features() -> None:

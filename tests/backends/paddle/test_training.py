@@ -160,6 +160,17 @@ def test_a_loss_that_is_not_finite(work: Preloaded, new_run: NewRun) -> None:
     assert "is not finite (images " in reason and "board" in reason and "base_lr" in reason, reason
 
 
+def test_a_file_that_is_no_image_is_named(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(coco, tmp_path / "broken"))
+    for file in (broken / "images").iterdir():
+        file.write_text("no image")
+    data = {"name": "COCODataSet", "dataset_dir": str(broken), "image_dir": "images", "anno_path": "train.json"}
+    run = new_run(TrainDataset=data)
+    assert work(run) == 2
+    reason = run.status().reason or ""
+    assert str(broken) in reason and "is not an image that can be read" in reason, reason
+
+
 def test_the_readers_defaults_are_ppdets(work: Preloaded, new_run: NewRun, write_config: Callable[..., Path]) -> None:
     """It shuffles, and leaves out what does not fill a batch: 12 images in batches of 5 are two steps. A loss that is not finite names
     the images of its step, so the very first step tells the order."""
