@@ -30,6 +30,7 @@ from runner.search.base import Trial, run_name
 from runner.search.designs import ABSENT, design_trials
 from runner.search.spec import SweepSpec
 
+
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
     """A run that can start.

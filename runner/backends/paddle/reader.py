@@ -75,8 +75,8 @@ class TrainReader(ppdet_reader.TrainReader):  # type: ignore[misc]
         return self
 
     def __len__(self) -> int:
-        batch = self.batch_size * self.course.ranks
-        return len(self.dataset) // batch if self.drop_last else -(-len(self.dataset) // batch)
+        batch, images = int(self.batch_size) * self.course.ranks, len(self.dataset)
+        return images // batch if self.drop_last else -(-images // batch)
 
     def __iter__(self) -> Iterator[Any]:
         epoch, course = self.dataset._epoch, self.course
