@@ -58,7 +58,7 @@ class _Modules:
             elif key not in self._known.shared:
                 yield from self._unknown_top(key)
         for name in READERS:
-            if name not in self._sections and name != "TestReader":
+            if self._sections.get(name) is None and name != "TestReader":
                 yield Problem("is missing: how images are read", key=name)
 
     def _other_tasks(self) -> Iterator[Problem]:
@@ -102,9 +102,15 @@ class _Modules:
             return
         yield from self._keys(name, self._known.modules[name], keys, name)
         if name in READERS:
+            size = keys.get("batch_size", 1)
+            if type(size) is not int or size < 1:
+                yield Problem(f"expected an integer (at least 1), got {size!r}", key=f"{name}.batch_size")
             for group in ("sample_transforms", "batch_transforms"):
                 yield from self._transforms(keys.get(group), f"{name}.{group}")
         if name == "LearningRate":
+            rate = keys.get("base_lr", 1)
+            if type(rate) not in (int, float) or rate <= 0:
+                yield Problem(f"expected a number above 0, got {rate!r}", key="LearningRate.base_lr")
             yield from self._schedulers(keys.get("schedulers"))
         if name == "OptimizerBuilder":
             yield from self._chosen(keys.get("optimizer"), self._known.optimizers, "OptimizerBuilder.optimizer")

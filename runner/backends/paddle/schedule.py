@@ -79,7 +79,10 @@ def steps_per_epoch(config: PaddleConfig, images: int) -> int:
     """
     reader = config.modules.get("TrainReader")
     keys = reader if isinstance(reader, Mapping) else {}
-    batch = int(keys.get("batch_size", 1)) * config.processes
+    size = keys.get("batch_size", 1)
+    if type(size) is not int or size < 1:  # what the check says of the key; there is nothing to count with
+        return 1
+    batch = size * config.processes
     samples = images * config.train_dataset.repeat
     steps = samples // batch if keys.get("drop_last", True) else -(-samples // batch)
     if steps < 1:
