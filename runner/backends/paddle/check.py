@@ -124,6 +124,8 @@ class _Modules:
                 continue
             if key not in signature.keys:
                 yield Problem(f"unknown key of {owner}{_hint(key, signature.keys)}", key=here)
+            elif key == "num_classes" and key in signature.shared and value != self._config.num_classes:
+                yield Problem(f"is {value!r}, but the data has {self._config.num_classes} classes; take it out", key=here)
             elif key in signature.made and isinstance(value, Mapping) and "name" not in value:
                 made = signature.made[key]
                 yield from self._keys(made, self._known.modules[made], value, here)

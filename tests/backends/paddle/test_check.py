@@ -44,6 +44,7 @@ def check(paddle_python: Path, coco: Path) -> Check:
             "TrainReader.sample_transforms.2.Resize",
             "needs keep_ratio",
         ),
+        ("fcos", "FCOSHead.num_classes=3", "FCOSHead.num_classes", "is 3, but the data has 2 classes"),
         ("fcos", "TrainReader.batch_size=four", "TrainReader.batch_size", "expected an integer (at least 1), got 'four'"),
         ("fcos", "TrainReader.batch_size=0", "TrainReader.batch_size", "got 0"),
         ("fcos", "EvalReader.batch_size=1.5", "EvalReader.batch_size", "got 1.5"),
