@@ -132,7 +132,7 @@ def task_of(run: PlannedRun) -> Task:
     return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, _thread_limits(), preload, warm)
 
 
-def conclude(run_dir: RunDir, exit_: Exit, attempts_before: int) -> Status:
+def conclude(run_dir: RunDir, exit_: Exit, attempts_before: int, *, asked_to_stop: bool = False) -> Status:
     """A run's status after its worker has gone; a verdict is written where the worker could not say how it ended."""
     status = run_dir.status()
     if status.attempt > attempts_before and status.state not in ("pending", "running"):
@@ -142,7 +142,7 @@ def conclude(run_dir: RunDir, exit_: Exit, attempts_before: int) -> Status:
     after = f" after step {status.step}" if status.attempt > attempts_before and status.step else ""
     reason = f"the worker {'was ' if exit_.signal else ''}{exit_}{after}; log: {run_dir.log}"
     if exit_.signal == signal.SIGKILL:
-        reason += " (out of memory? `dmesg` knows)"
+        reason += " (asked to stop, it had not ended)" if asked_to_stop else " (out of memory? `dmesg` knows)"
     attempt = max(status.attempt, attempts_before + 1)
     try:
         run_dir.write_verdict(Verdict(state, reason, attempt, time.time()))
@@ -171,6 +171,7 @@ class _Conductor:
         self._running: dict[str, tuple[PlannedRun, int]] = {}
         self._left: dict[int, int] = {}  # trial number → runs still to end
         self._exhausted = False
+        self._asked_to_stop = False
         self.outcomes: list[Outcome] = []
 
     def step(self, interrupts: _Interrupts) -> bool:
@@ -186,7 +187,7 @@ class _Conductor:
         for exit_ in self._launcher.poll(POLL_S):
             run, attempts = self._running.pop(exit_.name)
             exit_code = exit_.returncode if exit_.signal is None else None
-            self._finish(Outcome(run, conclude(run.run_dir, exit_, attempts), exit_code=exit_code))
+            self._finish(Outcome(run, conclude(run.run_dir, exit_, attempts, asked_to_stop=self._asked_to_stop), exit_code=exit_code))
         return bool(self._running) or not self._exhausted
 
     def _ask(self) -> bool:
@@ -223,7 +224,7 @@ class _Conductor:
             self._search.tell(trial, TrialResult("failed" if failed else "done", {}, failed[0].status.reason or "" if failed else ""))
 
     def _stop(self, grace_s: float) -> None:
-        self._exhausted = True
+        self._exhausted = self._asked_to_stop = True
         self._waiting.clear()
         for name in self._running:
             self._launcher.cancel(name, grace_s=grace_s)

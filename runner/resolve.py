@@ -101,15 +101,19 @@ def resolve(
     data_is_missing = bool(problems or missing) or any(note.startswith(_NOT_MADE) for note in notes)
     python = _interpreter(tree, backend, missing)
     tree, probe = _resolve_autos(tree, backend, python, notes, missing, threads)
+    counted = (node := tree.get("num_classes")) is not None and node.value != AUTO
+    if not counted:  # a number in its place, so that the rest is checked, which will tell why they could not be counted
+        tree = _set(tree, "num_classes", 1, Source(AUTO))
     if to_run:
         problems += missing
     else:
         notes += [f"to run it: {problem}" for problem in missing]
     tree, bound, found = _bind_and_check(tree, backend, python)
     problems += bound.problems
-    problems += [
-        _placed(problem, tree) for problem in found if not (data_is_missing and problem.key.startswith((*_DATA_SECTIONS, "num_classes")))
-    ]
+    moot = (*_DATA_SECTIONS, "num_classes") if data_is_missing else () if counted else ("num_classes",)
+    problems += [_placed(problem, tree) for problem in found if not problem.key.startswith(moot)]
+    if not counted and not problems:
+        problems.append(Problem("the classes of the training annotations cannot be counted; give their number", key="num_classes"))
     if problems:
         raise InputError(dict.fromkeys(problems))
     return Resolved(require(bound), backend, Path(path), python, (*bound.notes, *notes), probe)

@@ -336,3 +336,11 @@ def test_processes_need_as_many_gpus(
     (message,) = refusal(write_config(backend="paddle", processes=2, use_gpu=True))
     assert "tiny.yml" in message and "2 processes need as many GPUs; usable: 1 (NVIDIA Some)" in message
     resolve(write_config(backend="paddle", processes=2, use_gpu=False))
+
+
+def test_classes_that_cannot_be_counted_are_no_problem_of_their_own(write_config: WriteConfig, tmp_path: Path) -> None:
+    missing = {"name": "COCODataSet", "dataset_dir": str(tmp_path), "image_dir": ".", "anno_path": "no.json"}
+    (message,) = refusal(write_config(num_classes="auto", TrainDataset=missing))
+    assert "no.json" in message and "TrainDataset.anno_path" in message
+    found = refusal(write_config(num_classes="auto", TrainDataset=None, EvalDataset=None, dataset="synthetik_pcb"))
+    assert any("synthetik_pcb" in message for message in found) and not any("num_classes" in message for message in found), found

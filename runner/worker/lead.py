@@ -149,7 +149,11 @@ class _Leader:
             rank.number, rank.pid = int(message["rank"]), int(message["pid"])
             self._ranks[rank.number] = rank
             if hasattr(os, "pidfd_open"):  # its channel does not tell: a process that reads images for it may hold it open
-                pidfd = os.pidfd_open(rank.pid)
+                try:
+                    pidfd = os.pidfd_open(rank.pid)
+                except ProcessLookupError:  # it has ended, and what started it has noticed
+                    self._leave(rank)
+                    return
                 self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._leave(rank, pidfd))
         elif "meet" in message:
             rank.word = [message["meet"]]
