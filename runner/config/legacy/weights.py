@@ -40,8 +40,8 @@ def translate_weights(node: Node, backbone: dict[str, Any], *, for_torch: bool, 
     stand_in = _OF_TORCHVISION.get((name, depth)) if backbone and isinstance(depth, int) and variant == "b" else None
     if for_torch and stand_in is not None:
         why = (
-            f"torch cannot read Paddle's {name}; torchvision's weights are of the same net (ResNet-{depth}, variant b), "
-            "trained on the same data (ImageNet), in another training"
+            f"torch fetches no address of Paddle's (it reads {name}.pdparams as a file, if you have it); torchvision's weights are of "
+            f"the same net (ResNet-{depth}, variant b), trained on the same data (ImageNet), in another training"
         )
         return _changed(node, stand_in, why, record)
     new = _SUCCESSORS.get(name, name)
