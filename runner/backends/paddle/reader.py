@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ import numpy as np
 from runner.backends.base import ImageRef
 from runner.backends.order import epoch_order
 from runner.backends.paddle.ppdet import load_ppdet
-from runner.core.errors import InputError, Problem
+from runner.core.errors import InputError, Problem, TrainingFailed
 from runner.core.process import PARENT_VARIABLE, die_with_parent
 
 load_ppdet()
@@ -145,16 +146,42 @@ def _iterate(dataset: Any, batches: Sequence[Sequence[Any]], collate: Callable[[
     process's."""
     if workers == 0:
         return (_to_tensors(collate([dataset[item] for item in batch])) for batch in batches)
-    return iter(
-        paddle.io.DataLoader(
-            dataset=dataset,
-            batch_sampler=batches,
-            collate_fn=collate,
-            num_workers=workers,
-            return_list=False,
-            use_shared_memory=shared,
-            worker_init_fn=functools.partial(_end_with, os.getpid()),
-        )
+    loader = paddle.io.DataLoader(
+        dataset=dataset,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        return_list=False,
+        use_shared_memory=shared,
+        worker_init_fn=functools.partial(_end_with, os.getpid()),
+    )
+    return _causes_told(iter(loader), lambda place: collate([dataset[item] for item in batches[place]]), len(batches), 2 * workers + 4)
+
+
+def _causes_told(loader: Iterator[Any], read: Callable[[int], Any], batches: int, ahead: int) -> Iterator[Any]:
+    """What `loader` gives. Paddle 3.3.1 says that a reading process failed, but not why: reading is deterministic, so what it may have
+    been at (`ahead` batches from the last one given) is read here, which fails in the same way."""
+    given = 0
+    try:
+        for batch in loader:
+            given += 1
+            yield batch
+    except (SystemError, RuntimeError) as error:
+        for place in range(given, min(given + ahead, batches)):
+            read(place)
+        raise reader_died(error) or error from error
+
+
+def reader_died(error: BaseException) -> TrainingFailed | None:
+    """What to say of an error that Paddle's loader raises, anywhere in the main thread, where a reading process died. None for others."""
+    words = str(error)
+    if "DataLoader" not in words and "Blocking queue is killed" not in words:
+        return None
+    killed = re.search(r"DataLoader \w+ *\(pid[^)]*\)[^.\n]*", words)
+    detail = f" ({killed.group()})" if killed else ""
+    return TrainingFailed(
+        f"a process that reads images died{detail}: most often for lack of memory. A smaller worker_num or batch_size needs less; "
+        "worker_num=0 reads without such processes"
     )
 
 

@@ -32,7 +32,7 @@ from ppdet.engine.callbacks import Callback, ComposeCallback  # noqa: E402
 
 from runner.backends.paddle.average import Average  # noqa: E402
 from runner.backends.paddle.predict import evaluate_images  # noqa: E402
-from runner.backends.paddle.reader import Course, train_by  # noqa: E402
+from runner.backends.paddle.reader import Course, reader_died, train_by  # noqa: E402
 from runner.backends.paddle.run_config import ppdet_config  # noqa: E402
 from runner.backends.paddle.scaler import ResumableScaler  # noqa: E402
 from runner.backends.paddle.state import SUFFIX, load_pretrained, load_weights, read_state, to_tensors, write_state  # noqa: E402
@@ -328,6 +328,8 @@ class Training:
         try:
             yield
         except (MemoryError, RuntimeError, SystemError) as error:
+            if (died := reader_died(error)) is not None:
+                raise died from error
             if not device.is_out_of_memory(error):
                 raise
             last = self.folder.last()

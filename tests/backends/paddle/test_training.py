@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,15 +161,51 @@ def test_a_loss_that_is_not_finite(work: Preloaded, new_run: NewRun) -> None:
     assert "is not finite (images " in reason and "board" in reason and "base_lr" in reason, reason
 
 
-def test_a_file_that_is_no_image_is_named(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [0, 1])
+def test_a_file_that_is_no_image_is_named(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path, processes: int) -> None:
     broken = Path(shutil.copytree(coco, tmp_path / "broken"))
     for file in (broken / "images").iterdir():
         file.write_text("no image")
     data = {"name": "COCODataSet", "dataset_dir": str(broken), "image_dir": "images", "anno_path": "train.json"}
-    run = new_run(TrainDataset=data)
+    run = new_run(TrainDataset=data, worker_num=processes)
     assert work(run) == 2
     reason = run.status().reason or ""
-    assert str(broken) in reason and "is not an image that can be read" in reason, reason
+    assert "Traceback" not in reason and str(broken) in reason and "is not an image that can be read" in reason, reason
+
+
+def test_a_file_that_is_no_image_is_named_by_an_evaluation(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(coco, tmp_path / "broken"))
+    for file in (broken / "images").iterdir():
+        file.write_text("no image")
+    data = {"name": "COCODataSet", "dataset_dir": str(broken), "image_dir": "images", "anno_path": "train.json"}
+    run = new_run(EvalDataset=data, worker_num=1)
+    assert work(run) == 2
+    reason = run.status().reason or ""
+    assert "Traceback" not in reason and str(broken) in reason and "is not an image that can be read" in reason, reason
+
+
+_KILLED = """
+import os, signal
+from runner.backends.paddle import reader
+
+class Images:
+    here = os.getpid()
+    def __getitem__(self, index):
+        if os.getpid() != self.here and index == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"image": reader.np.zeros((3, 4), "float32")}
+
+try:
+    for _ in reader._iterate(Images(), [[number] for number in range(9)], lambda samples: samples[0], 1, True):
+        pass
+except reader.TrainingFailed as error:
+    print(error)
+"""
+
+
+def test_a_reading_process_that_is_killed(paddle_python: Path) -> None:
+    done = subprocess.run([paddle_python, "-c", _KILLED], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and "a process that reads images died" in done.stdout and "worker_num" in done.stdout, done
 
 
 def test_the_readers_defaults_are_ppdets(work: Preloaded, new_run: NewRun, write_config: Callable[..., Path]) -> None:
