@@ -21,6 +21,9 @@ READERS = ("TrainReader", "EvalReader", "TestReader")
 _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_param_lr_func", "model_name"))
 """Keys whose text ppdet 2.6.0 gives to Python's eval."""
 
+_UNUSED = {("FCOSLoss", "loss_alpha"): 0.25, ("FCOSLoss", "loss_gamma"): 2.0, ("FCOSLoss", "reg_weights"): 1.0}
+"""Arguments that ppdet 2.6.0 takes and does not use, and what it computes with."""
+
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
 OTHER_TASKS = {
     "tracks objects": ("ByteTrack", "CenterTrack", "DeepSORT", "FairMOT", "JDE"),
@@ -124,6 +127,8 @@ class _Modules:
                 continue
             if key not in signature.keys:
                 yield Problem(f"unknown key of {owner}{_hint(key, signature.keys)}", key=here)
+            elif value != _UNUSED.get((owner, key), value):
+                yield Problem(f"ppdet 2.6.0 does not use it: it always computes with {_UNUSED[owner, key]}; take it out", key=here)
             elif key == "num_classes" and key in signature.shared and value != self._config.num_classes:
                 yield Problem(f"is {value!r}, but the data has {self._config.num_classes} classes; take it out", key=here)
             elif key in signature.made and isinstance(value, Mapping) and "name" not in value:

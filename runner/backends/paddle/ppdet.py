@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
+import logging
 import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +19,7 @@ from typing import Any
 
 from runner.core.errors import InputError, Problem
 
+log = logging.getLogger("runner.backends.paddle")
 _loaded = False
 
 
@@ -65,8 +69,10 @@ def _use_the_processor() -> None:
 
 
 def _load_and_mend() -> None:
-    import ppdet.engine  # noqa: F401, PLC0415
+    with _numba_not_asked_for():
+        import ppdet.engine  # noqa: F401, PLC0415
 
+    _say_errors_once()
     _never_download()
     _read_weights_safely()
     _name_what_is_no_image()
@@ -75,6 +81,35 @@ def _load_and_mend() -> None:
     _count_hard_examples_in_integers()
     _train_on_images_without_objects()
     _build_heads_as_wide_as_their_features()
+
+
+@contextmanager
+def _numba_not_asked_for() -> Iterator[None]:
+    """ppdet 2.6.0 prints, twice, that its trackers lack numba. They are not used here."""
+    printed = builtins.print
+
+    def print_(*words: Any, **options: Any) -> None:
+        if not (words and "Unable to use numba in PP-Tracking" in str(words[0])):
+            printed(*words, **options)
+
+    builtins.print = print_
+    try:
+        yield
+    finally:
+        builtins.print = printed
+
+
+def _say_errors_once() -> None:
+    """ppdet 2.6.0 prints the trace of an error in a reader, and raises it. So does the thread that fetches from Paddle's reading
+    processes, whose cause the main thread tells (`runner.backends.paddle.reader`)."""
+    logging.getLogger("reader").setLevel(logging.ERROR)
+    told = threading.excepthook
+
+    def hook(error: Any) -> None:
+        if error.thread is None or "_thread_loop" not in error.thread.name:
+            told(error)
+
+    threading.excepthook = hook
 
 
 def _never_download() -> None:
@@ -102,7 +137,8 @@ def _read_weights_safely() -> None:
 
 
 def _name_what_is_no_image() -> None:
-    """ppdet 2.6.0's Decode goes on with the bytes of a file that is no image, and fails at their shape."""
+    """ppdet 2.6.0's Decode goes on with the bytes of a file that is no image, and fails at their shape. And OpenCV makes the missing part
+    of a JPEG that is cut off grey."""
     from ppdet.data.transform.operators import Decode  # noqa: PLC0415
 
     decode = Decode.apply
@@ -110,12 +146,28 @@ def _name_what_is_no_image() -> None:
     @functools.wraps(decode)
     def apply(self: Any, sample: Any, context: Any = None) -> Any:
         file = str(sample.get("im_file", ""))
+        if "image" not in sample:
+            sample["image"] = Path(file).read_bytes()
+        if is_cut_off(sample["image"]):
+            raise InputError(Problem("is an image that is cut off; replace it", file))
         try:
             return decode(self, sample, context)
         except AttributeError as error:
             raise InputError(Problem("is not an image that can be read (wrong format, or empty); replace it", file)) from error
 
     Decode.apply = apply
+
+
+def is_cut_off(image: Any) -> bool:
+    """Whether the bytes are a JPEG (ITU T.81, B.1.1) without an end after its first scan's start. Thumbnails, which have ends of their
+    own, lie in the segments before that."""
+    if not isinstance(image, bytes) or image[:2] != b"\xff\xd8":
+        return False
+    place = 2
+    while image[place : place + 1] == b"\xff" and image[place + 1 : place + 2] != b"\xda":
+        padded = image[place + 1 : place + 2] == b"\xff"
+        place += 1 if padded else 2 + max(2, int.from_bytes(image[place + 2 : place + 4], "big"))
+    return image.find(b"\xff\xd9", place) < 0
 
 
 def _join_counts_as_vectors() -> None:
@@ -238,3 +290,31 @@ def quiet(call: Callable[[], Any]) -> Any:
         return call()
     finally:
         sys.stdout = out
+
+
+_REFUSALS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, TypeError, ValueError)
+
+
+@contextmanager
+def refusals_told(trace: Path | None = None) -> Iterator[None]:
+    """An error inside ppdet while it makes something of a config is one sentence about the config.
+
+    Args:
+        trace: the file that stderr goes to; the error's trace is printed there. None: it is not printed.
+
+    Raises:
+        InputError: such an error, with the place in ppdet where it was raised.
+    """
+    try:
+        yield
+    except _REFUSALS as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "ppdet" in Path(frame.filename).parts]
+        if not frames:
+            raise  # not ppdet's
+        parts = Path(frames[-1].filename).parts
+        file = "/".join(parts[parts.index("ppdet") :])
+        if trace is not None:
+            log.exception("ppdet cannot build what the config asks for")
+        told = f"; the trace is in {trace}" if trace is not None else ""
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"ppdet refuses this config while it builds it: {words} (in {file}, line {frames[-1].lineno}){told}") from error

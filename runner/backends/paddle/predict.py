@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from runner.backends.base import ImageRef
 from runner.backends.checkpoint_folder import read_newest, read_verified
 from runner.backends.paddle import device
-from runner.backends.paddle.ppdet import load_ppdet, quiet
+from runner.backends.paddle.ppdet import load_ppdet, quiet, refusals_told
 from runner.backends.paddle.schema import PaddleConfig
 
 load_ppdet()
@@ -40,13 +41,15 @@ def predict_files(
         InputError: no checkpoint, one of another model, or an image cannot be read.
     """
     device.prepare(config)
+    read = functools.partial(read_state, key="weights")
     if weights.is_dir():
-        folder, entry, state = read_newest(weights, read_state, say, suffix=SUFFIX)
+        folder, entry, state = read_newest(weights, read, say, suffix=SUFFIX)
         source = folder.path / entry.file
     else:  # the file that was named, or an error: never another one in its place
-        source, state = weights, read_verified(weights, read_state, suffix=SUFFIX)
-    cfg = ppdet_config(config)
-    trainer = quiet(lambda: Trainer(cfg, mode="test"))
+        source, state = weights, read_verified(weights, read, suffix=SUFFIX)
+    with refusals_told():
+        cfg = ppdet_config(config)
+        trainer = quiet(lambda: Trainer(cfg, mode="test"))
     trainer._callbacks = []
     trainer._compose_callback = ComposeCallback([])
     load_weights(trainer.model, state["weights"], source)

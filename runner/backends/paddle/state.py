@@ -43,16 +43,19 @@ def write_state(weights: Mapping[str, Any], state: Mapping[str, Any]) -> Callabl
     return write
 
 
-def read_state(file: Path) -> dict[str, Any]:
+def read_state(file: Path, key: str = "") -> dict[str, Any]:
     """``{"weights": {name: array}, …the state}``. No code in the file is run.
+
+    Args:
+        key: what named the file, for messages.
 
     Raises:
         InputError: not a checkpoint of this program, cut off, or not to be read.
     """
-    content = dict(read_pdparams(file))
+    content = dict(read_pdparams(file, key))
     state = content.pop(STATE, None)
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise InputError(f"{file} is no checkpoint of this program (to start from other weights: pretrain_weights)")
+        raise InputError(Problem(f"{file} is no checkpoint of this program (to start from other weights: pretrain_weights)", key=key))
     return {**state, "weights": content}
 
 

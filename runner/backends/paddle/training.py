@@ -18,7 +18,7 @@ from runner.backends.base import ImageRef, RunContext
 from runner.backends.checkpoint_folder import CheckpointFolder, Entry, read_newest
 from runner.backends.paddle import device
 from runner.backends.paddle.launch import forget_notes
-from runner.backends.paddle.ppdet import load_ppdet, quiet
+from runner.backends.paddle.ppdet import load_ppdet, quiet, refusals_told
 from runner.backends.paddle.schedule import total_steps
 from runner.backends.paddle.schema import PaddleConfig
 from runner.core.errors import InputError, Interrupted, TrainingFailed
@@ -64,11 +64,15 @@ class Training:
         if run.rank == 0:
             self.folder.prepare()
         self.eval_images = _evaluation_images(config)
-        self.cfg = ppdet_config(config)
+        with refusals_told(run.run_dir.log):
+            self.cfg = ppdet_config(config)
         self.course = Course(config.seed, rank=run.rank, ranks=run.ranks)
         train_by(self.course)
         self._seed(-1)
-        with paddle.utils.unique_name.guard():  # the optimiser's state goes by the names that layers are given in turn
+        with (
+            refusals_told(run.run_dir.log),
+            paddle.utils.unique_name.guard(),
+        ):  # the optimiser's state goes by the names that layers are given in turn
             self.trainer = quiet(lambda: Trainer(self.cfg, mode="train"))
         self.trainer._local_rank = 0  # so that each rank's window and moving average go as the first one's do
         self.per_epoch = len(self.trainer.loader)

@@ -36,6 +36,8 @@ def check(paddle_python: Path, coco: Path) -> Check:
         ("fcos", "FCOS.fcos_head=FCOSHaed", "FCOS.fcos_head", "ppdet has no module 'FCOSHaed'; did you mean 'FCOSHead'"),
         ("fcos", "FCOS.fcos_head={name: FCOSHead}", "FCOS.fcos_head", "expected the name of a module"),
         ("fcos", "FCOSHead.fcos_loss=FCOSLos", "FCOSHead.fcos_loss", "ppdet has no module 'FCOSLos'; did you mean 'FCOSLoss'"),
+        ("fcos", "FCOSLoss={loss_alpha: 0.5}", "FCOSLoss.loss_alpha", "ppdet 2.6.0 does not use it: it always computes with 0.25"),
+        ("fcos", "FCOSHead.fcos_loss={name: FCOSLoss, reg_weights: 2}", "FCOSHead.fcos_loss.reg_weights", "always computes with 1.0"),
         ("fcos", "architecture=FCSO", "architecture", "ppdet has no architecture 'FCSO'; did you mean 'FCOS'"),
         ("fcos", "TrainReader.sample_transforms.2.RandomFlip.probe=1", "TrainReader.sample_transforms.2.RandomFlip.probe", "'prob'"),
         (

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from runner.backends.checkpoint_folder import CheckpointFolder
 from runner.backends.pdparams import read_pdparams
@@ -182,6 +183,29 @@ def test_a_file_that_is_no_image_is_named_by_an_evaluation(work: Preloaded, new_
     assert work(run) == 2
     reason = run.status().reason or ""
     assert "Traceback" not in reason and str(broken) in reason and "is not an image that can be read" in reason, reason
+
+
+def test_a_jpeg_that_is_cut_off_is_named(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(coco, tmp_path / "broken"))
+    whole = sorted((broken / "images").iterdir())
+    for file in whole:
+        Image.open(file).convert("RGB").save(file, "JPEG")
+    data = {"name": "COCODataSet", "dataset_dir": str(broken), "image_dir": "images", "anno_path": "train.json"}
+    assert work(new_run("whole", TrainDataset=data)) == 0
+    for file in whole:
+        file.write_bytes(file.read_bytes()[:-40])
+    run = new_run("cut", TrainDataset=data)
+    assert work(run) == 2
+    reason = run.status().reason or ""
+    assert str(broken) in reason and "is cut off" in reason, reason
+
+
+def test_what_ppdet_refuses_while_it_builds_is_a_sentence(work: Preloaded, new_run: NewRun) -> None:
+    run = new_run(ResNet={"depth": 19, "freeze_at": -1, "freeze_norm": False, "num_stages": 3, "return_idx": [0, 1]})
+    assert work(run) == 2
+    reason, log = run.status().reason or "", run.log.read_text()
+    assert "ppdet refuses this config while it builds it: KeyError: 19 (in ppdet/modeling/backbones/resnet.py, line " in reason, reason
+    assert f"the trace is in {run.log}" in reason and "Traceback" in log
 
 
 _KILLED = """
