@@ -289,7 +289,7 @@ def test_what_fails_in_one_ends_all(work: Work, new_run: NewRun, coco: Path, tmp
     third = epoch_order(0, 0, 12, shuffle=True)[2]  # the second process reads it in the first step
     (data / "images" / f"board {third:02d} ü.png").write_bytes(b"no image")
     started = time.monotonic()
-    assert work(run) == [1], run.log.read_text()
+    assert work(run) == [2], run.log.read_text()
     assert time.monotonic() - started < 60
     status = run.status()
     assert status.state == "failed" and (status.reason or "").startswith("rank 1 of 2: "), status.reason
