@@ -24,7 +24,7 @@ from runner.core.errors import RunnerError
 from runner.core.files import atomic_write_json, read_json
 
 _TIMEOUT_S = 300
-_FORMAT = 3
+_FORMAT = 4
 """Counted up when what is kept changes."""
 _KWARGS = re.compile(r"""kwargs(?:\.get|\.pop)?[\[(]\s*['"](\w+)['"]""")
 _CREATED = re.compile(r"""create\(\s*cfg\[['"](\w+)['"]\]""")
@@ -44,6 +44,7 @@ class Signature:
         inject: those that name another module, or have its keys.
         created: those that name another module and nothing else.
         made: those whose keys are the arguments of a module: argument to that module's name.
+        defaults: of those whose default is a truth value, a number or a text.
     """
 
     keys: tuple[str, ...]
@@ -52,6 +53,7 @@ class Signature:
     inject: tuple[str, ...] = ()
     created: tuple[str, ...] = ()
     made: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +166,11 @@ def _signature(name: str, made: Callable[..., Any]) -> dict[str, Any]:
     owners = [vars(owner).get("__init__") for owner in made.__mro__] if inspect.isclass(made) else [made]
     parameters = [found for owner in owners if (found := _own_parameters(owner, method=inspect.isclass(made))) is not None]
     keys: dict[str, bool] = {}
+    defaults: dict[str, Any] = {}
     for own in parameters:
-        for key, needed in own.items():
-            keys.setdefault(key, needed and own is parameters[0])
+        for key, default in own.items():
+            keys.setdefault(key, default is inspect.Parameter.empty and key != "**" and own is parameters[0])
+            defaults.setdefault(key, default)
         if "**" not in own:
             break  # it hands nothing on
     source = _source(made)
@@ -182,11 +186,13 @@ def _signature(name: str, made: Callable[..., Any]) -> dict[str, Any]:
         "inject": list(getattr(made, "__inject__", [])),
         "created": [key for key in dict.fromkeys(_CREATED.findall(source)) if key in keys],
         "made": {key: module for module, key in _MADE.findall(source) if key in keys},
+        "defaults": {key: value for key, value in defaults.items() if key in keys and type(value) in (bool, int, float, str)},
     }
 
 
-def _own_parameters(function: Any, *, method: bool) -> dict[str, bool] | None:
-    """Argument to whether it is needed; ``**`` if there are others. None for what has no signature, as `object`'s constructor."""
+def _own_parameters(function: Any, *, method: bool) -> dict[str, Any] | None:
+    """Argument to its default, or `inspect.Parameter.empty`; ``**`` if there are others. None for what has no signature, as `object`'s
+    constructor."""
     if function is None or function is object.__init__:
         return None
     try:
@@ -194,11 +200,7 @@ def _own_parameters(function: Any, *, method: bool) -> dict[str, bool] | None:
     except (TypeError, ValueError):
         return None
     kinds = inspect.Parameter
-    return {
-        "**" if one.kind is kinds.VAR_KEYWORD else one.name: one.default is kinds.empty and one.kind is not kinds.VAR_KEYWORD
-        for one in parameters
-        if one.kind is not kinds.VAR_POSITIONAL
-    }
+    return {"**" if one.kind is kinds.VAR_KEYWORD else one.name: one.default for one in parameters if one.kind is not kinds.VAR_POSITIONAL}
 
 
 def _source(made: Callable[..., Any]) -> str:

@@ -24,6 +24,9 @@ _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_par
 _UNUSED = {("FCOSLoss", "loss_alpha"): 0.25, ("FCOSLoss", "loss_gamma"): 2.0, ("FCOSLoss", "reg_weights"): 1.0}
 """Arguments that ppdet 2.6.0 takes and does not use, and what it computes with."""
 
+_TYPED = frozenset((*(f"{reader}.batch_size" for reader in READERS), "LearningRate.base_lr"))
+"""Keys whose values are looked at more closely."""
+
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
 OTHER_TASKS = {
     "tracks objects": ("ByteTrack", "CenterTrack", "DeepSORT", "FairMOT", "JDE"),
@@ -140,8 +143,22 @@ class _Modules:
                 yield from self._created(value, here)
             elif key in _EVALUATED and isinstance(value, str) and not _NAME.fullmatch(value):
                 yield Problem(f"expected a name, got {value!r}: ppdet would run it as code", key=here)
+            elif key in signature.defaults and here not in _TYPED and (meant := self._type_meant(owner, value, signature.defaults[key])):
+                yield Problem(f"expected {meant} (ppdet's default is {signature.defaults[key]!r}), got {_shown(value)}", key=here)
             elif key not in ("sample_transforms", "batch_transforms", "schedulers", "optimizer", "regularizer"):
                 yield from self._tagged(value, here)
+
+    def _type_meant(self, owner: str, value: Any, default: bool | int | float | str) -> str:
+        """What is meant by an argument with this default, where `value` cannot be; empty where it can. ppdet's defaults do not tell whole
+        numbers from others, its operators take lists beside numbers, and PaddleDetection's own configs have a text for an operator's
+        truth value."""
+        operator = owner in self._known.transforms
+        if value is None or isinstance(default, str) or (operator and isinstance(value, list)):
+            return ""
+        if isinstance(default, bool):
+            return "" if value in (True, False) or (operator and isinstance(value, str)) else "true or false"
+        number = _is_number(value) if isinstance(value, str) else not isinstance(value, Mapping | list)
+        return "" if number else "a number"
 
     def _created(self, value: Any, path: str) -> Iterator[Problem]:
         """A module named by its name alone."""
@@ -233,6 +250,18 @@ class _Modules:
             yield Problem(f"there is no {name!r} here{_hint(str(name), known)}", key=f"{path}.type")
             return
         yield from self._keys(str(name), known[str(name)], value, path, skip=("type",))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, Mapping) else repr(value)
 
 
 def _weights(config: PaddleConfig) -> Iterator[Problem]:
