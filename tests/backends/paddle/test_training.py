@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -275,3 +276,14 @@ def test_a_damaged_checkpoint_is_passed_over(work: Preloaded, new_run: NewRun) -
     run.status_file.unlink()
     assert work(run) == 0, run.log.read_text()
     assert "cannot be used" in run.log.read_text() and "going on from the checkpoint before it" in run.log.read_text()
+
+
+@pytest.mark.slow
+def test_weights_that_cannot_be_read_are_named_by_their_own_key(new_run: NewRun, tmp_path: Path) -> None:
+    """And nothing else is said: not what ppdet prints while it is loaded."""
+    run, weights_file = new_run(), tmp_path / "weights.pdparams"
+    weights_file.write_text("no weights")
+    command = [sys.executable, "-m", "runner", "eval", "-c", run.config, "-o", f"weights={weights_file}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith(f"runner: weights: {weights_file} is no file"), done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
