@@ -46,10 +46,12 @@ lint: $(READY)
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
-bench: $(READY)
+bench: $(READY) $(PADDLE)
 	$(PY) -m benchmarks.startup
 	$(PY) -m benchmarks.evaluation
 	$(PY) -m benchmarks.training_step
+	@if $(PY) -m runner backend list | grep -q "^ *paddle *installed"; then $(PY) -m benchmarks.paddle_step; \
+	else echo "no Paddle environment here: benchmarks.paddle_step is left out"; fi
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
