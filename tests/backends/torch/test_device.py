@@ -47,9 +47,3 @@ def test_preparing_sets_threads_and_seed(config: Callable[..., TorchConfig]) -> 
     assert torch.equal(torch.rand(3), first)
     assert torch.get_num_threads() == 1
     assert "1 thread," in device.describe(torch.device("cpu"), config())
-
-
-def test_drivers_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC version: gcc"
-    monkeypatch.setattr(device.Path, "read_text", lambda *_, **__: text)
-    assert device._from_proc() == "550.54.15"
