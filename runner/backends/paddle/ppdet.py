@@ -147,7 +147,7 @@ def _name_what_is_no_image() -> None:
     def apply(self: Any, sample: Any, context: Any = None) -> Any:
         file = str(sample.get("im_file", ""))
         if "image" not in sample:
-            sample["image"] = Path(file).read_bytes()
+            sample["image"] = Path(sample.pop("im_file")).read_bytes()
         if is_cut_off(sample["image"]):
             raise InputError(Problem("is an image that is cut off; replace it", file))
         try:
