@@ -111,7 +111,7 @@ def test_initial_weights_count_by_content(
 def test_versions_count(write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = resolve(write_config())
     first = run_key(resolved)
-    monkeypatch.setattr(runner.plan, "_version", lambda name: "9.9")
+    monkeypatch.setattr(runner.plan, "versions", lambda python, packages: dict.fromkeys(packages, "9.9"))
     assert run_key(resolved) != first
 
 

@@ -144,8 +144,8 @@ def test_there_is_always_a_slot() -> None:
 
 def test_shipped_sweeps_are_read() -> None:
     files = sorted(SWEEPS.glob("*.yml"))
-    assert [file.name for file in files] == ["batchsize.yml", "pcb_article.yml"]
+    assert [file.name for file in files] == ["backends.yml", "batchsize.yml", "pcb_article.yml"]
     for file in files:
         spec = load_sweep(file)
         assert spec.config_path(file).is_file() and len(spec.seeds) >= 2
-        assert list(spec.factors()) == ["TrainReader.batch_size", "max_iters"]
+        assert list(spec.factors()) == (["backend"] if file.name == "backends.yml" else ["TrainReader.batch_size", "max_iters"])

@@ -290,6 +290,6 @@ def test_what_fails_in_one_ends_all(work: Work, new_run: NewRun, coco: Path, tmp
     (data / "images" / f"board {third:02d} ü.png").write_bytes(b"no image")
     started = time.monotonic()
     assert work(run) == [2], run.log.read_text()
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 240
     status = run.status()
     assert status.state == "failed" and (status.reason or "").startswith("rank 1 of 2: "), status.reason
