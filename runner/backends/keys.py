@@ -1,4 +1,4 @@
-"""The top-level keys that mean the same with every backend. Each backend's config class adds its own."""
+"""The keys that mean the same with every backend, of the top level and of a data set. Each backend's classes add or narrow their own."""
 
 from __future__ import annotations
 
@@ -50,3 +50,21 @@ class CommonConfig:
     ] = ()
     use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false takes it out"), Neutral()] = None
     vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's"), Neutral()] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class COCODataSetKeys:
+    """Images and COCO annotations. Other formats: `runner data prepare`."""
+
+    form: ClassVar[Form] = "tag"
+    dataset_dir: Annotated[str, Doc("folder the other two are relative to"), Neutral()] = ""
+    image_dir: Annotated[str, Doc("folder of the images"), Neutral()] = ""
+    anno_path: Annotated[str, Doc("annotation file"), Neutral()] = ""
+    data_fields: Annotated[tuple[str, ...], Doc("what a sample carries")] = ("image", "gt_bbox", "gt_class", "is_crowd")
+    sample_num: Annotated[int, Doc("use the first n images; -1 is all"), Range(-1)] = -1
+    load_crowd: Annotated[bool, Doc("train on crowd boxes too")] = False
+    allow_empty: Annotated[bool, Doc("train on images without objects too")] = False
+    empty_ratio: Annotated[
+        float, Doc("with allow_empty: at most this many images without objects, as a ratio of all; 1 is no limit"), Range(0, 1)
+    ] = 1.0
+    repeat: Annotated[int, Doc("times an epoch goes over the data"), Range(1)] = 1

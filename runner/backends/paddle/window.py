@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runner.backends.clock import Clock
 
-class Window:
+
+class Window(Clock):
     """Means of the losses over the steps since the last record. The clock counts training only: `pause` before an evaluation or a save,
     `go_on` after it.
 
@@ -16,21 +17,10 @@ class Window:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._sums: dict[str, Any] = {}
         self.steps = self.images = 0
         self.rate = 0.0
-        self._seconds = 0.0
-        self._since: float | None = None
-
-    def go_on(self) -> None:
-        """Start the clock."""
-        self._since = time.perf_counter()
-
-    def pause(self) -> None:
-        """Stop the clock."""
-        if self._since is not None:
-            self._seconds += time.perf_counter() - self._since
-            self._since = None
 
     def update(self, outputs: Mapping[str, Any]) -> None:
         """Take a step's losses in: tensors of one element, kept on the device."""

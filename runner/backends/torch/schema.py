@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.backends.keys import CommonConfig
+from runner.backends.keys import COCODataSetKeys, CommonConfig
 from runner.config.schema import Doc, Form, Key, Neutral, Range, Shared
 
 Positive = Range(0, open_low=True)
@@ -396,21 +396,11 @@ class OptimizerBuilder:
 
 # ---------------------------------------------------------------------------------------------------------- data sets
 @dataclass(frozen=True, slots=True, kw_only=True)
-class COCODataSet:
+class COCODataSet(COCODataSetKeys):
     """Images and COCO annotations. Other formats: `runner data prepare`."""
 
-    form: ClassVar[Form] = "tag"
-    dataset_dir: Annotated[str, Doc("folder the other two are relative to"), Neutral()] = ""
-    image_dir: Annotated[str, Doc("folder of the images"), Neutral()] = ""
-    anno_path: Annotated[str, Doc("annotation file"), Neutral()] = ""
     data_fields: Annotated[tuple[str, ...], Doc("no effect here"), Neutral()] = ("image", "gt_bbox", "gt_class", "is_crowd")
-    sample_num: Annotated[int, Doc("use the first n images; -1 is all"), Range(-1)] = -1
     load_crowd: Annotated[Literal[False], Doc("crowd boxes are never trained on")] = False
-    allow_empty: Annotated[bool, Doc("train on images without objects too")] = False
-    empty_ratio: Annotated[
-        float, Doc("with allow_empty: at most this many images without objects, as a ratio of all; 1 is no limit"), Fraction
-    ] = 1.0
-    repeat: Annotated[int, Doc("times an epoch goes over the data"), Range(1)] = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from runner.backends.clock import Clock
 from runner.backends.torch.step import StepResult
 
 
-class Window:
+class Window(Clock):
     """Means of the losses over the steps since the last record, kept on the device: nothing waits for a GPU until
     `values`.
 
@@ -20,25 +20,15 @@ class Window:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._sums: dict[str, Tensor] = {}
         self._steps = self._images = 0
-        self._rate = self._seconds = 0.0
-        self._since: float | None = None
+        self._rate = 0.0
 
     @property
     def steps(self) -> int:
         """Steps in the window."""
         return self._steps
-
-    def go_on(self) -> None:
-        """Start the clock."""
-        self._since = time.perf_counter()
-
-    def pause(self) -> None:
-        """Stop the clock."""
-        if self._since is not None:
-            self._seconds += time.perf_counter() - self._since
-            self._since = None
 
     def add(self, result: StepResult, rate: float, images: int) -> None:
         """Take one step in."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from runner.testing.preloaded import Preloaded
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +24,11 @@ def paddle_python() -> Path:
         if os.environ.get("RUNNER_REQUIRE_PADDLE"):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def work(paddle_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
+    """Works on a run in a process of its own that has Paddle loaded."""
+    preloaded = Preloaded(paddle_python, ["runner.backends.paddle.training", "runner.worker.main"], tmp_path_factory.mktemp("cwd"))
+    yield preloaded
+    preloaded.close()

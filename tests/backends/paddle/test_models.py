@@ -52,14 +52,6 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def work(paddle_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
-    """Works on a run in a process of its own that has Paddle loaded."""
-    preloaded = Preloaded(paddle_python, ["runner.backends.paddle.training", "runner.worker.main"], tmp_path_factory.mktemp("cwd"))
-    yield preloaded
-    preloaded.close()
-
-
-@pytest.fixture(scope="module")
 def prepared(coco: Path, paddle_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunDir]:
     """Makes a run directory of one of the configs, ready for a worker."""
     folder = tmp_path_factory.mktemp("runs of 'ü'")

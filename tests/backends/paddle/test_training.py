@@ -30,14 +30,6 @@ NewRun = Callable[..., RunDir]
 EMA = {"use_ema": True, "ema_decay": 0.9}
 
 
-@pytest.fixture(scope="module")
-def work(paddle_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
-    """Works on a run in a process of its own that has Paddle loaded."""
-    preloaded = Preloaded(paddle_python, ["runner.backends.paddle.training", "runner.worker.main"], tmp_path_factory.mktemp("cwd"))
-    yield preloaded
-    preloaded.close()
-
-
 @pytest.fixture
 def new_run(write_config: Callable[..., Path], tmp_path: Path, paddle_python: Path) -> NewRun:
     """Makes a run directory of the small config with changes, ready for a worker."""
