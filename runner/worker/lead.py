@@ -82,6 +82,8 @@ class _Leader:
         self._selector.register(listener, selectors.EVENT_READ, lambda: self._arrive(listener.accept()[0]))
         self._failed: _Rank | None = None
         """Who failed first."""
+        self._lost: _Rank | None = None
+        """Whom the others miss: the first that failed or ended early. Those told so fail too, and are not the reason."""
         self._kill_at = float("inf")
         self._told_to_stop = False
 
@@ -177,7 +179,7 @@ class _Leader:
         waiting = [rank for rank in self._ranks.values() if rank.word]
         if len(waiting) == self._count:
             answer: dict[str, Any] = {"words": [self._ranks[number].word[0] for number in range(self._count)]}
-        elif lost := self._failed or next((rank for rank in self._ranks.values() if rank.end is not None or rank.gone), None):
+        elif lost := self._whom_they_miss():
             why = lost.end["reason"] if lost.end is not None and lost.end["reason"] else "it has ended"
             answer = {"lost": f"rank {lost.number} of {self._count} is gone: {why}"}
         else:
@@ -188,6 +190,11 @@ class _Leader:
                 rank.channel.sendall(json.dumps(answer).encode() + b"\n")
             except OSError:
                 pass  # it is gone, and will be noticed as such
+
+    def _whom_they_miss(self) -> _Rank | None:
+        if self._lost is None:
+            self._lost = self._failed or next((rank for rank in self._ranks.values() if rank.end is not None or rank.gone), None)
+        return self._lost
 
     # -------------------------------------------------------------------------------------------------- their ends
     def _pass_stop_on(self) -> None:

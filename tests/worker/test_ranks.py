@@ -58,6 +58,9 @@ try:
 except RunnerError as error:
     (folder / f"lost-{rank}").write_text(str(error))
     member.end("failed", str(error), error.exit_code)
+    end = time.monotonic() + 10
+    while rank and not (folder / "lost-0").exists() and time.monotonic() < end:
+        time.sleep(0.01)  # the launcher kills the first one as soon as one has exited
     sys.exit(1)
 """
 
