@@ -221,7 +221,7 @@ class _Conductor:
         if self._left[trial.number] == 0:
             mine = [other for other in self.outcomes if other.run.trial.number == trial.number]
             failed = [other for other in mine if other.status.state != "done"]
-            self._search.tell(trial, TrialResult("failed" if failed else "done", {}, failed[0].status.reason or "" if failed else ""))
+            self._search.tell(trial, TrialResult("failed" if failed else "done", reason=failed[0].status.reason or "" if failed else ""))
 
     def _stop(self, grace_s: float) -> None:
         self._exhausted = self._asked_to_stop = True

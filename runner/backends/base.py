@@ -97,6 +97,9 @@ class RunContext(Protocol):
     def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
         """COCO results of the evaluation images → metrics by tag, already recorded. `final` writes predictions.json and eval.json."""
 
+    def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
+        """What `evaluate` does with its metrics, for a backend that has no predictions: they are recorded; `final` writes eval.json."""
+
     def stop_requested(self) -> str | None:
         """Why the run should save and end now (a signal, a control record), or None. Cheap: call it every step.
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+Cause = Literal["input", "not_finite", "out_of_memory", "disk_full", "crash", "hung", "timeout"]
+"""Why a run failed, where it matters for what is done about it: whether it is tried again, whether its point is infeasible.
+
+input: something the config names cannot be used. not_finite: the loss. out_of_memory: also where it went over its limit and was killed.
+disk_full: nothing is wrong with it. crash: its process died, or an exception nobody expected. hung: no sign of life. timeout: too slow.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +44,15 @@ class RunnerError(Exception):
     """Anything this program raises on purpose. The command line prints it without a traceback and exits with `exit_code`."""
 
     exit_code = 1
+    cause: Cause | None = None
+    """Why a run that ended with this failed; None: nothing that is treated in a way of its own."""
 
 
 class InputError(RunnerError):
     """The user's input (config, command line, data, checkpoint) cannot be used. Carries every problem found, not only the first."""
 
     exit_code = 2
+    cause: Cause | None = "input"
 
     def __init__(self, problems: Iterable[Problem] | Problem | str) -> None:
         if isinstance(problems, str):
@@ -53,7 +64,19 @@ class InputError(RunnerError):
 
 
 class TrainingFailed(RunnerError):
-    """A run ended as failed for a reason training itself found (loss not finite, out of memory)."""
+    """A run ended as failed for a reason training itself found."""
+
+
+class NotFinite(TrainingFailed):
+    """The loss is not a finite number any more."""
+
+    cause: Cause | None = "not_finite"
+
+
+class OutOfMemory(TrainingFailed):
+    """The GPU or the machine has not enough memory for this run."""
+
+    cause: Cause | None = "out_of_memory"
 
 
 class Interrupted(RunnerError):

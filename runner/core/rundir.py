@@ -9,10 +9,11 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from runner.core.errors import Cause
 from runner.core.files import atomic_write_json, read_json
 from runner.core.records import Record, read_records
 
@@ -33,6 +34,8 @@ class Identity:
         overrides: dotted key to value, against the sweep's config; what makes this trial differ.
         key: hash of everything that can change the result (see `runner.conduct`); equal keys are the same run.
         facts: recorded, not hashed: code commit, packages, host, devices, config file as given.
+        proposal: how an adaptive search came to the trial, in its own words (Optuna's parameters, distributions, system attributes), so
+            that its database can be built anew from the run directories; empty for a fixed design.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Identity:
     overrides: Mapping[str, Any]
     key: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    proposal: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Status:
         values: the newest numbers, by tag, for whoever watches (``train/loss``, ``train/lr``, ``train/images_per_s``, …);
             non-finite ones as strings.
         phase: what it is doing: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
+        cause: why it failed, where somebody does something about it (see `runner.core.errors.Cause`).
     """
 
     state: State = "pending"
@@ -71,6 +76,7 @@ class Status:
     pid: int = 0
     values: Mapping[str, float | str] = field(default_factory=dict)
     phase: str = "starting"
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +88,18 @@ class Verdict:
         reason: for people: "worker was killed by SIGKILL after step 120; log: …/worker.log".
         attempt: the attempt it speaks of; a later attempt's status outranks it.
         time: seconds since 1970.
+        cause: see `Status.cause`.
+        retries: how often the run has been started again because it failed, this time not counted.
+        final: whatever the attempt says later, it comes too late: the run was given up, or its result was taken from another sweep.
     """
 
     state: State
     reason: str
     attempt: int
     time: float
+    cause: Cause | None = None
+    retries: int = 0
+    final: bool = False
 
 
 class RunDir:
@@ -135,9 +147,9 @@ class RunDir:
         """
         status = _build(Status, read_json(self.status_file)) or Status()
         verdict = self.verdict()
-        if verdict is None or verdict.attempt < status.attempt or status.state in FINISHED:
+        if verdict is None or verdict.attempt < status.attempt or (status.state in FINISHED and not verdict.final):
             return status
-        return Status(**{**asdict(status), "state": verdict.state, "reason": verdict.reason, "attempt": verdict.attempt})
+        return replace(status, state=verdict.state, reason=verdict.reason or None, attempt=verdict.attempt, cause=verdict.cause)
 
     def verdict(self) -> Verdict | None:
         """verdict.json, or None."""

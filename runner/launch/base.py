@@ -39,6 +39,7 @@ class Task:
             importing must start no thread and open no GPU, and happens with OMP_NUM_THREADS, MKL_NUM_THREADS and OPENBLAS_NUM_THREADS at
             1, so a task that wants more tells its libraries. "standby": a process a task, which has imported and waits. "no": neither. It
             changes when the modules are imported and nothing else; a launcher may take no notice.
+        memory_gb: the most memory (2**30 bytes) all its processes may hold together before they are killed; None: as much as there is.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Task:
     env: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
     warm: Warm = "no"
+    memory_gb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,14 @@ class Exit:
         returncode: exit status 0–255, or minus the number of the signal that killed it (as in `subprocess`).
         signal: that signal's number, else None.
         error: why it could not be started; empty if it was.
+        over_memory_gb: what its processes held when they were killed for being over `Task.memory_gb`; None if they were not.
     """
 
     name: str
     returncode: int
     signal: int | None = None
     error: str = ""
+    over_memory_gb: float | None = None
 
     def __str__(self) -> str:
         if self.error:
@@ -106,9 +110,9 @@ class Launcher(Protocol):
         (The inline launcher runs a task here, and so takes as long as it takes.)
         """
 
-    def cancel(self, name: str, *, grace_s: float = 10.0) -> None:
+    def cancel(self, name: str, *, grace_s: float = 10.0, trace: bool = False) -> None:
         """Ask a task to end: SIGTERM now, SIGKILL to all its processes if it is still there after `grace_s`. Never
-        waits.
+        waits. With `trace` its first process gets SIGUSR1 before, which the worker answers with a stack trace in its log.
 
         A task that has not started never will; it is answered as killed by SIGTERM. A second call can only shorten
         the grace. A name that is not (or no longer) known is ignored, since a task may end at any moment.

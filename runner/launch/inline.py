@@ -62,10 +62,10 @@ class InlineLauncher:
         ended, self._ended = self._ended, []
         return ended
 
-    def cancel(self, name: str, *, grace_s: float = 10.0) -> None:
+    def cancel(self, name: str, *, grace_s: float = 10.0, trace: bool = False) -> None:
         """See `Launcher.cancel`. A running task (if this is called from another thread or a signal handler) gets
         SIGTERM and no more."""
-        del grace_s
+        del grace_s, trace
         for task in self._waiting:
             if task.name == name:
                 self._waiting.remove(task)

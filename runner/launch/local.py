@@ -78,7 +78,7 @@ class LocalLauncher:
         ended, self._ended = self._ended, []
         return ended
 
-    def cancel(self, name: str, *, grace_s: float = 10.0) -> None:
+    def cancel(self, name: str, *, grace_s: float = 10.0, trace: bool = False) -> None:
         """See `Launcher.cancel`. SIGTERM goes to the task's first process alone, which may need its helpers to save
         its state."""
         for task in self._waiting:

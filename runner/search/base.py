@@ -20,11 +20,15 @@ class Trial:
         overrides: dotted key to value, against the sweep's config with its own overrides: only what differs from the
             baseline.
         label: for people: ``batch_size=8, schedule=800``; ``baseline`` for the baseline.
+        seeds: the seeds to run it with now; None: all seeds of the sweep.
+        proposal: see `runner.core.rundir.Identity.proposal`.
     """
 
     number: int
     overrides: Mapping[str, Any]
     label: str
+    seeds: tuple[int, ...] | None = None
+    proposal: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,34 @@ class TrialResult:
     """How a trial ended.
 
     Args:
-        state: done if every seed is; failed if one failed for good; pruned if it was given up on purpose.
-        values: seed to the sweep's metric on the last checkpoint, for the runs that have one.
+        state: done if every seed is; infeasible if one does not fit into the memory; failed if one failed for good; pruned if it was
+            given up on purpose.
+        values: seed to tag to number, all finite: the metrics of the last checkpoint, and the most memory that was used
+            (``resource/memory_gb``, ``resource/gpu_memory_gb``), for the runs that are done.
+        reports: seed to (step, tag → number) of every evaluation that counts, in order; of runs that are not done too.
         reason: why it failed or was pruned, for people.
     """
 
-    state: Literal["done", "failed", "pruned"]
-    values: Mapping[int, float] = field(default_factory=dict)
+    state: Literal["done", "failed", "infeasible", "pruned"]
+    values: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    reports: Mapping[int, Sequence[tuple[int, Mapping[str, float]]]] = field(default_factory=dict)
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An evaluation of a run that goes on.
+
+    Args:
+        seed: the run's.
+        step: optimiser steps done; steps: in all.
+        values: tag to number, all finite.
+    """
+
+    seed: int
+    step: int
+    steps: int
+    values: Mapping[str, float]
 
 
 class Wait(Enum):
@@ -59,18 +83,31 @@ class Search(Protocol):
     that can be rebuilt by `tell`). The same calls in the same order give the same trials, also in a new process.
     """
 
+    wants_reports: bool
+    """Whether `report` may give a trial up; else it is never called."""
+
     def planned(self) -> Sequence[Trial]:
         """The trials known in advance, the baseline first: all are validated before the first one starts."""
 
     def ask(self) -> Trial | Wait | None:
         """The next trial to run; `WAIT` if that depends on results still to come; None if there will be no more.
 
-        A trial is handed out once. Every trial handed out is told once, unless the program ends before.
+        A (trial, seed) is handed out once; the same trial may come again with further seeds. Whatever was handed out is told once, unless
+        the program ends before.
         """
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
-        """A trial has ended. Also called, before the first `ask`, for the trials an earlier driver of the same sweep
-        has finished: they are then not handed out again. Telling the same result twice changes nothing."""
+        """A trial has ended, with the seeds it was handed out with. Also called, before the first `ask`, for what an earlier driver of
+        the same sweep has finished, in the order in which it was handed out: it is then not handed out again. Telling the same result
+        twice changes nothing."""
+
+    def resume(self, trial: Trial) -> None:
+        """Called, before the first `ask` and in its place in the order of the `tell` calls, for a trial that an earlier driver was handed
+        and whose runs have not all ended: it is running again, will be told, and is not handed out again."""
+
+    def report(self, trial: Trial, report: Report) -> str | None:
+        """An evaluation during training, in the order of the steps of each run. The reason to give the whole trial up now, or None. May
+        be called again for the same (trial, seed, step) by a later driver."""
 
 
 class FixedDesign:
@@ -85,6 +122,7 @@ class FixedDesign:
             raise ValueError("two trials have the same number")
         self._trials = tuple(trials)
         self._waiting = deque(self._trials)
+        self.wants_reports = False
 
     def planned(self) -> Sequence[Trial]:
         """All trials."""
@@ -97,7 +135,17 @@ class FixedDesign:
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """Results change nothing here, except that a trial that has ended is not handed out any more."""
         del result
-        self._waiting = deque(other for other in self._waiting if other.number != trial.number)
+        self.resume(trial)
+
+    def resume(self, trial: Trial) -> None:
+        """It is not handed out any more."""
+        if any(other.number == trial.number for other in self._waiting):
+            self._waiting = deque(other for other in self._waiting if other.number != trial.number)
+
+    def report(self, trial: Trial, report: Report) -> str | None:
+        """A fixed design gives nothing up."""
+        del trial, report
+        return None
 
 
 def run_name(trial: Trial, seed: int) -> str:

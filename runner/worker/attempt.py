@@ -100,15 +100,22 @@ class Attempt:
             detail=final,
         )
         self.record(step, epoch, evaluation.metrics)
+        if final:
+            atomic_write_json(self.run_dir.predictions, results)
+            self._keep(step, epoch, {"classes": list(self._eval_set.class_names), **evaluation.to_json()})
         for path in draw_samples(self.run_dir, self._eval_set, results, step=step, count=self._config.sample_images):
             if self._trackers is not None:
                 self._trackers.image(f"samples/{int(path.stem.rpartition('-')[2])}", step, path)
-        if final:
-            atomic_write_json(self.run_dir.predictions, results)
-            atomic_write_json(
-                self.run_dir.evaluation, {"step": step, "epoch": epoch, "classes": list(self._eval_set.class_names), **evaluation.to_json()}
-            )
         return dict(evaluation.metrics)
+
+    def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
+        """See `RunContext.score`."""
+        self.record(step, epoch, metrics)
+        if final:
+            self._keep(step, epoch, {"classes": [], "metrics": {tag: encode_number(value) for tag, value in metrics.items()}})
+
+    def _keep(self, step: int, epoch: float, evaluation: Mapping[str, Any]) -> None:
+        atomic_write_json(self.run_dir.evaluation, {"step": step, "epoch": epoch, **evaluation})
 
     def stop_requested(self) -> str | None:
         """See `RunContext.stop_requested`."""

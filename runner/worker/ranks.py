@@ -135,6 +135,9 @@ class OtherRank:
         """Only the first rank evaluates."""
         raise NotImplementedError("only the first rank evaluates")
 
+    def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
+        """The first rank scores."""
+
     def stop_requested(self) -> str | None:
         """The first rank is asked."""
         return None
