@@ -1,0 +1,264 @@
+"""Small expressions that stand in a sweep file: ``base * TrainReader.batch_size / 4``, ``type == Momentum``, ``resource/memory_gb <= 8``.
+
+    numbers, 'texts', true, false, null     names: max_iters, TrainReader.batch_size, milestones.0, bbox/AP, `bbox/AP/a class`
+    + - * / // % **    == != < <= > >=    and or not    min max abs round sqrt log exp
+
+A slash between letters without a space belongs to a name; to divide by a name, put spaces around it. A single word to the right of ``==``
+or ``!=`` is a text. Nothing here can call, import or reach anything: names are looked up by the caller.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from runner.core.errors import nearest
+from runner.core.values import format_value, same_value
+
+Lookup = Callable[[str], Any]
+_Compiled = Callable[[Lookup], Any]
+
+_LONGEST: Final = 200
+"""Most words and signs of an expression, so that none is nested deeper than Python can follow."""
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])
+    | (?P<text>'[^']*'|"[^"]*")
+    | (?P<quoted>`[^`]+`)
+    | (?P<word>[^\W\d]\w*(?:\.\w+|/[^\W\d]\w*|@\d+(?:\.\d+)?)*)
+    | (?P<sign>\*\*|//|==|!=|<=|>=|[-+*/%<>(),])
+    )""",
+    re.VERBOSE,
+)
+_CONSTANTS: Final = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+_COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
+_STRENGTH: Final = {"or": 1, "and": 2, **dict.fromkeys(_COMPARISONS, 4), "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
+"""How strongly each operator binds. Between `and` and the comparisons stands `not` (3), between the product and the power the sign (7)."""
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * exponent > 1024:
+        raise OverflowError
+    result = base**exponent
+    if isinstance(result, complex):
+        raise ValueError(f"the power {format_value(exponent)} of {format_value(base)} is no number")
+    return result
+
+
+_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": _power,
+}
+_ORDER: Final[dict[str, Callable[[Any, Any], Any]]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], int, int]]] = {  # with the fewest and the most arguments
+    "min": (min, 1, _LONGEST),
+    "max": (max, 1, _LONGEST),
+    "abs": (abs, 1, 1),
+    "round": (round, 1, 2),
+    "sqrt": (math.sqrt, 1, 1),
+    "log": (math.log, 1, 1),
+    "exp": (math.exp, 1, 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression that has been read.
+
+    Args:
+        text: as it was written.
+        names: what has to be looked up to evaluate it.
+    """
+
+    text: str
+    names: frozenset[str]
+    _compiled: _Compiled = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Expression:
+        """Read `text`.
+
+        Raises:
+            ValueError: it is none; the message says what is wrong where.
+        """
+        parser = _Parser(text)
+        compiled = parser.whole()
+        return cls(text, frozenset(parser.names), compiled)
+
+    def evaluate(self, lookup: Lookup) -> Any:
+        """Its value, where `lookup` gives the value of a name. What is right of a decided ``and`` or ``or`` is not looked up.
+
+        Raises:
+            ValueError: it has no value: a division by zero, a text among numbers, a result without bounds. What `lookup` raises is
+                passed on.
+        """
+        return self._compiled(lookup)
+
+
+class _Parser:
+    """Precedence climbing (Richards 1979): each operator takes what binds more strongly than itself as its right side."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = list(_split(text))  # (kind, text, place)
+        if len(self._tokens) > _LONGEST:
+            raise ValueError(f"it is too long: more than {_LONGEST} words and signs")
+        self._next = 0
+        self.names: set[str] = set()
+
+    def whole(self) -> _Compiled:
+        """The function that computes the whole text."""
+        found = self._expression(0)
+        if self._next < len(self._tokens):
+            raise ValueError(f"{self._here()} does not fit here; expected an operator or the end")
+        return found
+
+    def _expression(self, weakest: int) -> _Compiled:
+        left = self._operand()
+        while (strength := _STRENGTH.get(self._peek(), 0)) > weakest:
+            name = self._take()
+            # a power is grouped from the right, all else from the left
+            right = self._operand_of_equality() if name in ("==", "!=") else None
+            right = right or self._expression(strength - 1 if name == "**" else strength)
+            if name in _COMPARISONS and self._peek() in _COMPARISONS:
+                raise ValueError(f"{self._here()} follows another comparison: join the two with `and`")
+            left = _binary(name, left, right)
+        return left
+
+    def _operand_of_equality(self) -> _Compiled | None:
+        """The lone word right of an equality: a text, which needs no quotes. None if something else stands there."""
+        if self._next >= len(self._tokens):
+            return None
+        kind, word, _ = self._tokens[self._next]
+        after = self._tokens[self._next + 1][1] if self._next + 1 < len(self._tokens) else ""
+        plain = kind == "word" and not set(word) & set("./") and word not in (*_CONSTANTS, *_STRENGTH, "not")
+        if not plain or after not in ("", ")", "and", "or", ",", *_COMPARISONS):
+            return None
+        self._next += 1
+        return lambda _: word
+
+    def _operand(self) -> _Compiled:
+        if self._next >= len(self._tokens):
+            raise ValueError("it ends where a value is expected" if self._tokens else "it is empty")
+        here = self._here()
+        kind, text, _ = self._tokens[self._next]
+        self._next += 1
+        if kind in ("number", "text"):
+            value = _number(text) if kind == "number" else text[1:-1]
+            return lambda _: value
+        if kind == "quoted":
+            return self._name(text[1:-1])
+        if text in ("-", "+"):
+            inner = self._expression(6)
+            return _call("the sign", operator.neg if text == "-" else operator.pos, [inner])
+        if text == "not":
+            inner = self._expression(3)
+            return lambda lookup: not inner(lookup)
+        if text == "(":
+            inner = self._expression(0)
+            self._close()
+            return inner
+        if kind != "word" or text in _STRENGTH:
+            raise ValueError(f"{here} does not fit here; expected a value")
+        if self._peek() == "(":
+            return self._function(text, here)
+        if text in _CONSTANTS:
+            constant = _CONSTANTS[text]
+            return lambda _: constant
+        return self._name(text)
+
+    def _name(self, name: str) -> _Compiled:
+        self.names.add(name)
+        return lambda lookup: lookup(name)
+
+    def _function(self, name: str, here: str) -> _Compiled:
+        if name not in _FUNCTIONS:
+            hint = nearest(name, list(_FUNCTIONS))
+            raise ValueError(f"{here}: there is no such function; {hint}")
+        self._next += 1
+        arguments = [self._expression(0)]
+        while self._peek() == ",":
+            self._next += 1
+            arguments.append(self._expression(0))
+        self._close()
+        function, fewest, most = _FUNCTIONS[name]
+        if not fewest <= len(arguments) <= most:
+            raise ValueError(f"{here} takes {'one argument' if most == 1 else f'{fewest} or {most} arguments'}, not {len(arguments)}")
+        return _call(name, function, arguments)
+
+    def _close(self) -> None:
+        if self._peek() != ")":
+            place = self._here() if self._next < len(self._tokens) else "the end"
+            raise ValueError(f"a ')' is missing before {place}")
+        self._next += 1
+
+    def _peek(self) -> str:
+        """The next word or sign; empty at the end. A quoted text is none of them."""
+        return self._tokens[self._next][1] if self._next < len(self._tokens) else ""
+
+    def _take(self) -> str:
+        self._next += 1
+        return self._tokens[self._next - 1][1]
+
+    def _here(self) -> str:
+        _, text, place = self._tokens[self._next]
+        return f"{text!r} (character {place + 1})"
+
+
+def _split(text: str) -> list[tuple[str, str, int]]:
+    tokens, place, end = [], 0, len(text.rstrip())
+    while place < end:
+        found = _TOKEN.match(text, place)
+        if found is None or found.lastgroup is None:
+            place += len(text[place:]) - len(text[place:].lstrip())
+            raise ValueError(f"{text[place : place + 10]!r} (character {place + 1}) is not understood")
+        tokens.append((found.lastgroup, found[found.lastgroup], found.start(found.lastgroup)))
+        place = found.end()
+    return tokens
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.isdecimal() else float(text)
+
+
+def _binary(name: str, left: _Compiled, right: _Compiled) -> _Compiled:
+    if name == "and":
+        return lambda lookup: bool(left(lookup)) and bool(right(lookup))
+    if name == "or":
+        return lambda lookup: bool(left(lookup)) or bool(right(lookup))
+    if name == "==":
+        return lambda lookup: same_value(left(lookup), right(lookup))
+    if name == "!=":
+        return lambda lookup: not same_value(left(lookup), right(lookup))
+    return _call(name, (_ORDER.get(name) or _ARITHMETIC[name]), [left, right])
+
+
+def _call(name: str, function: Callable[..., Any], arguments: list[_Compiled]) -> _Compiled:
+    """`function` of numbers, its failures in words."""
+
+    def compute(lookup: Lookup) -> Any:
+        values = [argument(lookup) for argument in arguments]
+        for value in values:
+            if not isinstance(value, int | float):  # true and false count as 1 and 0
+                raise ValueError(f"{format_value(value)!r} is no number, which {name} needs")
+        try:
+            return function(*values)
+        except ZeroDivisionError:
+            raise ValueError(f"{format_value(values[0])} is divided by zero") from None
+        except OverflowError:
+            raise ValueError(f"the result of {name} is too large") from None
+        except (ValueError, TypeError):
+            shown = ", ".join(map(format_value, values))
+            raise ValueError(f"{name} has no value for {shown}") from None
+
+    return compute

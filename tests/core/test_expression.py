@@ -1,0 +1,192 @@
+"""Expressions: what Python computes, nothing that Python could do besides, and every slip said with its place."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.core.expression import Expression
+
+VALUES: dict[str, Any] = {
+    "base": 0.01,
+    "TrainReader.batch_size": 8,
+    "LearningRate.schedulers.0.milestones.1": 300,
+    "type": "Momentum",
+    "OptimizerBuilder.optimizer.type": "AdamW",
+    "bbox/AP": 0.4,
+    "bbox/AP@0.33": 0.6,
+    "resource/memory_gb": 7.5,
+    "bbox/AP/open circuit": 0.2,
+    "use_ema": True,
+    "clip": None,
+    "x": 3,
+    "y": 0,
+}
+
+
+def value(text: str) -> Any:
+    return Expression.parse(text).evaluate(VALUES.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("base * TrainReader.batch_size / 4", 0.02),
+        ("base*TrainReader.batch_size/4", 0.02),
+        ("2 + 3 * 4 - 5 - 6", 3),
+        ("2 ** 3 ** 2", 512),
+        ("-2 ** 2", -4),
+        ("2 ** -1", 0.5),
+        ("7 // 2 % 2", 1),
+        ("(1 + 2) * -3", -9),
+        ("1e-3 + .5", 0.501),
+        ("min(x, 2, 5) + max(1, x) + abs(-2)", 7),
+        ("round(2.567, 1) + round(2.4)", 4.6),
+        ("sqrt(16) + log(exp(2))", 6.0),
+        ("LearningRate.schedulers.0.milestones.1 / 3", 100.0),
+        ("type == Momentum", True),
+        ("type == 'Momentum'", True),
+        ("OptimizerBuilder.optimizer.type != Momentum and x > 2", True),
+        ("(type == AdamW or type == SGD) or x == 3", True),
+        ("type == 3", False),
+        ("use_ema == true", True),
+        ("x == true", False),
+        ("clip == null", True),
+        ("not use_ema or x < 3", False),
+        ("not x == 4", True),
+        ("resource/memory_gb <= 8", True),
+        ("bbox/AP@0.33 - bbox/AP > 0.1", True),
+        ("`bbox/AP/open circuit` * 2", 0.4),
+        ("(x > 2) * 10", 10),
+        ("y == 0 or 1 / y > 1", True),
+        ("y != 0 and 1 / y > 1", False),
+    ],
+)
+def test_values(text: str, expected: Any) -> None:
+    result = value(text)
+    assert result == pytest.approx(expected) and type(result) is type(expected)
+
+
+def test_names_are_those_that_have_to_be_looked_up() -> None:
+    names = Expression.parse("base * TrainReader.batch_size / x.0 + (type == Momentum) + max(bbox/AP, 1) + (a == a.b)").names
+    assert names == {"base", "TrainReader.batch_size", "x.0", "type", "bbox/AP", "a", "a.b"}
+    assert Expression.parse("type == Momentum").names == {"type"}
+    assert Expression.parse("x == base * 2").names == {"x", "base"}
+
+
+def test_what_was_decided_is_not_looked_up() -> None:
+    assert Expression.parse("x == 3 or missing > 2").evaluate(VALUES.__getitem__) is True
+    with pytest.raises(KeyError, match="missing"):
+        value("x == 4 or missing > 2")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "it is empty"),
+        ("  ", "it is empty"),
+        ("1 +", "it ends where a value is expected"),
+        ("* 2", "'*' (character 1) does not fit here; expected a value"),
+        ("1 2", "'2' (character 3) does not fit here; expected an operator or the end"),
+        ("a b", "'b' (character 3) does not fit here"),
+        ("(1 + 2", "a ')' is missing before the end"),
+        ("(1 + 2 3)", "a ')' is missing before '3' (character 8)"),
+        ("1 < x < 3", "'<' (character 7) follows another comparison: join the two with `and`"),
+        ("maxx(1, 2)", "'maxx' (character 1): there is no such function; did you mean 'max'?"),
+        ("open('f')", "there is no such function"),
+        ("sqrt(1, 2)", "'sqrt' (character 1) takes one argument, not 2"),
+        ("sqrt()", "')' (character 6) does not fit here; expected a value"),
+        ("x = 3", "'= 3' (character 3) is not understood"),
+        ("x; y", "'; y' (character 2) is not understood"),
+        ("x[0]", "'[0]' (character 2) is not understood"),
+        ("x.__class__.__mro__[1]", "is not understood"),
+        ("3max", "is not understood"),
+        ("'open", "is not understood"),
+        ("1 " + "+ 1 " * 100, "too long: more than 200"),
+        ("(" * 150, "it ends where a value is expected"),
+        ("x and", "it ends where a value is expected"),
+        ("x == and", "'and' (character 6) does not fit here"),
+    ],
+)
+def test_what_is_no_expression_is_told_with_its_place(text: str, expected: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        Expression.parse(text)
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 / y", "1 is divided by zero"),
+        ("1 % y", "1 is divided by zero"),
+        ("type * 2", "'Momentum' is no number, which * needs"),
+        ("clip < 3", "'null' is no number, which < needs"),
+        ("9 ** 9 ** 9", "the result of ** is too large"),
+        ("exp(1000)", "the result of exp is too large"),
+        ("10.0 ** 400", "the result of ** is too large"),
+        ("(-8) ** 0.5", "** has no value for -8, 0.5"),
+        ("log(y)", "log has no value for 0"),
+        ("round(1.5, 0.5)", "round has no value for 1.5, 0.5"),
+        ("-type", "is no number, which the sign needs"),
+    ],
+)
+def test_what_has_no_value_is_told(text: str, expected: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        value(text)
+    assert expected in str(caught.value)
+
+
+def test_the_deepest_one_that_is_read_is_computed() -> None:
+    assert value("(" * 99 + "x" + ")" * 99) == 3
+    assert value("x" + " + 1" * 99) == 102
+    assert value("-" * 199 + "x") == -3
+    assert value("not " * 199 + "x") is False
+
+
+def arithmetic() -> st.SearchStrategy[str]:
+    numbers = st.integers(0, 20).map(str) | st.sampled_from(["0.5", "2.25", "x", "base"])
+    signs = st.sampled_from(["+", "-", "*", "/", "//", "%", "**", "<", ">="])
+    return st.recursive(
+        numbers,
+        lambda inner: st.one_of(
+            st.tuples(inner, signs, inner).map(lambda parts: f"({parts[0]} {parts[1]} {parts[2]})"),
+            st.tuples(inner, st.sampled_from(["+", "-", "*", "/"]), inner).map(" ".join),
+            inner.map(lambda part: f"-{part}"),
+            inner.map(lambda part: f"max({part}, 1)"),
+        ),
+        max_leaves=8,
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(arithmetic())
+def test_it_computes_what_python_computes(text: str) -> None:
+    try:
+        expected = eval(text, {"__builtins__": {}, "max": max}, {"x": 3, "base": 0.01})
+    except (ArithmeticError, TypeError, MemoryError):
+        return
+    if isinstance(expected, complex) or not math.isfinite(abs(expected)):
+        return
+    try:
+        result = Expression.parse(text).evaluate(VALUES.__getitem__)
+    except ValueError as error:
+        assert "too large" in str(error)
+        return
+    assert result == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="xy.0123/*+-<>=!()`'\" andormx,@", max_size=40))
+def test_any_text_is_an_expression_or_a_value_error(text: str) -> None:
+    try:
+        expression = Expression.parse(text)
+    except ValueError:
+        return
+    try:
+        expression.evaluate(lambda name: 2)
+    except ValueError:
+        pass
