@@ -63,6 +63,14 @@ def read_json(path: Path) -> Any:
         raise
 
 
+def open_lines(path: Path) -> IO[bytes]:
+    """Open a file of lines for appending, unbuffered. A torn last line, of a writer that was killed, is closed off first."""
+    file = open(path, "ab", buffering=0)  # noqa: SIM115 - the caller's
+    if file.tell() > 0 and not _ends_with_newline(path):
+        file.write(b"\n")
+    return file
+
+
 def sync_folder(folder: Path) -> None:
     """Make the folder's entries survive a power loss (a no-op where folders cannot be opened)."""
     try:
@@ -75,6 +83,12 @@ def sync_folder(folder: Path) -> None:
         pass  # some network file systems refuse; the rename itself is still atomic
     finally:
         os.close(descriptor)
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 def _umask() -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from runner.core.files import NO_FILE_THERE
+from runner.core.files import NO_FILE_THERE, open_lines
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -80,9 +80,7 @@ class RecordWriter:
     """Appends records to one file, each in a single write. A torn last line from a killed writer is closed off first."""
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = open(path, "ab", buffering=0)
-        if self._file.tell() > 0 and not _ends_with_newline(path):
-            self._file.write(b"\n")
+        self._file: IO[bytes] = open_lines(path)
 
     def write(self, record: Record) -> None:
         """Append one record; it is in the operating system's hands (not on the disk) when this returns."""
@@ -124,9 +122,3 @@ def last_values(records: Iterable[Record]) -> dict[str, float]:
     for record in records:
         result.update(record.values)
     return result
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with open(path, "rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"

@@ -34,6 +34,7 @@ class Identity:
         overrides: dotted key to value, against the sweep's config; what makes this trial differ.
         key: hash of everything that can change the result (see `runner.conduct`); equal keys are the same run.
         facts: recorded, not hashed: code commit, packages, host, devices, config file as given.
+        label: the trial for people: ``batch_size=8``; empty where it was not recorded.
         proposal: how an adaptive search came to the trial, in its own words (Optuna's parameters, distributions, system attributes), so
             that its database can be built anew from the run directories; empty for a fixed design.
     """
@@ -45,6 +46,7 @@ class Identity:
     overrides: Mapping[str, Any]
     key: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
     proposal: Mapping[str, Any] = field(default_factory=dict)
 
 
