@@ -17,7 +17,7 @@ from typing import Any
 
 from runner.backends.base import BACKENDS, Backend, Probe
 from runner.backends.environments import interpreter, versions
-from runner.config.bind import Bound, bind, require
+from runner.config.bind import Bound, bind, field_infos, require
 from runner.config.dump import canonical, to_plain, to_yaml
 from runner.config.legacy import as_newer_dialect
 from runner.config.legacy import summary as translation_note
@@ -101,7 +101,7 @@ def resolve(
     data_is_missing = bool(problems or missing) or any(note.startswith(_NOT_MADE) for note in notes)
     python = _interpreter(tree, backend, missing)
     tree, probe = _resolve_autos(tree, backend, python, notes, missing, threads)
-    counted = (node := tree.get("num_classes")) is not None and node.value != AUTO
+    counted = (node := tree.get("num_classes")) is None or node.value != AUTO  # None: this backend counts none
     if not counted:  # a number in its place, so that the rest is checked, which will tell why they could not be counted
         tree = _set(tree, "num_classes", 1, Source(AUTO))
     if to_run:
@@ -282,7 +282,8 @@ def _resolve_autos(
     tree: Node, backend: Backend, python: Path | None, notes: list[str], missing: list[Problem], threads: int | None
 ) -> tuple[Node, Probe | None]:
     probe: Probe | None = None
-    gpu = tree.get("use_gpu") or Node(AUTO, Source(AUTO))
+    autos = {info.key for info in field_infos(backend.config_class) if info.auto}
+    gpu = tree.get("use_gpu") or Node(AUTO if "use_gpu" in autos else None, Source(AUTO))
     if gpu.value in (True, AUTO) and python is not None:
         probe = probe_backend(backend.name, python)
         if gpu.value == AUTO:
@@ -296,9 +297,14 @@ def _resolve_autos(
         if probe.gpus and count is not None and isinstance(count.value, int) and count.value > len(probe.gpus):
             text = f"{count.value} processes need as many GPUs; usable: {len(probe.gpus)} ({', '.join(probe.gpus)})"
             missing.append(Problem(text, where=str(count.source), key="processes"))
-    tree = _default(tree, "cpu_threads", lambda: threads or available_cores())
-    tree = _default(tree, "trackers", lambda: installed_trackers(python) if python else [])
-    tree = _default(tree, "num_classes", lambda: _count_classes(tree))
+    defaults: dict[str, Callable[[], Any]] = {
+        "cpu_threads": lambda: threads or available_cores(),
+        "trackers": lambda: installed_trackers(python) if python else [],
+        "num_classes": lambda: _count_classes(tree),
+    }
+    for key, value in defaults.items():
+        if key in autos:
+            tree = _default(tree, key, value)
     return _apply_use_vdl(tree), probe
 
 

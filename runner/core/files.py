@@ -7,12 +7,17 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 """Numbers of the errors that mean that a path leads to no file; any other keeps a file that may be there from being read."""
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Numbers of the errors that mean that a file cannot grow for lack of room, which somebody may make."""
+
+_PROBE_BYTES = 1 << 20
 
 
 @contextmanager
@@ -89,6 +94,37 @@ def _ends_with_newline(path: Path) -> bool:
     with open(path, "rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
+
+
+def says_disk_full(error: BaseException) -> bool:
+    """Whether `error`, or one it came from, is that of a disk, a quota or a file that may not grow any more."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        if isinstance(one, OSError) and one.errno in NO_ROOM:
+            return True
+        seen.add(id(one))
+        todo += [one.__cause__, one.__context__]
+    return False
+
+
+def disk_is_full(folder: Path) -> bool:
+    """Whether 1 MiB cannot be written in `folder` for lack of room. Where nothing can be written at all, for another reason, it is not."""
+    probe = folder / f".room-{os.getpid()}.tmp"
+    try:
+        with open(probe, "wb") as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # where room is given only now
+    except OSError as error:
+        return error.errno in NO_ROOM
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return False
 
 
 def _umask() -> int:
