@@ -21,7 +21,7 @@ from runner.backends.paddle.launch import forget_notes
 from runner.backends.paddle.ppdet import load_ppdet, quiet, refusals_told
 from runner.backends.paddle.schedule import total_steps
 from runner.backends.paddle.schema import PaddleConfig
-from runner.core.errors import InputError, Interrupted, TrainingFailed
+from runner.core.errors import InputError, Interrupted, NotFinite, OutOfMemory
 from runner.data.coco import load_coco
 
 load_ppdet()
@@ -50,7 +50,7 @@ class Training:
     """One attempt at one run: made, `run` once, thrown away.
 
     Raises (from either):
-        InputError, TrainingFailed, Interrupted: see `runner.backends.base.Backend.train`.
+        InputError, NotFinite, OutOfMemory, Interrupted: see `runner.backends.base.Backend.train`.
     """
 
     def __init__(self, config: PaddleConfig, run: RunContext) -> None:
@@ -253,7 +253,7 @@ class Training:
         self._refuse_non_finite()
         own = self.trainer.model.state_dict()
         if not all(bool(paddle.isfinite(tensor).all()) for tensor in own.values() if tensor.dtype in _FLOATS):
-            raise TrainingFailed(f"after step {self.step} weights are not finite, though the losses so far were. {self._what_is_left()}")
+            raise NotFinite(f"after step {self.step} weights are not finite, though the losses so far were. {self._what_is_left()}")
         averaged = self.average.weights(self.trainer.model) if self.average is not None else own
         state = {
             "step": self.step,
@@ -320,7 +320,7 @@ class Training:
             where = f"the loss of step {self.step + 1} is not finite (images {names})"
             if self.config.use_gpu:
                 where = f"a loss of the steps up to {self.step} is not finite"
-            raise TrainingFailed(f"{where}. {self._what_is_left()}")
+            raise NotFinite(f"{where}. {self._what_is_left()}")
 
     def _what_is_left(self) -> str:
         last = self.folder.last()
@@ -338,7 +338,7 @@ class Training:
                 raise
             last = self.folder.last()
             left = f"The last checkpoint is {self.folder.path / last.file} (step {last.step}). " if last else ""
-            raise TrainingFailed(
+            raise OutOfMemory(
                 f"out of memory in step {self.step + 1} with batch_size {self.trainer.loader.batch_size}: "
                 f"{device.memory_in_words(self.config)}. {left}A smaller batch_size needs less"
             ) from error

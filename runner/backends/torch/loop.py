@@ -26,7 +26,7 @@ from runner.backends.torch.schedule import learning_rate
 from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.step import TrainStep
 from runner.backends.torch.window import FiniteCheck, Window
-from runner.core.errors import InputError, Interrupted, TrainingFailed
+from runner.core.errors import InputError, Interrupted, NotFinite, OutOfMemory
 
 METRIC = "bbox/AP"
 """What the best checkpoint is best in."""
@@ -40,7 +40,7 @@ class Training:
     """One attempt at one run: made, `run` once, thrown away.
 
     Raises (from either):
-        InputError, TrainingFailed, Interrupted: see `runner.backends.base.Backend.train`.
+        InputError, NotFinite, OutOfMemory, Interrupted: see `runner.backends.base.Backend.train`.
     """
 
     def __init__(self, config: TorchConfig, run: RunContext) -> None:
@@ -252,12 +252,12 @@ class Training:
     def _refuse_non_finite(self, found: tuple[int, tuple[str, ...]] | None) -> None:
         if found is not None:
             step, names = found
-            raise TrainingFailed(f"the loss of step {step + 1} is not finite (images {', '.join(names)}). {self._what_is_left()}")
+            raise NotFinite(f"the loss of step {step + 1} is not finite (images {', '.join(names)}). {self._what_is_left()}")
 
     def _refuse_non_finite_weights(self) -> None:
         tensors = [tensor for tensor in self.train_step.model.state_dict().values() if tensor.is_floating_point()]
         if not bool(torch.isfinite(torch.stack(torch._foreach_norm(tensors, float("inf")))).all()):
-            raise TrainingFailed(f"after step {self.step} weights are not finite, though the losses so far were. {self._what_is_left()}")
+            raise NotFinite(f"after step {self.step} weights are not finite, though the losses so far were. {self._what_is_left()}")
 
     def _what_is_left(self) -> str:
         last = self.folder.last()
@@ -273,7 +273,7 @@ class Training:
                 raise
             size, times = self.config.train_reader.batch_size, self.config.gradient_accumulation
             cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise TrainingFailed(
+            raise OutOfMemory(
                 f"out of memory in step {self.step + 1} with batch_size {size}: {memory_in_words(self.device)}. "
                 f"{self._left_in_words()}Half the batch_size with gradient_accumulation {2 * times} makes steps of as many images "
                 f"in about half the memory. ({cause})"
