@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from runner.config.load import parse
 from runner.config.node import Source, flatten
-from runner.core.errors import InputError
+from runner.core.errors import Cause, InputError
 from runner.core.files import read_json
 from runner.core.records import Record, decode_number, without_superseded
 from runner.core.rundir import RunDir, State, find_runs
@@ -44,7 +44,8 @@ class RunResult:
         attempts: how many there were.
         heartbeat: seconds since 1970 of its last sign of life; 0 if there was none.
         config: dotted key to scalar or list of the resolved config.
-        facts: see `Identity.facts`.
+        facts, proposal: see `Identity`.
+        cause: see `runner.core.rundir.Status.cause`.
     """
 
     path: Path
@@ -70,6 +71,8 @@ class RunResult:
     heartbeat: float = 0.0
     config: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    proposal: Mapping[str, Any] = field(default_factory=dict)
+    cause: Cause | None = None
 
     def best(self, metric: str, goal: Goal) -> tuple[int, float] | None:
         """(step, value) of the best evaluation so far: optimistic, since the best of several is picked by the very
@@ -138,6 +141,8 @@ def read_run(run_dir: RunDir) -> RunResult:
         heartbeat=status.heartbeat,
         config=config,
         facts=identity.facts if identity else {},
+        proposal=identity.proposal if identity else {},
+        cause=status.cause,
     )
 
 
