@@ -16,6 +16,7 @@ BACKENDS = Registry(
     {
         "torch": "runner.backends.torch.backend:TorchBackend",
         "paddle": "runner.backends.paddle.backend:PaddleBackend",
+        "fake": "runner.backends.fake.backend:FakeBackend",
     },
 )
 

@@ -8,19 +8,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.config.dump import canonical, to_plain
 from runner.config.node import flatten
 from runner.core.files import atomic_write_json
 from runner.core.records import Record, RecordWriter, encode_number
 from runner.core.rundir import RunDir, Status
-from runner.data.coco import CocoSet
-from runner.evaluation import evaluate
 from runner.trackers.base import TrackerSet
+from runner.worker.ending import Ending
 from runner.worker.ranks import Member
-from runner.worker.samples import draw_samples
 from runner.worker.stop import StopRequests
+
+if TYPE_CHECKING:
+    from runner.worker.scoring import Scorer
 
 log = logging.getLogger("runner.worker")
 _STATUS_INTERVAL_S = 0.5
@@ -46,7 +47,7 @@ class Attempt:
         *,
         attempt: int,
         resume_from: Path | None,
-        eval_set: CocoSet,
+        scorer: Scorer | None,
         stop: StopRequests,
         member: Member | None = None,
     ) -> None:
@@ -56,7 +57,7 @@ class Attempt:
         self.attempt = attempt
         self.resume_from = resume_from
         self._config = config
-        self._eval_set = eval_set
+        self._scorer = scorer
         self._stop = stop
         self._writer = RecordWriter(run_dir.metrics)
         self._trackers: TrackerSet | None = None
@@ -69,9 +70,10 @@ class Attempt:
         """Mark where this attempt goes on from; open the trackers, which are built anew from the records that still count."""
         self._writer.write(Record(self.attempt, step, epoch, time.time(), resumed=True))
         self._drop_samples_after(step)
-        vdl = {"visualdl": Path(self._config.vdl_log_dir)} if self._config.vdl_log_dir else None
-        self._trackers = TrackerSet(self._config.trackers, self.run_dir, vdl)
         self._status = replace(self._status, step=step, epoch=epoch)
+        if self._config.trackers:
+            vdl = {"visualdl": Path(self._config.vdl_log_dir)} if self._config.vdl_log_dir else None
+            self._trackers = TrackerSet(self._config.trackers, self.run_dir, vdl)
 
     def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         """See `RunContext.record`."""
@@ -91,19 +93,15 @@ class Attempt:
 
     def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
         """See `RunContext.evaluate`."""
-        results = with_category_ids(predictions, self._eval_set)
-        evaluation = evaluate(
-            self._eval_set.anno_path,
-            results,
-            iou_thresholds=self._config.eval_iou_thresholds,
-            image_ids=[image.id for image in self._eval_set.images],
-            detail=final,
-        )
+        if self._scorer is None:
+            raise NotImplementedError("without images a backend scores, and does not evaluate")
+        results = self._scorer.results(predictions)
+        evaluation = self._scorer.evaluate(results, detail=final)
         self.record(step, epoch, evaluation.metrics)
         if final:
             atomic_write_json(self.run_dir.predictions, results)
-            self._keep(step, epoch, {"classes": list(self._eval_set.class_names), **evaluation.to_json()})
-        for path in draw_samples(self.run_dir, self._eval_set, results, step=step, count=self._config.sample_images):
+            self._keep(step, epoch, {"classes": list(self._scorer.data.class_names), **evaluation.to_json()})
+        for path in self._scorer.draw(self.run_dir, results, step):
             if self._trackers is not None:
                 self._trackers.image(f"samples/{int(path.stem.rpartition('-')[2])}", step, path)
         return dict(evaluation.metrics)
@@ -130,14 +128,14 @@ class Attempt:
         log.info("%s", message)
 
     # --------------------------------------------------------------------------------------------- for the worker
-    def end(self, state: str, reason: str | None = None) -> None:
+    def end(self, ending: Ending) -> None:
         """Write how the attempt ended; close the trackers with the run's hyper-parameters and final metrics."""
         if self._trackers is not None:
-            if state == "done":
+            if ending.state == "done":
                 self._trackers.hparams(self._hyper_parameters(), self._final_metrics())
             self._trackers.close()
         self._writer.close()
-        self._status = replace(self._status, state=state, reason=reason, phase="ended")  # type: ignore[arg-type]
+        self._status = replace(self._status, state=ending.state, reason=ending.reason, cause=ending.cause, phase="ended")
         self._write_status(durable=True)
 
     def _hyper_parameters(self) -> dict[str, bool | int | float | str]:
@@ -161,9 +159,3 @@ class Attempt:
         self._next_status = time.monotonic() + _STATUS_INTERVAL_S
         self._status = replace(self._status, heartbeat=time.time())
         self.run_dir.write_status(self._status, durable=durable)
-
-
-def with_category_ids(predictions: Sequence[Mapping[str, Any]], data: CocoSet) -> list[dict[str, Any]]:
-    """COCO results whose contiguous class index is replaced by the annotation file's category id."""
-    ids = [category.id for category in data.categories]
-    return [{**item, "category_id": ids[item["category_id"]]} for item in predictions]

@@ -5,6 +5,7 @@ It is the attempt's first process, and none of those that train. All of them end
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -15,14 +16,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from runner.backends.base import Ranks
 from runner.core.process import PARENT_VARIABLE
 from runner.core.rundir import RunDir
+from runner.worker.ending import Ending
 from runner.worker.ranks import VARIABLE, Summons
 from runner.worker.stop import StopRequests
 
@@ -43,7 +47,7 @@ class _Rank:
     pid: int = 0
     rest: bytes = b""
     """The beginning of a line."""
-    end: Mapping[str, Any] | None = None
+    end: Ending | None = None
     gone: bool = False
     word: list[Any] = field(default_factory=list)
     """What it waits with for the others; empty while it does not wait."""
@@ -70,7 +74,8 @@ def lead(run_dir: RunDir, ranks: Ranks, stop: StopRequests) -> int:
             command = [*ranks.command, sys.executable, "-m", "runner.worker", str(run_dir.path)]
             environment = {**os.environ, VARIABLE: summons.text(), PARENT_VARIABLE: str(os.getpid())}
             leader = _Leader(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL), listener, ranks.count, stop)
-            leader.serve()
+            with leader.passing_traces_on():
+                leader.serve()
     return leader.conclude(run_dir, number)
 
 
@@ -104,25 +109,26 @@ class _Leader:
         """Write down what the first rank could not; the exit code of the attempt."""
         first = self._ranks.get(0)
         if self._failed is None and len(self._ranks) == self._count and first is not None and first.end is not None:
-            return int(first.end["exit_code"])
-        reason, exit_code = self._why(run_dir)
-        log.error("%s", reason)
+            return first.end.exit_code
+        ending = self._why(run_dir)
+        log.error("%s", ending.reason)
         status = run_dir.status()
-        if self._failed is not first or first is None or status.attempt != number or status.state != "failed":
-            ended = replace(status, state="failed", reason=reason, attempt=number, phase="ended", heartbeat=time.time())
-            run_dir.write_status(ended, durable=True)
-        return exit_code
+        if self._failed is not first or first is None or status.attempt != number or status.state != ending.state:
+            ended = replace(status, state=ending.state, reason=ending.reason, cause=ending.cause, attempt=number)
+            run_dir.write_status(replace(ended, phase="ended", heartbeat=time.time()), durable=True)
+        return ending.exit_code
 
-    def _why(self, run_dir: RunDir) -> tuple[str, int]:
+    def _why(self, run_dir: RunDir) -> Ending:
         failed = self._failed
         if failed is None:
             code = self._process.returncode
-            return f"its processes could not be started, or one ended without a word (exit status {code}); log: {run_dir.log}", 1
+            text = f"its processes could not be started, or one ended without a word (exit status {code}); log: {run_dir.log}"
+            return Ending("failed", 1, text, "crash")
         if failed.end is None:
             text = f"process {failed.pid} (rank {failed.number} of {self._count}) was killed or crashed; log: {run_dir.log}"
-            return f"{text} (out of memory? `dmesg` knows)", 1
+            return Ending("failed", 1, f"{text} (out of memory? `dmesg` knows)", "crash")
         place = f"rank {failed.number} of {self._count}: " if failed.number else ""
-        return f"{place}{failed.end['reason']}", int(failed.end["exit_code"])
+        return replace(failed.end, reason=f"{place}{failed.end.reason}")
 
     # ------------------------------------------------------------------------------------------------ what they say
     def _arrive(self, channel: socket.socket) -> None:
@@ -160,8 +166,8 @@ class _Leader:
         elif "meet" in message:
             rank.word = [message["meet"]]
         else:
-            rank.end = message["end"]
-            if message["end"]["state"] == "failed":
+            rank.end = Ending(**message["end"])
+            if rank.end.is_trouble:
                 self._failed = self._failed or rank
 
     def _leave(self, rank: _Rank, pidfd: int | None = None) -> None:
@@ -180,7 +186,7 @@ class _Leader:
         if len(waiting) == self._count:
             answer: dict[str, Any] = {"words": [self._ranks[number].word[0] for number in range(self._count)]}
         elif lost := self._whom_they_miss():
-            why = lost.end["reason"] if lost.end is not None and lost.end["reason"] else "it has ended"
+            why = lost.end.reason if lost.end is not None and lost.end.reason else "it has ended"
             answer = {"lost": f"rank {lost.number} of {self._count} is gone: {why}"}
         else:
             return
@@ -197,6 +203,24 @@ class _Leader:
         return self._lost
 
     # -------------------------------------------------------------------------------------------------- their ends
+    @contextmanager
+    def passing_traces_on(self) -> Iterator[None]:
+        """Whoever finds the attempt hung asks this process where: the ranks know."""
+
+        def ask_all(_number: int, _frame: FrameType | None) -> None:
+            faulthandler.dump_traceback(sys.stderr.fileno())
+            for rank in self._ranks.values():
+                if not rank.gone:
+                    with suppress(ProcessLookupError):
+                        os.kill(rank.pid, signal.SIGUSR1)
+
+        faulthandler.unregister(signal.SIGUSR1)
+        signal.signal(signal.SIGUSR1, ask_all)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it ends, and must not die of a question that comes late
+
     def _pass_stop_on(self) -> None:
         """A signal that this process got goes to the first rank, which saves the state; it tells the others when they meet."""
         first = self._ranks.get(0)

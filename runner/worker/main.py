@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.backends.base import BACKENDS, Backend
 from runner.config.bind import bind, require
 from runner.config.load import load_config
-from runner.core.errors import InputError, Interrupted, RunnerError
+from runner.core.errors import InputError
+from runner.core.files import disk_is_full, says_disk_full
 from runner.core.process import die_with_parent
 from runner.core.rundir import RunDir
-from runner.data.coco import CocoSet, load_coco
 from runner.worker.attempt import Attempt
+from runner.worker.ending import DONE, Ending, disk_full, ending_of, leave
 from runner.worker.lead import lead
 from runner.worker.ranks import Member, OtherRank
 from runner.worker.stop import StopRequests
 
+if TYPE_CHECKING:
+    from runner.worker.scoring import Scorer
+
 log = logging.getLogger("runner.worker")
+_STDERR = 2  # the descriptor, which is the log whatever `sys.stderr` is
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,9 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Where several processes train together, this one leads them (`runner.worker.lead`) or is one of them (`runner.worker.ranks`).
 
     Returns:
-        0 done; 1 failed; 2 failed because something the config names cannot be used; 130 interrupted or pruned.
+        0 done; 1 failed; 2 failed because something the config names cannot be used; 74 there is no room on the disk; 130 interrupted or
+        pruned. Where a launcher started it, it does not return: the process ends with this.
     """
-    die_with_parent()
+    faulthandler.register(signal.SIGUSR1, file=_STDERR, all_threads=True)  # whoever finds this process hung asks it where
+    has_launcher = die_with_parent()
     parser = argparse.ArgumentParser(prog="python -m runner.worker", description="Work on one run: one attempt.")
     parser.add_argument("run_dir", type=Path)
     args = parser.parse_args(argv)
@@ -44,6 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         member.write_to(run_dir.log)
     rank = f"rank {member.rank}: " if member else ""
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {rank}%(name)s: %(message)s", stream=sys.stderr, force=True)
+    exit_code = _work(run_dir, member)
+    if has_launcher and member is None:
+        leave(exit_code)
+    return exit_code
+
+
+def _work(run_dir: RunDir, member: Member | None) -> int:
     stop = StopRequests(run_dir.control, member.summons.control_offset if member else None)
     if member is None or member.rank == 0:
         stop.install()
@@ -54,25 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             return lead(run_dir, ranks, stop)
         if member is not None and member.rank > 0:
             backend.train(config, OtherRank(run_dir, member))
-            return _end(None, run_dir, member, "done", None, 0)
+            return _end(None, run_dir, member, DONE)
         number = run_dir.status().attempt + 1
         log.info("attempt %d at %s", number, run_dir.name)
         resume_from = run_dir.checkpoints if run_dir.checkpoints.is_dir() else None
-        eval_set = load_dataset(config.eval_dataset, evaluation=True)
-        attempt = Attempt(run_dir, config, attempt=number, resume_from=resume_from, eval_set=eval_set, stop=stop, member=member)
+        attempt = Attempt(run_dir, config, attempt=number, resume_from=resume_from, scorer=_scorer(config), stop=stop, member=member)
         started = time.monotonic()
         backend.train(config, attempt)
         log.info("done in %.1f s", time.monotonic() - started)
-        return _end(attempt, run_dir, member, "done", None, 0)
-    except Interrupted as error:
-        log.info("%s", error)
-        return _end(attempt, run_dir, member, "pruned" if stop.action == "prune" else "interrupted", str(error), error.exit_code)
-    except RunnerError as error:
-        log.error("%s", error)
-        return _end(attempt, run_dir, member, "failed", str(error), error.exit_code)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the run must be recorded as failed, with the trace in its log
-        log.exception("the run failed")
-        return _end(attempt, run_dir, member, "failed", f"{type(error).__name__}: {error} (trace in {run_dir.log})", 1)
+        return _end(attempt, run_dir, member, DONE)
+    except Exception as error:  # noqa: BLE001 - whatever it is, how the run ended must be recorded, with the trace in its log
+        return _end(attempt, run_dir, member, ending_of(error, run_dir.path, run_dir.log, "prune" if stop.action == "prune" else "stop"))
 
 
 def load_run(run_dir: RunDir) -> tuple[Backend, Any]:
@@ -87,37 +95,36 @@ def load_run(run_dir: RunDir) -> tuple[Backend, Any]:
     return backend, require(bind(tree, backend.config_class))
 
 
-def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:
-    """The images and boxes of a bound COCODataSet. An evaluation set keeps images without objects, whatever `allow_empty` says."""
-    folder = Path(dataset.dataset_dir)
-    return load_coco(
-        folder / dataset.anno_path,
-        folder / dataset.image_dir,
-        allow_empty=evaluation or dataset.allow_empty,
-        sample_num=dataset.sample_num,
-        empty_ratio=1.0 if evaluation else dataset.empty_ratio,
-    )
+def _scorer(config: Any) -> Scorer | None:
+    """What evaluates the predictions; None for a backend without images."""
+    if config.eval_dataset is None:
+        return None
+    from runner.worker.scoring import Scorer  # noqa: PLC0415 - NumPy and Pillow are loaded only where there are images
+
+    return Scorer(config)
 
 
-def _end(attempt: Attempt | None, run_dir: RunDir, member: Member | None, state: Any, reason: str | None, exit_code: int) -> int:
+def _end(attempt: Attempt | None, run_dir: RunDir, member: Member | None, ending: Ending) -> int:
     """Record how it ended, or tell the leader. An attempt that could not even start has no Attempt: status.json is written directly.
 
     Returns:
         What this process exits with. A rank exits with 0 where it was not the one to fail: what starts ranks kills the others otherwise.
     """
-    if member is not None and state == "failed":
-        member.end(state, reason, exit_code)  # first of all: who fails first tells the reason
+    if member is not None and ending.is_trouble:
+        member.end(ending)  # first of all: who fails first tells the reason
     try:
         if attempt is not None:
-            attempt.end(state, reason)
+            attempt.end(ending)
         elif member is None or member.rank == 0:
             status = run_dir.status()
-            ended = replace(status, state=state, reason=reason, attempt=status.attempt + 1, phase="ended", heartbeat=time.time())
-            run_dir.write_status(ended, durable=True)
+            ended = replace(status, state=ending.state, reason=ending.reason, cause=ending.cause, attempt=status.attempt + 1)
+            run_dir.write_status(replace(ended, phase="ended", heartbeat=time.time()), durable=True)
     except (OSError, InputError) as error:
         log.error("how the run ended cannot be written to %s: %s", run_dir.path, error)
+        if ending.state != "failed" and (says_disk_full(error) or disk_is_full(run_dir.path)):
+            ending = disk_full(run_dir.path, str(error))
     if member is None:
-        return exit_code
-    if state != "failed":
-        member.end(state, reason, exit_code)
-    return int(state == "failed")
+        return ending.exit_code
+    if not ending.is_trouble:
+        member.end(ending)
+    return int(ending.is_trouble)

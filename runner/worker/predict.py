@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,13 +16,12 @@ from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json
 from runner.core.rundir import RunDir
-from runner.data.coco import CocoSet, load_coco
+from runner.data.coco import load_coco
 from runner.data.images import read_image
-from runner.evaluation import evaluate
 from runner.evaluation.draw import draw_boxes
 from runner.resolve import resolve
-from runner.worker.attempt import with_category_ids
-from runner.worker.main import load_dataset, load_run
+from runner.worker.main import load_run
+from runner.worker.scoring import Scorer
 
 Which = Literal["last", "best"]
 Progress = Callable[[int, int, str], None]
@@ -57,13 +56,13 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress) ->
     """
     run_dir = _existing(path)
     backend, config = load_run(run_dir)
-    data = load_dataset(config.eval_dataset, evaluation=True)
+    scorer = Scorer(config)
     predictions: Any = run_dir.predictions
     if needs_backend(path, checkpoint):
         weights = run_dir.checkpoints / f"{checkpoint or 'last'}{backend.checkpoint_suffix}"
-        predictions = _predict(backend, _for_this_machine(backend, config), weights, data, progress)
+        predictions = _predict(backend, _for_this_machine(backend, config), weights, scorer, progress)
     step = {} if checkpoint else {"step": run_dir.status().step}
-    return {**step, **_evaluate(config, data, predictions)}
+    return {**step, **scorer.evaluate(predictions).to_json()}
 
 
 def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: Progress) -> dict[str, Any]:
@@ -82,8 +81,8 @@ def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: P
                 key="weights",
             )
         )
-    data = load_dataset(config.eval_dataset, evaluation=True)
-    return _evaluate(config, data, _predict(resolved.backend, config, Path(config.weights), data, progress))
+    scorer = Scorer(config)
+    return scorer.evaluate(_predict(resolved.backend, config, Path(config.weights), scorer, progress)).to_json()
 
 
 def predict_images(
@@ -124,15 +123,10 @@ def predict_images(
     return found
 
 
-def _predict(backend: Backend, config: Any, weights: Path, data: CocoSet, progress: Progress) -> list[dict[str, Any]]:
+def _predict(backend: Backend, config: Any, weights: Path, scorer: Scorer, progress: Progress) -> list[dict[str, Any]]:
+    data = scorer.data
     refs = [ImageRef(image.id, data.path(image), (image.width, image.height)) for image in data.images]
-    results = backend.predict(config, _weights(weights), refs, progress=lambda done, total: progress(done, total, "images"))
-    return with_category_ids(results, data)
-
-
-def _evaluate(config: Any, data: CocoSet, predictions: Path | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    ids = [image.id for image in data.images]
-    return evaluate(data.anno_path, predictions, iou_thresholds=config.eval_iou_thresholds, image_ids=ids).to_json()
+    return scorer.results(backend.predict(config, _weights(weights), refs, progress=lambda done, total: progress(done, total, "images")))
 
 
 def _existing(path: Path) -> RunDir:

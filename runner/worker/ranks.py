@@ -15,6 +15,7 @@ from typing import Any
 
 from runner.core.errors import RunnerError
 from runner.core.rundir import RunDir
+from runner.worker.ending import Ending
 
 VARIABLE = "RUNNER_RANKS"
 """Environment variable by which the leader tells a process that it is a rank: a `Summons` as JSON."""
@@ -98,10 +99,10 @@ class Member:
         words: list[Any] = answer["words"]
         return words
 
-    def end(self, state: str, reason: str | None, exit_code: int) -> None:
+    def end(self, ending: Ending) -> None:
         """Tell how it ended: the last thing a rank says."""
         try:
-            self._send({"end": {"state": state, "reason": reason, "exit_code": exit_code}})
+            self._send({"end": asdict(ending)})
         except RankLost as error:
             log.error("%s", error)
 

@@ -5,5 +5,6 @@ from runner.backends.paddle.ppdet import load_ppdet
 load_ppdet()
 
 from runner.backends.paddle import backend, training  # noqa: E402 - Paddle is loaded by load_ppdet, in the order that works
+from runner.evaluation import compute, draw  # noqa: E402
 
-__all__ = ["backend", "training"]
+__all__ = ["backend", "compute", "draw", "training"]

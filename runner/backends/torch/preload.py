@@ -1,5 +1,6 @@
 """Imports what a worker of the torch backend will need (see `runner.launch.base.Task.preload`). Opens no GPU, starts no thread."""
 
 from runner.backends.torch import backend, loop
+from runner.evaluation import compute, draw
 
-__all__ = ["backend", "loop"]
+__all__ = ["backend", "compute", "draw", "loop"]

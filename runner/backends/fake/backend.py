@@ -1,0 +1,56 @@
+"""The fake backend: what the worker calls. Imports no NumPy and no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.backends.base import ImageRef, Probe, RunContext
+from runner.backends.fake.schema import FakeConfig
+from runner.backends.fake.script import Script
+from runner.backends.fake.training import Training
+from runner.core.errors import InputError, Problem
+
+
+class FakeBackend:
+    """See `runner.backends.base.Backend`."""
+
+    name = "fake"
+    config_class: type[Any] = FakeConfig
+    numerics_version = 1
+    packages: tuple[str, ...] = ()
+    preload = "runner.backends.fake.backend"
+    open_gpu_on_import: tuple[str, ...] = ()
+    checkpoint_suffix = ".json"
+
+    def check(self, config: FakeConfig) -> Sequence[Problem]:
+        """What is wrong with the formulas and the table."""
+        try:
+            Script(config)
+        except InputError as error:
+            return error.problems
+        return ()
+
+    def probe(self) -> Probe:
+        """Nothing decides its numbers but this program."""
+        return Probe({}, gpu_problem="the fake backend uses none")
+
+    def ranks(self, config: FakeConfig) -> None:
+        """One process trains."""
+
+    def train(self, config: FakeConfig, run: RunContext) -> None:
+        """One attempt, see `runner.backends.fake.training`."""
+        Training(config, run).run()
+
+    def predict(
+        self,
+        config: FakeConfig,
+        weights: Path,
+        images: Sequence[ImageRef],
+        *,
+        reader: str = "EvalReader",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[dict[str, Any]]:
+        """It has no model. Raises InputError."""
+        raise InputError("the fake backend has no model, and predicts nothing")

@@ -1,0 +1,66 @@
+"""The evaluation of a run with images: from a backend's predictions to metrics, eval.json's content and sample pictures.
+
+What it imports takes a tenth of a second, so that a worker whose backend has no images leaves it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.core.errors import InputError
+from runner.core.rundir import RunDir
+from runner.data.coco import CocoSet, load_coco
+from runner.evaluation import evaluate
+from runner.evaluation.result import Evaluation
+from runner.worker.samples import draw_samples
+
+
+class Scorer:
+    """The evaluation set of a bound config.
+
+    Raises:
+        InputError: it cannot be read, or there is none.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+        self.data = load_dataset(config.eval_dataset, evaluation=True)
+
+    def results(self, predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """COCO results with the annotation file's category ids, from those with contiguous class indices."""
+        return with_category_ids(predictions, self.data)
+
+    def evaluate(self, results: Path | Sequence[Mapping[str, Any]], *, detail: bool = True) -> Evaluation:
+        """Metrics of COCO results; `detail` adds what only eval.json has."""
+        ids = [image.id for image in self.data.images]
+        return evaluate(self.data.anno_path, results, iou_thresholds=self._config.eval_iou_thresholds, image_ids=ids, detail=detail)
+
+    def draw(self, run_dir: RunDir, results: Sequence[Mapping[str, Any]], step: int) -> list[Path]:
+        """Pictures of the first images with objects, see `runner.worker.samples`."""
+        return draw_samples(run_dir, self.data, results, step=step, count=self._config.sample_images)
+
+
+def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:
+    """The images and boxes of a bound COCODataSet. An evaluation set keeps images without objects, whatever `allow_empty` says.
+
+    Raises:
+        InputError: it cannot be read; None: the backend works without images.
+    """
+    if dataset is None:
+        raise InputError("this run has no images: its backend works without")
+    folder = Path(dataset.dataset_dir)
+    return load_coco(
+        folder / dataset.anno_path,
+        folder / dataset.image_dir,
+        allow_empty=evaluation or dataset.allow_empty,
+        sample_num=dataset.sample_num,
+        empty_ratio=1.0 if evaluation else dataset.empty_ratio,
+    )
+
+
+def with_category_ids(predictions: Sequence[Mapping[str, Any]], data: CocoSet) -> list[dict[str, Any]]:
+    """COCO results whose contiguous class index is replaced by the annotation file's category id."""
+    ids = [category.id for category in data.categories]
+    return [{**item, "category_id": ids[item["category_id"]]} for item in predictions]
