@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Action = Literal["pause", "resume", "stop", "quit"]
+from runner.core.rundir import RunDir
+
+Action = Literal["pause", "resume", "stop", "retry", "quit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +16,8 @@ class Command:
     """A wish, from a key pressed or from another terminal.
 
     Args:
-        action: pause: start nothing new; resume: start again; stop: end one run, or all of a trial, for good; quit: save and end
-            everything, so that the same command goes on with it.
+        action: pause: start nothing new; resume: start again; stop: end one run, or all of a trial, for good; retry: start failed runs
+            again; quit: save and end everything, so that the same command goes on with it.
         run: name of the run's directory, or the number of the trial, that `stop` means.
     """
 
@@ -30,9 +33,13 @@ class Situation:
         slots: runs that may go at a time; used: that do.
         paused: why nothing new is started; empty if it is.
         best: the best trial so far in words: ``0007-base_lr=0.02: bbox/AP 0.412``; empty while there is none.
+        running: the runs that have a slot now; None: not told, who watches looks for itself.
+        ended: those that have ended since this was last told, or were found to have ended before; may name one again.
     """
 
     slots: int = 1
     used: int = 0
     paused: str = ""
     best: str = ""
+    running: Sequence[RunDir] | None = None
+    ended: Sequence[RunDir] = ()

@@ -1,9 +1,10 @@
-"""Runs while they go on: bars on a terminal, lines where the output is piped. Only run directories are read."""
+"""Runs while they go on: one screen on a terminal, lines where the output is piped. Only run directories are read."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -12,14 +13,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runner.core.rundir import RunDir, Status
+from runner.core.commands import Command, Situation
+from runner.core.rundir import RunDir, State, Status
 from runner.results.export import show_duration
+from runner.views.keys import Keys
+from runner.views.screen import Menu, Screen
 from runner.views.table import STATE_STYLES
-from runner.views.watch import FINAL, Watch, Watched
+from runner.views.watch import FINAL, Watch, Watched, standing
 
 _LINE_INTERVAL_S = 10.0
-_NAME_WIDTH = 34
-_STATE_WORDS = {"pending": "waiting"}
+_LOOK_INTERVAL_S = 0.4
+_DRAW_INTERVAL_S = 0.5
+_ENDINGS = 4
+"""Rows above the screen that are left to the last endings."""
 METRICS = ("bbox/AP", "bbox/AP50")
 
 
@@ -27,48 +33,98 @@ class Watcher:
     """Shows runs as their directories say they stand. Call `update` some five times a second, `close` (or ``with``)
     at the end.
 
-    On a terminal one run has a bar and a line of numbers, a sweep a line with the number of runs by state and one a
-    running run; what ends is told in a line that stays. Piped, there are only lines: when a run starts, about every
-    ten seconds, when it ends.
+    On a terminal one run has a bar and a line of numbers, a sweep a screen (see `runner.views.screen.Screen`) below the lines that say what
+    has ended, which stay. Piped, there are only lines: when a run starts, about every ten seconds, when it ends.
 
     Args:
-        runs: what to watch; those not started yet may not exist.
+        runs: what to watch; those not started yet may not exist. A single one without a title is a run by itself.
         console: where to.
         title: what the whole is called (the sweep's name).
-        clock: seconds since 1970.
+        clock: seconds that always go forward.
+        known: see `runner.views.watch.Watch`.
+        metric: tag of the metric that decides, shown of running runs.
+        expected: how many runs there will be in all, where more will be proposed (a budget); 0: those there are.
+        keys: the keyboard; None: standard input, where a sweep is shown on a terminal.
     """
 
-    def __init__(self, runs: Sequence[RunDir], console: Console, *, title: str = "", clock: Callable[[], float] = time.time) -> None:
-        self._watch = Watch(runs, clock)
+    def __init__(
+        self,
+        runs: Sequence[RunDir],
+        console: Console,
+        *,
+        title: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        known: Mapping[str, State] | None = None,
+        metric: str = METRICS[0],
+        expected: int = 0,
+        keys: Keys | None = None,
+    ) -> None:
+        self._watch = Watch(runs, clock, known=known)
         self._console = console
         self._title = title
-        self._single = len(runs) == 1
+        self._metric = metric
+        self._expected = expected
+        self._single = len(runs) == 1 and not title
         self._next_line: dict[str, float] = {}
+        self._situation = Situation()
+        self._ended: list[RunDir] = []
+        self._menu = Menu()
+        self._began_s = clock()
+        self._next_look = self._next_draw = 0.0
+        self._endings: deque[Text] = deque(maxlen=_ENDINGS)
+        self._lines: list[Text] = []
         self._live: Live | None = None
+        self._keys: Keys | None = None
+        self._size = console.size
         self._say_start()
         if console.is_terminal and not console.is_dumb_terminal:
-            self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
-            self._live.start()
+            self._start_live()
+            if not self._single:
+                self._keys = keys or Keys(stderr=_descriptor(console))
+                self._keys.open()
 
     def add(self, run_dir: RunDir) -> None:
         """Watch one more run (an adaptive search proposed it)."""
         self._watch.add(run_dir)
         self._single = False
 
-    def update(self) -> None:
-        """Look, and show what has changed. Never waits, never raises for what a run directory holds."""
-        for run, before in self._watch.look():
-            self._say_change(run, before)
-        if self._live is not None:
-            self._live.update(self._screen(), refresh=True)
+    def update(self, situation: Situation | None = None) -> None:
+        """Look, and show what has changed. Never waits, never raises for what a run directory holds.
+
+        Args:
+            situation: what the conductor says; None: nothing is known but what the directories say.
+        """
+        now = self._watch.clock()
+        before, self._situation = self._situation, situation or Situation()
+        self._ended += self._situation.ended
+        if self._situation.paused != before.paused and self._live is None:
+            self._lines.append(Text(f"paused: {self._situation.paused}" if self._situation.paused else "going on"))
+        if self._situation.running is None or self._ended or now >= self._next_look:
+            self._look(now)
+        self._show(now)
+
+    def commands(self) -> Sequence[Command]:
+        """What the keys pressed since the last call ask for. Never waits."""
+        if self._keys is None:
+            return []
+        names = [run.name for run in self._watch.running()]
+        keys = self._keys.read()
+        asked = [self._menu.press(key, names, paused=bool(self._situation.paused)) for key in keys]
+        if keys:
+            self._next_draw = 0.0
+        return [command for command in asked if command is not None]
 
     def close(self) -> None:
-        """Look once more and take the bars away; the lines stay. Idempotent."""
-        for run, before in self._watch.look():
-            self._say_change(run, before)
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        """Look once more, take the screen away and give the keyboard back; the lines stay. Idempotent."""
+        try:
+            self._look(self._watch.clock())
+            self._print()
+        finally:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
+            if self._keys is not None:
+                self._keys.close()
 
     def __enter__(self) -> Watcher:
         return self
@@ -76,80 +132,116 @@ class Watcher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _look(self, now: float) -> None:
+        self._next_look = now + _LOOK_INTERVAL_S
+        ended, self._ended = self._ended, []
+        for run, before in self._watch.look(self._situation.running, ended):
+            self._say_change(run, before, now)
+
     # ------------------------------------------------------------------------------------------------- lines that stay
     def _say(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style=style), soft_wrap=self._live is None)
+        self._lines.append(Text(text, style=style))
+
+    def _print(self) -> None:
+        """Print what there is to say, all at once: each time the screen is drawn anew."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._endings.extend(lines)
+            self._console.print(*lines, sep="\n", soft_wrap=self._live is None)
 
     def _say_start(self) -> None:
         if not self._single:
             done = sum(run.status.state in FINAL for run in self._watch.runs)
             already = f", {done} of them done already" if done else ""
             self._say(f"{self._title}: {len(self._watch.runs)} runs{already}" if self._title else f"{len(self._watch.runs)} runs{already}")
+        self._print()
 
-    def _say_change(self, run: Watched, before: Status) -> None:
-        status, now = run.status, self._watch.clock()
+    def _say_change(self, run: Watched, before: Status, now: float) -> None:
+        status = run.status
         if status.state != before.state or status.attempt != before.attempt:
             if status.state == "running":
-                self._say_started(run)
+                self._say_started(run, before, now)
             elif status.state != "pending":
                 self._say(f"{run.name}: {_ending(run)}", STATE_STYLES.get(status.state, ""))
         elif self._live is None and status.state == "running" and now >= self._next_line.get(run.name, 0.0):
             self._next_line[run.name] = now + _LINE_INTERVAL_S
             self._say(f"{run.name}: {_numbers(run, now)}")
 
-    def _say_started(self, run: Watched) -> None:
-        self._next_line[run.name] = self._watch.clock() + _LINE_INTERVAL_S
+    def _say_started(self, run: Watched, before: Status, now: float) -> None:
+        self._next_line[run.name] = now + _LINE_INTERVAL_S
         again = run.status.attempt > 1
         if self._live is None or again:
-            self._say(f"{run.name}: {f'goes on, attempt {run.status.attempt}' if again else 'started'}")
+            self._say(f"{run.name}: {f'goes on, attempt {run.status.attempt}{_why_again(run, before)}' if again else 'started'}")
 
     # -------------------------------------------------------------------------------------------------- the live screen
-    def _screen(self) -> RenderableType:
+    def _start_live(self) -> None:
+        self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
+        self._live.start()
+
+    def _show(self, now: float) -> None:
+        if self._live is None:
+            self._print()
+            return
+        if self._console.size != self._size or (self._keys is not None and self._keys.redraw):
+            self._start_afresh()
+        if self._single or self._lines or now >= self._next_draw:
+            self._next_draw = now + _DRAW_INTERVAL_S
+            self._print()
+            self._live.update(self._screen(now), refresh=True)
+
+    def _start_afresh(self) -> None:
+        """The terminal has another size, or another program had it: where things stand on it is not known any more."""
+        self._size = self._console.size
+        if self._keys is not None:
+            self._keys.redraw = False
+        if self._live is not None:
+            self._live.stop()
+            self._console.clear()
+            self._start_live()
+        self._lines = [*self._endings, *self._lines]
+        self._endings.clear()
+        self._next_draw = 0.0
+
+    def _screen(self, now: float) -> RenderableType:
         running = self._watch.running()
         if self._single:
             return self._single_screen(self._watch.runs[0])
-        room = max(1, self._console.height - 4)
-        table = Table.grid(padding=(0, 1))
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=_NAME_WIDTH)
-        names = [_middle(run.name) for run in running[:room]]
-        table.add_column(width=max(8, min(40, self._console.width - max(map(len, names), default=0) - 38)))
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        for run, name in zip(running[:room], names, strict=True):
-            table.add_row(Text(name), _bar(run), _percent(run), self._short_numbers(run))
-        more = [Text(f"… and {len(running) - room} more running")] if len(running) > room else []
-        return Group(self._head(), table, *more)
-
-    def _head(self) -> Text:
-        counts = ", ".join(f"{count} {_STATE_WORDS.get(state, state)}" for state, count in self._watch.counts().items())
-        left = self._watch.time_left_s()
-        text = f"{self._title}: " if self._title else ""
-        return Text(
-            f"{text}{counts}" + (f"; about {show_duration(left)} left" if left is not None else ""),
-            style="bold",
-            no_wrap=True,
-        )
+        self._menu.keep_up([run.name for run in running])
+        width, height = self._console.size
+        counts = self._watch.counts()
+        more = max(0, self._expected - len(self._watch.runs))
+        told = self._situation.running is not None
+        return Screen(
+            self._title,
+            counts,
+            running,
+            self._situation if told else Situation(slots=len(running), used=len(running)),
+            self._menu,
+            no_keys=self._keys.reason if self._keys is not None else "",
+            metric=self._metric,
+            now=now,
+            spent_s=now - self._began_s,
+            left_s=self._watch.time_left_s(self._situation.slots if told else 0, more),
+            width=width,
+            height=max(4, height - 1 - min(_ENDINGS, height // 6)),
+            ascii_only=self._console.options.ascii_only,
+        ).render()
 
     def _single_screen(self, run: Watched) -> RenderableType:
         if run.status.state != "running":
-            return Text(f"{run.name}: {_STATE_WORDS.get(run.status.state, run.status.state)}")
+            return Text(f"{run.name}: {run.standing}")
         bar = Table.grid(padding=(0, 2))
         bar.add_column(width=max(10, min(50, self._console.width - 48)))
         bar.add_row(_bar(run), _percent(run), Text(f"step {run.status.step}/{run.status.steps or '?'}"), Text(run.status.phase))
         return Group(bar, Text(_numbers(run, self._watch.clock(), with_step=False), no_wrap=True, overflow="ellipsis"))
 
-    def _short_numbers(self, run: Watched) -> Text:
-        silence = run.silent_s(self._watch.clock())
-        if silence is not None:
-            return Text(f"silent for {show_duration(silence)}", style="yellow")
-        if run.status.phase != "training":
-            return Text(run.status.phase)
-        loss, left = run.value("train/loss"), run.time_left_s()
-        parts = [
-            f"loss {loss:.4g}" if loss is not None else "",
-            f"{show_duration(left)} left" if left is not None else "",
-        ]
-        return Text("  ".join(filter(None, parts)))
+
+def _descriptor(console: Console) -> int:
+    """Of the file that the console writes to; -1 if it has none."""
+    try:
+        return console.file.fileno()
+    except (AttributeError, OSError, ValueError):
+        return -1
 
 
 def _bar(run: Watched) -> ProgressBar:
@@ -185,11 +277,14 @@ def _ending(run: Watched) -> str:
     if status.state == "done":
         metrics = [f"{tag} {value:.3f}" for tag in METRICS if (value := run.metric(tag)) is not None]
         return ", ".join(["done", *metrics])
-    return f"{status.state} after step {status.step}" + (f": {status.reason}" if status.reason else "")
+    word = standing(status, at_work=False)
+    return f"{word} after step {status.step}" + (f": {status.reason}" if status.reason else "")
 
 
-def _middle(name: str) -> str:
-    """A name too long with its middle left out: number and seed stay."""
-    if len(name) <= _NAME_WIDTH:
-        return name
-    return f"{name[: _NAME_WIDTH - 13]}…{name[-12:]}"
+def _why_again(run: Watched, before: Status) -> str:
+    """Why the attempt before this one ended, where that was not said yet: the next one may begin between two looks."""
+    if before.attempt == 0 or before.state in ("failed", "interrupted"):
+        return ""
+    verdict = run.run_dir.verdict()
+    reason = verdict.reason if verdict is not None and verdict.attempt == run.status.attempt - 1 else ""
+    return f" ({reason})" if reason else ""

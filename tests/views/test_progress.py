@@ -98,7 +98,7 @@ def test_terminal_sweep(runs: list[RunDir], width: int) -> None:
             watcher.update()
             clock.now += 1
     text = shown(target)
-    assert "batchsize: 2 running, 1 waiting; about 0:" in text
+    assert "── batchsize ──" in text and "3 runs · 2 running · 1 waiting" in text and "so far · about 0:" in text
     assert " 30 %" in text and "loss 1.234" in text and "0:21 left" in text and "evaluating" in text
     assert "\x1b[?25h" in text  # the cursor is shown again
 
