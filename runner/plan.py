@@ -11,24 +11,25 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner import __version__, evaluation
 from runner.backends.environments import versions
 from runner.config.dump import result_affecting
+from runner.config.load import load_config
 from runner.config.node import flatten
 from runner.config.overrides import parse_override
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.rundir import Identity, RunDir
-from runner.core.values import format_value, same_value, short_keys
+from runner.core.values import format_value, short_keys, value_key
 from runner.data.coco import fingerprint
 from runner.resolve import Resolved, resolve
 from runner.search.base import Trial, run_name
-from runner.search.designs import ABSENT, design_trials
-from runner.search.spec import SweepSpec
+from runner.search.designs import ABSENT
+from runner.search.spec import Metric, SweepSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,14 @@ class PlannedRun:
     Args:
         run_dir: where it is, or will be, kept.
         trial, seed: what it is in its sweep.
-        resolved: its whole config.
+        resolved: its whole config; None where it was looked at only, or has been written down.
         identity: what run.json says, or will say.
     """
 
     run_dir: RunDir
     trial: Trial
     seed: int
-    resolved: Resolved
+    resolved: Resolved | None
     identity: Identity
 
 
@@ -93,69 +94,111 @@ def next_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
     return RunDir(folder / run_name(trial, resolved.config.seed))
 
 
-def plan_sweep(
-    spec: SweepSpec,
-    sweep_file: Path,
-    folder: Path,
-    overrides: Sequence[str] = (),
-    *,
-    make_dataset: Callable[[str], None] | None = None,
-    to_run: bool = True,
-) -> list[PlannedRun]:
-    """Every run of a fixed design, trial by trial, the baseline first.
+class SweepPlan:
+    """The runs of a sweep's trials. A trial is resolved when its runs are asked for, and so checked as a whole before it starts.
 
-    A run that `folder` already has (an equal key) keeps its directory, whatever it is called there.
+    Args:
+        make_dataset, to_run: see `runner.resolve.resolve`.
 
     Raises:
-        InputError: with everything that is wrong in any trial.
+        InputError: the baseline cannot be resolved, or the metric is none that an evaluation has.
     """
-    config = spec.config_path(sweep_file)
 
-    def resolve_trial(values: Mapping[str, Any]) -> Resolved:
-        merged = {**spec.overrides, **values}
+    def __init__(
+        self,
+        spec: SweepSpec,
+        sweep_file: Path,
+        folder: Path,
+        overrides: Sequence[str] = (),
+        *,
+        make_dataset: Callable[[str], None] | None = None,
+        to_run: bool = True,
+    ) -> None:
+        self.spec, self.folder = spec, folder
+        self._file, self._overrides = sweep_file, tuple(overrides)
+        self._config = spec.config_path(sweep_file)
+        self._make_dataset, self._to_run = make_dataset, to_run
+        self.first = self._resolve({"seed": spec.seeds[0]})
+        """The baseline with the first seed."""
+        _check_metrics(spec.metrics, self.first, sweep_file)
+        self.baseline_values: Mapping[str, Any] = dict(flatten(self.first.plain))
+        """Dotted key to the baseline's resolved value."""
+        self.names: dict[str, str] = {}
+        """Key to the name of the run directory that has it; other runs are named for their trial and seed."""
+
+    def baseline(self, key: str) -> Any:
+        """The baseline's resolved value of a dotted key; `ABSENT` if it has none."""
+        return self.baseline_values.get(key, ABSENT)
+
+    def digest(self) -> str:
+        """Hash of all that the plan of a fixed design comes from: while it stays, so does the plan."""
+        everything = [asdict(self.spec), self._overrides, load_config(self._config).plain(), run_key(self.first)]
+        return hashlib.sha256(json.dumps(everything, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+    def seeds(self, trial: Trial) -> tuple[int, ...]:
+        """The seeds that `trial` is to be run with."""
+        return self.spec.seeds if trial.seeds is None else trial.seeds
+
+    def runs(self, trial: Trial) -> list[PlannedRun]:
+        """The runs of `trial`, one a seed.
+
+        Raises:
+            InputError: with everything that is wrong in it.
+        """
+        seeds = self.seeds(trial)
+        try:
+            resolved = self._resolve({**trial.overrides, "seed": seeds[0]})
+        except InputError as error:
+            raise InputError([replace(problem, where=_place(problem, trial, self._file)) for problem in error.problems]) from None
+        known = facts(resolved)
+        return [self._run(trial, seed, replace(resolved, config=replace(resolved.config, seed=seed)), known) for seed in seeds]
+
+    def all_runs(self, trials: Sequence[Trial]) -> list[PlannedRun]:
+        """The runs of all `trials`. Raises InputError with everything that is wrong in any of them."""
+        problems: list[Problem] = []
+        runs: list[PlannedRun] = []
+        for trial in trials:
+            try:
+                runs += [replace(run, resolved=None) for run in self.runs(trial)]
+            except InputError as error:
+                problems += error.problems
+        if problems:
+            raise InputError(dict.fromkeys(problems))
+        return runs
+
+    def _run(self, trial: Trial, seed: int, resolved: Resolved, known: Mapping[str, Any]) -> PlannedRun:
+        key = run_key(resolved)
+        run_dir = RunDir(self.folder / "runs" / (self.names.get(key) or run_name(trial, seed)))
+        identity = Identity(
+            run_dir.name, self.folder.name, trial.number, seed, dict(trial.overrides), key, known, trial.label, dict(trial.proposal)
+        )
+        return PlannedRun(run_dir, trial, seed, resolved, identity)
+
+    def _resolve(self, values: Mapping[str, Any]) -> Resolved:
         return resolve(
-            config,
-            overrides,
-            values=merged,
-            values_from=str(sweep_file),
-            threads=spec.resources.cpus,
-            make_dataset=make_dataset,
-            to_run=to_run,
+            self._config,
+            self._overrides,
+            values={**self.spec.overrides, **values},
+            values_from=str(self._file),
+            threads=self.spec.resources.cpus,
+            make_dataset=self._make_dataset,
+            to_run=self._to_run,
         )
 
-    first = resolve_trial({"seed": spec.seeds[0]})
-    _check_metric(spec.metric.name, first.config.eval_iou_thresholds, sweep_file)
-    baseline = dict(flatten(first.plain))
-    trials = design_trials(spec, lambda key: baseline.get(key, ABSENT))
-    problems: list[Problem] = []
-    runs: list[PlannedRun] = []
-    existing = [(run_dir, identity) for run_dir in _runs_in(folder) if (identity := run_dir.identity())]
-    known = {identity.key: run_dir for run_dir, identity in existing}
-    for trial in renumber(trials, [identity for _, identity in existing]):
-        for seed in spec.seeds:
-            try:
-                resolved = resolve_trial({**trial.overrides, "seed": seed})
-            except InputError as error:
-                problems += [replace(problem, where=_place(problem, trial, sweep_file)) for problem in error.problems]
-                break  # the other seeds would only say it again
-            key = run_key(resolved)
-            run_dir = known.get(key) or RunDir(folder / "runs" / run_name(trial, seed))
-            identity = Identity(run_dir.name, folder.name, trial.number, seed, dict(trial.overrides), key, facts(resolved))
-            runs.append(PlannedRun(run_dir, trial, seed, resolved, identity))
-    if problems:
-        raise InputError(dict.fromkeys(problems))
-    return runs
 
+def renumber(trials: Sequence[Trial], numbers: dict[int, Mapping[str, Any]]) -> list[Trial]:
+    """Trials that the sweep had before keep their number; the numbers of others are never given away again.
 
-def renumber(trials: Sequence[Trial], done: Iterable[Identity]) -> list[Trial]:
-    """Trials that earlier runs of the sweep had keep their number; the numbers of others are never given away again."""
-    numbers = {identity.trial: identity.overrides for identity in done}
+    Args:
+        numbers: number to overrides of those it had.
+    """
     result: list[Trial] = []
+    had = {value_key(overrides): number for number, overrides in reversed(numbers.items())}
     taken, fresh = set(numbers), max(numbers, default=-1) + 1
     for trial in trials:
-        old = [number for number, overrides in numbers.items() if same_value(dict(overrides), dict(trial.overrides))]
-        if old:
-            result.append(replace(trial, number=old[0]))
+        old = had.get(value_key(trial.overrides))
+        if old is not None:
+            result.append(replace(trial, number=old))
         else:
             number = fresh if trial.number in taken else trial.number
             result.append(replace(trial, number=number))
@@ -184,7 +227,9 @@ def run_key(resolved: Resolved) -> str:
 
 
 def dataset_fingerprint(dataset: Any) -> str:
-    """Hash of a data set's annotations and its images' names and sizes; empty where it does not exist yet."""
+    """Hash of a data set's annotations and its images' names and sizes; empty where it does not exist yet, and for None."""
+    if dataset is None:
+        return ""
     folder = Path(dataset.dataset_dir)
     annotations, images = folder / dataset.anno_path, folder / dataset.image_dir
     return _fingerprint(annotations, images, annotations.stat().st_mtime_ns) if annotations.is_file() else ""
@@ -255,19 +300,21 @@ def _split(text: str) -> tuple[str, Any]:
     return key, node.plain()
 
 
-def _check_metric(name: str, thresholds: Sequence[float], sweep_file: Path) -> None:
+def _check_metrics(metrics: Sequence[Metric], baseline: Resolved, sweep_file: Path) -> None:
     """Refuse a metric that no evaluation will have: better now than after all the training. Classes are not known here."""
-    known = [*evaluation.STAT_TAGS, "bbox/best_f1", *(f"bbox/AP@{threshold:g}" for threshold in thresholds)]
-    if name not in known and not name.startswith("bbox/AP/"):
-        hint = nearest(name, [*known, "bbox/AP/<class>"])
-        raise InputError(
-            Problem(f"no evaluation has {name!r}; {hint or 'see docs/run-directory.md'}", where=str(sweep_file), key="metric.name")
-        )
+    own = getattr(baseline.config, "metrics", None)  # a scripted trainer says itself what it evaluates
+    thresholds = baseline.config.eval_iou_thresholds
+    known = [*own] if own else [*evaluation.STAT_TAGS, "bbox/best_f1", *(f"bbox/AP@{threshold:g}" for threshold in thresholds)]
+    known += ["resource/memory_gb", "resource/gpu_memory_gb"]
+    problems = []
+    for metric in metrics:
+        if metric.name not in known and not metric.name.startswith("bbox/AP/"):
+            hint = nearest(metric.name, [*known, "bbox/AP/<class>"])
+            text = f"no evaluation has {metric.name!r}; {hint or 'see docs/run-directory.md'}"
+            problems.append(Problem(text, where=str(sweep_file), key="metric.name"))
+    if problems:
+        raise InputError(problems)
 
 
 def _place(problem: Problem, trial: Trial, sweep_file: Path) -> str:
     return f"{problem.where} (trial {trial.label})" if problem.where in ("", str(sweep_file)) else problem.where
-
-
-def _runs_in(folder: Path) -> list[RunDir]:
-    return [RunDir(file.parent) for file in sorted((folder / "runs").glob("*/run.json"))]

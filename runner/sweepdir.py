@@ -1,53 +1,98 @@
-"""The sweep directory: what a sweep was asked to do, beside the runs that do it."""
+"""The sweep directory: what a sweep was asked to do, and what its drivers did, beside the runs."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json, read_json
+from runner.core.rundir import RunDir
 from runner.plan import PlannedRun
 from runner.search.spec import Metric, SweepSpec
 
 
-def write_plan(folder: Path, sweep_file: Path, spec: SweepSpec, runs: Sequence[PlannedRun]) -> None:
-    """Write ``sweep.yml`` (the file as given) and ``plan.json`` (the spec with its changes, and the runs it comes to).
+class SweepDir:
+    """Paths of one sweep directory. Nothing is created or touched by making this object."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.runs = self.path / "runs"
+        self.given = self.path / "sweep.yml"
+        self.plan_file = self.path / "plan.json"
+        self.journal = self.path / "journal.jsonl"
+        self.control = self.path / "control.jsonl"
+        self.lock = self.path / "sweep.lock"
+        self.study = self.path / "study.db"
+
+    def plan(self) -> dict[str, Any]:
+        """plan.json; empty if it is missing or not whole."""
+        plan = read_json(self.plan_file)
+        return plan if isinstance(plan, dict) else {}
+
+    def run_dirs(self) -> list[RunDir]:
+        """The runs that exist, by name."""
+        return [run for name in self.run_names() if (run := RunDir(self.runs / name)).exists()]
+
+    def run_names(self) -> list[str]:
+        """Names of what lies in ``runs/``."""
+        try:
+            return sorted(entry.name for entry in os.scandir(self.runs) if not entry.name.startswith("."))
+        except FileNotFoundError:
+            return []
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """What decides, as the plan says; empty where there is no plan."""
+        try:
+            given = self.plan()["spec"]["metric"]
+            return tuple(Metric(**metric) for metric in (given if isinstance(given, list) else [given]))
+        except (KeyError, TypeError):
+            return ()  # a run directory, or a plan that a newer version wrote
+
+
+def write_plan(
+    sweep: SweepDir,
+    sweep_file: Path,
+    spec: SweepSpec,
+    runs: Sequence[Mapping[str, Any]],
+    *,
+    digest: str,
+    command: Sequence[str],
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write ``sweep.yml`` (the file as given) and ``plan.json``: the spec with its changes, the runs it comes to as far as they are known
+    in advance (see `plan_entry`), the command line that made it, why it may mislead.
 
     Raises:
         InputError: the directory cannot be written.
     """
-    plan = {
-        "spec": asdict(spec),
-        "runs": [
-            {
-                "id": run.run_dir.name,
-                "trial": run.trial.number,
-                "label": run.trial.label,
-                "seed": run.seed,
-                "key": run.identity.key,
-                "overrides": dict(run.trial.overrides),
-            }
-            for run in runs
-        ],
-    }
+    plan = {"digest": digest, "command": list(command), "spec": asdict(spec), "warnings": list(warnings), "runs": list(runs)}
     try:
-        (folder / "runs").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(sweep_file, folder / "sweep.yml")
-        atomic_write_json(folder / "plan.json", plan, indent=2)
+        sweep.runs.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sweep_file, sweep.given)
+        atomic_write_json(sweep.plan_file, plan, indent=2 if len(runs) <= 1000 else None)
     except OSError as error:
-        raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(folder))) from error
+        raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(sweep.path))) from error
+
+
+def plan_entry(run: PlannedRun) -> dict[str, Any]:
+    """A run in plan.json."""
+    trial = run.trial
+    return {
+        "id": run.run_dir.name,
+        "trial": trial.number,
+        "label": trial.label,
+        "seed": run.seed,
+        "key": run.identity.key,
+        "overrides": dict(trial.overrides),
+    }
 
 
 def metric_of(paths: Sequence[Path]) -> Metric:
     """What decides in the sweeps at `paths`, as their plans say; the default where there is no plan, or where they differ."""
-    found: list[Metric] = []
-    for path in paths:
-        plan = read_json(path / "plan.json")
-        try:
-            found.append(Metric(**plan["spec"]["metric"]))
-        except (KeyError, TypeError):
-            continue  # a run directory, or a plan that a newer version wrote
+    found = [metrics[0] for path in paths if (metrics := SweepDir(path).metrics())]
     return found[0] if found and all(metric == found[0] for metric in found) else Metric()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +15,7 @@ from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
 from runner.launch.base import LAUNCHERS
 from runner.plan import PlannedRun
-from runner.search.base import Search
+from runner.search.base import FixedDesign
 from runner.views.counting import count_progress
 from runner.views.progress import Watcher
 
@@ -46,24 +45,15 @@ def make_dataset(name: str) -> None:
         ensure_synthetic(data_root(), progress)
 
 
-def run_all(
-    search: Search,
-    runs: Mapping[int, Sequence[PlannedRun]],
-    *,
-    title: str = "",
-    launcher: str = "local",
-    slots: int = 1,
-    retry_failed: bool = False,
-) -> list[Outcome]:
-    """Conduct a search whose runs are planned, showing what happens on the terminal."""
-    planned = [run.run_dir for group in runs.values() for run in group]
-    with Watcher(planned, Console(stderr=True), title=title) as watcher:
-        return conduct(
-            search,
-            lambda trial: runs[trial.number],
-            LAUNCHERS.get(launcher)(slots),
-            watch=watcher.update,
+def run_one(run: PlannedRun, *, launcher: str = "local", retry_failed: bool = False) -> Outcome | None:
+    """Conduct a run by itself, showing what happens on the terminal; None if it was interrupted before it began."""
+    with Watcher([run.run_dir], Console(stderr=True)) as watcher:
+        outcomes = conduct(
+            FixedDesign([run.trial]),
+            lambda trial: [run],
+            LAUNCHERS.get(launcher)(1),
+            watch=lambda situation: watcher.update(),
             retry_failed=retry_failed,
             stop_when_interrupted=launcher == "inline",
-            keep_warm=len(planned) > 1,
         )
+    return outcomes[0] if outcomes else None

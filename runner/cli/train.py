@@ -32,14 +32,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.running import go_where_it_runs, run_all  # noqa: PLC0415 - kept out of `runner --help`
-    from runner.search.base import FixedDesign  # noqa: PLC0415
+    from runner.cli.running import go_where_it_runs, run_one  # noqa: PLC0415 - kept out of `runner --help`
 
     run = _plan_resume(args) if args.resume else _plan_new(args)
-    if args.launcher == "inline":
+    if args.launcher == "inline" and run.resolved is not None:
         go_where_it_runs(run.resolved.backend.name, run.resolved.config.backend_python)
-    outcomes = run_all(FixedDesign([run.trial]), {run.trial.number: [run]}, launcher=args.launcher, retry_failed=bool(args.resume))
-    return _report(outcomes[0]) if outcomes else 130
+    outcome = run_one(run, launcher=args.launcher, retry_failed=bool(args.resume))
+    return _report(outcome) if outcome is not None else 130
 
 
 def _plan_new(args: argparse.Namespace) -> PlannedRun:

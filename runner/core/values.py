@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.=,+-]+")
@@ -20,6 +20,17 @@ def same_value(one: Any, other: Any) -> bool:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same_value(value, other[key]) for key, value in one.items())
     return bool(one == other)
+
+
+def value_key(value: Any) -> Hashable:
+    """Equal for two YAML values exactly where `same_value` is true, so that many can be looked up."""
+    if isinstance(value, bool):
+        return "bool", value
+    if isinstance(value, list | tuple):
+        return "list", tuple(map(value_key, value))
+    if isinstance(value, Mapping):
+        return "mapping", frozenset((key, value_key(item)) for key, item in value.items())
+    return value if isinstance(value, Hashable) else repr(value)
 
 
 def format_value(value: Any) -> str:

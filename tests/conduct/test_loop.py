@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-import runner.conduct
+import runner.conduct.runs
 from runner.conduct import Outcome, conclude, conduct, prepare_run_dir
 from runner.core.errors import InputError
 from runner.core.rundir import Identity, RunDir, Status, Verdict
@@ -97,7 +97,7 @@ class Stage:
     def task(self, run: PlannedRun) -> Task:
         run_dir = run.run_dir
         argv = [sys.executable, str(self.folder / "worker.py"), str(run_dir.path), str(self.folder / "acts.json")]
-        return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, {"PYTHONPATH": str(Path(__file__).resolve().parents[1])})
+        return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, {"PYTHONPATH": str(Path(__file__).resolve().parents[2])})
 
     def plan(self, name: str, trial: int = 0, seed: int = 0, key: str = "") -> PlannedRun:
         run_dir = RunDir(self.folder / "runs ü" / name)
@@ -118,7 +118,7 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     stage = Stage(tmp_path)
-    monkeypatch.setattr(runner.conduct, "task_of", stage.task)
+    monkeypatch.setattr(runner.conduct.runs, "task_of", stage.task)
     return stage
 
 
@@ -129,7 +129,7 @@ def states(outcomes: Sequence[Outcome]) -> dict[str, str]:
 def test_runs_a_sweep_and_tells_the_search(stage: Stage) -> None:
     runs = [stage.plan(f"t{trial}s{seed}", trial, seed) for trial in range(2) for seed in range(2)]
     watched: list[int] = []
-    outcomes = stage.conduct(*runs, watch=lambda: watched.append(1))
+    outcomes = stage.conduct(*runs, watch=lambda situation: watched.append(situation.slots))
     assert states(outcomes) == dict.fromkeys(["t0s0", "t0s1", "t1s0", "t1s1"], "done")
     assert [(number, result.state) for number, result in stage.search.told] in ([(0, "done"), (1, "done")], [(1, "done"), (0, "done")])
     assert len(watched) >= 2 and [outcome.exit_code for outcome in outcomes] == [0] * 4
@@ -197,7 +197,7 @@ def test_a_worker_that_cannot_be_started(stage: Stage, monkeypatch: pytest.Monke
         run_dir = run.run_dir
         return Task(str(run_dir.path), ["/no/such/python"], Path.cwd(), run_dir.log)
 
-    monkeypatch.setattr(runner.conduct, "task_of", task)
+    monkeypatch.setattr(runner.conduct.runs, "task_of", task)
     (outcome,) = stage.conduct(stage.plan("a"))
     assert outcome.status.state == "failed" and "could not be started" in (outcome.status.reason or "")
 

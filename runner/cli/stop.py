@@ -1,0 +1,51 @@
+"""`runner stop`: end a sweep that runs in another terminal, or one trial or run of it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+_LOOK_INTERVAL_S = 0.2
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("stop", help="end a sweep that is running, or one trial of it")
+    parser.add_argument("dir", type=Path, metavar="DIR", help="directory of a sweep, or of a run")
+    parser.add_argument("trial", nargs="?", metavar="TRIAL", help="only this: a trial's number or a run's name; it counts as given up")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from runner.cli.sweep_at import driven_sweep  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.conduct.inbox import send  # noqa: PLC0415
+    from runner.conduct.lock import holder  # noqa: PLC0415
+    from runner.core.commands import Command  # noqa: PLC0415
+    from runner.core.errors import InputError, Problem, nearest  # noqa: PLC0415
+    from runner.core.rundir import RunDir  # noqa: PLC0415
+
+    run_dir = RunDir(args.dir)
+    if run_dir.exists() and args.trial is None:
+        if args.dir.absolute().parent.name != "runs" or not (args.dir.absolute().parent.parent / "plan.json").exists():
+            run_dir.request("stop", "asked to stop (runner stop)")
+            print("asked; it saves and ends")
+            return 0
+        args.dir, args.trial = args.dir.absolute().parent.parent, args.dir.absolute().name
+    sweep = driven_sweep(args.dir)
+    if args.trial is None:
+        send(sweep.control, Command("quit"))
+        print("asked; every run saves and ends", flush=True)
+        while holder(sweep.lock) is not None:
+            time.sleep(_LOOK_INTERVAL_S)
+        print("ended; the same `runner sweep` goes on with it")
+        return 0
+    names = sweep.run_names()
+    numbers = {str(int(name.partition("-")[0])) for name in names if name.partition("-")[0].isdigit()}
+    trial = str(int(args.trial)) if args.trial.isdigit() else args.trial
+    if trial not in numbers and trial not in names:
+        hint = nearest(args.trial, names) or f"trials: {', '.join(sorted(numbers, key=int)[:20])}"
+        raise InputError(Problem(f"there is no trial or run {args.trial!r} yet; {hint}", where=str(sweep.path)))
+    send(sweep.control, Command("stop", trial))
+    print(f"asked to give up {trial}; watch it: runner status {sweep.path}")
+    return 0

@@ -1,0 +1,27 @@
+"""The sweep that a command is about, given by its directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.conduct.lock import holder
+from runner.core.errors import InputError, Problem
+from runner.sweepdir import SweepDir
+
+
+def sweep_at(path: Path) -> SweepDir:
+    """The sweep in `path`. Raises InputError if there is none."""
+    sweep = SweepDir(path)
+    if not path.is_dir():
+        raise InputError(Problem("there is no such directory", where=str(path)))
+    if not sweep.plan_file.exists() and not sweep.journal.exists():
+        raise InputError(Problem("this is no directory of a sweep (it has no plan.json): `runner sweep` makes them", where=str(path)))
+    return sweep
+
+
+def driven_sweep(path: Path) -> SweepDir:
+    """The sweep in `path`, which somebody is working on now. Raises InputError if nobody is."""
+    sweep = sweep_at(path)
+    if holder(sweep.lock) is None:
+        raise InputError(Problem("nobody is working on this sweep now: there is nothing to stop", where=str(path)))
+    return sweep

@@ -1,0 +1,176 @@
+"""From a sweep file to a sweep that runs: what `runner sweep` puts together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from runner.conduct import Policy, conduct
+from runner.conduct.history import History, read_history
+from runner.conduct.lock import hold
+from runner.core.errors import InputError, Problem
+from runner.core.rundir import RunDir, Status
+from runner.core.values import format_value
+from runner.launch.base import LAUNCHERS
+from runner.plan import SweepPlan, renumber
+from runner.search import designs
+from runner.search.base import Search, Trial
+from runner.search.build import build_search, planned_trials
+from runner.search.spec import SweepSpec
+from runner.sweepdir import SweepDir, plan_entry, write_plan
+from runner.views.progress import Watcher
+
+
+@dataclass
+class Sweep:
+    """A sweep that can run.
+
+    Args:
+        folder: its directory.
+        trials: those known in advance, the baseline first, with the numbers they have in `folder`.
+        history: what earlier drivers did in `folder`.
+        warnings: why its answers may mean less than they seem to.
+    """
+
+    spec: SweepSpec
+    file: Path
+    folder: SweepDir
+    overrides: tuple[str, ...]
+    plan: SweepPlan
+    trials: Sequence[Trial]
+    history: History
+    warnings: Sequence[str]
+    _entries: list[dict[str, Any]] | None = field(default=None, repr=False)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The runs known in advance, each as in plan.json; all of them are checked, unless that was done before and nothing changed.
+
+        Raises:
+            InputError: with everything that is wrong in any of them.
+        """
+        if self._entries is None:
+            kept = self.folder.plan()
+            if kept.get("digest") == self.plan.digest() and isinstance(kept.get("runs"), list):
+                self._entries = kept["runs"]
+            else:
+                self._entries = [plan_entry(run) for run in self.plan.all_runs(self.trials)]
+        return self._entries
+
+    def still_to_come(self) -> list[str]:
+        """What will be tried besides, in words."""
+        spec = self.spec
+        if spec.design != "optuna":
+            return ["a last trial joins the best levels, where two or more factors helped"] if spec.join_best else []
+        lines = [f"{spec.sampler.name} proposes the other trials, up to {spec.budget.runs} runs in all, from:"]
+        return lines + [f"  {key}: {format_value(_plain(span))}" for key, span in spec.space.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a sweep stands.
+
+    Args:
+        runs: known runs; done: those of them that are done.
+        unfinished: run name to status of those that this driver could not bring to a good end.
+    """
+
+    runs: int
+    done: int
+    unfinished: Mapping[str, Status]
+
+
+def open_sweep(
+    spec: SweepSpec,
+    file: Path,
+    folder: Path,
+    overrides: Sequence[str] = (),
+    *,
+    make_dataset: Callable[[str], None] | None = None,
+    to_run: bool = True,
+) -> Sweep:
+    """Everything about a sweep that is known before it starts.
+
+    Raises:
+        InputError: with everything that is wrong.
+    """
+    sweep = SweepDir(folder)
+    plan = SweepPlan(spec, file, folder, overrides, make_dataset=make_dataset, to_run=to_run)
+    history = read_history(sweep)
+    plan.names.update({run.key: run.name for run in history.runs})
+    trials = renumber(planned_trials(spec, plan.baseline), {past.trial.number: past.trial.overrides for past in history.trials})
+    warnings = designs.confounded(spec, plan.baseline) if hasattr(designs, "confounded") else []
+    return Sweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings)
+
+
+def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = False) -> Result:
+    """Run what is not finished, showing what happens on the terminal.
+
+    Raises:
+        InputError: somebody else is working on it; it cannot be written; something in a trial is wrong.
+        RunnerError: too many runs failed in a row.
+    """
+    spec, folder = sweep.spec, sweep.folder
+    entries = sweep.entries()
+    try:
+        folder.runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(folder.path))) from error
+    with hold(folder.lock):
+        write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sys.argv[1:], warnings=sweep.warnings)
+        search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path)
+        slots, packing = _slots(sweep, launcher, len(entries))
+        known = [RunDir(folder.runs / entry["id"]) for entry in entries]
+        with Watcher(known, Console(stderr=True), title=folder.path.name) as watcher:
+            outcomes = conduct(
+                search,
+                sweep.plan.runs,
+                LAUNCHERS.get(launcher)(len(slots) if launcher == "local" else 1),
+                watch=lambda situation: watcher.update(),
+                sweep=folder,
+                history=sweep.history,
+                metrics=spec.metrics,
+                policy=_policy(sweep),
+                packing=packing,
+                slots=len(slots) if launcher == "local" else 1,
+                retry_failed=retry_failed,
+                stop_when_interrupted=launcher == "inline",
+                keep_warm=len(entries) > 1 or spec.design == "optuna",
+            )
+    states = {run.name: run.state for run in sweep.history.runs if run.finished}
+    states |= {outcome.run.run_dir.name: outcome.status.state for outcome in outcomes}
+    unfinished = {outcome.run.run_dir.name: outcome.status for outcome in outcomes if outcome.status.state in ("failed", "interrupted")}
+    known_runs = {entry["id"] for entry in entries} | set(states)
+    return Result(len(known_runs), sum(state == "done" for state in states.values()), unfinished)
+
+
+def _policy(sweep: Sweep) -> Policy:
+    resources, budget = sweep.spec.resources, sweep.spec.budget
+    return Policy(
+        timeout_s=resources.timeout_s,
+        stall_s=resources.stall_s,
+        retries=resources.retries,
+        memory_gb=resources.memory_gb,
+        gpus=(resources.gpus or 1.0) if sweep.plan.first.config.use_gpu else 0.0,
+        hours=budget.hours,
+        gpu_hours=budget.gpu_hours,
+        failures_in_a_row=budget.failures_in_a_row,
+    )
+
+
+def _plain(span: Any) -> Any:
+    if isinstance(span, list | tuple):
+        return list(span)
+    return {name: value for name in span.__slots__ if (value := getattr(span, name)) not in (None, False)}
+
+
+def _slots(sweep: Sweep, launcher: str, runs: int) -> tuple[Any, Any]:
+    from runner.resolve import available_cores  # noqa: PLC0415
+
+    first = sweep.plan.first
+    gpus = len(first.probe.gpus) if first.probe and first.config.use_gpu else 0
+    return [{}] * sweep.spec.resources.slots(cores=available_cores(), gpus=gpus), None

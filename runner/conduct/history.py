@@ -1,0 +1,116 @@
+"""What earlier drivers of a sweep did: from its journal, and from the run directories for all that the journal does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from runner.core.errors import Cause
+from runner.core.journal import read_journal
+from runner.core.rundir import FINISHED, RunDir, State
+from runner.search.base import Trial
+from runner.sweepdir import SweepDir
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run that was started, as it stands.
+
+    Args:
+        name: of its directory.
+        trial: number of its trial.
+        key: see `runner.plan.run_key`.
+        values: tag to number of the last checkpoint, where it is done and the journal says so.
+    """
+
+    name: str
+    trial: int
+    seed: int
+    key: str
+    state: State
+    cause: Cause | None = None
+    reason: str = ""
+    values: Mapping[str, float] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended for good."""
+        return self.state in FINISHED
+
+
+@dataclass(slots=True)
+class PastTrial:
+    """A trial that was handed out.
+
+    Args:
+        trial: with the seeds it was handed out with.
+        runs: seed to run, as far as they were started.
+        given_up: why the whole trial was given up; empty if it was not.
+    """
+
+    trial: Trial
+    runs: dict[int, PastRun] = field(default_factory=dict)
+    given_up: str = ""
+
+
+@dataclass(slots=True)
+class History:
+    """All of it.
+
+    Args:
+        trials: in the order in which they were handed out; one stands there again for each time it was handed out with further seeds.
+        spent_s: seconds that the drivers have worked; gpu_s: seconds that the runs have used a GPU, by the number of GPUs.
+    """
+
+    trials: list[PastTrial] = field(default_factory=list)
+    spent_s: float = 0.0
+    gpu_s: float = 0.0
+
+    @property
+    def runs(self) -> list[PastRun]:
+        """Every run that was started."""
+        return list({run.name: run for past in self.trials for run in past.runs.values()}.values())
+
+
+def read_history(sweep: SweepDir) -> History:
+    """Never raises for what lies in the directory. A run that the journal says has ended is not read, so that thousands cost little."""
+    result, runs, given_up = History(), dict[str, PastRun](), dict[int, str]()
+    for event in read_journal(sweep.journal):
+        try:
+            match event["event"]:
+                case "trial":
+                    seeds = None if event["seeds"] is None else tuple(event["seeds"])
+                    trial = Trial(event["trial"], event["overrides"], event["label"], seeds, event["proposal"])
+                    if all(past.trial != trial for past in result.trials[-1:]):
+                        result.trials.append(PastTrial(trial))
+                case "start":
+                    runs[event["run"]] = PastRun(event["run"], event["trial"], event["seed"], event["key"], "pending")
+                case "end":
+                    told = {name: event[name] for name in ("trial", "seed", "key", "state", "cause", "values")}
+                    runs[event["run"]] = PastRun(event["run"], reason=event["reason"] or "", **told)
+                    result.spent_s, result.gpu_s = event["spent_s"], event["gpu_s"]
+                case "prune":
+                    given_up[event["trial"]] = event["reason"]
+        except (KeyError, TypeError):
+            continue  # of another version, or of somebody else
+    found: dict[int, dict[int, PastRun]] = {}
+    lost: dict[int, Trial] = {}
+    handed_out = {past.trial.number for past in result.trials}
+    for name in sweep.run_names():
+        run = runs.get(name)
+        if run is None or not run.finished or run.trial not in handed_out:
+            run_dir = RunDir(sweep.runs / name)
+            identity, status = run_dir.identity(), run_dir.status()
+            if identity is None:
+                continue
+            run = PastRun(name, identity.trial, identity.seed, identity.key, status.state, status.cause, status.reason or "")
+            lost[run.trial] = Trial(run.trial, identity.overrides, identity.label or name, (), identity.proposal)
+        found.setdefault(run.trial, {})[run.seed] = run
+    for number in sorted(set(lost) - handed_out):
+        result.trials.append(PastTrial(replace(lost[number], seeds=tuple(sorted(found[number])))))
+    for past in result.trials:
+        number, seeds = past.trial.number, past.trial.seeds
+        past.runs = {seed: run for seed, run in found.get(number, {}).items() if seeds is None or seed in seeds}
+        pruned = next((run for run in past.runs.values() if run.state == "pruned"), None)
+        past.given_up = given_up.get(number, "") or (pruned.reason or "pruned" if pruned else "")
+    return result

@@ -1,0 +1,614 @@
+"""The conductor's loop. It holds no state that counts: all that it needs to go on after a kill is in the run directories."""
+
+from __future__ import annotations
+
+import math
+import re
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any, Literal, Protocol
+
+from runner.conduct import runs as one_run
+from runner.conduct.history import History, PastRun
+from runner.conduct.inbox import Inbox
+from runner.conduct.policy import Policy
+from runner.conduct.reuse import Elsewhere
+from runner.conduct.watched import Watched, evaluations
+from runner.core.commands import Command, Situation
+from runner.core.errors import Cause, InputError, RunnerError
+from runner.core.files import NO_ROOM, disk_is_full
+from runner.core.journal import Journal
+from runner.core.records import decode_number
+from runner.core.rundir import FINISHED, RunDir, State, Status, Verdict
+from runner.launch.base import Launcher
+from runner.plan import PlannedRun
+from runner.search.base import FixedDesign, Search, Trial, TrialResult, Wait
+from runner.search.spec import Metric
+from runner.sweepdir import SweepDir
+
+POLL_S = 0.2
+SAVE_GRACE_S = 60.0
+_HANG_GRACE_S = 5.0
+_DISK_INTERVAL_S = 5.0
+_RETRIED: frozenset[str | None] = frozenset({"crash", "hung"})
+_OF_THE_POINT: frozenset[str | None] = frozenset({"not_finite", "out_of_memory", "timeout"})
+"""Causes that speak of a trial's values and not of a sweep that cannot work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run stands after conducting.
+
+    Args:
+        run: the run, without its config.
+        status: its status, the conductor's verdict counted in.
+        reused: it was finished before; nothing was started.
+        exit_code: of its worker (see `runner.worker.main.main`); None if it was reused or died of a signal.
+    """
+
+    run: PlannedRun
+    status: Status
+    reused: bool = False
+    exit_code: int | None = None
+
+
+class Packing(Protocol):
+    """How many runs go at a time, by what they are seen to use (see `runner.launch.packing`)."""
+
+    def observe(self, name: str, memory_gb: float, gpu_memory_gb: float, *, settled: bool) -> None:
+        """What a run uses now, or used at most."""
+
+    def room(self, running: int) -> bool:
+        """Whether one more may start beside `running` ones."""
+
+
+@dataclass
+class _Interrupts:
+    count: int = 0
+    handled: int = field(default=0)
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
+@dataclass(slots=True)
+class _Trial:
+    """A trial that was handed out: what is left of it, and how its runs ended."""
+
+    trial: Trial
+    left: int
+    ended: dict[int, tuple[PlannedRun, Status]] = field(default_factory=dict)
+    given_up: str = ""
+
+
+def conduct(
+    search: Search,
+    runs_of: Callable[[Trial], Sequence[PlannedRun]],
+    launcher: Launcher,
+    *,
+    watch: Callable[[Situation], None] = lambda situation: None,
+    commands: Callable[[], Sequence[Command]] = lambda: (),
+    sweep: SweepDir | None = None,
+    history: History | None = None,
+    metrics: Sequence[Metric] = (),
+    policy: Policy = Policy(),  # noqa: B008 - frozen
+    packing: Packing | None = None,
+    slots: int = 1,
+    retry_failed: bool = False,
+    stop_when_interrupted: bool = False,
+    keep_warm: bool = False,
+) -> list[Outcome]:
+    """Work through a search until it has no more trials, or until somebody presses Ctrl-C.
+
+    The first SIGINT or SIGTERM asks every worker to save and end; a second one kills them. Runs that are finished are not started again;
+    those that were interrupted go on from their last checkpoint.
+
+    Args:
+        runs_of: the runs of a trial, one a seed.
+        watch: called about five times a second.
+        commands: what a person has asked for since the last call; besides, what other terminals ask of `sweep`.
+        sweep: the directory of the sweep, locked by the caller; None for a run by itself.
+        history: what earlier drivers of it did.
+        metrics: what decides, the first for `Situation.best`.
+        packing: how many go at a time, where `launcher` has a slot for more.
+        slots: how many slots it has.
+        retry_failed: start failed runs again.
+        stop_when_interrupted: a run that was interrupted ends the sweep (the inline launcher's worker takes the signals of this process).
+        keep_warm: processes that have imported the framework are kept, which pays from the second run on.
+
+    Returns:
+        How each run stands, those of `history` that were finished left out.
+
+    Raises:
+        InputError: a run directory cannot be written, holds another run, or is being worked on by another process.
+        RunnerError: too many runs failed in a row.
+    """
+    conductor = _Conductor(
+        search=search,
+        runs_of=runs_of,
+        launcher=launcher,
+        commands=commands,
+        sweep=sweep,
+        metrics=tuple(metrics),
+        policy=policy,
+        packing=packing,
+        slots=slots,
+        retry_failed=retry_failed,
+        stop_when_interrupted=stop_when_interrupted,
+        keep_warm=keep_warm,
+    )
+    with _interrupts() as interrupts:
+        try:
+            conductor.take_up(history or History())
+            while conductor.step(interrupts):
+                watch(conductor.situation())
+        finally:
+            launcher.close()
+            conductor.close()
+    watch(conductor.situation())
+    return conductor.outcomes
+
+
+class _Conductor:
+    def __init__(
+        self,
+        *,
+        search: Search,
+        runs_of: Callable[[Trial], Sequence[PlannedRun]],
+        launcher: Launcher,
+        commands: Callable[[], Sequence[Command]],
+        sweep: SweepDir | None,
+        metrics: tuple[Metric, ...],
+        policy: Policy,
+        packing: Packing | None,
+        slots: int,
+        retry_failed: bool,
+        stop_when_interrupted: bool,
+        keep_warm: bool,
+    ) -> None:
+        self._search = search
+        self._runs_of = runs_of
+        self._launcher = launcher
+        self._commands = commands
+        self._sweep = sweep
+        self._inbox = Inbox(sweep.control) if sweep else None
+        self._journal = Journal(sweep.journal) if sweep else None
+        self._elsewhere = Elsewhere(sweep) if sweep else None
+        self._metrics = metrics
+        self._policy = policy
+        self._packing = packing
+        self._slots = slots
+        self._retry_failed = retry_failed
+        self._stop_when_interrupted = stop_when_interrupted
+        self._keep_warm = keep_warm
+        self._waiting: deque[PlannedRun] = deque()
+        self._ready: deque[PlannedRun] = deque()
+        """Those of them whose directory is there: they can start at once."""
+        self._running: dict[str, Watched] = {}
+        self._trials: dict[int, _Trial] = {}
+        self._exhausted = False
+        self._asked_to_stop = False
+        self._paused_by_hand = False
+        self._full: str = ""
+        self._next_disk_look = 0.0
+        self._began = time.monotonic()
+        self._spent_before_s = self._gpu_s = 0.0
+        self._failing: list[tuple[int, str]] = []
+        self._problem: RunnerError | None = None
+        self._best: tuple[float, str] | None = None
+        self.outcomes: list[Outcome] = []
+
+    # ------------------------------------------------------------------------------------------------------ beginning
+    def take_up(self, history: History) -> None:
+        """Tell the search what earlier drivers did, and go on with what they did not finish."""
+        self._spent_before_s, self._gpu_s = history.spent_s, history.gpu_s
+        fixed = {trial.number: trial for trial in self._search.planned()} if isinstance(self._search, FixedDesign) else None
+        for past in history.trials:
+            if fixed is not None and past.trial.number not in fixed:
+                continue  # the design has lost it
+            trial = past.trial if fixed is None else fixed[past.trial.number]
+            ended = {seed: run for seed, run in past.runs.items() if run.finished and not (self._retry_failed and run.state == "failed")}
+            known = len(ended) == len(trial.seeds) if trial.seeds is not None else False
+            if known or (past.given_up and not any(run.state == "pending" for run in past.runs.values())):
+                self._tell_past(trial, ended, past.given_up)
+                continue
+            runs = list(self._runs_of(trial))
+            if all(run.seed in ended and ended[run.seed].key == run.identity.key for run in runs):
+                self._tell_past(trial, ended, past.given_up)
+                continue
+            self._search.resume(trial)
+            self._hand_out(trial, runs, past.given_up, known=True)
+
+    def _tell_past(self, trial: Trial, ended: Mapping[int, PastRun], given_up: str) -> None:
+        runs = {seed: (RunDir(self._sweep.runs / run.name), run) for seed, run in ended.items()} if self._sweep else {}
+        values = {seed: run.values or _values(run_dir) for seed, (run_dir, run) in runs.items() if run.state == "done"}
+        reports = {seed: evaluations(run_dir.records()) for seed, (run_dir, _) in runs.items()} if self._search.wants_reports else {}
+        states = [(run.state, run.cause, run.reason) for run in ended.values()]
+        self._tell(trial, _result(states, values, reports, given_up))
+
+    # ----------------------------------------------------------------------------------------------------------- steps
+    def step(self, interrupts: _Interrupts) -> bool:
+        """Start what can start, take note of what has ended; False when there is nothing left to do."""
+        if interrupts.count > interrupts.handled:
+            interrupts.handled = interrupts.count
+            self._stop(grace_s=SAVE_GRACE_S if interrupts.count == 1 else 0.0)
+        for command in [*self._commands(), *(self._inbox.read() if self._inbox else ())]:
+            self._obey(command)
+        self._start_what_can()
+        busy = self._prepare_ahead() if not self._exhausted or self._waiting else False
+        for exit_ in self._launcher.poll(0.0 if busy else POLL_S):
+            watched = self._running.pop(exit_.name)
+            status = one_run.conclude(
+                watched.run.run_dir, exit_, watched.attempts_before, asked_to_stop=self._asked_to_stop, over=watched.over
+            )
+            self._take_note(watched, status, exit_.returncode if exit_.signal is None else None)
+        self._supervise()
+        if self._problem is not None and not self._running:
+            raise self._problem
+        return bool(self._running) or not self._exhausted or bool(self._waiting or self._ready)
+
+    def situation(self) -> Situation:
+        """For whoever watches."""
+        return Situation(self._slots, len(self._running), self._why_paused(), self._best[1] if self._best else "")
+
+    def close(self) -> None:
+        """Close the journal."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def _why_paused(self) -> str:
+        if self._full:
+            return self._full
+        if self._problem is not None:
+            return str(self._problem)
+        return "paused by hand" if self._paused_by_hand else self._out_of_budget()
+
+    def _out_of_budget(self) -> str:
+        spent_h, gpu_h = self._spent_s() / 3600, self._gpu_s / 3600
+        if self._policy.hours is not None and spent_h >= self._policy.hours:
+            return f"budget.hours is used up ({spent_h:.2f} of {self._policy.hours:g})"
+        if self._policy.gpu_hours is not None and gpu_h >= self._policy.gpu_hours:
+            return f"budget.gpu_hours is used up ({gpu_h:.2f} of {self._policy.gpu_hours:g})"
+        return ""
+
+    def _spent_s(self) -> float:
+        return self._spent_before_s + time.monotonic() - self._began
+
+    # --------------------------------------------------------------------------------------------------------- starting
+    def _start_what_can(self) -> None:
+        if not self._asked_to_stop and not self._exhausted and (over := self._out_of_budget()):
+            self._note("budget", reason=over)
+            self._exhausted = True
+            self._waiting.clear()
+            self._ready.clear()
+        self._look_at_disk()
+        while not self._asked_to_stop and not self._why_paused() and self._launcher.free() > 0:
+            if self._packing is not None and self._running and not self._packing.room(len(self._running)):
+                return
+            if self._ready:
+                self._start(self._ready.popleft())
+            elif self._waiting:
+                self._prepare(self._waiting.popleft())
+            elif self._exhausted or not self._ask():
+                return
+
+    def _prepare_ahead(self) -> bool:
+        """Make the directory of a run that waits, while nothing else is to be done; whether there was one to make."""
+        if self._asked_to_stop or self._why_paused() or len(self._ready) >= self._slots:
+            return False
+        if not self._waiting and not (isinstance(self._search, FixedDesign) and not self._exhausted and self._ask()):
+            return False
+        if self._waiting:
+            self._prepare(self._waiting.popleft())
+        return True
+
+    def _ask(self) -> bool:
+        """Take the next trial from the search; False if there is none now."""
+        trial = self._search.ask()
+        if trial is None:
+            self._exhausted = True
+        if trial is None or isinstance(trial, Wait):
+            return False
+        try:
+            runs = list(self._runs_of(trial))
+        except InputError as error:  # a point that was proposed and cannot be: what is fixed in advance was checked before
+            self._note_trial(trial)
+            self._note("refused", trial=trial.number, reason=str(error))
+            self._failing.append((trial.number, str(error)))
+            self._tell(trial, TrialResult("failed", reason=str(error)))
+            self._refuse_to_go_on()
+            return True
+        self._hand_out(trial, runs)
+        return True
+
+    def _hand_out(self, trial: Trial, runs: Sequence[PlannedRun], given_up: str = "", *, known: bool = False) -> None:
+        self._trials[trial.number] = _Trial(trial, len(runs), given_up=given_up)
+        if not known:
+            self._note_trial(trial)
+        self._waiting.extend(runs)
+
+    def _prepare(self, run: PlannedRun) -> None:
+        """Make the run's directory; it can start then, unless it is finished."""
+        trial = self._trials[run.trial.number]
+        status = run.run_dir.status() if run.run_dir.exists() else Status()
+        finished = status.state in ("done", "pruned") or (status.state == "failed" and not self._retry_failed)
+        try:
+            if not finished and not trial.given_up and self._elsewhere is not None and not run.run_dir.path.exists():
+                finished = self._elsewhere.take_over(run)
+            if finished or not trial.given_up:
+                one_run.prepare_run_dir(run)
+        except OSError as error:
+            self._pause_for_room(error)
+            self._waiting.appendleft(run)
+            return
+        light = replace(run, resolved=None)
+        if finished:
+            self._finish(Outcome(light, run.run_dir.status(), reused=True))
+        elif trial.given_up:
+            if run.run_dir.exists():
+                self._judge(run.run_dir, Verdict("pruned", trial.given_up, status.attempt, time.time(), final=True))
+            self._finish(Outcome(light, replace(status, state="pruned", reason=trial.given_up), reused=True))
+        else:
+            self._ready.append(run)
+
+    def _start(self, run: PlannedRun) -> None:
+        if self._trials[run.trial.number].given_up:
+            self._prepare(run)
+            return
+        task = one_run.task_of(run)
+        status = run.run_dir.status()
+        self._note("start", run=run.run_dir.name, trial=run.trial.number, seed=run.seed, key=run.identity.key, attempt=status.attempt + 1)
+        self._running[task.name] = Watched(run, status.attempt)
+        warm = task.warm if self._keep_warm else "no"
+        self._launcher.submit(replace(task, warm=warm, memory_gb=self._policy.memory_gb))
+
+    # -------------------------------------------------------------------------------------------------------- watching
+    def _supervise(self) -> None:
+        for name, watched in list(self._running.items()):
+            if not self._asked_to_stop and (over := watched.look(self._policy)) is not None:
+                watched.over = over
+                hung = over[1] == "hung"
+                self._launcher.cancel(name, grace_s=_HANG_GRACE_S if hung else SAVE_GRACE_S, trace=hung)
+            if self._packing is not None and (memory := _number(watched.status.values.get("resource/memory_gb"))) is not None:
+                gpu = _number(watched.status.values.get("resource/gpu_memory_gb")) or 0.0
+                self._packing.observe(name, memory, gpu, settled=watched.status.phase == "training")
+            if self._search.wants_reports:
+                self._report(watched)
+
+    def _report(self, watched: Watched) -> None:
+        trial = self._trials[watched.run.trial.number]
+        for report in watched.reports():
+            if trial.given_up:
+                return
+            reason = self._search.report(trial.trial, report)
+            if reason:
+                self._note("prune", trial=trial.trial.number, seed=report.seed, step=report.step, reason=reason)
+                self._give_up(trial, reason)
+
+    def _give_up(self, trial: _Trial, reason: str) -> None:
+        """End the runs of a trial that go on; those that wait do not start."""
+        trial.given_up = reason
+        for name, watched in self._running.items():
+            if watched.run.trial.number == trial.trial.number and watched.over is None:
+                watched.over = ("pruned", None, reason)
+                try:
+                    watched.run.run_dir.request("prune", reason)
+                except OSError:
+                    self._launcher.cancel(name, grace_s=SAVE_GRACE_S)
+
+    def _obey(self, command: Command) -> None:
+        if command.action == "quit":
+            self._stop(grace_s=SAVE_GRACE_S)
+        elif command.action in ("pause", "resume"):
+            self._paused_by_hand = command.action == "pause"
+        elif command.action == "stop" and command.run:
+            for trial in self._trials.values():
+                names = {watched.run.run_dir.name for watched in self._running.values() if watched.run.trial.number == trial.trial.number}
+                if command.run == str(trial.trial.number) and trial.left:
+                    self._give_up(trial, "stopped by hand")
+                elif command.run in names:
+                    for watched in self._running.values():
+                        if watched.run.run_dir.name == command.run and watched.over is None:
+                            watched.over = ("pruned", None, "stopped by hand")
+                            watched.run.run_dir.request("prune", "stopped by hand")
+        elif command.action == "retry":
+            self._retry_failures()
+        self._note(command.action, asked_for=command.run)
+
+    def _retry_failures(self) -> None:
+        """Start runs again that have failed in this driver's time."""
+        for trial in self._trials.values():
+            failed = [seed for seed, (_, status) in trial.ended.items() if status.state == "failed"]
+            if not failed or self._asked_to_stop:
+                continue
+            trial.given_up = ""
+            for run in self._runs_of(replace(trial.trial, seeds=tuple(failed))):
+                allow_again(run.run_dir)
+                trial.left += 1
+                del trial.ended[run.seed]
+                self._waiting.append(run)
+
+    # ---------------------------------------------------------------------------------------------------------- ending
+    def _take_note(self, watched: Watched, status: Status, exit_code: int | None) -> None:
+        """An attempt has ended: the run starts again, or that was it."""
+        run = watched.run
+        took_s = time.monotonic() - watched.started
+        self._gpu_s += took_s * self._policy.gpus
+        if status.state == "done" and watched.over is not None and watched.over[0] == "pruned":
+            self._note("late", run=run.run_dir.name, state="done")
+        if self._packing is not None and (memory := _number(status.values.get("resource/memory_gb"))) is not None:
+            self._packing.observe(str(run.run_dir.path), memory, _number(status.values.get("resource/gpu_memory_gb")) or 0.0, settled=True)
+        if not self._asked_to_stop and status.cause == "disk_full":
+            self._pause_for_room(OSError(f"{run.run_dir.name} found no room"))
+            self._waiting.appendleft(run)
+            return
+        crashed = status.cause in _RETRIED and status.state in ("failed", "interrupted")
+        if crashed and not self._asked_to_stop and self._policy.retries:
+            verdict = run.run_dir.verdict()
+            retries = verdict.retries if verdict else 0
+            if retries < self._policy.retries:
+                text = f"{status.reason}; started again ({retries + 1} of {self._policy.retries})"
+                self._judge(run.run_dir, Verdict("interrupted", text, status.attempt, time.time(), status.cause, retries + 1, final=True))
+                self._note("retry", run=run.run_dir.name, trial=run.trial.number, reason=status.reason)
+                self._waiting.appendleft(run)
+                return
+            text = f"{status.reason}; given up after {retries + 1} attempts that ended like this"
+            status = replace(status, state="failed", reason=text)
+            self._judge(run.run_dir, Verdict("failed", text, status.attempt, time.time(), status.cause, retries, final=True))
+        if self._search.wants_reports and status.state == "done":
+            self._report(watched)
+        self._finish(Outcome(replace(run, resolved=None), status, exit_code=exit_code), took_s)
+
+    def _judge(self, run_dir: RunDir, verdict: Verdict) -> None:
+        try:
+            run_dir.write_verdict(verdict)
+        except OSError as error:
+            self._note("unrecorded", run=run_dir.name, state=verdict.state, reason=str(error))
+
+    def _finish(self, outcome: Outcome, took_s: float = 0.0) -> None:
+        run, status = outcome.run, outcome.status
+        self.outcomes.append(outcome)
+        if self._stop_when_interrupted and status.state == "interrupted":
+            self._stop(grace_s=0.0)
+        self._note(
+            "end",
+            run=run.run_dir.name,
+            trial=run.trial.number,
+            seed=run.seed,
+            key=run.identity.key,
+            state=status.state,
+            cause=status.cause,
+            reason=status.reason,
+            values=(_values(run.run_dir) if self._sweep else {}) if status.state == "done" else None,
+            time_s=round(took_s, 3),
+            spent_s=round(self._spent_s(), 3),
+            gpu_s=round(self._gpu_s, 3),
+        )
+        if not outcome.reused:
+            self._count_failures(run, status)
+        trial = self._trials[run.trial.number]
+        trial.left -= 1
+        trial.ended[run.seed] = (run, status)
+        if trial.left == 0 and all(status.state in FINISHED for _, status in trial.ended.values()):
+            done = {seed: run.run_dir for seed, (run, status) in trial.ended.items() if status.state == "done"}
+            values = {seed: _values(run_dir) for seed, run_dir in done.items()}
+            wanted = self._search.wants_reports
+            reports = {seed: evaluations(run.run_dir.records()) for seed, (run, _) in trial.ended.items()} if wanted else {}
+            states = [(status.state, status.cause, status.reason or "") for _, status in trial.ended.values()]
+            self._tell(trial.trial, _result(states, values, reports, trial.given_up))
+
+    def _tell(self, trial: Trial, result: TrialResult) -> None:
+        self._search.tell(trial, result)
+        if self._metrics and result.values:
+            metric = self._metrics[0]
+            found = [values[metric.name] for values in result.values.values() if metric.name in values]
+            if found and result.state == "done":
+                mean = math.fsum(found) / len(found)
+                rank = mean if metric.goal == "maximize" else -mean
+                if self._best is None or rank > self._best[0]:
+                    self._best = rank, f"{trial.number:04d} {trial.label}: {metric.name} {mean:.4g}"
+
+    def _count_failures(self, run: PlannedRun, status: Status) -> None:
+        if status.state != "failed" or status.cause in _OF_THE_POINT:
+            self._failing.clear()
+            return
+        self._failing.append((run.trial.number, status.reason or ""))
+        self._refuse_to_go_on()
+
+    def _refuse_to_go_on(self) -> None:
+        limit = self._policy.failures_in_a_row
+        if limit and len(self._failing) >= limit and len({number for number, _ in self._failing}) > 1:
+            common, times = Counter(re.sub(r"\d+", "N", reason) for _, reason in self._failing).most_common(1)[0]
+            reason = next(reason for _, reason in self._failing if re.sub(r"\d+", "N", reason) == common)
+            text = f"{len(self._failing)} runs failed one after the other (budget.failures_in_a_row), {times} of them like this: {reason}"
+            self._problem = RunnerError(text)
+            self._note("given up", reason=text)
+
+    # ------------------------------------------------------------------------------------------------- disk and journal
+    def _pause_for_room(self, error: OSError) -> None:
+        if isinstance(error.errno, int) and error.errno not in NO_ROOM:
+            raise error
+        if not self._full:
+            self._note("pause", reason=f"the disk is full: {error}")
+        self._full = f"the disk is full ({error}): goes on when there is room"
+        self._next_disk_look = time.monotonic() + _DISK_INTERVAL_S
+
+    def _look_at_disk(self) -> None:
+        if self._full and time.monotonic() >= self._next_disk_look:
+            self._next_disk_look = time.monotonic() + _DISK_INTERVAL_S
+            if self._sweep is None or not disk_is_full(self._sweep.path):
+                self._full = ""
+                self._note("resume", reason="there is room on the disk")
+
+    def _note_trial(self, trial: Trial) -> None:
+        seeds = None if trial.seeds is None else list(trial.seeds)
+        overrides, proposal = dict(trial.overrides), dict(trial.proposal)
+        self._note("trial", trial=trial.number, label=trial.label, overrides=overrides, seeds=seeds, proposal=proposal)
+
+    def _note(self, event: str, **values: Any) -> None:
+        if self._journal is not None:
+            self._journal.write(event, **values)
+
+    def _stop(self, grace_s: float) -> None:
+        self._exhausted = self._asked_to_stop = True
+        self._waiting.clear()
+        self._ready.clear()
+        for name in self._running:
+            self._launcher.cancel(name, grace_s=grace_s)
+
+
+def allow_again(run_dir: RunDir) -> None:
+    """Let a run that has failed be started again, with all its retries. Raises OSError if this cannot be written."""
+    status = run_dir.status()
+    reason = f"to be tried again; it had failed: {status.reason}"
+    run_dir.write_verdict(Verdict("interrupted", reason, status.attempt, time.time(), final=True))
+
+
+def _result(
+    states: Sequence[tuple[State, Cause | None, str]],
+    values: Mapping[int, Mapping[str, float]],
+    reports: Mapping[int, Sequence[tuple[int, Mapping[str, float]]]],
+    given_up: str,
+) -> TrialResult:
+    """What the runs of a trial come to."""
+    bad = next(((state, cause, reason) for state, cause, reason in states if state == "failed"), None)
+    if given_up or any(state == "pruned" for state, _, _ in states):
+        reason = given_up or next(reason for state, _, reason in states if state == "pruned")
+        return TrialResult("pruned", values, reports, reason)
+    if bad is not None:
+        state: Literal["infeasible", "failed"] = "infeasible" if bad[1] == "out_of_memory" else "failed"
+        return TrialResult(state, values, reports, bad[2])
+    return TrialResult("done", values, reports)
+
+
+def _values(run_dir: RunDir) -> dict[str, float]:
+    """The metrics of a finished run's last checkpoint, and the memory it used."""
+    found = dict((run_dir.results() or {}).get("metrics") or {})
+    found |= {tag: value for tag, value in run_dir.status().values.items() if tag.startswith("resource/")}
+    return {tag: number for tag, value in found.items() if (number := _number(value)) is not None}
+
+
+def _number(value: Any) -> float | None:
+    """A finite number as it stands in a run's files."""
+    try:
+        number = decode_number(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+@contextmanager
+def _interrupts() -> Iterator[_Interrupts]:
+    """Count SIGINT and SIGTERM in place of dying of them."""
+    interrupts = _Interrupts()
+    before = {number: signal.signal(number, interrupts) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,29 @@
+"""What a sweep allows its runs, and what it allows itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Limits of a sweep. The default has none, as for a run by itself.
+
+    Args:
+        timeout_s: an attempt that takes longer is ended, for good.
+        stall_s: an attempt that gives no sign of life for so long is ended, and tried again.
+        retries: how often a run whose process died, or hung, is started again, from its last checkpoint.
+        memory_gb: the most memory (2**30 bytes) that a run may hold.
+        gpus: GPUs of a run, for `gpu_hours`.
+        hours: nothing new is started once the sweep's drivers have worked so long; gpu_hours: once its runs have used GPUs for so long.
+        failures_in_a_row: so many runs that fail one after the other, of more than one trial, stop the sweep; 0: never.
+    """
+
+    timeout_s: float | None = None
+    stall_s: float | None = None
+    retries: int = 0
+    memory_gb: float | None = None
+    gpus: float = 0.0
+    hours: float | None = None
+    gpu_hours: float | None = None
+    failures_in_a_row: int = 0

@@ -1,0 +1,132 @@
+"""One run, as its conductor sees it: its directory, the command that works on it, and how it stands once that has ended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from runner.backends.environments import versions
+from runner.core.errors import Cause, InputError, Problem
+from runner.core.files import NO_ROOM, atomic_write_text
+from runner.core.rundir import RunDir, State, Status, Verdict
+from runner.launch.base import Exit, Task, Warm
+from runner.plan import PlannedRun
+
+DISK_FULL = 74
+"""Exit status of a worker that ended for want of room on the disk (EX_IOERR of sysexits.h)."""
+
+_CLOCK_TOLERANCE_S = 1.0
+_STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
+
+
+def prepare_run_dir(run: PlannedRun) -> None:
+    """Make the run's directory and write config.yml and run.json, unless it already is this very run.
+
+    Raises:
+        InputError: the directory holds something else, or cannot be written.
+        OSError: the disk is full.
+    """
+    run_dir, path = run.run_dir, run.run_dir.path
+    try:
+        identity = run_dir.identity()
+        if identity is None:
+            if path.exists() and any(path.iterdir()) and not _only_config(path):
+                raise InputError(Problem("exists and is not empty; give another --run-dir, or move it away", where=str(path)))
+            if run.resolved is None:
+                raise ValueError(f"{path} has no config to write")
+            path.mkdir(parents=True, exist_ok=True)
+            atomic_write_text(run_dir.config, f"# resolved by runner; `runner train -c` of this file repeats the run\n{run.resolved.yaml}")
+            run_dir.write_identity(run.identity)
+        elif identity.key != run.identity.key:
+            text = "holds another run (its config, data or versions differ); give another --run-dir, or go on with it by `runner train -r`"
+            raise InputError(Problem(text, where=str(path)))
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(path))) from error
+    status = run_dir.status()
+    if status.state == "running" and _is_working(status):
+        text = f"process {status.pid} is working on this run right now; wait for it, or stop it (kill {status.pid})"
+        raise InputError(Problem(text, where=str(path)))
+
+
+def task_of(run: PlannedRun) -> Task:
+    """The command that works on a run, in the environment of its backend, and how that may be kept warm."""
+    run_dir, resolved = run.run_dir, run.resolved
+    if resolved is None:
+        raise ValueError(f"{run_dir.path} is not resolved")
+    backend, python = resolved.backend, resolved.python or Path(sys.executable)
+    argv = [str(python), "-m", "runner.worker", str(run_dir.path)]
+    warm: Warm = "standby" if versions(python, backend.open_gpu_on_import) else "fork"
+    if backend.ranks(resolved.config) is not None:
+        warm = "no"
+    preload = (backend.preload, "runner.worker.main")
+    return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, _thread_limits(), preload, warm)
+
+
+def conclude(
+    run_dir: RunDir, exit_: Exit, attempts_before: int, *, asked_to_stop: bool = False, over: tuple[State, Cause | None, str] | None = None
+) -> Status:
+    """A run's status after its worker has gone; a verdict is written where the worker could not say how it ended.
+
+    Args:
+        over: (state, cause, reason) that the conductor had decided on before it ended it: this outranks what the worker says.
+    """
+    status = run_dir.status()
+    verdict = run_dir.verdict()
+    retries = verdict.retries if verdict else 0
+    said = status.attempt > attempts_before and status.state not in ("pending", "running")
+    attempt = status.attempt if said else max(status.attempt, attempts_before + 1)
+    if over is None and exit_.over_memory_gb is not None:
+        reason = f"its processes held {exit_.over_memory_gb:.2f} GB, more than resources.memory_gb allows: a smaller batch needs less"
+        over = ("failed", "out_of_memory", reason)
+    if over is not None:
+        state, cause, reason = over
+        if said and status.state == state:
+            return status
+        return _judge(run_dir, status, Verdict(state, reason, attempt, time.time(), cause, retries, final=state != "interrupted"))
+    if said:
+        return replace(status, cause="disk_full") if exit_.returncode == DISK_FULL else status
+    by_signal = exit_.signal in _STOPPED_BY
+    full = exit_.returncode == DISK_FULL
+    after = f" after step {status.step}" if status.attempt > attempts_before and status.step else ""
+    reason = f"the worker {'was ' if exit_.signal else ''}{exit_}{after}; log: {run_dir.log}"
+    if full:
+        reason = f"the disk is full{after}; log: {run_dir.log}"
+    if exit_.signal == signal.SIGKILL:
+        reason += " (asked to stop, it had not ended)" if asked_to_stop else " (out of memory? `dmesg` knows)"
+    what: Cause = "disk_full" if full else "crash"
+    return _judge(run_dir, status, Verdict("interrupted" if by_signal or full else "failed", reason, attempt, time.time(), what, retries))
+
+
+def _judge(run_dir: RunDir, status: Status, verdict: Verdict) -> Status:
+    reason = verdict.reason
+    try:
+        run_dir.write_verdict(verdict)
+    except OSError as error:  # a full disk is likely what ended the worker; the other runs go on
+        reason += f" (and this cannot be recorded: {error.strerror})"
+    return replace(status, state=verdict.state, reason=reason, attempt=verdict.attempt, cause=verdict.cause)
+
+
+def _thread_limits() -> dict[str, str]:
+    """Libraries that start a thread a core on import are kept to one; the backend raises it to the config's cpu_threads."""
+    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _only_config(path: Path) -> bool:
+    """Whether a conductor was killed between making the directory and writing run.json."""
+    return all(entry.name == "config.yml" or entry.name.endswith(".tmp") for entry in path.iterdir())
+
+
+def _is_working(status: Status) -> bool:
+    """Whether the process that wrote `status` is still there. One that was given its number later is younger than its last heartbeat."""
+    try:
+        process = psutil.Process(status.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= status.heartbeat + _CLOCK_TOLERANCE_S
+    except (psutil.Error, ValueError):
+        return False

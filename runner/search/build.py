@@ -1,0 +1,45 @@
+"""From a sweep file to the search that its `design` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.search.base import FixedDesign, Search, Trial
+from runner.search.designs import BASELINE_LABEL, Baseline, design_trials
+from runner.search.spec import SweepSpec
+
+
+def planned_trials(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
+    """The trials known in advance, the baseline first. Raises InputError for what is wrong in the design."""
+    if spec.design == "optuna":
+        return [Trial(0, {}, BASELINE_LABEL)]
+    return design_trials(spec, baseline)
+
+
+def build_search(
+    spec: SweepSpec, trials: Sequence[Trial], baseline: Baseline, folder: Path, decide: Callable[..., Any] | None = None
+) -> Search:
+    """The search over `trials` (see `planned_trials`), or the one that starts from them.
+
+    Args:
+        folder: the sweep's directory, for a search that keeps a database.
+        decide: the rule of seed racing (see `runner.search.racing`).
+
+    Raises:
+        InputError: a sampler or pruner that does not exist, or whose package is not installed.
+    """
+    if spec.design == "optuna":
+        from runner.search.optuna_search import OptunaSearch  # noqa: PLC0415 - Optuna takes half a second to import
+
+        return OptunaSearch(spec, baseline, folder)
+    if spec.racing is not None:
+        from runner.search.racing import Racing  # noqa: PLC0415
+
+        return Racing(trials, spec.seeds, spec.racing.max_seeds, decide)
+    if spec.join_best:
+        from runner.search.designs import JoinBest
+
+        return JoinBest(spec, trials, baseline)
+    return FixedDesign(trials)
