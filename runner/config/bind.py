@@ -218,7 +218,8 @@ class _Binder:
         return _scalar(kind, bounds, node)
 
     def _bind_union(self, members: Sequence[Any], bounds: Range | None, node: Node, path: str) -> Any:
-        for member in members:
+        own = type(node.value)  # goes first: 1.0 stays a float where an int may stand too, a list is not taken for a class's keys
+        for member in sorted(members, key=lambda member: own not in (member, get_origin(member))):
             before = len(self.problems)
             try:
                 value = self._bind_type(member, bounds, node, path)
@@ -255,8 +256,8 @@ class _Binder:
     def _bind_variant(self, kind: Any, classes: list[type[Any]], node: Node, path: str) -> Any:
         """One of several declared classes, named by a tag, by `name` / `type`, by a single key, or by a section's name."""
         by_name = {cls.__name__: cls for cls in classes}
-        if len(classes) == 1 and classes[0].form == "plain":
-            return self.bind_class(classes[0], node, path)
+        if all(cls.form == "plain" for cls in classes):  # no name tells which one is meant, its keys do
+            return self.bind_class(max(classes, key=lambda cls: len(_keys(cls) & set(node.mapping or {}))), node, path)
         name, body, skip = _variant_name(classes, node)
         if name is None and len(classes) == 1 and node.mapping is not None:
             return self._bind_named(classes[0], node, path, frozenset())

@@ -78,11 +78,14 @@ class Expression:
     Args:
         text: as it was written.
         names: what has to be looked up to evaluate it.
+        condition: whether its value is always true or false.
     """
 
     text: str
     names: frozenset[str]
+    condition: bool
     _compiled: _Compiled = field(repr=False, compare=False)
+    _sides: tuple[str, _Compiled, _Compiled] | None = field(repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Expression:
@@ -93,7 +96,8 @@ class Expression:
         """
         parser = _Parser(text)
         compiled = parser.whole()
-        return cls(text, frozenset(parser.names), compiled)
+        outermost = parser.outermost.get(compiled)
+        return cls(text, frozenset(parser.names), compiled in parser.outermost, compiled, outermost)
 
     def evaluate(self, lookup: Lookup) -> Any:
         """Its value, where `lookup` gives the value of a name. What is right of a decided ``and`` or ``or`` is not looked up.
@@ -103,6 +107,16 @@ class Expression:
                 passed on.
         """
         return self._compiled(lookup)
+
+    def violation(self, lookup: Lookup) -> float:
+        """How far a condition is from holding, as samplers want it: at most 0 where it holds, else more than 0. For ``a <= b`` it is
+        a - b; for what is no comparison of two sizes it is 0 or 1. Raises ValueError as `evaluate` does."""
+        if self._sides is None or self._sides[0] not in _ORDER:
+            return 0.0 if self.evaluate(lookup) else 1.0
+        name, left, right = self._sides
+        distance = float(_call(name, operator.sub, [left, right] if name in ("<", "<=") else [right, left])(lookup))
+        # a strict comparison does not hold at the bound itself
+        return max(distance, math.ulp(0.0)) if not self.evaluate(lookup) else distance
 
 
 class _Parser:
@@ -115,6 +129,8 @@ class _Parser:
             raise ValueError(f"it is too long: more than {_LONGEST} words and signs")
         self._next = 0
         self.names: set[str] = set()
+        self.outermost: dict[_Compiled, tuple[str, _Compiled, _Compiled] | None] = {}
+        """What is always true or false, with operator and sides where it is a comparison."""
 
     def whole(self) -> _Compiled:
         """The function that computes the whole text."""
@@ -132,7 +148,10 @@ class _Parser:
             right = right or self._expression(strength - 1 if name == "**" else strength)
             if name in _COMPARISONS and self._peek() in _COMPARISONS:
                 raise ValueError(f"{self._here()} follows another comparison: join the two with `and`")
+            sides = (name, left, right)
             left = _binary(name, left, right)
+            if name in _COMPARISONS or name in ("and", "or"):
+                self.outermost[left] = sides
         return left
 
     def _operand_of_equality(self) -> _Compiled | None:
@@ -163,7 +182,12 @@ class _Parser:
             return _call("the sign", operator.neg if text == "-" else operator.pos, [inner])
         if text == "not":
             inner = self._expression(3)
-            return lambda lookup: not inner(lookup)
+
+            def negated(lookup: Lookup) -> bool:
+                return not inner(lookup)
+
+            self.outermost[negated] = None
+            return negated
         if text == "(":
             inner = self._expression(0)
             self._close()

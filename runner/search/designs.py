@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+import math
+import operator
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from runner.core.errors import InputError, Problem
-from runner.core.values import format_value, same_value, short_keys
-from runner.search.base import Trial
+from runner.core.expression import Expression
+from runner.core.values import format_value, same_value, short_keys, value_key
+from runner.search.base import WAIT, FixedDesign, Report, Trial, TrialResult, Wait
 from runner.search.spec import SweepSpec
 
 Baseline = Callable[[str], Any]
@@ -21,67 +25,235 @@ class _Absent:
 
 
 ABSENT: Final = _Absent()
-BASELINE_LABEL = "baseline"
+BASELINE_LABEL: Final = "baseline"
+BASE: Final = "base"
+"""In an expression under `couple`: the baseline's value of the key that follows."""
+
+
+def baseline_values(plain: Mapping[str, Any]) -> Baseline:
+    """The baseline's value of any dotted key, elements of lists by their index, from its whole config."""
+
+    def value(key: str) -> Any:
+        node: Any = plain
+        for part in key.split("."):
+            if isinstance(node, Mapping) and part in node:
+                node = node[part]
+            elif isinstance(node, list | tuple) and part.isdecimal() and int(part) < len(node):
+                node = node[int(part)]
+            else:
+                return ABSENT
+        return node
+
+    return value
 
 
 def design_trials(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
-    """The trials of `spec.design`, the baseline first.
+    """The trials of `spec.design` that are known in advance, the baseline first; with Optuna there are no others.
 
     Raises:
-        InputError: two listed trials come to the same, or one comes to the baseline.
+        InputError: two listed trials come to the same, or one comes to the baseline; a coupled key has no value.
     """
-    return {"one_at_a_time": one_at_a_time, "grid": grid, "list": listed}[spec.design](spec, baseline)
+    points: dict[str, Callable[[SweepSpec], Iterable[Mapping[str, Any]]]] = {
+        "one_at_a_time": one_at_a_time,
+        "grid": grid,
+        "zip": zipped,
+        "list": lambda spec: spec.trials,
+        "optuna": lambda _: (),
+    }
+    trials = _number(spec, points[spec.design](spec), baseline)
+    if spec.design == "list" and len(trials) <= len(spec.trials):
+        raise InputError(_same_as_another(spec, baseline))
+    return trials
 
 
-def one_at_a_time(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
-    """The baseline, then each value of each varied key alone. A value equal to the baseline's is the baseline, not a
-    new trial."""
-    return _number(spec, ({key: value} for key, factor in spec.factors().items() for value in factor.values), baseline)
+def one_at_a_time(spec: SweepSpec) -> Iterable[Mapping[str, Any]]:
+    """Each value of each varied key alone."""
+    return ({key: value} for key, factor in spec.factors().items() for value in factor.values)
 
 
-def grid(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
-    """The baseline, then every combination of the values, the last key changing fastest. The combination that is the
-    baseline is not repeated."""
+def grid(spec: SweepSpec) -> Iterable[Mapping[str, Any]]:
+    """Every combination of the values, the last key changing fastest."""
     factors = spec.factors()
-    combinations = itertools.product(*(factor.values for factor in factors.values()))
-    return _number(spec, (dict(zip(factors, values, strict=True)) for values in combinations), baseline)
+    return (dict(zip(factors, values, strict=True)) for values in itertools.product(*(factor.values for factor in factors.values())))
 
 
-def listed(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
-    """The baseline, then the trials as listed. Raises InputError if two of these are the same once the baseline's
-    values are known."""
-    trials = _number(spec, spec.trials, baseline)
-    if len(trials) == len(spec.trials) + 1:
-        return trials
+def zipped(spec: SweepSpec) -> Iterable[Mapping[str, Any]]:
+    """The first value of every key, then the second of every key, …"""
+    factors = spec.factors()
+    return (dict(zip(factors, values, strict=True)) for values in zip(*(factor.values for factor in factors.values()), strict=True))
+
+
+def coupled(spec: SweepSpec, point: Mapping[str, Any], baseline: Baseline) -> dict[str, Any]:
+    """A trial's overrides: what of `point` differs from the baseline, and what follows it under `couple`.
+
+    A coupled key follows where a key that its expression names differs from the baseline, unless `point` sets it itself. Where the
+    baseline's value is an integer and the result is whole, it is an integer.
+
+    Args:
+        point: dotted key to value, of everything that the trial varies.
+
+    Raises:
+        InputError: an expression names what nothing has, or has no value.
+    """
+    overrides = {key: value for key, value in point.items() if not same_value(value, baseline(key))}
+    expressions = {key: Expression.parse(text) for key, text in spec.couple.items() if key not in point}
+    while expressions:  # a key that follows may be followed by another one
+        ready = [key for key, expression in expressions.items() if not expression.names & expressions.keys()]
+        if not ready:
+            raise InputError([Problem("follows itself in a circle", key=f"couple.{key}") for key in expressions])
+        for key in ready:
+            expression = expressions.pop(key)
+            if expression.names & overrides.keys():
+                value = _follow(key, expression, overrides, baseline)
+                if not same_value(value, baseline(key)):
+                    overrides[key] = value
+    return overrides
+
+
+def _follow(key: str, expression: Expression, overrides: Mapping[str, Any], baseline: Baseline) -> Any:
+    base = baseline(key)
+
+    def lookup(name: str) -> Any:
+        value = base if name == BASE else overrides[name] if name in overrides else baseline(name)
+        if value is ABSENT:
+            raise ValueError(f"the baseline has no {key if name == BASE else name}")
+        return value
+
+    try:
+        value = expression.evaluate(lookup)
+    except ValueError as error:
+        given = ", ".join(f"{name}={format_value(overrides[name])}" for name in sorted(expression.names & overrides.keys()))
+        raise InputError(Problem(f"{expression.text!r} has no value for {given}: {error}", key=f"couple.{key}")) from None
+    whole = isinstance(base, int) and isinstance(value, float) and math.isclose(value, round(value), rel_tol=1e-12)
+    return round(value) if whole else value
+
+
+def trial_label(spec: SweepSpec, point: Mapping[str, Any]) -> str:
+    """What a trial is called: ``batch_size=8, schedule=800``, by the keys that it varies, not by what follows them."""
+    names = _labels(spec)
+    return ", ".join(f"{names[key]}={format_value(value)}" for key, value in point.items())
+
+
+def _same_as_another(spec: SweepSpec, baseline: Baseline) -> list[Problem]:
+    """Which of the listed trials are another one once the baseline's values are known."""
     problems: list[Problem] = []
-    seen: list[dict[str, Any]] = [{}]
-    for index, overrides in enumerate(spec.trials):
-        point = _differing(overrides, baseline)
-        if any(same_value(point, other) for other in seen):
+    seen = {value_key({})}
+    for index, listed in enumerate(spec.trials):
+        point = coupled(spec, listed, baseline)
+        if value_key(point) in seen:
             what = "is the same as a trial before it" if point else "is the baseline, which is always run as trial 0: leave it out"
             problems.append(Problem(what, key=f"trials.{index}"))
-        seen.append(point)
-    raise InputError(problems)
+        seen.add(value_key(point))
+    return problems
 
 
 def _number(spec: SweepSpec, points: Iterable[Mapping[str, Any]], baseline: Baseline) -> list[Trial]:
     """Points to trials: values the baseline has anyway are left out, a point that was there before is dropped."""
-    names = _labels(spec)
     trials = [Trial(0, {}, BASELINE_LABEL)]
+    seen = {value_key({})}
+    names = _labels(spec)
+    problems: list[Problem] = []
     for point in points:
-        overrides = _differing(point, baseline)
-        if not any(same_value(overrides, trial.overrides) for trial in trials):
-            label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in overrides.items())
+        try:
+            overrides = coupled(spec, point, baseline)
+        except InputError as error:
+            problems += error.problems
+            continue
+        if value_key(overrides) not in seen:
+            label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in overrides.items() if key in point)
             trials.append(Trial(len(trials), overrides, label))
+            seen.add(value_key(overrides))
+    if problems:
+        raise InputError(dict.fromkeys(problems))
     return trials
-
-
-def _differing(point: Mapping[str, Any], baseline: Baseline) -> dict[str, Any]:
-    return {key: value for key, value in point.items() if not same_value(value, baseline(key))}
 
 
 def _labels(spec: SweepSpec) -> dict[str, str]:
     """What each key that a trial may set is called."""
     factors = spec.factors()
-    names = short_keys([*factors, *(key for trial in spec.trials for key in trial)])
+    names = short_keys([*factors, *spec.space, *(key for trial in spec.trials for key in trial)])
     return names | {key: factor.label for key, factor in factors.items() if factor.label}
+
+
+class JoinBest:
+    """One factor at a time; then, in a last trial, the best value of each key that made it better, all together: whether they add up.
+
+    A value counts as better if its mean over the seeds beats the baseline's by the first metric: this chooses what is tried next, it is
+    no verdict. There is no last trial if fewer than two keys have one, or if the baseline has no result.
+
+    Args:
+        trials: the trials of the design, the baseline first.
+    """
+
+    def __init__(self, spec: SweepSpec, trials: Sequence[Trial], baseline: Baseline) -> None:
+        self._spec, self._baseline = spec, baseline
+        self._fixed = FixedDesign(trials)
+        self._open = {trial.number for trial in trials}
+        self._means: dict[int, float] = {}
+        self._beyond: dict[Hashable, tuple[Trial, set[int]]] = {}
+        """The trials beyond the fixed ones, this driver's and earlier ones', by their overrides, with the seeds that were handed out."""
+        self.wants_reports = False
+
+    def planned(self) -> Sequence[Trial]:
+        """The trials but the last one."""
+        return self._fixed.planned()
+
+    def ask(self) -> Trial | Wait | None:
+        """The next trial in order. Waits for all results before the last one."""
+        trial = self._fixed.ask()
+        if trial is not None:
+            return trial
+        return WAIT if self._open else self._join()
+
+    def tell(self, trial: Trial, result: TrialResult) -> None:
+        """Results are kept for the last trial."""
+        self.resume(trial)
+        self._open.discard(trial.number)
+        values = [tags[self._metric] for tags in result.values.values() if self._metric in tags]
+        if result.state == "done" and values:
+            self._means[trial.number] = math.fsum(values) / len(values)
+
+    def resume(self, trial: Trial) -> None:
+        """It is not handed out again."""
+        self._fixed.resume(trial)
+        if all(trial.number != other.number for other in self.planned()):
+            _, seeds = self._beyond.setdefault(value_key(trial.overrides), (trial, set()))
+            seeds.update(self._spec.seeds if trial.seeds is None else trial.seeds)
+
+    def report(self, trial: Trial, report: Report) -> str | None:
+        """Nothing is given up."""
+        del trial, report
+        return None
+
+    @property
+    def _metric(self) -> str:
+        return self._spec.metrics[0].name
+
+    def _join(self) -> Trial | None:
+        """The last trial, with the seeds it was not run with yet."""
+        point = self._best_point()
+        if len(point) < 2:
+            return None
+        overrides = coupled(self._spec, point, self._baseline)
+        numbers = [trial.number for trial in (*self.planned(), *(trial for trial, _ in self._beyond.values()))]
+        trial, seeds = self._beyond.get(value_key(overrides), (Trial(max(numbers) + 1, overrides, trial_label(self._spec, point)), set()))
+        missing = tuple(seed for seed in self._spec.seeds if seed not in seeds)
+        if not missing:
+            return None
+        trial = replace(trial, seeds=missing if seeds else None)
+        self.resume(trial)
+        return trial
+
+    def _best_point(self) -> dict[str, Any]:
+        """The varied keys that have a better value than the baseline's, each with its best one."""
+        better = operator.gt if self._spec.metrics[0].goal == "maximize" else operator.lt
+        numbers = {value_key(trial.overrides): trial.number for trial in self.planned()}
+        point: dict[str, Any] = {}
+        for key, factor in self._spec.factors().items():
+            best = self._means.get(0)
+            for value in factor.values:
+                number = numbers.get(value_key(coupled(self._spec, {key: value}, self._baseline)), 0)
+                mean = self._means.get(number)
+                if best is not None and mean is not None and better(mean, best):
+                    best, point[key] = mean, value
+        return point

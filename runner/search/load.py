@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from runner.config.bind import bind
 from runner.config.load import load_config, missing_file
-from runner.config.node import Node
-from runner.config.overrides import apply_overrides
+from runner.config.node import Node, Source, from_plain
+from runner.config.overrides import apply_overrides, assign
 from runner.core.errors import InputError, Problem
 from runner.core.values import format_value
-from runner.search.spec import SweepSpec
+from runner.search.check import check
+from runner.search.spec import DURATIONS, SweepSpec
 
 
 def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
@@ -28,10 +32,11 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     tree = apply_overrides(read, changes)
     if read.get("architecture") and not read.get("config"):
         raise InputError(Problem(f"this is a config; run: runner train -c {shlex.quote(str(path))}", where=str(path)))
+    tree = _in_seconds(tree)
     bound = bind(tree, SweepSpec)
     if bound.value is None:
         raise InputError([_explain(tree, problem) for problem in bound.problems])
-    found = bound.value.check()
+    found = check(bound.value)
     config = bound.value.config_path(path)
     if not os.path.isfile(config):
         found.append(Problem(missing_file(config), key="config"))
@@ -41,15 +46,65 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     return bound.value
 
 
+def spec_of_plan(data: Mapping[str, Any], where: str) -> SweepSpec:
+    """The sweep as a driver wrote it down: `data` is the ``spec`` of a plan.json, which `dataclasses.asdict` made.
+
+    Args:
+        where: the file, for messages.
+
+    Raises:
+        InputError: it is not whole, or a newer version wrote it.
+    """
+    resources = {{"timeout_s": "timeout", "stall_s": "stall"}.get(key, key): value for key, value in data.get("resources", {}).items()}
+    parts = {key: data[key] for key in ("sampler", "pruner") if data.get(key) is not None}
+    flat = {key: {"name": part.get("name"), **part.get("arguments", {})} for key, part in parts.items()}
+    bound = bind(from_plain({**data, "resources": resources, **flat}, Source(where)), SweepSpec)
+    if bound.value is None:
+        raise InputError(bound.problems)
+    return bound.value
+
+
+def duration_s(text: str) -> float:
+    """Seconds of ``90s``, ``10m``, ``2h``, ``1h30m``, ``1d``. Raises ValueError if it is none of the kind."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        raise ValueError(f"{text!r} is no length of time")
+    return sum(float(number) * seconds for number, seconds in zip(found.groups(), (86400, 3600, 60, 1), strict=True) if number)
+
+
+_DURATION = re.compile(r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in "dhms"))
+
+
+def _in_seconds(tree: Node) -> Node:
+    """Lengths of time as numbers; what is none stays, for binding to refuse."""
+    for key in DURATIONS:
+        node = tree.get(key)
+        if node is not None and isinstance(node.value, str):
+            with contextlib.suppress(ValueError):
+                tree = assign(tree, key, replace(node, value=duration_s(node.value)))
+    return tree
+
+
 def _explain(tree: Node, problem: Problem) -> Problem:
-    """A single value under `vary`, the commonest slip, with what to write instead."""
+    """The commonest slips, with what to write instead: a single value where several are to be tried, a length of time, a bare name."""
     place, _, name = problem.key.partition(".")
-    vary = tree.get("vary")
-    node = (vary.mapping or {}).get(name) if place == "vary" and vary is not None else None
+    if problem.key in DURATIONS:
+        return replace(
+            problem,
+            message=problem.message.replace("expected a number", "expected a length of time (90s, 10m, 2h, 1h30m, 1d) or seconds", 1),
+        )
+    section = tree.get(place)
+    node = section if place in ("sampler", "pruner") else (section.mapping or {}).get(name) if section is not None else None
     if node is None or node.mapping is not None or node.items is not None or node.tag is not None:
         return problem
     value = format_value(node.value)
-    return replace(problem, message=f"expected a list of values, [{value}], or {{values: [{value}], label: …}}, got {value}")
+    meant = {
+        "vary": f"a list of values, [{value}], or {{values: [{value}], label: …}}",
+        "space": f"a list of choices, [{value}], or {{low: …, high: …}}",
+        "sampler": f"{{name: {value}}}, with its arguments as further keys",
+        "pruner": f"{{name: {value}}}, with its arguments as further keys",
+    }
+    return replace(problem, message=f"expected {meant[place]}, got {value}") if place in meant else problem
 
 
 def _place(tree: Node, key: str) -> str:

@@ -1,19 +1,19 @@
-"""The sweep file: what is varied, over which seeds, and what is measured."""
+"""The sweep file: what is varied, over which seeds, and what is measured. `runner.search.check` says what is wrong with one."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from runner.config.load import find_named
-from runner.config.schema import Doc, Form, Range
-from runner.core.errors import Problem
-from runner.core.values import format_value, same_value
+from runner.config.schema import Doc, Form, Key, Range, Rest
+from runner.core.expression import Expression
 
-Design = Literal["one_at_a_time", "grid", "list"]
+Design = Literal["one_at_a_time", "grid", "zip", "list", "optuna"]
+
+DURATIONS = ("resources.timeout", "resources.stall")
+"""Keys that may be written as ``1h30m`` too. `runner.search.load` reads them as seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,49 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Numbers from `low` to `high`, both included, for Optuna to choose from: integers if all that is given is integers."""
+
+    form: ClassVar[Form] = "plain"
+    low: Annotated[int | float, Doc("smallest value; 1 is an integer, 1.0 is not")]
+    high: Annotated[int | float, Doc("largest value")]
+    log: Annotated[bool, Doc("as many values between 0.001 and 0.01 as between 0.01 and 0.1")] = False
+    step: Annotated[int | float | None, Doc("only low, low + step, low + 2 step, …"), Range(0, open_low=True)] = None
+    when: Annotated[str | None, Doc("varied only where this holds: an expression of other keys of the space, `a.type == Momentum`")] = None
+
+    @property
+    def integer(self) -> bool:
+        """Whether its values are integers."""
+        return all(isinstance(value, int) for value in (self.low, self.high, self.step or 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Values for Optuna to choose from, under a condition; without one a list is enough."""
+
+    form: ClassVar[Form] = "plain"
+    choices: Annotated[tuple[Any, ...], Doc("the values")]
+    when: Annotated[str | None, Doc("varied only where this holds, as for a span")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One of Optuna's samplers or pruners by the name of its class, with its arguments: ``{name: TPESampler, n_startup_trials: 8}``."""
+
+    form: ClassVar[Form] = "plain"
+    name: Annotated[str, Doc("of the class in optuna.samplers or optuna.pruners")]
+    arguments: Annotated[dict[str, Any], Doc("every other key is an argument of it"), Rest()] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Racing:
+    """Seeds are added only to the trials about which the decision is still open."""
+
+    form: ClassVar[Form] = "plain"
+    max_seeds: Annotated[int, Doc("most seeds that a trial gets, those under `seeds` included"), Range(3)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """What decides which trial is better."""
 
@@ -35,16 +78,47 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """How many runs at a time, with how much of the machine."""
+class Budget:
+    """When a sweep starts nothing more. What runs then goes on to its end."""
 
     form: ClassVar[Form] = "plain"
+    runs: Annotated[int | None, Doc("most runs; one that is resumed or reused is not another one"), Range(1)] = None
+    hours: Annotated[float | None, Doc("most hours of the clock, all drivers of the sweep together"), Range(0, open_low=True)] = None
+    gpu_hours: Annotated[float | None, Doc("most hours of GPUs: a run on half a GPU costs half its time"), Range(0, open_low=True)] = None
+    failures_in_a_row: Annotated[
+        int, Doc("the sweep stops after so many failed runs one after the other, and says what they share"), Range(1)
+    ] = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a run may use, how many go at a time, and when one is given up."""
+
+    form: ClassVar[Form] = "plain"
+    gpus: Annotated[
+        float | None,
+        Doc("GPUs of a run: a whole number, or the share of one that several runs use together; null: 1 where they train on GPUs"),
+        Range(0, open_low=True),
+    ] = None
+    cpus: Annotated[int, Doc("cores of a run: its numeric libraries use so many threads"), Range(1)] = 1
+    memory_gb: Annotated[
+        float | None, Doc("most resident memory of a run; one that needs more is out of memory; null: no limit"), Range(0, open_low=True)
+    ] = None
     concurrency: Annotated[
         int | Literal["auto"],
-        Doc("runs at a time; auto: one a GPU where they train on GPUs, else cores / cpus"),
+        Doc("runs at a time; auto: as many as the GPUs hold where they train on GPUs, else cores / cpus"),
         Range(1),
     ] = "auto"
-    cpus: Annotated[int, Doc("cores of a run: its numeric libraries use so many threads"), Range(1)] = 1
+    timeout_s: Annotated[
+        float | None, Key("timeout"), Doc("longest that an attempt may take: 90s, 10m, 2h, 1h30m, 1d, or seconds"), Range(0, open_low=True)
+    ] = None
+    stall_s: Annotated[
+        float,
+        Key("stall"),
+        Doc("a run that shows no progress for so long is hung, and is stopped (written like `timeout`)"),
+        Range(0, open_low=True),
+    ] = 600.0
+    retries: Annotated[int, Doc("how often a run that crashed or hung is tried again, from its last checkpoint"), Range(0)] = 2
 
     def slots(self, *, cores: int, gpus: int) -> int:
         """How many runs go at a time.
@@ -56,7 +130,11 @@ class Resources:
         if self.concurrency != "auto":
             return self.concurrency
         by_cores = max(1, cores // self.cpus)
-        return min(gpus, by_cores) if gpus else by_cores
+        if not gpus:
+            return by_cores
+        of_each = 1.0 if self.gpus is None else self.gpus
+        by_gpus = gpus // int(of_each) if of_each >= 1 else gpus * int(1 / of_each + 1e-9)
+        return max(1, min(by_gpus, by_cores))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,77 +149,71 @@ class SweepSpec:
     )
     design: Annotated[
         Design,
-        Doc("one_at_a_time: one key changed a trial; grid: every combination; list: the trials as listed"),
+        Doc(
+            "one_at_a_time: one key changed a trial; grid: every combination; zip: the first values together, then the second ones, …; "
+            "list: the trials as listed; optuna: what a sampler proposes"
+        ),
     ] = "one_at_a_time"
-    vary: Annotated[dict[str, tuple[Any, ...] | Factor], Doc("dotted key to its values (one_at_a_time, grid)")] = field(
+    vary: Annotated[dict[str, tuple[Any, ...] | Factor], Doc("dotted key to its values (one_at_a_time, grid, zip)")] = field(
         default_factory=dict
     )
     trials: Annotated[tuple[dict[str, Any], ...], Doc("a mapping of dotted keys to values a trial, besides the baseline (list)")] = ()
+    couple: Annotated[
+        dict[str, str],
+        Doc("dotted key to an expression: what follows a varied key where it is not itself varied; `base` is its value in the baseline"),
+    ] = field(default_factory=dict)
+    join_best: Annotated[bool, Doc("a last trial that joins the best value of each key that made it better (one_at_a_time)")] = False
+    space: Annotated[dict[str, Span | Choice | tuple[Any, ...]], Doc("dotted key to a span or a list of choices (optuna)")] = field(
+        default_factory=dict
+    )
+    sampler: Annotated[Component, Doc("what proposes the trials (optuna)")] = field(default_factory=lambda: Component(name="TPESampler"))
+    pruner: Annotated[Component | None, Doc("what gives trials up early, by their evaluations during training (optuna)")] = None
+    constraints: Annotated[tuple[str, ...], Doc("comparisons of metrics that a trial has to keep, `resource/memory_gb <= 8` (optuna)")] = ()
+    confirm: Annotated[int, Doc("fresh seeds that the winner is run with before it is called one; 0: none (optuna)"), Range(0)] = 3
     seeds: Annotated[tuple[int, ...], Doc("every trial is run once with each"), Range(0, 2**31 - 1)] = (0,)
-    metric: Annotated[Metric, Doc("what decides")] = field(default_factory=Metric)
-    resources: Annotated[Resources, Doc("runs at a time")] = field(default_factory=Resources)
+    racing: Annotated[Racing | None, Doc("add seeds where the decision is open")] = None
+    metric: Annotated[Metric | tuple[Metric, ...], Doc("what decides; of several the first one does, and Optuna optimises all")] = field(
+        default_factory=Metric
+    )
+    budget: Annotated[Budget, Doc("when nothing more is started")] = field(default_factory=Budget)
+    resources: Annotated[Resources, Doc("what a run may use")] = field(default_factory=Resources)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All metrics. The first one decides where only one can."""
+        return self.metric if isinstance(self.metric, tuple) else (self.metric,)
 
     def factors(self) -> dict[str, Factor]:
         """The varied keys in their order, each with its values and its label or None."""
         return {key: value if isinstance(value, Factor) else Factor(values=tuple(value)) for key, value in self.vary.items()}
 
+    def dimensions(self) -> dict[str, Span | Choice]:
+        """The space, each key after those that its condition names. A list is a choice without a condition.
+
+        The conditions must be sound (see `runner.search.check`).
+        """
+        given = {key: value if isinstance(value, Span | Choice) else Choice(choices=tuple(value)) for key, value in self.space.items()}
+        ordered: dict[str, Span | Choice] = {}
+        while len(ordered) < len(given):
+            for key, dimension in given.items():
+                if key not in ordered and (dimension.when is None or Expression.parse(dimension.when).names <= ordered.keys()):
+                    ordered[key] = dimension
+                    break
+            else:
+                raise ValueError("the conditions of the space name unknown keys or each other")
+        return ordered
+
+    def fresh_seeds(self, count: int) -> tuple[int, ...]:
+        """`count` seeds for the winner that no trial of the sweep has, also where racing has added some."""
+        first = max(self.raced_seeds(), default=-1) + 1
+        return tuple(range(first, first + count))
+
+    def raced_seeds(self) -> tuple[int, ...]:
+        """The seeds, then those that racing may add, in the order in which it adds them."""
+        more = self.racing.max_seeds - len(self.seeds) if self.racing else 0
+        first = max(self.seeds, default=-1) + 1
+        return (*self.seeds, *range(first, first + more))
+
     def config_path(self, sweep_file: Path) -> Path:
         """Where the baseline's config lies, given where this spec was read from."""
         return find_named(self.config, sweep_file)
-
-    def check(self) -> list[Problem]:
-        """What is wrong beyond the types and ranges of the keys; empty if nothing is."""
-        problems = [*self._check_design(), *self._check_factors(), *self._check_keys()]
-        if not self.seeds:
-            problems.append(Problem("is empty: give at least one, [0]", key="seeds"))
-        for seed in _repeated(self.seeds):
-            problems.append(Problem(f"{seed} stands there twice: the same run, not a repeat", key="seeds"))
-        return problems
-
-    def _check_design(self) -> list[Problem]:
-        if self.design == "list":
-            problems = [] if self.trials else [Problem("is empty: with `design: list` it lists the trials", key="trials")]
-            if self.vary:
-                problems.append(
-                    Problem(
-                        "is not used by `design: list`: list its values under `trials`, or choose another design",
-                        key="vary",
-                    )
-                )
-            return problems
-        problems = [] if self.vary else [Problem(f"is empty: with `design: {self.design}` it gives each key its values", key="vary")]
-        if self.trials:
-            problems.append(Problem(f"is not used by `design: {self.design}`: say `design: list`", key="trials"))
-        return problems
-
-    def _check_factors(self) -> list[Problem]:
-        problems = []
-        for key, factor in self.factors().items():
-            if not factor.values:
-                problems.append(Problem("has no values", key=f"vary.{key}"))
-            for value in _repeated(factor.values):
-                problems.append(Problem(f"{format_value(value)} stands there twice", key=f"vary.{key}"))
-        labels = Counter(factor.label for factor in self.factors().values() if factor.label is not None)
-        problems += [Problem(f"two keys have the label {label!r}", key="vary") for label, count in labels.items() if count > 1]
-        for index, trial in enumerate(self.trials):
-            if not trial:
-                problems.append(Problem("is empty: the baseline is always run, as trial 0; leave it out", key=f"trials.{index}"))
-            elif any(same_value(trial, other) for other in self.trials[:index]):
-                problems.append(Problem("is the same as one before it", key=f"trials.{index}"))
-        return problems
-
-    def _check_keys(self) -> list[Problem]:
-        problems = []
-        places = [("overrides", self.overrides), ("vary", self.vary)]
-        places += [(f"trials.{index}", trial) for index, trial in enumerate(self.trials)]
-        for place, keys in places:
-            if "seed" in keys:
-                problems.append(Problem("is not set like this: list the seeds under `seeds`", key=f"{place}.seed"))
-            for key in keys:
-                outer = [other for other in keys if key.startswith(f"{other}.")]
-                problems += [Problem(f"lies inside {other!r}, which is set too: keep one of them", key=f"{place}.{key}") for other in outer]
-        return problems
-
-
-def _repeated(values: Sequence[Any]) -> list[Any]:
-    return [value for index, value in enumerate(values) if any(same_value(value, earlier) for earlier in values[:index])]

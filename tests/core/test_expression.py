@@ -85,6 +85,42 @@ def test_what_was_decided_is_not_looked_up() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("x < 3", True),
+        ("(x == 3)", True),
+        ("not x", True),
+        ("x > 1 and y", True),
+        ("x", False),
+        ("-(x < 3)", False),
+        ("max(x < 3, 1)", False),
+    ],
+)
+def test_what_is_true_or_false(text: str, condition: bool) -> None:
+    assert Expression.parse(text).condition is condition
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("resource/memory_gb <= 8", -0.5),
+        ("resource/memory_gb <= 7", 0.5),
+        ("(x >= 5)", 2.0),
+        ("x > 2", -1.0),
+        ("x < 4", -1.0),
+        ("x < 3", 5e-324),
+        ("x <= 3", 0.0),
+        ("x == 3", 0.0),
+        ("x == 4", 1.0),
+        ("x > 2 and y > 1", 1.0),
+        ("not x > 2", 1.0),
+    ],
+)
+def test_how_far_a_condition_is_from_holding(text: str, expected: float) -> None:
+    assert Expression.parse(text).violation(VALUES.__getitem__) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", "it is empty"),

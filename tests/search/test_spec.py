@@ -93,9 +93,9 @@ def test_a_config_that_ships_is_found_from_anywhere(tmp_path: Path) -> None:
     [
         ("vary: {a: [1]}", "config: is missing"),
         ("config: c\nvray: {a: [1]}", "2: vray: unknown key; did you mean 'vary'"),
-        ("config: c\nvary: {a: [1]}\nresources: {retries: 2}", "3: resources.retries: unknown key"),
+        ("config: c\nvary: {a: [1]}\nresources: {retry: 2}", "3: resources.retry: unknown key of Resources; did you mean 'retries'"),
         ("config: c\nvary: {a: [1]}\nresources: {concurrency: 0}", "3: resources.concurrency: expected"),
-        ("config: c\nvary: {a: [1]}\ndesign: optuna", "3: design: expected one of"),
+        ("config: c\nvary: {a: [1]}\ndesign: optna", "3: design: expected one of"),
         ("config: c\nvary: {a: [1]}\nmetric: {name: x, goal: up}", "3: metric.goal: expected one of"),
         ("config: c\nvary: {a: 1}", "2: vary"),
         ("config: c\nvary:\n  a.b: 600", "3: vary.a.b: expected a list of values, [600], or {values: [600], label: …}, got 600"),

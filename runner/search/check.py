@@ -1,0 +1,255 @@
+"""What is wrong with a sweep file beyond the types and ranges of its keys. It is not yet compared with its config here, nor with Optuna."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from runner.core.errors import Problem, nearest
+from runner.core.expression import Expression
+from runner.core.values import format_value, value_key
+from runner.search.designs import BASE
+from runner.search.spec import Choice, Component, Span, SweepSpec
+
+_ENDS_BY_ITSELF: Final = ("GridSampler", "BruteForceSampler")
+
+
+def check(spec: SweepSpec) -> list[Problem]:
+    """Every problem, each with the key it concerns; empty if there is none."""
+    parts: tuple[Callable[[SweepSpec], Iterable[Problem]], ...] = (
+        _design,
+        _factors,
+        _trials,
+        _keys,
+        _couple,
+        _space,
+        _constraints,
+        _metrics,
+        _seeds,
+        _resources,
+    )
+    return [problem for part in parts for problem in part(spec)]
+
+
+def _design(spec: SweepSpec) -> Iterator[Problem]:
+    here = f"`design: {spec.design}`"
+    needed = {"list": "trials", "optuna": "space"}.get(spec.design, "vary")
+    says = {"trials": "it lists the trials", "space": "it gives each key its values", "vary": "it gives each key its values"}
+    if not getattr(spec, needed):
+        yield Problem(f"is empty: with {here} {says[needed]}", key=needed)
+    elsewhere = {"vary": "choose another design", "trials": "say `design: list`", "space": "say `design: optuna`"}
+    for key in elsewhere.keys() - {needed}:
+        if getattr(spec, key):
+            advice = elsewhere[key] if key != "vary" else f"list its values under `{needed}`, or {elsewhere[key]}"
+            yield Problem(f"is not used by {here}: {advice}", key=key)
+    if spec.join_best and spec.design != "one_at_a_time":
+        yield Problem(f"is not used by {here}: say `design: one_at_a_time`", key="join_best")
+    elif spec.join_best and len(spec.vary) < 2:
+        yield Problem("needs at least two keys under `vary` to join", key="join_best")
+    if spec.join_best and spec.racing is not None:
+        yield Problem("cannot be used with `racing`: the last trial would be chosen before the seeds are all there", key="join_best")
+    if spec.design != "optuna":
+        default = {"sampler": Component(name="TPESampler"), "pruner": None, "constraints": (), "confirm": 3}
+        for key, value in default.items():
+            if getattr(spec, key) != value:
+                yield Problem(f"is not used by {here}: say `design: optuna`", key=key)
+    elif (spec.budget.runs, spec.budget.hours, spec.budget.gpu_hours) == (None, None, None) and spec.sampler.name not in _ENDS_BY_ITSELF:
+        yield Problem(f"says no end: {spec.sampler.name} proposes for ever; give it runs, hours or gpu_hours", key="budget")
+
+
+def _factors(spec: SweepSpec) -> Iterator[Problem]:
+    factors = spec.factors()
+    for key, factor in factors.items():
+        if not factor.values:
+            yield Problem("has no values", key=f"vary.{key}")
+        if spec.design != "zip":
+            for value in _repeated(factor.values):
+                yield Problem(f"{format_value(value)} stands there twice", key=f"vary.{key}")
+    labels = Counter(factor.label for factor in factors.values() if factor.label is not None)
+    yield from (Problem(f"two keys have the label {label!r}", key="vary") for label, count in labels.items() if count > 1)
+    lengths = {key: len(factor.values) for key, factor in factors.items()}
+    if spec.design == "zip" and len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{key} {length}" for key, length in lengths.items())
+        yield Problem(f"`design: zip` takes one value of each key at a time, so all need as many: {shown}", key="vary")
+    elif spec.design == "zip":
+        for row in _repeated(list(zip(*(factor.values for factor in factors.values()), strict=True))):
+            yield Problem(f"{format_value(row)} stands there twice", key="vary")
+
+
+def _trials(spec: SweepSpec) -> Iterator[Problem]:
+    seen = set()
+    for index, trial in enumerate(spec.trials):
+        if not trial:
+            yield Problem("is empty: the baseline is always run, as trial 0; leave it out", key=f"trials.{index}")
+        elif value_key(trial) in seen:
+            yield Problem("is the same as one before it", key=f"trials.{index}")
+        seen.add(value_key(trial))
+
+
+def _keys(spec: SweepSpec) -> Iterator[Problem]:
+    """Keys that cannot stand where they do, and those that would be set twice, once by themselves and once with what is around them."""
+    places: list[tuple[str, Iterable[str]]] = [("overrides", spec.overrides), ("vary", spec.vary), ("space", spec.space)]
+    places += [(f"trials.{index}", trial) for index, trial in enumerate(spec.trials)]
+    moved = {*spec.vary, *spec.space, *(key for trial in spec.trials for key in trial)}
+    for place, keys in places:
+        yield from _nested(place, keys, keys)
+    yield from _nested("couple", spec.couple, {*moved, *spec.couple})
+    for key in moved - spec.couple.keys():
+        for inner in spec.couple:
+            if key.startswith(f"{inner}."):
+                yield Problem(f"lies around {key!r}, which is varied: keep one of them", key=f"couple.{inner}")
+
+
+def _nested(place: str, keys: Iterable[str], others: Iterable[str]) -> Iterator[Problem]:
+    outer = set(others)
+    for key in keys:
+        if key == "seed":
+            yield Problem("is not set like this: list the seeds under `seeds`", key=f"{place}.seed")
+        parts = key.split(".")
+        for length in range(1, len(parts)):
+            if (around := ".".join(parts[:length])) in outer:
+                yield Problem(f"lies inside {around!r}, which is set too: keep one of them", key=f"{place}.{key}")
+
+
+def _couple(spec: SweepSpec) -> Generator[Problem, None, None]:
+    moved = {*spec.vary, *spec.space, *(key for trial in spec.trials for key in trial)}
+    follows: dict[str, frozenset[str]] = {}
+    for key, text in spec.couple.items():
+        expression = yield from _parsed(text, f"couple.{key}")
+        if expression is None:
+            continue
+        names = expression.names - {BASE}
+        follows[key] = names
+        if key in names:
+            yield Problem(f"names itself; its value in the baseline is `{BASE}`", key=f"couple.{key}")
+        elif not names & (moved | spec.couple.keys()):
+            hint = "; ".join(filter(None, (nearest(name, sorted(moved)) for name in sorted(names))))
+            yield Problem(f"follows nothing: {text!r} names no key that is varied" + (f"; {hint}" if hint else ""), key=f"couple.{key}")
+    for key in _circles(follows):
+        if key not in follows[key]:
+            yield Problem("follows itself in a circle: " + ", ".join(sorted(follows[key] & follows.keys())), key=f"couple.{key}")
+
+
+def _space(spec: SweepSpec) -> Generator[Problem, None, None]:
+    names: dict[str, frozenset[str]] = {}
+    for key, given in spec.space.items():
+        here = f"space.{key}"
+        if isinstance(given, Span):
+            yield from _span(given, here)
+        else:
+            choices = given.choices if isinstance(given, Choice) else given
+            if not choices:
+                yield Problem("has no choices", key=here)
+            for value in _repeated(choices):
+                yield Problem(f"{format_value(value)} stands there twice", key=here)
+        if isinstance(given, Span | Choice) and given.when is not None:
+            expression = yield from _condition(given.when, f"{here}.when")
+            names[key] = expression.names if expression else frozenset()
+            for name in sorted(names[key] - spec.space.keys()):
+                hint = nearest(name, sorted(spec.space.keys() - {key}))
+                text = f"{name!r} is no key of the space, and a condition is about those"
+                yield Problem(text + (f"; {hint}" if hint else ""), key=f"{here}.when")
+    for key in _circles(names):
+        what = (
+            "depends on itself" if key in names[key] else "depends on itself in a circle: " + ", ".join(sorted(names[key] & names.keys()))
+        )
+        yield Problem(what, key=f"space.{key}.when")
+
+
+def _span(span: Span, here: str) -> Iterator[Problem]:
+    if span.low >= span.high:
+        yield Problem(f"low {format_value(span.low)} is not below high {format_value(span.high)}", key=here)
+        return
+    if span.log and span.low <= 0:
+        yield Problem(f"a logarithmic span starts above 0, not at {format_value(span.low)}", key=f"{here}.low")
+    if span.log and span.step is not None:
+        yield Problem("cannot be used with `log: true`: leave one of them out", key=f"{here}.step")
+    elif span.step is not None:
+        steps = (span.high - span.low) / span.step
+        if not math.isclose(steps, round(steps), abs_tol=1e-6):
+            last = span.low + math.floor(steps) * span.step
+            yield Problem(f"{format_value(span.high)} is never reached by steps of {format_value(span.step)}: the last value is "
+                          f"{format_value(last)}; say so", key=f"{here}.high")  # fmt: skip
+
+
+def _constraints(spec: SweepSpec) -> Generator[Problem, None, None]:
+    for index, text in enumerate(spec.constraints):
+        expression = yield from _condition(text, f"constraints.{index}")
+        if expression is not None and not expression.names:
+            yield Problem(f"{text!r} names no metric", key=f"constraints.{index}")
+
+
+def _metrics(spec: SweepSpec) -> Iterator[Problem]:
+    if not spec.metrics:
+        yield Problem("is empty: give at least one, {name: bbox/AP, goal: maximize}", key="metric")
+    for name in _repeated([metric.name for metric in spec.metrics]):
+        yield Problem(f"{name} stands there twice", key="metric")
+    if len(spec.metrics) > 1 and spec.pruner is not None:
+        yield Problem(
+            "cannot be used with several metrics: Optuna does not prune in multi-objective optimisation, since a trial that is behind in "
+            "one metric may be ahead in another; leave it out, or decide by one metric",
+            key="pruner",
+        )
+
+
+def _seeds(spec: SweepSpec) -> Iterator[Problem]:
+    if not spec.seeds:
+        yield Problem("is empty: give at least one, [0]", key="seeds")
+    for seed in _repeated(spec.seeds):
+        yield Problem(f"{seed} stands there twice: the same run, not a repeat", key="seeds")
+    if spec.racing is not None and len(spec.seeds) < 2:
+        yield Problem("needs at least two seeds to start from: one shows no spread", key="seeds")
+    if spec.racing is not None and spec.racing.max_seeds <= len(spec.seeds):
+        text = f"is {spec.racing.max_seeds}, but every trial already has the {len(spec.seeds)} under `seeds`: there is none to add"
+        yield Problem(text, key="racing.max_seeds")
+
+
+def _resources(spec: SweepSpec) -> Iterator[Problem]:
+    gpus = spec.resources.gpus
+    if gpus is not None and gpus > 1 and not gpus.is_integer():
+        yield Problem(f"is {format_value(gpus)}; expected a whole number, or a share of one GPU (0.5)", key="resources.gpus")
+
+
+def _condition(text: str, key: str) -> Generator[Problem, None, Expression | None]:
+    """An expression that is true or false."""
+    expression = yield from _parsed(text, key)
+    if expression is not None and not expression.condition:
+        yield Problem(f"{text!r} is neither true nor false: compare with something, for example `{text} <= 8`", key=key)
+        return None
+    return expression
+
+
+def _parsed(text: str, key: str) -> Generator[Problem, None, Expression | None]:
+    """The expression, or None after a problem."""
+    try:
+        return Expression.parse(text)
+    except ValueError as error:
+        yield Problem(f"{text!r} is no expression: {error}", key=key)
+        return None
+
+
+def _circles(names: Mapping[str, frozenset[str]]) -> list[str]:
+    """The keys that depend on themselves, directly or by way of others."""
+
+    def reached(key: str) -> set[str]:
+        found: set[str] = set()
+        todo = [key]
+        while todo:
+            fresh = names.get(todo.pop(), frozenset()) - found
+            found |= fresh
+            todo += fresh
+        return found
+
+    return [key for key in names if key in reached(key)]
+
+
+def _repeated(values: Sequence[Any]) -> list[Any]:
+    seen: set[Any] = set()
+    repeated = []
+    for value in values:
+        if value_key(value) in seen:
+            repeated.append(value)
+        seen.add(value_key(value))
+    return repeated
