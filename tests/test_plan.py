@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 import runner.plan
+from runner.cli.sweeping import open_sweep
 from runner.conduct import prepare_run_dir
 from runner.core.errors import InputError
-from runner.core.rundir import Identity, RunDir, Status
-from runner.plan import PlannedRun, next_run_dir, plan_again, plan_single, plan_sweep, renumber, run_key
+from runner.core.rundir import RunDir, Status
+from runner.plan import PlannedRun, next_run_dir, plan_again, plan_single, renumber, run_key
 from runner.resolve import resolve
 from runner.search.base import Trial
 from runner.search.load import load_sweep
@@ -158,7 +159,9 @@ def write_sweep(config: Path, **keys: Any) -> Path:
 
 
 def planned(path: Path, folder: Path = Path("runs/s"), overrides: Sequence[str] = ()) -> list[PlannedRun]:
-    return plan_sweep(load_sweep(path), path, folder, overrides)
+    sweep = open_sweep(load_sweep(path), path, folder, overrides)
+    sweep.plan.all_runs(sweep.trials)
+    return [run for trial in sweep.trials for run in sweep.plan.runs(trial)]
 
 
 def test_a_sweep_is_planned_whole(write_config: WriteConfig) -> None:
@@ -265,9 +268,8 @@ def test_another_baseline_is_other_runs(write_config: WriteConfig) -> None:
     ],
 )
 def test_renumber(done: list[tuple[int, dict[str, Any]]], numbers: list[int]) -> None:
-    identities = [Identity(f"{number}", "s", number, 0, overrides, f"k{number}") for number, overrides in done]
     trials = [Trial(0, {}, "baseline"), Trial(1, {"a": 1}, "a=1"), Trial(2, {"a": 2}, "a=2")]
-    found = [trial.number for trial in renumber(trials, identities)]
+    found = [trial.number for trial in renumber(trials, dict(done))]
     assert found == numbers and len(set(found)) == 3
 
 
@@ -296,7 +298,7 @@ def test_every_shipped_sweep_plans(name: str, coco: Path) -> None:
     spec: SweepSpec = load_sweep(path)
     data = f'{{name: COCODataSet, dataset_dir: "{coco}", image_dir: images, anno_path: train.json, repeat: 8}}'
     stubs = ["dataset=null", f"TrainDataset={data}", f"EvalDataset={data}", "num_classes=2", "use_gpu=false", "TestDataset=null"]
-    runs = plan_sweep(spec, path, Path("runs") / path.stem, stubs)
+    runs = planned(path, Path("runs") / path.stem, stubs)
     trials = {run.trial.number for run in runs}
     assert len(runs) == len(trials) * len(spec.seeds) and len(spec.seeds) >= 2
     if name in ("batchsize.yml", "pcb_article.yml"):  # baseline, batch doubled, iterations doubled
