@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -151,11 +152,31 @@ def _space(spec: SweepSpec) -> Generator[Problem, None, None]:
                 hint = nearest(name, sorted(spec.space.keys() - {key}))
                 text = f"{name!r} is no key of the space, and a condition is about those"
                 yield Problem(text + (f"; {hint}" if hint else ""), key=f"{here}.when")
+            if expression is not None and _never(expression, spec):
+                yield Problem(f"{expression.text!r} holds for none of the values of the space, so this is never varied", key=f"{here}.when")
     for key in _circles(names):
         what = (
             "depends on itself" if key in names[key] else "depends on itself in a circle: " + ", ".join(sorted(names[key] & names.keys()))
         )
         yield Problem(what, key=f"space.{key}.when")
+
+
+def _never(condition: Expression, spec: SweepSpec) -> bool:
+    """Whether a condition on choices holds for none of them (at most 1,000 combinations are tried)."""
+    names = sorted(condition.names)
+    choices: list[tuple[Any, ...]] = []
+    for name in names:
+        given = spec.space.get(name, ())
+        if isinstance(given, Span) or not given:
+            return False
+        choices.append(given.choices if isinstance(given, Choice) else tuple(given))
+    for values in itertools.islice(itertools.product(*choices), 1000):
+        try:
+            if condition.evaluate(dict(zip(names, values, strict=True)).__getitem__):
+                return False
+        except ValueError:
+            continue
+    return math.prod(map(len, choices)) <= 1000
 
 
 def _span(span: Span, here: str) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from runner.core.errors import InputError
 from runner.core.values import format_value, safe_name, same_value, short_keys
-from runner.search.base import FixedDesign, Trial, TrialResult, run_name
-from runner.search.designs import ABSENT, design_trials
-from runner.search.spec import Factor, SweepSpec
+from runner.search.base import WAIT, FixedDesign, Trial, TrialResult, run_name
+from runner.search.confounded import confounded
+from runner.search.designs import ABSENT, JoinBest, baseline_values, coupled, design_trials
+from runner.search.spec import Choice, Factor, Metric, Span, SweepSpec
 
 BASELINE = {
     "TrainReader.batch_size": 2,
@@ -76,6 +78,283 @@ def test_listed_trials_that_come_to_the_same_are_all_named() -> None:
     with pytest.raises(InputError) as caught:
         trials(design="list", trials=({"max_iters": 400}, {"max_iters": 800}, {"max_iters": 800, "use_ema": True}))
     assert [p.key for p in caught.value.problems] == ["trials.0", "trials.2"]
+
+
+def test_zip_takes_one_value_of_each_key_at_a_time() -> None:
+    found = trials(design="zip", vary={"TrainReader.batch_size": (2, 4, 8, 4), "LearningRate.base_lr": (0.01, 0.02, 0.04, 0.02)})
+    assert [(t.number, t.overrides) for t in found] == [
+        (0, {}),  # the first pair is the baseline
+        (1, {"TrainReader.batch_size": 4, "LearningRate.base_lr": 0.02}),
+        (2, {"TrainReader.batch_size": 8, "LearningRate.base_lr": 0.04}),
+    ]
+    assert found[2].label == "batch_size=8, base_lr=0.04"
+
+
+def test_of_optunas_trials_only_the_baseline_is_known_in_advance() -> None:
+    assert trials(design="optuna", space={"max_iters": (400, 800)}) == [Trial(0, {}, "baseline")]
+
+
+def test_a_large_grid_is_made_at_once() -> None:
+    found = trials(design="grid", vary={name: tuple(range(22)) for name in "abc"})
+    assert len(found) == 22**3 + 1 and len({t.number for t in found}) == len(found)
+
+
+COUPLE = {"LearningRate.base_lr": "base * TrainReader.batch_size / 2"}
+
+
+def test_what_is_coupled_follows_where_it_is_not_varied_itself() -> None:
+    found = trials(vary={"TrainReader.batch_size": (4, 8), "LearningRate.base_lr": (0.005,), "max_iters": (800,)}, couple=COUPLE)
+    assert [(t.overrides, t.label) for t in found[1:]] == [
+        ({"TrainReader.batch_size": 4, "LearningRate.base_lr": 0.02}, "batch_size=4"),
+        ({"TrainReader.batch_size": 8, "LearningRate.base_lr": 0.04}, "batch_size=8"),
+        ({"LearningRate.base_lr": 0.005}, "base_lr=0.005"),
+        ({"max_iters": 800}, "max_iters=800"),
+    ]
+
+
+def test_a_grid_holds_a_coupled_key_where_it_says_so_itself() -> None:
+    found = trials(design="grid", vary={"TrainReader.batch_size": (4,), "LearningRate.base_lr": (0.01, 0.03)}, couple=COUPLE)
+    assert [t.overrides for t in found[1:]] == [{"TrainReader.batch_size": 4}, {"TrainReader.batch_size": 4, "LearningRate.base_lr": 0.03}]
+
+
+def couple(point: dict[str, Any], **expressions: str) -> dict[str, Any]:
+    spec = SweepSpec(config="c.yml", couple={key.replace("__", "."): text for key, text in expressions.items()})
+    return coupled(spec, point, lambda key: BASELINE.get(key, ABSENT))
+
+
+def test_integers_stay_integers_where_the_result_is_whole() -> None:
+    result = couple({"TrainReader.batch_size": 4}, max_iters="base * 2 / TrainReader.batch_size")
+    assert result == {"TrainReader.batch_size": 4, "max_iters": 200} and type(result["max_iters"]) is int
+    assert couple({"TrainReader.batch_size": 3}, max_iters="base * 2 / TrainReader.batch_size")["max_iters"] == pytest.approx(266.666667)
+    result = couple({"TrainReader.batch_size": 200}, LearningRate__base_lr="base * TrainReader.batch_size / 2")
+    assert result["LearningRate.base_lr"] == 1.0 and type(result["LearningRate.base_lr"]) is float
+
+
+def test_what_follows_may_be_followed() -> None:
+    follows = {"LearningRate__base_lr": "base * max_iters / 400", "max_iters": "base * 2 // TrainReader.batch_size"}
+    assert couple({"TrainReader.batch_size": 8}, **follows) == {
+        "TrainReader.batch_size": 8,
+        "max_iters": 100,
+        "LearningRate.base_lr": 0.0025,
+    }
+    assert couple({"use_ema": False}, **follows) == {"use_ema": False}
+    assert couple({"TrainReader.batch_size": 2}, **follows) == {}  # as in the baseline: nothing moves
+
+
+def test_what_follows_to_the_baselines_value_is_no_override() -> None:
+    assert couple({"TrainReader.batch_size": 4}, max_iters="max(base, 100 * TrainReader.batch_size)") == {"TrainReader.batch_size": 4}
+
+
+@pytest.mark.parametrize(
+    ("expressions", "expected"),
+    [
+        ({"max_iters": "base / (TrainReader.batch_size - 4)"}, "has no value for TrainReader.batch_size=4: 400 is divided by zero"),
+        ({"max_iters": "base * TrainReader.batch_sise * TrainReader.batch_size"}, "the baseline has no TrainReader.batch_sise"),
+        ({"clip": "base * TrainReader.batch_size"}, "the baseline has no clip"),
+        ({"milestones": "base * TrainReader.batch_size"}, "'[2, 3]' is no number"),
+        ({"a": "b * TrainReader.batch_size", "b": "a"}, "follows itself in a circle"),
+    ],
+)
+def test_what_cannot_follow_is_named(expressions: dict[str, str], expected: str) -> None:
+    with pytest.raises(InputError, match="^couple") as caught:
+        couple({"TrainReader.batch_size": 4}, **expressions)
+    assert expected in str(caught.value)
+
+
+def test_all_values_that_cannot_be_followed_are_named() -> None:
+    with pytest.raises(InputError) as caught:
+        trials(vary={"TrainReader.batch_size": (4, 8)}, couple={"max_iters": "base / 0 * TrainReader.batch_size"})
+    assert len(caught.value.problems) == 2
+
+
+def test_the_baselines_values_by_any_key() -> None:
+    value = baseline_values({"a": {"b": [{"c": 1}, [2, 3]]}, "max_iters": None})
+    keys = ["a.b.0.c", "a.b.1.1", "a.b.1", "max_iters", "a.b.2", "a.b.c", "a.b.0.c.d", "max_iters.x"]
+    assert [value(key) for key in keys] == [1, 3, [2, 3], None, ABSENT, ABSENT, ABSENT, ABSENT]
+
+
+JOINED = SweepSpec(
+    config="c.yml",
+    vary={"TrainReader.batch_size": (4, 8), "max_iters": Factor(values=(400, 800), label="schedule"), "use_ema": (False,)},
+    couple=COUPLE,
+    join_best=True,
+    seeds=(0, 1),
+)
+
+
+def lookup(key: str) -> Any:
+    return BASELINE.get(key, ABSENT)
+
+
+def join(spec: SweepSpec = JOINED) -> JoinBest:
+    return JoinBest(spec, design_trials(spec, lookup), lookup)
+
+
+def done(*values: float, tag: str = "bbox/AP") -> TrialResult:
+    return TrialResult("done", {seed: {tag: value} for seed, value in enumerate(values)})
+
+
+def run_fixed(search: JoinBest, results: dict[str, TrialResult]) -> None:
+    asked = [search.ask() for _ in results]
+    assert [trial.label for trial in asked if isinstance(trial, Trial)] == list(results)
+    assert search.ask() is WAIT
+    for trial in asked:
+        assert isinstance(trial, Trial)
+        search.tell(trial, results[trial.label])
+
+
+RESULTS = {
+    "baseline": done(0.30, 0.32),
+    "batch_size=4": done(0.33, 0.33),
+    "batch_size=8": done(0.36, 0.34),
+    "schedule=800": done(0.50, 0.13),  # better by its mean, with one seed worse
+    "use_ema=false": done(0.20, 0.40),
+}
+
+
+def test_the_last_trial_joins_the_best_values_and_what_follows_them() -> None:
+    search = join()
+    run_fixed(search, RESULTS)
+    last = search.ask()
+    assert last == Trial(5, {"TrainReader.batch_size": 8, "max_iters": 800, "LearningRate.base_lr": 0.04}, "batch_size=8, schedule=800")
+    assert search.ask() is None
+    search.tell(last, done(0.6, 0.6))
+    assert search.ask() is None
+
+
+def test_a_goal_to_minimize_is_joined_the_other_way_round() -> None:
+    search = join(replace(JOINED, metric=Metric(name="loss", goal="minimize")))
+    run_fixed(search, {label: done(*(tags["bbox/AP"] for tags in result.values.values()), tag="loss") for label, result in RESULTS.items()})
+    assert search.ask() is None  # only use_ema=false is below the baseline
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"baseline": TrialResult("failed")},
+        {"baseline": done()},
+        {"schedule=800": TrialResult("failed", {0: {"bbox/AP": 0.9}})},
+        {"schedule=800": done(0.31, 0.31)},
+        {"schedule=800": TrialResult("infeasible")},
+        {"schedule=800": TrialResult("done", {0: {"bbox/AP50": 0.9}})},
+    ],
+)
+def test_nothing_is_joined_where_fewer_than_two_are_better(changed: dict[str, TrialResult]) -> None:
+    search = join()
+    run_fixed(search, RESULTS | changed)
+    assert search.ask() is None
+
+
+def test_the_last_trial_waits_for_every_result() -> None:
+    search = join()
+    asked = [search.ask() for _ in RESULTS]
+    for trial in asked[:-1]:
+        assert isinstance(trial, Trial)
+        search.tell(trial, RESULTS[trial.label])
+        assert search.ask() is WAIT
+
+
+def test_a_later_driver_does_not_run_the_last_trial_again() -> None:
+    first = join()
+    run_fixed(first, RESULTS)
+    last = first.ask()
+    assert isinstance(last, Trial)
+    for going_on in (False, True):
+        second = join()
+        for trial in second.planned():
+            second.tell(trial, RESULTS[trial.label])
+        if going_on:
+            second.resume(last)
+        else:
+            second.tell(last, done(0.6, 0.6))
+        assert second.ask() is None
+
+
+def test_the_last_trial_gets_the_seeds_that_were_added_and_a_number_of_its_own() -> None:
+    first = join()
+    run_fixed(first, RESULTS)
+    last = first.ask()
+    assert isinstance(last, Trial)
+    more = join(replace(JOINED, seeds=(0, 1, 2)))
+    for trial in more.planned():
+        more.tell(trial, RESULTS[trial.label])
+    more.tell(replace(last, seeds=(0, 1)), done(0.6, 0.6))
+    assert more.ask() == replace(last, seeds=(2,))
+    other = join()
+    for trial in other.planned():
+        other.tell(trial, RESULTS[trial.label] if trial.label != "batch_size=8" else done(0.31, 0.1))
+    other.tell(last, done(0.6, 0.6))
+    new = other.ask()
+    assert isinstance(new, Trial) and (new.number, new.label) == (6, "batch_size=4, schedule=800")
+
+
+CONFIG = {
+    "TrainReader": {"batch_size": 2},
+    "LearningRate": {"base_lr": 0.01, "schedulers": [{"name": "PiecewiseDecay", "milestone_iters": [200, 300]}]},
+    "max_iters": 400,
+    "epoch": None,
+}
+
+
+def warnings(config: dict[str, Any] | None = None, **spec: Any) -> list[str]:
+    return confounded(SweepSpec(config="c.yml", **spec), baseline_values(CONFIG if config is None else config))
+
+
+BATCH = {"TrainReader.batch_size": (4,)}
+HOLDS_IMAGES = {"max_iters": "round(base * 2 / TrainReader.batch_size)"}
+
+
+def test_a_batch_size_by_itself_is_confounded_twice() -> None:
+    rate, images = warnings(vary=BATCH)
+    assert rate.startswith("TrainReader.batch_size is varied and LearningRate.base_lr stays at 0.01: ")
+    assert rate.endswith('couple: {LearningRate.base_lr: "base * TrainReader.batch_size / 2"}')
+    assert "max_iters stays at 400: twice the batch sees twice the images" in images
+    assert images.endswith('couple: {max_iters: "round(base * 2 / TrainReader.batch_size)"}')
+
+
+def test_what_a_warning_says_to_do_ends_it() -> None:
+    assert (
+        warnings(
+            vary=BATCH,
+            couple=COUPLE | HOLDS_IMAGES | {f"LearningRate.schedulers.0.milestone_iters.{i}": "base * max_iters / 400" for i in (0, 1)},
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "count"),
+    [
+        ({"vary": {"LearningRate.base_lr": (0.1,)}}, 0),
+        ({"vary": BATCH | {"LearningRate.base_lr": (0.1,)}}, 2),  # each by itself
+        ({"design": "grid", "vary": BATCH | {"LearningRate.base_lr": (0.1,)}}, 1),
+        ({"design": "zip", "vary": BATCH | {"LearningRate.base_lr": (0.1,)}}, 1),
+        ({"design": "list", "trials": ({"TrainReader.batch_size": 4, "LearningRate.base_lr": 0.1},)}, 1),
+        ({"design": "list", "trials": ({"TrainReader.batch_size": 4}, {"LearningRate.base_lr": 0.1})}, 2),
+        ({"design": "optuna", "space": {"TrainReader.batch_size": (2, 4), "LearningRate.base_lr": Span(low=0.01, high=0.1)}}, 1),
+        ({"design": "optuna", "space": {"TrainReader.batch_size": Choice(choices=(2, 4))}}, 2),
+        ({"vary": BATCH, "couple": COUPLE}, 1),
+        ({"vary": {"max_iters": (800,)}}, 1),
+        ({"design": "grid", "vary": {"max_iters": (800,), "LearningRate.schedulers.0.milestone_iters": ([400, 600],)}}, 0),
+    ],
+)
+def test_when_there_are_warnings(spec: dict[str, Any], count: int) -> None:
+    assert len(warnings(**spec)) == count
+
+
+def test_at_fixed_epochs_the_steps_differ() -> None:
+    found = warnings({**CONFIG, "max_iters": None, "epoch": 12}, vary=BATCH, couple=COUPLE)
+    assert len(found) == 1 and "epoch stays at 12: twice the batch makes half the steps" in found[0]
+
+
+def test_a_coupling_that_is_off_in_the_baseline_is_told() -> None:
+    found = warnings(vary=BATCH, couple={"LearningRate.base_lr": "base * TrainReader.batch_size / 4"})
+    assert any("comes to 0.005 in the baseline itself (TrainReader.batch_size 2), where it is 0.01" in text for text in found)
+
+
+def test_a_decay_that_does_not_follow_is_told() -> None:
+    (text,) = warnings(vary={"max_iters": (800,)})
+    assert "max_iters is varied and the learning rate decays at [200, 300] all the same" in text
 
 
 def test_fixed_design_hands_each_trial_out_once() -> None:

@@ -1,0 +1,102 @@
+"""Two causes in one change: what a sweep file lets change together, so that its answer cannot tell which of them made the difference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final
+
+from runner.core.expression import Expression
+from runner.core.values import format_value, same_value
+from runner.search.designs import ABSENT, BASE, Baseline
+from runner.search.spec import SweepSpec
+
+BATCH_SIZE: Final = "TrainReader.batch_size"
+LEARNING_RATE: Final = "LearningRate.base_lr"
+ITERATIONS: Final = "max_iters"
+EPOCHS: Final = "epoch"
+
+
+def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
+    """A sentence for each way in which the design mixes causes, with what to do about it; empty if there is none.
+
+    The batch size goes with the learning rate (Goyal et al. 2017, https://arxiv.org/abs/1706.02677), and with how many images are seen or
+    how many steps are made; the length of training goes with where the rate decays. A coupled key should be what it is in the baseline
+    where nothing is varied.
+    """
+    found = []
+    size, rate, iterations, epochs = map(baseline, (BATCH_SIZE, LEARNING_RATE, ITERATIONS, EPOCHS))
+    moved = [keys for keys in _moved_together(spec) if BATCH_SIZE in keys]
+    if rate is not ABSENT and any(LEARNING_RATE not in keys for keys in moved):
+        found.append(
+            f"{BATCH_SIZE} is varied and {LEARNING_RATE} stays at {format_value(rate)}: a difference may come from the batch size or from "
+            f"a rate that no longer suits it; to let the rate follow: "
+            f'couple: {{{LEARNING_RATE}: "base * {BATCH_SIZE} / {format_value(size)}"}}'
+        )
+    if any(not keys & {ITERATIONS, EPOCHS} for keys in moved):
+        if iterations not in (None, ABSENT):
+            found.append(
+                f"{BATCH_SIZE} is varied and {ITERATIONS} stays at {format_value(iterations)}: twice the batch sees twice the images, so a "
+                f"difference may come from either; to hold the images: "
+                f'couple: {{{ITERATIONS}: "round(base * {format_value(size)} / {BATCH_SIZE})"}}'
+            )
+        elif epochs not in (None, ABSENT):
+            found.append(
+                f"{BATCH_SIZE} is varied and {EPOCHS} stays at {format_value(epochs)}: twice the batch makes half the steps, so a "
+                f"difference may come from either"
+            )
+    return [*found, *_fixed_decay(spec, baseline), *_off_the_baseline(spec, baseline)]
+
+
+def _moved_together(spec: SweepSpec) -> list[set[str]]:
+    """The sets of keys that change in one trial, those that follow counted in."""
+    if spec.design == "one_at_a_time":
+        sets: Iterable[set[str]] = ({key} for key in spec.vary)
+    elif spec.design == "list":
+        sets = (set(trial) for trial in spec.trials)
+    else:
+        sets = (set(spec.vary) or set(spec.space),)
+    names = {key: Expression.parse(text).names for key, text in spec.couple.items()}
+    moved = []
+    for keys in sets:
+        while more := {key for key, followed in names.items() if followed & keys} - keys:
+            keys = keys | more
+        moved.append(keys)
+    return moved
+
+
+def _fixed_decay(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
+    """Steps of the learning rate that stay where they are while the length of training is varied."""
+    for length, steps in ((ITERATIONS, "milestone_iters"), (EPOCHS, "milestones")):
+        for scheduler in ("LearningRate.schedulers.0", "LearningRate.schedulers.1"):
+            places = baseline(f"{scheduler}.{steps}")
+            fixed = any(length in keys and not any(key.startswith(scheduler) for key in keys) for keys in _moved_together(spec))
+            if fixed and isinstance(places, list | tuple) and places:
+                yield (
+                    f"{length} is varied and the learning rate decays at {format_value(places)} all the same: a longer training is one "
+                    f"with more time at the lowest rate; to let it follow, couple {scheduler}.{steps}.0, .1, …"
+                )
+
+
+def _off_the_baseline(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
+    """Expressions that give something else than the baseline's value at the baseline: each trial then has that difference too."""
+    for key, text in spec.couple.items():
+        expression = Expression.parse(text)
+        values = {name: baseline(key if name == BASE else name) for name in expression.names}
+        if baseline(key) is ABSENT or ABSENT in values.values():
+            continue  # a key that the trial brings, or a slip that the trials tell of
+        try:
+            value = expression.evaluate(values.__getitem__)
+        except ValueError:
+            continue
+        if not _same(value, baseline(key)):
+            at = ", ".join(f"{name} {format_value(item)}" for name, item in sorted(values.items()) if name != BASE)
+            yield (
+                f"{key} follows by {text!r}, which comes to {format_value(value)} in the baseline itself ({at}), where it is "
+                f"{format_value(baseline(key))}: every trial in which it follows has this difference too"
+            )
+
+
+def _same(one: Any, other: Any) -> bool:
+    numbers = isinstance(one, int | float) and isinstance(other, int | float)
+    return same_value(one, other) or (numbers and math.isclose(one, other, rel_tol=1e-9))
