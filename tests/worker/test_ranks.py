@@ -40,10 +40,12 @@ sys.exit(max(abs(rank.returncode) for rank in ranks))
 """Stands for a framework's launcher: ends all when one has failed."""
 
 RANK = """
-import os, pathlib, signal, sys, time
+import faulthandler, os, pathlib, signal, sys, time
 from runner.core.errors import RunnerError
 from runner.core.process import die_with_parent
+from runner.worker.ending import Ending
 from runner.worker.ranks import Member
+faulthandler.register(signal.SIGUSR1, file=2)  # as the worker does
 die_with_parent()
 member = Member.from_environment()
 assert "RUNNER_RANKS" not in os.environ and Member.from_environment() is None
@@ -54,10 +56,10 @@ if rank == 0:
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
 try:
     BODY
-    member.end("done", None, 0)
+    member.end(Ending("done", 0))
 except RunnerError as error:
     (folder / f"lost-{rank}").write_text(str(error))
-    member.end("failed", str(error), error.exit_code)
+    member.end(Ending("failed", error.exit_code, str(error), error.cause))
     end = time.monotonic() + 10
     while rank and not (folder / "lost-0").exists() and time.monotonic() < end:
         time.sleep(0.01)  # the launcher kills the first one as soon as one has exited
@@ -65,13 +67,14 @@ except RunnerError as error:
 """
 
 LEAD = """
-import logging, sys
+import faulthandler, logging, signal, sys
 from pathlib import Path
 from runner.backends.base import Ranks
 from runner.core.process import die_with_parent
 from runner.core.rundir import RunDir
 from runner.worker.lead import lead
 from runner.worker.stop import StopRequests
+faulthandler.register(signal.SIGUSR1, file=2)
 die_with_parent()
 logging.basicConfig(level=logging.INFO)
 run = RunDir(sys.argv[1])
@@ -170,6 +173,37 @@ def test_the_first_one_speaks_for_itself(start: Start) -> None:
     attempt = start("if rank == 0: raise RunnerError('cut off')\nmember.meet(None)")
     assert attempt.wait() == 1
     assert attempt.run.status().reason == "cut off"
+
+
+def test_why_it_failed_is_passed_on(start: Start) -> None:
+    attempt = start("from runner.core.errors import OutOfMemory\nif rank == 2: raise OutOfMemory('8 GB are not enough')\nmember.meet(None)")
+    assert attempt.wait() == 1
+    assert (attempt.run.status().cause, attempt.run.status().state) == ("out_of_memory", "failed")
+
+
+def test_no_room_is_no_failure(start: Start) -> None:
+    attempt = start(
+        "if rank == 1:\n    member.end(Ending('interrupted', 74, 'the disk is full: 0 bytes left', 'disk_full'))\n    sys.exit(1)\n"
+        "member.meet(None)"
+    )
+    assert attempt.wait() == 74
+    status = attempt.run.status()
+    assert (status.state, status.cause, status.reason) == ("interrupted", "disk_full", "rank 1 of 3: the disk is full: 0 bytes left")
+
+
+def test_all_tell_where_they_hang(start: Start) -> None:
+    attempt = start("member.meet(None)\ndef hangs_here():\n    member.meet(None)\n    time.sleep(60)\nhangs_here()")
+    attempt.pids()
+    log = attempt.run.log
+    wait_for(lambda: "with 3 processes" in log.read_text())
+
+    def asked() -> int:
+        attempt.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.2)
+        return log.read_text().count("in hangs_here")
+
+    wait_for(lambda: asked() >= 3, 60)
+    assert attempt.process.poll() is None and "in serve" in log.read_text()
 
 
 def test_one_that_ended_early_is_not_waited_for(start: Start) -> None:
