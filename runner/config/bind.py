@@ -31,7 +31,7 @@ class FieldInfo:
         auto: see `runner.config.schema.Auto`.
         rest: see `runner.config.schema.Rest`.
         required: there is no default.
-        default: the default (made anew at each look); None if required.
+        default: the default, not to be changed; None if required.
     """
 
     attribute: str
@@ -47,20 +47,15 @@ class FieldInfo:
     default: Any
 
 
-def field_infos(cls: type[Any]) -> list[FieldInfo]:
+def field_infos(cls: type[Any]) -> tuple[FieldInfo, ...]:
     """The declared keys of a schema class, in order."""
-    hints = _type_hints(cls)
-    return [_field_info(item, hints[item.name]) for item in fields(cls)]
+    if cls not in _INFOS:  # annotations are texts in the module: evaluating a schema's takes longer than all of binding
+        hints = typing.get_type_hints(cls, None, {}, include_extras=True)
+        _INFOS[cls] = tuple(_field_info(item, hints[item.name]) for item in fields(cls))
+    return _INFOS[cls]
 
 
-def _type_hints(cls: type[Any]) -> dict[str, Any]:
-    """The annotations as types. They are texts in the module, and evaluating a schema's takes longer than all of binding."""
-    if cls not in _HINTS:
-        _HINTS[cls] = typing.get_type_hints(cls, None, {}, include_extras=True)
-    return _HINTS[cls]
-
-
-_HINTS: dict[type[Any], dict[str, Any]] = {}
+_INFOS: dict[type[Any], tuple[FieldInfo, ...]] = {}
 
 
 def section_classes(cls: type[Any]) -> dict[str, type[Any]]:
