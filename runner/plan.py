@@ -28,7 +28,7 @@ from runner.core.values import format_value, short_keys, value_key
 from runner.data.coco import fingerprint
 from runner.resolve import Resolved, resolve
 from runner.search.base import Trial, run_name
-from runner.search.designs import ABSENT
+from runner.search.designs import baseline_values
 from runner.search.spec import Metric, SweepSpec
 
 
@@ -123,12 +123,13 @@ class SweepPlan:
         _check_metrics(spec.metrics, self.first, sweep_file)
         self.baseline_values: Mapping[str, Any] = dict(flatten(self.first.plain))
         """Dotted key to the baseline's resolved value."""
+        self._baseline = baseline_values(self.first.plain)
         self.names: dict[str, str] = {}
         """Key to the name of the run directory that has it; other runs are named for their trial and seed."""
 
     def baseline(self, key: str) -> Any:
         """The baseline's resolved value of a dotted key; `ABSENT` if it has none."""
-        return self.baseline_values.get(key, ABSENT)
+        return self._baseline(key)
 
     def digest(self) -> str:
         """Hash of all that the plan of a fixed design comes from: while it stays, so does the plan."""

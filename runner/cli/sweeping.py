@@ -18,9 +18,9 @@ from runner.core.rundir import RunDir, Status
 from runner.core.values import format_value
 from runner.launch.base import LAUNCHERS
 from runner.plan import SweepPlan, renumber
-from runner.search import designs
 from runner.search.base import Search, Trial
 from runner.search.build import build_search, planned_trials
+from runner.search.confounded import confounded
 from runner.search.spec import SweepSpec
 from runner.sweepdir import SweepDir, plan_entry, write_plan
 from runner.views.progress import Watcher
@@ -103,7 +103,7 @@ def open_sweep(
     history = read_history(sweep)
     plan.names.update({run.key: run.name for run in history.runs})
     trials = renumber(planned_trials(spec, plan.baseline), {past.trial.number: past.trial.overrides for past in history.trials})
-    warnings = designs.confounded(spec, plan.baseline) if hasattr(designs, "confounded") else []
+    warnings = confounded(spec, plan.baseline)
     return Sweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings)
 
 
