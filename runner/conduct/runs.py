@@ -15,7 +15,8 @@ from runner.core.errors import Cause, InputError, Problem
 from runner.core.files import NO_ROOM, atomic_write_text
 from runner.core.rundir import RunDir, State, Status, Verdict
 from runner.launch.base import Exit, Task, Warm
-from runner.plan import PlannedRun
+from runner.plan import PlannedRun, run_key
+from runner.resolve import resolve
 
 DISK_FULL = 74
 """Exit status of a worker that ended for want of room on the disk (EX_IOERR of sysexits.h)."""
@@ -34,17 +35,20 @@ def prepare_run_dir(run: PlannedRun) -> None:
     run_dir, path = run.run_dir, run.run_dir.path
     try:
         identity = run_dir.identity()
+        if run.resolved is None:
+            raise ValueError(f"{path} has no config to write")
+        config = f"# resolved by runner; `runner train -c` of this file repeats the run\n{run.resolved.yaml}"
         if identity is None:
-            if path.exists() and any(path.iterdir()) and not _only_config(path):
+            if path.exists() and any(path.iterdir()) and not _only_config(path) and _text(run_dir.config) != config:
                 raise InputError(Problem("exists and is not empty; give another --run-dir, or move it away", where=str(path)))
-            if run.resolved is None:
-                raise ValueError(f"{path} has no config to write")
             path.mkdir(parents=True, exist_ok=True)
-            atomic_write_text(run_dir.config, f"# resolved by runner; `runner train -c` of this file repeats the run\n{run.resolved.yaml}")
+            atomic_write_text(run_dir.config, config, durable=False)  # one that a power loss damaged is written again below
             run_dir.write_identity(run.identity)
         elif identity.key != run.identity.key:
             text = "holds another run (its config, data or versions differ); give another --run-dir, or go on with it by `runner train -r`"
             raise InputError(Problem(text, where=str(path)))
+        elif _text(run_dir.config) != config and not _is_of(run_dir, run):
+            atomic_write_text(run_dir.config, config)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise
@@ -116,6 +120,22 @@ def _judge(run_dir: RunDir, status: Status, verdict: Verdict) -> Status:
 def _thread_limits() -> dict[str, str]:
     """Libraries that start a thread a core on import are kept to one; the backend raises it to the config's cpu_threads."""
     return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _text(path: Path) -> str:
+    """What stands in a file; empty where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _is_of(run_dir: RunDir, run: PlannedRun) -> bool:
+    """Whether the directory's config.yml comes to `run`, though it may be written in other words (other trackers, an older version)."""
+    try:
+        return run_key(resolve(run_dir.config)) == run.identity.key
+    except InputError:
+        return False
 
 
 def _only_config(path: Path) -> bool:

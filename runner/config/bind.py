@@ -163,7 +163,7 @@ class _Binder:
                 self.notes.append(f"{node.source}: {path}.{key} has no effect: it was given for another module")
         return {key: node for key, node in given.items() if not node.former}
 
-    def _report_unknown(self, cls: type[Any], infos: list[FieldInfo], given: Mapping[str, Node], path: str) -> None:
+    def _report_unknown(self, cls: type[Any], infos: Sequence[FieldInfo], given: Mapping[str, Node], path: str) -> None:
         known = {info.key for info in infos}
         if node_is_root := path == "":
             known |= {*section_classes(cls), *getattr(cls, "not_used", {})}
