@@ -1,0 +1,34 @@
+"""What `runner compare --view` looks at: one sweep, by its own plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from runner.results.adaptive.trials import SearchResults
+
+
+def load_search(path: Path, metric: str | None = None, goal: Literal["maximize", "minimize"] | None = None) -> SearchResults:
+    """The results of the sweep in a directory.
+
+    Args:
+        metric, goal: what to rank by, instead of what the sweep file says.
+
+    Raises:
+        InputError: see `runner.results.collect.collect` and `runner.results.adaptive.trials.search_results`.
+    """
+    from runner.results.adaptive.trials import search_results  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.results.collect import collect  # noqa: PLC0415
+    from runner.search.spec import Metric  # noqa: PLC0415
+    from runner.sweepdir import SweepDir  # noqa: PLC0415
+
+    sweep = SweepDir(path)
+    metrics = sweep.metrics() or (Metric(),)
+    if metric is not None or goal is not None:
+        same = next((other for other in metrics if other.name == metric), metrics[0])
+        first = Metric(name=metric or same.name, goal=goal or same.goal)
+        metrics = (first, *(other for other in metrics if other.name != first.name and len(metrics) > 1))
+    spec = sweep.plan().get("spec")
+    given = spec if isinstance(spec, dict) else {}
+    return search_results(collect([path]), metrics, seeds=given.get("seeds", ()), constraints=given.get("constraints", ()))

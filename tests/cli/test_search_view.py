@@ -1,0 +1,32 @@
+"""A search is read by its own plan."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from runner.cli.search_view import load_search
+from runner.core.errors import InputError
+from runner.core.files import atomic_write_json
+from runner.search.spec import Metric, SweepSpec
+from runner.testing.finished import make_run
+
+AP = Metric(name="bbox/AP")
+
+
+def test_a_sweep_directory_is_read_by_its_plan(tmp_path: Path) -> None:
+    sweep = tmp_path / "sw"
+    make_run(sweep, 0, ap=0.4)
+    make_run(sweep, 1, ap=0.5, overrides={"LearningRate.base_lr": 0.1}, label="base_lr=0.1")
+    make_run(sweep, 1, 1, ap=0.45, overrides={"LearningRate.base_lr": 0.1}, label="base_lr=0.1")
+    spec = SweepSpec(config="x.yml", design="optuna", metric=(Metric(name="bbox/AP50"), AP), constraints=("bbox/AP >= 0.45",))
+    atomic_write_json(sweep / "plan.json", {"spec": asdict(spec)})
+    results = load_search(sweep)
+    assert [metric.name for metric in results.metrics] == ["bbox/AP50", "bbox/AP"]
+    assert results.ranked == (1,) and results.trial(1).fresh["bbox/AP"].values == (0.45,)
+    assert [metric.name for metric in load_search(sweep, "bbox/AP").metrics] == ["bbox/AP", "bbox/AP50"]
+    assert load_search(sweep, goal="minimize").metrics[0].goal == "minimize"
+    with pytest.raises(InputError, match="no directory"):
+        load_search(tmp_path / "nowhere")
