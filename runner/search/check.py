@@ -56,6 +56,8 @@ def _design(spec: SweepSpec) -> Iterator[Problem]:
         for key, value in default.items():
             if getattr(spec, key) != value:
                 yield Problem(f"is not used by {here}: say `design: optuna`", key=key)
+    elif spec.racing is not None:
+        yield Problem(f"is not used by {here}: the winner gets fresh seeds, see `confirm`", key="racing")
     elif (spec.budget.runs, spec.budget.hours, spec.budget.gpu_hours) == (None, None, None) and spec.sampler.name not in _ENDS_BY_ITSELF:
         yield Problem(f"says no end: {spec.sampler.name} proposes for ever; give it runs, hours or gpu_hours", key="budget")
 

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from runner.config.bind import bind
 from runner.config.load import load_config, missing_file
@@ -18,7 +18,10 @@ from runner.config.overrides import apply_overrides, assign
 from runner.core.errors import InputError, Problem
 from runner.core.values import format_value
 from runner.search.check import check
-from runner.search.spec import DURATIONS, SweepSpec
+from runner.search.spec import COMPONENTS, DURATIONS, SweepSpec
+
+DURATION: Final = r"(?=.)" + r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in "dhms")
+"""A length of time as a text: days, hours, minutes and seconds in this order, each of them may be left out."""
 
 
 def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
@@ -32,7 +35,7 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     tree = apply_overrides(read, changes)
     if read.get("architecture") and not read.get("config"):
         raise InputError(Problem(f"this is a config; run: runner train -c {shlex.quote(str(path))}", where=str(path)))
-    tree = _in_seconds(tree)
+    tree = _in_full(tree)
     bound = bind(tree, SweepSpec)
     if bound.value is None:
         raise InputError([_explain(tree, problem) for problem in bound.problems])
@@ -66,27 +69,28 @@ def spec_of_plan(data: Mapping[str, Any], where: str) -> SweepSpec:
 
 def duration_s(text: str) -> float:
     """Seconds of ``90s``, ``10m``, ``2h``, ``1h30m``, ``1d``. Raises ValueError if it is none of the kind."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None or not any(found.groups()):
+    found = re.fullmatch(DURATION, text.strip())
+    if found is None:
         raise ValueError(f"{text!r} is no length of time")
     return sum(float(number) * seconds for number, seconds in zip(found.groups(), (86400, 3600, 60, 1), strict=True) if number)
 
 
-_DURATION = re.compile(r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in "dhms"))
-
-
-def _in_seconds(tree: Node) -> Node:
-    """Lengths of time as numbers; what is none stays, for binding to refuse."""
+def _in_full(tree: Node) -> Node:
+    """Lengths of time as seconds, bare names as mappings; what is none of them stays, for binding to refuse."""
     for key in DURATIONS:
         node = tree.get(key)
         if node is not None and isinstance(node.value, str):
             with contextlib.suppress(ValueError):
                 tree = assign(tree, key, replace(node, value=duration_s(node.value)))
+    for key in COMPONENTS:
+        node = tree.get(key)
+        if node is not None and isinstance(node.value, str):
+            tree = tree.with_key(key, replace(node, value={"name": node}))
     return tree
 
 
 def _explain(tree: Node, problem: Problem) -> Problem:
-    """The commonest slips, with what to write instead: a single value where several are to be tried, a length of time, a bare name."""
+    """The commonest slips, with what to write instead: a single value where several are to be tried, a length of time."""
     place, _, name = problem.key.partition(".")
     if problem.key in DURATIONS:
         return replace(
@@ -94,15 +98,13 @@ def _explain(tree: Node, problem: Problem) -> Problem:
             message=problem.message.replace("expected a number", "expected a length of time (90s, 10m, 2h, 1h30m, 1d) or seconds", 1),
         )
     section = tree.get(place)
-    node = section if place in ("sampler", "pruner") else (section.mapping or {}).get(name) if section is not None else None
+    node = (section.mapping or {}).get(name) if section is not None else None
     if node is None or node.mapping is not None or node.items is not None or node.tag is not None:
         return problem
     value = format_value(node.value)
     meant = {
         "vary": f"a list of values, [{value}], or {{values: [{value}], label: …}}",
         "space": f"a list of choices, [{value}], or {{low: …, high: …}}",
-        "sampler": f"{{name: {value}}}, with its arguments as further keys",
-        "pruner": f"{{name: {value}}}, with its arguments as further keys",
     }
     return replace(problem, message=f"expected {meant[place]}, got {value}") if place in meant else problem
 

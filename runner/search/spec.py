@@ -15,6 +15,9 @@ Design = Literal["one_at_a_time", "grid", "zip", "list", "optuna"]
 DURATIONS = ("resources.timeout", "resources.stall")
 """Keys that may be written as ``1h30m`` too. `runner.search.load` reads them as seconds."""
 
+COMPONENTS = ("sampler", "pruner")
+"""Keys of which a bare name is enough. `runner.search.load` reads it as ``{name: …}``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
@@ -171,7 +174,7 @@ class SweepSpec:
     constraints: Annotated[tuple[str, ...], Doc("comparisons of metrics that a trial has to keep, `resource/memory_gb <= 8` (optuna)")] = ()
     confirm: Annotated[int, Doc("fresh seeds that the winner is run with before it is called one; 0: none (optuna)"), Range(0)] = 3
     seeds: Annotated[tuple[int, ...], Doc("every trial is run once with each"), Range(0, 2**31 - 1)] = (0,)
-    racing: Annotated[Racing | None, Doc("add seeds where the decision is open")] = None
+    racing: Annotated[Racing | None, Doc("add seeds where the decision is open (not optuna)")] = None
     metric: Annotated[Metric | tuple[Metric, ...], Doc("what decides; of several the first one does, and Optuna optimises all")] = field(
         default_factory=Metric
     )
@@ -204,15 +207,9 @@ class SweepSpec:
         return ordered
 
     def fresh_seeds(self, count: int) -> tuple[int, ...]:
-        """`count` seeds for the winner that no trial of the sweep has, also where racing has added some."""
-        first = max(self.raced_seeds(), default=-1) + 1
+        """`count` seeds for the winner that no trial of the sweep has."""
+        first = max(self.seeds) + 1
         return tuple(range(first, first + count))
-
-    def raced_seeds(self) -> tuple[int, ...]:
-        """The seeds, then those that racing may add, in the order in which it adds them."""
-        more = self.racing.max_seeds - len(self.seeds) if self.racing else 0
-        first = max(self.seeds, default=-1) + 1
-        return (*self.seeds, *range(first, first + more))
 
     def config_path(self, sweep_file: Path) -> Path:
         """Where the baseline's config lies, given where this spec was read from."""

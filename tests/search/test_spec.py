@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runner.config.load import load_config
 from runner.core.errors import InputError
-from runner.search.load import load_sweep
-from runner.search.spec import Factor, Resources, SweepSpec
+from runner.search.load import duration_s, load_sweep, spec_of_plan
+from runner.search.schema_file import main, schema, text
+from runner.search.spec import Choice, Component, Factor, Metric, Resources, Span, SweepSpec
 
-SWEEPS = Path(__file__).resolve().parents[2] / "sweeps"
+ROOT = Path(__file__).resolve().parents[2]
+SWEEPS = ROOT / "sweeps"
 
 
 def write(folder: Path, text: str) -> Path:
@@ -68,6 +75,97 @@ def test_list_design(tmp_path: Path) -> None:
     assert spec.trials == ({"a.b": 1}, {"a.b": 2, "c": [1, 2]})
 
 
+OPTUNA = """
+config: c
+design: optuna
+space:
+  OptimizerBuilder.optimizer.momentum: {low: 0.8, high: 1, when: OptimizerBuilder.optimizer.type == Momentum and depth > 18}
+  LearningRate.base_lr: {low: 1.0e-4, high: 1e-1, log: true}
+  OptimizerBuilder.optimizer.type: [Momentum, AdamW]
+  warm: {choices: [0, 100], when: OptimizerBuilder.optimizer.type != Momentum}
+  depth: {low: 18, high: 50, step: 16}
+couple: {max_iters: "base * (depth / 18)"}
+sampler: {name: TPESampler, n_startup_trials: 8, group: true}
+pruner: HyperbandPruner
+constraints: [resource/memory_gb <= 8]
+metric: {name: bbox/AP50, goal: maximize}
+budget: {runs: 60, hours: 12, gpu_hours: 40, failures_in_a_row: 3}
+confirm: 5
+resources: {gpus: 0.5, cpus: 2, memory_gb: 8, concurrency: auto, timeout: 1h30m, stall: 90, retries: 1}
+"""
+
+
+def test_optunas_form_is_understood(tmp_path: Path) -> None:
+    spec = load_sweep(write(tmp_path, OPTUNA))
+    assert list(spec.dimensions().items()) == [
+        ("LearningRate.base_lr", Span(low=1e-4, high=0.1, log=True)),
+        ("OptimizerBuilder.optimizer.type", Choice(choices=("Momentum", "AdamW"))),
+        ("warm", Choice(choices=(0, 100), when="OptimizerBuilder.optimizer.type != Momentum")),
+        ("depth", Span(low=18, high=50, step=16)),
+        (
+            "OptimizerBuilder.optimizer.momentum",
+            Span(low=0.8, high=1, when="OptimizerBuilder.optimizer.type == Momentum and depth > 18"),
+        ),
+    ]
+    assert spec.sampler == Component(name="TPESampler", arguments={"n_startup_trials": 8, "group": True})
+    assert spec.pruner == Component(name="HyperbandPruner")
+    assert (spec.budget.runs, spec.budget.hours, spec.budget.gpu_hours, spec.budget.failures_in_a_row) == (60, 12.0, 40.0, 3)
+    resources = Resources(gpus=0.5, cpus=2, memory_gb=8.0, timeout_s=5400.0, stall_s=90.0, retries=1)
+    assert (spec.resources, spec.confirm, spec.constraints) == (resources, 5, ("resource/memory_gb <= 8",))
+
+
+def test_the_space_is_integers_where_it_is_written_in_integers(tmp_path: Path) -> None:
+    text = "config: c\ndesign: optuna\nbudget: {runs: 9}\nspace:\n"
+    rows = ["{low: 1, high: 4}", "{low: 1.0, high: 4}", "{low: 1, high: 4.0}", "{low: 1, high: 4, step: 1}", "{low: 1, high: 4, step: 0.5}"]
+    spec = load_sweep(write(tmp_path, text + "\n".join(f"  k{number}: {row}" for number, row in enumerate(rows))))
+    spans = [span for span in spec.dimensions().values() if isinstance(span, Span)]
+    assert [span.integer for span in spans] == [True, False, False, True, False]
+
+
+def test_several_metrics(tmp_path: Path) -> None:
+    metric = "metric: [{name: bbox/AP}, {name: resource/memory_gb, goal: minimize}]"
+    spec = load_sweep(write(tmp_path, f"config: c\nvary: {{a: [1]}}\n{metric}"))
+    assert spec.metrics == (Metric(), Metric(name="resource/memory_gb", goal="minimize"))
+    assert SweepSpec(config="c").metrics == (Metric(),)
+
+
+def test_a_plan_gives_the_spec_back(tmp_path: Path) -> None:
+    fixed = "config: c\nvary: {a: [1, [2]], b: {values: [1], label: x}}\nseeds: [3, 4]\nracing: {max_seeds: 8}\njoin_best: false\n"
+    several = "config: c\ndesign: list\ntrials: [{a: 1}]\nmetric: [{name: x}, {name: y}]\n"
+    for given in (OPTUNA, fixed, several):
+        spec = load_sweep(write(tmp_path, given))
+        assert spec_of_plan(json.loads(json.dumps(asdict(spec))), "plan.json") == spec
+
+
+def test_a_plan_of_a_newer_version_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match="plan.json: resources.nodes: unknown key"):
+        spec_of_plan({"config": "c", "vary": {"a": [1]}, "resources": {"nodes": 2, "timeout_s": None}}, "plan.json")
+
+
+def test_a_plan_of_an_older_version_is_read() -> None:
+    old = {"config": "c", "overrides": {}, "design": "one_at_a_time", "vary": {"a": [1]}, "trials": [], "seeds": [0]}
+    old |= {"metric": {"name": "bbox/AP", "goal": "maximize"}, "resources": {"concurrency": "auto", "cpus": 1}}
+    assert spec_of_plan(old, "plan.json") == SweepSpec(config="c", vary={"a": (1,)})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("10m", 600), ("2h", 7200), ("1h30m", 5400), ("1d", 86400), ("1d 2h 3m 4s", 93784), ("0.5h", 1800), (" 5 m ", 300)],
+)
+def test_lengths_of_time(text: str, seconds: float) -> None:
+    assert duration_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", " ", "h", "10", "10x", "30m1h", "-5m", "1h30", "1e3s", "5 minutes", "m5"])
+def test_what_is_no_length_of_time(text: str) -> None:
+    with pytest.raises(ValueError, match="no length of time"):
+        duration_s(text)
+
+
+def test_fresh_seeds_are_none_of_the_sweeps() -> None:
+    assert SweepSpec(config="c", seeds=(4, 0)).fresh_seeds(3) == (5, 6, 7)
+
+
 def test_changes_from_the_command_line(tmp_path: Path) -> None:
     spec = load_sweep(write(tmp_path, "config: c.yml\nvary: {max_iters: [400]}"), ["seeds=[5, 6]", "resources.concurrency=2"])
     assert (spec.seeds, spec.resources.concurrency) == ((5, 6), 2)
@@ -121,11 +219,117 @@ def test_a_config_that_ships_is_found_from_anywhere(tmp_path: Path) -> None:
             "5: trials.1: is empty: the baseline is always run",
         ),
         ("config: c\nvary: {a: [1]}\ntrials: [{a: 1}]", "3: trials: is not used by `design: one_at_a_time`"),
+        ("config: c\nvary: {a: [1]}\nspace: {b: [1]}", "3: space: is not used by `design: one_at_a_time`: say `design: optuna`"),
+        ("config: c\nvary: {a: [1]}\npruner: MedianPruner", "3: pruner: is not used by `design: one_at_a_time`: say `design: optuna`"),
+        ("config: c\nvary: {a: [1]}\nsampler: GPSampler", "3: sampler: is not used by"),
+        ("config: c\nvary: {a: [1]}\nconfirm: 2", "3: confirm: is not used by"),
+        ("config: c\nvary: {a: [1]}\nconstraints: [x < 1]", "3: constraints: is not used by"),
+        (
+            "config: c\ndesign: zip\nvary:\n  a: [1, 2]\n  b: [1]",
+            "3: vary: `design: zip` takes one value of each key at a time, so all need as many: a 2, b 1",
+        ),
+        ("config: c\ndesign: zip\nvary:\n  a: [1, 2, 1]\n  b: [3, 3, 3]", "3: vary: [1, 3] stands there twice"),
+        ("config: c\ndesign: grid\njoin_best: true\nvary: {a: [1], b: [2]}", "3: join_best: is not used by `design: grid`"),
+        ("config: c\njoin_best: true\nvary: {a: [1]}", "2: join_best: needs at least two keys under `vary`"),
+        (
+            "config: c\nvary: {a: [1], b: [1]}\njoin_best: true\nseeds: [0, 1]\nracing: {max_seeds: 5}",
+            "3: join_best: cannot be used with `racing`",
+        ),
+        (
+            "config: c\nvary: {a: [1]}\ncouple:\n  b: base * a +",
+            "4: couple.b: 'base * a +' is no expression: it ends where a value is expected",
+        ),
+        (
+            "config: c\nvary: {a.size: [1]}\ncouple:\n  b: base * a.sise",
+            "4: couple.b: follows nothing: 'base * a.sise' names no key that is varied; did you mean 'a.size'?",
+        ),
+        ("config: c\nvary: {a: [1]}\ncouple: {b: b * a}", "3: couple.b: names itself; its value in the baseline is `base`"),
+        ("config: c\nvary: {a: [1]}\ncouple: {b: c * a, c: b}", "3: couple.c: follows itself in a circle: b"),
+        ("config: c\nvary: {a: [1]}\ncouple: {seed: a}", "3: couple.seed: is not set like this"),
+        ("config: c\nvary: {a: [1]}\ncouple: {a.b: a}", "3: couple.a.b: lies inside 'a'"),
+        ("config: c\nvary: {a.b: [1], c: [1]}\ncouple: {a: base * c}", "3: couple.a: lies around 'a.b', which is varied"),
+        ("config: c\nvary: {a: [1]}\ncouple: {b: 3}", "3: couple: expected a mapping, got {'b': 3}"),
+        (
+            "config: c\nvary: {a: [1]}\nresources: {timeout: 2 hours}",
+            "3: resources.timeout: expected a length of time (90s, 10m, 2h, 1h30m, 1d) or seconds",
+        ),
+        ("config: c\nvary: {a: [1]}\nresources: {stall: 0}", "3: resources.stall: expected a length of time"),
+        ("config: c\nvary: {a: [1]}\nresources: {timeout: 0s}", "3: resources.timeout: expected a length of time"),
+        ("config: c\nvary: {a: [1]}\nresources: {gpus: 1.5}", "3: resources.gpus: is 1.5; expected a whole number, or a share of one GPU"),
+        ("config: c\nvary: {a: [1]}\nbudget: {run: 3}", "3: budget.run: unknown key of Budget; did you mean 'runs'?"),
+        ("config: c\nvary: {a: [1]}\nbudget: {hours: 0}", "3: budget.hours: expected a number (more than 0) or null, got 0"),
+        ("config: c\nvary: {a: [1]}\nmetric: []", "3: metric: is empty"),
+        ("config: c\nvary: {a: [1]}\nmetric: [{name: x}, {name: x}]", "3: metric: x stands there twice"),
+        ("config: c\nvary: {a: [1]}\nmetric: [{nam: x}]", "3: metric.0.nam: unknown key of Metric; did you mean 'name'?"),
+        ("config: c\nvary: {a: [1]}\nracing: {max_seeds: 5}", "1: seeds: needs at least two seeds to start from"),
+        (
+            "config: c\nvary: {a: [1]}\nseeds: [0, 1, 2]\nracing: {max_seeds: 3}",
+            "4: racing.max_seeds: is 3, but every trial already has the 3 under `seeds`",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, expected: str) -> None:
     found = problems(tmp_path, text)
     assert any(expected in problem for problem in found), found
+
+
+SPACE = "config: c\ndesign: optuna\nbudget: {runs: 9}\nspace:\n  t: [A, B]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("config: c\ndesign: optuna\nbudget: {runs: 9}", "1: space: is empty"),
+        ("config: c\ndesign: optuna\nspace: {a: [1, 2]}", "1: budget: says no end: TPESampler proposes for ever"),
+        ("config: c\ndesign: optuna\nspace: {a: [1, 2]}\nbudget: {failures_in_a_row: 2}", "4: budget: says no end"),
+        (SPACE + "vary: {a: [1]}", "6: vary: is not used by `design: optuna`: list its values under `space`"),
+        (SPACE + "racing: {max_seeds: 5}\nseeds: [0, 1]", "6: racing: is not used by `design: optuna`: the winner gets fresh seeds"),
+        (SPACE + "  x: 3", "6: space.x: expected a list of choices, [3], or {low: …, high: …}, got 3"),
+        (SPACE + "  x: []", "6: space.x: has no choices"),
+        (SPACE + "  x: [1, 1.0]", "6: space.x: 1 stands there twice"),
+        (SPACE + "  x: {low: 1}", "6: space.x.high: is missing; expected an integer or a number"),
+        (SPACE + "  x: {low: 1, hihg: 2}", "6: space.x.hihg: unknown key of Span; did you mean 'high'"),
+        (SPACE + "  x: {choices: [1], wen: t == A}", "6: space.x.wen: unknown key of Choice; did you mean 'when'?"),
+        (SPACE + "  x: {low: 2, high: 2}", "6: space.x: low 2 is not below high 2"),
+        (SPACE + "  x: {low: 0, high: 2, log: true}", "6: space.x.low: a logarithmic span starts above 0, not at 0"),
+        (SPACE + "  x: {low: 1, high: 2, log: true, step: 1}", "6: space.x.step: cannot be used with `log: true`"),
+        (SPACE + "  x: {low: 0.0, high: 1, step: 0.3}", "6: space.x.high: 1 is never reached by steps of 0.3: the last value is 0.9"),
+        (SPACE + "  x: {low: 1, high: 2, step: 0}", "6: space.x.step: expected an integer (more than 0)"),
+        (SPACE + "  x: {low: 1, high: 2, when: t = A}", "6: space.x.when: 't = A' is no expression: '= A' (character 3) is not understood"),
+        (SPACE + "  x: {low: 1, high: 2, when: t}", "6: space.x.when: 't' is neither true nor false"),
+        (
+            SPACE + "  x: {low: 1, high: 2, when: tt == A}",
+            "6: space.x.when: 'tt' is no key of the space, and a condition is about those; did you mean 't'?",
+        ),
+        (SPACE + "  x: {low: 1, high: 2, when: t == C}", "6: space.x.when: 't == C' holds for none of the values of the space"),
+        (SPACE + "  x: {low: 1, high: 2, when: x > 1}", "6: space.x.when: depends on itself"),
+        (
+            SPACE + "  x: {low: 1, high: 2, when: y > 1}\n  y: {low: 1, high: 2, when: x > 1}",
+            "7: space.y.when: depends on itself in a circle: x",
+        ),
+        (SPACE + "  seed: [1, 2]", "6: space.seed: is not set like this"),
+        (
+            SPACE + "constraints: [resource/memory_gb]",
+            "6: constraints.0: 'resource/memory_gb' is neither true nor false: compare with something",
+        ),
+        (SPACE + "constraints:\n  - 3 < 4", "7: constraints.0: '3 < 4' names no metric"),
+        (SPACE + "sampler: {n_startup_trials: 8}", "6: sampler.name: is missing"),
+        (SPACE + "sampler: 3", "6: sampler: expected the keys of Component, got 3"),
+        (SPACE + "confirm: -1", "6: confirm: expected an integer (at least 0), got -1"),
+        (
+            SPACE + "metric: [{name: x}, {name: y}]\npruner: MedianPruner",
+            "7: pruner: cannot be used with several metrics: Optuna does not prune in multi-objective optimisation",
+        ),
+    ],
+)
+def test_what_is_wrong_in_optunas_form_is_named(tmp_path: Path, text: str, expected: str) -> None:
+    found = problems(tmp_path, text)
+    assert any(expected in problem for problem in found), found
+
+
+def test_a_sampler_that_ends_by_itself_needs_no_budget(tmp_path: Path) -> None:
+    text = "config: c\ndesign: optuna\nspace: {a: [1, 2]}\nsampler: GridSampler"
+    assert load_sweep(write(tmp_path, text)).sampler == Component(name="GridSampler")
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
@@ -140,6 +344,119 @@ def test_auto_slots(gpus: int, expected: int) -> None:
 def test_there_is_always_a_slot() -> None:
     assert Resources(cpus=16).slots(cores=8, gpus=0) == 1
     assert Resources(concurrency=5, cpus=16).slots(cores=8, gpus=1) == 5
+
+
+@pytest.mark.parametrize(
+    ("share", "gpus", "cores", "expected"),
+    [(0.5, 1, 8, 2), (0.5, 4, 8, 8), (0.5, 4, 6, 6), (1 / 3, 1, 8, 3), (0.4, 2, 8, 4), (2.0, 5, 8, 2), (4.0, 2, 8, 1), (0.5, 0, 3, 3)],
+)
+def test_slots_on_shared_gpus(share: float, gpus: int, cores: int, expected: int) -> None:
+    assert Resources(gpus=share).slots(cores=cores, gpus=gpus) == expected
+
+
+USED = {
+    "$schema",
+    "$defs",
+    "$ref",
+    "title",
+    "description",
+    "default",
+    "type",
+    "properties",
+    "required",
+    "items",
+    "anyOf",
+    "enum",
+    "pattern",
+}
+USED |= {"additionalProperties", "minimum", "maximum", "exclusiveMinimum"}
+
+
+def valid(value: Any, rule: dict[str, Any], root: dict[str, Any]) -> bool:
+    """The part of JSON Schema that ours uses."""
+    assert rule.keys() <= USED
+    kinds: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "boolean": bool,
+        "null": type(None),
+        "number": (int, float),
+        "integer": int,
+    }
+    kind = rule.get("type")
+    if "$ref" in rule and not valid(value, root["$defs"][rule["$ref"].rpartition("/")[2]], root):
+        return False
+    if "anyOf" in rule and not any(valid(value, choice, root) for choice in rule["anyOf"]):
+        return False
+    if kind and (not isinstance(value, kinds[kind]) or (isinstance(value, bool) and kind in ("number", "integer"))):
+        return False
+    if "enum" in rule and value not in rule["enum"] or "pattern" in rule and not re.search(rule["pattern"], value):
+        return False
+    if kind in ("number", "integer"):
+        return rule.get("minimum", value) <= value <= rule.get("maximum", value) and value > rule.get("exclusiveMinimum", value - 1)
+    if isinstance(value, dict) and kind == "object":
+        known, others = rule.get("properties", {}), rule.get("additionalProperties", {})
+        inner = {**{key: others for key in value}, **known}
+        each = all(inner[key] is not False and valid(item, inner[key], root) for key, item in value.items())
+        return each and value.keys() >= set(rule.get("required", ()))
+    return not isinstance(value, list) or all(valid(item, rule.get("items", {}), root) for item in value)
+
+
+def fits(path: Path) -> bool:
+    return valid(load_config(path).plain(), schema(), schema())
+
+
+def test_what_is_read_fits_the_json_schema(tmp_path: Path) -> None:
+    for file in sorted(SWEEPS.glob("*.yml")):
+        assert fits(file)
+    assert fits(write(tmp_path, OPTUNA))
+    assert fits(
+        write(tmp_path, "config: c\nvary: {a: [1], b: {label: x, values: [1]}}\nmetric: [{name: x}]\nracing: {max_seeds: 4}\nseeds: [1, 2]")
+    )
+    assert fits(write(tmp_path, "config: c\ndesign: list\ntrials: [{a: 1}]\nresources: {timeout: null, stall: 1d 2h}"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vray: {a: [1]}",
+        "vary: {a: 1}",
+        "design: optna",
+        "resources: {cpus: 0}",
+        "resources: {timeout: 2x}",
+        "resources: {timeout: ''}",
+        "resources: {timeout: 0}",
+        "budget: {run: 1}",
+        "budget: {runs: true}",
+        "space: {a: {low: 1}}",
+        "seeds: [-1]",
+        "metric: {goal: up}",
+        "sampler: {x: 1}",
+        "space: {a: {low: 1, high: 2, choices: [1]}}",
+        "racing: {max_seeds: 2}",
+        "couple: {a: 1}",
+        "config: 3",
+    ],
+)
+def test_what_is_refused_does_not_fit_the_json_schema(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text if "config" in text else f"config: c\n{text}")
+    assert not fits(path)
+    with pytest.raises(InputError):
+        load_sweep(path)
+
+
+def test_the_json_schema_is_fresh(tmp_path: Path) -> None:
+    command = "python -m runner.search.schema_file docs/sweep.schema.json"
+    assert main([str(tmp_path / "s.json")]) == 0 and (tmp_path / "s.json").read_text(encoding="utf-8") == text()
+    assert (ROOT / "docs" / "sweep.schema.json").read_text(encoding="utf-8") == text(), f"it is stale; run: {command}"
+    assert json.loads(text())["$schema"].startswith("https://json-schema.org/draft/2020-12/")
+
+
+@pytest.mark.parametrize("file", sorted(SWEEPS.glob("*.yml")), ids=lambda file: file.name)
+def test_shipped_sweeps_name_the_json_schema(file: Path) -> None:
+    named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", file.read_text(encoding="utf-8"))
+    assert named is not None and (file.parent / named[1]).resolve() == ROOT / "docs" / "sweep.schema.json"
 
 
 def test_shipped_sweeps_are_read() -> None:
