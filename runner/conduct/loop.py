@@ -341,7 +341,7 @@ class _Conductor:
             if not finished and not trial.given_up and self._elsewhere is not None and not run.run_dir.path.exists():
                 finished = self._elsewhere.take_over(run)
             if finished or not trial.given_up:
-                one_run.prepare_run_dir(run)
+                one_run.prepare_run_dir(run, in_sweep=self._sweep is not None)
         except OSError as error:
             self._pause_for_room(error)
             self._waiting.appendleft(run)

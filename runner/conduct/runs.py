@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ import psutil
 from runner.backends.environments import versions
 from runner.core.errors import Cause, InputError, Problem
 from runner.core.files import NO_ROOM, atomic_write_text
+from runner.core.process import process_mark
 from runner.core.rundir import RunDir, State, Status, Verdict
 from runner.launch.base import Exit, Task, Warm
 from runner.plan import PlannedRun, run_key
@@ -25,8 +27,12 @@ _CLOCK_TOLERANCE_S = 1.0
 _STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
 
 
-def prepare_run_dir(run: PlannedRun) -> None:
+def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
     """Make the run's directory and write config.yml and run.json, unless it already is this very run.
+
+    Args:
+        in_sweep: the directory can belong to nobody else, and what it has to hold is known. So it need not be on the disk when this
+            returns, which takes 10 to 50 ms; where a power loss has left no more than a ruin, this is moved aside.
 
     Raises:
         InputError: the directory holds something else, or cannot be written.
@@ -40,10 +46,12 @@ def prepare_run_dir(run: PlannedRun) -> None:
         config = f"# resolved by runner; `runner train -c` of this file repeats the run\n{run.resolved.yaml}"
         if identity is None:
             if path.exists() and any(path.iterdir()) and not _only_config(path) and _text(run_dir.config) != config:
-                raise InputError(Problem("exists and is not empty; give another --run-dir, or move it away", where=str(path)))
+                if not in_sweep or not (run_dir.identity_file.exists() or run_dir.status_file.exists()):
+                    raise InputError(Problem("exists and is not empty; give another --run-dir, or move it away", where=str(path)))
+                os.rename(path, path.with_name(f".{path.name[:200]}.damaged-{time.time_ns()}"))
             path.mkdir(parents=True, exist_ok=True)
             atomic_write_text(run_dir.config, config, durable=False)  # one that a power loss damaged is written again below
-            run_dir.write_identity(run.identity)
+            run_dir.write_identity(run.identity, durable=not in_sweep)
         elif identity.key != run.identity.key:
             text = "holds another run (its config, data or versions differ); give another --run-dir, or go on with it by `runner train -r`"
             raise InputError(Problem(text, where=str(path)))
@@ -144,8 +152,10 @@ def _only_config(path: Path) -> bool:
 
 
 def _is_working(status: Status) -> bool:
-    """Whether the process that wrote `status` is still there. One that was given its number later is younger than its last heartbeat."""
-    try:
+    """Whether the process that wrote `status` is still there: its number alone may be another's by now."""
+    if status.process:
+        return process_mark(status.pid) == status.process
+    try:  # one that was given the number later is younger than the last heartbeat
         process = psutil.Process(status.pid)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= status.heartbeat + _CLOCK_TOLERANCE_S
     except (psutil.Error, ValueError):

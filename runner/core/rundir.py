@@ -66,6 +66,7 @@ class Status:
             non-finite ones as strings.
         phase: what it is doing: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
         cause: why it failed, where somebody does something about it (see `runner.core.errors.Cause`).
+        process: which process `pid` was, see `runner.core.process.process_mark`; empty if that is not known.
     """
 
     state: State = "pending"
@@ -79,6 +80,7 @@ class Status:
     values: Mapping[str, float | str] = field(default_factory=dict)
     phase: str = "starting"
     cause: Cause | None = None
+    process: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +172,9 @@ class RunDir:
         """Replace status.json (the attempt only)."""
         atomic_write_json(self.status_file, asdict(status), durable=durable)
 
-    def write_identity(self, identity: Identity) -> None:
+    def write_identity(self, identity: Identity, *, durable: bool = True) -> None:
         """Write run.json (the conductor only, once)."""
-        atomic_write_json(self.identity_file, asdict(identity), indent=2)
+        atomic_write_json(self.identity_file, asdict(identity), durable=durable, indent=2)
 
     def write_verdict(self, verdict: Verdict) -> None:
         """Replace verdict.json (the conductor only)."""
