@@ -50,6 +50,21 @@ def adopt_orphans(adopt: bool = True) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, int(adopt))
 
 
+def process_mark(pid: int) -> str:
+    """What tells the process that has the number `pid` now from all others that had or will have it, whatever the clock does: when it
+    started, in the kernel's ticks, and since which start of the machine. Empty where there is none, where it has ended and is only not
+    reaped, and where the system does not say (elsewhere than on Linux).
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state, *rest = file.read().rpartition(b")")[2].split()
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+        return "" if state in (b"Z", b"X") else f"{boot}:{int(rest[18])}"
+    except (OSError, ValueError, IndexError):
+        return ""
+
+
 def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runner.config.dump import canonical, to_plain
 from runner.config.node import flatten
 from runner.core.files import atomic_write_json
+from runner.core.process import process_mark
 from runner.core.records import Record, RecordWriter, encode_number
 from runner.core.rundir import RunDir, Status
 from runner.trackers.base import TrackerSet
@@ -61,7 +62,7 @@ class Attempt:
         self._stop = stop
         self._writer = RecordWriter(run_dir.metrics)
         self._trackers: TrackerSet | None = None
-        self._status = Status(state="running", attempt=attempt, pid=os.getpid())
+        self._status = Status(state="running", attempt=attempt, pid=os.getpid(), process=process_mark(os.getpid()))
         self._next_status = 0.0
         self._write_status()
 
