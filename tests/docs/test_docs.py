@@ -23,7 +23,7 @@ from runner.data.choice import dataset_choice
 from runner.evaluation.result import STAT_TAGS
 from runner.resolve import resolve
 from runner.search.load import load_sweep
-from runner.search.spec import Factor, Metric, Resources, SweepSpec
+from runner.search.spec import Budget, Choice, Component, Factor, Metric, Racing, Resources, Span, SweepSpec
 
 ROOT = Path(__file__).parents[2]
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
@@ -149,7 +149,7 @@ def test_the_config_reference_is_fresh() -> None:
     assert (ROOT / "docs" / "config-reference.md").read_text(encoding="utf-8") == expected, f"it is stale; run: {REFERENCE}"
 
 
-@pytest.mark.parametrize("cls", [SweepSpec, Factor, Metric, Resources])
+@pytest.mark.parametrize("cls", [SweepSpec, Budget, Choice, Component, Factor, Metric, Racing, Resources, Span])
 def test_every_sweep_key_is_told_as_it_is_declared(cls: type) -> None:
     text = (ROOT / "docs" / "sweep.md").read_text(encoding="utf-8")
     for row in table(cls).splitlines():

@@ -453,6 +453,18 @@ def test_the_json_schema_is_fresh(tmp_path: Path) -> None:
     assert json.loads(text())["$schema"].startswith("https://json-schema.org/draft/2020-12/")
 
 
+def test_the_sweeps_in_the_guide_are_read(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "sweep.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    shown = [block for block in blocks if re.search(r"^(vary|trials|space|metric):", block, re.M)]
+    assert len(shown) == 6
+    for block in shown:
+        (tmp_path / "configs").mkdir(exist_ok=True)
+        (tmp_path / "configs" / "fcos_r50_fpn_1x.yml").touch()
+        missing = "config: c\n" * ("config:" not in block) + "vary: {a: [1]}\n" * block.startswith("metric")
+        assert fits(path := write(tmp_path, missing + block.replace("../configs", "configs")))
+        load_sweep(path)
+
+
 @pytest.mark.parametrize("file", sorted(SWEEPS.glob("*.yml")), ids=lambda file: file.name)
 def test_shipped_sweeps_name_the_json_schema(file: Path) -> None:
     named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", file.read_text(encoding="utf-8"))
