@@ -6,7 +6,7 @@ import signal as signals
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from runner.core.registry import Registry
 
@@ -22,6 +22,9 @@ Warm = Literal["no", "fork", "standby"]
 
 NOT_STARTED = 127
 """Return code of a command that could not be started (as in a shell)."""
+
+TRACE_S = 0.3
+"""How long a task has to write its stack trace before it is asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Task:
             1, so a task that wants more tells its libraries. "standby": a process a task, which has imported and waits. "no": neither. It
             changes when the modules are imported and nothing else; a launcher may take no notice.
         memory_gb: the most memory (2**30 bytes) all its processes may hold together before they are killed; None: as much as there is.
+            Looked at about once a second; pages shared with others count in part (see `runner.launch.memory`).
     """
 
     name: str
@@ -62,6 +66,7 @@ class Exit:
         signal: that signal's number, else None.
         error: why it could not be started; empty if it was.
         over_memory_gb: what its processes held when they were killed for being over `Task.memory_gb`; None if they were not.
+        oom_killed: it died of SIGKILL, which was not ours, while the kernel killed for want of memory (Linux; False elsewhere).
     """
 
     name: str
@@ -69,10 +74,15 @@ class Exit:
     signal: int | None = None
     error: str = ""
     over_memory_gb: float | None = None
+    oom_killed: bool = False
 
     def __str__(self) -> str:
         if self.error:
             return f"could not be started: {self.error}"
+        if self.over_memory_gb is not None:
+            return f"killed for holding {self.over_memory_gb:.2f} GB of memory, more than its limit"
+        if self.oom_killed:
+            return "killed by the kernel, which was out of memory"
         if self.signal is not None:
             try:
                 return f"killed by {signals.Signals(self.signal).name}"
@@ -112,7 +122,8 @@ class Launcher(Protocol):
 
     def cancel(self, name: str, *, grace_s: float = 10.0, trace: bool = False) -> None:
         """Ask a task to end: SIGTERM now, SIGKILL to all its processes if it is still there after `grace_s`. Never
-        waits. With `trace` its first process gets SIGUSR1 before, which the worker answers with a stack trace in its log.
+        waits. With `trace` its first process gets SIGUSR1 now, which the worker answers with a stack trace in its log, and
+        SIGTERM `TRACE_S` later, by `poll`.
 
         A task that has not started never will; it is answered as killed by SIGTERM. A second call can only shorten
         the grace. A name that is not (or no longer) known is ignored, since a task may end at any moment.
@@ -123,3 +134,11 @@ class Launcher(Protocol):
 
     def close(self) -> None:
         """Stop everything and wait until it is gone. Idempotent."""
+
+
+@runtime_checkable
+class MeasuresMemory(Protocol):
+    """A launcher that can tell how much memory its tasks hold."""
+
+    def held_gb(self) -> dict[str, float]:
+        """What all the processes of each running task hold now, in 2**30 bytes. Takes up to 0.05 s a process: ask every ten seconds."""

@@ -2,59 +2,97 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import os
 import select
 import signal
+import subprocess
+import sys
 import time
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from runner.launch.base import NOT_STARTED, Exit, Task, exit_of
-from runner.launch.spawn import Process, kill_group, reap_group, spawn
+from runner.core.process import adopt_orphans
+from runner.launch import guard
+from runner.launch.base import NOT_STARTED, TRACE_S, Exit, Task, exit_of
+from runner.launch.memory import Gauge, OomKills, pss_gb, sessions
+from runner.launch.spawn import MARK_VARIABLE, Process, kill_group, mark_of, reap_session, spawn
 from runner.launch.warm import WarmStart, WarmStarter
 
 _CLOSE_INTERVAL_S = 0.001
 _LOOK_INTERVAL_S = 0.02  # where the kernel has no pidfd to wait on
+_KILL_AGAIN_S = 1.0
+_MEASURE_INTERVAL_S = 1.0
+_MEASURE_SHARE = 0.02
+"""Measuring memory takes at most this share of the time."""
+_NEVER = float("inf")
 
 
 @dataclass(slots=True)
 class _Child:
-    """A task that is running, or on its way to. `kill_at` (monotonic seconds) is when its grace is over."""
+    """A task that is running, or on its way to. `end_at` and `kill_at` (monotonic seconds): when it is sent SIGTERM, and when its grace is
+    over. `gauge` where its memory is limited."""
 
+    slot: int
+    gauge: Gauge | None = None
     start: WarmStart | None = None
     process: Process | None = None
     pidfd: int | None = None
-    kill_at: float = float("inf")
+    end_at: float = _NEVER
+    kill_at: float = _NEVER
+    killed: bool = False
+    over_memory_gb: float | None = None
 
     def descriptor(self) -> int | None:
         """Readable when there is something to look at; negative if there is already, None if it cannot tell."""
         return self.start.fileno() if self.start is not None else self.pidfd
 
+    def runs(self, process: Process) -> None:
+        """It has been started."""
+        self.start, self.process = None, process
+        with contextlib.suppress(AttributeError, OSError):  # another system, an old kernel, a sandbox, no descriptor left
+            self.pidfd = os.pidfd_open(process.pid)
+
+    def kill(self, now: float) -> None:
+        """SIGKILL to all of its group; again if that did not help."""
+        if self.process is not None:
+            kill_group(self.process.pid)
+        self.killed, self.kill_at = True, now + _KILL_AGAIN_S
+
 
 class LocalLauncher:
-    """Runs each task in a process, session and process group of its own, at most `slots` at a time.
+    """Runs each task in a process, session and process group of its own, at most one a slot at a time.
 
-    A task that calls `runner.core.process.die_with_parent` (the worker does) dies with this process, however that
-    ends. Linux ties this to the thread that called `submit` or `poll`: it must live as long as the launcher. Where a task allows it, it
-    starts in a warm process (see `Task.warm`); this process then becomes the parent of orphans below it.
+    A task that calls `runner.core.process.die_with_parent` (the worker does) dies with this process, however that ends. Linux ties this to
+    the thread that called `submit` or `poll`: it must live as long as the launcher. What a task has started besides is killed by
+    `runner.launch.guard` then, and by the launcher when the task ends: on Linux this process becomes the parent of orphans below it. Where
+    a task allows it, it starts in a warm process (see `Task.warm`).
 
     Args:
-        slots: tasks at a time.
+        slots: tasks at a time; or the environment variables of each slot (CUDA_VISIBLE_DEVICES), which its task gets on top of its own. Of
+            the free slots a task gets one whose variables fewest others have.
         close_grace_s: what `close` gives running tasks between SIGTERM and SIGKILL.
 
     Raises:
         ValueError: fewer than one slot.
     """
 
-    def __init__(self, slots: int = 1, *, close_grace_s: float = 10.0) -> None:
-        if slots < 1:
+    def __init__(self, slots: int | Sequence[Mapping[str, str]] = 1, *, close_grace_s: float = 10.0) -> None:
+        variables: Sequence[Mapping[str, str]] = [{}] * slots if isinstance(slots, int) else [dict(slot) for slot in slots]
+        if not variables:
             raise ValueError(f"slots must be at least 1, not {slots}")
-        self.slots = slots
+        self.slots = len(variables)
+        self._slots = _Slots(variables)
         self._close_grace_s = close_grace_s
         self._waiting: deque[Task] = deque()
         self._children: dict[str, _Child] = {}
-        self._warm = WarmStarter()
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._adopts = _adopt()
+        self._warm = WarmStarter(self._adopts, variables)
+        self._oom_kills = OomKills()
+        self._measure_at = 0.0
         self._killed_groups: list[int] = []
         self._ended: list[Exit] = []
         self._closed = False
@@ -73,14 +111,14 @@ class LocalLauncher:
         deadline = time.monotonic() + timeout_s
         self._look()
         while not self._ended and self._children and (left := deadline - time.monotonic()) > 0:
-            _wait_for_any(self._children.values(), min(left, self._until_next_kill()))
+            _wait_for_any(self._children.values(), min(left, self._until_next_look()))
             self._look()
         ended, self._ended = self._ended, []
         return ended
 
     def cancel(self, name: str, *, grace_s: float = 10.0, trace: bool = False) -> None:
-        """See `Launcher.cancel`. SIGTERM goes to the task's first process alone, which may need its helpers to save
-        its state."""
+        """See `Launcher.cancel`. The signals go to the task's first process alone, which may need its helpers to save its state. The grace
+        begins with SIGTERM. A process that has no handler for SIGUSR1 dies of it."""
         for task in self._waiting:
             if task.name == name:
                 self._waiting.remove(task)
@@ -92,18 +130,29 @@ class LocalLauncher:
         if child.start is not None:
             running = child.start.cancel()
             if running is None:
-                del self._children[name]
-                self._ended.append(exit_of(name, -signal.SIGTERM))
+                self._leave(name, child, exit_of(name, -signal.SIGTERM))
                 return
-            child = self._children[name] = _running(running)
+            child.runs(running)
+        now = time.monotonic()
         if child.process is not None:
-            if child.kill_at == float("inf"):
-                child.process.send_signal(signal.SIGTERM)
-            child.kill_at = min(child.kill_at, time.monotonic() + grace_s)
+            if child.kill_at == _NEVER:
+                child.end_at = now
+                if trace and hasattr(signal, "SIGUSR1"):
+                    _send(child.process, signal.SIGUSR1)
+                    child.end_at += TRACE_S
+                grace_s += child.end_at - now
+            child.kill_at = min(child.kill_at, now + grace_s)
+            self._signal(child, now)
 
     def free(self) -> int:
         """See `Launcher.free`."""
         return 0 if self._closed else max(0, self.slots - len(self._children) - len(self._waiting))
+
+    def held_gb(self) -> dict[str, float]:
+        """See `MeasuresMemory.held_gb`."""
+        running = {name: child.process.pid for name, child in self._children.items() if child.process is not None}
+        members = sessions(running.values())
+        return {name: pss_gb(members[pid].pids) for name, pid in running.items()}
 
     def close(self) -> None:
         """See `Launcher.close`."""
@@ -113,7 +162,7 @@ class LocalLauncher:
             self.cancel(name, grace_s=self._close_grace_s)
         try:
             while self._children:
-                _wait_for_any(self._children.values(), self._until_next_kill())
+                _wait_for_any(self._children.values(), self._until_next_look())
                 self._look()
         finally:  # a second Ctrl-C while waiting: no more patience
             for child in self._children.values():
@@ -123,47 +172,89 @@ class LocalLauncher:
             self._warm.close()
         while not self._reap_helpers():
             time.sleep(_CLOSE_INTERVAL_S)
+        if self._guard is not None and self._guard.stdin is not None:
+            with contextlib.suppress(OSError):  # somebody has killed it
+                self._guard.stdin.write(b"!")
+            self._guard.stdin.close()
+            self._guard.wait()
+            self._guard = None
+        if self._adopts:
+            adopt_orphans(False)
+            self._adopts = False
         self._ended.clear()
 
     def _fill_slots(self) -> None:
-        while self._waiting and len(self._children) < self.slots:
+        while self._waiting and self._slots.free:
             task = self._waiting.popleft()
+            self._start_guard()
+            slot = self._slots.take()
+            child = self._children[task.name] = _Child(slot, Gauge(task.memory_gb) if task.memory_gb is not None else None)
+            if variables := self._slots.variables[slot]:
+                task = replace(task, env={**task.env, **variables})
             try:
-                start = self._warm.start(task)
-                if start is None:
-                    self._children[task.name] = _running(spawn(task))
+                child.start = self._warm.start(task)
+                if child.start is None:
+                    child.runs(spawn(task))
                 else:
-                    self._children[task.name] = _Child(start)
-                    self._look_at_start(task.name, start)
+                    self._look_at_start(task.name, child, child.start)
             except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
-                self._ended.append(Exit(task.name, NOT_STARTED, error=str(error)))
+                self._leave(task.name, child, Exit(task.name, NOT_STARTED, error=str(error)))
 
     def _look(self) -> None:
-        """See who has started, reap who has ended, kill whose grace is over, refill the slots."""
+        """See who has started, reap who has ended, signal whose time has come, refill the slots."""
         now = time.monotonic()
+        self._measure(now)
         for name, child in list(self._children.items()):
             if child.start is not None:
-                self._look_at_start(name, child.start)
+                self._look_at_start(name, child, child.start)
             elif child.process is not None:
-                if now >= child.kill_at:
-                    kill_group(child.process.pid)
-                    child.kill_at = now + 1.0
+                self._signal(child, now)
                 if _has_ended(child.process):
-                    self._ended.append(exit_of(name, self._end(child, child.process)))
-                    del self._children[name]
+                    self._leave(name, child, self._exit(name, child, self._end(child, child.process)))
         self._warm.tidy()
         self._reap_helpers()
         if not self._closed:
             self._fill_slots()
 
-    def _look_at_start(self, name: str, start: WarmStart) -> None:
+    def _look_at_start(self, name: str, child: _Child, start: WarmStart) -> None:
         try:
             process = start.look()
             if process is not None:
-                self._children[name] = _running(process)
+                child.runs(process)
         except (OSError, ValueError) as error:
-            del self._children[name]
-            self._ended.append(Exit(name, NOT_STARTED, error=str(error)))
+            self._leave(name, child, Exit(name, NOT_STARTED, error=str(error)))
+
+    def _signal(self, child: _Child, now: float) -> None:
+        if child.process is None:
+            return
+        if now >= child.end_at:
+            _send(child.process, signal.SIGTERM)
+            child.end_at = _NEVER
+        if now >= child.kill_at:
+            child.kill(now)
+
+    def _measure(self, now: float) -> None:
+        """Kill who is over its limit. Costs nothing where there is no limit."""
+        if now < self._measure_at:
+            return
+        limited = [(child, child.gauge, child.process.pid) for child in self._children.values() if child.gauge and child.process]
+        if not limited:
+            return
+        members = sessions([pid for _, _, pid in limited])
+        for child, gauge, pid in limited:
+            over = gauge.over_gb(members[pid], now) if not child.killed else None
+            if over is not None:
+                child.over_memory_gb = over
+                child.kill(now)
+        took = time.monotonic() - now
+        self._measure_at = now + max(_MEASURE_INTERVAL_S, took / _MEASURE_SHARE)
+
+    def _exit(self, name: str, child: _Child, returncode: int) -> Exit:
+        exit_ = exit_of(name, returncode)
+        if returncode != 0 and not child.killed:  # also where a helper of its was killed and it noticed, so that the next one is not blamed
+            oom_killed = self._oom_kills.lately(time.monotonic())
+            return replace(exit_, oom_killed=oom_killed and returncode == -9)
+        return replace(exit_, over_memory_gb=child.over_memory_gb) if returncode == -9 else exit_
 
     def _end(self, child: _Child, process: Process) -> int:
         """Kill a task and the helpers it left behind; its return code. It is not reaped yet, so its number is not reused."""
@@ -175,22 +266,90 @@ class LocalLauncher:
             child.pidfd = None
         return returncode
 
+    def _leave(self, name: str, child: _Child, exit_: Exit) -> None:
+        """A task is over."""
+        del self._children[name]
+        self._slots.give_back(child.slot)
+        self._ended.append(exit_)
+
     def _reap_helpers(self) -> bool:
         """Reap helpers that were killed, where this process has become their parent; whether that was the last of them."""
-        self._killed_groups = [group for group in self._killed_groups if not reap_group(group)]
+        self._killed_groups = [group for group in self._killed_groups if not reap_session(group)]
         return not self._killed_groups
 
-    def _until_next_kill(self) -> float:
-        """Seconds until some grace is over, at most a minute, or a second where a start may be taking too long."""
-        most = 1.0 if any(child.start is not None for child in self._children.values()) else 60.0
-        return max(0.0, min([most, *(child.kill_at - time.monotonic() for child in self._children.values())]))
+    def _until_next_look(self) -> float:
+        """Seconds until a signal is due or memory to be measured; at most a minute, or a second where a start may be taking too long."""
+        now = time.monotonic()
+        until = 60.0
+        for child in self._children.values():
+            if child.start is not None:
+                until = min(until, 1.0)
+            elif child.gauge is not None:
+                until = min(until, self._measure_at - now)
+            until = min(until, child.end_at - now, child.kill_at - now)
+        return max(0.0, until)
+
+    def _start_guard(self) -> None:
+        """Have somebody there who outlives this process (Linux)."""
+        if self._guard is None and sys.platform == "linux":
+            mark = f"{MARK_VARIABLE}={mark_of(os.getpid())}"
+            with contextlib.suppress(OSError):  # workers die with this process all the same
+                self._guard = subprocess.Popen(
+                    [sys.executable, "-I", "-S", guard.__file__, mark],
+                    env={},
+                    cwd="/",
+                    bufsize=0,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
 
 
-def _running(process: Process) -> _Child:
+class _Slots:
+    """The slots, by number, and which of them are free."""
+
+    def __init__(self, variables: Sequence[Mapping[str, str]]) -> None:
+        self.variables = variables
+        self.free = len(variables)
+        self._kind = [frozenset(each.items()) for each in variables]
+        self._free: dict[frozenset[tuple[str, str]], list[int]] = {}
+        for number, kind in enumerate(self._kind):
+            self._free.setdefault(kind, []).append(number)
+        self._taken: Counter[frozenset[tuple[str, str]]] = Counter()
+
+    def take(self) -> int:
+        """A free slot, of the variables that fewest have."""
+        kind = min((kind for kind, numbers in self._free.items() if numbers), key=self._taken.__getitem__)
+        self._taken[kind] += 1
+        self.free -= 1
+        return heapq.heappop(self._free[kind])
+
+    def give_back(self, number: int) -> None:
+        """A slot is free again."""
+        kind = self._kind[number]
+        self._taken[kind] -= 1
+        self.free += 1
+        heapq.heappush(self._free[kind], number)
+
+
+def _adopt() -> bool:
+    """Have orphans of the tasks become children of this process; whether the system does it."""
+    if sys.platform != "linux":
+        return False
     try:
-        return _Child(process=process, pidfd=os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None)
-    except OSError:  # an old kernel, a sandbox, or no descriptor left: it is looked at now and then instead
-        return _Child(process=process)
+        adopt_orphans()
+    except OSError:
+        return False
+    return True
+
+
+def _send(process: Process, number: int) -> None:
+    """A signal to a process that is not reaped yet. (`Popen.send_signal` would reap one that has ended.)"""
+    if hasattr(os, "waitid"):
+        os.kill(process.pid, number)
+    else:
+        process.send_signal(number)
 
 
 def _has_ended(process: Process) -> bool:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from typing import Protocol
+
+import psutil
 
 from runner.core.process import PARENT_VARIABLE
 from runner.launch.base import Task
+from runner.launch.memory import session_of
+
+MARK_VARIABLE = "RUNNER_LAUNCHER"
+"""Environment variable that all processes of this one's tasks inherit: by it `runner.launch.guard` knows them."""
 
 
 class Process(Protocol):
@@ -28,7 +36,14 @@ class Process(Protocol):
 
 def environment_of(task: Task) -> dict[str, str]:
     """All the variables a task sees."""
-    return {"PYTHONUNBUFFERED": "1", **os.environ, **task.env, PARENT_VARIABLE: str(os.getpid())}
+    pid = os.getpid()
+    return {"PYTHONUNBUFFERED": "1", **os.environ, **task.env, PARENT_VARIABLE: str(pid), MARK_VARIABLE: mark_of(pid)}
+
+
+@functools.cache
+def mark_of(pid: int) -> str:
+    """What tells a process from all that ever had or will have its number."""
+    return f"{pid}-{psutil.Process(pid).create_time():.2f}"
 
 
 def spawn(task: Task) -> Process:
@@ -52,17 +67,45 @@ def spawn(task: Task) -> Process:
 
 def kill_group(leader: int) -> None:
     """SIGKILL to every process of a group. `leader` must not be reaped yet, or its number may be another's."""
+    if hasattr(os, "killpg"):
+        try:
+            os.killpg(leader, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # nobody is left (macOS says "permission" where only a zombie is)
+        return
     try:
-        os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # nobody is left (macOS says "permission" where only a zombie is)
+        first = psutil.Process(leader)
+        family = [*first.children(recursive=True), first]
+    except psutil.Error:
+        return
+    for process in family:
+        try:
+            process.kill()
+        except psutil.Error:
+            pass  # it has ended
 
 
-def reap_group(leader: int) -> bool:
-    """Reap those of a killed group whose parent this process has become (see `adopt_orphans`); whether there are no more."""
+def reap_session(leader: int) -> bool:
+    """Kill and reap whom an ended task left in its session and this process adopted (see `adopt_orphans`); whether there are no more."""
+    if not hasattr(os, "WNOHANG"):
+        return True  # Windows has neither groups nor adoption
     try:
         while os.waitpid(-leader, os.WNOHANG)[0]:
             pass
         return False
     except ChildProcessError:
-        return True
+        pass
+    left = [pid for pid in _adopted() if session_of(pid) == leader]  # in a process group of their own
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, os.WNOHANG)
+    return not left
+
+
+def _adopted() -> Iterator[int]:
+    """Children of this process's first thread, which is who is given orphans."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+            yield from map(int, file.read().split())
+    except OSError:  # a kernel without this list
+        return

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from runner.core.process import PARENT_VARIABLE, adopt_orphans
+from runner.core.process import PARENT_VARIABLE
 from runner.launch.base import Task
-from runner.launch.spawn import Process, environment_of, kill_group, reap_group, spawn
+from runner.launch.spawn import Process, environment_of, kill_group, reap_session, spawn
 from runner.launch.warm_process import MAX_MESSAGE_BYTES, STARTED, Request
 
 ANSWER_WITHIN_S = 5.0
@@ -27,8 +28,9 @@ KINDS = 3
 _CLOSE_INTERVAL_S = 0.001
 _MODULE_AT, _MIN_WORDS = 2, 3  # in ``python -m MODULE …``
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_READ_LATE = (*_THREADS, "CUDA_VISIBLE_DEVICES", PARENT_VARIABLE)
-"""Variables in which the children of one parent may differ."""
+_GPUS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+_READ_LATE = (*_THREADS, *_GPUS, PARENT_VARIABLE)
+"""Variables in which the children of one parent may differ, besides those in which the slots do."""
 
 
 class Trouble(Exception):
@@ -131,7 +133,7 @@ class _WarmProcess:
         if self.process.poll() is None:
             return False
         self.control.close()
-        return reap_group(self.process.pid)
+        return reap_session(self.process.pid)
 
 
 class WarmStart:
@@ -213,7 +215,7 @@ class WarmStart:
     def _ask(self) -> bool:
         """Send the task; False if there is no room now."""
         argv, wanted = self._task.argv, environment_of(self._task)
-        late = {name: wanted.get(name) for name in _READ_LATE}
+        late = {name: wanted.get(name) for name in self._starter.late}
         request = Request(argv[_MODULE_AT], list(argv[_MIN_WORDS:]), os.fspath(self._task.cwd), late)
         message = json.dumps(asdict(request)).encode()
         if len(message) > MAX_MESSAGE_BYTES:
@@ -268,15 +270,19 @@ class WarmStarter:
     """Keeps warm processes, started when they are first needed.
 
     Args:
+        can_fork: this process adopts orphans (see `adopt_orphans`).
+        slots: the variables that the launcher's slots give.
         standby: processes of a kind that are kept waiting, where each serves for one task.
     """
 
-    def __init__(self, standby: int = 1) -> None:
+    def __init__(self, can_fork: bool, slots: Sequence[Mapping[str, str]] = (), standby: int = 1) -> None:
+        self._can_fork = can_fork
+        self.late = frozenset({*_READ_LATE, *(name for slot in slots for name in slot)})
+        self._kinds = max(KINDS, 1 + len({frozenset(slot.items()) for slot in slots}))  # who stands by has its slot's variables already
         self._standby = standby
         self._waiting: dict[_Kind, list[_WarmProcess]] = {}  # the kind used last comes last
         self._failures: Counter[_Kind] = Counter()
         self._ending: list[WarmStart | _WarmProcess] = []
-        self._adopts = False
 
     def start(self, task: Task) -> WarmStart | None:
         """Take a task on, or None if it is one to be spawned.
@@ -284,10 +290,10 @@ class WarmStarter:
         Raises:
             OSError: its log cannot be written.
         """
-        kind = _kind_of(task)
+        kind = _kind_of(task, self.late)
         if kind is None or self._failures[kind] >= TRIES:
             return None
-        if kind.mode == "fork" and not self._adopt():
+        if kind.mode == "fork" and not self._can_fork:
             return None
         waiting = self._waiting.pop(kind, [])
         self._waiting[kind] = waiting
@@ -296,7 +302,7 @@ class WarmStarter:
         start = WarmStart(self, task, waiting[0])
         if kind.mode == "standby":
             waiting.pop(0)
-        while len(self._waiting) > KINDS:
+        while len(self._waiting) > self._kinds:
             for warm in self._waiting.pop(next(iter(self._waiting))):
                 self.end(warm)
         return start
@@ -348,26 +354,16 @@ class WarmStarter:
         while self._ending:
             self.tidy()
             time.sleep(_CLOSE_INTERVAL_S)
-        if self._adopts:
-            adopt_orphans(False)
-
-    def _adopt(self) -> bool:
-        try:
-            adopt_orphans()
-        except OSError:
-            return False
-        self._adopts = True
-        return True
 
 
-def _kind_of(task: Task) -> _Kind | None:
+def _kind_of(task: Task, late: Collection[str]) -> _Kind | None:
     """The kind of process a task can start in, None if it must be spawned."""
     argv = task.argv
     if task.warm == "no" or len(argv) < _MIN_WORDS or argv[1] != "-m" or not os.path.isdir(task.cwd) or sys.platform != "linux":
         return None
     environment = environment_of(task)
     if task.warm == "fork":
-        for name in _READ_LATE:
+        for name in late:
             environment.pop(name, None)
         environment |= dict.fromkeys(_THREADS, "1")
     else:

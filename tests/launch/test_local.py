@@ -129,11 +129,15 @@ def test_close_kills_who_does_not_listen(tmp_path: Path) -> None:
 
 
 def test_no_descriptor_is_leaked(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("first", tmp_path, "exit", "0"))
+    collect(launcher, 1)
     before = len(os.listdir("/proc/self/fd"))
     for index in range(6):
         launcher.submit(task(f"t{index}", tmp_path, "exit", "0"))
     collect(launcher, 6)
     assert len(os.listdir("/proc/self/fd")) == before
+    launcher.close()
+    assert len(os.listdir("/proc/self/fd")) == before - 1  # the guard's
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere it takes a second")

@@ -1,0 +1,349 @@
+"""What this machine has for runs, as far as this process may use it, and how it is cut into slots."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from runner.core.errors import Problem
+from runner.launch.memory import GB
+
+VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
+BUSY_GB = 0.25
+"""A GPU of which others hold more than this is in use; a process that has merely begun to use CUDA holds as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU this process may use.
+
+    Args:
+        index: NVML's number, by place on the bus.
+        uuid: ``GPU-…`` or, of a part of one, ``MIG-…``.
+        name: its model.
+        memory_gb: all its memory, in 2**30 bytes.
+        used_gb: what computing processes of others hold of it.
+        word: what CUDA_VISIBLE_DEVICES calls it; empty: its index.
+    """
+
+    index: int
+    uuid: str
+    name: str
+    memory_gb: float
+    used_gb: float = 0.0
+    word: str = ""
+
+    def __str__(self) -> str:
+        return f"GPU {self.index} ({self.name})"
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody else computes on it."""
+        return self.used_gb > BUSY_GB
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is.
+
+    Args:
+        cores: that this process may run on, at most what its cgroup is given.
+        memory_gb: in 2**30 bytes, at most what its cgroup may hold; free_gb: what of it nobody uses.
+        gpus: those that CUDA_VISIBLE_DEVICES leaves, in its order.
+        gpu_problem: why nothing is known of GPUs, or what is doubtful; empty if all is well.
+        by_place: a GPU's number is its place on the bus (nobody had set CUDA_VISIBLE_DEVICES).
+    """
+
+    cores: int
+    memory_gb: float
+    free_gb: float
+    gpus: tuple[Gpu, ...] = ()
+    gpu_problem: str = ""
+    by_place: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPlan:
+    """Where runs go.
+
+    Args:
+        slots: the environment variables of each, for `runner.launch.local.LocalLauncher`; empty only if there are problems.
+        notes: what a user should know of it.
+        problems: why there is none.
+        runs_per_gpu: how many share a GPU; 0 where runs train on the CPU.
+        gpu_memory_gb: of the smallest GPU, what others do not hold; None where that is not known or not used.
+    """
+
+    slots: tuple[Mapping[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    runs_per_gpu: int = 0
+    gpu_memory_gb: float | None = None
+
+
+def read_machine(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Machine:
+    """Look at this machine. Takes some milliseconds, with GPUs some hundredths of a second; never fails.
+
+    Args:
+        environment: the variables that count.
+        root: where /proc/self/cgroup and /sys/fs/cgroup are looked for.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = psutil.virtual_memory()
+    total, free = memory.total, memory.available
+    for folder in _cgroups(root):
+        quota = _quota(folder)
+        cores = min(cores, max(1, int(quota))) if quota is not None else cores
+        limit = _memory_limit(folder)
+        if limit is not None and limit < memory.total:
+            total, free = min(total, limit), min(free, max(0, limit - _memory_used(folder)))
+    gpus, problem = _gpus(environment)
+    return Machine(cores, total / GB, free / GB, gpus, problem, by_place=VISIBLE not in environment)
+
+
+def plan_slots(
+    machine: Machine,
+    *,
+    gpus_wanted: bool,
+    gpus: float | None = None,
+    cpus: int = 1,
+    memory_gb: float | None = None,
+    concurrency: int | Literal["auto"] = "auto",
+    probed_gpus: int = 0,
+    environment: Mapping[str, str] = os.environ,
+) -> SlotPlan:
+    """Cut a machine into slots.
+
+    A GPU is shared only where `gpus` is below 1 or `concurrency` is a number. One that somebody else uses is left out and named; where
+    sharing was asked for so, it is used and named. A number of runs is taken as it is, and named where it is more than there is room for.
+
+    Args:
+        gpus_wanted: the runs train on GPUs.
+        gpus: GPUs a run: a whole number, or a part of one (0.5: two runs share a GPU); None: 1.
+        cpus: cores a run. memory_gb: memory a run, in 2**30 bytes; None: not known.
+        concurrency: runs at a time; auto: as many as there is room for.
+        probed_gpus: how many GPUs the backend has seen, for where NVML tells nothing.
+    """
+    notes: list[str] = []
+    groups: list[tuple[Gpu, ...]] = []
+    share = 1
+    if gpus_wanted:
+        each = 1.0 if gpus is None else gpus
+        usable, problems = _usable_gpus(machine, each, concurrency, probed_gpus, environment, notes)
+        if problems:
+            return SlotPlan(problems=tuple(problems), notes=tuple(notes))
+        share = max(1, int(1 / each + 1e-9))
+        size = max(1, int(each))
+        groups = [tuple(usable[start : start + size]) for start in range(0, len(usable) // size * size, size)]
+        if left := usable[len(groups) * size :]:
+            notes.append(f"{_names(left)} stay{'s' if len(left) == 1 else ''} idle: a run wants {size} GPUs, and {len(usable)} are there")
+    room = {"GPUs": share * len(groups)} if gpus_wanted else {}
+    room["cores"] = machine.cores // cpus
+    if memory_gb is not None:
+        room["memory"] = int(machine.memory_gb / memory_gb + 1e-9)
+    wants = {"cores": f"{cpus} cores of {machine.cores}", "memory": f"{memory_gb or 0:g} GB of {machine.memory_gb:.1f} GB"}
+    if concurrency == "auto":
+        if room.get("memory") == 0:
+            text = f"a run is given {wants['memory']} of this machine's memory; give it less, or set resources.concurrency to 1"
+            return SlotPlan(problems=(Problem(text, key="resources.memory_gb"),), notes=tuple(notes))
+        if room["cores"] == 0:
+            notes.append(f"a run is given {wants['cores']}: they are overcommitted")
+        count = max(1, min(room.values()))
+        if gpus_wanted and count < room["GPUs"]:
+            what = min(room, key=room.__getitem__)
+            notes.append(f"{count} runs at a time, where the GPUs have room for {room['GPUs']}: a run takes {wants[what]}")
+    else:
+        count = concurrency
+        for what in ("cores", "memory"):
+            if what in room and count > room[what]:
+                notes.append(f"{count} runs at a time, as resources.concurrency says, are more than fit: each takes {wants[what]}")
+        if gpus_wanted and count > room["GPUs"]:
+            share = -(-count // len(groups))
+            notes.append(f"{count} runs at a time on {_names(gpu for group in groups for gpu in group)}: up to {share} runs share a GPU")
+    if memory_gb is not None and count * memory_gb > machine.free_gb:
+        notes.append(f"{count} runs may take {count * memory_gb:g} GB of memory, and {machine.free_gb:.1f} GB are free now")
+    slots = [_variables(groups[number % len(groups)], machine.by_place) if groups else {} for number in range(count)]
+    used = [gpu for group in groups[:count] for gpu in group]
+    known = [gpu.memory_gb - gpu.used_gb for gpu in used if gpu.memory_gb]
+    return SlotPlan(tuple(slots), tuple(notes), runs_per_gpu=share if groups else 0, gpu_memory_gb=min(known) if known else None)
+
+
+def _usable_gpus(
+    machine: Machine,
+    each: float,
+    concurrency: int | Literal["auto"],
+    probed: int,
+    environment: Mapping[str, str],
+    notes: list[str],
+) -> tuple[list[Gpu], list[Problem]]:
+    """The GPUs that runs are given, the free ones first."""
+    if each <= 0 or (each > 1 and each != int(each)):
+        text = f"{each:g} GPUs a run: expected a whole number, or a part of one below 1 (0.5: two runs share a GPU)"
+        return [], [Problem(text, key="resources.gpus")]
+    found = list(machine.gpus)
+    if not found:
+        words = [word.strip() for word in environment.get(VISIBLE, "").split(",") if word.strip()]
+        found = [Gpu(number, "", "", 0.0, word=words[number] if number < len(words) else "") for number in range(probed)]
+        if found:
+            notes.append(f"whether somebody else uses a GPU is not known: {machine.gpu_problem}")
+    elif machine.gpu_problem:
+        notes.append(machine.gpu_problem)
+    if len(found) < each:
+        text = f"a run wants {each:g} GPUs; usable here: {len(found)}" + (f" ({machine.gpu_problem})" if machine.gpu_problem else "")
+        return [], [Problem(text, key="resources.gpus")]
+    free = [gpu for gpu in found if not gpu.busy]
+    busy = [gpu for gpu in found if gpu.busy]
+    if not busy:
+        return free, []
+    said = ", ".join(f"{gpu}: {gpu.used_gb:.1f} of {gpu.memory_gb:.1f} GB" for gpu in busy)
+    wanted = int(max(1, each)) * (1 if concurrency == "auto" else concurrency)
+    if len(free) >= wanted or (len(free) >= each and concurrency == "auto" and each >= 1):
+        notes.append(f"in use by others, and left out: {said}")
+        return free, []
+    if each < 1 or concurrency != "auto":
+        notes.append(f"in use by others, and shared with them, as resources.{'gpus' if each < 1 else 'concurrency'} allows: {said}")
+        return free + busy, []
+    text = f"in use by others: {said}. Wait for them, or share: resources.gpus: 0.5, or a number as resources.concurrency"
+    return [], [Problem(text, key="resources.gpus")]
+
+
+def _variables(group: tuple[Gpu, ...], by_place: bool) -> dict[str, str]:
+    words = {VISIBLE: ",".join(gpu.word or str(gpu.index) for gpu in group)}
+    return {ORDER: "PCI_BUS_ID", **words} if by_place else words
+
+
+def _names(gpus: Any) -> str:
+    return ", ".join(str(gpu) if gpu.name else f"GPU {gpu.index}" for gpu in gpus)
+
+
+# ---------------------------------------------------------------------------------------------------------------------- GPUs
+def _gpus(environment: Mapping[str, str]) -> tuple[tuple[Gpu, ...], str]:
+    """The GPUs that NVML sees and CUDA_VISIBLE_DEVICES leaves, and what is wrong."""
+    try:
+        nvml: Any = importlib.import_module("pynvml")
+    except ImportError:
+        return (), "nvidia-ml-py is not installed: pip install 'detection-runner[gpu]'"
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError as error:
+        return (), f"NVML: {error}"
+    try:
+        ours = _own_processes()
+        found = [_gpu(nvml, nvml.nvmlDeviceGetHandleByIndex(index), index, ours) for index in range(nvml.nvmlDeviceGetCount())]
+        visible = environment.get(VISIBLE)
+        if visible is None:
+            return tuple(found), ""
+        chosen = tuple(_chosen(nvml, visible, found, ours))
+        numbers = any(gpu.word.isdigit() for gpu in chosen)
+        if numbers and ORDER not in environment and len({gpu.name for gpu in found}) > 1:
+            return chosen, f"the GPUs differ, and their numbers may mean others to CUDA than to NVML: set {ORDER}=PCI_BUS_ID"
+        return chosen, "" if chosen else f"{VISIBLE}={visible} leaves none"
+    except nvml.NVMLError as error:
+        return (), f"NVML: {error}"
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _chosen(nvml: Any, visible: str, found: list[Gpu], ours: set[int]) -> Iterator[Gpu]:
+    """The GPUs that a CUDA_VISIBLE_DEVICES names. As CUDA does, it stops at the first word that names none."""
+    for position, word in enumerate(word.strip() for word in visible.split(",")):
+        if word.isdigit():
+            matching = [gpu for gpu in found if gpu.index == int(word)]
+        elif word.startswith("MIG-"):
+            matching = [_gpu(nvml, nvml.nvmlDeviceGetHandleByUUID(word), position, ours)]
+        else:
+            matching = [gpu for gpu in found if word.startswith("GPU-") and gpu.uuid.startswith(word)]
+        if len(matching) != 1:
+            return
+        gpu = matching[0]
+        yield Gpu(gpu.index, gpu.uuid, gpu.name, gpu.memory_gb, gpu.used_gb, word)
+
+
+def _gpu(nvml: Any, handle: Any, index: int, ours: set[int]) -> Gpu:
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    uuid, name = (_text(read(handle)) for read in (nvml.nvmlDeviceGetUUID, nvml.nvmlDeviceGetName))
+    return Gpu(index, uuid, name, memory.total / GB, _used_by_others(nvml, handle, memory.used, ours) / GB)
+
+
+def _used_by_others(nvml: Any, handle: Any, used: int, ours: set[int]) -> int:
+    """Bytes that computing processes of others hold. A desktop's windows do not count, nor what the driver keeps for itself."""
+    computing = _processes(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+    others = [held for pid, held in computing if pid not in ours]
+    if not others or None not in others:
+        return sum(held or 0 for held in others)
+    drawing = _processes(nvml, nvml.nvmlDeviceGetGraphicsRunningProcesses, handle)
+    known = sum(held or 0 for pid, held in (*computing, *drawing) if pid in ours or (pid, held) in drawing)
+    return max(used - known, 0)
+
+
+def _processes(nvml: Any, read: Callable[[Any], Any], handle: Any) -> list[tuple[int, int | None]]:
+    try:
+        return [(int(process.pid), process.usedGpuMemory) for process in read(handle)]
+    except nvml.NVMLError:  # a device that does not tell
+        return []
+
+
+def _own_processes() -> set[int]:
+    own = psutil.Process()
+    with contextlib.suppress(psutil.Error):
+        return {own.pid, *(child.pid for child in own.children(recursive=True))}
+    return {own.pid}
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+# ------------------------------------------------------------------------------------------------------------------- cgroups
+def _cgroups(root: Path) -> Iterator[Path]:
+    """The folders of this process's cgroups, of both versions, each with those above it."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    mounts = root / "sys/fs/cgroup"
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        for base in (
+            (mounts, mounts / "unified") if not controllers else (mounts / controllers, *(mounts / one for one in controllers.split(",")))
+        ):
+            parts = [part for part in path.split("/") if part] if ".." not in path else []
+            for count in range(len(parts), -1, -1):
+                if (folder := base.joinpath(*parts[:count])).is_dir():
+                    yield folder
+
+
+def _quota(folder: Path) -> float | None:
+    """Cores' worth of time it is given."""
+    quota, period = (*_words(folder / "cpu.max"), "", "")[:2]
+    if not quota:
+        quota, period = ("".join(_words(folder / name)) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
+
+
+def _memory_limit(folder: Path) -> int | None:
+    """Bytes it may hold."""
+    limits = [word for name in ("memory.max", "memory.high", "memory.limit_in_bytes") for word in _words(folder / name)]
+    return min((int(limit) for limit in limits if limit.isdigit()), default=None)
+
+
+def _memory_used(folder: Path) -> int:
+    """Bytes it holds, less what the kernel would give up at once."""
+    held = [int(word) for name in ("memory.current", "memory.usage_in_bytes") for word in _words(folder / name)]
+    words = _words(folder / "memory.stat")
+    facts = dict(zip(words[::2], words[1::2], strict=False))
+    return sum(held[:1]) - int(facts.get("total_inactive_file", facts.get("inactive_file", 0)))
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except OSError:
+        return []

@@ -1,0 +1,150 @@
+"""How much memory processes hold, and whether the kernel has killed for want of it.
+
+What a task holds is the sum of its processes' PSS: a page that n processes share counts as 1/n in each. RSS would count what a task
+shares with the warm parent it was forked from once more in every data worker. PSS takes the kernel 20 to 50 ms for a process that has
+loaded torch, RSS microseconds, and RSS is never less: so PSS is read only where RSS leaves the answer open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+GB = 2**30
+_PSS_AGAIN_S = 10.0
+_OOM_LATELY_S = 1.0
+_SESSION, _RSS = 3, 21  # fields of /proc/PID/stat behind the name
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+@dataclass(slots=True)
+class Members:
+    """The processes of a session: their numbers, and the sum of their RSS."""
+
+    pids: list[int]
+    rss_gb: float = 0.0
+
+
+def sessions(leaders: Collection[int]) -> dict[int, Members]:
+    """The living processes of each session of `leaders`; where the system has no /proc, of each one's family."""
+    found = {leader: Members([]) for leader in leaders}
+    try:
+        numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return {leader: _family(leader) for leader in leaders}
+    for pid in numbers:
+        fields = stat_fields(pid)
+        if fields and (members := found.get(int(fields[_SESSION]))):
+            members.pids.append(pid)
+            members.rss_gb += int(fields[_RSS]) * _PAGE_BYTES / GB
+    return found
+
+
+def session_of(pid: int) -> int | None:
+    """The session of a process, None if there is no such process."""
+    fields = stat_fields(pid)
+    return int(fields[_SESSION]) if fields else None
+
+
+def stat_fields(pid: int) -> list[bytes]:
+    """/proc/PID/stat from the state on; empty if there is no such process. The name before it may hold anything."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
+def pss_gb(pids: Iterable[int]) -> float:
+    """The sum of the processes' PSS; of their RSS where the system does not tell it."""
+    return sum(map(_pss_bytes, pids)) / GB
+
+
+class Gauge:
+    """Whether a task is over its limit, at the least cost."""
+
+    def __init__(self, limit_gb: float) -> None:
+        self._limit_gb = limit_gb
+        self._measured: tuple[float, float, float] | None = None  # when, PSS and RSS then
+
+    def over_gb(self, members: Members, now: float) -> float | None:
+        """What the task holds if that is more than its limit, else None."""
+        if members.rss_gb <= self._limit_gb:
+            return None
+        if self._measured is not None:
+            at, pss, rss = self._measured
+            if now < at + _PSS_AGAIN_S and pss + members.rss_gb - rss <= self._limit_gb:
+                return None  # what came since cannot be enough
+        held = pss_gb(members.pids)
+        self._measured = (now, held, members.rss_gb)
+        return held if held > self._limit_gb else None
+
+
+class OomKills:
+    """The kernel's count of processes it has killed for want of memory: of this process's cgroup if it keeps one, else the machine's."""
+
+    def __init__(self, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> None:
+        self._file = _oom_file(proc, cgroups)
+        self._count = self._read()
+        self._rose_at = -_OOM_LATELY_S
+
+    def lately(self, now: float) -> bool:
+        """Whether it has killed since the last call, or within the last second (several tasks may have died of it)."""
+        before, self._count = self._count, self._read()
+        if self._count > before:
+            self._rose_at = now
+        return now < self._rose_at + _OOM_LATELY_S
+
+    def _read(self) -> int:
+        if self._file is not None:
+            with contextlib.suppress(OSError, ValueError):
+                for line in self._file.read_text().splitlines():
+                    name, _, value = line.partition(" ")
+                    if name == "oom_kill":
+                        return int(value)
+        return 0
+
+
+def _oom_file(proc: Path, cgroups: Path) -> Path | None:
+    candidates = [proc / "vmstat"]
+    with contextlib.suppress(OSError):
+        for line in (proc / "self" / "cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                candidates.insert(0, cgroups / path.lstrip("/") / "memory.events")
+            elif "memory" in controllers.split(","):
+                candidates.insert(0, cgroups / "memory" / path.lstrip("/") / "memory.oom_control")
+    for file in candidates:
+        with contextlib.suppress(OSError):
+            if "oom_kill " in file.read_text():
+                return file
+    return None
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            for line in file:
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+    except (FileNotFoundError, PermissionError, ProcessLookupError):
+        with contextlib.suppress(psutil.Error):
+            return int(psutil.Process(pid).memory_info().rss)
+    return 0
+
+
+def _family(leader: int) -> Members:
+    """A process and all below it."""
+    members = Members([])
+    with contextlib.suppress(psutil.Error):
+        first = psutil.Process(leader)
+        for process in (first, *first.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                members.rss_gb += process.memory_info().rss / GB
+                members.pids.append(process.pid)
+    return members
