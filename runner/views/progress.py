@@ -16,10 +16,11 @@ from rich.text import Text
 from runner.core.commands import Command, Situation
 from runner.core.rundir import RunDir, State, Status
 from runner.results.export import show_duration
+from runner.results.progress import standing
 from runner.views.keys import Keys
 from runner.views.screen import Menu, Screen
 from runner.views.table import STATE_STYLES
-from runner.views.watch import FINAL, Watch, Watched, standing
+from runner.views.watch import FINAL, Watch, Watched
 
 _LINE_INTERVAL_S = 10.0
 _LOOK_INTERVAL_S = 0.4

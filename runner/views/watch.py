@@ -11,75 +11,18 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from runner.core.records import Record, decode_number
+from runner.core.records import decode_number
 from runner.core.rundir import RunDir, State, Status
+from runner.results.progress import STANDINGS, Evaluations, standing
 
 FINAL = frozenset(("done", "pruned"))
 """States nothing follows. A failed or interrupted run may yet be taken up again."""
-STANDINGS = ("done", "running", "waiting", "failed", "infeasible", "pruned", "interrupted")
-"""How runs are counted, in the order people ask for it. Infeasible: it failed because it does not fit into the memory."""
 
 _LOOKS = 50
 _PACE_WINDOW_S = 60.0
 _SILENT_S = 30.0
 _DURATIONS = 50
-_TAIL_BYTES = 1 << 16
-
-
-def standing(status: Status, *, at_work: bool | None = None) -> str:
-    """Which of `STANDINGS` a run counts as.
-
-    Args:
-        at_work: whether somebody works on it; None: as its status says. One that says it is running and is not, was cut off.
-    """
-    if at_work:
-        return "running"
-    if status.state == "running" and at_work is False:
-        return "interrupted"
-    if status.state == "failed" and status.cause == "out_of_memory":
-        return "infeasible"
-    return "waiting" if status.state == "pending" else status.state
-
-
-class Evaluations:
-    """One metric of a run while it trains: what is appended to its metrics.jsonl, read piece by piece; at first the end of it."""
-
-    def __init__(self, path: Path, tag: str, *, tail_bytes: int = _TAIL_BYTES) -> None:
-        self._path, self._tag, self._tail_bytes = path, tag, tail_bytes
-        self._offset = -1
-        self._found: list[tuple[int, float]] = []
-
-    def newest(self) -> float | None:
-        """Its newest value that counts; None before the first. Never raises."""
-        try:
-            size = os.stat(self._path).st_size
-            if size != self._offset:
-                self._read(size)
-        except OSError:
-            pass  # not there yet, or not readable: nothing is known of it
-        return self._found[-1][1] if self._found else None
-
-    def _read(self, size: int) -> None:
-        if size < self._offset:  # another file in its place
-            self._offset, self._found = -1, []
-        start = max(0, size - self._tail_bytes) if self._offset < 0 else self._offset
-        with open(self._path, "rb") as file:
-            file.seek(start)
-            text = file.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        self._offset = start + len(whole)
-        for line in whole.split(b"\n"):
-            if self._tag.encode() not in line and b"resumed" not in line:
-                continue
-            record = Record.from_line(line)
-            if record is None:
-                continue
-            if record.resumed:
-                self._found = [(step, value) for step, value in self._found if step <= record.step]
-            elif self._tag in record.values:
-                self._found.append((record.step, record.values[self._tag]))
 
 
 @dataclass(slots=True)

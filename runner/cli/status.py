@@ -1,0 +1,46 @@
+"""`runner status`: how a sweep or a run stands, seen from another terminal, while it runs or after it was killed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+_FORMAT = 1
+"""Of the JSON: it changes when a reader would have to."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("status", help="how a sweep or a run stands: who drives it, runs by state, progress, what failed")
+    parser.add_argument("dir", type=Path, metavar="DIR", help="directory of a sweep, of a run, or of several")
+    parser.add_argument("--json", action="store_true", help="everything, for other programs")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from rich.console import Console  # noqa: PLC0415 - kept out of `runner --help`
+
+    from runner.conduct.lock import holder  # noqa: PLC0415
+    from runner.results.overview import find_places, read_runs, read_sweep  # noqa: PLC0415
+    from runner.sweepdir import SweepDir  # noqa: PLC0415
+    from runner.views.status import render_status  # noqa: PLC0415
+
+    seen = []
+    for path, runs in find_places(args.dir):
+        sweep = SweepDir(path)
+        driver = None if runs else holder(sweep.lock)
+        seen.append((read_runs(path, runs) if runs else read_sweep(sweep, driven=driver is not None), driver))
+    if args.json:
+        found = [
+            {**overview.to_json(), "driver": None if driver is None else {"pid": driver.pid, "host": driver.host, "since": driver.since}}
+            for overview, driver in seen
+        ]
+        print(json.dumps({"format": _FORMAT, "places": found}, indent=2, ensure_ascii=False))
+        return 0
+    console = Console()
+    for index, (overview, driver) in enumerate(seen):
+        if index:
+            console.print()
+        console.print(render_status(overview, str(driver or ""), brief=len(seen) > 1))
+    return 0

@@ -1,0 +1,111 @@
+"""What `runner status` shows of a sweep, or of runs, that go on elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from runner.results.export import show_duration
+from runner.results.overview import Failure, Overview, RunNow
+from runner.views.screen import shorten
+
+_NAME_WIDTH = 40
+_MOST_NAMES = 3
+_MOST_RUNNING = 50
+
+
+def render_status(overview: Overview, driver: str = "", *, brief: bool = False) -> RenderableType:
+    """How a sweep stands: runs by state, who drives it, the best so far, those that go, what waits, what failed, what happened.
+
+    Args:
+        driver: who is at work on it; empty if nobody is.
+        brief: one of several: without what waits and what happened.
+    """
+    parts: list[RenderableType] = [_head(overview)]
+    if overview.is_sweep:
+        parts.append(Text(f"driver: {driver}" if driver else _no_driver(overview), style="" if driver else "yellow"))
+    if overview.best is not None:
+        best = overview.best
+        of = f" (mean of {best.runs} runs)" if best.runs > 1 else ""
+        parts.append(Text(f"best so far: {best.trial}: {best.metric} {best.value:.4g}{of}", style="green"))
+    if overview.running:
+        parts.append(_section("running", _running(overview)))
+    if overview.waiting and not brief:
+        parts.append(Text(f"waiting: {_names(overview.waiting)}", style="dim"))
+    if overview.failures:
+        parts.append(_section("did not end well", Group(*map(_failure, overview.failures))))
+    if overview.events and not brief:
+        parts.append(_section("happened last", Group(*[Text(_event(event)) for event in overview.events])))
+    return Group(*parts)
+
+
+def _head(overview: Overview) -> Text:
+    total = sum(overview.counts.values())
+    counts = ", ".join(f"{count} {name}" for name, count in overview.counts.items())
+    return Text.assemble((str(overview.path), "bold"), f": {total} run{'' if total == 1 else 's'}" + (f": {counts}" if counts else ""))
+
+
+def _no_driver(overview: Overview) -> str:
+    left = sum(overview.counts.get(name, 0) for name in ("waiting", "interrupted"))
+    return "nobody is at work on it" + ("; the same `runner sweep` goes on with it" if left else "")
+
+
+def _section(title: str, content: RenderableType) -> Group:
+    return Group(Text(f"{title}:"), Padding(content, (0, 0, 0, 2), expand=False))
+
+
+def _running(overview: Overview) -> RenderableType:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    for _ in range(5):
+        table.add_column(justify="right", no_wrap=True)
+    for run in overview.running[:_MOST_RUNNING]:
+        status = run.status
+        percent = f"{100 * status.step // status.steps} %" if status.steps > 0 else "–"
+        metric = "" if run.value is None else f"{overview.metric.rpartition('/')[2]} {run.value:.3f}"
+        attempt = f"attempt {status.attempt}" if status.attempt > 1 else ""
+        table.add_row(shorten(run.name, _NAME_WIDTH), f"step {status.step}/{status.steps or '?'}", percent, metric, _left(run), attempt)
+    more = len(overview.running) - _MOST_RUNNING
+    return Group(table, Text(f"… and {more} more")) if more > 0 else table
+
+
+def _left(run: RunNow) -> str:
+    if run.silent_s is not None:
+        return f"silent for {show_duration(run.silent_s)}"
+    if run.status.state != "running":
+        return "starting"
+    if run.status.phase != "training":
+        return run.status.phase
+    return "" if run.left_s is None else f"{show_duration(run.left_s)} left"
+
+
+def _failure(failure: Failure) -> Text:
+    cause = f"{failure.cause.replace('_', ' ')}: " if failure.cause and not failure.reason.startswith(failure.cause) else ""
+    text = Text(f"{len(failure.runs)} × {failure.standing}: {cause}{failure.reason}", style="red" if failure.standing == "failed" else "")
+    return text.append(f" ({_names(failure.runs)})", style="dim")
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    """``12:03:11 0003-batch_size=8-s1 ended: failed: …``: the journal's words, whoever wrote them."""
+    when, what = event.get("time"), str(event.get("event"))
+    clock = time.strftime("%m-%d %H:%M:%S", time.localtime(when)) if isinstance(when, int | float) else "?"
+    who = event.get("run") or (f"trial {event['trial']}" if "trial" in event else "")
+    shown = [str(event[key]) for key in ("label", "state", "asked_for", "reason") if event.get(key)]
+    if what == "start" and _is_again(event):
+        shown.append(f"attempt {event['attempt']}")
+    return f"{clock}  {who}{' ' if who else ''}{what}{': ' if shown else ''}{': '.join(shown)}"
+
+
+def _is_again(event: Mapping[str, Any]) -> bool:
+    return isinstance(event.get("attempt"), int) and event["attempt"] > 1
