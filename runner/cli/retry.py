@@ -21,6 +21,7 @@ def _run(args: argparse.Namespace) -> int:
     from runner.conduct.lock import hold, holder  # noqa: PLC0415
     from runner.conduct.loop import allow_again  # noqa: PLC0415
     from runner.core.commands import Command  # noqa: PLC0415
+    from runner.core.journal import Journal  # noqa: PLC0415
 
     sweep = sweep_at(args.dir)
     failed = [run_dir for run_dir in sweep.run_dirs() if run_dir.status().state == "failed"]
@@ -32,8 +33,10 @@ def _run(args: argparse.Namespace) -> int:
         print(f"asked to start {len(failed)} failed runs again; watch it: runner status {sweep.path}")
         return 0
     with hold(sweep.lock):
+        journal = Journal(sweep.journal)
         for run_dir in failed:
-            allow_again(run_dir)
+            allow_again(run_dir, journal)
+        journal.close()
     command = shlex.join(["runner", *sweep.plan().get("command", ["sweep", "SWEEP.yml"])])
     print(f"{len(failed)} failed runs will be started again by: {command}")
     return 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from runner.core.errors import Cause
 from runner.core.journal import read_journal
@@ -46,11 +47,13 @@ class PastTrial:
         trial: with the seeds it was handed out with.
         runs: seed to run, as far as they were started.
         given_up: why the whole trial was given up; empty if it was not.
+        refused: why none of its runs could start; empty if they could.
     """
 
     trial: Trial
     runs: dict[int, PastRun] = field(default_factory=dict)
     given_up: str = ""
+    refused: str = ""
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class History:
 
 def read_history(sweep: SweepDir) -> History:
     """Never raises for what lies in the directory. A run that the journal says has ended is not read, so that thousands cost little."""
-    result, runs, given_up = History(), dict[str, PastRun](), dict[int, str]()
+    result, runs, given_up, refused = History(), dict[str, PastRun](), dict[int, str](), dict[int, str]()
     for event in read_journal(sweep.journal):
         try:
             match event["event"]:
@@ -89,8 +92,12 @@ def read_history(sweep: SweepDir) -> History:
                     told = {name: event[name] for name in ("trial", "seed", "key", "state", "cause", "values")}
                     runs[event["run"]] = PastRun(event["run"], reason=event["reason"] or "", **told)
                     result.spent_s, result.gpu_s = event["spent_s"], event["gpu_s"]
+                case "again":
+                    runs.pop(event["run"], None)
                 case "prune":
                     given_up[event["trial"]] = event["reason"]
+                case "refused":
+                    refused[event["trial"]] = event["reason"]
         except (KeyError, TypeError):
             continue  # of another version, or of somebody else
     found: dict[int, dict[int, PastRun]] = {}
@@ -107,10 +114,22 @@ def read_history(sweep: SweepDir) -> History:
             lost[run.trial] = Trial(run.trial, identity.overrides, identity.label or name, (), identity.proposal)
         found.setdefault(run.trial, {})[run.seed] = run
     for number in sorted(set(lost) - handed_out):
-        result.trials.append(PastTrial(replace(lost[number], seeds=tuple(sorted(found[number])))))
+        result.trials += [PastTrial(replace(lost[number], seeds=seeds)) for seeds in _handed_out(sorted(found[number]), sweep.plan())]
     for past in result.trials:
         number, seeds = past.trial.number, past.trial.seeds
         past.runs = {seed: run for seed, run in found.get(number, {}).items() if seeds is None or seed in seeds}
         pruned = next((run for run in past.runs.values() if run.state == "pruned"), None)
+        past.refused = refused.get(number, "") if not past.runs else ""
         past.given_up = given_up.get(number, "") or (pruned.reason or "pruned" if pruned else "")
     return result
+
+
+def _handed_out(seeds: Sequence[int], plan: Mapping[str, Any]) -> list[tuple[int, ...] | None]:
+    """With which seeds a trial was handed out, the first time first, by the seeds of the runs that there are: not all of them need have
+    been started."""
+    spec = plan.get("spec") or {}
+    own = [seed for seed in seeds if seed in (spec.get("seeds") or ())]
+    if spec.get("racing") or not own:
+        return [tuple(seeds)]
+    others = tuple(seed for seed in seeds if seed not in own)
+    return [None, others] if others else [None]

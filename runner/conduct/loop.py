@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, Literal, Protocol
 
 from runner.conduct import runs as one_run
@@ -99,6 +99,8 @@ def conduct(
     policy: Policy = Policy(),  # noqa: B008 - frozen
     packing: Packing | None = None,
     slots: int = 1,
+    seeds: Sequence[int] = (0,),
+    keys: Mapping[tuple[int, int], str] = MappingProxyType({}),
     retry_failed: bool = False,
     stop_when_interrupted: bool = False,
     keep_warm: bool = False,
@@ -117,6 +119,8 @@ def conduct(
         metrics: what decides, the first for `Situation.best`.
         packing: how many go at a time, where `launcher` has a slot for more.
         slots: how many slots it has.
+        seeds: those of a trial that names none.
+        keys: (trial number, seed) to the key of the run, for those that `history` is checked against.
         retry_failed: start failed runs again.
         stop_when_interrupted: a run that was interrupted ends the sweep (the inline launcher's worker takes the signals of this process).
         keep_warm: processes that have imported the framework are kept, which pays from the second run on.
@@ -138,6 +142,8 @@ def conduct(
         policy=policy,
         packing=packing,
         slots=slots,
+        seeds=tuple(seeds),
+        keys=keys,
         retry_failed=retry_failed,
         stop_when_interrupted=stop_when_interrupted,
         keep_warm=keep_warm,
@@ -167,6 +173,8 @@ class _Conductor:
         policy: Policy,
         packing: Packing | None,
         slots: int,
+        seeds: tuple[int, ...],
+        keys: Mapping[tuple[int, int], str],
         retry_failed: bool,
         stop_when_interrupted: bool,
         keep_warm: bool,
@@ -183,6 +191,8 @@ class _Conductor:
         self._policy = policy
         self._packing = packing
         self._slots = slots
+        self._seeds = seeds
+        self._keys = keys
         self._retry_failed = retry_failed
         self._stop_when_interrupted = stop_when_interrupted
         self._keep_warm = keep_warm
@@ -212,17 +222,17 @@ class _Conductor:
             if fixed is not None and past.trial.number not in fixed:
                 continue  # the design has lost it
             trial = past.trial if fixed is None else fixed[past.trial.number]
+            if past.refused and fixed is None:
+                self._search.tell(trial, TrialResult("failed", reason=past.refused))
+                continue
             ended = {seed: run for seed, run in past.runs.items() if run.finished and not (self._retry_failed and run.state == "failed")}
-            known = len(ended) == len(trial.seeds) if trial.seeds is not None else False
-            if known or (past.given_up and not any(run.state == "pending" for run in past.runs.values())):
+            seeds = self._seeds if trial.seeds is None else trial.seeds
+            kept = [seed for seed in seeds if seed in ended and ended[seed].key == self._keys.get((trial.number, seed), ended[seed].key)]
+            if len(kept) == len(seeds) or (past.given_up and len(ended) == len(past.runs)):
                 self._tell_past(trial, ended, past.given_up)
-                continue
-            runs = list(self._runs_of(trial))
-            if all(run.seed in ended and ended[run.seed].key == run.identity.key for run in runs):
-                self._tell_past(trial, ended, past.given_up)
-                continue
-            self._search.resume(trial)
-            self._hand_out(trial, runs, past.given_up, known=True)
+            else:
+                self._search.resume(trial)
+                self._hand_out(trial, list(self._runs_of(trial)), past.given_up, known=True)
 
     def _tell_past(self, trial: Trial, ended: Mapping[int, PastRun], given_up: str) -> None:
         runs = {seed: (RunDir(self._sweep.runs / run.name), run) for seed, run in ended.items()} if self._sweep else {}
@@ -243,6 +253,8 @@ class _Conductor:
         busy = self._prepare_ahead() if not self._exhausted or self._waiting else False
         for exit_ in self._launcher.poll(0.0 if busy else POLL_S):
             watched = self._running.pop(exit_.name)
+            if watched.over is not None and watched.over[0] == "pruned" and watched.run.run_dir.status().state == "done":
+                self._note("late", run=watched.run.run_dir.name, state="done")
             status = one_run.conclude(
                 watched.run.run_dir, exit_, watched.attempts_before, asked_to_stop=self._asked_to_stop, over=watched.over
             )
@@ -374,6 +386,9 @@ class _Conductor:
                 watched.over = over
                 hung = over[1] == "hung"
                 self._launcher.cancel(name, grace_s=_HANG_GRACE_S if hung else SAVE_GRACE_S, trace=hung)
+            if time.monotonic() > watched.end_by:
+                watched.end_by = math.inf
+                self._launcher.cancel(name, grace_s=_HANG_GRACE_S, trace=True)
             if self._packing is not None and (memory := _number(watched.status.values.get("resource/memory_gb"))) is not None:
                 gpu = _number(watched.status.values.get("resource/gpu_memory_gb")) or 0.0
                 self._packing.observe(name, memory, gpu, settled=watched.status.phase == "training")
@@ -395,11 +410,16 @@ class _Conductor:
         trial.given_up = reason
         for name, watched in self._running.items():
             if watched.run.trial.number == trial.trial.number and watched.over is None:
-                watched.over = ("pruned", None, reason)
-                try:
-                    watched.run.run_dir.request("prune", reason)
-                except OSError:
-                    self._launcher.cancel(name, grace_s=SAVE_GRACE_S)
+                self._prune(name, watched, reason)
+
+    def _prune(self, name: str, watched: Watched, reason: str) -> None:
+        """Ask a run to save and end. One that does not is ended by `_supervise`."""
+        watched.over = ("pruned", None, reason)
+        watched.end_by = time.monotonic() + SAVE_GRACE_S
+        try:
+            watched.run.run_dir.request("prune", reason)
+        except OSError:
+            self._launcher.cancel(name, grace_s=SAVE_GRACE_S)
 
     def _obey(self, command: Command) -> None:
         if command.action == "quit":
@@ -412,10 +432,9 @@ class _Conductor:
                 if command.run == str(trial.trial.number) and trial.left:
                     self._give_up(trial, "stopped by hand")
                 elif command.run in names:
-                    for watched in self._running.values():
+                    for name, watched in self._running.items():
                         if watched.run.run_dir.name == command.run and watched.over is None:
-                            watched.over = ("pruned", None, "stopped by hand")
-                            watched.run.run_dir.request("prune", "stopped by hand")
+                            self._prune(name, watched, "stopped by hand")
         elif command.action == "retry":
             self._retry_failures()
         self._note(command.action, asked_for=command.run)
@@ -428,7 +447,7 @@ class _Conductor:
                 continue
             trial.given_up = ""
             for run in self._runs_of(replace(trial.trial, seeds=tuple(failed))):
-                allow_again(run.run_dir)
+                allow_again(run.run_dir, self._journal)
                 trial.left += 1
                 del trial.ended[run.seed]
                 self._waiting.append(run)
@@ -439,8 +458,6 @@ class _Conductor:
         run = watched.run
         took_s = time.monotonic() - watched.started
         self._gpu_s += took_s * self._policy.gpus
-        if status.state == "done" and watched.over is not None and watched.over[0] == "pruned":
-            self._note("late", run=run.run_dir.name, state="done")
         if self._packing is not None and (memory := _number(status.values.get("resource/memory_gb"))) is not None:
             self._packing.observe(str(run.run_dir.path), memory, _number(status.values.get("resource/gpu_memory_gb")) or 0.0, settled=True)
         if not self._asked_to_stop and status.cause == "disk_full":
@@ -562,11 +579,13 @@ class _Conductor:
             self._launcher.cancel(name, grace_s=grace_s)
 
 
-def allow_again(run_dir: RunDir) -> None:
-    """Let a run that has failed be started again, with all its retries. Raises OSError if this cannot be written."""
+def allow_again(run_dir: RunDir, journal: Journal | None) -> None:
+    """Let a run that has ended be started again, with all its retries. Raises OSError if this cannot be written."""
     status = run_dir.status()
-    reason = f"to be tried again; it had failed: {status.reason}"
+    reason = f"to be started again; it had ended as {status.state}" + (f": {status.reason}" if status.reason else "")
     run_dir.write_verdict(Verdict("interrupted", reason, status.attempt, time.time(), final=True))
+    if journal is not None:
+        journal.write("again", run=run_dir.name)
 
 
 def _result(

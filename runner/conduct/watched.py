@@ -27,12 +27,14 @@ class Watched:
         run: the run; attempts_before: how many there were.
         started: when it began, in monotonic seconds, so that a clock that is set changes nothing.
         over: (state, cause, reason) that was decided before it was asked to end; None while it may go on.
+        end_by: monotonic seconds by which it should have ended, where it was only asked to.
     """
 
     run: PlannedRun
     attempts_before: int
     started: float = field(default_factory=time.monotonic)
     over: tuple[State, Cause | None, str] | None = None
+    end_by: float = math.inf
     status: Status = field(default_factory=Status)
     _changed: float = 0.0
     _next_look: float = 0.0
