@@ -136,6 +136,8 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
                 metrics=spec.metrics,
                 policy=_policy(sweep),
                 packing=packing,
+                seeds=spec.seeds,
+                keys={(entry["trial"], entry["seed"]): entry["key"] for entry in entries},
                 slots=len(slots) if launcher == "local" else 1,
                 retry_failed=retry_failed,
                 stop_when_interrupted=launcher == "inline",

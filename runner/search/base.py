@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -121,7 +120,7 @@ class FixedDesign:
         if len({trial.number for trial in trials}) != len(trials):
             raise ValueError("two trials have the same number")
         self._trials = tuple(trials)
-        self._waiting = deque(self._trials)
+        self._waiting = {trial.number: trial for trial in self._trials}
         self.wants_reports = False
 
     def planned(self) -> Sequence[Trial]:
@@ -130,17 +129,16 @@ class FixedDesign:
 
     def ask(self) -> Trial | Wait | None:
         """The next trial in order, None after the last. Never waits."""
-        return self._waiting.popleft() if self._waiting else None
+        return self._waiting.pop(next(iter(self._waiting))) if self._waiting else None
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """Results change nothing here, except that a trial that has ended is not handed out any more."""
         del result
-        self.resume(trial)
+        self._waiting.pop(trial.number, None)
 
     def resume(self, trial: Trial) -> None:
         """It is not handed out any more."""
-        if any(other.number == trial.number for other in self._waiting):
-            self._waiting = deque(other for other in self._waiting if other.number != trial.number)
+        self._waiting.pop(trial.number, None)
 
     def report(self, trial: Trial, report: Report) -> str | None:
         """A fixed design gives nothing up."""
