@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from runner import __version__
-from runner.cli import backend, compare, config, data, doctor, evaluate, ls, predict, retry, stop, sweep, train
+from runner.cli import backend, compare, config, data, doctor, evaluate, ls, predict, retry, status, stop, sweep, train
 from runner.core.errors import InputError, RunnerError
 
-_COMMANDS = (train, sweep, stop, retry, compare, evaluate, predict, ls, config, data, backend, doctor)
+_COMMANDS = (train, sweep, status, stop, retry, compare, evaluate, predict, ls, config, data, backend, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from runner.core.errors import InputError, Problem
 from runner.core.rundir import RunDir, Status
 from runner.core.values import format_value
 from runner.launch.base import LAUNCHERS
+from runner.launch.machine import plan_slots, read_machine
+from runner.launch.packing import Packing
 from runner.plan import SweepPlan, renumber
+from runner.results.sequential import racing_rule
 from runner.search.base import Search, Trial
 from runner.search.build import build_search, planned_trials
 from runner.search.confounded import confounded
@@ -122,15 +125,22 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
         raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(folder.path))) from error
     with hold(folder.lock):
         write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sys.argv[1:], warnings=sweep.warnings)
-        search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path)
-        slots, packing = _slots(sweep, launcher, len(entries))
-        known = [RunDir(folder.runs / entry["id"]) for entry in entries]
-        with Watcher(known, Console(stderr=True), title=folder.path.name) as watcher:
+        search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path, racing_rule)
+        slots, packing = _slots(sweep) if launcher == "local" else ((), None)
+        with Watcher(
+            [RunDir(folder.runs / entry["id"]) for entry in entries],
+            Console(stderr=True),
+            title=folder.path.name,
+            known={run.name: run.state for run in sweep.history.runs},
+            metric=spec.metrics[0].name,
+            expected=(spec.budget.runs or 0) if spec.design == "optuna" else 0,
+        ) as watcher:
             outcomes = conduct(
                 search,
                 sweep.plan.runs,
-                LAUNCHERS.get(launcher)(len(slots) if launcher == "local" else 1),
-                watch=lambda situation: watcher.update(),
+                LAUNCHERS.get(launcher)(slots or 1),
+                watch=watcher.update,
+                commands=watcher.commands,
                 sweep=folder,
                 history=sweep.history,
                 metrics=spec.metrics,
@@ -138,7 +148,7 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
                 packing=packing,
                 seeds=spec.seeds,
                 keys={(entry["trial"], entry["seed"]): entry["key"] for entry in entries},
-                slots=len(slots) if launcher == "local" else 1,
+                slots=len(slots) or 1,
                 retry_failed=retry_failed,
                 stop_when_interrupted=launcher == "inline",
                 keep_warm=len(entries) > 1 or spec.design == "optuna",
@@ -148,6 +158,26 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
     unfinished = {outcome.run.run_dir.name: outcome.status for outcome in outcomes if outcome.status.state in ("failed", "interrupted")}
     known_runs = {entry["id"] for entry in entries} | set(states)
     return Result(len(known_runs), sum(state == "done" for state in states.values()), unfinished)
+
+
+def _slots(sweep: Sweep) -> tuple[Sequence[Mapping[str, str]], Packing | None]:
+    """Where runs go, and how many go at a time. Says what a user should know of it."""
+    resources, first = sweep.spec.resources, sweep.plan.first
+    machine = read_machine()
+    plan = plan_slots(
+        machine,
+        gpus_wanted=first.config.use_gpu,
+        gpus=resources.gpus,
+        cpus=resources.cpus,
+        memory_gb=resources.memory_gb,
+        concurrency=resources.concurrency,
+        probed_gpus=len(first.probe.gpus) if first.probe else 0,
+    )
+    if plan.problems:
+        raise InputError([replace(problem, where=str(sweep.file)) for problem in plan.problems])
+    for note in plan.notes:
+        print(f"runner: note: {note}", file=sys.stderr)
+    return plan.slots, Packing.of(plan, machine, resources.memory_gb) if resources.concurrency == "auto" else None
 
 
 def _policy(sweep: Sweep) -> Policy:
@@ -168,11 +198,3 @@ def _plain(span: Any) -> Any:
     if isinstance(span, list | tuple):
         return list(span)
     return {name: value for name in span.__slots__ if (value := getattr(span, name)) not in (None, False)}
-
-
-def _slots(sweep: Sweep, launcher: str, runs: int) -> tuple[Any, Any]:
-    from runner.resolve import available_cores  # noqa: PLC0415
-
-    first = sweep.plan.first
-    gpus = len(first.probe.gpus) if first.probe and first.config.use_gpu else 0
-    return [{}] * sweep.spec.resources.slots(cores=available_cores(), gpus=gpus), None

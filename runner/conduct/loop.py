@@ -211,6 +211,7 @@ class _Conductor:
         self._failing: list[tuple[int, str]] = []
         self._problem: RunnerError | None = None
         self._best: tuple[float, str] | None = None
+        self._told_of = 0
         self.outcomes: list[Outcome] = []
 
     # ------------------------------------------------------------------------------------------------------ beginning
@@ -266,7 +267,10 @@ class _Conductor:
 
     def situation(self) -> Situation:
         """For whoever watches."""
-        return Situation(self._slots, len(self._running), self._why_paused(), self._best[1] if self._best else "")
+        running = [watched.run.run_dir for watched in self._running.values()]
+        ended = [outcome.run.run_dir for outcome in self.outcomes[self._told_of :]]
+        self._told_of = len(self.outcomes)
+        return Situation(self._slots, len(running), self._why_paused(), self._best[1] if self._best else "", running, ended)
 
     def close(self) -> None:
         """Close the journal."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from runner.search.base import FixedDesign, Search, Trial
-from runner.search.designs import BASELINE_LABEL, Baseline, design_trials
+from runner.search.designs import BASELINE_LABEL, Baseline, JoinBest, design_trials
+from runner.search.racing import Racing, Rule
 from runner.search.spec import SweepSpec
 
 
@@ -19,13 +19,13 @@ def planned_trials(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
 
 
 def build_search(
-    spec: SweepSpec, trials: Sequence[Trial], baseline: Baseline, folder: Path, decide: Callable[..., Any] | None = None
+    spec: SweepSpec, trials: Sequence[Trial], baseline: Baseline, folder: Path, rule: Callable[[str, int, int], Rule]
 ) -> Search:
     """The search over `trials` (see `planned_trials`), or the one that starts from them.
 
     Args:
         folder: the sweep's directory, for a search that keeps a database.
-        decide: the rule of seed racing (see `runner.search.racing`).
+        rule: makes the rule of seed racing from the metric's tag and the seeds of the first and the last look.
 
     Raises:
         InputError: a sampler or pruner that does not exist, or whose package is not installed.
@@ -35,11 +35,8 @@ def build_search(
 
         return OptunaSearch(spec, baseline, folder)
     if spec.racing is not None:
-        from runner.search.racing import Racing  # noqa: PLC0415
-
-        return Racing(trials, spec.seeds, spec.racing.max_seeds, decide)
+        most = spec.racing.max_seeds
+        return Racing(trials, spec.seeds, most, rule(spec.metrics[0].name, len(spec.seeds), most))
     if spec.join_best:
-        from runner.search.designs import JoinBest
-
         return JoinBest(spec, trials, baseline)
     return FixedDesign(trials)
