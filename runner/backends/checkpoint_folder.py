@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from runner.core.errors import InputError
-from runner.core.files import atomic_open, atomic_write_json, read_json
+from runner.core.files import Durable, atomic_open, atomic_write_json, read_json
 
 _OTHER_BYTES = "its bytes are not those that were written (missing, cut off, or changed on the disk)"
 T = TypeVar("T")
@@ -100,7 +100,7 @@ class CheckpointFolder:
         with disk_problems_named(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             name = f"step-{step:08d}{self.suffix}"
-            with atomic_open(self.path / name) as file:
+            with atomic_open(self.path / name, durable="content") as file:  # the index, after it, syncs the folder
                 hashing = HashingWriter(file)
                 write(hashing)
                 hashing.check()
@@ -115,7 +115,7 @@ class CheckpointFolder:
         older = [old for old in self.entries() if old.step < entry.step]
         entry = _scored(replace(entry, finished=True), metric, older)
         with disk_problems_named(self.path):
-            self._replace_index([*_without_best(older, entry), entry])
+            self._replace_index([*_without_best(older, entry), entry], durable="content")  # status.json says that the run is done
         return entry
 
     def is_whole(self, entry: Entry) -> bool:
@@ -125,13 +125,14 @@ class CheckpointFolder:
             return False
         return not entry.sha256 or file_sha256(file) == entry.sha256
 
-    def _replace_index(self, entries: list[Entry]) -> None:
+    def _replace_index(self, entries: list[Entry], *, durable: Durable = True) -> None:
         """Write the index, then the names for people, then remove what no longer counts; in this order, so that a
         kill between does no harm.
         """
         newest = entries[-1 - self._keep :]
         entries = [entry for entry in entries if entry.best or entry in newest]
-        atomic_write_json(self.path / "index.json", {"version": 1, "checkpoints": [asdict(entry) for entry in entries]}, indent=1)
+        document = {"version": 1, "checkpoints": [asdict(entry) for entry in entries]}
+        atomic_write_json(self.path / "index.json", document, durable=durable, indent=1)
         _link(self.path / entries[-1].file, self.path / f"last{self.suffix}")
         best = next((entry for entry in entries if entry.best), None)
         if best is not None:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 """Numbers of the errors that mean that a path leads to no file; any other keeps a file that may be there from being read."""
@@ -17,16 +17,19 @@ NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Numbers of the errors that mean that a file cannot grow for lack of room, which somebody may make."""
 
+Durable = bool | Literal["content"]
 _PROBE_BYTES = 1 << 20
 
 
 @contextmanager
-def atomic_open(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+def atomic_open(path: Path, *, durable: Durable = True) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` for binary writing; on success it takes the place of `path`, on error it is removed.
 
     Args:
         path: the file to replace; its folder must exist.
-        durable: fsync the file and its folder, so that the new content survives a power loss. Heartbeats go without.
+        durable: fsync the file and its folder, so that the new content survives a power loss. Heartbeats go without. "content": the file
+            alone, so that after a power loss it is the new one or the old one, whole: for one that is followed by a durable one in the
+            same folder.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
     try:
@@ -40,17 +43,17 @@ def atomic_open(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    if durable:
+    if durable is True:
         sync_folder(path.parent)
 
 
-def atomic_write_text(path: Path, text: str, *, durable: bool = True) -> None:
+def atomic_write_text(path: Path, text: str, *, durable: Durable = True) -> None:
     """Replace `path` by `text` (UTF-8) in one step."""
     with atomic_open(path, durable=durable) as file:
         file.write(text.encode("utf-8"))
 
 
-def atomic_write_json(path: Path, value: Any, *, durable: bool = True, indent: int | None = None) -> None:
+def atomic_write_json(path: Path, value: Any, *, durable: Durable = True, indent: int | None = None) -> None:
     """Replace `path` by `value` as JSON in one step. Numbers must be finite (see `runner.core.records.encode_number`)."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     atomic_write_text(path, text + "\n", durable=durable)

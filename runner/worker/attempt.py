@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("runner.worker")
 _STATUS_INTERVAL_S = 0.5
+_NEW_PHASE_AFTER_S = 0.05  # replacing a file costs a disk some milliseconds, which a short run would pay at each of its phases
 _HYPER_PARAMETERS = {
     "backend": "backend",
     "architecture": "architecture",
@@ -87,9 +88,9 @@ class Attempt:
         """See `RunContext.progress`."""
         known = dict(self._status.values)
         known.update({tag: encode_number(value) for tag, value in (values or {}).items()})
-        changed = phase != self._status.phase
+        soon = _NEW_PHASE_AFTER_S - _STATUS_INTERVAL_S if phase != self._status.phase else 0.0
         self._status = replace(self._status, step=step, steps=steps, epoch=epoch, phase=phase, values=known)
-        if changed or time.monotonic() >= self._next_status:
+        if time.monotonic() >= self._next_status + soon:
             self._write_status()
 
     def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
@@ -100,7 +101,7 @@ class Attempt:
         evaluation = self._scorer.evaluate(results, detail=final)
         self.record(step, epoch, evaluation.metrics)
         if final:
-            atomic_write_json(self.run_dir.predictions, results)
+            atomic_write_json(self.run_dir.predictions, results, durable="content")
             self._keep(step, epoch, {"classes": list(self._scorer.data.class_names), **evaluation.to_json()})
         for path in self._scorer.draw(self.run_dir, results, step):
             if self._trackers is not None:
@@ -114,7 +115,9 @@ class Attempt:
             self._keep(step, epoch, {"classes": [], "metrics": {tag: encode_number(value) for tag, value in metrics.items()}})
 
     def _keep(self, step: int, epoch: float, evaluation: Mapping[str, Any]) -> None:
-        atomic_write_json(self.run_dir.evaluation, {"step": step, "epoch": epoch, **evaluation})
+        atomic_write_json(
+            self.run_dir.evaluation, {"step": step, "epoch": epoch, **evaluation}, durable="content"
+        )  # then comes status.json
 
     def stop_requested(self) -> str | None:
         """See `RunContext.stop_requested`."""

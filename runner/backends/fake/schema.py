@@ -53,6 +53,7 @@ class FakeConfig(CommonConfig):
     # how long
     max_iters: Annotated[int, Doc("steps"), Range(1)] = 100
     epoch: Annotated[None, Doc("there are no epochs; give max_iters")] = None
+    snapshot_iter: Annotated[int | None, Doc("checkpoint every so many steps; null: only where a run is stopped"), Range(1)] = None
     step_s: Annotated[float, Doc("seconds a step sleeps"), Neutral(), Range(0)] = 0.0
     startup_s: Annotated[float, Doc("seconds it sleeps before the first step of an attempt"), Neutral(), Range(0)] = 0.0
     memory_gb: Annotated[float, Doc("memory it holds beside its own, in 2**30 bytes"), Neutral(), Range(0)] = 0.0

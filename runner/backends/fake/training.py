@@ -76,11 +76,14 @@ class Training:
         self._stop_if_asked()
 
     def _end(self) -> None:
-        entry = self.saved or self._save()
+        entry = None
+        if self.config.snapshot_iter is not None:
+            entry = self.saved or self._save()
         self._stop_if_asked()
         metric = self._evaluate(final=True)
         self._record()
-        self.folder.finish(entry, metric)
+        if entry is not None:
+            self.folder.finish(entry, metric)
 
     def _record(self) -> None:
         values = {"train/loss": self.script.loss(self.step), "resource/memory_gb": psutil.Process().memory_info().rss / 1e9}
