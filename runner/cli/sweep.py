@@ -47,7 +47,8 @@ def _run(args: argparse.Namespace) -> int:
     result = run_sweep(sweep, launcher=args.launcher, retry_failed=args.retry_failed)
     for name, status in result.unfinished.items():
         print(f"runner: {name}: {status.state}: {status.reason}", file=sys.stderr)
-    print(f"{result.done} of {result.runs} runs done; compare them: runner compare {shlex.quote(str(folder))}")
+    given_up = f", {result.pruned} given up early" if result.pruned else ""
+    print(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shlex.quote(str(folder))}")
     if any(status.state == "interrupted" for status in result.unfinished.values()):
         print("runner: interrupted; the same command goes on with it", file=sys.stderr)
         return 130

@@ -78,12 +78,13 @@ class Result:
     """How a sweep stands.
 
     Args:
-        runs: known runs; done: those of them that are done.
+        runs: known runs; done: those of them that are done; pruned: those that were given up early.
         unfinished: run name to status of those that this driver could not bring to a good end.
     """
 
     runs: int
     done: int
+    pruned: int
     unfinished: Mapping[str, Status]
 
 
@@ -106,6 +107,10 @@ def open_sweep(
     history = read_history(sweep)
     plan.names.update({run.key: run.name for run in history.runs})
     trials = renumber(planned_trials(spec, plan.baseline), {past.trial.number: past.trial.overrides for past in history.trials})
+    runs = len(trials) * len(spec.seeds)
+    if spec.budget.runs is not None and runs > spec.budget.runs:
+        text = f"is {spec.budget.runs}, and {len(trials)} trials with {len(spec.seeds)} seeds each are {runs} runs: list fewer, or allow more"
+        raise InputError(Problem(text, where=str(file), key="budget.runs"))
     warnings = confounded(spec, plan.baseline)
     return Sweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings)
 
@@ -157,7 +162,8 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
     states |= {outcome.run.run_dir.name: outcome.status.state for outcome in outcomes}
     unfinished = {outcome.run.run_dir.name: outcome.status for outcome in outcomes if outcome.status.state in ("failed", "interrupted")}
     known_runs = {entry["id"] for entry in entries} | set(states)
-    return Result(len(known_runs), sum(state == "done" for state in states.values()), unfinished)
+    done, pruned = (sum(state == which for state in states.values()) for which in ("done", "pruned"))
+    return Result(len(known_runs), done, pruned, unfinished)
 
 
 def _slots(sweep: Sweep) -> tuple[Sequence[Mapping[str, str]], Packing | None]:

@@ -123,22 +123,6 @@ class Resources:
     ] = 600.0
     retries: Annotated[int, Doc("how often a run that crashed or hung is tried again, from its last checkpoint"), Range(0)] = 2
 
-    def slots(self, *, cores: int, gpus: int) -> int:
-        """How many runs go at a time.
-
-        Args:
-            cores: cores this process may use.
-            gpus: GPUs the runs train on; 0 if they train on the CPU.
-        """
-        if self.concurrency != "auto":
-            return self.concurrency
-        by_cores = max(1, cores // self.cpus)
-        if not gpus:
-            return by_cores
-        of_each = 1.0 if self.gpus is None else self.gpus
-        by_gpus = gpus // int(of_each) if of_each >= 1 else gpus * int(1 / of_each + 1e-9)
-        return max(1, min(by_gpus, by_cores))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSpec:

@@ -336,24 +336,6 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     assert len(problems(tmp_path, "config: c\nvary:\n  a: []\n  seed: [1, 1]\nseeds: [0, 0]\ntrials: [{b: 1}]")) == 5
 
 
-@pytest.mark.parametrize(("gpus", "expected"), [(0, 4), (1, 1), (2, 2), (8, 4)])
-def test_auto_slots(gpus: int, expected: int) -> None:
-    assert Resources(cpus=2).slots(cores=8, gpus=gpus) == expected
-
-
-def test_there_is_always_a_slot() -> None:
-    assert Resources(cpus=16).slots(cores=8, gpus=0) == 1
-    assert Resources(concurrency=5, cpus=16).slots(cores=8, gpus=1) == 5
-
-
-@pytest.mark.parametrize(
-    ("share", "gpus", "cores", "expected"),
-    [(0.5, 1, 8, 2), (0.5, 4, 8, 8), (0.5, 4, 6, 6), (1 / 3, 1, 8, 3), (0.4, 2, 8, 4), (2.0, 5, 8, 2), (4.0, 2, 8, 1), (0.5, 0, 3, 3)],
-)
-def test_slots_on_shared_gpus(share: float, gpus: int, cores: int, expected: int) -> None:
-    assert Resources(gpus=share).slots(cores=cores, gpus=gpus) == expected
-
-
 USED = {
     "$schema",
     "$defs",
