@@ -109,7 +109,7 @@ def open_sweep(
     trials = renumber(planned_trials(spec, plan.baseline), {past.trial.number: past.trial.overrides for past in history.trials})
     runs = len(trials) * len(spec.seeds)
     if spec.budget.runs is not None and runs > spec.budget.runs:
-        text = f"is {spec.budget.runs}, and {len(trials)} trials with {len(spec.seeds)} seeds each are {runs} runs: list fewer, or allow more"
+        text = f"is {spec.budget.runs}, and {len(trials)} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer, or allow more"
         raise InputError(Problem(text, where=str(file), key="budget.runs"))
     warnings = confounded(spec, plan.baseline)
     return Sweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings)
