@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from runner.views.search_table import View
+
+VIEWS: Final = ("best", "importances", "pareto", "slice", "parallel")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -12,6 +18,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
     parser.add_argument("--metric", metavar="TAG", help="what decides, for example bbox/AP50; default: what the sweep file says")
     parser.add_argument("--goal", choices=("maximize", "minimize"), help="which way is better; default: what the sweep file says")
+    parser.add_argument(
+        "--images",
+        action=argparse.BooleanOptionalAction,
+        help="bootstrap the images of two checkpoints of one seed; default: where a trial has a single seed",
+    )
+    parser.add_argument("--view", choices=VIEWS, help="of an Optuna sweep; default: the best trials and what mattered")
     form = parser.add_mutually_exclusive_group()
     for name, text in (("csv", "a row a run"), ("json", "everything"), ("md", "the table in Markdown")):
         form.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=f"print {name.upper()}: {text}")
@@ -29,18 +41,65 @@ def _compare(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415 - kept out of `runner --help`
 
     from runner.results.collect import collect  # noqa: PLC0415
-    from runner.results.compare import compare  # noqa: PLC0415
+    from runner.results.compare import SHOWN_METRICS, compare  # noqa: PLC0415
     from runner.results.export import to_csv, to_json, to_markdown  # noqa: PLC0415
-    from runner.sweepdir import metric_of  # noqa: PLC0415
+    from runner.sweepdir import SweepDir, metric_of  # noqa: PLC0415
     from runner.views.table import render_comparison  # noqa: PLC0415
 
-    runs = collect(args.paths)
+    plans = [SweepDir(path).plan() for path in args.paths]
+    if len(plans) == 1 and (plans[0].get("spec") or {}).get("design") == "optuna" and args.format in ("table", "json"):
+        return _compare_search(args)
     metric = metric_of(args.paths)
-    comparison = compare(runs, args.metric or metric.name, args.goal or metric.goal)
+    also = [other.name for path in args.paths for other in SweepDir(path).metrics()]
+    comparison = compare(
+        collect(args.paths),
+        args.metric or metric.name,
+        args.goal or metric.goal,
+        [*also, *SHOWN_METRICS],
+        looks=_looks(plans),
+        warnings=list(dict.fromkeys(str(text) for plan in plans for text in plan.get("warnings") or [])),
+        images=args.images,
+    )
     if args.format == "table":
         Console().print(render_comparison(comparison))
     else:
         print({"csv": to_csv, "json": to_json, "md": to_markdown}[args.format](comparison).rstrip("\n"))
+    return 0
+
+
+def _looks(plans: list[dict[str, Any]]) -> tuple[int, ...]:
+    """Seeds a trial at each look, where one of the sweeps raced its seeds."""
+    from runner.search.racing import looks  # noqa: PLC0415
+
+    found = [(len(spec["seeds"]), int(spec["racing"]["max_seeds"])) for plan in plans if (spec := plan.get("spec") or {}).get("racing")]
+    return looks(min(first for first, _ in found), max(most for _, most in found)) if found else ()
+
+
+def _compare_search(args: argparse.Namespace) -> int:
+    """Of a sweep whose trials were proposed: its best was picked among many, which a table of differences would hide."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from runner.results.adaptive.export import to_json  # noqa: PLC0415
+    from runner.results.adaptive.trials import search_results  # noqa: PLC0415
+    from runner.results.collect import collect  # noqa: PLC0415
+    from runner.search.spec import Metric  # noqa: PLC0415
+    from runner.sweepdir import SweepDir  # noqa: PLC0415
+    from runner.views.search_table import render  # noqa: PLC0415
+
+    sweep = SweepDir(args.paths[0])
+    spec, metrics = sweep.plan()["spec"], sweep.metrics()
+    if args.metric or args.goal:
+        first = metrics[0] if metrics else Metric()
+        metrics = (Metric(name=args.metric or first.name, goal=args.goal or first.goal),)
+    results = search_results(collect(args.paths), metrics, seeds=spec.get("seeds") or (), constraints=spec.get("constraints") or ())
+    if args.format == "json":
+        print(to_json(results).rstrip("\n"))
+        return 0
+    views: list[View] = [args.view] if args.view else ["best", "importances"]
+    if len(results.metrics) > 1 and not args.view:
+        views.append("pareto")
+    for view in views:
+        Console().print(render(results, view))
     return 0
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from runner.core.errors import InputError, nearest
 from runner.core.values import format_value, same_value, short_keys
 from runner.results.collect import Goal, RunResult
-from runner.results.intervals import Difference, Summary, difference, summarize
+from runner.results.effects import Effect, effects
+from runner.results.images import ImageComparison, compare_on_images
+from runner.results.intervals import CONFIDENCE, Difference, Summary, summarize
 from runner.results.params import ABSENT, CONTENT, SHOWN_DIGITS, data_warnings, differing_keys, evaluated_on, parameters
+from runner.results.permutation import LEAST_SEEDS, permutation_p
+from runner.results.power import Noise, noise, seeds_to_tell
+from runner.results.sequential import look_confidence, raced_effects
+from runner.results.wording import notes
 
 Verdict = Literal["better", "worse", "cannot tell"]
 DEFAULT_METRIC = "bbox/AP"
@@ -29,9 +35,15 @@ class TrialResult:
         runs: all of them, whatever their state.
         counted: those the numbers come from: done, one a seed.
         metrics: tag to summary over `counted`.
-        effects: tag to difference to the baseline; empty for the baseline and where either side has no values.
+        effects: tag to difference to the baseline; empty for the baseline and where either side has no values. That of
+            `Comparison.metric` has the interval the verdict is taken from: simultaneous, and wider where seeds were raced.
         verdict: on `Comparison.metric`; None without an interval (a single seed gets no verdict), and where the trial was
             evaluated on other data than the baseline.
+        alone: the effect on the metric with the interval it would have were this the only trial; None without a verdict.
+        seeds_to_tell: where the verdict is "cannot tell": seeds a trial that would tell, if the difference and the spread are what
+            they look like; None: more than `MOST_SEEDS`, or not known.
+        permutation_p: p of the permutation test, from 8 seeds on each side.
+        images: what the images say about this checkpoint and the baseline's.
         best: summary of each run's best evaluation of the metric: optimistic.
         time_s, images_per_s, memory_gb: summaries over `counted`.
     """
@@ -45,6 +57,10 @@ class TrialResult:
     metrics: Mapping[str, Summary]
     effects: Mapping[str, Difference]
     verdict: Verdict | None
+    alone: Difference | None
+    seeds_to_tell: int | None
+    permutation_p: float | None
+    images: ImageComparison | None
     best: Summary
     time_s: Summary
     images_per_s: Summary
@@ -62,6 +78,8 @@ class Comparison:
         varied: how many of these were (all, if no run has overrides); the others followed, or came with another config.
         short: dotted key to short name.
         trials: the baseline first.
+        noise: how far seeds alone move the metric, and what that hides; None with fewer than two seeds of the baseline.
+        looks: seeds a trial at each look where seeds were raced; empty where they were not.
         uncounted: (run, why) of every run the numbers do not contain.
         warnings: why the comparison may mean nothing.
         notes: how to read it.
@@ -74,6 +92,8 @@ class Comparison:
     varied: int
     short: Mapping[str, str]
     trials: tuple[TrialResult, ...]
+    noise: Noise | None = None
+    looks: tuple[int, ...] = ()
     uncounted: tuple[tuple[RunResult, str], ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -97,6 +117,10 @@ def compare(
     metric: str = DEFAULT_METRIC,
     goal: Goal = "maximize",
     metrics: Sequence[str] = SHOWN_METRICS,
+    *,
+    looks: Sequence[int] = (),
+    warnings: Sequence[str] = (),
+    images: bool | None = None,
 ) -> Comparison:
     """Group `runs` by what they share apart from the seed, and compare the groups with the baseline.
 
@@ -104,6 +128,9 @@ def compare(
 
     Args:
         metric, goal: what decides; metrics: further tags to show, those that no run has left out.
+        looks: seeds a trial at each look, where the sweep raced its seeds (see `runner.search.racing.looks`).
+        warnings: what is known beforehand to make the comparison mean less: confounded factors.
+        images: bootstrap the images of each trial's and the baseline's first common seed; None: where one of them has a single seed.
 
     Raises:
         InputError: no runs, or no run that is done has the metric although some have others.
@@ -118,13 +145,10 @@ def compare(
     counted = [_count(group, metric, uncounted) for group in groups]
     shown = tuple(dict.fromkeys([metric, *(tag for tag in metrics if any(tag in run.metrics for run in runs))]))
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
-    base = {tag: summarize(_values(counted[0], tag)) for tag in tags}
-    data = [evaluated_on(done) for done in counted]
-    trials = tuple(
-        _trial(group, done, index, keys, tags, base, metric, goal, same_data=data[index] == data[0])
-        for index, (group, done) in enumerate(zip(groups, counted, strict=True))
-    )
-    return Comparison(
+    judged = _judge(counted, tags, metric, tuple(looks))
+    trials = tuple(_trial(group, counted, index, keys, tags, judged[index], metric, goal, images) for index, group in enumerate(groups))
+    base = trials[0].metrics[metric]
+    found = Comparison(
         metric=metric,
         goal=goal,
         metrics=shown,
@@ -132,10 +156,40 @@ def compare(
         varied=sum(key in varied for key in keys) if any(key in varied for key in keys) else len(keys),
         short=short_keys(keys),
         trials=trials,
+        noise=noise(base, [effects[metric] for effects in judged if metric in effects], _confidence(looks, judged, metric)),
+        looks=tuple(looks),
         uncounted=tuple(uncounted),
-        warnings=tuple([*data_warnings(runs), *_read_problems(runs)]),
-        notes=tuple(_notes(trials, metric)),
+        warnings=tuple([*warnings, *data_warnings(runs), *_read_problems(runs)]),
     )
+    return replace(found, notes=tuple(notes(found)))
+
+
+def _judge(counted: Sequence[Sequence[RunResult]], tags: Sequence[str], metric: str, looks: tuple[int, ...]) -> list[dict[str, Effect]]:
+    """Tag to effect, a mapping a trial. Trials that were evaluated on other data than the baseline are not judged with the others."""
+    data = [evaluated_on(done) for done in counted]
+    result: list[dict[str, Effect]] = [{} for _ in counted]
+    for tag in tags:
+        values = [{run.seed: run.metrics[tag] for run in done if tag in run.metrics} for done in counted]
+        if not values[0]:
+            continue
+        family = [index for index in range(1, len(counted)) if values[index] and data[index] == data[0]]
+        if tag == metric and looks:
+            raced = raced_effects({index: values[index] for index in (0, *family)}, looks)
+            found = [raced[index] for index in family]
+        else:
+            base, *others = (summarize(list(values[index].values())) for index in (0, *family))
+            found = effects(base, others, joint=tag == metric)
+        for index, effect in zip(family, found, strict=True):
+            result[index][tag] = effect
+        for index in set(range(1, len(counted))) - set(family):
+            if values[index]:
+                base, one = summarize(list(values[0].values())), summarize(list(values[index].values()))
+                result[index][tag] = effects(base, [one], joint=False)[0].without_interval()
+    return result
+
+
+def _confidence(looks: Sequence[int], judged: Sequence[Mapping[str, Effect]], metric: str) -> float:
+    return look_confidence(tuple(looks), max(1, sum(metric in effects for effects in judged))) if looks else CONFIDENCE
 
 
 def _check_metric(runs: Sequence[RunResult], metric: str) -> None:
@@ -182,7 +236,8 @@ def _count(group: _Group, metric: str, uncounted: list[tuple[RunResult, str]]) -
     kept: list[RunResult] = []
     for run in group.runs:
         if run.state != "done":
-            uncounted.append((run, f"{run.state}{f': {run.reason}' if run.reason else ''}"))
+            state = "infeasible" if run.cause == "out_of_memory" else run.state
+            uncounted.append((run, f"{state}{f': {run.reason}' if run.reason else ''}"))
         elif metric not in run.metrics:
             what = "is not a finite number" if metric in run.undefined else "is missing"
             uncounted.append((run, f"done, but {metric} {what} in its evaluation"))
@@ -199,71 +254,63 @@ def _values(runs: Iterable[RunResult], tag: str) -> list[float]:
 
 def _trial(
     group: _Group,
-    counted: Sequence[RunResult],
+    counted: Sequence[Sequence[RunResult]],
     index: int,
     keys: Sequence[str],
     tags: Sequence[str],
-    base: Mapping[str, Summary],
+    effects: Mapping[str, Effect],
     metric: str,
     goal: Goal,
-    same_data: bool,
+    images: bool | None,
 ) -> TrialResult:
-    metrics = {tag: summarize(_values(counted, tag)) for tag in tags}
-    effects = {} if index == 0 else {tag: difference(metrics[tag], base[tag]) for tag in tags if metrics[tag].n and base[tag].n}
-    best = [found[1] for run in counted if (found := run.best(metric, goal))]
+    mine, baseline = counted[index], counted[0]
+    metrics = {tag: summarize(_values(mine, tag)) for tag in tags}
+    base = summarize(_values(baseline, metric))
+    effect = effects.get(metric)
+    verdict = _verdict(effect, goal)
     numbers = {run.trial for run in group.runs}
+    enough = min(metrics[metric].n, base.n) >= LEAST_SEEDS and verdict is not None
     return TrialResult(
         number=numbers.pop() if len(numbers) == 1 and group.runs[0].sweep is not None else -1,
         label=group.runs[0].label,
         is_baseline=index == 0,
         parameters={key: group.parameters.get(key, ABSENT) for key in keys},
         runs=tuple(group.runs),
-        counted=tuple(counted),
+        counted=tuple(mine),
         metrics=metrics,
-        effects=effects,
-        verdict=_verdict(effects.get(metric), goal, metrics[metric], base[metric]) if same_data else None,
-        best=summarize(best),
-        time_s=summarize([run.time_s for run in counted if run.time_s is not None]),
-        images_per_s=summarize([run.images_per_s for run in counted if run.images_per_s is not None]),
-        memory_gb=summarize([run.memory_gb for run in counted if run.memory_gb is not None]),
+        effects={tag: found.together for tag, found in effects.items()},
+        verdict=verdict,
+        alone=effect.alone if effect is not None and verdict is not None else None,
+        seeds_to_tell=seeds_to_tell(effect) if effect is not None and verdict == "cannot tell" else None,
+        permutation_p=permutation_p(metrics[metric].values, base.values) if enough else None,
+        images=_on_images(mine, baseline, metric, images) if index and evaluated_on(mine) == evaluated_on(baseline) else None,
+        best=summarize([found[1] for run in mine if (found := run.best(metric, goal))]),
+        time_s=summarize([run.time_s for run in mine if run.time_s is not None]),
+        images_per_s=summarize([run.images_per_s for run in mine if run.images_per_s is not None]),
+        memory_gb=summarize([run.memory_gb for run in mine if run.memory_gb is not None]),
     )
 
 
-def _verdict(effect: Difference | None, goal: Goal, one: Summary, base: Summary) -> Verdict | None:
-    """The interval in one word. None where the noise is not known: fewer than two seeds on a side."""
-    if effect is None or one.n < 2 or base.n < 2:
+def _verdict(effect: Effect | None, goal: Goal) -> Verdict | None:
+    """The interval in one word. None where the noise is not known: fewer than two seeds on a side, or other evaluation data."""
+    if effect is None or not effect.judged:
         return None
-    if effect.low is None or effect.high is None or effect.low <= 0 <= effect.high:
+    if effect.together.is_open:
         return "cannot tell"
-    return "better" if (effect.low > 0) == (goal == "maximize") else "worse"
+    return "better" if (effect.together.delta > 0) == (goal == "maximize") else "worse"
+
+
+def _on_images(mine: Sequence[RunResult], baseline: Sequence[RunResult], metric: str, wanted: bool | None) -> ImageComparison | None:
+    """Of the first seed that both have. Without a word where nobody asked and there is nothing to compare."""
+    pairs = [(run, other) for run in mine for other in baseline if run.seed == other.seed]
+    if not pairs or wanted is False or (wanted is None and min(len(mine), len(baseline)) > 1):
+        return None
+    found = compare_on_images(*pairs[0], metric)
+    return found if wanted or found.difference is not None else None
 
 
 def _read_problems(runs: Iterable[RunResult]) -> list[str]:
     return [f"{run.path}: {run.problem}" for run in runs if run.problem]
-
-
-def _notes(trials: Sequence[TrialResult], metric: str) -> list[str]:
-    """What a reader has to know about these numbers."""
-    notes = []
-    if not trials[0].counted:
-        notes.append("the baseline has no finished run yet: there is nothing to compare with")
-    others = [trial for trial in trials if not trial.is_baseline]
-    if others and any(trial.effects for trial in others):
-        judged = [trial for trial in others if trial.verdict is not None]
-        if judged:
-            text = "Δ is the difference to the baseline; in brackets its 95 % interval (t, pooled variance)"
-            if len(judged) > 1:
-                text += f"; the chance that one or more of these {len(judged)} miss is up to {min(100, 5 * len(judged))} %"
-            notes.append(text)
-        if any(trial.effects and min(len(trial.counted), len(trials[0].counted)) < 2 for trial in others):
-            notes.append("no verdict where a trial or the baseline has fewer than two seeds: the noise is not known")
-        if any(trial.effects and evaluated_on(trial.counted) != evaluated_on(trials[0].counted) for trial in others):
-            notes.append("no verdict where a trial was evaluated on other data than the baseline: the difference may be the data's")
-    if any(trial.verdict is not None and trial.effects[metric].low is None for trial in others):
-        notes.append("seeds that agree to the last digit show no noise to judge by")
-    if any(trial.best.n and trial.best.mean != trial.metrics[metric].mean for trial in trials):
-        notes.append("numbers are of the last checkpoint; the best evaluation of a run is optimistic and only listed")
-    return notes
 
 
 def parameter_text(comparison: Comparison, trial: TrialResult) -> str:
@@ -274,6 +321,16 @@ def parameter_text(comparison: Comparison, trial: TrialResult) -> str:
         if not same_value(one, other):
             parts.append(f"{comparison.short[key]} {show_parameter(key, one)} → {show_parameter(key, other)}")
     return ", ".join(parts)
+
+
+def by_factor(comparison: Comparison) -> list[list[TrialResult]]:
+    """The trials in groups: the baseline, then a group for each key that alone makes a trial differ, then what differs in several keys."""
+    keys = comparison.parameters[: comparison.varied]
+    groups: dict[str, list[TrialResult]] = {"": [comparison.baseline], **{key: [] for key in keys}, "several": []}
+    for trial in comparison.trials[1:]:
+        differing = [key for key in keys if not same_value(trial.parameters[key], comparison.baseline.parameters[key])]
+        groups[differing[0] if len(differing) == 1 else "several"].append(trial)
+    return [group for group in groups.values() if group]
 
 
 def followers(comparison: Comparison) -> list[str]:

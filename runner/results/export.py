@@ -7,12 +7,14 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from runner.core.records import encode_number
 from runner.results.compare import Comparison, TrialResult, followers, show_parameter
 from runner.results.intervals import Difference, Summary
 from runner.results.params import ABSENT
+from runner.results.power import MOST_SEEDS
 
 FORMAT = 1
 MINUS = "\N{MINUS SIGN}"
@@ -28,6 +30,8 @@ def to_json(comparison: Comparison) -> str:
         "parameters": list(comparison.parameters),
         "varied": list(comparison.parameters[: comparison.varied]),
         "trials": [_trial_data(trial) for trial in comparison.trials],
+        "noise": None if comparison.noise is None else asdict(comparison.noise),
+        "looks": list(comparison.looks),
         "uncounted": [{"run": str(run.path), "state": run.state, "reason": why} for run, why in comparison.uncounted],
         "warnings": list(comparison.warnings),
         "notes": list(comparison.notes),
@@ -120,6 +124,13 @@ def show_verdict(trial: TrialResult) -> str:
     return "baseline" if trial.is_baseline else trial.verdict or "no verdict"
 
 
+def show_seeds(trial: TrialResult) -> str:
+    """How many seeds a trial would tell, where these cannot; else empty."""
+    if trial.verdict != "cannot tell" or trial.alone is None or trial.alone.low is None:
+        return ""
+    return f"> {MOST_SEEDS} seeds" if trial.seeds_to_tell is None else f"≈ {trial.seeds_to_tell} seeds"
+
+
 def _signed(value: float, digits: int) -> str:
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", MINUS)  # no "−0.000"
@@ -137,7 +148,7 @@ def _markdown_row(comparison: Comparison, trial: TrialResult) -> list[str]:
         str(len(trial.counted)),
         *metrics,
         delta,
-        show_verdict(trial),
+        f"{show_verdict(trial)} {show_seeds(trial)}".strip(),
         show_duration(_mean(trial.time_s)),
     ]
 
@@ -172,6 +183,10 @@ def _trial_data(trial: TrialResult) -> dict[str, Any]:
         "metrics": {tag: _summary_data(summary) for tag, summary in trial.metrics.items() if summary.n},
         "effects": {tag: {"delta": e.delta, "low": e.low, "high": e.high} for tag, e in trial.effects.items()},
         "verdict": trial.verdict,
+        "alone": None if trial.alone is None else asdict(trial.alone),
+        "seeds_to_tell": trial.seeds_to_tell,
+        "permutation_p": trial.permutation_p,
+        "images": None if trial.images is None else asdict(trial.images),
         "best_optimistic": _summary_data(trial.best),
         "time_s": _summary_data(trial.time_s),
         "images_per_s": _summary_data(trial.images_per_s),

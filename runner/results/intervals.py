@@ -49,6 +49,11 @@ class Difference:
     low: float | None
     high: float | None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it may as well be none: there is no interval, or zero is in it."""
+        return self.low is None or self.high is None or self.low <= 0 <= self.high
+
 
 def summarize(values: Sequence[float]) -> Summary:
     """Mean and sample standard deviation of finite values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +21,12 @@ from runner.results.compare import (
     DEFAULT_METRIC,
     Comparison,
     TrialResult,
+    by_factor,
     followers,
     parameter_text,
     show_parameter,
 )
-from runner.results.export import show_delta, show_duration, show_interval, show_summary, show_verdict
+from runner.results.export import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
 from runner.results.intervals import Summary
 
 _VERDICT_STYLES = {
@@ -163,7 +165,8 @@ class _ComparisonView:
         for name, wanted in (("images/s", "speed"), ("memory", "memory"), ("best", "best")):
             if wanted in columns:
                 table.add_column(name, justify="right", no_wrap=True)
-        for trial in comparison.trials:
+        groups = by_factor(comparison)
+        for trial in itertools.chain.from_iterable(groups):
             effect = trial.effects.get(comparison.metric)
             row = [
                 _name(trial),
@@ -171,11 +174,11 @@ class _ComparisonView:
                 str(len(trial.counted)),
             ]
             row += [show_summary(trial.metrics[metric]) for metric in metrics]
-            row += [f"{show_delta(effect)} {show_interval(effect)}".strip(), _verdict(trial), _duration(trial.time_s)]
+            row += [f"{show_delta(effect)} {show_interval(effect)}".strip(), _verdict(trial, " "), _duration(trial.time_s)]
             row += [f"{trial.images_per_s.mean:.1f}" if trial.images_per_s.n else "–"] if "speed" in columns else []
             row += [f"{trial.memory_gb.mean:.1f} GB" if trial.memory_gb.n else "–"] if "memory" in columns else []
             row += [show_summary(trial.best)] if "best" in columns else []
-            table.add_row(*row)
+            table.add_row(*row, end_section=len(comparison.trials) > len(groups) and any(trial is group[-1] for group in groups[:-1]))
         return table
 
     def _compact(self) -> Table:
@@ -189,14 +192,14 @@ class _ComparisonView:
         table.add_column(f"Δ {escape(comparison.metric)}\n95 % interval", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)
-        for trial in comparison.trials:
+        for trial in itertools.chain.from_iterable(by_factor(comparison)):
             effect = trial.effects.get(comparison.metric)
             table.add_row(
                 self._what_changed(trial),
                 str(len(trial.counted)),
                 "\n".join(show_summary(trial.metrics[metric]) for metric in metrics),
                 f"{show_delta(effect)}\n{show_interval(effect)}".strip(),
-                _verdict(trial),
+                _verdict(trial, "\n"),
                 _duration(trial.time_s),
             )
         return table
@@ -235,9 +238,9 @@ def _name(trial: TrialResult) -> str:
     return escape(f"{trial.number} {trial.label}" if trial.number >= 0 else trial.label)
 
 
-def _verdict(trial: TrialResult) -> str:
-    word = show_verdict(trial)
-    return f"[{_VERDICT_STYLES[word]}]{word}[/]"
+def _verdict(trial: TrialResult, between: str) -> str:
+    word, seeds = show_verdict(trial), show_seeds(trial)
+    return f"[{_VERDICT_STYLES[word]}]{word}[/]" + (f"{between}[dim]{seeds}[/]" if seeds else "")
 
 
 def _duration(summary: Summary) -> str:

@@ -219,7 +219,7 @@ def test_markdown_is_a_table(sweep: Path) -> None:
     make_run(sweep, 1, 2, state="failed", reason="a | b", **BATCH)
     lines = to_markdown(compared(sweep)).splitlines()
     assert {line.replace("\\|", "").count("|") for line in lines[:5]} == {10}
-    assert lines[4].startswith("| 2 schedule=600 | 8 | 600 | 3 | 0.480 ± 0.011 | 0.780 ± 0.011 | +0.070 [+0.048, +0.092] | better |")
+    assert lines[4].startswith("| 2 schedule=600 | 8 | 600 | 3 | 0.480 ± 0.011 | 0.780 ± 0.011 | +0.070 [+0.044, +0.096] | better |")
     assert "- not counted: `0001-batch_size=16-s2`: failed: a \\| b" in lines
 
 
