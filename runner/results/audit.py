@@ -19,6 +19,7 @@ from runner.results.intervals import CONFIDENCE, student_t_quantile, summarize
 FEW_FINISHED = 10
 """Below so many finished trials the text says that they are few."""
 _FEWEST_GAINS = 3
+_MOST_NAMED = 5
 _FEWEST_FOR_ORDER_STATISTICS = 39  # (39 + 1) · 2.5 % is the first whole rank
 
 
@@ -52,7 +53,7 @@ class PrunedTrial:
         number, label: as in the sweep.
         step: its last evaluation's; value: of the deciding metric there.
         low, high: 95 % prediction interval of its final value; None where fewer than 3 finished trials tell of gains.
-        rests_on: how many finished trials it comes from.
+        rests_on: how many finished trials it comes from; enough: how many of these gained as much as would have made it win.
         could_have_won: whether the better end beats the winner; None where there is no interval.
     """
 
@@ -63,6 +64,7 @@ class PrunedTrial:
     low: float | None
     high: float | None
     rests_on: int
+    enough: int
     could_have_won: bool | None
 
 
@@ -76,7 +78,7 @@ class Audit:
         unjudged: numbers of pruned trials without any evaluation: nothing can be said of them.
         winner: number of the best finished trial; winner_value: its final value. None if none finished.
         rungs: by step.
-        given_up: the pruned trials, those that could have won first, then by their better end.
+        given_up: the pruned trials, those that could have won first, the likeliest of them on top.
         steps_done, steps_full: optimiser steps of all finished and pruned trials, and what they would be without pruning.
     """
 
@@ -131,12 +133,16 @@ def audit_pruning(results: SearchResults) -> Audit | None:
         step, value = trial.curve[-1]
         gains = [run.final - then for run in finished if (then := run.at(step)) is not None]
         low, high = _projected(value, gains)
+        ends = [value + gain for gain in gains]
+        enough = sum(better(end, winner_value, metric.goal) for end in ends) if winner_value is not None else 0
         wins = None
         if low is not None and high is not None and winner_value is not None:
             wins = better(high if metric.goal == "maximize" else low, winner_value, metric.goal)
-        pruned.append(PrunedTrial(trial.number, trial.label, step, value, low, high, len(gains), wins))
+        pruned.append(PrunedTrial(trial.number, trial.label, step, value, low, high, len(gains), enough, wins))
     sign = -1 if metric.goal == "maximize" else 1
-    pruned.sort(key=lambda item: (not item.could_have_won, sign * ((item.high if sign < 0 else item.low) or 0.0), item.number))
+    pruned.sort(
+        key=lambda item: (not item.could_have_won, -item.enough, sign * ((item.high if sign < 0 else item.low) or 0.0), item.number)
+    )
     counted = [trial for trial in results.trials if trial.state in ("done", "pruned")]
     return Audit(
         metric=metric.name,
@@ -225,9 +231,12 @@ def _verdict(audit: Audit) -> list[str]:
     lines = []
     if audit.could_have_won:
         lines.append(f"could have won: {len(audit.could_have_won)} of {known}; their 95 % range {beyond}")
-        for trial in audit.could_have_won:
-            projected = f"would have ended between {trial.low:.3f} and {trial.high:.3f} (from {trial.rests_on} finished trials)"
-            lines.append(f"  trial {trial.number} ({trial.label}): {trial.value:.3f} at step {trial.step}, {projected}")
+        for trial in audit.could_have_won[:_MOST_NAMED]:
+            projected = f"would have ended between {trial.low:.3f} and {trial.high:.3f}"
+            rests_on = f"{trial.enough} of {trial.rests_on} finished trials gained enough"
+            lines.append(f"  trial {trial.number} ({trial.label}): {trial.value:.3f} at step {trial.step}, {projected}; {rests_on}")
+        if len(audit.could_have_won) > _MOST_NAMED:
+            lines.append(f"  and {_list([trial.number for trial in audit.could_have_won[_MOST_NAMED:]])}")
     elif known:
         lines.append(f"could have won: none of {known}; no 95 % range {beyond}")
     if unknown:
