@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from runner.core.errors import InputError, Problem
-from runner.core.files import atomic_write_json, read_json
+from runner.core.files import atomic_open, atomic_write_json, read_json
 from runner.core.rundir import RunDir
 from runner.plan import PlannedRun
 from runner.search.spec import Metric, SweepSpec
@@ -65,15 +65,19 @@ def write_plan(
     warnings: Sequence[str] = (),
 ) -> None:
     """Write ``sweep.yml`` (the file as given) and ``plan.json``: the spec with its changes, the runs it comes to as far as they are known
-    in advance (see `plan_entry`), the command line that made it, why it may mislead.
+    in advance (see `plan_entry`), the command line that made it, the hash of the file, why it may
+    mislead.
 
     Raises:
         InputError: the directory cannot be written.
     """
-    plan = {"digest": digest, "command": list(command), "spec": asdict(spec), "warnings": list(warnings), "runs": list(runs)}
     try:
+        given = sweep_file.read_bytes()
+        plan: dict[str, Any] = {"digest": digest, "command": list(command), "given": hashlib.sha256(given).hexdigest()}
+        plan |= {"spec": asdict(spec), "warnings": list(warnings), "runs": list(runs)}
         sweep.runs.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(sweep_file, sweep.given)
+        with atomic_open(sweep.given) as file:
+            file.write(given)
         atomic_write_json(sweep.plan_file, plan, indent=2 if len(runs) <= 1000 else None)
     except OSError as error:
         raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(sweep.path))) from error

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from runner import __version__
 from runner.cli import backend, compare, config, data, doctor, evaluate, ls, predict, retry, status, stop, sweep, train
@@ -24,9 +25,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments:
         build_parser().print_help(sys.stderr)
         return 2
-    args = build_parser().parse_args(arguments)
+    if arguments[0] == "sweep" and arguments[1:] and arguments[1] in sweep.TOOLS:
+        run = partial(sweep.TOOLS[arguments[1]], arguments[2:])
+    else:
+        args = build_parser().parse_args(arguments)
+        run = partial(args.run, args)
     try:
-        code: int = args.run(args)
+        code: int = run()
         sys.stdout.flush()
     except RunnerError as error:
         print(_message(error), file=sys.stderr)

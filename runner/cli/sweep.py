@@ -5,18 +5,28 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.options import add_overrides
+from runner.cli.verify import run_verify
 
 if TYPE_CHECKING:
     from runner.cli.sweeping import Sweep
 
+TOOLS: Mapping[str, Callable[[Sequence[str]], int]] = {"verify": run_verify}
+"""What may stand in place of a sweep file, each with a command line of its own."""
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("sweep", help="run a sweep: a baseline and what is varied, over several seeds")
+    parser = commands.add_parser(
+        "sweep",
+        help="run a sweep: a baseline and what is varied, over several seeds",
+        epilog="`runner sweep verify DIR` checks a sweep's directory and repairs it; see its own --help. "
+        "(A sweep file of that name: ./verify)",
+    )
     parser.add_argument("file", type=Path, metavar="SWEEP.yml", help="for example sweeps/batchsize.yml")
     add_overrides(parser)
     parser.add_argument(

@@ -62,7 +62,7 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
             raise
         raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(path))) from error
     status = run_dir.status()
-    if status.state == "running" and _is_working(status):
+    if status.state == "running" and is_working(status):
         text = f"process {status.pid} is working on this run right now; wait for it, or stop it (kill {status.pid})"
         raise InputError(Problem(text, where=str(path)))
 
@@ -151,7 +151,7 @@ def _only_config(path: Path) -> bool:
     return all(entry.name == "config.yml" or entry.name.endswith(".tmp") for entry in path.iterdir())
 
 
-def _is_working(status: Status) -> bool:
+def is_working(status: Status) -> bool:
     """Whether the process that wrote `status` is still there: its number alone may be another's by now."""
     if status.process:
         return process_mark(status.pid) == status.process

@@ -1,0 +1,192 @@
+"""Checks what has to hold in a sweep directory, and puts right what can be: `runner sweep verify`.
+
+What counts are the run directories (`runner.conduct.verify_run`); plan, journal and study database are checked against them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.conduct.findings import Finding, Findings
+from runner.conduct.lock import holder
+from runner.conduct.verify_run import Past, check_lines, verify_run
+from runner.core.journal import Journal, read_journal
+from runner.core.rundir import FINISHED, Identity, RunDir
+from runner.sweepdir import SweepDir
+
+_LITTER = (".*.tmp", ".link-*", ".probe-*")
+"""Names of the files that a process makes on the way to another, and that stay where it is killed."""
+
+
+def verify(sweep: SweepDir, *, repair: bool = False) -> list[Finding]:
+    """Everything that is wrong with a sweep directory, or worth knowing, in the order of its files.
+
+    Args:
+        repair: put right what can be; the caller holds the sweep's lock. A finding says whether it was.
+    """
+    findings = Findings(sweep.path, repair)
+    driven = not repair and holder(sweep.lock) is not None
+    if driven:
+        findings.note(sweep.lock, f"{holder(sweep.lock)} is working on this sweep", "what is being written now may look torn")
+    _check_plan(sweep, findings)
+    check_lines(sweep.journal, findings, driven)
+    past = read_past(sweep)
+    identities: dict[str, Identity] = {}
+    for name in sweep.run_names():
+        path = sweep.runs / name
+        if not path.is_dir():
+            findings.wrong(path, "is not the directory of a run", "move it away")
+        elif (identity := verify_run(RunDir(path), past.get(name, Past()), sweep, findings, driven=driven)) is not None:
+            identities[name] = identity
+    _check_together(sweep, identities, findings)
+    _check_journal(sweep, identities, findings, driven)
+    _check_study(sweep, identities, findings)
+    if not driven:
+        _check_litter(sweep, findings)
+    return findings.found
+
+
+def read_past(sweep: SweepDir) -> dict[str, Past]:
+    """What plan and journal say of each run, by its name."""
+    past: dict[str, Past] = defaultdict(Past)
+    for entry in sweep.plan().get("runs") or ():
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+            past[entry["id"]].planned = entry
+    trials: dict[Any, dict[str, Any]] = {}
+    for event in read_journal(sweep.journal):
+        name, kind = event.get("run"), event["event"]
+        if kind == "trial":
+            trials[event.get("trial")] = event
+        elif isinstance(name, str) and kind in ("start", "end"):
+            past[name].started = event
+            past[name].ended = event if kind == "end" else None
+        elif isinstance(name, str) and kind == "again" and name in past:
+            past[name].ended = None
+    for each in past.values():
+        each.trial = trials.get((each.started or {}).get("trial"))
+    return past
+
+
+def _check_plan(sweep: SweepDir, findings: Findings) -> None:
+    plan = sweep.plan()
+    again = "the same `runner sweep` writes it again"
+    if not plan:
+        findings.wrong(sweep.plan_file, "is not whole" if sweep.plan_file.exists() else "is missing", again)
+    elif not all(isinstance(plan.get(key), kind) for key, kind in (("spec", dict), ("runs", list))):
+        findings.wrong(sweep.plan_file, "lacks what was asked for or the runs that it comes to", again)
+    if not sweep.given.exists():
+        findings.wrong(sweep.given, "is missing", again)
+    elif "given" in plan and plan["given"] != hashlib.sha256(sweep.given.read_bytes()).hexdigest():
+        findings.wrong(sweep.given, "is not the sweep file that was given: it was cut off or changed", again)
+
+
+def _check_together(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings) -> None:
+    """No (trial, seed) twice, no number left out."""
+    names: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for name, identity in identities.items():
+        names[identity.trial, identity.seed].append(name)
+    for (trial, seed), same in names.items():
+        if len(same) > 1:
+            text = f"trial {trial} with seed {seed} is there more than once: {', '.join(same)}"
+            findings.wrong(sweep.runs, text, "keep one of them, move the others away")
+    handed_out = {event.get("trial") for event in read_journal(sweep.journal) if event["event"] == "trial"}
+    known = {identity.trial for identity in identities.values()} | {number for number in handed_out if isinstance(number, int)}
+    gaps = sorted(set(range(max(known, default=-1) + 1)) - known)
+    if gaps:
+        findings.note(sweep.runs, f"trials {_some(gaps)} have no run: they were never started, or have left the plan")
+
+
+def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings, driven: bool) -> None:
+    """Whether the journal has every trial and every end that the run directories have."""
+    if driven:
+        return
+    events = list(read_journal(sweep.journal))
+    trials = {event.get("trial") for event in events if event["event"] == "trial"}
+    past = read_past(sweep)
+    spent = {"spent_s": 0.0, "gpu_s": 0.0}
+    for event in events:
+        spent |= {name: event[name] for name in spent if isinstance(event.get(name), int | float)}
+    missing: list[tuple[str, dict[str, Any]]] = []
+    for name, identity in identities.items():
+        status = RunDir(sweep.runs / name).status()
+        if identity.trial not in trials:
+            trials.add(identity.trial)
+            facts = {"label": identity.label or name, "overrides": dict(identity.overrides), "proposal": dict(identity.proposal)}
+            missing.append(("trial", {"trial": identity.trial, "seeds": None, **facts}))
+        if status.state in FINISHED and past[name].ended is None:
+            ended = {"trial": identity.trial, "seed": identity.seed, "key": identity.key}
+            ended |= {"state": status.state, "cause": status.cause, "reason": status.reason, "values": None, "time_s": 0.0}
+            missing.append(("end", {"run": name, **ended, **spent}))
+    gone = [name for name, each in past.items() if each.started is not None and name not in sweep.run_names()]
+    if gone:
+        findings.wrong(sweep.runs, f"the directories of runs that were started are gone: {_some(gone)}", "`runner sweep` runs them again")
+
+    def write() -> None:
+        journal = Journal(sweep.journal)
+        for event, values in missing:
+            journal.write(event, **values)
+        journal.close()
+
+    if missing:
+        what = sorted({values.get("run", f"trial {values['trial']}") for _, values in missing})
+        findings.wrong(sweep.journal, f"lacks what the run directories have: {_some(what)}", "it is read from them", write)
+
+
+def _check_study(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings) -> None:
+    """Whether Optuna's database can be read and has the trials that have ended."""
+    optuna = (sweep.plan().get("spec") or {}).get("design") == "optuna"
+    again = "`runner sweep` makes it anew from the runs"
+    if not sweep.study.exists():
+        if optuna and identities:
+            findings.note(sweep.study, "is missing", again)
+        return
+
+    def remove() -> None:
+        for path in sweep.path.glob(f"{sweep.study.name}*"):
+            path.unlink()
+
+    try:
+        with sqlite3.connect(f"{sweep.study.absolute().as_uri()}?mode=ro", uri=True, timeout=5) as database:
+            (answer,) = database.execute("PRAGMA quick_check").fetchone()
+            numbers = {number for (number,) in database.execute("SELECT number FROM trials")}
+        database.close()
+    except sqlite3.Error as error:
+        findings.wrong(sweep.study, f"cannot be read: {error}", again, remove)
+        return
+    lacking = sorted({identity.trial for identity in identities.values()} - numbers)
+    if answer != "ok":
+        findings.wrong(sweep.study, f"is damaged: {answer}", again, remove)
+    elif lacking:
+        findings.note(sweep.study, f"lacks trials {_some(lacking)}", again)
+
+
+def _check_litter(sweep: SweepDir, findings: Findings) -> None:
+    """What killed processes have left."""
+    litter = sorted({path for pattern in _LITTER for path in sweep.path.rglob(pattern)})
+    if litter:
+
+        def remove() -> None:
+            for path in litter:
+                if path.is_dir():
+                    for folder, _, files in os.walk(path, topdown=False):
+                        for file in files:
+                            os.unlink(Path(folder) / file)
+                        os.rmdir(folder)
+                else:
+                    path.unlink(missing_ok=True)
+
+        findings.note(sweep.path, f"{len(litter)} files of processes that were killed: {litter[0].name}", "they do no harm", remove)
+    if sweep.lock.exists() and sweep.lock.stat().st_size:
+        text = "the last driver was killed; its lock ended with it"
+        findings.note(sweep.lock, text, repair=lambda: os.truncate(sweep.lock, 0) if holder(sweep.lock) is None else None)
+
+
+def _some(items: Iterable[object]) -> str:
+    texts = [str(item) for item in items]
+    return ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")

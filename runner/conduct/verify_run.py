@@ -1,0 +1,283 @@
+"""Checks one run directory of a sweep, for `runner.conduct.verify`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from runner.backends.checkpoint_folder import CheckpointFolder, Entry
+from runner.conduct.findings import Findings
+from runner.conduct.loop import allow_again
+from runner.conduct.runs import is_working
+from runner.core.errors import InputError
+from runner.core.files import atomic_open, atomic_write_json, read_json
+from runner.core.journal import Journal
+from runner.core.records import Record, decode_number
+from runner.core.rundir import FINISHED, Identity, RunDir, State, Status, Verdict
+from runner.plan import dataset_fingerprint, numerics_versions, run_key
+from runner.resolve import resolve
+from runner.sweepdir import SweepDir
+
+
+@dataclass(slots=True)
+class Past:
+    """What plan and journal say of a run.
+
+    Args:
+        planned: its entry in plan.json; started: the newest event of its start or end; ended: of its end, if that is the newest; trial: the
+            event of its trial.
+    """
+
+    planned: Mapping[str, Any] | None = None
+    started: Mapping[str, Any] | None = None
+    ended: Mapping[str, Any] | None = None
+    trial: Mapping[str, Any] | None = None
+
+
+def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, driven: bool) -> Identity | None:
+    """What it is, after everything in its directory was looked at; None if nobody can tell.
+
+    Args:
+        driven: somebody is working on the sweep: what is not whole now may be so in a moment.
+    """
+    identity = _check_identity(run, past, sweep, findings)
+    if identity is None:
+        return None
+    _check_config(run, identity, findings)
+    status = _check_status(run, past, findings, driven)
+    last = _check_records(run, status, findings, driven)
+    _check_checkpoints(run, status, findings)
+    _check_results(run, status, last, sweep, findings)
+    return identity
+
+
+def check_lines(path: Path, findings: Findings, driven: bool) -> None:
+    """Whether each line of a file of JSON lines is whole."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return
+    *lines, last = text.split(b"\n")
+    torn = [number for number, line in enumerate(lines, 1) if line and not _is_object(line)]
+
+    def rewrite() -> None:
+        with atomic_open(path) as file:
+            file.writelines(line + b"\n" for line in (*lines, last) if _is_object(line))
+
+    if last and not driven:
+        findings.wrong(path, f"its last line, {len(lines) + 1}, is torn", "readers leave it out", rewrite)
+    if torn:  # a writer that comes after one that was killed closes its torn line off, so that it stands in the middle
+        which = ", ".join(map(str, torn[:5])) + (", …" if len(torn) > 5 else "")
+        findings.wrong(path, f"lines are torn: {which}", "readers leave them out", rewrite)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings) -> Identity | None:
+    identity, path = run.identity(), run.identity_file
+    if identity is None and not path.exists() and all(_is_beginning(each) for each in run.path.iterdir()):
+        findings.note(run.path, "its driver was killed while it made this directory", "`runner sweep` goes on with it")
+        return None
+    if identity is None:
+        told = {**(past.trial or {}), **(past.started or {}), **(past.planned or {})}
+        what = "is not whole" if path.exists() else "is missing"
+        if not {"trial", "seed", "key"} <= told.keys():
+            findings.wrong(path, f"{what}, and neither plan nor journal knows this run", "move the directory away")
+            return None
+        overrides, label, proposal = told.get("overrides") or {}, told.get("label") or "", told.get("proposal") or {}
+        made = Identity(run.name, sweep.path.absolute().name, told["trial"], told["seed"], overrides, told["key"], {}, label, proposal)
+        findings.wrong(path, what, repair=lambda: run.write_identity(made))
+        return made
+    if identity.id != run.name:
+        findings.wrong(path, f"says that this is the run {identity.id}", "rename the directory back, or move it away")
+    for source, known in (("plan.json", past.planned), ("the journal", past.started)):
+        for name in ("trial", "seed", "key"):
+            mine, theirs = getattr(identity, name), (known or {}).get(name)
+            if known is not None and mine != theirs:
+                findings.wrong(
+                    path, f"has {name} {mine!r}, and {source} has {theirs!r} for this run", "move the directory away: it runs again"
+                )
+    return identity
+
+
+def _is_beginning(path: Path) -> bool:
+    return path.name == "config.yml" or path.name.startswith(".")
+
+
+def _check_config(run: RunDir, identity: Identity, findings: Findings) -> None:
+    """Whether config.yml comes to the run's key, as far as data and packages are still those it was made with."""
+    if not run.config.exists():
+        findings.wrong(run.config, "is missing", _config_advice(run))
+        return
+    try:
+        resolved = resolve(run.config, to_run=False)
+    except InputError as error:
+        findings.wrong(run.config, f"is no config any more: {error.problems[0]}", _config_advice(run))
+        return
+    facts: Mapping[str, Any] = identity.facts
+    packages, data = facts.get("packages") or {}, facts.get("data") or {}
+    versions = numerics_versions(resolved)
+    gpu = versions.pop("gpu", None)
+    same = all(packages.get(name, version) == version for name, version in versions.items()) and gpu in (
+        None,
+        *(facts.get("gpus") or [])[:1],
+    )
+    now = {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)}
+    if same and (not data or data == now) and run_key(resolved) != identity.key:
+        findings.wrong(run.config, "is not the config that this run was made with: it was cut off or changed", _config_advice(run))
+
+
+def _config_advice(run: RunDir) -> str:
+    return "the run is over; nothing is computed from it again" if run.status().state in FINISHED else "`runner sweep` writes it again"
+
+
+def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> Status:
+    """How the run stands; checked against the journal."""
+    raw, verdict = read_json(run.status_file), run.verdict()
+    whole = isinstance(raw, dict) and _fits(raw)
+    if run.verdict_file.exists() and verdict is None:
+        ended = past.ended or {}
+
+        def judge() -> None:
+            if ended.get("state") in ("failed", "pruned"):
+                attempt = max(int(raw.get("attempt", 0)) if isinstance(raw, dict) else 0, _last_attempt(run))
+                run.write_verdict(Verdict(ended["state"], ended.get("reason") or "", attempt, time.time(), ended.get("cause"), final=True))
+            else:
+                run.verdict_file.unlink()
+
+        findings.wrong(run.verdict_file, "is not whole", "what the run itself says counts", judge)
+    status = run.status()
+    said = (past.ended or {}).get("state")
+    if run.status_file.exists() and not whole:
+        findings.wrong(run.status_file, "is not whole", repair=lambda: _write_status(run, past))
+    elif said in FINISHED and status.state != said and not driven:
+        what = f"says {status.state}" if run.status_file.exists() else "is missing"
+        findings.wrong(
+            run.status_file, f"{what}, and the journal has that the run ended as {said}", repair=lambda: _write_status(run, past)
+        )
+    elif status.state == "running" and not driven and not is_working(status):
+        findings.note(run.path, f"was cut off at step {status.step}", "`runner sweep` goes on with it")
+    if verdict is not None and whole and verdict.final and raw["state"] == "done" and verdict.state in ("pruned", "failed"):
+        findings.note(run.path, f"is done, and had been given up before: {verdict.reason}", "its result does not count")
+    return run.status()
+
+
+def _fits(raw: Mapping[str, Any]) -> bool:
+    """Whether status.json has what it must have."""
+    numbers = ("attempt", "step", "steps", "heartbeat", "pid")
+    return raw.get("state") in get_args(State) and all(isinstance(raw.get(name, 0), int | float) for name in numbers)
+
+
+def _write_status(run: RunDir, past: Past) -> None:
+    """A status from what else there is: the journal's end, the records."""
+    ended, records = past.ended or {}, run.records()
+    step, epoch = (records[-1].step, records[-1].epoch) if records else (0, 0.0)
+    if ended.get("state") not in FINISHED:
+        run.status_file.unlink(missing_ok=True)
+        if (attempt := _last_attempt(run)) and run.verdict() is None:  # the next attempt keeps a number of its own
+            run.write_verdict(Verdict("interrupted", "status.json was damaged", attempt, time.time()))
+        return
+    values = {tag: value for tag, value in (ended.get("values") or {}).items() if tag.startswith("resource/")}
+    attempt, at = _last_attempt(run), float(ended.get("time") or 0.0)
+    status = Status(ended["state"], ended.get("reason"), attempt, step, 0, epoch, at, 0, values, "ended", ended.get("cause"))
+    run.write_status(replace(status, steps=step if status.state == "done" else 0), durable=True)
+
+
+def _last_attempt(run: RunDir) -> int:
+    """The number of the last attempt that recorded something."""
+    try:
+        lines = run.metrics.read_bytes().splitlines()
+    except OSError:
+        return 0
+    return max((record.attempt for line in lines if (record := Record.from_line(line)) is not None), default=0)
+
+
+def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool) -> Record | None:
+    """Whether every line counts once; the last evaluation."""
+    check_lines(run.metrics, findings, driven)
+    records = run.records()
+    counts = Counter((tag, record.step) for record in records for tag in record.values)
+    doubled = [f"{tag} at step {step}" for (tag, step), count in counts.items() if count > 1]
+    if doubled:
+        findings.wrong(run.metrics, f"has values twice: {', '.join(doubled[:3])}", "tell us: an attempt did not say where it went on")
+    if [record.step for record in records] != sorted(record.step for record in records):
+        findings.wrong(run.metrics, "its steps do not go up", "tell us: an attempt did not say where it went on")
+    if status.state == "done" and (not records or records[-1].step < status.step):
+        at = f"at step {records[-1].step}" if records else "before the first record"
+        findings.wrong(
+            run.metrics, f"ends {at}, and the run ended at step {status.step}: what is missing is lost", "its result stands in eval.json"
+        )
+    return next((record for record in reversed(records) if any(tag.startswith("bbox/") for tag in record.values)), None)
+
+
+def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
+    """Whether the checkpoints that the index names have the bytes that were written."""
+    index = run.checkpoints / "index.json"
+    if not index.exists():
+        return
+    folder = CheckpointFolder(run.checkpoints)
+    data = read_json(index)
+    try:
+        entries = [Entry(**{field.name: each[field.name] for field in fields(Entry) if field.name in each}) for each in data["checkpoints"]]
+    except (TypeError, KeyError, AttributeError):
+        findings.wrong(index, "is not whole", "checkpoints are found by their names", index.unlink)
+        return
+    damaged = [entry for entry in entries if not folder.is_whole(entry)]
+    left = [entry for entry in entries if entry not in damaged]
+
+    def drop() -> None:
+        if not left:
+            shutil.rmtree(run.checkpoints)
+            return
+        atomic_write_json(index, {**data, "checkpoints": [asdict(entry) for entry in left]}, indent=1)
+        for entry in damaged:
+            (run.checkpoints / entry.file).unlink(missing_ok=True)
+
+    if damaged:
+        over = status.state in FINISHED
+        advice = "" if over else (f"the run goes on from step {left[-1].step}" if left else "none is left: the run starts anew")
+        names = ", ".join(entry.file for entry in damaged)
+        findings.wrong(run.checkpoints, f"{names}: not the bytes that were written", advice, None if over and not left else drop)
+
+
+def _check_results(run: RunDir, status: Status, last: Record | None, sweep: SweepDir, findings: Findings) -> None:
+    """Whether a finished run has its result, and the metric that decides."""
+    if status.state != "done":
+        return
+    results = run.results()
+
+    def evaluate_again() -> None:
+        journal = Journal(sweep.journal)
+        allow_again(run, journal)
+        journal.close()
+
+    metrics = (results or {}).get("metrics")
+    if not isinstance(metrics, dict):
+        what = "is not whole" if run.evaluation.exists() else "is missing"
+        findings.wrong(run.evaluation, what, "--repair lets `runner sweep` evaluate its last checkpoint again", evaluate_again)
+        return
+    if last is not None and last.step == (results or {}).get("step"):
+        other = [tag for tag, value in last.values.items() if tag in metrics and repr(decode_number(metrics[tag])) != repr(value)]
+        if other:
+            text = f"has other values than metrics.jsonl: {', '.join(other[:3])}"
+            findings.wrong(run.evaluation, text, "--repair lets `runner sweep` evaluate its last checkpoint again", evaluate_again)
+    absent = [metric.name for metric in sweep.metrics() if not isinstance(metrics.get(metric.name), int | float)]
+    absent = [name for name in absent if not name.startswith("resource/")]
+    if absent:
+        findings.note(run.evaluation, f"has no number for {', '.join(absent)}", "the run does not count in `runner compare`")
+    if run.predictions.exists():
+        try:
+            json.loads(run.predictions.read_bytes())
+        except ValueError:
+            findings.wrong(run.predictions, "is not whole", "`runner eval --checkpoint last` of the run predicts again")
