@@ -21,8 +21,8 @@ def die_with_parent() -> bool:
     """Make the kernel kill this process once the launcher that started it is gone. Call it first thing in a child.
 
     The child asks for it itself, since code run between fork and exec (`preexec_fn`) can deadlock in a threaded
-    parent. A parent that died before the call is noticed by its process id, so there is no gap. Elsewhere than on
-    Linux a thread looks once a second.
+    parent. A parent that died before the call is noticed by its process id, so there is no gap. Where the kernel is not Linux or
+    does not do it, a thread looks once a second.
 
     Returns:
         Whether this process now depends on another: False if no launcher asked for it (then nothing was done).
@@ -31,9 +31,7 @@ def die_with_parent() -> bool:
     if not text.isdigit():
         return False
     parent = int(text)
-    if sys.platform.startswith("linux"):
-        _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    else:
+    if not _ask_kernel():
         threading.Thread(target=_watch, args=(parent,), daemon=True, name="die-with-parent").start()
     if os.getppid() != parent:
         print("runner: the process that started this one is gone: ending", file=sys.stderr, flush=True)
@@ -63,6 +61,17 @@ def process_mark(pid: int) -> str:
         return "" if state in (b"Z", b"X") else f"{boot}:{int(rest[18])}"
     except (OSError, ValueError, IndexError):
         return ""
+
+
+def _ask_kernel() -> bool:
+    """Have this process killed when its parent ends; whether the kernel will."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    except OSError:  # a sandbox
+        return False
+    return True
 
 
 def _prctl(option: int, value: int) -> None:

@@ -12,7 +12,8 @@ import threading
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -29,13 +30,16 @@ class InlineLauncher:
     A task runs inside `poll`; what it prints through `sys.stdout` and `sys.stderr` is shown and logged. Modules it
     imports stay imported, so a run may not be as independent of the one before as a process would be. A signal that
     would have killed it is answered as that signal, except SIGKILL and what else cannot be caught: that ends this
-    process. Ctrl-C ends the task (as SIGINT), not the program.
+    process. Ctrl-C ends the task (as SIGINT), not the program. Limits on memory are not kept, and nothing asks for a trace.
+
+    Args:
+        slots: as for `runner.launch.local.LocalLauncher`; there is only this process, so the first is used.
     """
 
     slots = 1
 
-    def __init__(self, slots: int = 1) -> None:
-        del slots  # there is only this process
+    def __init__(self, slots: int | Sequence[Mapping[str, str]] = 1) -> None:
+        self._variables = {} if isinstance(slots, int) or not slots else dict(slots[0])
         self._waiting: deque[Task] = deque()
         self._running: str | None = None
         self._ended: list[Exit] = []
@@ -56,7 +60,7 @@ class InlineLauncher:
             task = self._waiting.popleft()
             self._running = task.name
             try:
-                self._ended.append(_run(task))
+                self._ended.append(_run(replace(task, env={**task.env, **self._variables})))
             finally:
                 self._running = None
         ended, self._ended = self._ended, []

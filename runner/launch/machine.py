@@ -122,7 +122,8 @@ def plan_slots(
     """Cut a machine into slots.
 
     A GPU is shared only where `gpus` is below 1 or `concurrency` is a number. One that somebody else uses is left out and named; where
-    sharing was asked for so, it is used and named. A number of runs is taken as it is, and named where it is more than there is room for.
+    sharing was asked for so and the free ones do not suffice, it is used and named. A number of runs is taken as it is, and named where
+    it is more than there is room for.
 
     Args:
         gpus_wanted: the runs train on GPUs.
@@ -203,8 +204,7 @@ def _usable_gpus(
     if not busy:
         return free, []
     said = ", ".join(f"{gpu}: {gpu.used_gb:.1f} of {gpu.memory_gb:.1f} GB" for gpu in busy)
-    wanted = int(max(1, each)) * (1 if concurrency == "auto" else concurrency)
-    if len(free) >= wanted or (len(free) >= each and concurrency == "auto" and each >= 1):
+    if len(free) >= max(each, 1.0 if concurrency == "auto" else each * concurrency):
         notes.append(f"in use by others, and left out: {said}")
         return free, []
     if each < 1 or concurrency != "auto":

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 GB = 2**30
+_PROC = "/proc"
 _PSS_AGAIN_S = 10.0
 _OOM_LATELY_S = 1.0
 _SESSION, _RSS = 3, 21  # fields of /proc/PID/stat behind the name
@@ -34,7 +35,7 @@ def sessions(leaders: Collection[int]) -> dict[int, Members]:
     """The living processes of each session of `leaders`; where the system has no /proc, of each one's family."""
     found = {leader: Members([]) for leader in leaders}
     try:
-        numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        numbers = [int(name) for name in os.listdir(_PROC) if name.isdigit()]
     except OSError:
         return {leader: _family(leader) for leader in leaders}
     for pid in numbers:
@@ -54,7 +55,7 @@ def session_of(pid: int) -> int | None:
 def stat_fields(pid: int) -> list[bytes]:
     """/proc/PID/stat from the state on; empty if there is no such process. The name before it may hold anything."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
+        with open(f"{_PROC}/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()
     except OSError:
         return []
@@ -128,7 +129,7 @@ def _oom_file(proc: Path, cgroups: Path) -> Path | None:
 
 def _pss_bytes(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+        with open(f"{_PROC}/{pid}/smaps_rollup", "rb") as file:
             for line in file:
                 if line.startswith(b"Pss:"):
                     return int(line.split()[1]) * 1024

@@ -2,6 +2,10 @@
 
 class TestMyLauncher(LauncherContract):
     isolates = True
+    limits_memory = True
+
+    def with_slots(self, slots):
+        return MyLauncher(slots)
 
     @pytest.fixture
     def launcher(self):
@@ -16,7 +20,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,9 +69,14 @@ def is_alive(pid: int) -> bool:
 
 class LauncherContract:
     """What every launcher must do. `isolates`: each task is a process of its own, so it may be killed, and several
-    may run."""
+    may run. `limits_memory`: it keeps `Task.memory_gb`."""
 
     isolates = True
+    limits_memory = True
+
+    def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
+        """A launcher whose slots give these variables."""
+        raise NotImplementedError
 
     @pytest.mark.parametrize("status", [0, 1, 3, 255])
     def test_exit_status_is_told(self, launcher: Launcher, tmp_path: Path, status: int) -> None:
@@ -206,6 +216,56 @@ class LauncherContract:
         assert launcher.poll(0.1) == []  # its grace is not over
         assert collect(launcher, 1, within_s=5)[0].signal == signal.SIGKILL
         wait_until(lambda: not is_alive(int((tmp_path / "child").read_text())))
+
+    def test_a_slot_gives_its_task_variables(self, tmp_path: Path) -> None:
+        launcher = self.with_slots([{"CUDA_VISIBLE_DEVICES": "4,5", "RUNNER_TEST": "ours"}])
+        try:
+            for index in range(2):  # the second takes the slot the first has left
+                given = task(f"t{index}", tmp_path, "variable", "CUDA_VISIBLE_DEVICES", tmp_path / f"gpus{index}")
+                words = [*given.argv, "variable", "RUNNER_TEST", str(tmp_path / f"other{index}")]
+                launcher.submit(replace(given, argv=words, env={**given.env, "RUNNER_TEST": "the task's"}))
+            collect(launcher, 2)
+        finally:
+            launcher.close()
+        assert [(tmp_path / f"gpus{index}").read_text() for index in range(2)] == ["4,5", "4,5"]
+        assert [(tmp_path / f"other{index}").read_text() for index in range(2)] == ["ours", "ours"]
+        assert "RUNNER_TEST" not in os.environ
+
+    def test_a_trace_comes_before_the_end(self, launcher: Launcher, tmp_path: Path) -> None:
+        if not self.isolates:
+            pytest.skip("nobody is left to call cancel")
+        launcher.submit(task("one", tmp_path, "tracing", "touch", tmp_path / "up", "sleep", str(LONG_S)))
+        wait_until((tmp_path / "up").exists)
+        launcher.cancel("one", trace=True)
+        assert launcher.poll() == []
+        assert collect(launcher, 1)[0].signal == signal.SIGTERM
+        log = (tmp_path / "one.log").read_text()
+        assert "most recent call first" in log and "tasks.py" in log
+
+    def test_a_trace_is_no_way_to_survive(self, launcher: Launcher, tmp_path: Path) -> None:
+        if not self.isolates:
+            pytest.skip("nobody is left to call cancel")
+        launcher.submit(task("one", tmp_path, "tracing", "deaf", "touch", tmp_path / "up", "sleep", str(LONG_S)))
+        wait_until((tmp_path / "up").exists)
+        launcher.cancel("one", grace_s=0.2, trace=True)
+        launcher.cancel("one", grace_s=LONG_S, trace=True)
+        assert collect(launcher, 1)[0].signal == signal.SIGKILL
+
+    def test_who_holds_too_much_memory_is_killed(self, launcher: Launcher, tmp_path: Path) -> None:
+        if not self.limits_memory:
+            pytest.skip("keeps no limit")
+        greedy = task("one", tmp_path, "helpers", "2", "150", tmp_path / "helpers", "sleep", str(LONG_S))
+        launcher.submit(replace(greedy, memory_gb=0.2))
+        (ended,) = collect(launcher, 1)
+        assert ended.signal == signal.SIGKILL and ended.over_memory_gb is not None and ended.over_memory_gb > 0.2
+        assert "GB of memory" in str(ended)
+        helpers = [int(pid) for pid in (tmp_path / "helpers").read_text().split()]
+        assert len(helpers) == 2
+        wait_until(lambda: not any(map(is_alive, helpers)))
+
+    def test_who_stays_below_the_limit_goes_on(self, launcher: Launcher, tmp_path: Path) -> None:
+        launcher.submit(replace(task("one", tmp_path, "hold", "50", "sleep", "1.5", "exit", "3"), memory_gb=0.2))
+        assert collect(launcher, 1) == [Exit("one", 3)]
 
     def test_close_ends_it(self, launcher: Launcher, tmp_path: Path) -> None:
         if self.isolates:

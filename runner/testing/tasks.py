@@ -4,11 +4,18 @@ done in order.
 print TEXT · warn TEXT (to stderr) · exit STATUS · fail TEXT (an exception) · signal NUMBER (to itself) · sleep SECONDS
 touch FILE · pid FILE (its process id) · append FILE TEXT · variable NAME FILE · folder FILE (its working directory)
 die-with-parent · deaf (ignore SIGTERM) · child SECONDS FILE (a sleeping child of its own, its id in FILE)
+hold MB (memory, touched) · helpers COUNT MB FILE (forked children that hold so much more each and sleep; their ids in FILE)
+tracing (answers SIGUSR1 with a stack trace) · stray FILE (an orphan that sleeps in a process group of its own; its id in FILE)
+away FILE (the same in a session of its own)
+interrupt (Ctrl-C) · leave TEXT (sys.exit with it) · lose-stdout (it cannot be flushed)
+at-exit TEXT (a thread prints it a moment after the end, and an exit function says "exit")
 describe FILE (what this process finds around it, as JSON) · draw FILE (random numbers, as JSON)
 """
 
 from __future__ import annotations
 
+import atexit
+import faulthandler
 import json
 import os
 import random
@@ -21,6 +28,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.core.process import die_with_parent
+
+_HELD: list[bytes] = []
+_STRAY = """
+import pathlib, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], {argument})
+part = pathlib.Path({file!r} + ".part")
+part.write_text(str(child.pid))
+part.rename({file!r})
+child.returncode = 0  # nobody waits for it
+"""
 
 
 def main(arguments: list[str]) -> None:
@@ -64,6 +81,29 @@ def _do(word: str, words: Iterator[str]) -> None:
         case "child":
             child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({float(next(words))})"])
             _write(next(words), str(child.pid))
+        case "hold":
+            _HELD.append(b"x" * (int(next(words)) << 20))
+        case "helpers":
+            count, size, place = int(next(words)), int(next(words)), next(words)
+            pids = [pid for _ in range(count) if (pid := _helper(size))]
+            _write(place, " ".join(map(str, pids)))
+        case "tracing":
+            faulthandler.register(signal.SIGUSR1, all_threads=True)
+        case "stray":
+            subprocess.run([sys.executable, "-c", _STRAY.format(argument="process_group=0", file=next(words))], check=True)
+        case "away":
+            subprocess.run([sys.executable, "-c", _STRAY.format(argument="start_new_session=True", file=next(words))], check=True)
+        case "interrupt":
+            raise KeyboardInterrupt
+        case "leave":
+            sys.exit(next(words))
+        case "lose-stdout":
+            sys.stdout = open("/dev/full", "w")  # noqa: SIM115 - left to the exit
+            print("x")
+        case "at-exit":
+            text = next(words)
+            atexit.register(print, "exit")
+            threading.Timer(0.2, print, [text]).start()
         case "describe":
             _write(next(words), json.dumps(_surroundings()))
         case "draw":
@@ -72,6 +112,16 @@ def _do(word: str, words: Iterator[str]) -> None:
             _write(next(words), json.dumps([random.random(), *numpy.random.rand(2)]))
         case _:
             raise ValueError(f"no such word: {word!r}")
+
+
+def _helper(size_mb: int) -> int:
+    """A child that holds so much and sleeps; its number. (Never returns in the child.)"""
+    pid = os.fork()
+    if not pid:
+        held = b"x" * (size_mb << 20)
+        time.sleep(60)
+        os._exit(len(held) & 1)
+    return pid
 
 
 def _surroundings() -> dict[str, object]:

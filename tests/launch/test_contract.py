@@ -1,6 +1,6 @@
 """Every launcher of ours passes the contract."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,7 +14,7 @@ from runner.testing.launchers import LauncherContract
 class WarmLauncher(LocalLauncher):
     """Starts every task warm."""
 
-    def __init__(self, slots: int, warm: Warm) -> None:
+    def __init__(self, slots: int | Sequence[Mapping[str, str]], warm: Warm) -> None:
         super().__init__(slots, close_grace_s=3)
         self.warm: Warm = warm
 
@@ -23,6 +23,9 @@ class WarmLauncher(LocalLauncher):
 
 
 class TestLocal(LauncherContract):
+    def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
+        return LocalLauncher(slots, close_grace_s=3)
+
     @pytest.fixture(params=[1, 2])
     def launcher(self, request: pytest.FixtureRequest) -> Iterator[Launcher]:
         launcher = LocalLauncher(request.param, close_grace_s=3)
@@ -31,6 +34,9 @@ class TestLocal(LauncherContract):
 
 
 class TestLocalWithoutPidfd(LauncherContract):
+    def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
+        return LocalLauncher(slots, close_grace_s=3)
+
     @pytest.fixture
     def launcher(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launcher]:
         monkeypatch.delattr("os.pidfd_open", raising=False)
@@ -40,6 +46,9 @@ class TestLocalWithoutPidfd(LauncherContract):
 
 
 class TestFork(LauncherContract):
+    def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
+        return WarmLauncher(slots, "fork")
+
     @pytest.fixture(params=[1, 3])
     def launcher(self, request: pytest.FixtureRequest) -> Iterator[Launcher]:
         launcher = WarmLauncher(request.param, "fork")
@@ -48,6 +57,9 @@ class TestFork(LauncherContract):
 
 
 class TestStandby(LauncherContract):
+    def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
+        return WarmLauncher(slots, "standby")
+
     @pytest.fixture
     def launcher(self) -> Iterator[Launcher]:
         launcher = WarmLauncher(2, "standby")
@@ -57,6 +69,10 @@ class TestStandby(LauncherContract):
 
 class TestInline(LauncherContract):
     isolates = False
+    limits_memory = False
+
+    def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
+        return InlineLauncher(slots)
 
     @pytest.fixture
     def launcher(self) -> Iterator[Launcher]:

@@ -10,9 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from runner.launch.base import Exit
+from runner.launch import local
+from runner.launch.base import Exit, MeasuresMemory
 from runner.launch.local import LocalLauncher
 from runner.testing.launchers import LONG_S, collect, is_alive, task, wait_until
 
@@ -26,7 +28,8 @@ from runner.testing.launchers import task
 folder = Path(sys.argv[1])
 launcher = LocalLauncher(3)
 for index in range(4):
-    launcher.submit(task(f"t{index}", folder, "die-with-parent", "deaf", "pid", folder / f"pid{index}", "sleep", "60"))
+    words = ["stray", folder / f"stray{index}", "away", folder / f"away{index}", "child", "60", folder / f"child{index}"]
+    launcher.submit(task(f"t{index}", folder, "die-with-parent", "deaf", *words, "pid", folder / f"pid{index}", "sleep", "60"))
 while True:
     launcher.poll(0.1)
 """
@@ -93,6 +96,78 @@ def test_a_stopped_task_dies_after_its_grace(launcher: LocalLauncher, tmp_path: 
     assert collect(launcher, 1, within_s=5)[0].signal == signal.SIGKILL
 
 
+def test_a_stopped_task_cannot_write_its_trace_and_dies(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "tracing", "pid", tmp_path / "pid", "sleep", str(LONG_S)))
+    wait_until((tmp_path / "pid").exists)
+    pid = int((tmp_path / "pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: state_of(pid) == "T")
+    launcher.cancel("one", grace_s=0.2, trace=True)
+    assert collect(launcher, 1)[0].signal == signal.SIGKILL
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_cancel_of_a_task_that_has_just_ended(launcher: LocalLauncher, tmp_path: Path, trace: bool) -> None:
+    launcher.submit(task("one", tmp_path, "pid", tmp_path / "pid", "exit", "3"))
+    wait_until((tmp_path / "pid").exists)
+    pid = int((tmp_path / "pid").read_text())
+    wait_until(lambda: state_of(pid) == "Z")
+    launcher.cancel("one", trace=trace)
+    assert collect(launcher, 1) == [Exit("one", 3)]
+
+
+def test_who_does_not_answer_the_trace_dies_of_it(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "touch", tmp_path / "up", "sleep", str(LONG_S)))
+    wait_until((tmp_path / "up").exists)
+    launcher.cancel("one", trace=True)
+    assert collect(launcher, 1)[0].signal == signal.SIGUSR1
+
+
+def test_tasks_spread_over_the_gpus(tmp_path: Path) -> None:
+    launcher = LocalLauncher([{"CUDA_VISIBLE_DEVICES": gpu} for gpu in "0011"], close_grace_s=1)
+    gpus = []
+    for index in range(6):
+        launcher.submit(task(f"t{index}", tmp_path, "variable", "CUDA_VISIBLE_DEVICES", tmp_path / f"gpu{index}", "sleep", str(LONG_S)))
+        wait_until(lambda index=index: index > 3 or (tmp_path / f"gpu{index}").exists())
+        if index == 3:
+            launcher.cancel("t0")  # on GPU 0, and so are the next two that end
+            launcher.cancel("t2")
+            collect(launcher, 2)
+    wait_until((tmp_path / "gpu5").exists)
+    gpus = [(tmp_path / f"gpu{index}").read_text() for index in range(6)]
+    launcher.close()
+    assert gpus == ["0", "1", "0", "1", "0", "0"]
+
+
+def test_what_running_tasks_hold_is_told(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "hold", "100", "touch", tmp_path / "up", "sleep", str(LONG_S)))
+    launcher.submit(task("two", tmp_path, "touch", tmp_path / "up2", "sleep", str(LONG_S)))
+    wait_until(lambda: (tmp_path / "up").exists() and (tmp_path / "up2").exists())
+    held = launcher.held_gb()
+    assert held.keys() == {"one", "two"}
+    assert 100 / 1024 < held["one"] < 200 / 1024 and 0 < held["two"] < 50 / 1024
+    assert isinstance(launcher, MeasuresMemory)
+
+
+def test_no_limit_no_measuring(launcher: LocalLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "sessions", lambda leaders: pytest.fail("measured"))
+    launcher.submit(task("one", tmp_path, "sleep", "0.2"))
+    assert collect(launcher, 1) == [Exit("one", 0)]
+
+
+def test_a_kill_by_the_kernel_is_told_from_others(launcher: LocalLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter([False, True])
+    monkeypatch.setattr(launcher._oom_kills, "lately", lambda now: next(said))
+    launcher.submit(task("one", tmp_path, "signal", "9"))
+    assert collect(launcher, 1) == [Exit("one", -9, 9)]
+    launcher.submit(task("two", tmp_path, "signal", "9"))
+    assert collect(launcher, 1) == [Exit("two", -9, 9, oom_killed=True)]
+    launcher.submit(task("three", tmp_path, "touch", tmp_path / "up", "deaf", "sleep", str(LONG_S)))
+    wait_until((tmp_path / "up").exists)
+    launcher.cancel("three", grace_s=0)  # ours: nobody is asked
+    assert collect(launcher, 1)[0].oom_killed is False
+
+
 def test_a_second_cancel_shortens_the_grace(launcher: LocalLauncher, tmp_path: Path) -> None:
     launcher.submit(task("one", tmp_path, "deaf", "touch", tmp_path / "up", "sleep", str(LONG_S)))
     wait_until((tmp_path / "up").exists)
@@ -144,14 +219,37 @@ def test_no_descriptor_is_leaked(launcher: LocalLauncher, tmp_path: Path) -> Non
 def test_nobody_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
-        files = [tmp_path / f"pid{index}" for index in range(3)]
-        wait_until(lambda: all(file.exists() for file in files))
+        files = [tmp_path / f"{name}{index}" for index in range(3) for name in ("pid", "child", "stray", "away")]
+        wait_until(lambda: all(file.exists() for file in files), within_s=60)
+        everybody = [process.pid for process in psutil.Process(driver.pid).children(recursive=True)]
+        assert len(everybody) == 1 + len(files)  # and the guard; the strays were adopted
+        assert {int(file.read_text()) for file in files} < set(everybody)
     finally:
         driver.kill()
         driver.wait()
-    pids = [int(file.read_text()) for file in files]
-    wait_until(lambda: not any(map(is_alive, pids)), within_s=3)
+    wait_until(lambda: not any(map(is_alive, everybody)), within_s=10)
     assert not (tmp_path / "pid3").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there are no guards elsewhere")
+def test_without_its_guard_a_launcher_works_on(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "exit", "0"))
+    collect(launcher, 1)
+    (guard,) = psutil.Process().children()
+    guard.kill()
+    wait_until(lambda: guard.status() == psutil.STATUS_ZOMBIE)
+    launcher.submit(task("two", tmp_path, "exit", "4"))
+    assert collect(launcher, 1) == [Exit("two", 4)]
+    launcher.close()
+    assert not psutil.pid_exists(guard.pid)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere only the process group is known")
+def test_strays_in_the_session_end_with_the_task(launcher: LocalLauncher, tmp_path: Path) -> None:
+    launcher.submit(task("one", tmp_path, "stray", tmp_path / "stray", "exit", "4"))
+    assert collect(launcher, 1) == [Exit("one", 4)]
+    stray = int((tmp_path / "stray").read_text())
+    wait_until(lambda: not launcher.poll() and not psutil.pid_exists(stray))  # reaped, too
 
 
 def test_a_child_whose_parent_is_gone_already_ends(tmp_path: Path) -> None:

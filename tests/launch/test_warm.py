@@ -152,9 +152,63 @@ def test_gpus_are_given_out_by_one_parent(launcher: LocalLauncher, tmp_path: Pat
     assert len(importers(tmp_path)) == 1
 
 
+def test_slots_give_their_variables_to_the_children_of_one_parent(tmp_path: Path) -> None:
+    launcher = LocalLauncher([{"RUNNER_TEST": "a"}, {"RUNNER_TEST": "b"}], close_grace_s=1)
+    for index in range(2):
+        launcher.submit(warm_task("fork", f"t{index}", tmp_path, "variable", "RUNNER_TEST", tmp_path / f"slot{index}", "sleep", "0.5"))
+    assert {ended.returncode for ended in collect(launcher, 2)} == {0}
+    assert [(tmp_path / f"slot{index}").read_text() for index in range(2)] == ["a", "b"]
+    assert len(importers(tmp_path)) == 1
+    launcher.close()
+
+
+def test_somebody_stands_by_for_each_slot(tmp_path: Path) -> None:
+    slots = [{"CUDA_VISIBLE_DEVICES": str(index)} for index in range(warm.KINDS + 1)]
+    launcher = LocalLauncher(slots, close_grace_s=1)
+    for name in ("first", "second"):
+        for index in range(len(slots)):
+            file = tmp_path / f"{name}{index}"
+            launcher.submit(warm_task("standby", file.name, tmp_path, "variable", "CUDA_VISIBLE_DEVICES", file, "sleep", "1"))
+        collect(launcher, len(slots), within_s=60)
+        polls_until(launcher, lambda: len(below()) == len(slots))
+    assert len(importers(tmp_path)) <= 3 * len(slots)
+    assert sorted((tmp_path / f"second{index}").read_text() for index in range(len(slots))) == [str(index) for index in range(len(slots))]
+    launcher.close()
+
+
 @both
-def test_two_hundred_tasks_in_a_row(launcher: LocalLauncher, tmp_path: Path, mode: Warm) -> None:
-    count = 200 if mode == "fork" else 20
+@pytest.mark.parametrize(
+    ("words", "ended", "said"),
+    [
+        (["exit", "300"], Exit("one", 44), ""),
+        (["fail", "what went wrong"], Exit("one", 1), "RuntimeError: what went wrong"),
+        (["interrupt"], Exit("one", -signal.SIGINT, signal.SIGINT), "KeyboardInterrupt"),
+        (["leave", "good bye"], Exit("one", 1), "good bye"),
+        (["at-exit", "thread"], Exit("one", 0), "thread\nexit\n"),
+        (["lose-stdout"], Exit("one", 120), ""),
+    ],
+)
+def test_it_ends_as_a_fresh_process_does(
+    launcher: LocalLauncher, tmp_path: Path, mode: Warm, words: list[str], ended: Exit, said: str
+) -> None:
+    for name, given in (("fresh", warm_task("no", "one", tmp_path, *words)), ("warm", warm_task(mode, "one", tmp_path, *words))):
+        launcher.submit(replace(given, log=tmp_path / f"{name}.log"))
+        assert collect(launcher, 1) == [ended]
+        text = (tmp_path / f"{name}.log").read_text()
+        assert said in text and (said or not text or words == ["lose-stdout"])
+
+
+def test_what_a_module_cleans_up_is_not_the_tasks_to_clean_up(launcher: LocalLauncher, tmp_path: Path) -> None:
+    module = f"import tempfile; folder = tempfile.TemporaryDirectory(dir={str(tmp_path)!r}, prefix='scratch')"
+    for index in range(2):
+        launcher.submit(warm_task("fork", f"t{index}", tmp_path, "exit", "0", module=module))
+        assert collect(launcher, 1) == [Exit(f"t{index}", 0)]
+    assert len(list(tmp_path.glob("scratch*"))) == 1  # its parent's, whose other children use it
+
+
+@both
+def test_three_hundred_tasks_in_a_row(launcher: LocalLauncher, tmp_path: Path, mode: Warm) -> None:
+    count = 300 if mode == "fork" else 20
     launcher.submit(warm_task(mode, "first", tmp_path, "exit", "0"))
     collect(launcher, 1)
     before = len(os.listdir("/proc/self/fd"))

@@ -1,0 +1,323 @@
+"""What a machine has, read from files like the kernel's and from an NVML like NVIDIA's, and how it is cut into slots."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from runner.launch.machine import Gpu, Machine, SlotPlan, plan_slots, read_machine
+
+GB = 2**30
+NO_GPUS: Mapping[str, str] = {}
+
+
+class NVMLError(Exception):
+    """As NVML's."""
+
+
+@dataclass
+class Nvml:
+    """What the package pynvml tells of made-up GPUs: (name, bytes used, [(pid, bytes)] that compute, the same that draw)."""
+
+    gpus: list[tuple[str, int, list[tuple[int, int | None]], list[tuple[int, int | None]]]] = field(default_factory=list)
+    driver: bool = True
+    open: int = 0
+    NVMLError = NVMLError
+
+    def nvmlInit(self) -> None:
+        if not self.driver:
+            raise NVMLError("Driver Not Loaded")
+        self.open += 1
+
+    def nvmlShutdown(self) -> None:
+        self.open -= 1
+
+    def nvmlDeviceGetCount(self) -> int:
+        return len(self.gpus)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
+        return index
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:
+        if uuid != "MIG-1":
+            raise NVMLError("Not Found")
+        return 0
+
+    def nvmlDeviceGetUUID(self, handle: int) -> str:
+        return f"GPU-{handle}{handle}-x"
+
+    def nvmlDeviceGetName(self, handle: int) -> str:
+        return self.gpus[handle][0]
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:
+        return SimpleNamespace(total=24 * GB, used=self.gpus[handle][1])
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
+        return [SimpleNamespace(pid=pid, usedGpuMemory=held) for pid, held in self.gpus[handle][2]]
+
+    def nvmlDeviceGetGraphicsRunningProcesses(self, handle: int) -> list[Any]:
+        return [SimpleNamespace(pid=pid, usedGpuMemory=held) for pid, held in self.gpus[handle][3]]
+
+
+@pytest.fixture
+def nvml(monkeypatch: pytest.MonkeyPatch) -> Nvml:
+    fake = Nvml([("L4", GB // 2, [], [])] * 4)
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    return fake
+
+
+# ------------------------------------------------------------------------------------------------------- cores and memory
+def machine_with(root: Path, files: Mapping[str, str]) -> Machine:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return read_machine(NO_GPUS, root)
+
+
+@pytest.fixture
+def sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=64 * GB, available=60 * GB))
+
+
+def test_this_machine() -> None:
+    machine = read_machine()
+    assert 1 <= machine.cores <= (os.cpu_count() or 1)
+    assert 0 < machine.free_gb <= machine.memory_gb <= psutil.virtual_memory().total / GB
+
+
+def test_without_cgroups(tmp_path: Path, sixteen: None) -> None:
+    machine = machine_with(tmp_path, {})
+    assert (machine.cores, machine.memory_gb, machine.free_gb) == (16, 64, 60)
+
+
+def test_limits_of_the_second_version_and_of_those_above(tmp_path: Path, sixteen: None) -> None:
+    here = "sys/fs/cgroup/user/job"
+    files = {
+        "proc/self/cgroup": "0::/user/job\n",
+        f"{here}/cpu.max": "max 100000\n",
+        f"{here}/memory.max": f"{8 * GB}\n",
+        f"{here}/memory.current": f"{5 * GB}\n",
+        f"{here}/memory.stat": f"anon {2 * GB}\nfile {3 * GB}\ninactive_file {3 * GB}\n",
+        "sys/fs/cgroup/user/cpu.max": "250000 100000\n",
+        "sys/fs/cgroup/user/memory.max": "max\n",
+    }
+    machine = machine_with(tmp_path, files)
+    assert (machine.cores, machine.memory_gb, machine.free_gb) == (2, 8, 6)
+
+
+def test_limits_of_the_first_version(tmp_path: Path, sixteen: None) -> None:
+    files = {
+        "proc/self/cgroup": "4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n1:name=systemd:/\n",  # the host's path: not there
+        "sys/fs/cgroup/memory/memory.limit_in_bytes": f"{4 * GB}\n",
+        "sys/fs/cgroup/memory/memory.usage_in_bytes": f"{GB}\n",
+        "sys/fs/cgroup/memory/memory.stat": "total_inactive_file 0\n",
+        "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "50000\n",
+        "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+    }
+    machine = machine_with(tmp_path, files)
+    assert (machine.cores, machine.memory_gb, machine.free_gb) == (1, 4, 3)
+
+
+def test_no_limits_of_the_first_version(tmp_path: Path, sixteen: None) -> None:
+    files = {
+        "proc/self/cgroup": "4:memory:/../x\n3:cpu:/\n0::/\n",
+        "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+        "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+        "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+        "sys/fs/cgroup/unified/cgroup.procs": "1\n",
+    }
+    machine = machine_with(tmp_path, files)
+    assert (machine.cores, machine.memory_gb, machine.free_gb) == (16, 64, 60)
+
+
+# ------------------------------------------------------------------------------------------------------------------- GPUs
+def test_gpus_are_known_by_nvml(nvml: Nvml) -> None:
+    machine = read_machine(NO_GPUS)
+    assert machine.gpus[3] == Gpu(3, "GPU-33-x", "L4", 24.0)
+    assert len(machine.gpus) == 4 and machine.gpu_problem == "" and nvml.open == 0
+
+
+def test_without_a_driver(nvml: Nvml) -> None:
+    nvml.driver = False
+    assert read_machine(NO_GPUS).gpu_problem == "NVML: Driver Not Loaded"
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    machine = read_machine(NO_GPUS)
+    assert machine.gpus == () and "pip install" in machine.gpu_problem
+
+
+@pytest.mark.parametrize(
+    ("visible", "indices"),
+    [("2,0", [2, 0]), ("", []), ("-1", []), ("1,9,2", [1]), ("GPU-22, GPU-00-x", [2, 0]), ("GPU-", []), ("none", []), ("MIG-1", [0])],
+)
+def test_cuda_visible_devices_is_respected(nvml: Nvml, visible: str, indices: list[int]) -> None:
+    machine = read_machine({"CUDA_VISIBLE_DEVICES": visible})
+    assert [gpu.index for gpu in machine.gpus] == indices
+    assert [gpu.word for gpu in machine.gpus] == [word.strip() for word in visible.split(",")][: len(indices)]
+    assert machine.by_place is False and (indices or visible in machine.gpu_problem)
+
+
+def test_a_part_of_a_gpu_that_is_not_there(nvml: Nvml) -> None:
+    assert read_machine({"CUDA_VISIBLE_DEVICES": "MIG-2"}).gpu_problem == "NVML: Not Found"
+
+
+def test_numbers_are_doubtful_where_gpus_differ(nvml: Nvml) -> None:
+    nvml.gpus = [("L4", 0, [], []), ("T4", 0, [], [])]
+    assert "CUDA_DEVICE_ORDER" in read_machine({"CUDA_VISIBLE_DEVICES": "1"}).gpu_problem
+    assert read_machine({"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}).gpu_problem == ""
+    assert read_machine({"CUDA_VISIBLE_DEVICES": "GPU-11"}).gpu_problem == ""
+    assert read_machine(NO_GPUS).gpu_problem == ""
+
+
+def test_what_others_hold(nvml: Nvml) -> None:
+    nvml.gpus = [
+        ("L4", 9 * GB, [(os.getpid(), 6 * GB), (1, 2 * GB)], []),  # of ours, of another
+        ("L4", 3 * GB, [], [(1, 3 * GB)]),  # a desktop
+        ("L4", 7 * GB, [(1, None)], [(2, GB)]),  # it is not told how much
+        ("L4", GB, [(os.getpid(), None)], []),
+    ]
+    assert [gpu.used_gb for gpu in read_machine(NO_GPUS).gpus] == [2, 0, 6, 0]
+    assert [gpu.busy for gpu in read_machine(NO_GPUS).gpus] == [True, False, True, False]
+
+
+# ------------------------------------------------------------------------------------------------------------------ slots
+def gpus(count: int, *busy: int) -> tuple[Gpu, ...]:
+    return tuple(Gpu(index, f"GPU-{index}", "L4", 24.0, 5.0 if index in busy else 0.0) for index in range(count))
+
+
+FOUR = Machine(cores=32, memory_gb=128, free_gb=120, gpus=gpus(4))
+CPU = Machine(cores=8, memory_gb=32, free_gb=30)
+
+
+def words(plan: SlotPlan) -> list[str]:
+    assert all(slot.keys() == {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"} for slot in plan.slots)
+    return [slot["CUDA_VISIBLE_DEVICES"] for slot in plan.slots]
+
+
+@pytest.mark.parametrize(
+    ("each", "expected", "share"),
+    [
+        (None, ["0", "1", "2", "3"], 1),
+        (1, ["0", "1", "2", "3"], 1),
+        (0.5, ["0", "1", "2", "3"] * 2, 2),
+        (0.3, ["0", "1", "2", "3"] * 3, 3),
+        (0.1, ["0", "1", "2", "3"] * 8, 10),  # 32 cores
+        (2, ["0,1", "2,3"], 1),
+        (3, ["0,1,2"], 1),
+    ],
+)
+def test_gpus_a_run(each: float | None, expected: list[str], share: int) -> None:
+    plan = plan_slots(FOUR, gpus_wanted=True, gpus=each)
+    assert words(plan) == expected and plan.runs_per_gpu == share and plan.gpu_memory_gb == 24
+    assert plan.problems == ()
+
+
+def test_an_idle_gpu_is_named() -> None:
+    assert plan_slots(FOUR, gpus_wanted=True, gpus=3).notes == ("GPU 3 (L4) stays idle: a run wants 3 GPUs, and 4 are there",)
+
+
+@pytest.mark.parametrize("each", [1.5, 0, -1])
+def test_an_odd_number_of_gpus_is_a_problem(each: float) -> None:
+    (problem,) = plan_slots(FOUR, gpus_wanted=True, gpus=each).problems
+    assert problem.key == "resources.gpus" and "whole number" in problem.message
+
+
+def test_too_few_gpus_is_a_problem() -> None:
+    (problem,) = plan_slots(FOUR, gpus_wanted=True, gpus=8).problems
+    assert "wants 8 GPUs; usable here: 4" in problem.message
+    (problem,) = plan_slots(replace(CPU, gpu_problem="NVML: no driver"), gpus_wanted=True).problems
+    assert "usable here: 0 (NVML: no driver)" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory_gb", "count"), [(1, None, 8), (2, None, 4), (3, None, 2), (1, 8.0, 4), (1, 6.4, 5), (9, None, 1), (4, 20.0, 1)]
+)
+def test_cores_and_memory_a_run(cpus: int, memory_gb: float | None, count: int) -> None:
+    plan = plan_slots(CPU, gpus_wanted=False, cpus=cpus, memory_gb=memory_gb)
+    assert plan.slots == ({},) * count and plan.runs_per_gpu == 0
+    assert [note for note in plan.notes if "overcommitted" in note] == (
+        ["a run is given 9 cores of 8: they are overcommitted"] * (cpus > 8)
+    )
+
+
+def test_more_memory_than_there_is_is_a_problem() -> None:
+    (problem,) = plan_slots(CPU, gpus_wanted=False, memory_gb=40).problems
+    assert problem.key == "resources.memory_gb" and "40 GB of 32.0 GB" in problem.message
+
+
+def test_memory_that_others_hold_is_said() -> None:
+    plan = plan_slots(replace(CPU, free_gb=10), gpus_wanted=False, memory_gb=8)
+    assert len(plan.slots) == 4 and plan.notes == ("4 runs may take 32 GB of memory, and 10.0 GB are free now",)
+
+
+def test_gpus_that_wait_for_cores_are_said() -> None:
+    plan = plan_slots(replace(FOUR, cores=6), gpus_wanted=True, cpus=2)
+    assert words(plan) == ["0", "1", "2"]
+    assert plan.notes == ("3 runs at a time, where the GPUs have room for 4: a run takes 2 cores of 6",)
+
+
+def test_a_number_of_runs_is_taken_as_it_is() -> None:
+    plan = plan_slots(CPU, gpus_wanted=False, cpus=2, memory_gb=8, concurrency=4)
+    assert len(plan.slots) == 4 and plan.notes == ("4 runs may take 32 GB of memory, and 30.0 GB are free now",)
+    plan = plan_slots(CPU, gpus_wanted=False, cpus=2, concurrency=16)
+    assert len(plan.slots) == 16
+    assert plan.notes == ("16 runs at a time, as resources.concurrency says, are more than fit: each takes 2 cores of 8",)
+    plan = plan_slots(FOUR, gpus_wanted=True, concurrency=6)
+    assert words(plan) == ["0", "1", "2", "3", "0", "1"] and plan.runs_per_gpu == 2
+    assert plan.notes == ("6 runs at a time on GPU 0 (L4), GPU 1 (L4), GPU 2 (L4), GPU 3 (L4): up to 2 runs share a GPU",)
+    assert words(plan_slots(FOUR, gpus_wanted=True, concurrency=2)) == ["0", "1"]
+
+
+def test_a_gpu_in_use_is_left_out_and_named() -> None:
+    plan = plan_slots(replace(FOUR, gpus=gpus(4, 1)), gpus_wanted=True)
+    assert words(plan) == ["0", "2", "3"]
+    assert plan.notes == ("in use by others, and left out: GPU 1 (L4): 5.0 of 24.0 GB",)
+    assert words(plan_slots(replace(FOUR, gpus=gpus(4, 1)), gpus_wanted=True, gpus=2)) == ["0,2"]
+    assert words(plan_slots(replace(FOUR, gpus=gpus(4, 1)), gpus_wanted=True, concurrency=3)) == ["0", "2", "3"]
+
+
+def test_all_gpus_in_use_is_a_problem() -> None:
+    (problem,) = plan_slots(replace(FOUR, gpus=gpus(2, 0, 1)), gpus_wanted=True).problems
+    assert "GPU 0 (L4): 5.0 of 24.0 GB, GPU 1 (L4)" in problem.message and problem.key == "resources.gpus"
+    assert plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=2).problems
+
+
+def test_a_gpu_in_use_is_shared_where_that_was_asked_for() -> None:
+    plan = plan_slots(replace(FOUR, gpus=gpus(1, 0)), gpus_wanted=True, gpus=0.5)
+    assert words(plan) == ["0", "0"] and plan.gpu_memory_gb == 19
+    assert plan.notes == ("in use by others, and shared with them, as resources.gpus allows: GPU 0 (L4): 5.0 of 24.0 GB",)
+    assert words(plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=0.5)) == ["1", "1"]  # one that is free suffices
+    assert words(plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=0.5, concurrency=2)) == ["1", "1"]
+    assert words(plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=0.5, concurrency=4)) == ["1", "0", "1", "0"]
+    plan = plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, concurrency=2)
+    assert words(plan) == ["1", "0"] and "resources.concurrency allows" in plan.notes[0]
+    assert words(plan_slots(replace(FOUR, gpus=gpus(1, 0)), gpus_wanted=True, concurrency=1)) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({}, ["0", "1"]), ({"CUDA_VISIBLE_DEVICES": "5,7"}, ["5", "7"]), ({"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b"}, ["GPU-a", "GPU-b"])],
+)
+def test_without_nvml_what_the_backend_has_seen_counts(environment: dict[str, str], expected: list[str]) -> None:
+    machine = replace(CPU, gpu_problem="nvidia-ml-py is not installed", by_place=not environment)
+    plan = plan_slots(machine, gpus_wanted=True, probed_gpus=2, environment=environment)
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in plan.slots] == expected
+    assert plan.notes == ("whether somebody else uses a GPU is not known: nvidia-ml-py is not installed",)
+    assert plan.gpu_memory_gb is None
+
+
+def test_words_of_the_user_are_kept(nvml: Nvml) -> None:
+    environment = {"CUDA_VISIBLE_DEVICES": "GPU-33,GPU-11"}
+    plan = plan_slots(replace(read_machine(environment), cores=8), gpus_wanted=True, environment=environment)
+    assert plan.slots == ({"CUDA_VISIBLE_DEVICES": "GPU-33"}, {"CUDA_VISIBLE_DEVICES": "GPU-11"})
