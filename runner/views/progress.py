@@ -99,7 +99,7 @@ class Watcher:
         before, self._situation = self._situation, situation or Situation()
         self._ended += self._situation.ended
         if self._situation.paused != before.paused and self._live is None:
-            self._lines.append(Text(f"paused: {self._situation.paused}" if self._situation.paused else "going on"))
+            self._say(f"nothing new is started: {self._situation.paused}" if self._situation.paused else "going on")
         if self._situation.running is None or self._ended or now >= self._next_look:
             self._look(now)
         self._show(now)
@@ -185,7 +185,7 @@ class Watcher:
             return
         if self._console.size != self._size or (self._keys is not None and self._keys.redraw):
             self._start_afresh()
-        if self._single or self._lines or now >= self._next_draw:
+        if self._single or now >= self._next_draw:
             self._next_draw = now + _DRAW_INTERVAL_S
             self._print()
             self._live.update(self._screen(now), refresh=True)

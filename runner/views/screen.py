@@ -17,14 +17,15 @@ from runner.views.watch import Watched
 Mode = Literal["watch", "choose", "stop", "quit", "help"]
 
 HELP = (
-    "p      start nothing new; again: go on. Runs that go are not touched",
-    "s      stop one run for good: choose it by up, down, j, k or its number",
-    "q      save and end all runs; the same command goes on with the sweep",
-    "Ctrl-C as q; a second one does not wait for them to save",
-    "Ctrl-Z leaves the screen; `fg` comes back. Runs go on meanwhile, none starts",
-    "?      this text; any key leaves it",
+    "p  start nothing new; again: go on",
+    "s  stop one run for good",
+    "q  save and end; start again to go on",
+    "Ctrl-C  as q; twice: do not save",
+    "Ctrl-Z  leave; `fg` comes back",
 )
 _NAME_WIDTH = 34
+_LOW = 12
+"""A screen of fewer lines leaves out what can be done without."""
 _LEAST_NAME, _LEAST_BAR, _MOST_BAR = 14, 8, 40
 _MARKS = {"heavy": "━", "light": "─", "chosen": "▶", "dot": " · ", "more": "…"}
 _ASCII_MARKS = {"heavy": "#", "light": "-", "chosen": ">", "dot": ", ", "more": "..."}
@@ -153,7 +154,8 @@ class Screen:
 
     def render(self) -> Group:
         """The screen, as lines that are no wider than `width` and at most `height` of them."""
-        head, foot = self._head(), self._foot()
+        foot = self._foot()
+        head = self._head() if self.menu.mode != "help" else [self._rule(self.title)]
         room = max(1, self.height - len(head) - len(foot))
         return Group(*[*head, *self._rows(room), *foot][: self.height])
 
@@ -161,25 +163,29 @@ class Screen:
     def _marks(self) -> dict[str, str]:
         return _ASCII_MARKS if self.ascii_only else _MARKS
 
+    @property
+    def _is_low(self) -> bool:
+        return self.height < _LOW
+
     # ---------------------------------------------------------------------------------------------------- the parts
     def _head(self) -> list[Text]:
         total = sum(self.counts.values())
         parts = [f"{count} {name}" for name, count in self.counts.items()]
         parts[:1] = [f"{self.counts['done']} of {total} runs done"] if "done" in self.counts else [f"{total} runs", *parts[:1]]
         used = f"{self.situation.used} of {self.situation.slots} slot{'' if self.situation.slots == 1 else 's'} used"
-        times = [used, f"{show_duration(self.spent_s)} so far"]
+        times = [used, f"{show_duration(self.spent_s)} so far"] if not self._is_low else [used]
         times += [f"about {show_duration(self.left_s)} left"] if self.left_s is not None and not self.situation.paused else []
         lines = [self._rule(self.title), *self._fold(parts, "bold"), *self._fold(times, "")]
         if self.situation.paused:
-            lines.append(self._line(f"paused: {self.situation.paused}", "bold yellow"))
-        if self.situation.best:
+            lines.append(self._line(self.situation.paused, "bold yellow"))
+        if self.situation.best and not self._is_low:
             lines.append(self._line(f"best so far: {self.situation.best}", "green"))
         return lines
 
     def _rows(self, room: int) -> list[Text]:
         """A line a running run; around the chosen one, where there are too many."""
         if self.menu.mode == "help":
-            return [self._line(text) for text in HELP[:room]]
+            return [self._line(text) for text in HELP]
         names = [run.name for run in self.running]
         first = 0
         if len(names) > room:
@@ -227,8 +233,10 @@ class Screen:
     def _foot(self) -> list[Text]:
         menu = self.menu
         match menu.mode:
+            case "help":
+                return self._wrap("any key goes back", "dim")
             case "choose":
-                return self._fold(["stop which run? up, down or its number", "Enter: this one", "Esc: none"], "bold")
+                return self._fold(["stop which? up, down or its number", "Enter: this one", "Esc: none"], "bold")
             case "stop":
                 return self._wrap(f"stop {menu.chosen} for good? It is not run again.  y: stop it, any other key: no", "bold yellow")
             case "quit":
@@ -237,7 +245,8 @@ class Screen:
             return self._wrap(f"no keys ({self.no_keys}); Ctrl-C saves and ends", "dim")
         pause = "p resume" if self.situation.paused else "p pause"
         notice = self._wrap(menu.notice, "bold") if menu.notice else []
-        return [*notice, *self._fold([pause, "s stop one", "q quit (save and end)", "? help"], "dim")]
+        stop, leave = ("s stop", "q quit") if self._is_low else ("s stop one", "q quit (save and end)")
+        return [*notice, *self._fold([pause, stop, leave, "? help"], "dim")]
 
     # ---------------------------------------------------------------------------------------------------- the cells
     def _metric(self, run: Watched) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
-import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from runner.core.commands import Situation
+from runner.core.records import Record, RecordWriter
 from runner.core.rundir import RunDir, State, Status, Verdict
 from runner.testing.finished import make_run
 from runner.views.progress import Watcher
@@ -25,8 +28,8 @@ class Clock:
         return self.now
 
 
-def put(run: RunDir, clock: Clock, step: int, state: State = "running", phase: str = "training", attempt: int = 1) -> None:
-    run.write_status(Status(state, None, attempt, step, 300, step / 50, clock.now, 1, VALUES, phase))
+def put(run: RunDir, clock: Clock, step: int, state: State = "running", phase: str = "training", attempt: int = 1, **more: Any) -> None:
+    run.write_status(replace(Status(state, None, attempt, step, 300, step / 50, clock.now, 1, VALUES, phase), **more))
 
 
 def console(width: int = 80, *, terminal: bool = False) -> Console:
@@ -158,14 +161,164 @@ def test_an_added_run_is_watched(runs: list[RunDir]) -> None:
     assert shown(target).splitlines().count("0001-t1-s0: started") == 1
 
 
-def test_many_runs_cost_little(tmp_path: Path) -> None:
+def test_many_runs_cost_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no conductor tells: a few at each look, all of them in turn."""
+    read: list[str] = []
+    original = RunDir.status
+    monkeypatch.setattr(RunDir, "status", lambda self: (read.append(self.name), original(self))[1])
     watch = Watch([RunDir(tmp_path / f"run{index}") for index in range(5000)])
-    started = time.perf_counter()
     for _ in range(10):
         list(watch.look())
-    assert (time.perf_counter() - started) / 10 < 0.1
+    assert len(read) == len(set(read)) == 500
     (tmp_path / "run4999").mkdir()
     put(RunDir(tmp_path / "run4999"), Clock(), 5)
     for _ in range(101):
         list(watch.look())
     assert [run.name for run in watch.running()] == ["run4999"]
+
+
+def told(running: list[RunDir], ended: list[RunDir] | None = None, **more: Any) -> Situation:
+    return Situation(slots=2, used=len(running), running=running, ended=ended or [], **more)
+
+
+def test_piped_lines_of_what_a_conductor_tells(runs: list[RunDir]) -> None:
+    clock, target = Clock(), console()
+    with Watcher(runs, target, title="sizes", clock=clock, known={}) as watcher:
+        put(runs[0], clock, 5)
+        put(runs[1], clock, 7)
+        watcher.update(told(runs[:2]))
+        runs[0].write_verdict(Verdict("interrupted", "killed by SIGKILL; started again (1 of 2)", 1, clock.now, "crash", 1, final=True))
+        put(runs[1], clock, 9, "failed", "ended", reason="8 GB are not enough", cause="out_of_memory")
+        clock.now += 0.1  # within the interval: what has ended is looked at all the same
+        watcher.update(told([], runs[:2]))
+        put(runs[0], clock, 5, attempt=2)
+        put(runs[2], clock, 60, "pruned", "ended", reason="below the median at step 60")
+        clock.now += 1
+        watcher.update(told(runs[:1], runs[2:], paused="paused by hand"))
+        clock.now += 1
+        watcher.update(told(runs[:1]))
+    assert shown(target).splitlines() == [
+        "sizes: 3 runs",
+        "0000-t0-s0: started",
+        "0001-t1-s0: started",
+        "0000-t0-s0: interrupted after step 5: killed by SIGKILL; started again (1 of 2)",
+        "0001-t1-s0: infeasible after step 9: 8 GB are not enough",
+        "nothing new is started: paused by hand",
+        "0002-t2-s0: pruned after step 60: below the median at step 60",
+        "0000-t0-s0: goes on, attempt 2",
+        "going on",
+    ]
+
+
+def test_why_it_goes_on_is_told_where_its_end_was_missed(runs: list[RunDir]) -> None:
+    clock, target = Clock(), console()
+    with Watcher(runs, target, clock=clock, known={}) as watcher:
+        put(runs[0], clock, 5)
+        watcher.update(told(runs[:1]))
+        runs[0].write_verdict(Verdict("interrupted", "no sign of life for 600 s", 1, clock.now, "hung", 1, final=True))
+        put(runs[0], clock, 5, attempt=2)
+        clock.now += 1
+        watcher.update(told(runs[:1]))
+    assert shown(target).splitlines()[-1] == "0000-t0-s0: goes on, attempt 2 (no sign of life for 600 s)"
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_clock_that_is_set_changes_nothing(runs: list[RunDir], jump_s: float) -> None:
+    """The machine's clock, which the heartbeats are of, jumps; the watcher's own goes on."""
+    clock, machine, target = Clock(), Clock(), console(terminal=True)
+    with Watcher(runs, target, title="sizes", clock=clock, known={}) as watcher:
+        for step in range(10, 100, 10):
+            machine.now += jump_s if step == 50 else 1
+            clock.now += 1
+            put(runs[0], machine, step)
+            watcher.update(told(runs[:1]))
+    text = shown(target)
+    assert "silent" not in text
+    assert " 30 %" in text and "0:21 left" in text.rpartition("── sizes")[2]
+
+
+def test_a_run_that_is_silent_since_the_clock_was_set_is_pointed_out_in_time(runs: list[RunDir]) -> None:
+    clock, machine = Clock(), Clock()
+    watch = Watch(runs, clock, known={})
+    machine.now += 3600
+    put(runs[0], machine, 10)
+    list(watch.look(runs[:1]))
+    for passed, expected in ((29, None), (31, 31.0)):
+        clock.now = 1_780_000_000.0 + passed
+        list(watch.look(runs[:1]))
+        assert watch.runs[0].silent_s(clock.now) == expected
+
+
+def test_only_runs_with_a_slot_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10,000 runs, most of them there already: nothing but those that go, and those that ended, is read."""
+    runs = [RunDir(tmp_path / "runs" / f"{index:05d}") for index in range(10_000)]
+    for run in runs[:50]:
+        run.path.mkdir(parents=True)
+        put(run, Clock(), 300, "done")
+    read: list[str] = []
+    original = RunDir.status
+    monkeypatch.setattr(RunDir, "status", lambda self: (read.append(self.name), original(self))[1])
+    clock, target = Clock(), console()
+    with Watcher(runs, target, title="many", clock=clock, known={run.name: "done" for run in runs[:50]}) as watcher:
+        assert read == []
+        put(runs[40], clock, 5)
+        for _ in range(10):
+            clock.now += 1
+            watcher.update(told(runs[40:41], runs[:40]))  # a driver that found them done says so
+        assert set(read) == {"00040"} and len(read) <= 11
+        watcher.update(told([], runs[40:41]))
+    assert set(read) == {"00040"}
+    assert "many: 10000 runs, 50 of them done already" in shown(target)
+    assert watcher._watch.counts() == {"done": 49, "waiting": 9950, "interrupted": 1}
+
+
+def test_time_left_follows_the_runs_that_have_ended(runs: list[RunDir], tmp_path: Path) -> None:
+    clock = Clock()
+    watch = Watch([*runs, *(RunDir(tmp_path / f"later{index}") for index in range(7))], clock, known={})
+    assert watch.time_left_s() is None
+    put(runs[0], clock, 0)
+    list(watch.look(runs[:1]))
+    clock.now += 100
+    put(runs[0], clock, 300, "done")
+    list(watch.look(runs[1:3], runs[:1]))
+    clock.now += 20
+    list(watch.look(runs[1:3]))
+    assert watch.time_left_s(slots=2) == pytest.approx((80 + 80 + 7 * 100) / 2)
+    assert watch.time_left_s(slots=2, more=2) == pytest.approx((80 + 80 + 9 * 100) / 2)
+
+
+def test_the_metric_so_far_is_read_as_it_comes(runs: list[RunDir]) -> None:
+    clock = Clock()
+    watch = Watch(runs[:1], clock, known={})
+    run = watch.runs[0]
+    assert run.evaluated("bbox/AP") is None
+    writer = RecordWriter(runs[0].metrics)
+    for step, value in ((50, 0.1), (100, 0.2)):
+        writer.write(Record(1, step, 1.0, clock.now, {"bbox/AP": value}))
+        assert run.evaluated("bbox/AP") == value
+    with open(runs[0].metrics, "ab") as file:
+        file.write(b'{"attempt": 1, "step": 150, "epo')
+    assert run.evaluated("bbox/AP") == 0.2
+    writer.close()
+    writer = RecordWriter(runs[0].metrics)
+    writer.write(Record(2, 60, 1.0, clock.now, resumed=True))
+    writer.close()
+    assert run.evaluated("bbox/AP") == 0.1  # what came after step 60 does not count any more
+    runs[0].metrics.write_text("")
+    assert run.evaluated("bbox/AP") is None
+
+
+def test_a_terminal_that_changes_its_size_is_drawn_anew(runs: list[RunDir]) -> None:
+    clock, target = Clock(), console(terminal=True)
+    put(runs[0], clock, 10)
+    with Watcher(runs, target, title="sizes", clock=clock, known={}) as watcher:
+        watcher.update(told(runs[:1]))
+        put(runs[0], clock, 300, "done", "ended")
+        clock.now += 1
+        watcher.update(told([], runs[:1]))
+        target.size = (50, 15)  # type: ignore[assignment]
+        clock.now += 1
+        watcher.update(told([]))
+    after = shown(target).rpartition("\x1b[2J")[2]
+    assert "0000-t0-s0: done" in after  # the last endings are said again
+    assert "─" * 30 in after and all(len(line) <= 50 for line in after.splitlines() if "\x1b" not in line)
