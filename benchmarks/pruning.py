@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import os
 import statistics
 import sys
 import time
@@ -78,7 +79,9 @@ def main() -> int:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     table = read_table()
     in_full = len(table.curves) * EPOCHS
-    print(f"{len(table.curves)} trials of {EPOCHS} epochs: {in_full} in full; {arguments.seeds} orders")
+    print(
+        f"{len(table.curves)} trials of {EPOCHS} epochs: {in_full} in full; {arguments.seeds} orders; load average {os.getloadavg()[0]:.1f}"
+    )
     orders = [with_ours(table, Component(name="NopPruner"), seed, 1).order for seed in range(arguments.seeds)]
     met = True
     for name, pruner in PRUNERS.items():

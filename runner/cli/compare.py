@@ -79,19 +79,11 @@ def _compare_search(args: argparse.Namespace) -> int:
     """Of a sweep whose trials were proposed: its best was picked among many, which a table of differences would hide."""
     from rich.console import Console  # noqa: PLC0415
 
+    from runner.cli.search_view import load_search  # noqa: PLC0415
     from runner.results.adaptive.export import to_json  # noqa: PLC0415
-    from runner.results.adaptive.trials import search_results  # noqa: PLC0415
-    from runner.results.collect import collect  # noqa: PLC0415
-    from runner.search.spec import Metric  # noqa: PLC0415
-    from runner.sweepdir import SweepDir  # noqa: PLC0415
     from runner.views.search_table import render  # noqa: PLC0415
 
-    sweep = SweepDir(args.paths[0])
-    spec, metrics = sweep.plan()["spec"], sweep.metrics()
-    if args.metric or args.goal:
-        first = metrics[0] if metrics else Metric()
-        metrics = (Metric(name=args.metric or first.name, goal=args.goal or first.goal),)
-    results = search_results(collect(args.paths), metrics, seeds=spec.get("seeds") or (), constraints=spec.get("constraints") or ())
+    results = load_search(args.paths[0], args.metric, args.goal)
     if args.format == "json":
         print(to_json(results).rstrip("\n"))
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,3 +31,24 @@ def test_a_sweep_directory_is_read_by_its_plan(tmp_path: Path) -> None:
     assert load_search(sweep, goal="minimize").metrics[0].goal == "minimize"
     with pytest.raises(InputError, match="no directory"):
         load_search(tmp_path / "nowhere")
+
+
+def test_compare_shows_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from runner.cli.main import main
+
+    monkeypatch.setenv("COLUMNS", "120")
+    sweep = tmp_path / "sw"
+    for number in range(12):
+        make_run(sweep, number, ap=0.3 + number / 100, overrides={"LearningRate.base_lr": number / 100} if number else {})
+    make_run(sweep, 12, state="pruned", step=100, evaluations=[(100, 0.1)], overrides={"LearningRate.base_lr": 0.5})
+    atomic_write_json(sweep / "plan.json", {"spec": asdict(SweepSpec(config="x.yml", design="optuna"))})
+    for view, words in {
+        "best": "1 of 13 trials were given up",
+        "importances": "PED-ANOVA",
+        "slice": "median",
+        "parallel": "given up",
+    }.items():
+        assert main(["compare", str(sweep), "--view", view]) == 0
+        assert words in capsys.readouterr().out
+    assert main(["compare", str(sweep), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ranked"][0] == 11
