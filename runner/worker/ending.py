@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -75,6 +76,7 @@ def disk_full(folder: Path, what_it_met: str) -> Ending:
 def leave(exit_code: int) -> NoReturn:
     """End this process as it would end by itself, but for taking down the interpreter: with a framework loaded that takes longer than the
     rest of a short run. What is registered to be called at exit is called."""
+    threading._shutdown()  # type: ignore[attr-defined] # Python's own order: threads, what is registered, the streams
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # a full disk; Python would end with 120

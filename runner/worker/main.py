@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from runner.worker.scoring import Scorer
 
 log = logging.getLogger("runner.worker")
+_PARSER = argparse.ArgumentParser(prog="python -m runner.worker", description="Work on one run: one attempt.")
+_PARSER.add_argument("run_dir", type=Path)  # made here and not in each process that is forked
 _STDERR = 2  # the descriptor, which is the log whatever `sys.stderr` is
 
 
@@ -44,9 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     faulthandler.register(signal.SIGUSR1, file=_STDERR, all_threads=True)  # whoever finds this process hung asks it where
     has_launcher = die_with_parent()
-    parser = argparse.ArgumentParser(prog="python -m runner.worker", description="Work on one run: one attempt.")
-    parser.add_argument("run_dir", type=Path)
-    args = parser.parse_args(argv)
+    args = _PARSER.parse_args(argv)
     run_dir = RunDir(args.run_dir)
     member = Member.from_environment()
     if member is not None:

@@ -20,7 +20,7 @@ class FakeBackend:
     config_class: type[Any] = FakeConfig
     numerics_version = 1
     packages: tuple[str, ...] = ()
-    preload = "runner.backends.fake.backend"
+    preload = "runner.backends.fake.preload"
     open_gpu_on_import: tuple[str, ...] = ()
     checkpoint_suffix = ".json"
 

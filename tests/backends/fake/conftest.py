@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="session")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
     """Works on a run in a process of its own: ``work(run)``."""
-    modules = ("runner.backends.fake.backend", "runner.worker.main")
+    modules = ("runner.backends.fake.preload", "runner.worker.main")
     preloaded = Preloaded(sys.executable, modules, tmp_path_factory.mktemp("cwd"), {"PYTHONPATH": str(ROOT)})
     yield preloaded
     preloaded.close()
