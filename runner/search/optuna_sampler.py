@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import random
+from collections.abc import Callable
 from typing import Any, Final
 
 from runner.search.optuna_parts import contains_part, make_sampler, optuna
@@ -29,19 +30,23 @@ class PointSampler(optuna.samplers.BaseSampler):
     Args:
         component: the sampler; its seed is 0 unless given.
         space: the whole space.
+        fits: whether a trial can be made of a point; one that cannot is not proposed.
     """
 
-    def __init__(self, component: Component, space: Space) -> None:
+    def __init__(self, component: Component, space: Space, fits: Callable[[Params], bool] = lambda params: True) -> None:
+        self._fits = fits
         self._space = space
         self._seed = int(component.arguments.get("seed", 0))
         self._component = component
         self._grid = component.name == "GridSampler"
         # a low-discrepancy sequence is one for one seed and over all keys at once; its place in it stands in the study
         self._whole = contains_part(component, "QMCSampler")
+        # which keys are drawn together is worked out trial by trial: this one remembers how far it has come
+        self._finder = None if self._grid or component.arguments.get("group") else make_sampler(component, self._seed)
         self._taken: set[str] = set()
         self._left: dict[str, Params] | None = None
         if space.size() <= MOST_POINTS:
-            points = list(space.points())
+            points = [params for params in space.points() if fits(params)]
             random.Random(self._seed).shuffle(points)
             self._left = {point_name(params): params for params in points}
         self.point: Params = {}
@@ -84,18 +89,18 @@ class PointSampler(optuna.samplers.BaseSampler):
         for attempt in range(_TRIES):
             seed = self._seed if self._whole else _derived(self._seed, trial.number, attempt)
             params = self._sample(make_sampler(self._component, seed), study, trial)
-            if point_name(params) not in self._taken:
+            if point_name(params) not in self._taken and self._fits(params):
                 return params
         seed = _derived(self._seed, trial.number, _TRIES)
         if self._left:
             return random.Random(seed).choice(list(self._left.values()))
-        return self._sample(optuna.samplers.RandomSampler(seed=seed), study, trial)
+        return self._sample(optuna.samplers.RandomSampler(seed=seed), study, trial)  # a point of so large a space twice: by chance alone
 
     def _sample(self, sampler: optuna.samplers.BaseSampler, study: optuna.Study, trial: FrozenTrial) -> Params:
         """A point, its keys in the order in which their conditions can be decided."""
         shown = copy.copy(trial)  # some samplers look at what has been drawn so far
         shown.params, shown.distributions = {}, {}
-        relative = self._varied() if self._whole else sampler.infer_relative_search_space(study, shown)
+        relative = self._varied() if self._whole else (self._finder or sampler).infer_relative_search_space(study, shown)
         together = sampler.sample_relative(study, shown, relative)
         params: Params = {}
         for key, parameter in self._space.parameters.items():

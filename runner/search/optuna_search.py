@@ -22,7 +22,7 @@ from runner.search.designs import BASELINE_LABEL, Baseline, coupled, trial_label
 from runner.search.optuna_parts import check_parts, contains_part, make_pruner, optuna, quiet
 from runner.search.optuna_proposal import Proposal, proposal_of, read_proposal
 from runner.search.optuna_sampler import MOST_POINTS, PointSampler
-from runner.search.optuna_space import CategoricalDistribution, FloatDistribution, IntDistribution, Space, size_of, violation
+from runner.search.optuna_space import CategoricalDistribution, FloatDistribution, IntDistribution, Params, Space, size_of, violation
 from runner.search.optuna_study import STUDY_DB, StudyMirror
 from runner.search.spec import SweepSpec
 
@@ -82,7 +82,7 @@ class OptunaSearch:
             self._space = Space(spec)
             if spec.sampler.name in ("GridSampler", "BruteForceSampler") and self._space.size() > MOST_POINTS:
                 raise InputError(_not_finite(spec, self._space))
-            self._sampler = PointSampler(spec.sampler, self._space)
+            self._sampler = PointSampler(spec.sampler, self._space, self._fits)
             self._constraints = {text: violation(text) for text in spec.constraints}
             self._storage = _Storage()
             self._study = optuna.create_study(
@@ -232,6 +232,14 @@ class OptunaSearch:
             self._storage.set_study_system_attr(self._study_id, key, value)
         self._sampler.take(proposal.params)
         return known
+
+    def _fits(self, params: Params) -> bool:
+        """Whether what follows the point under `couple` has a value there."""
+        try:
+            coupled(self._spec, self._space.values(params), self._baseline)
+        except InputError:
+            return False
+        return True
 
     def _add(self, proposal: Proposal, users: Mapping[str, Any] | None = None) -> None:
         trial = optuna.trial.create_trial(

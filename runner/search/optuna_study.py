@@ -199,8 +199,8 @@ def _goes_on_as(found: FrozenTrial, trial: FrozenTrial) -> bool:
     same = found.params.items() <= trial.params.items() and all(
         trial.distributions.get(key) == distribution for key, distribution in found.distributions.items()
     )
-    if not same or not found.intermediate_values.keys() <= trial.intermediate_values.keys():
-        return False
+    if not same or (trial.state.is_finished() and not found.intermediate_values.keys() <= trial.intermediate_values.keys()):
+        return False  # (the evaluations of one that runs again may still be to come)
     if found.state.is_finished():
         return found.state == trial.state and found.values == trial.values and found.intermediate_values == trial.intermediate_values
     return True
