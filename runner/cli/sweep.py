@@ -59,10 +59,22 @@ def _run(args: argparse.Namespace) -> int:
         print(f"runner: {name}: {status.state}: {status.reason}", file=sys.stderr)
     given_up = f", {result.pruned} given up early" if result.pruned else ""
     print(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shlex.quote(str(folder))}")
+    if result.pruned:
+        _print_audit(folder)
     if any(status.state == "interrupted" for status in result.unfinished.values()):
         print("runner: interrupted; the same command goes on with it", file=sys.stderr)
         return 130
     return 1 if any(status.state == "failed" for status in result.unfinished.values()) else 0
+
+
+def _print_audit(folder: Path) -> None:
+    """What giving trials up early may have cost."""
+    from runner.cli.search_view import load_search  # noqa: PLC0415
+    from runner.results.audit import audit_pruning, audit_text  # noqa: PLC0415
+
+    audit = audit_pruning(load_search(folder))
+    for line in audit_text(audit) if audit is not None else ():
+        print(line)
 
 
 def _print_plan(sweep: Sweep) -> None:
