@@ -42,5 +42,5 @@ def _run(args: argparse.Namespace) -> int:
     for index, (overview, driver) in enumerate(seen):
         if index:
             console.print()
-        console.print(render_status(overview, str(driver or ""), brief=len(seen) > 1))
+        console.print(render_status(overview, str(driver or ""), brief=len(seen) > 1), soft_wrap=not console.is_terminal)
     return 0

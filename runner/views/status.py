@@ -45,10 +45,11 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
     return Group(*parts)
 
 
-def _head(overview: Overview) -> Text:
+def _head(overview: Overview) -> Group:
     total = sum(overview.counts.values())
     counts = ", ".join(f"{count} {name}" for name, count in overview.counts.items())
-    return Text.assemble((str(overview.path), "bold"), f": {total} run{'' if total == 1 else 's'}" + (f": {counts}" if counts else ""))
+    runs = f"{total} run{'' if total == 1 else 's'}" + (f": {counts}" if counts else "")
+    return Group(Text(str(overview.path), style="bold"), Text(runs))
 
 
 def _no_driver(overview: Overview) -> str:

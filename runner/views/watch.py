@@ -138,7 +138,7 @@ class Watch:
         now = clock()
         existing = set() if known is not None else _existing(runs)
         for run_dir in runs:
-            run = self._add(run_dir, (known or {}).get(run_dir.name, "pending"))
+            run = self._add(run_dir, (known or {}).get(run_dir.name, "pending"), at_work=None if known is None else False)
             if str(run_dir.path) in existing:
                 self._look(run, now)
 
@@ -182,8 +182,8 @@ class Watch:
         waiting = self._counts["waiting"] + self._counts["interrupted"] + more
         return max(max(left), (math.fsum(left) + waiting * whole) / max(slots, len(running)))
 
-    def _add(self, run_dir: RunDir, state: State) -> Watched:
-        run = Watched(run_dir, Status(state=state))
+    def _add(self, run_dir: RunDir, state: State, at_work: bool | None = None) -> Watched:
+        run = Watched(run_dir, Status(state=state), at_work=at_work)
         self.runs.append(run)
         self._by_path[str(run_dir.path)] = run
         self._counts[run.standing] += 1

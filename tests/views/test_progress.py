@@ -272,6 +272,14 @@ def test_only_runs_with_a_slot_are_read(tmp_path: Path, monkeypatch: pytest.Monk
     assert watcher._watch.counts() == {"done": 49, "waiting": 9950, "interrupted": 1}
 
 
+def test_a_run_that_was_cut_off_is_not_running(runs: list[RunDir]) -> None:
+    watch = Watch(runs, Clock(), known={runs[0].name: "running", runs[1].name: "interrupted"})
+    assert watch.counts() == {"waiting": 1, "interrupted": 2} and watch.running() == []
+    put(runs[0], Clock(), 5, attempt=2)
+    list(watch.look(runs[:1]))
+    assert watch.counts() == {"running": 1, "waiting": 1, "interrupted": 1}
+
+
 def test_time_left_follows_the_runs_that_have_ended(runs: list[RunDir], tmp_path: Path) -> None:
     clock = Clock()
     watch = Watch([*runs, *(RunDir(tmp_path / f"later{index}") for index in range(7))], clock, known={})
