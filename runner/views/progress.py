@@ -25,6 +25,7 @@ from runner.views.watch import FINAL, Watch, Watched
 _LINE_INTERVAL_S = 10.0
 _LOOK_INTERVAL_S = 0.4
 _DRAW_INTERVAL_S = 0.5
+_NOTICE_S = 6.0
 _ENDINGS = 4
 """Rows above the screen that are left to the last endings."""
 METRICS = ("bbox/AP", "bbox/AP50")
@@ -70,6 +71,7 @@ class Watcher:
         self._situation = Situation()
         self._ended: list[RunDir] = []
         self._menu = Menu()
+        self._noticed = ("", 0.0)
         self._began_s = clock()
         self._next_look = self._next_draw = 0.0
         self._endings: deque[Text] = deque(maxlen=_ENDINGS)
@@ -208,6 +210,10 @@ class Watcher:
         if self._single:
             return self._single_screen(self._watch.runs[0])
         self._menu.keep_up([run.name for run in running])
+        if self._menu.notice != self._noticed[0]:
+            self._noticed = self._menu.notice, now
+        elif now > self._noticed[1] + _NOTICE_S:
+            self._menu.notice = ""
         width, height = self._console.size
         counts = self._watch.counts()
         more = max(0, self._expected - len(self._watch.runs))

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from runner.results.export import show_duration
@@ -18,6 +16,7 @@ from runner.views.screen import shorten
 _NAME_WIDTH = 40
 _MOST_NAMES = 3
 _MOST_RUNNING = 50
+_EVENTS = {"trial": "handed out", "start": "started", "end": "ended", "prune": "given up", "retry": "starts again", "late": "came too late"}
 
 
 def render_status(overview: Overview, driver: str = "", *, brief: bool = False) -> RenderableType:
@@ -35,13 +34,13 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
         of = f" (mean of {best.runs} runs)" if best.runs > 1 else ""
         parts.append(Text(f"best so far: {best.trial}: {best.metric} {best.value:.4g}{of}", style="green"))
     if overview.running:
-        parts.append(_section("running", _running(overview)))
+        parts += [Text("running:"), *_running(overview)]
     if overview.waiting and not brief:
         parts.append(Text(f"waiting: {_names(overview.waiting)}", style="dim"))
     if overview.failures:
-        parts.append(_section("did not end well", Group(*map(_failure, overview.failures))))
+        parts += [Text("did not end well:"), *map(_failure, overview.failures)]
     if overview.events and not brief:
-        parts.append(_section("happened last", Group(*[Text(_event(event)) for event in overview.events])))
+        parts += [Text("happened last:"), *(Text(f"  {_event(event)}") for event in overview.events)]
     return Group(*parts)
 
 
@@ -57,23 +56,18 @@ def _no_driver(overview: Overview) -> str:
     return "nobody is at work on it" + ("; the same `runner sweep` goes on with it" if left else "")
 
 
-def _section(title: str, content: RenderableType) -> Group:
-    return Group(Text(f"{title}:"), Padding(content, (0, 0, 0, 2), expand=False))
-
-
-def _running(overview: Overview) -> RenderableType:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(overflow="fold")
-    for _ in range(5):
-        table.add_column(justify="right", no_wrap=True)
+def _running(overview: Overview) -> list[Text]:
+    rows = []
     for run in overview.running[:_MOST_RUNNING]:
         status = run.status
         percent = f"{100 * status.step // status.steps} %" if status.steps > 0 else "–"
         metric = "" if run.value is None else f"{overview.metric.rpartition('/')[2]} {run.value:.3f}"
         attempt = f"attempt {status.attempt}" if status.attempt > 1 else ""
-        table.add_row(shorten(run.name, _NAME_WIDTH), f"step {status.step}/{status.steps or '?'}", percent, metric, _left(run), attempt)
+        rows.append((shorten(run.name, _NAME_WIDTH), f"step {status.step}/{status.steps or '?'}", percent, metric, _left(run), attempt))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width) for row in rows]
     more = len(overview.running) - _MOST_RUNNING
-    return Group(table, Text(f"… and {more} more")) if more > 0 else table
+    return [Text(f"  {line.rstrip()}") for line in [*lines, *([f"… and {more} more"] if more > 0 else [])]]
 
 
 def _left(run: RunNow) -> str:
@@ -88,7 +82,7 @@ def _left(run: RunNow) -> str:
 
 def _failure(failure: Failure) -> Text:
     cause = f"{failure.cause.replace('_', ' ')}: " if failure.cause and not failure.reason.startswith(failure.cause) else ""
-    text = Text(f"{len(failure.runs)} × {failure.standing}: {cause}{failure.reason}", style="red" if failure.standing == "failed" else "")
+    text = Text(f"  {len(failure.runs)} × {failure.standing}: {cause}{failure.reason}", style="red" if failure.standing == "failed" else "")
     return text.append(f" ({_names(failure.runs)})", style="dim")
 
 
@@ -101,9 +95,10 @@ def _event(event: Mapping[str, Any]) -> str:
     """``12:03:11 0003-batch_size=8-s1 ended: failed: …``: the journal's words, whoever wrote them."""
     when, what = event.get("time"), str(event.get("event"))
     clock = time.strftime("%m-%d %H:%M:%S", time.localtime(when)) if isinstance(when, int | float) else "?"
-    who = event.get("run") or (f"trial {event['trial']}" if "trial" in event else "")
+    who = str(event.get("run") or (f"trial {event['trial']}" if "trial" in event else ""))
+    what = _EVENTS.get(what, what)
     shown = [str(event[key]) for key in ("label", "state", "asked_for", "reason") if event.get(key)]
-    if what == "start" and _is_again(event):
+    if _is_again(event):
         shown.append(f"attempt {event['attempt']}")
     return f"{clock}  {who}{' ' if who else ''}{what}{': ' if shown else ''}{': '.join(shown)}"
 

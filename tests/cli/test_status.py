@@ -49,7 +49,7 @@ def test_a_sweep_that_is_driven(sweep: SweepDir, capsys: pytest.CaptureFixture[s
     assert "0001-batch_size=1-s0 step 120/300 40 % attempt 2" in out
     assert "waiting: 0003-batch_size=3-s0, 0004-batch_size=4-s0, 0005-batch_size=5-s0 and 3 more" in out
     assert "1 × infeasible: out of memory: the GPU is [full] (0002-batch_size=2-s0)" in out
-    assert "0001-batch_size=1-s0 start: attempt 2" in out and "0002-batch_size=2-s0 end: failed: the GPU is [full]" in out
+    assert "0001-batch_size=1-s0 started: attempt 2" in out and "0002-batch_size=2-s0 ended: failed: the GPU is [full]" in out
 
 
 def test_a_sweep_that_nobody_drives(sweep: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
