@@ -207,3 +207,16 @@ def test_commands(cli: Any) -> None:
     assert "configs/fake.yml: fine" in cli("config", "check", "-c", "configs/fake.yml").out
     cli("train", "-c", "configs/fake.yml", "-o", "max_iters=3", "step_s=0", "parameters.lr=0.1", "--run-dir", "a run").fine()
     assert "has no images" in cli("eval", "a run").refused()
+
+
+def test_its_page_tells_of_every_key() -> None:
+    from runner.backends.fake.schema import Faults
+    from runner.backends.fake.script import NAMES
+    from runner.backends.keys import CommonConfig
+    from runner.config.bind import field_infos
+
+    page = (ROOT / "docs" / "fake-backend.md").read_text(encoding="utf-8")
+    common = {info.key for info in field_infos(CommonConfig)}
+    own = [info.key for info in field_infos(FakeConfig) if info.key not in common and info.key != "backend"]
+    keys = [*own, *(info.key for info in field_infos(Faults)), *NAMES]
+    assert len(keys) > 20 and [key for key in keys if f"`{key}`" not in page] == []
