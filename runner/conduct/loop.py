@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import math
-import re
 import signal
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType, MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from runner.conduct import runs as one_run
+from runner.conduct.brakes import Brakes
 from runner.conduct.history import History, PastRun
 from runner.conduct.inbox import Inbox
 from runner.conduct.policy import Policy
 from runner.conduct.reuse import Elsewhere
+from runner.conduct.trial_result import finite_number, run_values, trial_result
 from runner.conduct.watched import Watched, evaluations
 from runner.core.commands import Command, Situation
-from runner.core.errors import Cause, InputError, RunnerError
-from runner.core.files import NO_ROOM, disk_is_full
+from runner.core.errors import InputError
 from runner.core.journal import Journal
-from runner.core.records import decode_number
-from runner.core.rundir import FINISHED, RunDir, State, Status, Verdict
+from runner.core.rundir import FINISHED, RunDir, Status, Verdict
 from runner.launch.base import Launcher
 from runner.plan import PlannedRun
 from runner.search.base import FixedDesign, Search, Trial, TrialResult, Wait
@@ -34,10 +33,7 @@ from runner.sweepdir import SweepDir
 POLL_S = 0.2
 SAVE_GRACE_S = 60.0
 _HANG_GRACE_S = 5.0
-_DISK_INTERVAL_S = 5.0
 _RETRIED: frozenset[str | None] = frozenset({"crash", "hung"})
-_OF_THE_POINT: frozenset[str | None] = frozenset({"not_finite", "out_of_memory", "timeout"})
-"""Causes that speak of a trial's values and not of a sweep that cannot work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +199,7 @@ class _Conductor:
         self._trials: dict[int, _Trial] = {}
         self._exhausted = False
         self._asked_to_stop = False
-        self._paused_by_hand = False
-        self._full: str = ""
-        self._next_disk_look = 0.0
-        self._began = time.monotonic()
-        self._spent_before_s = self._gpu_s = 0.0
-        self._failing: list[tuple[int, str]] = []
-        self._problem: RunnerError | None = None
+        self._brakes = Brakes(policy, sweep.path if sweep else None, self._note)
         self._best: tuple[float, str] | None = None
         self._told_of = 0
         self.outcomes: list[Outcome] = []
@@ -217,7 +207,7 @@ class _Conductor:
     # ------------------------------------------------------------------------------------------------------ beginning
     def take_up(self, history: History) -> None:
         """Tell the search what earlier drivers did, and go on with what they did not finish."""
-        self._spent_before_s, self._gpu_s = history.spent_s, history.gpu_s
+        self._brakes.take_up(history.spent_s, history.gpu_s)
         fixed = {trial.number: trial for trial in self._search.planned()} if isinstance(self._search, FixedDesign) else None
         for past in history.trials:
             if fixed is not None and past.trial.number not in fixed:
@@ -237,10 +227,10 @@ class _Conductor:
 
     def _tell_past(self, trial: Trial, ended: Mapping[int, PastRun], given_up: str) -> None:
         runs = {seed: (RunDir(self._sweep.runs / run.name), run) for seed, run in ended.items()} if self._sweep else {}
-        values = {seed: run.values or _values(run_dir) for seed, (run_dir, run) in runs.items() if run.state == "done"}
+        values = {seed: run.values or run_values(run_dir) for seed, (run_dir, run) in runs.items() if run.state == "done"}
         reports = {seed: evaluations(run_dir.records()) for seed, (run_dir, _) in runs.items()} if self._search.wants_reports else {}
         states = [(run.state, run.cause, run.reason) for run in ended.values()]
-        self._tell(trial, _result(states, values, reports, given_up))
+        self._tell(trial, trial_result(states, values, reports, given_up))
 
     # ----------------------------------------------------------------------------------------------------------- steps
     def step(self, interrupts: _Interrupts) -> bool:
@@ -261,8 +251,8 @@ class _Conductor:
             )
             self._take_note(watched, status, exit_.returncode if exit_.signal is None else None)
         self._supervise()
-        if self._problem is not None and not self._running:
-            raise self._problem
+        if self._brakes.problem is not None and not self._running:
+            raise self._brakes.problem
         return bool(self._running) or not self._exhausted or bool(self._waiting or self._ready)
 
     def situation(self) -> Situation:
@@ -270,40 +260,22 @@ class _Conductor:
         running = [watched.run.run_dir for watched in self._running.values()]
         ended = [outcome.run.run_dir for outcome in self.outcomes[self._told_of :]]
         self._told_of = len(self.outcomes)
-        return Situation(self._slots, len(running), self._why_paused(), self._best[1] if self._best else "", running, ended)
+        return Situation(self._slots, len(running), self._brakes.why(), self._best[1] if self._best else "", running, ended)
 
     def close(self) -> None:
         """Close the journal."""
         if self._journal is not None:
             self._journal.close()
 
-    def _why_paused(self) -> str:
-        if self._full:
-            return self._full
-        if self._problem is not None:
-            return str(self._problem)
-        return "paused by hand" if self._paused_by_hand else self._out_of_budget()
-
-    def _out_of_budget(self) -> str:
-        spent_h, gpu_h = self._spent_s() / 3600, self._gpu_s / 3600
-        if self._policy.hours is not None and spent_h >= self._policy.hours:
-            return f"budget.hours is used up ({spent_h:.2f} of {self._policy.hours:g})"
-        if self._policy.gpu_hours is not None and gpu_h >= self._policy.gpu_hours:
-            return f"budget.gpu_hours is used up ({gpu_h:.2f} of {self._policy.gpu_hours:g})"
-        return ""
-
-    def _spent_s(self) -> float:
-        return self._spent_before_s + time.monotonic() - self._began
-
     # --------------------------------------------------------------------------------------------------------- starting
     def _start_what_can(self) -> None:
-        if not self._asked_to_stop and not self._exhausted and (over := self._out_of_budget()):
+        if not self._asked_to_stop and not self._exhausted and (over := self._brakes.out_of_budget()):
             self._note("budget", reason=over)
             self._exhausted = True
             self._waiting.clear()
             self._ready.clear()
-        self._look_at_disk()
-        while not self._asked_to_stop and not self._why_paused() and self._launcher.free() > 0:
+        self._brakes.look()
+        while not self._asked_to_stop and not self._brakes.why() and self._launcher.free() > 0:
             if self._packing is not None and self._running and not self._packing.room(len(self._running)):
                 return
             if self._ready:
@@ -315,7 +287,7 @@ class _Conductor:
 
     def _prepare_ahead(self) -> bool:
         """Make the directory of a run that waits, while nothing else is to be done; whether there was one to make."""
-        if self._asked_to_stop or self._why_paused() or len(self._ready) >= self._slots:
+        if self._asked_to_stop or self._brakes.why() or len(self._ready) >= self._slots:
             return False
         if not self._waiting and not (isinstance(self._search, FixedDesign) and not self._exhausted and self._ask()):
             return False
@@ -335,9 +307,8 @@ class _Conductor:
         except InputError as error:  # a point that was proposed and cannot be: what is fixed in advance was checked before
             self._note_trial(trial)
             self._note("refused", trial=trial.number, reason=str(error))
-            self._failing.append((trial.number, str(error)))
             self._tell(trial, TrialResult("failed", reason=str(error)))
-            self._refuse_to_go_on()
+            self._brakes.count_failure(trial.number, str(error))
             return True
         self._hand_out(trial, runs)
         return True
@@ -359,7 +330,7 @@ class _Conductor:
             if finished or not trial.given_up:
                 one_run.prepare_run_dir(run, in_sweep=self._sweep is not None)
         except OSError as error:
-            self._pause_for_room(error)
+            self._brakes.no_room(error)
             self._waiting.appendleft(run)
             return
         light = replace(run, resolved=None)
@@ -393,11 +364,15 @@ class _Conductor:
             if time.monotonic() > watched.end_by:
                 watched.end_by = math.inf
                 self._launcher.cancel(name, grace_s=_HANG_GRACE_S, trace=True)
-            if self._packing is not None and (memory := _number(watched.status.values.get("resource/memory_gb"))) is not None:
-                gpu = _number(watched.status.values.get("resource/gpu_memory_gb")) or 0.0
-                self._packing.observe(name, memory, gpu, settled=watched.status.phase == "training")
+            self._measure(watched.run, watched.status, settled=watched.status.phase == "training")
             if self._search.wants_reports:
                 self._report(watched)
+
+    def _measure(self, run: PlannedRun, status: Status, *, settled: bool) -> None:
+        """Tell the packing how much memory a run uses."""
+        memory, gpu = (finite_number(status.values.get(f"resource/{what}")) for what in ("memory_gb", "gpu_memory_gb"))
+        if self._packing is not None and memory is not None:
+            self._packing.observe(run.run_dir.name, memory, gpu or 0.0, settled=settled)
 
     def _report(self, watched: Watched) -> None:
         trial = self._trials[watched.run.trial.number]
@@ -429,7 +404,7 @@ class _Conductor:
         if command.action == "quit":
             self._stop(grace_s=SAVE_GRACE_S)
         elif command.action in ("pause", "resume"):
-            self._paused_by_hand = command.action == "pause"
+            self._brakes.by_hand = command.action == "pause"
         elif command.action == "stop" and command.run:
             for trial in self._trials.values():
                 names = {watched.run.run_dir.name for watched in self._running.values() if watched.run.trial.number == trial.trial.number}
@@ -461,11 +436,10 @@ class _Conductor:
         """An attempt has ended: the run starts again, or that was it."""
         run = watched.run
         took_s = time.monotonic() - watched.started
-        self._gpu_s += took_s * self._policy.gpus
-        if self._packing is not None and (memory := _number(status.values.get("resource/memory_gb"))) is not None:
-            self._packing.observe(str(run.run_dir.path), memory, _number(status.values.get("resource/gpu_memory_gb")) or 0.0, settled=True)
+        self._brakes.gpu_s += took_s * self._policy.gpus
+        self._measure(run, status, settled=True)
         if not self._asked_to_stop and status.cause == "disk_full":
-            self._pause_for_room(OSError(f"{run.run_dir.name} found no room"))
+            self._brakes.no_room(OSError(f"{run.run_dir.name} found no room"))
             self._waiting.appendleft(run)
             return
         crashed = status.cause in _RETRIED and status.state in ("failed", "interrupted")
@@ -505,23 +479,23 @@ class _Conductor:
             state=status.state,
             cause=status.cause,
             reason=status.reason,
-            values=(_values(run.run_dir) if self._sweep else {}) if status.state == "done" else None,
+            values=(run_values(run.run_dir) if self._sweep else {}) if status.state == "done" else None,
             time_s=round(took_s, 3),
-            spent_s=round(self._spent_s(), 3),
-            gpu_s=round(self._gpu_s, 3),
+            spent_s=round(self._brakes.spent_s(), 3),
+            gpu_s=round(self._brakes.gpu_s, 3),
         )
         if not outcome.reused:
-            self._count_failures(run, status)
+            self._brakes.count(run.trial.number, status)
         trial = self._trials[run.trial.number]
         trial.left -= 1
         trial.ended[run.seed] = (run, status)
         if trial.left == 0 and all(status.state in FINISHED for _, status in trial.ended.values()):
             done = {seed: run.run_dir for seed, (run, status) in trial.ended.items() if status.state == "done"}
-            values = {seed: _values(run_dir) for seed, run_dir in done.items()}
+            values = {seed: run_values(run_dir) for seed, run_dir in done.items()}
             wanted = self._search.wants_reports
             reports = {seed: evaluations(run.run_dir.records()) for seed, (run, _) in trial.ended.items()} if wanted else {}
             states = [(status.state, status.cause, status.reason or "") for _, status in trial.ended.values()]
-            self._tell(trial.trial, _result(states, values, reports, trial.given_up))
+            self._tell(trial.trial, trial_result(states, values, reports, trial.given_up))
 
     def _tell(self, trial: Trial, result: TrialResult) -> None:
         self._search.tell(trial, result)
@@ -534,38 +508,7 @@ class _Conductor:
                 if self._best is None or rank > self._best[0]:
                     self._best = rank, f"{trial.number:04d} {trial.label}: {metric.name} {mean:.4g}"
 
-    def _count_failures(self, run: PlannedRun, status: Status) -> None:
-        if status.state != "failed" or status.cause in _OF_THE_POINT:
-            self._failing.clear()
-            return
-        self._failing.append((run.trial.number, status.reason or ""))
-        self._refuse_to_go_on()
-
-    def _refuse_to_go_on(self) -> None:
-        limit = self._policy.failures_in_a_row
-        if limit and len(self._failing) >= limit and len({number for number, _ in self._failing}) > 1:
-            common, times = Counter(re.sub(r"\d+", "N", reason) for _, reason in self._failing).most_common(1)[0]
-            reason = next(reason for _, reason in self._failing if re.sub(r"\d+", "N", reason) == common)
-            text = f"{len(self._failing)} runs failed one after the other (budget.failures_in_a_row), {times} of them like this: {reason}"
-            self._problem = RunnerError(text)
-            self._note("given up", reason=text)
-
-    # ------------------------------------------------------------------------------------------------- disk and journal
-    def _pause_for_room(self, error: OSError) -> None:
-        if isinstance(error.errno, int) and error.errno not in NO_ROOM:
-            raise error
-        if not self._full:
-            self._note("pause", reason=f"the disk is full: {error}")
-        self._full = f"the disk is full ({error}): goes on when there is room"
-        self._next_disk_look = time.monotonic() + _DISK_INTERVAL_S
-
-    def _look_at_disk(self) -> None:
-        if self._full and time.monotonic() >= self._next_disk_look:
-            self._next_disk_look = time.monotonic() + _DISK_INTERVAL_S
-            if self._sweep is None or not disk_is_full(self._sweep.path):
-                self._full = ""
-                self._note("resume", reason="there is room on the disk")
-
+    # --------------------------------------------------------------------------------------------------------- journal
     def _note_trial(self, trial: Trial) -> None:
         seeds = None if trial.seeds is None else list(trial.seeds)
         overrides, proposal = dict(trial.overrides), dict(trial.proposal)
@@ -590,39 +533,6 @@ def allow_again(run_dir: RunDir, journal: Journal | None) -> None:
     run_dir.write_verdict(Verdict("interrupted", reason, status.attempt, time.time(), final=True))
     if journal is not None:
         journal.write("again", run=run_dir.name)
-
-
-def _result(
-    states: Sequence[tuple[State, Cause | None, str]],
-    values: Mapping[int, Mapping[str, float]],
-    reports: Mapping[int, Sequence[tuple[int, Mapping[str, float]]]],
-    given_up: str,
-) -> TrialResult:
-    """What the runs of a trial come to."""
-    bad = next(((state, cause, reason) for state, cause, reason in states if state == "failed"), None)
-    if given_up or any(state == "pruned" for state, _, _ in states):
-        reason = given_up or next(reason for state, _, reason in states if state == "pruned")
-        return TrialResult("pruned", values, reports, reason)
-    if bad is not None:
-        state: Literal["infeasible", "failed"] = "infeasible" if bad[1] == "out_of_memory" else "failed"
-        return TrialResult(state, values, reports, bad[2])
-    return TrialResult("done", values, reports)
-
-
-def _values(run_dir: RunDir) -> dict[str, float]:
-    """The metrics of a finished run's last checkpoint, and the memory it used."""
-    found = dict((run_dir.results() or {}).get("metrics") or {})
-    found |= {tag: value for tag, value in run_dir.status().values.items() if tag.startswith("resource/")}
-    return {tag: number for tag, value in found.items() if (number := _number(value)) is not None}
-
-
-def _number(value: Any) -> float | None:
-    """A finite number as it stands in a run's files."""
-    try:
-        number = decode_number(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-import runner.conduct.loop
+import runner.conduct.brakes
 import runner.conduct.runs
 from runner.conduct import Outcome, Policy, conduct
 from runner.conduct.history import read_history
@@ -293,9 +293,9 @@ def test_failures_in_a_row_stop_a_sweep_with_the_common_reason(stage: Stage) -> 
 
 
 def test_a_full_disk_pauses_and_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner.conduct.loop, "_DISK_INTERVAL_S", 0.2)
+    monkeypatch.setattr(runner.conduct.brakes, "_DISK_INTERVAL_S", 0.2)
     full = iter([True, True, False])
-    monkeypatch.setattr(runner.conduct.loop, "disk_is_full", lambda folder: next(full))
+    monkeypatch.setattr(runner.conduct.brakes, "disk_is_full", lambda folder: next(full))
     stage.acts(t0s0=["full", "done"])
     assert stage.conduct(Policy(retries=0)) == {"t0s0": "done", "t1s0": "done"}
     assert any("the disk is full" in situation.paused for situation in stage.seen)
