@@ -274,7 +274,9 @@ class LocalLauncher:
 
     def _reap_helpers(self) -> bool:
         """Reap helpers that were killed, where this process has become their parent; whether that was the last of them."""
-        self._killed_groups = [group for group in self._killed_groups if not reap_session(group)]
+        if self._killed_groups:
+            known = {child.process.pid for child in self._children.values() if child.process}
+            self._killed_groups = [group for group in self._killed_groups if not reap_session(group, known)]
         return not self._killed_groups
 
     def _until_next_look(self) -> float:

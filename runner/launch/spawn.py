@@ -6,7 +6,7 @@ import functools
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 import psutil
@@ -85,8 +85,12 @@ def kill_group(leader: int) -> None:
             pass  # it has ended
 
 
-def reap_session(leader: int) -> bool:
-    """Kill and reap whom an ended task left in its session and this process adopted (see `adopt_orphans`); whether there are no more."""
+def reap_session(leader: int, known: Collection[int] = ()) -> bool:
+    """Kill and reap whom an ended task left in its session and this process adopted (see `adopt_orphans`); whether there are no more.
+
+    Args:
+        known: children of this process that need no look, since they lead sessions of their own.
+    """
     if not hasattr(os, "WNOHANG"):
         return True  # Windows has neither groups nor adoption
     try:
@@ -95,7 +99,7 @@ def reap_session(leader: int) -> bool:
         return False
     except ChildProcessError:
         pass
-    left = [pid for pid in _adopted() if session_of(pid) == leader]  # in a process group of their own
+    left = [pid for pid in _adopted() if pid not in known and session_of(pid) == leader]  # in a process group of their own
     for pid in left:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, os.WNOHANG)
