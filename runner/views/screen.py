@@ -236,7 +236,8 @@ class Screen:
             case "help":
                 return self._wrap("any key goes back", "dim")
             case "choose":
-                return self._fold(["stop which? up, down or its number", "Enter: this one", "Esc: none"], "bold")
+                long = ["stop which? up, down or its number", "Enter: this one", "Esc: none"]
+                return self._fold(["up, down or number", "Enter", "Esc"] if self._is_low else long, "bold")
             case "stop":
                 return self._wrap(f"stop {menu.chosen} for good? It is not run again.  y: stop it, any other key: no", "bold yellow")
             case "quit":
