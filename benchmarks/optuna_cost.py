@@ -96,9 +96,9 @@ class _Timed:
         if mirror is not None:
             update = mirror.update
 
-            def timed(numbers: tuple[int, ...]) -> None:
+            def timed(numbers: tuple[int, ...], *, whole: bool = False) -> None:
                 started = time.process_time()
-                update(numbers)
+                update(numbers, whole=whole)
                 self.total_ms += 1e3 * (time.process_time() - started)
 
             mirror.update = timed  # type: ignore[method-assign, assignment]

@@ -125,7 +125,10 @@ class OptunaSearch:
         if not self._spent():
             with quiet():
                 return self._propose()
-        return self._confirm()
+        answer = self._confirm()
+        if answer is None and self._mirror is not None:
+            self._mirror.update((), whole=True)
+        return answer
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """A trial has ended. Seeds that only confirm change nothing in the study: they did not choose."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sqlite3
 import time
@@ -23,6 +24,8 @@ _LOCKED_S: Final = 1.0
 """How long a viewer may keep the file locked before the write is put off."""
 _AGAIN_S: Final = 30.0
 """How long nothing is written after a write has failed."""
+_SLICE_S: Final = 0.2
+"""How long a call may go on with writing the past: 2,000 trials take 40 s in all."""
 _NOT_SHOWN: Final = ("cma:optimizer", "sepcma:optimizer", "cmawm:optimizer", "gp:relative_params", "tpe:relative_params")
 """System attributes that are long and mean nothing to a viewer."""
 log = logging.getLogger("runner.search")
@@ -62,16 +65,18 @@ class StudyMirror:
     _not_before: float | None = None
     _warned: bool = False
 
-    def update(self, numbers: Iterable[int]) -> None:
-        """These trials have changed. Never raises: a database that cannot be written is said once, tried again later, and
-        missed by nobody but its viewers."""
+    def update(self, numbers: Iterable[int], *, whole: bool = False) -> None:
+        """These trials have changed. A long past is written piece by piece, a little at each call, or all of it with `whole`.
+
+        Never raises: a database that cannot be written is said once, tried again later, and missed by nobody but its viewers.
+        """
         self._changed.update(numbers)
         if self._not_before is not None and self.clock() < self._not_before:
             return
         self._not_before = None
         try:
             with quiet():
-                self._write()
+                self._write(math.inf if whole else _SLICE_S)
         except Exception as error:  # noqa: BLE001 - whatever Optuna, SQLAlchemy or the disk raise: a copy never ends the sweep
             self._storage = None
             self._not_before = self.clock() + _AGAIN_S
@@ -80,13 +85,16 @@ class StudyMirror:
                 reason = error.__cause__ or error
                 log.warning("%s cannot be written (%s); the sweep goes on, and the file is mended when it can be", self.path, reason)
 
-    def _write(self) -> None:
+    def _write(self, longest_s: float) -> None:
         trials = self.study.get_trials(deepcopy=False)
         if self._storage is None or not self.path.exists() or self.path.stat().st_ino != self._inode:
             self._open(trials)
+        until = self.clock() + longest_s
         for number in sorted(self._changed):
             self._write_trial(trials[number])
-        self._changed.clear()
+            self._changed.discard(number)
+            if self.clock() > until:
+                break
 
     def _open(self, trials: Sequence[FrozenTrial]) -> None:
         """Go on with the file if it holds this very study, else make a new one in its place."""
@@ -95,11 +103,9 @@ class StudyMirror:
             for file in (partial, partial.with_name(f"{partial.name}-journal")):
                 file.unlink(missing_ok=True)
             self._connect(partial)
-            for trial in trials:
-                self._write_trial(trial)
             self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)  # of the file that is replaced
             os.replace(partial, self.path)
-            self._connect(self.path, known=self._rows)
+            self._connect(self.path)
         self._inode = self.path.stat().st_ino
         self._changed.update(range(len(trials)))
 
@@ -120,8 +126,8 @@ class StudyMirror:
         self._rows = {trial.number: _row(trial) for trial in found}
         return len(found) <= len(trials) and all(map(_goes_on_as, found, trials))
 
-    def _connect(self, path: Path, known: dict[int, _Row] | None = None) -> None:
-        self._rows = known if known is not None else {}
+    def _connect(self, path: Path) -> None:
+        self._rows = {}
         # by `creator`, since a path may hold what a URL may not
         self._storage = RDBStorage("sqlite://", engine_kwargs={"poolclass": NullPool, "creator": lambda: _open_file(path)})
         study = optuna.create_study(
