@@ -16,7 +16,8 @@ from runner.backends.whereabouts import whereabouts
 from runner.core.errors import RunnerError
 from runner.data.choice import dataset_choice
 from runner.data.spec import data_root, spec_names
-from runner.resolve import available_cores, probe_backend
+from runner.launch.machine import available_cores
+from runner.resolve import probe_backend
 
 _OPTIONAL = {"tensorboard": "tensorboard", "visualdl": "visualdl"}
 

@@ -27,6 +27,7 @@ from runner.config.overrides import apply_mapping, assign
 from runner.core.errors import InputError, Problem, RunnerError, UnknownKey
 from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
+from runner.launch.machine import available_cores
 
 AUTO = "auto"
 _DATA_SECTIONS = ("TrainDataset", "EvalDataset")
@@ -145,11 +146,6 @@ def probe_backend(name: str, python: Path) -> Probe:
             raise RunnerError(f"the backend {name} cannot be loaded; its output:\n{done.stderr.strip() or done.stdout.strip()}")
         data = json.loads(answer.read_text(encoding="utf-8"))
     return Probe(versions=data["versions"], gpus=tuple(data["gpus"]), gpu_problem=data["gpu_problem"], driver=data["driver"])
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def installed_trackers(python: Path) -> list[str]:

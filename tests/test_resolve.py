@@ -18,7 +18,8 @@ from runner.backends.base import Probe
 from runner.config.bind import bind, require
 from runner.config.load import load_config
 from runner.core.errors import InputError
-from runner.resolve import Resolved, available_cores, installed_trackers, resolve
+from runner.launch.machine import available_cores
+from runner.resolve import Resolved, installed_trackers, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_GPU = Probe(versions={"torch": "2"}, gpu_problem="no usable GPU: there is no driver; give -o use_gpu=false to train on the CPU")

@@ -24,7 +24,7 @@ from runner.core.commands import Command, Situation
 from runner.core.errors import InputError
 from runner.core.journal import Journal
 from runner.core.rundir import FINISHED, RunDir, Status, Verdict
-from runner.launch.base import Launcher
+from runner.launch.base import Launcher, MeasuresMemory
 from runner.plan import PlannedRun
 from runner.search.base import FixedDesign, Search, Trial, TrialResult, Wait
 from runner.search.spec import Metric
@@ -33,6 +33,7 @@ from runner.sweepdir import SweepDir
 POLL_S = 0.2
 SAVE_GRACE_S = 60.0
 _HANG_GRACE_S = 5.0
+_MEASURE_INTERVAL_S = 2.0
 _RETRIED: frozenset[str | None] = frozenset({"crash", "hung"})
 
 
@@ -201,6 +202,7 @@ class _Conductor:
         self._asked_to_stop = False
         self._brakes = Brakes(policy, sweep.path if sweep else None, self._note)
         self._best: tuple[float, str] | None = None
+        self._next_measure = 0.0
         self._told_of = 0
         self.outcomes: list[Outcome] = []
 
@@ -364,15 +366,22 @@ class _Conductor:
             if time.monotonic() > watched.end_by:
                 watched.end_by = math.inf
                 self._launcher.cancel(name, grace_s=_HANG_GRACE_S, trace=True)
-            self._measure(watched.run, watched.status, settled=watched.status.phase == "training")
             if self._search.wants_reports:
                 self._report(watched)
+        self._measure()
 
-    def _measure(self, run: PlannedRun, status: Status, *, settled: bool) -> None:
-        """Tell the packing how much memory a run uses."""
-        memory, gpu = (finite_number(status.values.get(f"resource/{what}")) for what in ("memory_gb", "gpu_memory_gb"))
-        if self._packing is not None and memory is not None:
-            self._packing.observe(run.run_dir.name, memory, gpu or 0.0, settled=settled)
+    def _measure(self) -> None:
+        """Tell the packing how much memory the runs hold."""
+        now = time.monotonic()
+        if self._packing is None or not isinstance(self._launcher, MeasuresMemory) or now < self._next_measure or not self._running:
+            return
+        held = self._launcher.held_gb()
+        took = time.monotonic() - now
+        self._next_measure = now + max(_MEASURE_INTERVAL_S, 20 * took)  # a twentieth of the time at most
+        for name, watched in self._running.items():
+            status = watched.status
+            gpu = finite_number(status.values.get("resource/gpu_memory_gb")) or 0.0
+            self._packing.observe(name, held.get(name, 0.0), gpu, settled=status.phase == "training" and status.step > 0)
 
     def _report(self, watched: Watched) -> None:
         trial = self._trials[watched.run.trial.number]
@@ -437,7 +446,10 @@ class _Conductor:
         run = watched.run
         took_s = time.monotonic() - watched.started
         self._brakes.gpu_s += took_s * self._policy.gpus
-        self._measure(run, status, settled=True)
+        if self._packing is not None:  # a run that died before it was measured keeps nobody waiting
+            self._packing.observe(
+                str(run.run_dir.path), 0.0, finite_number(status.values.get("resource/gpu_memory_gb")) or 0.0, settled=True
+            )
         if not self._asked_to_stop and status.cause == "disk_full":
             self._brakes.no_room(OSError(f"{run.run_dir.name} found no room"))
             self._waiting.appendleft(run)

@@ -104,6 +104,9 @@ def conclude(
         return _judge(run_dir, status, Verdict(state, reason, attempt, time.time(), cause, retries, final=state != "interrupted"))
     if said:
         return replace(status, cause="disk_full") if exit_.returncode == DISK_FULL else status
+    if exit_.oom_killed:
+        reason = f"the worker was {exit_} after step {status.step}: a smaller batch needs less"
+        return _judge(run_dir, status, Verdict("failed", reason, attempt, time.time(), "out_of_memory", retries))
     by_signal = exit_.signal in _STOPPED_BY
     full = exit_.returncode == DISK_FULL
     after = f" after step {status.step}" if status.attempt > attempts_before and status.step else ""

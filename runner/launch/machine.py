@@ -95,17 +95,22 @@ def read_machine(environment: Mapping[str, str] = os.environ, root: Path = Path(
         environment: the variables that count.
         root: where /proc/self/cgroup and /sys/fs/cgroup are looked for.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores(root)
     memory = psutil.virtual_memory()
     total, free = memory.total, memory.available
     for folder in _cgroups(root):
-        quota = _quota(folder)
-        cores = min(cores, max(1, int(quota))) if quota is not None else cores
         limit = _memory_limit(folder)
         if limit is not None and limit < memory.total:
             total, free = min(total, limit), min(free, max(0, limit - _memory_used(folder)))
     gpus, problem = _gpus(environment)
     return Machine(cores, total / GB, free / GB, gpus, problem, by_place=VISIBLE not in environment)
+
+
+def available_cores(root: Path = Path("/")) -> int:
+    """Cores that this process may run on, at most what its cgroup is given."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [quota for folder in _cgroups(root) if (quota := _quota(folder)) is not None]
+    return min([cores, *(max(1, int(quota)) for quota in quotas)])
 
 
 def plan_slots(
