@@ -24,8 +24,8 @@ _W_STEP: Final = 0.04  # of log w: enough up to the degrees of freedom below
 _W_START, _W_END = 1e-3, 9.5
 _MOST_FREEDOM: Final = 200.0  # beyond, that of the normal is met to 1 %
 _W: Final = tuple(_W_START * math.exp(_W_STEP * i) for i in range(1 + math.ceil(math.log(_W_END / _W_START) / _W_STEP)))
-_Z: Final = tuple(_Z_STEP * i for i in range(-round(_Z_END / _Z_STEP), 1 + round(_Z_END / _Z_STEP)))
-_Z_WEIGHT: Final = tuple(_Z_STEP * math.exp(-z * z / 2) / math.sqrt(2 * math.pi) for z in _Z)
+_Z: Final = tuple(_Z_STEP * i for i in range(1 + round(_Z_END / _Z_STEP)))  # what is integrated is even in z
+_Z_WEIGHT: Final = tuple((2 if z else 1) * _Z_STEP * math.exp(-z * z / 2) / math.sqrt(2 * math.pi) for z in _Z)
 
 
 def critical_value(lambdas: Sequence[float], freedom: float, confidence: float = 0.95) -> float:
@@ -46,15 +46,20 @@ def critical_value(lambdas: Sequence[float], freedom: float, confidence: float =
 
 @lru_cache(maxsize=4096)
 def _critical_value(lambdas: tuple[float, ...], freedom: float, confidence: float) -> float:
-    low, high = 0.0, 2.0
-    while _miss(lambdas, freedom, high) > 1 - confidence:
-        low, high = high, 2 * high
-    while high - low > 1e-6 * high:
-        middle = (low + high) / 2
-        if _miss(lambdas, freedom, middle) > 1 - confidence:
-            low = middle
+    low, high = 1.0, 2.0
+    while (above := _miss(lambdas, freedom, low) + confidence - 1) < 0:
+        low /= 2
+    while (below := _miss(lambdas, freedom, high) + confidence - 1) > 0:
+        low, high, above = high, 2 * high, below
+    while high - low > 1e-6 * high:  # regula falsi, Illinois: halve the end that stays
+        middle = high - below * (high - low) / (below - above)
+        value = _miss(lambdas, freedom, middle) + confidence - 1
+        if abs(value) < 1e-9:
+            return middle
+        if value > 0:
+            low, above, below = middle, value, below / 2
         else:
-            high = middle
+            high, below, above = middle, value, above / 2
     return high
 
 

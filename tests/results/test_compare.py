@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from runner.core.errors import InputError
+from runner.core.rundir import Verdict
 from runner.results.collect import collect
-from runner.results.compare import Comparison, compare, followers, parameter_text
+from runner.results.compare import Comparison, by_factor, compare, followers, parameter_text
 from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
 from runner.results.intervals import Difference
 from runner.results.params import ABSENT, NEUTRAL_KEYS, differing_keys
@@ -79,6 +80,101 @@ def test_repeats_without_any_spread_tell_nothing(tmp_path: Path) -> None:
     make_trial(tmp_path / "sw", 2, [0.1, 0.11], metrics={"bbox/AP75": 0.0}, **LONGER)
     make_trial(tmp_path / "other", 0, [0.0, 0.001], base_lr=0.1)
     assert not any("no noise" in note for note in compared(tmp_path / "other").notes)
+
+
+ONE_BY_ONE: list[tuple[str, float, dict[str, Any]]] = [
+    ("batch_size=4", 0.020, {"batch_size": 4, "overrides": {"TrainReader.batch_size": 4}}),
+    ("schedule=600", 0.001, {"max_iters": 600, "overrides": {"max_iters": 600}}),
+    ("batch_size=16", 0.0, {"batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}),
+    ("base_lr=0.1", 0.001, {"base_lr": 0.1, "overrides": {"LearningRate.base_lr": 0.1}}),
+]
+
+
+def four_trials(sweep: Path, n: int) -> Path:
+    values = [0.40, 0.41, 0.42, 0.405, 0.415, 0.395, 0.425, 0.41]
+    make_trial(sweep, 0, values[:n])
+    for number, (label, shift, how) in enumerate(ONE_BY_ONE, start=1):
+        make_trial(sweep, number, [value + shift for value in reversed(values[:n])], label=label, **how)
+    return sweep
+
+
+def test_several_trials_are_judged_together(tmp_path: Path) -> None:
+    found = compared(four_trials(tmp_path / "sw", 3))
+    first = found.trials[1]
+    effect = first.effects["bbox/AP"]
+    assert first.alone is not None and effect.low is not None and first.alone.low is not None
+    assert first.verdict == "cannot tell" and effect.low < 0 < first.alone.low
+    assert (first.seeds_to_tell, found.trials[3].seeds_to_tell) == (7, None)
+    text = " ".join(found.notes)
+    assert "the 4 hold together (Dunnett)" in text and "1 batch_size=4: would be told from the baseline were it the only trial" in text
+    assert "over 100: as good as none" in text and found.trials[1].effects["bbox/AP50"].low == pytest.approx(first.alone.low)
+
+
+def test_the_noise_floor(tmp_path: Path) -> None:
+    found = compared(four_trials(tmp_path / "sw", 3))
+    assert found.noise is not None and found.noise.pooled and found.noise.spread == pytest.approx(0.01)
+    assert list(found.noise.smallest) == [3, 5, 10] and found.noise.smallest[3] == pytest.approx(0.0311, abs=1e-4)
+    assert "noise floor: seeds alone give ± 0.010" in found.notes[0] and "0.031 with 3" in found.notes[0]
+    make_trial(tmp_path / "alone", 0, [0.40, 0.41, 0.42])
+    (note,) = compared(tmp_path / "alone").notes
+    assert note.startswith(
+        "noise floor: seeds alone give the baseline ± 0.010; the smallest difference told in 4 of 5 cases: 0.031 with 3,"
+    )
+
+
+def test_the_permutation_test_joins_from_eight_seeds_on(tmp_path: Path) -> None:
+    assert all(trial.permutation_p is None for trial in compared(four_trials(tmp_path / "sw", 7)).trials)
+    found = compared(four_trials(tmp_path / "more", 8))
+    assert found.trials[1].permutation_p == pytest.approx(0.0028, abs=1e-5) and found.trials[0].permutation_p is None
+    assert any(note.startswith("p of the permutation test, each trial by itself: 1 batch_size=4 0.0028") for note in found.notes)
+    assert json.loads(to_json(found))["trials"][1]["permutation_p"] == found.trials[1].permutation_p
+
+
+def test_trials_stand_by_factor(tmp_path: Path) -> None:
+    found = compared(four_trials(tmp_path / "sw", 2))
+    assert [[trial.number for trial in group] for group in by_factor(found)] == [[0], [1, 3], [2], [4]]
+    make_trial(tmp_path / "sw", 5, [0.4, 0.41], label="joined", batch_size=4, max_iters=600)
+    assert [[trial.number for trial in group] for group in by_factor(compared(tmp_path))][-1] == [5]
+
+
+def test_raced_seeds_are_judged_by_their_looks(tmp_path: Path) -> None:
+    rising = [0.40, 0.41, 0.42, 0.47, 0.47]
+    make_trial(tmp_path / "sw", 0, rising)
+    make_trial(tmp_path / "sw", 1, [0.47, 0.48, 0.49], **BATCH)  # decided by its first seeds; the baseline went on
+    make_trial(tmp_path / "sw", 2, [value + 0.001 for value in rising], **LONGER)
+    plain, raced = compared(tmp_path), compared(tmp_path, looks=(3, 5, 8))
+    assert [trial.verdict for trial in plain.trials[1:]] == ["cannot tell", "cannot tell"]
+    assert [trial.verdict for trial in raced.trials[1:]] == ["better", "cannot tell"]
+    assert raced.trials[1].effects["bbox/AP"].delta == pytest.approx(0.07)
+    once = compared(tmp_path, looks=(3, 5)).trials[1].effects["bbox/AP"].low
+    low = raced.trials[1].effects["bbox/AP"].low
+    assert low is not None and once is not None and low < once  # more looks, wider
+    assert any("seeds were raced (looks at 3, 5, 8)" in note for note in raced.notes)
+
+
+def test_a_trial_whose_failures_may_matter_is_named(sweep: Path) -> None:
+    make_run(sweep, 2, 3, state="failed", reason="the loss is not finite", **LONGER)
+    make_run(sweep, 0, 3, state="pruned", reason="hopeless")
+    found = compared(sweep)
+    assert any("2 schedule=600 is judged without 1 that failed" in note for note in found.notes)
+    assert [(run.trial, why) for run, why in found.uncounted] == [(0, "pruned: hopeless"), (2, "failed: the loss is not finite")]
+
+
+def test_what_does_not_fit_is_infeasible(sweep: Path) -> None:
+    run = make_run(sweep, 1, 2, state="failed", reason="out of memory", **BATCH)
+    run.write_status(replace(run.status(), cause="out_of_memory"))
+    assert compared(sweep).uncounted[0][1] == "infeasible: out of memory"
+
+
+def test_runs_of_other_sweeps_count_and_are_mentioned(sweep: Path) -> None:
+    run = make_run(sweep, 1, 2, ap=0.41, **BATCH)
+    run.write_verdict(Verdict("done", "the same run as ../../other/runs/x, which was done before", 1, 0.0, final=True))
+    found = compared(sweep)
+    assert len(found.trials[1].counted) == 3 and "1 of the runs was taken over from other sweeps, which had done the same" in found.notes
+
+
+def test_warnings_of_the_plan_are_shown(sweep: Path) -> None:
+    assert compared(sweep, warnings=["a is confounded with b"]).warnings == ("a is confounded with b",)
 
 
 def test_runs_that_do_not_count_are_named(sweep: Path) -> None:
