@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from runner.results.interactions import interactions
 from runner.results.params import evaluated_on
 from runner.results.power import MOST_SEEDS
 
 if TYPE_CHECKING:
     from runner.results.compare import Comparison, TrialResult
+
+_MOST_INTERACTIONS = 4
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
@@ -21,6 +24,7 @@ def notes(comparison: Comparison) -> Iterator[str]:
     judged = [trial for trial in others if trial.verdict is not None]
     yield from _interval(comparison, judged)
     yield from _second_opinions(comparison, judged)
+    yield from _interactions(comparison)
     yield from _without_verdict(comparison, others)
     if any(trial.effects[comparison.metric].low is None for trial in judged):
         yield "seeds that agree to the last digit show no noise to judge by"
@@ -80,6 +84,16 @@ def _second_opinions(comparison: Comparison, judged: list[TrialResult]) -> Itera
     for trial in tested:
         if trial.verdict in ("better", "worse") and (trial.permutation_p or 0.0) > 0.05:
             yield f"{name(trial)}: the permutation test does not agree; look at the single values for one that stands apart"
+
+
+def _interactions(comparison: Comparison) -> Iterator[str]:
+    found = interactions(comparison)
+    for one in found if len(found) <= _MOST_INTERACTIONS else ():
+        beyond = one.beyond
+        what = "cannot be told from that" if beyond.is_open else "more than that" if beyond.delta > 0 else "less than that"
+        interval = "" if beyond.low is None else f" [{beyond.low:+.3f}, {beyond.high:+.3f}]"
+        text = f"{one.together:+.3f} together, {one.alone:+.3f} if each did what it does alone; beyond: {beyond.delta:+.3f}{interval}"
+        yield f"{name(one.trial)}: {text}: {what}".replace("-0.", "−0.")
 
 
 def _without_verdict(comparison: Comparison, others: list[TrialResult]) -> Iterator[str]:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from runner.core.errors import InputError
 from runner.core.rundir import Verdict
 from runner.results.collect import collect
 from runner.results.compare import Comparison, by_factor, compare, followers, parameter_text
 from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
-from runner.results.intervals import Difference
+from runner.results.interactions import contrast, interactions
+from runner.results.intervals import Difference, summarize
 from runner.results.params import ABSENT, NEUTRAL_KEYS, differing_keys
 from runner.testing.finished import make_run
 
@@ -135,6 +137,23 @@ def test_trials_stand_by_factor(tmp_path: Path) -> None:
     assert [[trial.number for trial in group] for group in by_factor(found)] == [[0], [1, 3], [2], [4]]
     make_trial(tmp_path / "sw", 5, [0.4, 0.41], label="joined", batch_size=4, max_iters=600)
     assert [[trial.number for trial in group] for group in by_factor(compared(tmp_path))][-1] == [5]
+
+
+def test_what_changes_do_together(tmp_path: Path) -> None:
+    noise = [-0.01, 0.0, 0.01]
+    both = {"batch_size": 16, "max_iters": 600, "overrides": {"TrainReader.batch_size": 16, "max_iters": 600}}
+    for number, (mean, how) in enumerate([(0.4, {}), (0.45, BATCH), (0.43, LONGER), (0.60, {"label": "joined", **both})]):
+        make_trial(tmp_path / "sw", number, [mean + one for one in noise], **how)
+    found = compared(tmp_path)
+    (one,) = interactions(found)
+    assert (one.trial.number, one.together, one.alone) == (3, pytest.approx(0.2), pytest.approx(0.08))
+    half = stats.t.ppf(0.975, 8) * 0.01 * (4 / 3) ** 0.5
+    assert (one.beyond.delta, one.beyond.low) == (pytest.approx(0.12), pytest.approx(0.12 - half))
+    assert (
+        "3 joined: +0.200 together, +0.080 if each did what it does alone; beyond: +0.120 [+0.093, +0.147]: more than that" in found.notes
+    )
+    assert interactions(compared(tmp_path, looks=(3, 5)))[0].beyond == one.beyond
+    assert contrast([summarize([1, 1]), summarize([2, 2])], [1, -1]).low is None
 
 
 def test_raced_seeds_are_judged_by_their_looks(tmp_path: Path) -> None:
