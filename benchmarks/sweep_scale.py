@@ -24,6 +24,8 @@ from pathlib import Path
 import psutil
 import yaml
 
+from runner.core.journal import read_journal
+
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = 4
 STEPS = 10
@@ -114,6 +116,14 @@ def refills(folder: Path, slots: int) -> list[float]:
     return [start - end for end, start in zip(sorted(ends), sorted(starts)[slots:], strict=False)]
 
 
+def driver_refills(folder: Path, slots: int) -> list[float]:
+    """The part of `refills` that is the driver's: from when it had noticed the end to when it had started the next."""
+    moments: dict[str, list[float]] = {"start": [], "end": []}
+    for event in read_journal(folder / "journal.jsonl"):
+        moments.get(event["event"], []).append(event["time"])
+    return [start - end for end, start in zip(sorted(moments["end"]), sorted(moments["start"])[slots:], strict=False)]
+
+
 def times(folder: Path) -> Iterator[tuple[float, float]]:
     """When each worker had begun and when it said that it was done."""
     for run in sorted((folder / "runs").iterdir()):
@@ -140,13 +150,14 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         file, log = write_sweep(folder, args.runs, args.slots, args.sleep), folder / "driver.log"
         first = drive(file, folder / "sweep", log)
-        gaps = refills(folder / "sweep", args.slots)
+        gaps, own = refills(folder / "sweep", args.slots), driver_refills(folder / "sweep", args.slots)
         again = drive(file, folder / "sweep", log)
     ideal_s, late_s = args.runs * args.sleep / args.slots, quantile(gaps, 0.95)
     driver_ms, helper_ms = first.cpu_s / args.runs * 1e3, first.helper_cpu_s / args.runs * 1e3
     print(f"{args.runs} runs that sleep {args.sleep:g} s on {args.slots} slots; load average {os.getloadavg()[0]:.1f} at the end")
     print(f"wall time     {first.wall_s:9.1f} s   ideal {ideal_s:.1f} s, ratio {first.wall_s / ideal_s:.3f} (limit {WALL_RATIO:.3f})")
     print(f"slot refilled {statistics.median(gaps) * 1e3:9.0f} ms  median, {late_s * 1e3:.0f} ms p95 (limit {REFILL_S * 1e3:.0f})")
+    print(f"  by the driver {statistics.median(own) * 1e3:7.0f} ms  median, {quantile(own, 0.95) * 1e3:.0f} ms p95")
     print(f"driver memory {first.rss_mb:9.0f} MB  resident, {first.pss_mb:.0f} MB proportional (limit {MEMORY_MB:.0f})")
     print(f"driver CPU    {driver_ms:9.1f} ms  a run; the process that forks {helper_ms:.1f} ms")
     print(f"opened again  {again.wall_s:9.2f} s   (limit {REOPEN_S:g}), {again.rss_mb:.0f} MB")
