@@ -42,7 +42,7 @@ class SweepDir:
         """Names of what lies in ``runs/``."""
         try:
             return sorted(entry.name for entry in os.scandir(self.runs) if not entry.name.startswith("."))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def metrics(self) -> tuple[Metric, ...]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -286,7 +287,7 @@ def _scored(entry: Entry, metric: float | None, older: list[Entry]) -> Entry:
     """`entry` with its score; the best one so far if no older one scored more (as in PaddleDetection, a tie goes to
     the newer).
     """
-    if metric is None:
+    if metric is None or not math.isfinite(metric):
         return entry
     best = max((old.metric for old in older if old.best and old.metric is not None), default=float("-inf"))
     return replace(entry, metric=metric, best=metric >= best)

@@ -38,6 +38,7 @@ class Sweep:
         trials: those known in advance, the baseline first, with the numbers they have in `folder`.
         history: what earlier drivers did in `folder`.
         warnings: why its answers may mean less than they seem to.
+        seen: the journal's size and time when `history` was read, None without one.
     """
 
     spec: SweepSpec
@@ -48,6 +49,7 @@ class Sweep:
     trials: Sequence[Trial]
     history: History
     warnings: Sequence[str]
+    seen: tuple[int, int] | None = None
     _entries: list[dict[str, Any]] | None = field(default=None, repr=False)
 
     def entries(self) -> list[dict[str, Any]]:
@@ -104,6 +106,7 @@ def open_sweep(
     """
     sweep = SweepDir(folder)
     plan = SweepPlan(spec, file, folder, overrides, make_dataset=make_dataset, to_run=to_run)
+    seen = _seen(sweep)
     history = read_history(sweep)
     plan.names.update({run.key: run.name for run in history.runs})
     trials = renumber(planned_trials(spec, plan.baseline), {past.trial.number: past.trial.overrides for past in history.trials})
@@ -112,7 +115,7 @@ def open_sweep(
         text = f"is {spec.budget.runs}, and {len(trials)} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer, or allow more"
         raise InputError(Problem(text, where=str(file), key="budget.runs"))
     warnings = confounded(spec, plan.baseline)
-    return Sweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings)
+    return Sweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings, seen)
 
 
 def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = False) -> Result:
@@ -129,6 +132,8 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
     except OSError as error:
         raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(folder.path))) from error
     with hold(folder.lock):
+        if _seen(folder) != sweep.seen:
+            raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
         write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sys.argv[1:], warnings=sweep.warnings)
         search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path, racing_rule)
         slots, packing = _slots(sweep) if launcher == "local" else ((), None)
@@ -164,6 +169,14 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
     known_runs = {entry["id"] for entry in entries} | set(states)
     done, pruned = (sum(state == which for state in states.values()) for which in ("done", "pruned"))
     return Result(len(known_runs), done, pruned, unfinished)
+
+
+def _seen(sweep: SweepDir) -> tuple[int, int] | None:
+    try:
+        found = sweep.journal.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _slots(sweep: Sweep) -> tuple[Sequence[Mapping[str, str]], Packing | None]:

@@ -361,8 +361,7 @@ class _Conductor:
         for name, watched in list(self._running.items()):
             if not self._asked_to_stop and (over := watched.look(self._policy)) is not None:
                 watched.over = over
-                hung = over[1] == "hung"
-                self._launcher.cancel(name, grace_s=_HANG_GRACE_S if hung else SAVE_GRACE_S, trace=hung)
+                self._launcher.cancel(name, grace_s=_HANG_GRACE_S, trace=True)  # one that took too long may hang as well
             if time.monotonic() > watched.end_by:
                 watched.end_by = math.inf
                 self._launcher.cancel(name, grace_s=_HANG_GRACE_S, trace=True)

@@ -18,7 +18,7 @@ from runner.core.process import process_mark
 from runner.core.rundir import RunDir, State, Status, Verdict
 from runner.launch.base import Exit, Task, Warm
 from runner.plan import PlannedRun, run_key
-from runner.resolve import resolve
+from runner.resolve import Resolved, resolve
 
 DISK_FULL = 74
 """Exit status of a worker that ended for want of room on the disk (EX_IOERR of sysexits.h)."""
@@ -43,7 +43,7 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
         identity = run_dir.identity()
         if run.resolved is None:
             raise ValueError(f"{path} has no config to write")
-        config = f"# resolved by runner; `runner train -c` of this file repeats the run\n{run.resolved.yaml}"
+        config = config_text(run.resolved)
         if identity is None:
             if path.exists() and any(path.iterdir()) and not _only_config(path) and _text(run_dir.config) != config:
                 if not in_sweep or not (run_dir.identity_file.exists() or run_dir.status_file.exists()):
@@ -67,13 +67,18 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
         raise InputError(Problem(text, where=str(path)))
 
 
+def config_text(resolved: Resolved) -> str:
+    """What stands in config.yml."""
+    return f"# resolved by runner; `runner train -c` of this file repeats the run\n{resolved.yaml}"
+
+
 def task_of(run: PlannedRun) -> Task:
     """The command that works on a run, in the environment of its backend, and how that may be kept warm."""
     run_dir, resolved = run.run_dir, run.resolved
     if resolved is None:
         raise ValueError(f"{run_dir.path} is not resolved")
     backend, python = resolved.backend, resolved.python or Path(sys.executable)
-    argv = [str(python), "-m", "runner.worker", str(run_dir.path)]
+    argv = [str(python), "-m", "runner.worker", str(run_dir.path.absolute())]  # a relative one may begin like an option
     warm: Warm = "standby" if versions(python, backend.open_gpu_on_import) else "fork"
     if backend.ranks(resolved.config) is not None:
         warm = "no"

@@ -182,9 +182,8 @@ def _check_litter(sweep: SweepDir, findings: Findings) -> None:
                     path.unlink(missing_ok=True)
 
         findings.note(sweep.path, f"{len(litter)} files of processes that were killed: {litter[0].name}", "they do no harm", remove)
-    if sweep.lock.exists() and sweep.lock.stat().st_size:
-        text = "the last driver was killed; its lock ended with it"
-        findings.note(sweep.lock, text, repair=lambda: os.truncate(sweep.lock, 0) if holder(sweep.lock) is None else None)
+    if not findings.repair and sweep.lock.exists() and sweep.lock.stat().st_size:  # whoever repairs holds it
+        findings.note(sweep.lock, "the last driver was killed; its lock ended with it")
 
 
 def _some(items: Iterable[object]) -> str:

@@ -14,9 +14,9 @@ from typing import Any, get_args
 from runner.backends.checkpoint_folder import CheckpointFolder, Entry
 from runner.conduct.findings import Findings
 from runner.conduct.loop import allow_again
-from runner.conduct.runs import is_working
+from runner.conduct.runs import config_text, is_working
 from runner.core.errors import InputError
-from runner.core.files import atomic_open, atomic_write_json, read_json
+from runner.core.files import atomic_open, atomic_write_json, atomic_write_text, read_json
 from runner.core.journal import Journal
 from runner.core.records import Record, decode_number
 from runner.core.rundir import FINISHED, Identity, RunDir, State, Status, Verdict
@@ -49,7 +49,7 @@ def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, 
     identity = _check_identity(run, past, sweep, findings)
     if identity is None:
         return None
-    _check_config(run, identity, findings)
+    _check_config(run, identity, sweep, findings)
     status = _check_status(run, past, findings, driven)
     last = _check_records(run, status, findings, driven)
     _check_checkpoints(run, status, findings)
@@ -115,15 +115,19 @@ def _is_beginning(path: Path) -> bool:
     return path.name == "config.yml" or path.name.startswith(".")
 
 
-def _check_config(run: RunDir, identity: Identity, findings: Findings) -> None:
+def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Findings) -> None:
     """Whether config.yml comes to the run's key, as far as data and packages are still those it was made with."""
+
+    def write() -> None:
+        atomic_write_text(run.config, _config_of(run, identity, sweep))
+
     if not run.config.exists():
-        findings.wrong(run.config, "is missing", _config_advice(run))
+        findings.wrong(run.config, "is missing", repair=write)
         return
     try:
         resolved = resolve(run.config, to_run=False)
     except InputError as error:
-        findings.wrong(run.config, f"is no config any more: {error.problems[0]}", _config_advice(run))
+        findings.wrong(run.config, f"is no config any more: {error.problems[0].message}", repair=write)
         return
     facts: Mapping[str, Any] = identity.facts
     packages, data = facts.get("packages") or {}, facts.get("data") or {}
@@ -135,11 +139,21 @@ def _check_config(run: RunDir, identity: Identity, findings: Findings) -> None:
     )
     now = {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)}
     if same and (not data or data == now) and run_key(resolved) != identity.key:
-        findings.wrong(run.config, "is not the config that this run was made with: it was cut off or changed", _config_advice(run))
+        findings.wrong(run.config, "is not the config that this run was made with: it was cut off or changed", repair=write)
 
 
-def _config_advice(run: RunDir) -> str:
-    return "the run is over; nothing is computed from it again" if run.status().state in FINISHED else "`runner sweep` writes it again"
+def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
+    """The run's config, from that of another run and what differs: the key says whether it is right. Raises OSError if none comes to it."""
+    for other in sweep.run_dirs():
+        theirs = other.identity()
+        if other.name != run.name and theirs is not None and theirs.overrides in ({}, identity.overrides):
+            try:
+                resolved = resolve(other.config, values={**identity.overrides, "seed": identity.seed}, to_run=False)
+            except InputError:
+                continue
+            if run_key(resolved) == identity.key:
+                return config_text(resolved)
+    raise OSError("no other run tells what it was; `runner sweep` writes it again if the run is not over")
 
 
 def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> Status:
