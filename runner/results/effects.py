@@ -1,7 +1,7 @@
 """Differences of several trials to one baseline, each with its interval: the rule by which `compare` judges.
 
 - Standard error: from the spread of the baseline and all trials with as many seeds together, where these spreads may well be equal
-  (Bartlett's test); else, and for a trial with another number of seeds, from its own spread and the baseline's (Welch 1947).
+  (`may_be_pooled`); else, and for a trial with another number of seeds, from its own spread and the baseline's (Welch 1947).
 - Interval: simultaneous, all of them at once hold the truth with 95 % confidence (Dunnett 1955; with unequal spreads Hasler and
   Hothorn 2008). With a single trial that is Student's t, or Welch's.
 
@@ -17,10 +17,13 @@ from functools import lru_cache
 from typing import Final
 
 from runner.results.dunnett import critical_value
-from runner.results.intervals import CONFIDENCE, Difference, Summary, student_t_quantile
+from runner.results.intervals import CONFIDENCE, Difference, Summary, incomplete_beta, student_t_quantile
 
-SPREADS_LEVEL: Final = 0.25
-"""Spreads are held to be unequal below this p: a test of so few seeds sees little, so it is heeded early."""
+UNEQUAL_LEVEL: Final = 0.1
+"""Spreads are held to be unequal below this p of Bartlett's test."""
+
+WIDE_BASELINE_LEVEL: Final = 0.25
+"""And below this p of the F test that the baseline's is no larger than the others': it is in every difference, so it is heeded early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
 def _pooled_variance(baseline: Summary, others: Sequence[Summary]) -> tuple[float, float] | None:
     """(variance, degrees of freedom) of the baseline and the trials with as many values; None if their spreads are not equal."""
     groups = [baseline, *(one for one in others if one.n == baseline.n)]
-    if baseline.std is None or len(groups) < 2 or equal_spreads(groups) < SPREADS_LEVEL:
+    if baseline.std is None or len(groups) < 2 or not may_be_pooled(baseline, groups[1:]):
         return None
     return math.fsum((group.std or 0.0) ** 2 for group in groups) / len(groups), float(len(groups) * (baseline.n - 1))
 
@@ -112,6 +115,21 @@ def _error(baseline: Summary, one: Summary, pooled: tuple[float, float] | None) 
     share = base / (base + own)  # by shares: squares of tiny variances would underflow
     freedom = 1 / (share**2 / (baseline.n - 1) + (1 - share) ** 2 / (one.n - 1))
     return _Error(math.sqrt(base + own), freedom, math.sqrt(share), spreads, pooled=False)
+
+
+def may_be_pooled(baseline: Summary, others: Sequence[Summary]) -> bool:
+    """Whether the spreads of the baseline and of `others`, all of as many values (two or more), may well be equal."""
+    variance = math.fsum((one.std or 0.0) ** 2 for one in others) / len(others)
+    if variance > 0:
+        freedoms = baseline.n - 1, len(others) * (baseline.n - 1)
+        if f_tail((baseline.std or 0.0) ** 2 / variance, *freedoms) < WIDE_BASELINE_LEVEL:
+            return False
+    return equal_spreads([baseline, *others]) >= UNEQUAL_LEVEL
+
+
+def f_tail(ratio: float, freedom: float, below: float) -> float:
+    """P(F > `ratio`) with these degrees of freedom above and below the line (Abramowitz and Stegun 26.6.2)."""
+    return incomplete_beta(below / 2, freedom / 2, below / (below + freedom * ratio))
 
 
 def equal_spreads(groups: Sequence[Summary]) -> float:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from benchmarks.coverage import Arms, coverage
 from runner.results.dunnett import critical_value
-from runner.results.effects import chi_square_tail, effects, equal_spreads
+from runner.results.effects import chi_square_tail, effects, equal_spreads, f_tail, may_be_pooled
 from runner.results.intervals import summarize
 from runner.results.permutation import permutation_p
 from runner.results.power import noise, power, seeds_to_tell, smallest_difference
@@ -68,8 +68,8 @@ def test_intervals_are_scipys_dunnett() -> None:
 
 def test_one_trial_is_student_or_welch_by_the_spreads() -> None:
     base, one = draws(0, 1)
-    wide = [5 * value for value in one]
-    for other, equal in ((one, True), (wide, False)):
+    alike, wide = ([factor * value for value in one] for factor in (1.4, 5))
+    for other, equal in ((alike, True), (wide, False)):
         (effect,) = effects(summarize(base), [summarize(other)])
         expected = stats.ttest_ind(other, base, equal_var=equal).confidence_interval(0.95)
         assert effect.pooled is equal and effect.together == effect.alone
@@ -92,10 +92,20 @@ def test_no_interval_without_a_spread() -> None:
     assert effects(flat, [two])[0].together.low is not None
 
 
+def test_a_wide_baseline_is_heeded_early() -> None:
+    """F(2, 6) is above 1.76 in a quarter of all cases."""
+    ones, narrow, wide = ([scale * value for value in (-1.0, 0.0, 1.0)] for scale in (1.0, 1.30, 1.35))
+    others = [summarize(ones)] * 3
+    assert may_be_pooled(summarize(narrow), others) and not may_be_pooled(summarize(wide), others)
+    assert may_be_pooled(summarize(ones), [summarize(ones), summarize(ones), summarize(wide)])
+
+
 def test_equal_spreads_is_bartletts() -> None:
     groups = draws(0, 0, 0, n=4) + [[0.0, 5.0, -3.0]]
     assert equal_spreads([summarize(group) for group in groups]) == pytest.approx(stats.bartlett(*groups).pvalue)
     assert equal_spreads([summarize([1, 1]), summarize([1, 2])]) == 0 and equal_spreads([summarize([1, 1]), summarize([2, 2])]) == 1
+    for ratio in (0, 0.3, 1, 9):
+        assert f_tail(ratio, 2, 8) == pytest.approx(stats.f.sf(ratio, 2, 8), abs=1e-12)
     for freedom in (1, 2, 3, 4, 7):
         for x in (0, 0.1, 3, 40):
             assert chi_square_tail(x, freedom) == pytest.approx(stats.chi2.sf(x, freedom), abs=1e-12)
