@@ -25,7 +25,6 @@ from runner.config.overrides import parse_override
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.rundir import Identity, RunDir
 from runner.core.values import format_value, short_keys, value_key
-from runner.data.coco import fingerprint
 from runner.resolve import Resolved, resolve
 from runner.search.base import Trial, run_name
 from runner.search.designs import baseline_values
@@ -266,6 +265,8 @@ def facts(resolved: Resolved) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=64)
 def _fingerprint(annotations: Path, images: Path, _changed_ns: int) -> str:
+    from runner.data.coco import fingerprint  # noqa: PLC0415 - it brings NumPy, which a sweep without data does not need
+
     return fingerprint(annotations, images)
 
 

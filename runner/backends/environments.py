@@ -121,7 +121,7 @@ def versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
     Raises:
         InputError: it does not start, or is no Python.
     """
-    found = _ask(python, ()).distributions
+    found = _ask(python, ()).distributions if packages else {}
     return {name: found[key] for name in packages if (key := _normalised(name)) in found}
 
 

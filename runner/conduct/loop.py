@@ -262,7 +262,9 @@ class _Conductor:
         running = [watched.run.run_dir for watched in self._running.values()]
         ended = [outcome.run.run_dir for outcome in self.outcomes[self._told_of :]]
         self._told_of = len(self.outcomes)
-        return Situation(self._slots, len(running), self._brakes.why(), self._best[1] if self._best else "", running, ended)
+        return Situation(
+            self._slots, len(running), self._brakes.why(), self._best[1] if self._best else "", running, ended, self._brakes.by_hand
+        )
 
     def close(self) -> None:
         """Close the journal."""
@@ -449,7 +451,7 @@ class _Conductor:
             self._packing.observe(
                 str(run.run_dir.path), 0.0, finite_number(status.values.get("resource/gpu_memory_gb")) or 0.0, settled=True
             )
-        if not self._asked_to_stop and status.cause == "disk_full":
+        if self._sweep is not None and not self._asked_to_stop and status.cause == "disk_full":
             self._brakes.no_room(OSError(f"{run.run_dir.name} found no room"))
             self._waiting.appendleft(run)
             return

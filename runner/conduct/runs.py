@@ -9,21 +9,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from runner.backends.environments import versions
 from runner.core.errors import Cause, InputError, Problem
 from runner.core.files import NO_ROOM, atomic_write_text
-from runner.core.process import process_mark
 from runner.core.rundir import RunDir, State, Status, Verdict
 from runner.launch.base import Exit, Task, Warm
 from runner.plan import PlannedRun, run_key
 from runner.resolve import Resolved, resolve
+from runner.results.progress import is_alive
+from runner.worker.ending import DISK_FULL
 
-DISK_FULL = 74
-"""Exit status of a worker that ended for want of room on the disk (EX_IOERR of sysexits.h)."""
-
-_CLOCK_TOLERANCE_S = 1.0
 _STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
 
 
@@ -62,7 +57,7 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
             raise
         raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(path))) from error
     status = run_dir.status()
-    if status.state == "running" and is_working(status):
+    if status.state == "running" and is_alive(status):
         text = f"process {status.pid} is working on this run right now; wait for it, or stop it (kill {status.pid})"
         raise InputError(Problem(text, where=str(path)))
 
@@ -157,14 +152,3 @@ def _is_of(run_dir: RunDir, run: PlannedRun) -> bool:
 def _only_config(path: Path) -> bool:
     """Whether a conductor was killed between making the directory and writing run.json."""
     return all(entry.name == "config.yml" or entry.name.endswith(".tmp") for entry in path.iterdir())
-
-
-def is_working(status: Status) -> bool:
-    """Whether the process that wrote `status` is still there: its number alone may be another's by now."""
-    if status.process:
-        return process_mark(status.pid) == status.process
-    try:  # one that was given the number later is younger than the last heartbeat
-        process = psutil.Process(status.pid)
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= status.heartbeat + _CLOCK_TOLERANCE_S
-    except (psutil.Error, ValueError):
-        return False

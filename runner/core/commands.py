@@ -31,7 +31,7 @@ class Situation:
 
     Args:
         slots: runs that may go at a time; used: that do.
-        paused: why nothing new is started; empty if it is.
+        paused: why nothing new is started; empty if it is. by_hand: because somebody wanted so.
         best: the best trial so far in words: ``0007-base_lr=0.02: bbox/AP 0.412``; empty while there is none.
         running: the runs that have a slot now; None: not told, who watches looks for itself.
         ended: those that have ended since this was last told, or were found to have ended before; may name one again.
@@ -43,3 +43,4 @@ class Situation:
     best: str = ""
     running: Sequence[RunDir] | None = None
     ended: Sequence[RunDir] = ()
+    by_hand: bool = False

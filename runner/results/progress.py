@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from runner.core.process import process_mark
 from runner.core.records import Record
 from runner.core.rundir import Status
 
@@ -35,8 +36,10 @@ def standing(status: Status, *, at_work: bool | None = None) -> str:
 
 
 def is_alive(status: Status) -> bool:
-    """Whether the process that wrote `status` is still there. One that was given its number later is younger than its last heartbeat."""
-    try:
+    """Whether the process that wrote `status` is still there: its number alone may be another's by now."""
+    if status.process:
+        return process_mark(status.pid) == status.process
+    try:  # one that was given the number later is younger than the last heartbeat
         process = psutil.Process(status.pid)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= status.heartbeat + _CLOCK_TOLERANCE_S
     except (psutil.Error, ValueError):

@@ -112,7 +112,7 @@ class Watcher:
             return []
         names = [run.name for run in self._watch.running()]
         keys = self._keys.read()
-        asked = [self._menu.press(key, names, paused=bool(self._situation.paused)) for key in keys]
+        asked = [self._menu.press(key, names, paused=self._situation.by_hand) for key in keys]
         if keys:
             self._next_draw = 0.0
         return [command for command in asked if command is not None]

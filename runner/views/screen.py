@@ -52,7 +52,7 @@ class Menu:
 
         Args:
             running: names of the runs that go, in the order in which they are shown.
-            paused: nothing new is started.
+            paused: by a key, or from another terminal.
         """
         self.notice = ""
         match self.mode:
@@ -244,7 +244,7 @@ class Screen:
                 return self._wrap("end the sweep? Its runs are saved, the same command goes on.  y: yes, any other key: no", "bold yellow")
         if self.no_keys:
             return self._wrap(f"no keys ({self.no_keys}); Ctrl-C saves and ends", "dim")
-        pause = "p resume" if self.situation.paused else "p pause"
+        pause = "p resume" if self.situation.by_hand else "p pause"
         notice = self._wrap(menu.notice, "bold") if menu.notice else []
         stop, leave = ("s stop", "q quit") if self._is_low else ("s stop one", "q quit (save and end)")
         return [*notice, *self._fold([pause, stop, leave, "? help"], "dim")]

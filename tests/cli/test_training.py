@@ -218,7 +218,7 @@ def test_a_full_run_directory(tiny_file: Callable[..., Path], tmp_path: Path) ->
 def test_a_sweep_goes_on_after_a_kill_and_runs_nothing_twice(tiny_file: Callable[..., Path], tmp_path: Path, cli: Cli) -> None:
     tiny_file(tmp_path / "tiny.yml", max_iters=6)
     (tmp_path / "my sweep.yml").write_text(
-        "config: tiny.yml\nvary: {TrainReader.batch_size: [4]}\nseeds: [0]\nresources: {concurrency: 1}\n"
+        "config: tiny.yml\nvary: {TrainReader.batch_size: [4]}\nseeds: [0]\nresources: {concurrency: 1, retries: 0}\n"
     )
     plan = cli("sweep", "my sweep.yml", "--dry-run").fine()
     assert "0000-baseline-s0" in plan and "0001-batch_size=4-s0" in plan and not (tmp_path / "runs").exists()

@@ -162,16 +162,16 @@ def test_a_clock_that_is_set_changes_nothing(stage: FakeSweep, undisturbed: Fake
 
 def test_a_live_worker_is_told_from_a_process_with_its_number(copied: FakeSweep) -> None:
     """Whatever the clock says: the heartbeat is from the future, from the past, or the number is another process's by now."""
-    from runner.conduct.runs import is_working
     from runner.core.process import process_mark
+    from runner.results.progress import is_alive
 
     mark = process_mark(os.getpid())
     if not mark:
         pytest.skip("this system does not tell processes apart")
     for heartbeat in (0.0, time.time() - 3600, time.time() + 3600):
         status = Status("running", attempt=1, pid=os.getpid(), heartbeat=heartbeat, process=mark)
-        assert is_working(status) and not is_working(replace(status, pid=os.getppid()))
-        assert not is_working(replace(status, process=mark[:-1] + ("0" if mark[-1] != "0" else "1")))
+        assert is_alive(status) and not is_alive(replace(status, pid=os.getppid()))
+        assert not is_alive(replace(status, process=mark[:-1] + ("0" if mark[-1] != "0" else "1")))
 
 
 NAMES = ["with spaces", 'it\'s "quoted"', "ünïcödé 漢字 🙂", "-o", "--help"]
