@@ -174,7 +174,7 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
 def _seen(sweep: SweepDir) -> tuple[int, int] | None:
     try:
         found = sweep.journal.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_size, found.st_mtime_ns
 

@@ -99,7 +99,7 @@ def _report(outcome: Outcome) -> int:
     """Print the evaluation, or how to go on. Why it ended was said when it ended (see `runner.views.progress`).
 
     Returns:
-        0 done; 130 interrupted; 2 training found that something it was given cannot be used; else 1.
+        0 done; 130 interrupted; 1 the disk is full; 2 training found that something it was given cannot be used; else 1.
     """
     from runner.views.evaluation import print_evaluation  # noqa: PLC0415
 
@@ -112,6 +112,6 @@ def _report(outcome: Outcome) -> int:
         return 0
     if status.state == "interrupted":
         print(f"runner: interrupted; go on with: runner train -r {shlex.quote(str(run_dir.path))}", file=sys.stderr)
-        return 130
+        return 1 if status.cause == "disk_full" else 130
     print(f"runner: {run_dir.path}: {status.state}: {status.reason}; log: {run_dir.log}", file=sys.stderr)
     return 2 if outcome.exit_code == 2 else 1
