@@ -50,7 +50,7 @@ def _run(args: argparse.Namespace) -> int:
     folder = args.dir or Path("runs") / file.stem
     sweep = open_sweep(spec, file, folder, args.opt, make_dataset=None if args.dry_run else make_dataset, to_run=not args.dry_run)
     for warning in sweep.warnings:
-        print(f"runner: warning: {warning}", file=sys.stderr)
+        print(f"warning: {warning}", file=sys.stderr)
     if args.dry_run:
         _print_plan(sweep)
         return 0

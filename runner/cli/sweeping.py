@@ -195,7 +195,7 @@ def _slots(sweep: Sweep) -> tuple[Sequence[Mapping[str, str]], Packing | None]:
     if plan.problems:
         raise InputError([replace(problem, where=str(sweep.file)) for problem in plan.problems])
     for note in plan.notes:
-        print(f"runner: note: {note}", file=sys.stderr)
+        print(f"note: {note}", file=sys.stderr)
     return plan.slots, Packing.of(plan, machine, resources.memory_gb) if resources.concurrency == "auto" else None
 
 
