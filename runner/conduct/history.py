@@ -63,11 +63,13 @@ class History:
     Args:
         trials: in the order in which they were handed out; one stands there again for each time it was handed out with further seeds.
         spent_s: seconds that the drivers have worked; gpu_s: seconds that the runs have used a GPU, by the number of GPUs.
+        noted: names of the runs whose end is in the journal.
     """
 
     trials: list[PastTrial] = field(default_factory=list)
     spent_s: float = 0.0
     gpu_s: float = 0.0
+    noted: frozenset[str] = frozenset()
 
     @property
     def runs(self) -> list[PastRun]:
@@ -100,6 +102,7 @@ def read_history(sweep: SweepDir) -> History:
                     refused[event["trial"]] = event["reason"]
         except (KeyError, TypeError):
             continue  # of another version, or of somebody else
+    result.noted = frozenset(name for name, run in runs.items() if run.finished)
     found: dict[int, dict[int, PastRun]] = {}
     lost: dict[int, Trial] = {}
     handed_out = {past.trial.number for past in result.trials}

@@ -203,12 +203,14 @@ class _Conductor:
         self._brakes = Brakes(policy, sweep.path if sweep else None, self._note)
         self._best: tuple[float, str] | None = None
         self._next_measure = 0.0
+        self._noted: frozenset[str] = frozenset()
         self._told_of = 0
         self.outcomes: list[Outcome] = []
 
     # ------------------------------------------------------------------------------------------------------ beginning
     def take_up(self, history: History) -> None:
         """Tell the search what earlier drivers did, and go on with what they did not finish."""
+        self._noted = history.noted
         self._brakes.take_up(history.spent_s, history.gpu_s)
         fixed = {trial.number: trial for trial in self._search.planned()} if isinstance(self._search, FixedDesign) else None
         for past in history.trials:
@@ -483,20 +485,21 @@ class _Conductor:
         self.outcomes.append(outcome)
         if self._stop_when_interrupted and status.state == "interrupted":
             self._stop(grace_s=0.0)
-        self._note(
-            "end",
-            run=run.run_dir.name,
-            trial=run.trial.number,
-            seed=run.seed,
-            key=run.identity.key,
-            state=status.state,
-            cause=status.cause,
-            reason=status.reason,
-            values=(run_values(run.run_dir) if self._sweep else {}) if status.state == "done" else None,
-            time_s=round(took_s, 3),
-            spent_s=round(self._brakes.spent_s(), 3),
-            gpu_s=round(self._brakes.gpu_s, 3),
-        )
+        if not outcome.reused or run.run_dir.name not in self._noted:
+            self._note(
+                "end",
+                run=run.run_dir.name,
+                trial=run.trial.number,
+                seed=run.seed,
+                key=run.identity.key,
+                state=status.state,
+                cause=status.cause,
+                reason=status.reason,
+                values=(run_values(run.run_dir) if self._sweep else {}) if status.state == "done" else None,
+                time_s=round(took_s, 3),
+                spent_s=round(self._brakes.spent_s(), 3),
+                gpu_s=round(self._brakes.gpu_s, 3),
+            )
         if not outcome.reused:
             self._brakes.count(run.trial.number, status)
         trial = self._trials[run.trial.number]

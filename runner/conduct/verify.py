@@ -135,7 +135,7 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], findings
 
     if missing:
         what = sorted({values.get("run", f"trial {values['trial']}") for _, values in missing})
-        findings.wrong(sweep.journal, f"lacks what the run directories have: {_some(what)}", "it is read from them", write)
+        findings.note(sweep.journal, f"lacks what the run directories have: {_some(what)}", "it is read from them", write)
 
 
 def _check_study(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings) -> None:
