@@ -33,6 +33,8 @@ class Brakes:
         self._note = note
         self.by_hand = False
         """Somebody asked for a pause."""
+        self.closing = False
+        """A budget is used up, and what is started now belongs to the end: it does not count."""
         self.problem: RunnerError | None = None
         """Why the sweep ends once what runs has ended."""
         self.gpu_s = 0.0
@@ -60,6 +62,8 @@ class Brakes:
 
     def out_of_budget(self) -> str:
         """Which budget is used up; empty if none is."""
+        if self.closing:
+            return ""
         hours, gpu_hours = self.spent_s() / 3600, self.gpu_s / 3600
         if self._policy.hours is not None and hours >= self._policy.hours:
             return f"budget.hours is used up ({hours:.2f} of {self._policy.hours:g})"
@@ -107,4 +111,6 @@ class Brakes:
 
 
 def _alike(reason: str) -> str:
+    """A reason without what differs from run to run: numbers, and where the log is."""
+    reason = re.split(r"; log:| \(trace in", reason)[0]
     return re.sub(r"\d+", "N", reason)

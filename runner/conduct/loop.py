@@ -26,7 +26,7 @@ from runner.core.journal import Journal
 from runner.core.rundir import FINISHED, RunDir, Status, Verdict
 from runner.launch.base import Launcher, MeasuresMemory
 from runner.plan import PlannedRun
-from runner.search.base import FixedDesign, Search, Trial, TrialResult, Wait
+from runner.search.base import Finishes, FixedDesign, Search, Trial, TrialResult, Wait
 from runner.search.spec import Metric
 from runner.sweepdir import SweepDir
 
@@ -277,9 +277,13 @@ class _Conductor:
     def _start_what_can(self) -> None:
         if not self._asked_to_stop and not self._exhausted and (over := self._brakes.out_of_budget()):
             self._note("budget", reason=over)
-            self._exhausted = True
-            self._waiting.clear()
-            self._ready.clear()
+            if isinstance(self._search, Finishes):
+                self._search.finish()
+                self._brakes.closing = True
+            else:
+                self._exhausted = True
+                self._waiting.clear()
+                self._ready.clear()
         self._brakes.look()
         while not self._asked_to_stop and not self._brakes.why() and self._launcher.free() > 0:
             if self._packing is not None and self._running and not self._packing.room(len(self._running)):
@@ -457,8 +461,12 @@ class _Conductor:
             self._brakes.no_room(OSError(f"{run.run_dir.name} found no room"))
             self._waiting.appendleft(run)
             return
-        crashed = status.cause in _RETRIED and status.state in ("failed", "interrupted")
-        if crashed and not self._asked_to_stop and self._policy.retries:
+        ended_by_others = status.state == "interrupted" and not self._stop_when_interrupted
+        if (
+            self._sweep is not None
+            and not self._asked_to_stop
+            and (ended_by_others or (status.state == "failed" and status.cause in _RETRIED))
+        ):
             verdict = run.run_dir.verdict()
             retries = verdict.retries if verdict else 0
             if retries < self._policy.retries:
@@ -467,7 +475,8 @@ class _Conductor:
                 self._note("retry", run=run.run_dir.name, trial=run.trial.number, reason=status.reason)
                 self._waiting.appendleft(run)
                 return
-            text = f"{status.reason}; given up after {retries + 1} attempts that ended like this"
+            attempts = f"{retries + 1} attempts that ended like this" if retries else "one attempt (resources.retries is 0)"
+            text = f"{status.reason}; given up after {attempts}"
             status = replace(status, state="failed", reason=text)
             self._judge(run.run_dir, Verdict("failed", text, status.attempt, time.time(), status.cause, retries, final=True))
         if self._search.wants_reports and status.state == "done":

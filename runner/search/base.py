@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from runner.core.values import safe_name
 
@@ -107,6 +107,14 @@ class Search(Protocol):
     def report(self, trial: Trial, report: Report) -> str | None:
         """An evaluation during training, in the order of the steps of each run. The reason to give the whole trial up now, or None. May
         be called again for the same (trial, seed, step) by a later driver."""
+
+
+@runtime_checkable
+class Finishes(Protocol):
+    """A search that has something to do when the time for it is used up: to confirm what it has found."""
+
+    def finish(self) -> None:
+        """Propose nothing new. What was handed out still ends and is told, and `ask` gives what belongs to the end."""
 
 
 class FixedDesign:

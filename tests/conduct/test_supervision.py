@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -202,6 +203,35 @@ def test_a_run_that_takes_too_long_has_failed(stage: Stage) -> None:
     assert stage.conduct(Policy(timeout_s=1.0, retries=2)) == {"t0s0": "failed", "t1s0": "done"}
     assert "longer than resources.timeout (1 s)" in reason(stage, "t0s0") and stage.outcomes["t0s0"].status.cause == "timeout"
     assert stage.conduct() == {}
+
+
+@pytest.mark.parametrize("act", ["killed", "slow"])
+def test_a_run_that_somebody_ends_is_told_to_the_search(stage: Stage, act: str) -> None:
+    stage.acts(t0s0=[act])
+
+    def watch(situation: Situation) -> None:
+        run = RunDir(stage.sweep.runs / "t0s0")
+        if act == "slow" and run.status().state == "running" and run.status().step > 1:
+            os.kill(run.status().pid, signal.SIGTERM)
+
+    stage.watch = watch
+    assert stage.conduct() == {"t0s0": "failed", "t1s0": "done"}
+    assert "given up after one attempt (resources.retries is 0)" in reason(stage, "t0s0") and stage.search.told[0].state == "failed"
+
+
+class Confirming(Search):
+    """Asks for one more run when its time is up."""
+
+    finished = False
+
+    def finish(self) -> None:
+        self.finished, self._waiting = True, {9: Trial(9, {}, "confirmation")}
+
+
+def test_a_search_may_confirm_what_it_has_found_when_the_time_is_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "Search", Confirming)
+    stage.trials = 3
+    assert stage.conduct(Policy(gpu_hours=1e-9, gpus=1.0), slots=1) == {"t0s0": "done", "t9s0": "done"}
 
 
 # ------------------------------------------------------------------------------------------------------------ pruning

@@ -235,7 +235,7 @@ SWEEP = """
             for run in runs[:3]:
                 run.path.mkdir(exist_ok=True)
                 run.write_status(Status("running", None, 1, step, 1000, 1.0, time.time(), 1, {}, "training"))
-            watcher.update(Situation(3, 3, paused, "0000 lr=0: bbox/AP 0.412", runs[:3]))
+            watcher.update(Situation(3, 3, paused, "0000 lr=0: bbox/AP 0.412", runs[:3], by_hand=bool(paused)))
             for command in watcher.commands():
                 with open(folder / "asked", "a") as file:
                     file.write(json.dumps([command.action, command.run]) + "\\n")
