@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cli.drill import run_drill
 from runner.cli.options import add_overrides
 from runner.cli.verify import run_verify
 
 if TYPE_CHECKING:
     from runner.cli.sweeping import Sweep
 
-TOOLS: Mapping[str, Callable[[Sequence[str]], int]] = {"verify": run_verify}
+TOOLS: Mapping[str, Callable[[Sequence[str]], int]] = {"verify": run_verify, "drill": run_drill}
 """What may stand in place of a sweep file, each with a command line of its own."""
 
 
@@ -24,8 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "sweep",
         help="run a sweep: a baseline and what is varied, over several seeds",
-        epilog="`runner sweep verify DIR` checks a sweep's directory and repairs it; see its own --help. "
-        "(A sweep file of that name: ./verify)",
+        epilog="`runner sweep verify DIR` checks a sweep's directory and repairs it; `runner sweep drill` shows on this machine what "
+        "a sweep survives. Each has its own --help. (A sweep file of such a name: ./verify)",
     )
     parser.add_argument("file", type=Path, metavar="SWEEP.yml", help="for example sweeps/batchsize.yml")
     add_overrides(parser)

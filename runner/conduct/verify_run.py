@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+import statistics
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -211,11 +214,7 @@ def _write_status(run: RunDir, past: Past) -> None:
 
 def _last_attempt(run: RunDir) -> int:
     """The number of the last attempt that recorded something."""
-    try:
-        lines = run.metrics.read_bytes().splitlines()
-    except OSError:
-        return 0
-    return max((record.attempt for line in lines if (record := Record.from_line(line)) is not None), default=0)
+    return max((record.attempt for line in _lines(run) if (record := Record.from_line(line)) is not None), default=0)
 
 
 def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool) -> Record | None:
@@ -233,7 +232,31 @@ def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool
         findings.wrong(
             run.metrics, f"ends {at}, and the run ended at step {status.step}: what is missing is lost", "its result stands in eval.json"
         )
+    for after, on in _lost(run):
+        findings.wrong(run.metrics, f"what was recorded after step {after} and before step {on}, where an attempt went on, is lost")
     return next((record for record in reversed(records) if any(tag.startswith("bbox/") for tag in record.values)), None)
+
+
+def _lost(run: RunDir) -> list[tuple[int, int]]:
+    """Where an attempt went on later than the records before it end: (last step recorded, step it went on from)."""
+    steps = sorted({record.step for record in run.records()})
+    width = statistics.median(after - before for before, after in pairwise(steps)) if len(steps) > 1 else math.inf
+    kept, found = [0], []
+    for record in filter(None, map(Record.from_line, _lines(run))):
+        if record.resumed:
+            kept = [step for step in kept if step <= record.step]
+            if record.step - kept[-1] > width:
+                found.append((kept[-1], record.step))
+        else:
+            kept.append(record.step)
+    return found
+
+
+def _lines(run: RunDir) -> list[bytes]:
+    try:
+        return run.metrics.read_bytes().splitlines()
+    except OSError:
+        return []
 
 
 def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
