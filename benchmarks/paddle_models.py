@@ -27,7 +27,8 @@ import numpy as np
 
 from runner.backends.pdparams import read_pdparams
 from runner.core.rundir import RunDir
-from runner.worker.main import load_dataset, load_run
+from runner.worker.main import load_run
+from runner.worker.scoring import load_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 900

@@ -58,6 +58,8 @@ def _run(args: argparse.Namespace) -> int:
     result = run_sweep(sweep, launcher=args.launcher, retry_failed=args.retry_failed)
     for name, status in result.unfinished.items():
         print(f"runner: {name}: {status.state}: {status.reason}", file=sys.stderr)
+    for number, reason in result.refused.items():
+        print(f"runner: trial {number} could not start: {reason}", file=sys.stderr)
     given_up = f", {result.pruned} given up early" if result.pruned else ""
     print(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shlex.quote(str(folder))}")
     if result.pruned:

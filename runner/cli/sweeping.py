@@ -14,6 +14,7 @@ from runner.conduct import Policy, conduct
 from runner.conduct.history import History, read_history
 from runner.conduct.lock import hold
 from runner.core.errors import InputError, Problem
+from runner.core.journal import read_journal
 from runner.core.rundir import RunDir, Status
 from runner.core.values import format_value
 from runner.launch.base import LAUNCHERS
@@ -82,12 +83,14 @@ class Result:
     Args:
         runs: known runs; done: those of them that are done; pruned: those that were given up early.
         unfinished: run name to status of those that this driver could not bring to a good end.
+        refused: trial number to why none of its runs could start.
     """
 
     runs: int
     done: int
     pruned: int
     unfinished: Mapping[str, Status]
+    refused: Mapping[int, str]
 
 
 def open_sweep(
@@ -168,7 +171,8 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
     unfinished = {outcome.run.run_dir.name: outcome.status for outcome in outcomes if outcome.status.state in ("failed", "interrupted")}
     known_runs = {entry["id"] for entry in entries} | set(states)
     done, pruned = (sum(state == which for state in states.values()) for which in ("done", "pruned"))
-    return Result(len(known_runs), done, pruned, unfinished)
+    refused = {event["trial"]: event["reason"] for event in read_journal(folder.journal) if event["event"] == "refused"}
+    return Result(len(known_runs), done, pruned, unfinished, refused)
 
 
 def _seen(sweep: SweepDir) -> tuple[int, int] | None:
