@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -84,6 +85,8 @@ class Drill:
         self._whole.write(vary=vary)
         self._stage = FakeSweep(folder / "disturbed")
         self._stage.write(vary=vary, config={"step_s": 0.06}, resources={"concurrency": 2, "stall": "4s", "retries": 1000})
+        self._cut: set[str] = set()
+        """Runs of which a file was cut."""
         self._driver: subprocess.Popen[str] | None = None
         self._kill_driver_fault = Fault("driver killed", "SIGKILL to the driver")
         self._faults: list[tuple[Fault, Callable[[Fault], None]]] = [
@@ -279,8 +282,7 @@ class Drill:
         doubled = [name for name in names if steps_twice(self._stage.run(name))]
         left = [str(finding) for finding in verify(mine) if finding.wrong and " lost" not in finding.what]
         got, wanted = results_of(mine), results_of(theirs)
-        lost = {finding.where.split(os.sep)[1] for finding in verify(mine) if " lost" in finding.what}
-        differing = [name for name in wanted if not _same(got.get(name), wanted[name], name in lost)]
+        differing = [name for name in wanted if not _same(got.get(name), wanted[name], name in self._cut)]
         return {
             "every run comes to its end": to_the_end,
             "names as in the undisturbed sweep": "" if names == theirs.run_names() else f"{len(names)} runs, not {len(theirs.run_names())}",
@@ -291,11 +293,13 @@ class Drill:
         }
 
 
-def _same(got: dict[str, object] | None, wanted: dict[str, object], lost: bool) -> bool:
-    """Whether two runs came to the same. The records of one may have been cut off on purpose (`lost`)."""
-    if got is None:
+def _same(got: dict[str, Any] | None, wanted: dict[str, Any], cut: bool) -> bool:
+    """Whether two runs came to the same: all of it, or where its files were cut, the result and what is left of the records."""
+    if got is None or got["key"] != wanted["key"] or got["result"] != wanted["result"]:
         return False
-    return all(got[key] == wanted[key] for key in wanted if not (lost and key == "records"))
+    if not cut:
+        return got == wanted
+    return all(wanted["records"].get(tag, {}).get(step) == value for tag, line in got["records"].items() for step, value in line.items())
 
 
 def clear(folder: Path) -> None:
