@@ -3,8 +3,8 @@
 The images are drawn with replacement, the same ones for both, and the metric is computed anew for each draw (percentile interval, Efron
 1979). It is the noise of *these images*. What another seed would have given is not in it, so it is no verdict on a change of the config.
 
-hotcoco matches boxes once; drawing is done here. Its own bootstrap (`hotcoco.compare`, 1.3.0) gives intervals a fifth too narrow: with 200
-images 0.0123 where drawing whole images anew gives 0.0161 (docs/statistics.md).
+hotcoco matches boxes once; drawing is done here. The intervals of its own bootstrap (`hotcoco.compare`, 1.3.0) are a fifth to a quarter too
+narrow: with 200 images a spread of 0.0123 where drawing whole images anew gives 0.0161 (docs/statistics.md).
 """
 
 from __future__ import annotations

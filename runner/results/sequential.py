@@ -1,6 +1,6 @@
 """Looking several times without being fooled: the rule of seed racing.
 
-Adding seeds until a plain t looks decided gives 18 % false verdicts. Here the looks are fixed in advance (`runner.search.racing.looks`),
+Adding seeds until a plain t looks decided gives 16 % false verdicts. Here the looks are fixed in advance (`runner.search.racing.looks`),
 and each is taken at the same stricter level (Pocock 1977), so that all of them together err in 5 %: the intervals are repeated confidence
 intervals (Jennison and Turnbull 1989), which hold at whichever look one stops. The level is computed for normal values by the recursion
 of Armitage, McPherson and Rowe (1969), and carried over to t by its probability. What that gives at 3 seeds, where t and the normal
