@@ -14,7 +14,8 @@ from runner.core.errors import InputError, nearest
 from runner.core.expression import Expression
 from runner.core.values import short_keys
 from runner.results.collect import Goal, RunResult
-from runner.results.intervals import Difference, Summary, difference, summarize
+from runner.results.effects import effects
+from runner.results.intervals import Difference, Summary, summarize
 from runner.search.spec import Metric
 
 TrialState = Literal["done", "running", "interrupted", "pending", "failed", "infeasible", "pruned"]
@@ -288,7 +289,7 @@ def _gain(trials: Sequence[SearchTrial], ranked: Sequence[int], metric: str) -> 
         return None
     # nobody chose the baseline for its numbers, so all of them are honest
     both = [*baseline.values[metric].values, *(baseline.fresh[metric].values if metric in baseline.fresh else ())]
-    return difference(winner.fresh[metric], summarize(both))
+    return effects(summarize(both), [winner.fresh[metric]])[0].together
 
 
 def _warnings(trials: Sequence[SearchTrial], runs: Sequence[RunResult]) -> list[str]:
