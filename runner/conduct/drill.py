@@ -228,7 +228,7 @@ class Drill:
         for path in self._random.sample(files, min(3, len(files))):
             if path.name != "worker.log":
                 self._cut.update(path.relative_to(sweep.path).parts[1:2])
-            os.truncate(path, self._random.randrange(path.stat().st_size))
+                os.truncate(path, self._random.randrange(path.stat().st_size))
         self._repair(fault)
 
     def _repair(self, fault: Fault) -> None:
