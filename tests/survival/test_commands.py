@@ -1,0 +1,59 @@
+"""`runner sweep verify` and `runner sweep drill` beside `runner sweep FILE`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runner.conduct.drill import Drill
+from runner.conduct.fake_sweep import FakeSweep
+
+
+def test_verify_says_what_where_and_what_to_do(copied: FakeSweep, check: Callable[[FakeSweep], None]) -> None:
+    fine = copied.finish(copied.command("sweep", "verify", copied.sweep.path))
+    assert (fine.code, fine.out) == (0, "6 runs: nothing is wrong\n")
+    run = copied.run("0001-lr=0.01-s0")
+    run.status_file.write_text("{")
+    (copied.sweep.path / ".plan.json.abc.tmp").write_text("half")
+    found = copied.finish(copied.command("sweep", "verify", copied.sweep.path))
+    assert found.code == 1 and f"runs/{run.name}/status.json: is not whole; --repair puts it right" in found.out
+    assert "note: .: 1 files of processes that were killed" in found.out and found.out.endswith("6 runs: 1 problems, 0 repaired\n")
+    mended = copied.finish(copied.command("sweep", "verify", copied.sweep.path, "--repair", "--json"))
+    assert mended.code == 0 and [(entry["where"], entry["repaired"]) for entry in json.loads(mended.out)] == [
+        (f"runs/{run.name}/status.json", True),
+        (".", True),
+    ]
+    assert run.status().step == 40
+    check(copied)
+
+
+def test_a_sweep_file_may_have_the_name_of_a_command(stage: FakeSweep) -> None:
+    stage.write(vary={"parameters.lr": [0.01]})
+    (stage.folder / "verify").write_text((stage.folder / "sweep.yml").read_text())
+    planned = stage.finish(stage.command("sweep", "./verify", "--dry-run"))
+    assert planned.code == 0 and "0001-lr=0.01-s1" in planned.out, planned.err
+    for name in ("verify", "drill"):
+        assert f"runner sweep {name}" in stage.finish(stage.command("sweep", name, "--help")).out
+    nowhere = stage.finish(stage.command("sweep", "verify", "nowhere"))
+    assert nowhere.code == 2 and "nowhere: there is no such directory" in nowhere.err
+
+
+def test_nobody_repairs_what_is_driven(stage: FakeSweep) -> None:
+    stage.write(config={"step_s": 0.5})
+    driver = stage.start()
+    stage.worker(step=1)
+    refused = stage.finish(stage.command("sweep", "verify", stage.sweep.path, "--repair"))
+    assert refused.code == 2 and f"process {driver.pid} on" in refused.err
+    looked = stage.finish(stage.command("sweep", "verify", stage.sweep.path))
+    assert "is working on this sweep" in looked.out and "Traceback" not in looked.err
+
+
+@pytest.mark.slow
+def test_a_drill(tmp_path: Path) -> None:
+    said: list[str] = []
+    report = Drill(tmp_path / "drill", minutes=0.2, seed=1, say=said.append).run()
+    assert report.passed, report
+    assert sum(fault.times for fault in report.faults) >= 1 and len(said) >= 3
