@@ -21,7 +21,7 @@ from runner.conduct.reuse import Elsewhere
 from runner.conduct.trial_result import finite_number, run_values, trial_result
 from runner.conduct.watched import Watched, evaluations
 from runner.core.commands import Command, Situation
-from runner.core.errors import InputError
+from runner.core.errors import InputError, RunnerError
 from runner.core.journal import Journal
 from runner.core.rundir import FINISHED, RunDir, Status, Verdict
 from runner.launch.base import Launcher, MeasuresMemory
@@ -255,6 +255,8 @@ class _Conductor:
             )
             self._take_note(watched, status, exit_.returncode if exit_.signal is None else None)
         self._supervise()
+        if not self._running and self._brakes.why():
+            time.sleep(POLL_S)  # the launcher does not wait where nothing runs
         if self._brakes.problem is not None and not self._running:
             raise self._brakes.problem
         return bool(self._running) or not self._exhausted or bool(self._waiting or self._ready)
@@ -310,6 +312,8 @@ class _Conductor:
         trial = self._search.ask()
         if trial is None:
             self._exhausted = True
+        if isinstance(trial, Wait) and not self._running:
+            raise RunnerError("the search waits for results that nobody is working on: please report this, with the sweep's directory")
         if trial is None or isinstance(trial, Wait):
             return False
         try:
