@@ -50,6 +50,10 @@ bench: $(READY) $(PADDLE)
 	$(PY) -m benchmarks.startup
 	$(PY) -m benchmarks.evaluation
 	$(PY) -m benchmarks.training_step
+	$(PY) -m benchmarks.sweep_scale --runs 400
+	$(PY) -m benchmarks.optuna_cost
+	$(PY) -m benchmarks.pruning
+	$(PY) -m benchmarks.coverage
 	@if $(PY) -m runner backend list | grep -q "^ *paddle *installed"; then $(PY) -m benchmarks.paddle_step; \
 	else echo "no Paddle environment here: benchmarks.paddle_step is left out"; fi
 
