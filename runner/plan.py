@@ -23,12 +23,13 @@ from runner.config.load import load_config
 from runner.config.node import flatten
 from runner.config.overrides import parse_override
 from runner.core.errors import InputError, Problem, nearest
+from runner.core.expression import Expression
 from runner.core.rundir import Identity, RunDir
 from runner.core.values import format_value, short_keys, value_key
 from runner.resolve import Resolved, resolve
 from runner.search.base import Trial, run_name
 from runner.search.designs import baseline_values
-from runner.search.spec import Metric, SweepSpec
+from runner.search.spec import SweepSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,17 @@ def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[
     if config is not None or overrides:
         given = resolve(config or run_dir.config, overrides)
         if run_key(given) != run_key(resolved):
-            mine, other = (dict(flatten(result_affecting(item.config))) for item in (resolved, given))
-            differing = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
-            text = f"is another run than the config given: {', '.join(differing) or 'its data'} differ; a resumed run keeps its config"
+            differing = ", ".join(differing_keys(resolved, given)) or "its data"
+            text = f"is another run than the config given: {differing} differ; a resumed run keeps its config"
             raise InputError(Problem(text, where=str(run_dir.path)))
     trial = Trial(identity.trial, identity.overrides, run_dir.name)
     return PlannedRun(run_dir, trial, identity.seed, resolved, identity)
+
+
+def differing_keys(one: Resolved, other: Resolved) -> list[str]:
+    """The keys that make two configs another run; empty where only data or versions do."""
+    mine, theirs = (dict(flatten(result_affecting(each.config))) for each in (one, other))
+    return [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
 
 
 def next_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
@@ -117,9 +123,10 @@ class SweepPlan:
         self._file, self._overrides = sweep_file, tuple(overrides)
         self._config = spec.config_path(sweep_file)
         self._make_dataset, self._to_run = make_dataset, to_run
+        self._fixed = {**spec.overrides, **_set_again(spec.overrides, overrides)}
         self.first = self._resolve({"seed": spec.seeds[0]})
         """The baseline with the first seed."""
-        _check_metrics(spec.metrics, self.first, sweep_file)
+        _check_metrics(spec, self.first, sweep_file)
         self.baseline_values: Mapping[str, Any] = dict(flatten(self.first.plain))
         """Dotted key to the baseline's resolved value."""
         self._baseline = baseline_values(self.first.plain)
@@ -178,7 +185,7 @@ class SweepPlan:
         return resolve(
             self._config,
             self._overrides,
-            values={**self.spec.overrides, **values},
+            values={**self._fixed, **values},
             values_from=str(self._file),
             threads=self.spec.resources.cpus,
             make_dataset=self._make_dataset,
@@ -302,18 +309,25 @@ def _split(text: str) -> tuple[str, Any]:
     return key, node.plain()
 
 
-def _check_metrics(metrics: Sequence[Metric], baseline: Resolved, sweep_file: Path) -> None:
+def _set_again(fixed: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """What the command line sets of the keys that the sweep file's `overrides` set too: it has the last word."""
+    given = dict(_split(text) for text in overrides)
+    return {key: value for key, value in given.items() if any(f"{key}.".startswith(f"{other}.") for other in fixed)}
+
+
+def _check_metrics(spec: SweepSpec, baseline: Resolved, sweep_file: Path) -> None:
     """Refuse a metric that no evaluation will have: better now than after all the training. Classes are not known here."""
     own = getattr(baseline.config, "metrics", None)  # a scripted trainer says itself what it evaluates
     thresholds = baseline.config.eval_iou_thresholds
     known = [*own] if own else [*evaluation.STAT_TAGS, "bbox/best_f1", *(f"bbox/AP@{threshold:g}" for threshold in thresholds)]
     known += ["resource/memory_gb", "resource/gpu_memory_gb"]
+    used = [("metric.name", metric.name) for metric in spec.metrics]
+    used += [(f"constraints.{index}", name) for index, text in enumerate(spec.constraints) for name in sorted(Expression.parse(text).names)]
     problems = []
-    for metric in metrics:
-        if metric.name not in known and not metric.name.startswith("bbox/AP/"):
-            hint = nearest(metric.name, [*known, "bbox/AP/<class>"])
-            text = f"no evaluation has {metric.name!r}; {hint or 'see docs/run-directory.md'}"
-            problems.append(Problem(text, where=str(sweep_file), key="metric.name"))
+    for key, name in used:
+        if name not in known and not name.startswith("bbox/AP/"):
+            hint = nearest(name, [*known, "bbox/AP/<class>"])
+            problems.append(Problem(f"no evaluation has {name!r}; {hint or 'see docs/run-directory.md'}", where=str(sweep_file), key=key))
     if problems:
         raise InputError(problems)
 

@@ -205,6 +205,48 @@ def test_overrides_hold_for_the_baseline_too(write_config: WriteConfig) -> None:
     assert [run.resolved.config.train_reader.shuffle for run in runs] == [False, False]
 
 
+def test_the_command_line_has_the_last_word_on_overrides(write_config: WriteConfig) -> None:
+    path = write_sweep(write_config(), vary={"max_iters": [8]}, overrides={"LearningRate": {"base_lr": 0.5}, "TrainReader.batch_size": 1})
+    runs = planned(path, overrides=["LearningRate.base_lr=0.25", "TrainReader.batch_size=3"])
+    assert [run.resolved.config.learning_rate.base_lr for run in runs] == [0.25, 0.25]
+    assert [run.resolved.config.train_reader.batch_size for run in runs] == [3, 3]
+
+
+def write_search(folder: Path, **keys: Any) -> Path:
+    config = folder / "fake.yml"
+    config.write_text("{backend: fake, max_iters: 10, snapshot_iter: 5, parameters: {lr: 0.02}}")
+    space = {"max_iters": {"low": 5, "high": 10}}
+    return write_sweep(config, design="optuna", budget={"runs": 5}, **{"space": space, **keys})
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "says"),
+    [
+        (
+            {"constraints": ["resource/memry_gb <= 8"]},
+            "constraints.0",
+            "'resource/memry_gb'; did you mean 'resource/memory_gb'",
+        ),
+        ({"sampler": "TPESamplr"}, "sampler.name", "did you mean 'TPESampler'"),
+        ({"sampler": "GridSampler", "space": {"parameters.lr": {"low": 0.1, "high": 0.2}}}, "space", "give a step"),
+        ({"space": {"max_itres": [3]}}, "max_itres", "did you mean 'max_iters'"),
+        ({"space": {"max_iters": [5, 6], "log_iter": {"low": -5, "high": -3, "when": "max_iters == 6"}}}, "log_iter", "at least 1"),
+    ],
+)
+def test_a_search_is_checked_before_it_starts(tmp_path: Path, keys: dict[str, Any], key: str, says: str) -> None:
+    path = write_search(tmp_path, **keys)
+    with pytest.raises(InputError) as refused:
+        open_sweep(load_sweep(path), path, Path("runs/s"))
+    assert refused.value.problems[0].key == key and says in refused.value.problems[0].message
+    assert str(path) in refused.value.problems[0].where and not Path("runs").exists()
+
+
+def test_what_the_config_refuses_of_a_space_is_warned_of(tmp_path: Path) -> None:
+    path = write_search(tmp_path, space={"max_iters": {"low": -5, "high": 10}})
+    (warning,) = open_sweep(load_sweep(path), path, Path("runs/s")).warnings
+    assert warning.startswith("not every value of space.max_iters can be") and "max_iters=-5" in warning
+
+
 def test_resources_set_the_threads(write_config: WriteConfig) -> None:
     config = write_config(cpu_threads="auto")
     assert planned(write_sweep(config, vary={"max_iters": [8]}, resources={"cpus": 3}))[0].resolved.config.cpu_threads == 3
@@ -255,6 +297,9 @@ def test_another_baseline_is_other_runs(write_config: WriteConfig) -> None:
     assert not {run.identity.key for run in first} & {run.identity.key for run in others}
     with pytest.raises(InputError, match="holds another run"):
         prepare_run_dir(others[0])
+    sweep = open_sweep(load_sweep(path), path, Path("runs/s"), ["LearningRate.base_lr=0.5"])
+    with pytest.raises(InputError, match=r"2 runs of another config \(LearningRate.base_lr differ in 0000-baseline-s0\)"):
+        sweep.entries()
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,13 @@ from runner.core.values import format_value
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import plan_slots, read_machine
 from runner.launch.packing import Packing
-from runner.plan import SweepPlan, renumber
+from runner.plan import SweepPlan, differing_keys, renumber
+from runner.resolve import resolve
 from runner.results.sequential import racing_rule
 from runner.search.base import Search, Trial
-from runner.search.build import build_search, planned_trials
+from runner.search.build import build_search, check_search, planned_trials
 from runner.search.confounded import confounded
+from runner.search.designs import coupled, edges, trial_label
 from runner.search.spec import SweepSpec
 from runner.sweepdir import SweepDir, plan_entry, write_plan
 from runner.views.progress import Watcher
@@ -57,7 +59,7 @@ class Sweep:
         """The runs known in advance, each as in plan.json; all of them are checked, unless that was done before and nothing changed.
 
         Raises:
-            InputError: with everything that is wrong in any of them.
+            InputError: with everything that is wrong in any of them; or they are others than those in `folder`.
         """
         if self._entries is None:
             kept = self.folder.plan()
@@ -65,14 +67,37 @@ class Sweep:
                 self._entries = kept["runs"]
             else:
                 self._entries = [plan_entry(run) for run in self.plan.all_runs(self.trials)]
+            self._refuse_others(self._entries)
         return self._entries
+
+    def _refuse_others(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """A directory keeps to one config: where that was changed since, its runs cannot be told from the new ones by their names."""
+        keys = {run.name: run.key for run in self.history.runs}
+        others = [entry for entry in entries if keys.get(entry["id"], entry["key"]) != entry["key"]]
+        if not others:
+            return
+        name, trial = others[0]["id"], next(trial for trial in self.trials if trial.number == others[0]["trial"])
+        try:
+            before = resolve(RunDir(self.folder.runs / name).config, to_run=False)
+            now = self.plan.runs(replace(trial, seeds=(others[0]["seed"],)))[0].resolved
+            differing = ", ".join(differing_keys(before, now)) if now is not None else ""
+        except InputError:  # that config cannot be read any more
+            differing = ""
+        text = (
+            f"holds {len(others)} runs of another config ({differing or 'data or versions'} differ in {name}): "
+            "give another --dir, or the sweep as it was"
+        )
+        raise InputError(Problem(text, where=str(self.folder.path)))
 
     def still_to_come(self) -> list[str]:
         """What will be tried besides, in words."""
         spec = self.spec
         if spec.design != "optuna":
-            return ["a last trial joins the best levels, where two or more factors helped"] if spec.join_best else []
-        lines = [f"{spec.sampler.name} proposes the other trials, up to {spec.budget.runs} runs in all, from:"]
+            joined = ["a last trial joins the best levels, where two or more factors helped"] if spec.join_best else []
+            raced = f"further seeds, up to {spec.racing.max_seeds} a trial, where the decision is open" if spec.racing else ""
+            return [*joined, *filter(None, [raced])]
+        most = f", up to {spec.budget.runs} runs in all," if spec.budget.runs is not None else ""
+        lines = [f"{spec.sampler.name} proposes the other trials{most} from:"]
         return lines + [f"  {key}: {format_value(_plain(span))}" for key, span in spec.space.items()]
 
 
@@ -112,12 +137,18 @@ def open_sweep(
     seen = _seen(sweep)
     history = read_history(sweep)
     plan.names.update({run.key: run.name for run in history.runs})
-    trials = renumber(planned_trials(spec, plan.baseline), {past.trial.number: past.trial.overrides for past in history.trials})
-    runs = len(trials) * len(spec.seeds)
+    try:
+        planned = planned_trials(spec, plan.baseline)
+        check_search(spec, plan.baseline)
+    except InputError as error:
+        raise InputError([replace(problem, where=problem.where or str(file)) for problem in error.problems]) from None
+    trials = renumber(planned, {past.trial.number: past.trial.overrides for past in history.trials})
+    count = len(trials) + spec.join_best  # the last one may not come, but there has to be room for it
+    runs = count * len(spec.seeds)
     if spec.budget.runs is not None and runs > spec.budget.runs:
-        text = f"is {spec.budget.runs}, and {len(trials)} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer, or allow more"
+        text = f"is {spec.budget.runs}, and {count} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer, or allow more"
         raise InputError(Problem(text, where=str(file), key="budget.runs"))
-    warnings = confounded(spec, plan.baseline)
+    warnings = [*confounded(spec, plan.baseline), *_check_space(spec, plan)]
     return Sweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings, seen)
 
 
@@ -173,6 +204,31 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
     done, pruned = (sum(state == which for state in states.values()) for which in ("done", "pruned"))
     refused = {event["trial"]: event["reason"] for event in read_journal(folder.journal) if event["event"] == "refused"}
     return Result(len(known_runs), done, pruned, unfinished, refused)
+
+
+def _check_space(spec: SweepSpec, plan: SweepPlan) -> list[str]:
+    """What the config refuses of the space's ends, as far as that is known before anything is proposed.
+
+    Raises:
+        InputError: it refuses all that was tried of a key.
+    """
+    problems: list[Problem] = []
+    warnings: list[str] = []
+    for key, points in (edges(spec) if spec.design == "optuna" else {}).items():
+        refused: list[InputError] = []
+        for point in points:
+            try:
+                overrides = coupled(spec, point, plan.baseline)
+                plan.runs(Trial(1, overrides, trial_label(spec, {key: point[key]}), spec.seeds[:1]))
+            except InputError as error:
+                refused.append(error)
+        if len(refused) == len(points):
+            problems += refused[0].problems
+        else:
+            warnings += [f"not every value of space.{key} can be: {problem}" for error in refused for problem in error.problems[:1]]
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    return warnings
 
 
 def _seen(sweep: SweepDir) -> tuple[int, int] | None:

@@ -11,15 +11,16 @@ from runner.config.node import Node, Source, from_plain
 from runner.core.errors import InputError, Problem
 
 
-def parse_override(text: str) -> tuple[str, Node]:
-    """(dotted key, value) of ``a.b.c=VALUE``; VALUE is YAML (``1e-4``, ``[1, 2]``, ``{a: 1}``, ``null``, ``"text"``).
+def parse_override(text: str, option: str = "-o") -> tuple[str, Node]:
+    """(dotted key, value) of ``a.b.c=VALUE``; VALUE is YAML (``1e-4``, ``[1, 2]``, ``{a: 1}``, ``null``, ``"text"``). `option` is what it
+    was given by, for messages.
 
     Raises:
         InputError: no ``=``, an empty part in the key, or a value that is no YAML.
     """
     key, equals, value = text.partition("=")
     key = key.strip()
-    source = Source(f"-o {text if len(text) <= 80 else text[:79] + '…'}")
+    source = Source(f"{option} {text if len(text) <= 80 else text[:79] + '…'}")
     if not equals:
         raise InputError(Problem("an override is KEY=VALUE, for example TrainReader.batch_size=8", where=str(source)))
     if not key or not all(key.split(".")):

@@ -18,6 +18,14 @@ def planned_trials(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
     return design_trials(spec, baseline)
 
 
+def check_search(spec: SweepSpec, baseline: Baseline) -> None:
+    """Raises InputError for a sampler or pruner that does not exist, that cannot be used for this, or whose package is not installed."""
+    if spec.design == "optuna":
+        from runner.search.optuna_search import OptunaSearch  # noqa: PLC0415 - Optuna takes half a second to import
+
+        OptunaSearch(spec, baseline, None)
+
+
 def build_search(
     spec: SweepSpec, trials: Sequence[Trial], baseline: Baseline, folder: Path, rule: Callable[[str, int, int], Rule]
 ) -> Search:
@@ -36,7 +44,7 @@ def build_search(
         return OptunaSearch(spec, baseline, folder)
     if spec.racing is not None:
         most = spec.racing.max_seeds
-        return Racing(trials, spec.seeds, most, rule(spec.metrics[0].name, len(spec.seeds), most))
+        return Racing(trials, spec.seeds, most, rule(spec.metrics[0].name, len(spec.seeds), most), spec.budget.runs)
     if spec.join_best:
         return JoinBest(spec, trials, baseline)
     return FixedDesign(trials)

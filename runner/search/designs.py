@@ -13,7 +13,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.expression import Expression
 from runner.core.values import format_value, same_value, short_keys, value_key
 from runner.search.base import WAIT, FixedDesign, Report, Trial, TrialResult, Wait
-from runner.search.spec import SweepSpec
+from runner.search.spec import Span, SweepSpec
 
 Baseline = Callable[[str], Any]
 """The baseline's resolved value of a dotted key; `ABSENT` if it has none."""
@@ -126,6 +126,35 @@ def _follow(key: str, expression: Expression, overrides: Mapping[str, Any], base
         raise InputError(Problem(f"{expression.text!r} has no value for {given}: {error}", key=f"couple.{key}")) from None
     whole = isinstance(base, int) and isinstance(value, float) and math.isclose(value, round(value), rel_tol=1e-12)
     return round(value) if whole else value
+
+
+def edges(spec: SweepSpec) -> dict[str, list[dict[str, Any]]]:
+    """For each key of the space, points at its ends (of a span) or choices (eight at most): itself and what its condition needs.
+
+    A key whose condition no such point keeps is left out. Since these are not all points, what is wrong with one of them says something of
+    the space only where all are wrong.
+    """
+    dimensions = spec.dimensions()
+    values = {key: [each.low, each.high] if isinstance(each, Span) else list(each.choices[:8]) for key, each in dimensions.items()}
+    result: dict[str, list[dict[str, Any]]] = {}
+    for key in dimensions:
+        needed = [key]
+        for name in needed:  # grows meanwhile
+            when = dimensions[name].when
+            needed += [other for other in sorted(Expression.parse(when).names) if other not in needed] if when is not None else []
+        ways = itertools.islice(itertools.product(*(values[name] for name in needed[1:])), 1000)
+        around = [dict(zip(needed[1:], way, strict=True)) for way in ways]
+        kept = next((way for way in around if all(_holds(dimensions[name].when, way) for name in needed)), None)
+        if kept is not None:
+            result[key] = [{**kept, key: value} for value in values[key]]
+    return result
+
+
+def _holds(when: str | None, values: Mapping[str, Any]) -> bool:
+    try:
+        return when is None or bool(Expression.parse(when).evaluate(values.__getitem__))
+    except ValueError:
+        return False
 
 
 def trial_label(spec: SweepSpec, point: Mapping[str, Any]) -> str:

@@ -14,12 +14,13 @@ from typing import Any, Final
 from runner.config.bind import bind
 from runner.config.load import load_config, missing_file
 from runner.config.node import Node, Source, from_plain
-from runner.config.overrides import apply_overrides, assign
+from runner.config.overrides import assign, parse_override
 from runner.core.errors import InputError, Problem
 from runner.core.values import format_value
 from runner.search.check import check
 from runner.search.spec import COMPONENTS, DURATIONS, SweepSpec
 
+_KEYED: Final = ("vary", "space", "couple")
 DURATION: Final = r"(?=.)" + r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in "dhms")
 """A length of time as a text: days, hours, minutes and seconds in this order, each of them may be left out."""
 
@@ -32,7 +33,7 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
         InputError: with everything that is wrong, each with its file and line.
     """
     read = load_config(path)
-    tree = apply_overrides(read, changes)
+    tree = _changed(read, changes)
     if read.get("architecture") and not read.get("config"):
         raise InputError(Problem(f"this is a config; run: runner train -c {shlex.quote(str(path))}", where=str(path)))
     tree = _in_full(tree)
@@ -73,6 +74,34 @@ def duration_s(text: str) -> float:
     if found is None:
         raise ValueError(f"{text!r} is no length of time")
     return sum(float(number) * seconds for number, seconds in zip(found.groups(), (86400, 3600, 60, 1), strict=True) if number)
+
+
+def _changed(tree: Node, changes: Iterable[str]) -> Node:
+    """`tree` with each ``KEY=VALUE`` of ``--set`` applied. Below `vary`, `space` and `couple` stand keys of the config, whose dots do not
+    lead deeper: ``space.LearningRate.base_lr.low`` is the key `low` of ``LearningRate.base_lr``."""
+    problems: list[Problem] = []
+    for text in changes:
+        try:
+            key, value = parse_override(text, "--set")
+            section, _, name = key.partition(".")
+            if section not in _KEYED or not name:
+                tree = assign(tree, key, value)
+                continue
+            below = tree.get(section) or Node({}, value.source)
+            known = [other for other in below.mapping or {} if f"{name}.".startswith(f"{other}.")]
+            own = max(known, key=len, default=name)
+            inner = name[len(own) + 1 :]
+            before = (below.mapping or {}).get(own)
+            if before is not None and inner and before.mapping is None:
+                text = f"has no keys: all of it is set by {section}.{own}=…"
+                raise InputError(Problem(text, where=str(value.source), key=f"{section}.{own}"))
+            after = value if before is None or not inner else assign(before, inner, value)
+            tree = tree.with_key(section, replace(below, value={**(below.mapping or {}), own: after}))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return tree
 
 
 def _in_full(tree: Node) -> Node:

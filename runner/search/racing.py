@@ -44,12 +44,13 @@ class Racing:
         seeds: of the first look; the further ones are the smallest numbers that are not among them.
         max_seeds: most seeds of a trial.
         rule: asked after each look but the last.
+        most_runs: a look that would make more in all is not taken; None: no limit.
 
     Raises:
         ValueError: no baseline first, two trials with one number, or numbers of seeds that `looks` refuses.
     """
 
-    def __init__(self, trials: Sequence[Trial], seeds: Sequence[int], max_seeds: int, rule: Rule) -> None:
+    def __init__(self, trials: Sequence[Trial], seeds: Sequence[int], max_seeds: int, rule: Rule, most_runs: int | None = None) -> None:
         if not trials or trials[0].number != 0 or len({trial.number for trial in trials}) != len(trials):
             raise ValueError("the first trial is the baseline, number 0, and no two have one number")
         self.wants_reports = False
@@ -57,6 +58,8 @@ class Racing:
         self._looks = looks(len(seeds), max_seeds)
         self._seeds = (*seeds, *[number for number in range(max_seeds + len(seeds)) if number not in seeds])[:max_seeds]
         self._rule = rule
+        self._most_runs = most_runs
+        self._runs = len(trials) * len(seeds)
         self._look = 0
         self._waiting: deque[Trial] = deque(self._trials)
         self._running: set[tuple[int, int]] = set()
@@ -118,8 +121,11 @@ class Racing:
         if not still_open:
             return
         seeds = self._seeds[self._looks[self._look] : self._looks[self._look + 1]]
-        self._look += 1
         wanted = {0} | still_open
+        self._runs += len(wanted) * len(seeds)
+        if self._most_runs is not None and self._runs > self._most_runs:
+            return
+        self._look += 1
         self._waiting = deque(replace(trial, seeds=seeds) for trial in self._trials if trial.number in wanted)
 
 

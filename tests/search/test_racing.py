@@ -47,6 +47,12 @@ def test_looks_rise_to_the_most() -> None:
             looks(first, most)
 
 
+@pytest.mark.parametrize(("most", "runs"), [(None, 21), (20, 15), (15, 15), (14, 9)])
+def test_no_look_goes_over_the_budget(most: int | None, runs: int) -> None:
+    handed = race(Racing(TRIALS, (0, 1, 2), 8, Rule({1, 2}, {2}), most))
+    assert sum(len(seeds or ()) for _, seeds in handed) == runs
+
+
 def test_seeds_are_added_where_the_decision_is_open() -> None:
     rule = Rule({1, 2}, {2})
     assert race(Racing(TRIALS, (0, 1, 2), 8, rule)) == [

@@ -460,3 +460,13 @@ def test_shipped_sweeps_are_read() -> None:
         spec = load_sweep(file)
         assert spec.config_path(file).is_file() and len(spec.seeds) >= 2
         assert list(spec.factors()) == (["backend"] if file.name == "backends.yml" else ["TrainReader.batch_size", "max_iters"])
+
+
+def test_set_changes_keys_of_the_config_that_have_dots(tmp_path: Path) -> None:
+    path = write(tmp_path, "{config: c, vary: {a.b: [1], c.d: {label: x, values: [1]}}, couple: {e.f: base * a.b}}")
+    spec = load_sweep(path, ["vary.a.b=[2]", "vary.c.d.values=[3]", "vary.g.h=[4]", "couple.e.f=base + a.b", "seeds=[1]"])
+    assert spec.factors() == {"a.b": Factor(values=(2,)), "c.d": Factor(values=(3,), label="x"), "g.h": Factor(values=(4,))}
+    assert spec.couple == {"e.f": "base + a.b"} and spec.seeds == (1,)
+    with pytest.raises(InputError) as caught:
+        load_sweep(path, ["vary.a.b.values=[2]", "foo"])
+    assert [str(problem).split(": ")[0] for problem in caught.value.problems] == ["--set vary.a.b.values=[2]", "--set foo"]
