@@ -18,6 +18,7 @@ from runner.backends.checkpoint_folder import CheckpointFolder, Entry
 from runner.conduct.findings import Findings
 from runner.conduct.loop import allow_again
 from runner.conduct.runs import config_text
+from runner.config.load import load_config
 from runner.core.errors import InputError
 from runner.core.files import atomic_open, atomic_write_json, atomic_write_text, read_json
 from runner.core.journal import Journal
@@ -129,6 +130,8 @@ def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Fi
         findings.wrong(run.config, "is missing", repair=write)
         return
     try:
+        if load_config(run.config).get("backend") is None:
+            raise InputError("it names no backend")
         resolved = resolve(run.config, to_run=False)
     except InputError as error:
         findings.wrong(run.config, f"is no config any more: {error.problems[0].message}", repair=write)

@@ -25,10 +25,9 @@ RUNS = ["0000-baseline-s0", "0000-baseline-s1"]
 
 
 def test_a_second_driver_is_told_who_is_there(stage: FakeSweep, check: Check) -> None:
-    stage.write(config={"step_s": 0.5})
+    stage.write(config={"step_s": 0.1})
     first = stage.start()
     stage.worker(step=1)
-    stage.write()
     second = stage.finish()
     assert second.code == 2 and f"process {first.pid} on" in second.err and "Traceback" not in second.err
     first.send_signal(signal.SIGKILL)
@@ -41,17 +40,16 @@ def test_a_second_driver_is_told_who_is_there(stage: FakeSweep, check: Check) ->
 
 
 def test_a_late_result_of_a_trial_that_was_given_up(stage: FakeSweep) -> None:
-    """The worker is past its last look at what it is asked when the trial is given up, and ends as done."""
-    stage.write(vary={"parameters.lr": [0.01]}, config={"max_iters": 30, "step_s": 0.03})
+    """The worker does not hear that its trial is given up, and ends as done."""
+    stage.write(vary={"parameters.lr": [0.01]}, config={"step_s": 0.05})
     driver, run = stage.start(), stage.run(RUNS[0])
-    worker = stage.worker(step=29)
+    worker = stage.worker(step=1)
     worker.suspend()
-    if run.evaluation.exists() or run.status().step < 29:
-        pytest.skip("the machine was too slow to stop it just before its end")
     asked = stage.finish(stage.command("stop", stage.sweep.path, "0"))
     assert asked.code == 0, asked.err
     wait_for(lambda: stage.events("stop"), "the command is obeyed")
-    run.control.unlink(missing_ok=True)  # so that it is sure not to see the request
+    wait_for(run.control.exists, "the run is asked to end")
+    run.control.unlink()
     worker.resume()
     stage.finish(driver)
     assert run.status().state == "pruned"
@@ -170,7 +168,7 @@ def test_a_live_worker_is_told_from_a_process_with_its_number(copied: FakeSweep)
         pytest.skip("this system does not tell processes apart")
     for heartbeat in (0.0, time.time() - 3600, time.time() + 3600):
         status = Status("running", attempt=1, pid=os.getpid(), heartbeat=heartbeat, process=mark)
-        assert is_alive(status) and not is_alive(replace(status, pid=os.getppid()))
+        assert is_alive(status) and not is_alive(replace(status, pid=1))
         assert not is_alive(replace(status, process=mark[:-1] + ("0" if mark[-1] != "0" else "1")))
 
 
