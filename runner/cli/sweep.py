@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
         print(f"runner: trial {number} could not start: {reason}", file=sys.stderr)
     given_up = f", {result.pruned} given up early" if result.pruned else ""
     print(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shlex.quote(str(folder))}")
-    if result.pruned:
+    if result.pruned and spec.pruner is not None:
         _print_audit(folder)
     if any(status.state == "interrupted" for status in result.unfinished.values()):
         print("runner: interrupted; the same command goes on with it", file=sys.stderr)

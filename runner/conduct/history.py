@@ -118,10 +118,14 @@ def read_history(sweep: SweepDir) -> History:
         found.setdefault(run.trial, {})[run.seed] = run
     for number in sorted(set(lost) - handed_out):
         result.trials += [PastTrial(replace(lost[number], seeds=seeds)) for seeds in _handed_out(sorted(found[number]), sweep.plan())]
+    later: dict[int, set[int]] = {}
+    for past in result.trials:
+        later.setdefault(past.trial.number, set()).update(past.trial.seeds or ())
     for past in result.trials:
         number, seeds = past.trial.number, past.trial.seeds
         past.runs = {seed: run for seed, run in found.get(number, {}).items() if seeds is None or seed in seeds}
-        pruned = next((run for run in past.runs.values() if run.state == "pruned"), None)
+        others = later.get(number, set()) if seeds is None else set()
+        pruned = next((run for run in past.runs.values() if run.state == "pruned" and run.seed not in others), None)
         past.refused = refused.get(number, "") if not past.runs else ""
         past.given_up = given_up.get(number, "") or (pruned.reason or "pruned" if pruned else "")
     return result

@@ -197,7 +197,8 @@ class _Conductor:
         self._ready: deque[PlannedRun] = deque()
         """Those of them whose directory is there: they can start at once."""
         self._running: dict[str, Watched] = {}
-        self._trials: dict[int, _Trial] = {}
+        self._trials: dict[tuple[int, tuple[int, ...] | None], _Trial] = {}
+        """By number and the seeds they were handed out with: one may be handed out again before all of it has ended."""
         self._exhausted = False
         self._asked_to_stop = False
         self._brakes = Brakes(policy, sweep.path if sweep else None, self._note)
@@ -213,6 +214,7 @@ class _Conductor:
         self._noted = history.noted
         self._brakes.take_up(history.spent_s, history.gpu_s)
         fixed = {trial.number: trial for trial in self._search.planned()} if isinstance(self._search, FixedDesign) else None
+        handed_out: set[tuple[int, int]] = set()
         for past in history.trials:
             if fixed is not None and past.trial.number not in fixed:
                 continue  # the design has lost it
@@ -220,13 +222,17 @@ class _Conductor:
             if past.refused and fixed is None:
                 self._search.tell(trial, TrialResult("failed", reason=past.refused))
                 continue
-            ended = {seed: run for seed, run in past.runs.items() if run.finished and not (self._retry_failed and run.state == "failed")}
             seeds = self._seeds if trial.seeds is None else trial.seeds
+            started = {seed: run for seed, run in past.runs.items() if seed in seeds}  # others came later, to confirm it
+            ended = {seed: run for seed, run in started.items() if run.finished and not (self._retry_failed and run.state == "failed")}
             kept = [seed for seed in seeds if seed in ended and ended[seed].key == self._keys.get((trial.number, seed), ended[seed].key)]
-            if len(kept) == len(seeds) or (past.given_up and len(ended) == len(past.runs)):
+            if len(kept) == len(seeds) or (past.given_up and len(ended) == len(started)):
                 self._tell_past(trial, ended, past.given_up)
-            else:
-                self._search.resume(trial)
+                continue
+            self._search.resume(trial)
+            if left := tuple(seed for seed in seeds if (trial.number, seed) not in handed_out):  # seeds may have been added since
+                trial = trial if len(left) == len(seeds) else replace(trial, seeds=left)
+                handed_out.update((trial.number, seed) for seed in left)
                 self._hand_out(trial, list(self._runs_of(trial)), past.given_up, known=True)
 
     def _tell_past(self, trial: Trial, ended: Mapping[int, PastRun], given_up: str) -> None:
@@ -328,14 +334,14 @@ class _Conductor:
         return True
 
     def _hand_out(self, trial: Trial, runs: Sequence[PlannedRun], given_up: str = "", *, known: bool = False) -> None:
-        self._trials[trial.number] = _Trial(trial, len(runs), given_up=given_up)
+        self._trials[trial.number, trial.seeds] = _Trial(trial, len(runs), given_up=given_up)
         if not known:
             self._note_trial(trial)
         self._waiting.extend(runs)
 
     def _prepare(self, run: PlannedRun) -> None:
         """Make the run's directory; it can start then, unless it is finished."""
-        trial = self._trials[run.trial.number]
+        trial = self._trials[run.trial.number, run.trial.seeds]
         status = run.run_dir.status() if run.run_dir.exists() else Status()
         finished = status.state in ("done", "pruned") or (status.state == "failed" and not self._retry_failed)
         try:
@@ -358,7 +364,7 @@ class _Conductor:
             self._ready.append(run)
 
     def _start(self, run: PlannedRun) -> None:
-        if self._trials[run.trial.number].given_up:
+        if self._trials[run.trial.number, run.trial.seeds].given_up:
             self._prepare(run)
             return
         task = one_run.task_of(run)
@@ -395,7 +401,7 @@ class _Conductor:
             self._packing.observe(name, held.get(name, 0.0), gpu, settled=status.phase == "training" and status.step > 0)
 
     def _report(self, watched: Watched) -> None:
-        trial = self._trials[watched.run.trial.number]
+        trial = self._trials[watched.run.trial.number, watched.run.trial.seeds]
         for report in watched.reports():
             if trial.given_up:
                 return
@@ -408,7 +414,8 @@ class _Conductor:
         """End the runs of a trial that go on; those that wait do not start."""
         trial.given_up = reason
         for name, watched in self._running.items():
-            if watched.run.trial.number == trial.trial.number and watched.over is None:
+            mine = (watched.run.trial.number, watched.run.trial.seeds) == (trial.trial.number, trial.trial.seeds)
+            if mine and watched.over is None:
                 self._prune(name, watched, reason)
 
     def _prune(self, name: str, watched: Watched, reason: str) -> None:
@@ -449,7 +456,7 @@ class _Conductor:
                 allow_again(run.run_dir, self._journal)
                 trial.left += 1
                 del trial.ended[run.seed]
-                self._waiting.append(run)
+                self._waiting.append(replace(run, trial=trial.trial))
 
     # ---------------------------------------------------------------------------------------------------------- ending
     def _take_note(self, watched: Watched, status: Status, exit_code: int | None) -> None:
@@ -515,7 +522,7 @@ class _Conductor:
             )
         if not outcome.reused:
             self._brakes.count(run.trial.number, status)
-        trial = self._trials[run.trial.number]
+        trial = self._trials[run.trial.number, run.trial.seeds]
         trial.left -= 1
         trial.ended[run.seed] = (run, status)
         if trial.left == 0 and all(status.state in FINISHED for _, status in trial.ended.values()):

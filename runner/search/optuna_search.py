@@ -133,7 +133,7 @@ class OptunaSearch:
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """A trial has ended. Seeds that only confirm change nothing in the study: they did not choose."""
         if self._confirms(trial):
-            self._confirmed.add(trial.number)
+            self._note_confirmation(trial)
             return
         with quiet():
             known = self._adopt(trial)
@@ -147,7 +147,7 @@ class OptunaSearch:
     def resume(self, trial: Trial) -> None:
         """It runs again."""
         if self._confirms(trial):
-            self._confirmed.add(trial.number)
+            self._note_confirmation(trial)
         else:
             with quiet():
                 self._adopt(trial)
@@ -373,7 +373,12 @@ class OptunaSearch:
         return Trial(trial.number, trial.overrides, trial.label, self._spec.fresh_seeds(self._spec.confirm), trial.proposal)
 
     def _confirms(self, trial: Trial) -> bool:
-        return trial.seeds is not None and set(trial.seeds).isdisjoint(self._spec.seeds)
+        """Whether it was handed out again, to be confirmed: seeds of its own are given to no other."""
+        return trial.seeds is not None
+
+    def _note_confirmation(self, trial: Trial) -> None:
+        if not set(trial.seeds or ()) <= set(self._spec.seeds):  # else none of its seeds is fresh any more: seeds were added since
+            self._confirmed.add(trial.number)
 
     # the study
 
