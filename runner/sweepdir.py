@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.errors import InputError, Problem
-from runner.core.files import atomic_open, atomic_write_json, read_json
+from runner.core.files import NO_FILE_THERE, atomic_open, atomic_write_json, read_json
 from runner.core.rundir import RunDir
 from runner.plan import PlannedRun
 from runner.search.spec import Metric, SweepSpec
@@ -42,8 +42,10 @@ class SweepDir:
         """Names of what lies in ``runs/``."""
         try:
             return sorted(entry.name for entry in os.scandir(self.runs) if not entry.name.startswith("."))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        except OSError as error:
+            if error.errno in NO_FILE_THERE:
+                return []
+            raise InputError(Problem(f"cannot be read: {error.strerror}", where=str(self.runs))) from error
 
     def metrics(self) -> tuple[Metric, ...]:
         """What decides, as the plan says; empty where there is no plan."""

@@ -40,6 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _compare(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415 - kept out of `runner --help`
 
+    from runner.core.errors import InputError  # noqa: PLC0415
     from runner.results.collect import collect  # noqa: PLC0415
     from runner.results.compare import SHOWN_METRICS, compare  # noqa: PLC0415
     from runner.results.export import to_csv, to_json, to_markdown  # noqa: PLC0415
@@ -49,6 +50,8 @@ def _compare(args: argparse.Namespace) -> int:
     plans = [SweepDir(path).plan() for path in args.paths]
     if len(plans) == 1 and (plans[0].get("spec") or {}).get("design") == "optuna" and args.format in ("table", "json"):
         return _compare_search(args)
+    if args.view:
+        raise InputError("--view is of a single sweep with `design: optuna`, as a table: leave it out for the comparison of trials")
     metric = metric_of(args.paths)
     also = [other.name for path in args.paths for other in SweepDir(path).metrics()]
     comparison = compare(

@@ -23,7 +23,7 @@ def _run(args: argparse.Namespace) -> int:
     from runner.conduct.lock import holder  # noqa: PLC0415
     from runner.core.commands import Command  # noqa: PLC0415
     from runner.core.errors import InputError, Problem, nearest  # noqa: PLC0415
-    from runner.core.rundir import RunDir  # noqa: PLC0415
+    from runner.core.rundir import FINISHED, RunDir  # noqa: PLC0415
 
     run_dir = RunDir(args.dir)
     if run_dir.exists() and args.trial is None:
@@ -41,11 +41,16 @@ def _run(args: argparse.Namespace) -> int:
         print("ended; the same `runner sweep` goes on with it")
         return 0
     names = sweep.run_names()
-    numbers = {str(int(name.partition("-")[0])) for name in names if name.partition("-")[0].isdigit()}
-    trial = str(int(args.trial)) if args.trial.isdigit() else args.trial
+    numbers = {str(int(name.partition("-")[0])) for name in names if name.partition("-")[0].isdecimal()}
+    trial = str(int(args.trial)) if args.trial.isdecimal() else args.trial
     if trial not in numbers and trial not in names:
         hint = nearest(args.trial, names) or f"trials: {', '.join(sorted(numbers, key=int)[:20])}"
         raise InputError(Problem(f"there is no trial or run {args.trial!r} yet; {hint}", where=str(sweep.path)))
+    of_trial = [name for name in names if name.partition("-")[0].lstrip("0") == trial.lstrip("0")]
+    expected = len((sweep.plan().get("spec") or {}).get("seeds") or ()) if trial not in names else 1
+    meant = [RunDir(sweep.runs / name).status() for name in ([trial] if trial in names else of_trial)]
+    if len(meant) >= expected and all(status.state in FINISHED for status in meant):
+        raise InputError(Problem(f"{args.trial} has ended already", where=str(sweep.path)))
     send(sweep.control, Command("stop", trial))
     print(f"asked to give up {trial}; watch it: runner status {sweep.path}")
     return 0

@@ -57,11 +57,13 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     result = run_sweep(sweep, launcher=args.launcher, retry_failed=args.retry_failed)
     for name, status in result.unfinished.items():
-        print(f"runner: {name}: {status.state}: {status.reason}", file=sys.stderr)
+        state = "infeasible" if status.cause == "out_of_memory" else status.state
+        print(f"runner: {name}: {state}: {status.reason}", file=sys.stderr)
     for number, reason in result.refused.items():
         print(f"runner: trial {number} could not start: {reason}", file=sys.stderr)
     given_up = f", {result.pruned} given up early" if result.pruned else ""
-    print(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shlex.quote(str(folder))}")
+    shown = shlex.quote(f"./{folder}" if str(folder).startswith("-") else str(folder))
+    print(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shown}")
     if result.pruned and spec.pruner is not None:
         _print_audit(folder)
     if any(status.state == "interrupted" for status in result.unfinished.values()):
