@@ -205,6 +205,7 @@ class _Conductor:
         self._best: tuple[float, str] | None = None
         self._next_measure = 0.0
         self._noted: frozenset[str] = frozenset()
+        self._failed_before: list[Trial] = []
         self._told_of = 0
         self.outcomes: list[Outcome] = []
 
@@ -240,6 +241,8 @@ class _Conductor:
         values = {seed: run.values or run_values(run_dir) for seed, (run_dir, run) in runs.items() if run.state == "done"}
         reports = {seed: evaluations(run_dir.records()) for seed, (run_dir, _) in runs.items()} if self._search.wants_reports else {}
         states = [(run.state, run.cause, run.reason) for run in ended.values()]
+        if failed := tuple(seed for seed, run in ended.items() if run.state == "failed"):
+            self._failed_before.append(replace(trial, seeds=failed))
         self._tell(trial, trial_result(states, values, reports, given_up))
 
     # ----------------------------------------------------------------------------------------------------------- steps
@@ -446,17 +449,25 @@ class _Conductor:
         self._note(command.action, asked_for=command.run)
 
     def _retry_failures(self) -> None:
-        """Start runs again that have failed in this driver's time."""
-        for trial in self._trials.values():
-            failed = [seed for seed, (_, status) in trial.ended.items() if status.state == "failed"]
-            if not failed or self._asked_to_stop:
-                continue
-            trial.given_up = ""
-            for run in self._runs_of(replace(trial.trial, seeds=tuple(failed))):
-                allow_again(run.run_dir, self._journal)
-                trial.left += 1
-                del trial.ended[run.seed]
-                self._waiting.append(replace(run, trial=trial.trial))
+        """Start all runs again that have failed, in this driver's time or before. What an adaptive search was told of them stands."""
+        if self._asked_to_stop:
+            return
+        try:
+            for trial in self._trials.values():
+                failed = tuple(seed for seed, (_, status) in trial.ended.items() if status.state == "failed")
+                trial.given_up = "" if failed else trial.given_up
+                for run in self._runs_of(replace(trial.trial, seeds=failed)) if failed else ():
+                    allow_again(run.run_dir, self._journal)
+                    trial.left += 1
+                    del trial.ended[run.seed]
+                    self._waiting.append(replace(run, trial=trial.trial))
+            while self._failed_before:
+                runs = list(self._runs_of(self._failed_before[-1]))
+                for run in runs:
+                    allow_again(run.run_dir, self._journal)
+                self._hand_out(self._failed_before.pop(), runs, known=True)
+        except OSError as error:
+            self._brakes.no_room(error)
 
     # ---------------------------------------------------------------------------------------------------------- ending
     def _take_note(self, watched: Watched, status: Status, exit_code: int | None) -> None:

@@ -50,7 +50,7 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
         elif identity.key != run.identity.key:
             text = "holds another run (its config, data or versions differ); give another --run-dir, or go on with it by `runner train -r`"
             raise InputError(Problem(text, where=str(path)))
-        elif _text(run_dir.config) != config and not _is_of(run_dir, run):
+        elif _text(run_dir.config) != config and (run_dir.status().attempt == 0 or not _is_of(run_dir, run)):
             atomic_write_text(run_dir.config, config)
     except OSError as error:
         if error.errno in NO_ROOM:

@@ -85,7 +85,7 @@ class Budget:
     """When a sweep starts nothing more. What runs then goes on to its end."""
 
     form: ClassVar[Form] = "plain"
-    runs: Annotated[int | None, Doc("most runs; one that is resumed or reused is not another one"), Range(1)] = None
+    runs: Annotated[int | None, Doc("most runs; one that is resumed or tried again is not another one"), Range(1)] = None
     hours: Annotated[float | None, Doc("most hours of the clock, all drivers of the sweep together"), Range(0, open_low=True)] = None
     gpu_hours: Annotated[float | None, Doc("most hours of GPUs: a run on half a GPU costs half its time"), Range(0, open_low=True)] = None
     failures_in_a_row: Annotated[

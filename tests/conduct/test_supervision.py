@@ -304,6 +304,26 @@ def test_another_terminal_is_heard(stage: Stage) -> None:
     assert stage.conduct() == {"t0s0": "interrupted"}
 
 
+def test_failed_runs_are_started_again_when_asked_also_those_of_before(stage: Stage) -> None:
+    stage.trials = 3
+    stage.acts(t0s0=["nan", "done"], t1s0=["nan", "done"], t2s0=["done"])
+    assert stage.conduct(slots=1)["t0s0"] == "failed"
+    stage.trials = 4  # a later driver, which has one more trial
+    stage.acts(t0s0=["nan", "done"], t1s0=["nan", "done"], t3s0=["slow", "done"])
+    asked: list[int] = []
+
+    def commands() -> Sequence[Command]:
+        if not asked and "t3s0 1" in stage.started():
+            asked.append(1)
+            return [Command("retry")]
+        return ()
+
+    assert stage.conduct(commands=commands) == {"t0s0": "done", "t1s0": "done", "t3s0": "done"}
+    assert stage.conduct() == {} and {number: result.state for number, result in stage.search.told.items()} == dict.fromkeys(
+        range(4), "done"
+    )
+
+
 def test_a_budget_that_is_used_up_starts_nothing_more(stage: Stage) -> None:
     stage.trials = 3
     states = stage.conduct(Policy(gpu_hours=1e-9, gpus=1.0), slots=1)
