@@ -19,7 +19,7 @@ from runner.testing.preloaded import Preloaded
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
     """Works on a run in a process of its own: ``work(run)``."""
     modules = ("runner.backends.fake.preload", "runner.worker.main")
