@@ -196,11 +196,13 @@ def _reading(samples: Samples, batches: Iterable[Pairs], workers: int, *, pin_me
     try:
         yield map(_checked, iterator)
     except (RuntimeError, OSError, EOFError) as error:
-        with _deaths_unheard():
+        with _deaths_unheard():  # until torch does not look after the workers any more: another one may die at any moment
             dead = _dead_workers(iterator, error) if workers > 0 else set()
-        if not dead:
-            raise
-        raise InputError(_death_in_words(samples, dead, error)) from error
+            if not dead:
+                raise
+            problem = InputError(_death_in_words(samples, dead, error))
+            iterator._shutdown_workers()  # type: ignore[attr-defined]
+        raise problem from error
     finally:
         if workers > 0:
             # Not left to the garbage collector: while torch knows of a dead worker, its SIGCHLD handler may raise anywhere,
