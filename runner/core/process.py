@@ -63,6 +63,16 @@ def process_mark(pid: int) -> str:
         return ""
 
 
+def exit_status(code: object) -> int:
+    """What a process exits with after `sys.exit(code)`; a text is printed."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
 def _ask_kernel() -> bool:
     """Have this process killed when its parent ends; whether the kernel will."""
     if not sys.platform.startswith("linux"):

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
-from runner.core.process import PARENT_VARIABLE
+from runner.core.process import PARENT_VARIABLE, exit_status
 from runner.launch.base import NOT_STARTED, Exit, Task, exit_of
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -156,7 +156,7 @@ def _run_module(module: str, arguments: list[str]) -> int:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         return 0
     except SystemExit as ended:
-        return _exit_status(ended.code)
+        return exit_status(ended.code)
     except _Terminated:
         return -signal.SIGTERM
     except KeyboardInterrupt:
@@ -166,16 +166,6 @@ def _run_module(module: str, arguments: list[str]) -> int:
         return 1
     finally:
         sys.argv = old_argv
-
-
-def _exit_status(code: Any) -> int:
-    """The exit status of `sys.exit(code)`."""
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return code & 0xFF
-    print(code, file=sys.stderr)
-    return 1
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.core.process import PARENT_VARIABLE, die_with_parent
+from runner.core.process import PARENT_VARIABLE, die_with_parent, exit_status
 
 MAX_MESSAGE_BYTES = 1 << 16
 DESCRIPTORS = 3
@@ -102,7 +102,7 @@ def main() -> None:
     try:
         runpy.run_module(request.module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
-        status = _exit_status(ended.code)
+        status = exit_status(ended.code)
     except KeyboardInterrupt:
         raise  # Python tells it and dies of SIGINT
     except BaseException:  # noqa: BLE001 - as Python itself
@@ -216,16 +216,6 @@ def _forget(module: str) -> None:
     if not hasattr(sys.modules.get(module), "__path__"):
         sys.modules.pop(module, None)
     sys.modules.pop(f"{module}.__main__", None)
-
-
-def _exit_status(code: object) -> int:
-    """What a process exits with after `sys.exit(code)`."""
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return code & 0xFF
-    print(code, file=sys.stderr)
-    return 1
 
 
 def _exit(status: int) -> None:
