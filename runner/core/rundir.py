@@ -107,24 +107,68 @@ class Verdict:
 
 
 class RunDir:
-    """Paths and readers of one run directory. Nothing is created or touched by making this object."""
+    """Paths and readers of one run directory. Nothing is created or touched by making this object, and making thousands takes no time."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.config = self.path / "config.yml"
-        self.identity_file = self.path / "run.json"
-        self.status_file = self.path / "status.json"
-        self.verdict_file = self.path / "verdict.json"
-        self.control = self.path / "control.jsonl"
-        self.metrics = self.path / "metrics.jsonl"
-        self.predictions = self.path / "predictions.json"
-        self.evaluation = self.path / "eval.json"
-        self.checkpoints = self.path / "checkpoints"
-        self.samples = self.path / "samples"
-        self.log = self.path / "worker.log"
 
     def __repr__(self) -> str:
         return f"RunDir({str(self.path)!r})"
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yml"
+
+    @property
+    def identity_file(self) -> Path:
+        """What the run is."""
+        return self.path / "run.json"
+
+    @property
+    def status_file(self) -> Path:
+        """How it stands."""
+        return self.path / "status.json"
+
+    @property
+    def verdict_file(self) -> Path:
+        """What the conductor concluded."""
+        return self.path / "verdict.json"
+
+    @property
+    def control(self) -> Path:
+        """What the conductor asks for."""
+        return self.path / "control.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """The records."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """COCO results of the last checkpoint."""
+        return self.path / "predictions.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """What was computed from them."""
+        return self.path / "eval.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of evaluation images."""
+        return self.path / "samples"
+
+    @property
+    def log(self) -> Path:
+        """What the worker wrote to its output."""
+        return self.path / "worker.log"
 
     @property
     def name(self) -> str:
