@@ -237,9 +237,10 @@ class _Conductor:
                 self._hand_out(trial, list(self._runs_of(trial)), past.given_up, known=True)
 
     def _tell_past(self, trial: Trial, ended: Mapping[int, PastRun], given_up: str) -> None:
-        runs = {seed: (RunDir(self._sweep.runs / run.name), run) for seed, run in ended.items()} if self._sweep else {}
-        values = {seed: run.values or run_values(run_dir) for seed, (run_dir, run) in runs.items() if run.state == "done"}
-        reports = {seed: evaluations(run_dir.records()) for seed, (run_dir, _) in runs.items()} if self._search.wants_reports else {}
+        assert self._sweep is not None  # it has a past
+        folder, wants_reports = self._sweep.runs, self._search.wants_reports
+        values = {seed: run.values or run_values(RunDir(folder / run.name)) for seed, run in ended.items() if run.state == "done"}
+        reports = {seed: evaluations(RunDir(folder / run.name).records()) for seed, run in ended.items()} if wants_reports else {}
         states = [(run.state, run.cause, run.reason) for run in ended.values()]
         if failed := tuple(seed for seed, run in ended.items() if run.state == "failed"):
             self._failed_before.append(replace(trial, seeds=failed))
