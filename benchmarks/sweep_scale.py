@@ -119,8 +119,8 @@ def refills(folder: Path, slots: int) -> list[float]:
 def driver_refills(folder: Path, slots: int) -> list[float]:
     """The part of `refills` that is the driver's: from when it had noticed the end to when it had started the next."""
     moments: dict[str, list[float]] = {"start": [], "end": []}
-    for event in read_journal(folder / "journal.jsonl"):
-        moments.get(event["event"], []).append(event["time"])
+    for event in read_journal(folder / "journal.jsonl", *moments):
+        moments[event["event"]].append(event["time"])
     return [start - end for end, start in zip(sorted(moments["end"]), sorted(moments["start"])[slots:], strict=False)]
 
 

@@ -202,7 +202,7 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
     unfinished = {outcome.run.run_dir.name: outcome.status for outcome in outcomes if outcome.status.state in ("failed", "interrupted")}
     known_runs = {entry["id"] for entry in entries} | set(states)
     done, pruned = (sum(state == which for state in states.values()) for which in ("done", "pruned"))
-    refused = {event["trial"]: event["reason"] for event in read_journal(folder.journal) if event["event"] == "refused"}
+    refused = {event["trial"]: event["reason"] for event in read_journal(folder.journal, "refused")}
     return Result(len(known_runs), done, pruned, unfinished, refused)
 
 

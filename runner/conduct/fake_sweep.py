@@ -94,7 +94,7 @@ class FakeSweep:
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
         """Those of the journal."""
-        return [event for event in read_journal(self.sweep.journal) if event["event"] in kinds]
+        return list(read_journal(self.sweep.journal, *kinds))
 
     def run(self, name: str) -> RunDir:
         """The directory of a run."""

@@ -56,8 +56,8 @@ class Elsewhere:
             if folder == self._sweep.path.absolute():
                 continue
             if other.journal.exists():
-                for event in read_journal(other.journal):
-                    if event["event"] == "end" and event.get("state") == "done" and isinstance(event.get("key"), str):
+                for event in read_journal(other.journal, "end"):
+                    if event.get("state") == "done" and isinstance(event.get("key"), str):
                         found.setdefault(event["key"], RunDir(other.runs / str(event.get("run"))))
                 continue
             for run_dir in map(RunDir, _folders(folder)):

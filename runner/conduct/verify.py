@@ -95,7 +95,7 @@ def _check_together(sweep: SweepDir, identities: Mapping[str, Identity], finding
         if len(same) > 1:
             text = f"trial {trial} with seed {seed} is there more than once: {', '.join(same)}"
             findings.wrong(sweep.runs, text, "keep one of them, move the others away")
-    handed_out = {event.get("trial") for event in read_journal(sweep.journal) if event["event"] == "trial"}
+    handed_out = {event.get("trial") for event in read_journal(sweep.journal, "trial")}
     known = {identity.trial for identity in identities.values()} | {number for number in handed_out if isinstance(number, int)}
     gaps = sorted(set(range(max(known, default=-1) + 1)) - known)
     if gaps:

@@ -4,8 +4,9 @@
 
 Over the socket NUMBER it says how the import went. A task comes as one message (see `Request`) with three descriptors: the task's log;
 a pipe to report on; and a pipe with one byte in it, which either the process that is to run the task takes, or the launcher when it has
-lost patience, so that no task runs twice. A standby process becomes the task. A parent forks twice and stays: the grandchild, an orphan
-at once, is adopted by the launcher, which so has a child like any other.
+lost patience, so that no task runs twice. A standby process becomes the task. A parent stays, and keeps one child ahead that waits for
+the next task, so that nobody waits for the fork. It forks twice: the grandchild, an orphan at once, is adopted by the launcher, which so
+has a child like any other.
 
 What a fork costs is memory that is touched: the modules' objects are kept from the garbage collector, and at its end a task does what
 Python does at exit except taking all the modules down object by object (with torch: a second).
@@ -76,19 +77,15 @@ def main() -> None:
     control.send(json.dumps({"problem": problem}).encode())
     if problem:
         os._exit(1)
-    tasks = 0
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
-        if not message:
-            os._exit(0)  # the launcher has closed, and nothing is to be tidied up
-        log, report, right = descriptors
-        if mode == "standby" or _fork(report):
-            break
-        for descriptor in descriptors:
-            os.close(descriptor)
-        tasks += 1
-        if tasks == _MANY_TASKS:
-            _use_large_pages()
+    taken = _fork_ahead(control) if mode == "fork" else None
+    message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+    if not message:
+        os._exit(0)  # the launcher has closed, and nothing is to be tidied up
+    log, report, right = descriptors
+    if taken is not None:
+        os.setsid()
+        os.write(report, f"{os.getpid()}\n".encode())
+        os.close(taken)
     control.close()
     request = Request(**json.loads(message))
     _become(request, log, None if sys.flags.safe_path else path_entry)
@@ -163,25 +160,40 @@ def _use_large_pages() -> None:
             libc.madvise(ctypes.c_void_p(at), ctypes.c_size_t(min(end - at, _PIECE_BYTES)), _MADV_COLLAPSE)
 
 
-def _fork(report: int) -> bool:
-    """True in the child that is to run the task, False in this process."""
+def _fork_ahead(control: socket.socket) -> int:
+    """Returns in each child, with the descriptor to close when it has a task: then this process, which stays here, makes the next."""
+    tasks = 0
+    while True:
+        taken, end = os.pipe()
+        if _fork():
+            os.close(taken)
+            return end
+        os.close(end)
+        os.read(taken, 1)  # nothing is ever written: it returns when the child has closed its end, or is gone
+        os.close(taken)
+        try:
+            if not control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                os._exit(0)  # the launcher has closed
+        except BlockingIOError:
+            pass
+        tasks += 1
+        if tasks == _MANY_TASKS:
+            _use_large_pages()
+
+
+def _fork() -> bool:
+    """True in a child that the launcher has adopted, False in this process."""
     try:
         between = os.fork()
         if between:
-            os.waitpid(between, 0)
+            if os.waitpid(between, 0)[1] != 0:
+                os._exit(1)
             return False
-    except OSError:  # no memory or no number left: the launcher sees the report closed
-        return False
-    try:
         between = os.getpid()
-        child = os.fork()
-        if child:
-            os.write(report, f"{child}\n".encode())
-    except OSError:
+        if os.fork():
+            os._exit(0)
+    except OSError:  # no memory or no number left: the launcher sees its socket closed
         os._exit(1)
-    if child:
-        os._exit(0)
-    os.setsid()
     while os.getppid() == between:
         time.sleep(_WAIT_FOR_ADOPTION_S)
     return True

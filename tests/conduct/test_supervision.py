@@ -124,7 +124,7 @@ class Stage:
         return file.read_text().splitlines() if file.exists() else []
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
-        return [event for event in read_journal(self.sweep.journal) if not kinds or event["event"] in kinds]
+        return list(read_journal(self.sweep.journal, *kinds))
 
     def task(self, run: PlannedRun) -> Task:
         argv = [sys.executable, str(self.folder / "worker.py"), str(run.run_dir.path), str(self.folder / "acts.json")]

@@ -218,7 +218,8 @@ def test_three_hundred_tasks_in_a_row(launcher: LocalLauncher, tmp_path: Path, m
     if mode == "fork":
         assert len(importers(tmp_path)) == 1
     assert len(os.listdir("/proc/self/fd")) == before
-    polls_until(launcher, lambda: len(below()) == 1)  # the parent, or who stands by; helpers that were killed are reaped
+    left = 2 if mode == "fork" else 1  # a parent and the child ahead, or who stands by; helpers that were killed are reaped
+    polls_until(launcher, lambda: len(below()) == left)
 
 
 @both
@@ -248,11 +249,11 @@ def test_tasks_outlive_their_warm_parent(launcher: LocalLauncher, tmp_path: Path
     wait_until((tmp_path / "up").exists)
     os.kill(importers(tmp_path)[0], signal.SIGKILL)
     wait_until(lambda: not is_alive(importers(tmp_path)[0]))
-    for index in range(2):  # the first finds it dead, the second has a new one
+    for index in range(3):  # the first is the child's that was ahead, the second finds nobody, the third has a new parent
         launcher.submit(warm_task("fork", f"t{index}", tmp_path, "exit", "6"))
         assert Exit(f"t{index}", 6) in polls_until(launcher, lambda: launcher.free() == 1)
-    assert "ended before the task began" in (tmp_path / "t0.log").read_text()
-    assert (tmp_path / "t1.log").read_text() == ""
+    assert "ended before the task began" in (tmp_path / "t1.log").read_text()
+    assert (tmp_path / "t0.log").read_text() == (tmp_path / "t2.log").read_text() == ""
     assert collect(launcher, 1) == [Exit("one", 5)]
     assert len(importers(tmp_path)) == 2
 
@@ -324,14 +325,14 @@ def test_one_that_wakes_up_late_does_not_run_the_task_again(
     polls_until(launcher, lambda: len(importers(tmp_path)) == (1 if mode == "fork" else 2))
     waiting = importers(tmp_path)[-1]
     time.sleep(0.3)  # it imports
-    os.kill(waiting, signal.SIGSTOP)
+    os.killpg(waiting, signal.SIGSTOP)
     launcher.submit(warm_task(mode, "one", tmp_path, "append", tmp_path / "ran", "+"))
     with monkeypatch.context() as patched:
-        patched.setattr(warm._WarmProcess, "kill", lambda self: os.kill(self.process.pid, signal.SIGCONT))
+        patched.setattr(warm._WarmProcess, "kill", lambda self: os.killpg(self.process.pid, signal.SIGCONT))
         ended = collect(launcher, 1)
         time.sleep(0.5)
     with contextlib.suppress(ProcessLookupError):  # one that stands by has ended
-        os.kill(waiting, signal.SIGKILL)
+        os.killpg(waiting, signal.SIGKILL)
     assert ended == [Exit("one", 0)]
     assert (tmp_path / "ran").read_text() == "+"
     assert "silent for 0.5 s" in (tmp_path / "one.log").read_text()
@@ -379,7 +380,7 @@ def test_nobody_outlives_a_driver_that_is_killed(tmp_path: Path, mode: Warm) -> 
     try:
         wait_until(lambda: all((tmp_path / f"pid{index}").exists() for index in range(2)))
         everybody = psutil.Process(driver.pid).children(recursive=True)
-        assert len(everybody) == 4 if mode == "fork" else len(everybody) >= 4
+        assert len(everybody) >= 4
     finally:
         driver.kill()
         driver.wait()
@@ -426,6 +427,6 @@ def test_few_kinds_are_kept(tmp_path: Path) -> None:
         given = warm_task("fork", f"t{index}", tmp_path, "exit", "0")
         launcher.submit(replace(given, env={**given.env, "DIFFERS": str(index)}))
         assert collect(launcher, 1) == [Exit(f"t{index}", 0)]
-    polls_until(launcher, lambda: len(below()) == warm.KINDS)
+    polls_until(launcher, lambda: len(below()) == 2 * warm.KINDS)  # each a parent and the child ahead
     launcher.close()
     assert below() == []
