@@ -20,7 +20,8 @@ from rich.console import Console
 
 from runner.core.rundir import RunDir
 from runner.results.collect import RunResult, collect
-from runner.results.compare import Comparison, compare
+from runner.results.compare import compare
+from runner.results.comparison import Comparison
 from runner.sweepdir import metric_of
 from runner.views.table import render_comparison
 

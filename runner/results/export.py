@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from runner.core.records import encode_number
-from runner.results.compare import Comparison, TrialResult, followers, show_parameter
+from runner.results.comparison import Comparison, TrialResult, followers, show_parameter
 from runner.results.intervals import Difference, Summary
 from runner.results.params import ABSENT
 from runner.results.power import MOST_SEEDS

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runner.core.values import same_value
+from runner.results.comparison import Comparison, TrialResult
 from runner.results.effects import t_quantile
 from runner.results.intervals import CONFIDENCE, Difference, Summary
-
-if TYPE_CHECKING:
-    from runner.results.compare import Comparison, TrialResult
 
 
 @dataclass(frozen=True, slots=True)

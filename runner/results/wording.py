@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from runner.results.comparison import Comparison, TrialResult
 from runner.results.interactions import interactions
 from runner.results.params import evaluated_on
 from runner.results.power import MOST_SEEDS
-
-if TYPE_CHECKING:
-    from runner.results.compare import Comparison, TrialResult
 
 _MOST_INTERACTIONS = 4
 

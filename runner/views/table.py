@@ -17,7 +17,7 @@ from rich.text import Text
 
 from runner.core.values import format_value, short_keys
 from runner.results.collect import RunResult
-from runner.results.compare import (
+from runner.results.comparison import (
     DEFAULT_METRIC,
     Comparison,
     TrialResult,

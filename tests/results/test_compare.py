@@ -15,7 +15,8 @@ from scipy import stats
 from runner.core.errors import InputError
 from runner.core.rundir import Verdict
 from runner.results.collect import collect
-from runner.results.compare import Comparison, by_factor, compare, followers, parameter_text
+from runner.results.compare import compare
+from runner.results.comparison import Comparison, by_factor, followers, parameter_text
 from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
 from runner.results.interactions import contrast, interactions
 from runner.results.intervals import Difference, summarize
