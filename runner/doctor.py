@@ -19,7 +19,7 @@ from runner.data.spec import data_root, spec_names
 from runner.launch.machine import available_cores
 from runner.resolve import probe_backend
 
-_OPTIONAL = {"tensorboard": "tensorboard", "visualdl": "visualdl"}
+_OPTIONAL = {"optuna": "optuna", "tensorboard": "tensorboard", "visualdl": "visualdl"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ def whereabouts(backend: str) -> Whereabouts:
 
 def _in_this(backend: str, this: Path) -> Whereabouts:
     try:
-        found = environments.versions(this, BACKENDS.get(backend).packages[:2])  # the framework comes first
+        packages = BACKENDS.get(backend).packages[:2]  # the framework comes first
+        found = environments.versions(this, packages)
     except InputError as error:  # a third party's that cannot be loaded
         return Whereabouts("broken", problem=str(error))
-    return Whereabouts("this interpreter", this, versions=found) if found else Whereabouts("not installed")
+    return Whereabouts("this interpreter", this, versions=found) if found or not packages else Whereabouts("not installed")

@@ -16,7 +16,7 @@ import runner
 from runner.backends import environments
 from runner.backends.environments import Environment, interpreter
 from runner.backends.recipes import RECIPES
-from runner.backends.whereabouts import whereabouts
+from runner.backends.whereabouts import Whereabouts, whereabouts
 from runner.core.errors import InputError
 
 Fake = Any
@@ -58,6 +58,7 @@ def put(python: Path, **modules: str) -> None:
 def test_a_backend_without_an_environment_of_its_own_runs_in_this_one() -> None:
     assert interpreter("torch") == Environment(Path(sys.executable), "this")
     assert interpreter("somebody-elses") == Environment(Path(sys.executable), "this")
+    assert whereabouts("fake") == Whereabouts("this interpreter", Path(sys.executable)), "it needs no package"
 
 
 def test_this_interpreter_if_it_has_the_packages(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,11 @@ class Remembering:
     marks: list[tuple[int, float]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
+    rank: int = 0
+    ranks: int = 1
+
+    def meet(self, word: Any) -> list[Any]:
+        return [word]
 
     def resumed(self, step: int, epoch: float) -> None:
         self.marks.append((step, epoch))
