@@ -159,7 +159,8 @@ def test_every_sweep_key_is_told_as_it_is_declared(cls: type) -> None:
 
 def test_every_file_of_a_run_and_every_metric_is_told() -> None:
     text = (ROOT / "docs" / "run-directory.md").read_text(encoding="utf-8")
-    names = [path.name for path in vars(RunDir("run")).values() if isinstance(path, Path) and path.name != "run"]
+    paths = [getattr(RunDir("run"), name) for name, value in vars(RunDir).items() if isinstance(value, property)]
+    names = [path.name for path in paths if isinstance(path, Path)]
     assert len(names) >= 10
     for name in [*names, *STAT_TAGS, "bbox/best_f1", "bbox/best_f1_threshold", "bbox/AP@0.33"]:
         assert f"`{name}`" in text or f"`{name}/`" in text, f"docs/run-directory.md does not tell of {name}"
