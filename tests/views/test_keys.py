@@ -69,7 +69,8 @@ class Terminal:
         self.resize(24, 80)
         self.before = termios.tcgetattr(self.slave)
         take = "import fcntl, signal, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-        take += "signal.signal(2, signal.default_int_handler); signal.signal(1, 0); signal.signal(3, 0)\n"  # what started the tests may ignore them
+        take += "signal.signal(2, signal.default_int_handler)\n"  # what started the tests may ignore them
+        take += "for number in (1, 3): signal.signal(number, signal.SIG_DFL)\n"
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
         for name in ("COLUMNS", "LINES", "NO_COLOR"):
             environment.pop(name, None)
