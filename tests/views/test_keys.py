@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.launch.memory import sessions
 from runner.views.keys import Keys, _split
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,7 +110,9 @@ class Terminal:
         return not local & (termios.ICANON | termios.ECHO) and bool(local & termios.ISIG)
 
     def close(self) -> None:
-        self.process.kill()
+        for member in sessions([self.process.pid])[self.process.pid].pids:  # the shell's child too, which lives on in the background
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
         self.process.wait()
         os.close(self.master)
         os.close(self.slave)
