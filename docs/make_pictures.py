@@ -22,7 +22,7 @@ from runner.core.rundir import RunDir
 from runner.results.collect import RunResult, collect
 from runner.results.compare import compare
 from runner.results.comparison import Comparison
-from runner.sweepdir import metric_of
+from runner.sweepdir import SweepDir, metric_of
 from runner.views.table import render_comparison
 
 IMAGES = Path(__file__).parent / "images"
@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=IMAGES, help="default: docs/images")
     args = parser.parse_args()
     runs, metric = collect([args.sweep]), metric_of([args.sweep])
-    comparison = compare(runs, metric.name, metric.goal)
+    comparison = compare(runs, metric.name, metric.goal, warnings=SweepDir(args.sweep).plan().get("warnings") or [])
     args.output.mkdir(parents=True, exist_ok=True)
     written = [args.output / "comparison.svg"]
     written[0].write_text(comparison_svg(comparison, f"runner compare runs/{args.sweep.name}"), encoding="utf-8")
