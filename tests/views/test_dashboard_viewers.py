@@ -182,7 +182,12 @@ from pathlib import Path
 from runner.core.rundir import RunDir
 from runner.views.dashboard.viewers import start_viewer
 viewer = start_viewer({kind!r}, [RunDir(Path({str(run.path)!r}))])
-print(viewer.process.pid, viewer.logdir.parent, flush=True)
+wait = viewer.process.wait
+def says_that_it_waits():
+    viewer.process.wait = wait
+    print(viewer.process.pid, viewer.logdir.parent, flush=True)
+    return wait()
+viewer.process.wait = says_that_it_waits
 viewer.wait()
 print("over", flush=True)
 """
