@@ -34,11 +34,8 @@ demo: $(READY)
 	$(PY) -m runner sweep sweeps/batchsize.yml
 	$(PY) -m runner compare runs/batchsize
 
-# Hundreds of tests start, stop and kill real processes, and may lose a race on a busy machine: what failed is tried once more, in plain sight
 test: $(READY) $(PADDLE)
-	@$(PY) -m pytest; status=$$?; \
-	if [ $$status -eq 1 ]; then echo 'once more, what failed:'; $(PY) -m pytest --last-failed --last-failed-no-failures none; \
-	else exit $$status; fi
+	$(PY) -m pytest
 
 test-fast: $(READY)
 	$(PY) -m pytest -m "not slow"
