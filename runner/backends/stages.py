@@ -178,11 +178,12 @@ class Stages(ABC):
                 outcome = False, self._score(final=final)
             except _StopEvaluation:
                 outcome = True, None
-        was_stopped, metric = self.run_context.meet(outcome)[0]
+        first: tuple[bool, float | None] = self.run_context.meet(outcome)[0]
+        was_stopped, metric = first
         if was_stopped:
             self._stop_if_asked()
         self.window.go_on()
-        return metric  # type: ignore[no-any-return]
+        return metric
 
     def _evaluating(self, done: int, images: int) -> None:
         self._progress("evaluating", {"evaluation/done": done / images})
