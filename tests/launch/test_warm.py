@@ -45,11 +45,16 @@ while True:
 """
 
 
+BEFORE: set[int] = set()
+"""Who was there before the test: other tests' helpers, which live as long as the session."""
+
+
 @pytest.fixture(autouse=True)
 def nobody_is_left() -> Iterator[None]:
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    BEFORE.clear()
+    BEFORE.update(process.pid for process in psutil.Process().children(recursive=True))
     yield
-    assert [process for process in psutil.Process().children(recursive=True) if process.pid not in before] == []
+    assert [process for process in psutil.Process().children(recursive=True) if process.pid not in BEFORE] == []
 
 
 @pytest.fixture
@@ -75,8 +80,8 @@ def importers(folder: Path) -> list[int]:
 
 
 def below() -> list[psutil.Process]:
-    """All processes under this one, zombies too, but not the launchers' guards."""
-    return [process for process in psutil.Process().children(recursive=True) if not is_guard(process)]
+    """All processes under this one, zombies too, but not the launchers' guards nor who was there before."""
+    return [process for process in psutil.Process().children(recursive=True) if process.pid not in BEFORE and not is_guard(process)]
 
 
 def is_guard(process: psutil.Process) -> bool:
