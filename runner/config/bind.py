@@ -188,15 +188,27 @@ class _Binder:
 
     # --------------------------------------------------------------------------------------------------------- values
     def _bind_field(self, info: FieldInfo, node: Node, path: str) -> Any:
+        return self._bind_value(info.type, info.range, node, path, info.doc)
+
+    def _bind_value(self, kind: Any, bounds: Range | None, node: Node, path: str, doc: str = "") -> Any:
+        """What `node` means as a `kind`; None and a problem where it cannot be one."""
         try:
-            return self._bind_type(info.type, info.range, node, path)
+            return self._bind_type(kind, bounds, node, path)
         except _Mismatch:
-            self._problem(node, path, f"expected {describe(info.type, info.range)}, got {_show(node)}" + _literal_hint(info, node))
+            expected = describe(kind, bounds, spell_out=True)
+            self._problem(node, path, f"expected {expected}, got {_show(node)}" + _literal_hint(kind, doc, node))
             return None
 
     def _bind_type(self, kind: Any, bounds: Range | None, node: Node, path: str) -> Any:
+        """What `node` means as a `kind`. What is wrong inside a list or a mapping is a problem of its own, at its own place.
+
+        Raises:
+            _Mismatch: `node` itself is nothing of the kind.
+        """
         if kind is Any:
             return node.plain()
+        if get_origin(kind) is typing.Annotated:
+            return self._bind_type(get_args(kind)[0], bounds, node, path)
         classes = _declared_classes(kind, nested=False)
         is_list = node.items is not None and node.tag is None and any(get_origin(member) is tuple for member in get_args(kind))
         if classes and not is_list and (node.value is not None or node.tag is not None):
@@ -209,11 +221,12 @@ class _Binder:
         if origin is dict:
             if node.mapping is None:
                 raise _Mismatch
-            return {key: self._bind_type(get_args(kind)[1], bounds, item, f"{path}.{key}") for key, item in node.mapping.items()}
+            return {key: self._bind_value(get_args(kind)[1], bounds, item, f"{path}.{key}") for key, item in node.mapping.items()}
         return _scalar(kind, bounds, node)
 
     def _bind_union(self, members: Sequence[Any], bounds: Range | None, node: Node, path: str) -> Any:
         own = type(node.value)  # goes first: 1.0 stays a float where an int may stand too, a list is not taken for a class's keys
+        nearly: list[tuple[list[Problem], Any]] = []
         for member in sorted(members, key=lambda member: own not in (member, get_origin(member))):
             before = len(self.problems)
             try:
@@ -222,10 +235,21 @@ class _Binder:
                 continue
             if len(self.problems) == before:
                 return value
-            if _declared_classes(member):
-                return None
+            nearly.append((self.problems[before:], member))
             del self.problems[before:]
-        raise _Mismatch
+        if not nearly:
+            raise _Mismatch
+        fewest = min(len(found) for found, _ in nearly)
+        best = [(found, member) for found, member in nearly if len(found) == fewest]
+        if len(best) > 1:  # which of them is meant cannot be known: an element may be what it may be in any
+            elements = [element for _, member in best for element in get_args(member) if element is not Ellipsis]
+            before = len(self.problems)
+            self._bind_tuple((typing.Union[tuple(elements)], Ellipsis), bounds, node, path)  # noqa: UP007 - made of values
+            if len(self.problems) == before:  # each element fits, but not all together
+                raise _Mismatch
+            return None
+        self.problems += best[0][0]
+        return None
 
     def _bind_tuple(self, members: Sequence[Any], bounds: Range | None, node: Node, path: str) -> tuple[Any, ...]:
         items = node.items
@@ -237,21 +261,16 @@ class _Binder:
             kinds = members
         else:
             raise _Mismatch
-        result = []
-        for index, (kind, item) in enumerate(zip(kinds, items, strict=True)):
-            here = f"{path}.{index}"
-            try:
-                result.append(self._bind_type(kind, bounds, item, here))
-            except _Mismatch:
-                if not _declared_classes(kind):
-                    raise
-                self._problem(item, here, f"expected {describe(kind, bounds)}, got {_show(item)}")
-        return tuple(result)
+        return tuple(
+            self._bind_value(kind, bounds, item, f"{path}.{index}") for index, (kind, item) in enumerate(zip(kinds, items, strict=True))
+        )
 
     def _bind_variant(self, kind: Any, classes: list[type[Any]], node: Node, path: str) -> Any:
         """One of several declared classes, named by a tag, by `name` / `type`, by a single key, or by a section's name."""
         by_name = {cls.__name__: cls for cls in classes}
         if all(cls.form == "plain" for cls in classes):  # no name tells which one is meant, its keys do
+            if node.mapping is None:
+                raise _Mismatch
             return self.bind_class(max(classes, key=lambda cls: len(_keys(cls) & set(node.mapping or {}))), node, path)
         name, body, skip = _variant_name(classes, node)
         if name is None and len(classes) == 1 and node.mapping is not None:
@@ -292,11 +311,18 @@ def open_value(node: Node) -> Any:
 _KINDS: dict[type[Any], str] = {str: "a text", dict: "a mapping", list: "a list"}
 
 
-def describe(kind: Any, bounds: Range | None) -> str:
-    """A type in words: "an integer of at least 1", "true or false", "one of 'bn', 'gn'"."""
+def describe(kind: Any, bounds: Range | None, *, spell_out: bool = False) -> str:
+    """Put a type in words: "an integer (at least 1)", "true or false", "one of 'bn', 'gn'".
+
+    Args:
+        spell_out: a class whose name is never written by its keys, for messages; else by its name.
+    """
     origin = get_origin(kind)
     if origin in (types.UnionType, typing.Union):
-        return " or ".join(dict.fromkeys(describe(member, bounds) for member in get_args(kind)))
+        return " or ".join(dict.fromkeys(describe(member, bounds, spell_out=spell_out) for member in get_args(kind)))
+    if origin is typing.Annotated:
+        inner, *extras = get_args(kind)
+        return describe(inner, bounds, spell_out=spell_out) + "".join(f" ({extra.text})" for extra in extras if isinstance(extra, Doc))
     if origin is Literal:
         values = [_literal(value) for value in get_args(kind)]
         return values[0] if len(values) == 1 else "one of " + ", ".join(values)
@@ -304,12 +330,16 @@ def describe(kind: Any, bounds: Range | None) -> str:
         members = [member for member in get_args(kind) if member is not Ellipsis]
         if not members:
             return "an empty list"
-        inner = " or ".join(dict.fromkeys(describe(member, bounds) for member in members))
-        return f"a list ({inner} each)"
+        if members == [Any]:
+            return "a list of values"
+        inner = " or ".join(dict.fromkeys(describe(member, bounds, spell_out=spell_out) for member in members))
+        return f"a list ({inner} each)" if Ellipsis in get_args(kind) else f"a list of {len(members)} ({inner} each)"
     if origin is dict:
         return "a mapping"
-    if is_dataclass(kind):
-        return kind.__name__ if isinstance(kind, type) else str(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        if not spell_out or getattr(kind, "form", "") != "plain":
+            return kind.__name__
+        return f"the keys of {kind.__name__} ({', '.join('…' if info.rest else info.key for info in field_infos(kind))})"
     words: dict[Any, str] = {
         bool: "true or false",
         int: "an integer",
@@ -414,13 +444,13 @@ def _literal(value: Any) -> str:
     return {True: "true", False: "false", None: "null"}.get(value, repr(value)) if isinstance(value, bool | None) else repr(value)
 
 
-def _literal_hint(info: FieldInfo, node: Node) -> str:
-    kinds = (info.type,) if get_origin(info.type) is Literal else get_args(info.type)
-    members = [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+def _literal_hint(kind: Any, doc: str, node: Node) -> str:
+    kinds = (kind,) if get_origin(kind) is Literal else get_args(kind)
+    members = [value for member in kinds if get_origin(member) is Literal for value in get_args(member)]
     if isinstance(node.value, str) and (hint := nearest(node.value, [str(member) for member in members])).startswith("did"):
         return f"; {hint}"
-    single = len(members) == 1 or info.type in (None, type(None), tuple[()])
-    return f" ({info.doc})" if single and info.doc else ""
+    single = len(members) == 1 or kind in (None, type(None), tuple[()])
+    return f" ({doc})" if single and doc else ""
 
 
 def _show(node: Node) -> str:

@@ -131,9 +131,10 @@ def _explain(tree: Node, problem: Problem) -> Problem:
     if node is None or node.mapping is not None or node.items is not None or node.tag is not None:
         return problem
     value = format_value(node.value)
+    example = "" if node.value is None else f", [{value}],"
     meant = {
-        "vary": f"a list of values, [{value}], or {{values: [{value}], label: …}}",
-        "space": f"a list of choices, [{value}], or {{low: …, high: …}}",
+        "vary": "a list of values" + (f"{example} or {{values: [{value}], label: …}}" if example else ""),
+        "space": f"a list of choices{example} or {{low: …, high: …}}",
     }
     return replace(problem, message=f"expected {meant[place]}, got {value}") if place in meant else problem
 

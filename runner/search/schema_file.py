@@ -72,6 +72,8 @@ def _type(kind: Any, bounds: Range | None, defined: dict[str, Any]) -> dict[str,
     origin = get_origin(kind)
     if kind is Any:
         return {}
+    if origin is typing.Annotated:
+        return _type(get_args(kind)[0], bounds, defined)
     if origin in (types.UnionType, typing.Union):
         return {"anyOf": [_type(member, bounds, defined) for member in get_args(kind)]}
     if origin is Literal:

@@ -54,6 +54,12 @@ class Jump:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    form: ClassVar[Form] = "plain"
+    factor: Annotated[float, Doc("how much")] = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     form: ClassVar[Form] = "section"
     not_used: ClassVar[dict[str, str]] = {"garden": "there is none"}
@@ -63,7 +69,12 @@ class House:
     mode: Annotated[Literal["fast", "slow"] | None, Doc("how")] = None
     off: Annotated[Literal[False], Doc("is not supported")] = False
     pair: Annotated[int | tuple[int, int], Doc("one or two"), Range(0)] = 0
+    sizes: Annotated[tuple[int, ...] | tuple[tuple[int, int], ...], Doc("sizes"), Range(0)] = ()
     names: Annotated[dict[str, Any], Doc("anything")] = field(default_factory=dict)
+    formulas: Annotated[dict[str, Annotated[str, Doc("a formula")]], Doc("by name")] = field(default_factory=dict)
+    nested: Annotated[dict[str, dict[str, tuple[int, ...]]], Doc("deep")] = field(default_factory=dict)
+    rule: Annotated[Rule | None, Doc("a rule")] = None
+    varied: Annotated[dict[str, Rule | tuple[Any, ...]], Doc("values")] = field(default_factory=dict)
 
 
 def house(text: str) -> Bound[House]:
@@ -156,12 +167,31 @@ def test_a_modules_value_that_is_no_mapping_is_never_dropped(text: str, expected
         ("part: !Small\noff: 0", "f.yml:2: off: expected false, got 0 (is not supported)"),
         (
             "part: !Small\npair: [1, 2, 3]",
-            "f.yml:2: pair: expected an integer (at least 0) or a list (an integer (at least 0) each), got [1, 2, 3], a list",
+            "f.yml:2: pair: expected an integer (at least 0) or a list of 2 (an integer (at least 0) each), got [1, 2, 3], a list",
         ),
         (
             "part: !Small\npair: [1, -2]",
-            "f.yml:2: pair: expected an integer (at least 0) or a list (an integer (at least 0) each), got [1, -2], a list",
+            "f.yml:2: pair.1: expected an integer (at least 0), got -2",
         ),
+        ("part: !Small\nsizes: [1, x]", "f.yml:2: sizes.1: expected an integer (at least 0), got 'x', a text"),
+        ("part: !Small\nsizes: [[1, 2], [1, x]]", "f.yml:2: sizes.1.1: expected an integer (at least 0), got 'x', a text"),
+        (
+            "part: !Small\nsizes: [null]",
+            "f.yml:2: sizes.0: expected an integer (at least 0) or a list of 2 (an integer (at least 0) each), got null",
+        ),
+        (
+            "part: !Small\nsizes: [1, [1, 2]]",
+            "f.yml:2: sizes: expected a list (an integer (at least 0) each) or a list (a list of 2 (an integer (at least 0) each) each), "
+            "got [1, [1, 2]], a list",
+        ),
+        ("part: !Small\nformulas:\n  a: '1'\n  b: 0.5", "f.yml:4: formulas.b: expected a text (a formula), got 0.5"),
+        ("part: !Small\nformulas: [1]", "f.yml:2: formulas: expected a mapping, got [1], a list"),
+        ("part: !Small\nnested: {a: {b: [1, x]}}", "f.yml:2: nested.a.b.1: expected an integer, got 'x', a text"),
+        ("part: !Small\nnested: {a: {b: }}", "f.yml:2: nested.a.b: expected a list (an integer each), got null"),
+        ("part: !Small\nnested: {a: 1}", "f.yml:2: nested.a: expected a mapping, got 1"),
+        ("part: !Small\nrule: 5", "f.yml:2: rule: expected the keys of Rule (factor) or null, got 5"),
+        ("part: !Small\nrule: {factor: }", "f.yml:2: rule.factor: expected a number, got null"),
+        ("part: !Small\nvaried: {a: }", "f.yml:2: varied.a: expected the keys of Rule (factor) or a list of values, got null"),
         ("part: !Small\nnames: [1]", "f.yml:2: names: expected a mapping, got [1], a list"),
         ("part: !Small\nPlan: {Step: {}}", "f.yml:2: Plan: expected a list (Step or Jump each), got {'Step': {}}, a mapping"),
         ("part: !Small\nPlan: [3]", "f.yml:2: Plan.0: expected Step or Jump, got 3"),
@@ -184,6 +214,27 @@ def test_all_problems_at_once_in_order() -> None:
     found = problems("part: Small\nSmall: {size: 0, sise: 1}\nPlan: [Step: {by: -1}, Jmp: {}]\nclasses: many\nPart: 1")
     assert {message.split(": ")[1] for message in found} == {"Part", "Small.sise", "Small.size", "Plan.0.Step.by", "Plan.1", "classes"}
     assert len(found) == 6
+    assert problems("part: Small\nformulas: {a: 1, b: '2', c: [3]}\nsizes: [x, -1, 2]") == [
+        "f.yml:3: sizes.0: expected an integer (at least 0), got 'x', a text",
+        "f.yml:3: sizes.1: expected an integer (at least 0), got -1",
+        "f.yml:2: formulas.a: expected a text (a formula), got 1",
+        "f.yml:2: formulas.c: expected a text (a formula), got [3], a list",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("formulas.a=", "formulas.a: expected a text (a formula), got null"),
+        ("formulas={a: 2}", "formulas.a: expected a text (a formula), got 2"),
+        ("sizes.1=x", "sizes.1: expected an integer (at least 0), got 'x', a text"),
+        ("Plan.0.Step.by=", "Plan.0.Step.by: expected a number (more than 0), got null"),
+        ("nested.a.b=[1, x]", "nested.a.b.1: expected an integer, got 'x', a text"),
+    ],
+)
+def test_the_place_is_the_override_that_gave_the_value(override: str, expected: str) -> None:
+    tree = parse("part: Small\nPlan: [Step: {}]\nsizes: [1, 2]\nformulas: {a: '1'}", lambda line: Source("f.yml", line))
+    assert [str(problem) for problem in bind(apply_overrides(tree, [override]), House).problems] == [f"-o {override}: {expected}"]
 
 
 def test_a_shared_key_comes_from_the_top_unless_it_is_set() -> None:
@@ -216,7 +267,7 @@ def test_keys_of_a_former_module_are_noted() -> None:
 
 def test_declarations_can_be_read() -> None:
     infos = {info.key: info for info in field_infos(House)}
-    assert list(infos) == ["part", "Plan", "classes", "mode", "off", "pair", "names"]
+    assert list(infos)[:7] == ["part", "Plan", "classes", "mode", "off", "pair", "sizes"]
     assert infos["part"].required and infos["part"].default is None
     assert infos["names"].default == {} and infos["classes"].doc == "classes"
     assert set(section_classes(House)) == {"Small", "Large"}

@@ -205,7 +205,7 @@ def test_a_config_that_ships_is_found_from_anywhere(tmp_path: Path) -> None:
         ("config: c\nvary:\n  a.b: [1, 2, 1.0]", "3: vary.a.b: 1 stands there twice"),
         ("config: c\nvary: {a: [1]}\nseeds: [0, 0]", "3: seeds: 0 stands there twice"),
         ("config: c\nvary: {a: [1]}\nseeds: []", "3: seeds: is empty"),
-        ("config: c\nvary: {a: [1]}\nseeds: [-1]", "3: seeds: expected"),
+        ("config: c\nvary: {a: [1]}\nseeds: [-1]", "3: seeds.0: expected"),
         ("config: c\nvary:\n  seed: [1]", "3: vary.seed: is not set like this"),
         ("config: c\nvary:\n  a: [1]\n  a.b: [2]", "4: vary.a.b: lies inside 'a'"),
         (
@@ -248,7 +248,13 @@ def test_a_config_that_ships_is_found_from_anywhere(tmp_path: Path) -> None:
         ("config: c\nvary: {a: [1]}\ncouple: {seed: a}", "3: couple.seed: is not set like this"),
         ("config: c\nvary: {a: [1]}\ncouple: {a.b: a}", "3: couple.a.b: lies inside 'a'"),
         ("config: c\nvary: {a.b: [1], c: [1]}\ncouple: {a: base * c}", "3: couple.a: lies around 'a.b', which is varied"),
-        ("config: c\nvary: {a: [1]}\ncouple: {b: 3}", "3: couple: expected a mapping, got {'b': 3}"),
+        ("config: c\nvary: {a: [1]}\ncouple: {b: 3}", "3: couple.b: expected a text (an expression), got 3"),
+        ("config: c\nvary: {a.b: }", "2: vary.a.b: expected a list of values, got null"),
+        ("config: c\nvary: {a.b: {values: }}", "2: vary.a.b.values: expected a list of values, got null"),
+        ("config: c\ndesign: list\ntrials: [{a: 1}, 3]", "3: trials.1: expected a mapping, got 3"),
+        ("config: c\nvary: {a: [1]}\nseeds: [0, x]", "3: seeds.1: expected an integer (from 0 to 2147483647), got 'x', a text"),
+        ("config: c\nvary: {a: [1]}\nconstraints: [3]", "3: constraints.0: expected a text (an expression), got 3"),
+        ("config: c\nvary: {a: [1]}\nbudget: 3", "3: budget: expected the keys of Budget (runs, hours, gpu_hours, failures_in_a_row), got 3"),
         (
             "config: c\nvary: {a: [1]}\nresources: {timeout: 2 hours}",
             "3: resources.timeout: expected a length of time (90s, 10m, 2h, 1h30m, 1d) or seconds",
@@ -314,7 +320,8 @@ SPACE = "config: c\ndesign: optuna\nbudget: {runs: 9}\nspace:\n  t: [A, B]\n"
         ),
         (SPACE + "constraints:\n  - 3 < 4", "7: constraints.0: '3 < 4' names no metric"),
         (SPACE + "sampler: {n_startup_trials: 8}", "6: sampler.name: is missing"),
-        (SPACE + "sampler: 3", "6: sampler: expected the keys of Component, got 3"),
+        (SPACE + "sampler: 3", "6: sampler: expected the keys of Component (name, …), got 3"),
+        (SPACE + "  x: ", "6: space.x: expected a list of choices or {low: …, high: …}, got null"),
         (SPACE + "confirm: -1", "6: confirm: expected an integer (at least 0), got -1"),
         (
             SPACE + "metric: [{name: x}, {name: y}]\npruner: MedianPruner",

@@ -45,7 +45,7 @@ class FakeConfig(CommonConfig):
     parameters: Annotated[dict[str, bool | int | float | str], Doc("any keys: what a sweep varies (`parameters.lr`) and formulas use")] = (
         field(default_factory=dict)
     )
-    metrics: Annotated[dict[str, str], Doc("tag to formula, of what an evaluation finds")] = field(
+    metrics: Annotated[dict[str, Annotated[str, Doc("a formula")]], Doc("tag to formula, of what an evaluation finds")] = field(
         default_factory=lambda: {"bbox/AP": "0.5 * (1 - exp(-3 * step / steps))"}
     )
     loss: Annotated[str, Doc("formula of train/loss")] = "exp(-3 * step / steps)"
