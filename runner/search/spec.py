@@ -155,7 +155,10 @@ class SweepSpec:
     )
     sampler: Annotated[Component, Doc("what proposes the trials (optuna)")] = field(default_factory=lambda: Component(name="TPESampler"))
     pruner: Annotated[Component | None, Doc("what gives trials up early, by their evaluations during training (optuna)")] = None
-    constraints: Annotated[tuple[Annotated[str, Doc("an expression")], ...], Doc("comparisons of metrics that a trial has to keep, `resource/memory_gb <= 8` (optuna)")] = ()
+    constraints: Annotated[
+        tuple[Annotated[str, Doc("an expression")], ...],
+        Doc("comparisons of metrics that a trial has to keep, `resource/memory_gb <= 8` (optuna)"),
+    ] = ()
     confirm: Annotated[int, Doc("fresh seeds that the winner is run with before it is called one; 0: none (optuna)"), Range(0)] = 3
     seeds: Annotated[tuple[int, ...], Doc("every trial is run once with each"), Range(0, 2**31 - 1)] = (0,)
     racing: Annotated[Racing | None, Doc("add seeds where the decision is open (not optuna)")] = None

@@ -254,7 +254,10 @@ def test_a_config_that_ships_is_found_from_anywhere(tmp_path: Path) -> None:
         ("config: c\ndesign: list\ntrials: [{a: 1}, 3]", "3: trials.1: expected a mapping, got 3"),
         ("config: c\nvary: {a: [1]}\nseeds: [0, x]", "3: seeds.1: expected an integer (from 0 to 2147483647), got 'x', a text"),
         ("config: c\nvary: {a: [1]}\nconstraints: [3]", "3: constraints.0: expected a text (an expression), got 3"),
-        ("config: c\nvary: {a: [1]}\nbudget: 3", "3: budget: expected the keys of Budget (runs, hours, gpu_hours, failures_in_a_row), got 3"),
+        (
+            "config: c\nvary: {a: [1]}\nbudget: 3",
+            "3: budget: expected the keys of Budget (runs, hours, gpu_hours, failures_in_a_row), got 3",
+        ),
         (
             "config: c\nvary: {a: [1]}\nresources: {timeout: 2 hours}",
             "3: resources.timeout: expected a length of time (90s, 10m, 2h, 1h30m, 1d) or seconds",
