@@ -60,7 +60,7 @@ def _prepare(args: argparse.Namespace) -> int:
         print(f"  {side}: {split.images} images, {split.boxes} boxes")
     print(f"  classes: {', '.join(manifest.classes)}")
     for note in manifest.notes:
-        print(f"  note: {note}")
+        print(f"  {note}")
     return 0
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from runner.core.errors import InputError, Problem
 from runner.data.formats.base import Loaded, Split
+from runner.data.notes import Note
 from runner.data.spec import DataSpec
 
 
-def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> tuple[dict[Split, list[int]], list[str]]:
+def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> tuple[dict[Split, list[int]], list[Note]]:
     """The indices of `loaded.items` on each side, in item order, and notes on how it was done.
 
     Args:
@@ -30,7 +31,7 @@ def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> tuple[dict[S
             if item.split is not None:
                 sides[item.split].append(index)
         left = len(loaded.items) - len(sides["train"]) - len(sides["val"])
-        return sides, [f"{left:,} images are in none of the source's lists and are left out"] if left else []
+        return sides, [Note("left out", "images in none of the source's lists", left)] if left else []
     if cut.by == "source":
         raise InputError(Problem("the source has no lists for train and val, and the spec has no other cut (cut.by)", str(spec.file)))
     wanted = _wanted(spec, len(names))
@@ -42,7 +43,7 @@ def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> tuple[dict[S
     if not 0 < len(chosen) < len(names):
         raise InputError(Problem(f"the cut leaves a side empty: {len(names)} images, {len(chosen)} of them for val", str(spec.file)))
     sides = {"train": [i for i in range(len(names)) if i not in chosen], "val": sorted(chosen)}
-    return sides, [f"{note}: {len(sides['train']):,} for train, {len(sides['val']):,} for val"]
+    return sides, [Note("note", f"{note}: {len(sides['train']):,} for train, {len(sides['val']):,} for val")]
 
 
 def groups(pattern: str, names: Sequence[str]) -> dict[str, list[int]]:

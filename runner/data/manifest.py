@@ -11,6 +11,7 @@ from typing import Any
 
 from runner.core.files import atomic_write_json, read_json
 from runner.data.coco import fingerprint
+from runner.data.notes import Note, note_of
 
 MANIFEST = "dataset.json"
 IMAGE_DIR = "images"
@@ -41,7 +42,7 @@ class Manifest:
         source: where it came from, for people.
         source_hash: of the source's listing; empty for a generated set.
         options: as given on the command line.
-        notes: what a user should know.
+        notes: what was read, left out and changed.
         reused: True where `prepare` found it already there (not stored).
     """
 
@@ -53,7 +54,7 @@ class Manifest:
     source: str
     source_hash: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     reused: bool = False
 
     @property
@@ -84,6 +85,8 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     try:
         splits = {name: SplitFacts(**facts) for name, facts in data.pop("splits").items()}
-        return Manifest(**{**data, "classes": tuple(data["classes"]), "notes": tuple(data["notes"])}, splits=splits, reused=False)
+        return Manifest(
+            **{**data, "classes": tuple(data["classes"]), "notes": tuple(map(note_of, data["notes"]))}, splits=splits, reused=False
+        )
     except (TypeError, KeyError, AttributeError):
         return None

@@ -33,6 +33,7 @@ from runner.data.manifest import (
     read_manifest,
     write_manifest,
 )
+from runner.data.notes import merged
 from runner.data.sources import Progress, link_or_copy, silent, source_hash, unpack
 from runner.data.spec import SYNTHETIC, DataSpec, apply_options, find_spec
 from runner.data.synthetic.write import write_generated
@@ -230,7 +231,7 @@ def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> 
         spec_hash=spec.hash(),
         source="",
         source_hash="",
-        notes=(*loaded.notes, *notes),
+        notes=merged(loaded.notes, notes),
     )
 
 

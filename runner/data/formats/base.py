@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.core.errors import InputError, Problem
+from runner.data.notes import Note
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 MAX_PROBLEMS = 20
@@ -55,13 +56,13 @@ class Loaded:
         classes: names in order.
         items: images, in an order that depends on the source's content alone.
         category_ids: the source's own numbers of the classes; None: 1, 2, …
-        notes: what a user should know: boxes clipped, images in no list, …
+        notes: what was read, left out and changed, counted by `runner.data.notes.Notes`.
     """
 
     classes: tuple[str, ...]
     items: tuple[Item, ...]
     category_ids: tuple[int, ...] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def has_cut(self) -> bool:

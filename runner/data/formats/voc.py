@@ -21,6 +21,7 @@ from runner.data.formats.base import (
     read_text,
 )
 from runner.data.images import image_size
+from runner.data.notes import Notes
 
 _LABEL_FILES = ("labels.txt", "label_list.txt", "classes.txt")
 
@@ -72,8 +73,9 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     problems.check()
     sides = _cut(source)
     items = [_item(one, order, sides.get((_top(source, one.file), one.file.stem))) for one in annotations]
-    notes = [f"{len(clipped):,} boxes that reached up to a pixel out of their image were clipped, e.g. in {clipped[0]}"] if clipped else []
-    return Loaded(order, tuple(items), notes=tuple(notes))
+    notes = Notes()
+    notes.add("changed", "boxes that reached up to a pixel out of their image, clipped", clipped[0] if clipped else "", len(clipped))
+    return Loaded(order, tuple(items), notes=notes.listed())
 
 
 def _item(one: _Annotation, order: tuple[str, ...], split: Split | None) -> Item:

@@ -17,6 +17,7 @@ from runner.data.formats.base import Split, make_item
 from runner.data.formats.save import to_coco
 from runner.data.images import read_image
 from runner.data.manifest import ANNOTATIONS, IMAGE_DIR, Manifest, SplitFacts
+from runner.data.notes import Note
 from runner.data.sources import Progress
 from runner.data.spec import SYNTHETIC, DataSpec
 from runner.data.synthetic.generate import CLASSES, Sample, generate
@@ -53,8 +54,11 @@ def write_generated(spec: DataSpec, folder: Path, options: Mapping[str, Any], pr
     notes = []
     if made.content is not None and made.content != content.hexdigest():
         notes.append(
-            f"these boards differ from the reference ({made.content[:12]}…), so figures do not compare with published "
-            f"ones; Pillow {PIL.__version__} or numpy {np.__version__} draws differently"
+            Note(
+                "note",
+                f"these boards differ from the reference ({made.content[:12]}…), so figures do not compare with published "
+                f"ones; Pillow {PIL.__version__} or numpy {np.__version__} draws differently",
+            )
         )
     return Manifest(
         name=spec.name,
