@@ -5,15 +5,55 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runner.core.errors import InputError, Problem
-from runner.core.files import NO_FILE_THERE, atomic_open, atomic_write_json, read_json
+from runner.core.files import NO_FILE_THERE, atomic_open, atomic_write_json, read_bytes, read_json
 from runner.core.rundir import RunDir
+from runner.core.typed import Count, Name, build, fits
 from runner.plan import PlannedRun
 from runner.search.spec import Metric, SweepSpec
+
+
+@dataclass(frozen=True, slots=True)
+class _Racing:
+    max_seeds: Count
+
+
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    """What is read of the spec in plan.json."""
+
+    design: str = ""
+    seeds: tuple[Count, ...] = ()
+    metric: Metric | tuple[Metric, ...] = ()
+    racing: _Racing | None = None
+    constraints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What is read of a run in plan.json."""
+
+    id: Name
+    trial: Count = 0
+    seed: Count = 0
+    key: str = ""
+    label: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+_PLAN: dict[str, Any] = {
+    "digest": str,
+    "command": list[str],
+    "given": str,
+    "spec": _Spec,
+    "warnings": list[str],
+    "runs": list[_Entry],
+}
+"""Types of what stands in plan.json."""
 
 
 class SweepDir:
@@ -30,9 +70,9 @@ class SweepDir:
         self.study = self.path / "study.db"
 
     def plan(self) -> dict[str, Any]:
-        """plan.json; empty if it is missing or not whole."""
+        """Return what plan.json holds; empty if it is missing, not whole, or has values of other types than it is written with."""
         plan = read_json(self.plan_file)
-        return plan if isinstance(plan, dict) else {}
+        return plan if isinstance(plan, dict) and all(fits(plan[key], hint) for key, hint in _PLAN.items() if key in plan) else {}
 
     def run_dirs(self) -> list[RunDir]:
         """The runs that exist, by name."""
@@ -49,11 +89,10 @@ class SweepDir:
 
     def metrics(self) -> tuple[Metric, ...]:
         """What decides, as the plan says; empty where there is no plan."""
-        try:
-            given = self.plan()["spec"]["metric"]
-            return tuple(Metric(**metric) for metric in (given if isinstance(given, list) else [given]))
-        except (KeyError, TypeError):
+        spec = build(_Spec, self.plan().get("spec"))
+        if spec is None:
             return ()  # a run directory, or a plan that a newer version wrote
+        return spec.metric if isinstance(spec.metric, tuple) else (spec.metric,)
 
 
 def write_plan(
@@ -74,7 +113,7 @@ def write_plan(
         InputError: the directory cannot be written.
     """
     try:
-        given = sweep_file.read_bytes()
+        given = read_bytes(sweep_file)
         plan: dict[str, Any] = {"digest": digest, "command": list(command), "given": hashlib.sha256(given).hexdigest()}
         plan |= {"spec": asdict(spec), "warnings": list(warnings), "runs": list(runs)}
         sweep.runs.mkdir(parents=True, exist_ok=True)

@@ -63,8 +63,9 @@ class Sweep:
         """
         if self._entries is None:
             kept = self.folder.plan()
-            if kept.get("digest") == self.plan.digest() and isinstance(kept.get("runs"), list):
-                self._entries = kept["runs"]
+            entries = kept.get("runs", [])
+            if kept.get("digest") == self.plan.digest() and entries and all({"trial", "seed", "key"} <= entry.keys() for entry in entries):
+                self._entries = entries
             else:
                 self._entries = [plan_entry(run) for run in self.plan.all_runs(self.trials)]
             self._refuse_others(self._entries)

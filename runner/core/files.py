@@ -1,23 +1,36 @@
-"""Writing files so that a reader, or a machine that loses power, never meets half of one."""
+"""Writing files so that a reader, or a machine that loses power, never meets half of one; reading them without waiting or running out of
+memory, whatever lies in their place."""
 
 from __future__ import annotations
 
 import errno
 import json
+import math
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
-NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
-"""Numbers of the errors that mean that a path leads to no file; any other keeps a file that may be there from being read."""
+NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
+"""Numbers of the errors that mean that a path leads to no file; any other keeps a file that may be there from being read. ENXIO: a FIFO,
+a socket or a device lies there (see `open_regular`)."""
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Numbers of the errors that mean that a file cannot grow for lack of room, which somebody may make."""
 
 Durable = bool | Literal["content"]
+MAX_JSON_BYTES = 1 << 26
+"""Most bytes that a JSON file of ours may have: plan.json of 10,000 runs has 5 MB."""
+
+MAX_JSON_DEPTH = 128
+
+MAX_LINE_BYTES = 1 << 22
+"""Most bytes that a line of metrics.jsonl, journal.jsonl or control.jsonl may have: a record of 1,000 classes has 0.1 MB."""
+
 _PROBE_BYTES = 1 << 20
 
 
@@ -59,21 +72,166 @@ def atomic_write_json(path: Path, value: Any, *, durable: Durable = True, indent
     atomic_write_text(path, text + "\n", durable=durable)
 
 
-def read_json(path: Path) -> Any:
-    """The JSON value in `path`, or None where the file is missing or is not whole."""
+def open_regular(path: Path | str, mode: Literal["rb", "ab", "wb", "r+b", "a+b"] = "rb", *, buffering: int = -1) -> IO[bytes]:
+    """Open a regular file as the built-in `open` does, but never wait: a FIFO blocks whoever opens it until there is another end.
+
+    Raises:
+        OSError: it cannot be opened; with the number ENXIO where it is a FIFO, a socket or a device.
+    """
+    return open(path, mode, buffering=buffering, opener=open_descriptor)
+
+
+def open_descriptor(path: Path | str, flags: int) -> int:
+    """Return the descriptor of a regular file, opened without waiting. Raises OSError, see `open_regular`."""
+    with suppress(FileNotFoundError):  # it may be about to be created
+        _require_regular(path, os.stat(path).st_mode)  # before it is opened: that alone may change what a device does
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
     try:
-        return json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        _require_regular(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_regular(path: Path | str, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        kinds = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
+        kind = next(name for is_kind, name in kinds if is_kind(mode))
+        raise OSError(errno.ENXIO, f"{kind}, expected a regular file", str(path))
+
+
+def is_there(path: Path | str) -> bool:
+    """Return whether a directory entry of that name exists, whatever it is: also a symbolic link that leads nowhere."""
+    return os.path.lexists(path)
+
+
+def read_bytes(path: Path | str, limit: int | None = None) -> bytes:
+    """Return what a regular file holds, without waiting.
+
+    Args:
+        limit: most bytes that are read into memory.
+
+    Raises:
+        OSError: it cannot be read; with the number EOVERFLOW where it is larger than `limit`.
+    """
+    with open_regular(path) as file:
+        if limit is not None and os.fstat(file.fileno()).st_size > limit:
+            raise OSError(errno.EOVERFLOW, f"larger than {limit >> 20} MiB", str(path))
+        return file.read()
+
+
+def read_text(path: Path | str, encoding: str = "utf-8") -> str:
+    """Return the text of a regular file, without waiting, with ``\\n`` as line end.
+
+    Raises:
+        OSError, UnicodeDecodeError: it cannot be read.
+    """
+    return read_bytes(path).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
+    """Return the JSON value in `path`, or None where the file is missing, is not whole or holds what `parse_json` refuses."""
+    try:
+        return parse_json(read_bytes(path, limit))
+    except ValueError:
         return None
     except OSError as error:
-        if error.errno in NO_FILE_THERE:
+        if error.errno in NO_FILE_THERE or error.errno == errno.EOVERFLOW:
             return None
         raise
 
 
+def parse_json(text: bytes | str) -> Any:
+    """Return the value of a JSON text in UTF-8.
+
+    Refused besides what is not JSON: nesting deeper than `MAX_JSON_DEPTH`, numbers that are not finite or too large to calculate with, and
+    half characters (lone surrogates), which can be neither printed nor written.
+
+    Raises:
+        ValueError: always this, whatever is wrong with it.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
+    try:
+        value = (_CAREFUL if _LONG_NUMBER.search(text) else _DECODER).decode(text)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    if text.count("[") + text.count("{") > MAX_JSON_DEPTH:
+        _check_depth(value)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()  # raises UnicodeEncodeError
+    return value
+
+
+def _refuse_number(text: str) -> Any:
+    raise ValueError(f"{text:.40} is no finite number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_number(text)
+
+
+def _moderate(text: str) -> int:
+    number = int(text)
+    return number if abs(number) < 2**64 else _refuse_number(text)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_number)
+_CAREFUL = json.JSONDecoder(parse_constant=_refuse_number, parse_float=_finite, parse_int=_moderate)  # takes twice as long
+_LONG_NUMBER = re.compile(r"\d{19}|\d[eE]\+?\d{3}")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [
+            item
+            for each in level
+            if isinstance(each, dict | list)
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError(f"is nested more than {MAX_JSON_DEPTH} deep")
+
+
+def read_lines(path: Path | str, *, limit: int = MAX_LINE_BYTES) -> Iterator[bytes]:
+    """Yield the lines of a regular file without their ends, in little memory; empty ones and those longer than `limit` are left out.
+
+    A file that is missing has none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        file = open_regular(path)
+    except OSError as error:
+        if error.errno in NO_FILE_THERE:
+            return
+        raise
+    with file:
+        yield from split_lines(file, limit=limit)
+
+
+def split_lines(file: IO[bytes], *, limit: int = MAX_LINE_BYTES) -> Iterator[bytes]:
+    """Yield the lines from where `file` is, as `read_lines` does."""
+    too_long = False
+    while piece := file.readline(limit + 1):
+        ended = piece.endswith(b"\n")
+        if not too_long and (ended or len(piece) <= limit) and (line := piece.rstrip(b"\r\n")):
+            yield line
+        too_long = not ended
+
+
 def open_lines(path: Path) -> IO[bytes]:
     """Open a file of lines for appending, unbuffered. A torn last line, of a writer that was killed, is closed off first."""
-    file = open(path, "ab", buffering=0)  # noqa: SIM115 - the caller's
+    file = open_regular(path, "ab", buffering=0)
     if file.tell() > 0 and not _ends_with_newline(path):
         file.write(b"\n")
     return file
@@ -94,7 +252,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _ends_with_newline(path: Path) -> bool:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
 

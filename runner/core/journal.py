@@ -7,11 +7,45 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from runner.core.files import NO_FILE_THERE, open_lines
+from runner.core.errors import Cause
+from runner.core.files import open_lines, parse_json, read_lines
+from runner.core.rundir import State
+from runner.core.typed import Count, Moment, Name, fits
+
+_TYPES: dict[str, Any] = {
+    "time": Moment,
+    "run": Name,
+    "trial": Count,
+    "seed": Count,
+    "seeds": list[Count] | None,
+    "attempt": Count,
+    "key": str,
+    "label": str,
+    "overrides": Mapping[str, Any],
+    "proposal": Mapping[str, Any],
+    "state": State,
+    "cause": Cause | None,
+    "reason": str | None,
+    "values": Mapping[str, float | str] | None,
+    "time_s": Moment,
+    "spent_s": Moment,
+    "gpu_s": Moment,
+}
+"""Types of the fields that events have, in whichever of them."""
+
+_REQUIRED = {
+    "trial": {"trial", "seeds", "overrides", "label", "proposal"},
+    "start": {"run"},
+    "end": {"run", "state"},
+    "again": {"run"},
+    "prune": {"trial", "reason"},
+    "refused": {"trial", "reason"},
+}
+"""Fields without which an event of a kind says nothing."""
 
 
 class Journal:
@@ -34,21 +68,27 @@ class Journal:
 
 
 def read_journal(path: Path, *kinds: str) -> Iterator[dict[str, Any]]:
-    """The events in `path`, in order, only those of `kinds` if there are any; lines that are torn or foreign are left out, a missing file
-    has none."""
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        if error.errno in NO_FILE_THERE:
-            return
-        raise
+    """Yield the events in `path`, in order, only those of `kinds` if there are any. A missing file has none.
+
+    Left out are lines that are torn or foreign, and events that lack a field of their kind or have a value of another type in one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     marks = [json.dumps(kind).encode() for kind in kinds]
-    for line in text.split(b"\n"):
+    for line in read_lines(path):
         if not line.startswith(b"{") or (kinds and all(mark not in line for mark in marks)):  # to read it would cost ten times as much
             continue
         try:
-            event = json.loads(line)
+            event = parse_json(line)
         except ValueError:
             continue
-        if isinstance(event.get("event"), str) and (not kinds or event["event"] in kinds):
+        if is_event(event) and (not kinds or event["event"] in kinds):
             yield event
+
+
+def is_event(value: Any) -> bool:
+    """Return whether a JSON value is an event whose fields have the types that readers expect."""
+    if not isinstance(value, dict) or not fits(value.get("event"), str) or not _REQUIRED.get(value["event"], frozenset()) <= value.keys():
+        return False
+    return all(fits(value[name], hint) for name, hint in _TYPES.items() if name in value)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any
 
-from runner.core.files import NO_FILE_THERE, open_lines
+from runner.core.files import NO_FILE_THERE, open_lines, open_regular, parse_json, split_lines
 
+_NUMBERS = (int, float)
+_MOST = 2**53
+_LATEST_S = 1e11
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -44,20 +48,19 @@ class Record:
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Record | None:
-        """The record in `line`, or None if the line is torn or is not a record."""
+        """Return the record in `line`, or None if the line is torn or is not a record."""
         try:
-            data = json.loads(line)
-            values = {str(tag): decode_number(value) for tag, value in data["values"].items()}
-            return cls(
-                attempt=int(data["attempt"]),
-                step=int(data["step"]),
-                epoch=float(data["epoch"]),
-                time=float(data["time"]),
-                values=values,
-                resumed=bool(data.get("resumed", False)),
-            )
+            data = parse_json(line)
+            values = {tag: decode_number(value) for tag, value in data["values"].items()}
+            attempt, step, epoch, time = data["attempt"], data["step"], data["epoch"], data["time"]
+            resumed = data.get("resumed", False)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
+        if not (type(attempt) is type(step) is int and type(epoch) in _NUMBERS and type(time) in _NUMBERS and type(resumed) is bool):
+            return None
+        if not (0 <= attempt <= _MOST and 0 <= step <= _MOST and 0 <= epoch <= _MOST and 0 <= time <= _LATEST_S):
+            return None
+        return cls(attempt, step, float(epoch), float(time), values, resumed)
 
 
 def encode_number(value: float) -> float | int | str:
@@ -73,6 +76,8 @@ def decode_number(value: Any) -> float:
         if value not in _NON_FINITE:
             raise ValueError(f"not a number: {value!r}")
         return _NON_FINITE[value]
+    if type(value) not in _NUMBERS:
+        raise ValueError(f"not a number: {value!r:.100}")
     return float(value)
 
 
@@ -92,17 +97,45 @@ class RecordWriter:
 
 
 def read_records(path: Path) -> list[Record]:
-    """The records that count, in the order of their steps: torn lines and what a resume superseded are left out.
+    """Return the records that count (see `stream_records`)."""
+    return list(stream_records(path))
 
-    A missing file gives an empty list.
+
+def stream_records(path: Path) -> Iterator[Record]:
+    """Yield the records that count, in the order of the file: torn lines and what a resume superseded are left out.
+
+    A missing file has none. The file is read twice, first for the marks of resumed attempts, so that a long one costs no memory.
+
+    Raises:
+        OSError: it cannot be read.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        file = open_regular(path)
     except OSError as error:
         if error.errno in NO_FILE_THERE:
-            return []
+            return
         raise
-    return without_superseded(record for record in map(Record.from_line, filter(None, lines)) if record is not None)
+    with file:
+        marks = [record.step for line in split_lines(file) if b'"resumed"' in line and (record := _mark(line)) is not None]
+        end = file.tell()  # what is appended from now on may hold another mark
+        file.seek(0)
+        limits = [*accumulate(reversed(marks), min)]  # the last one is the first attempt's
+        limit: float = limits.pop() if limits else math.inf
+        for line in split_lines(file):
+            if file.tell() > end:
+                return
+            record = Record.from_line(line)
+            if record is None:
+                continue
+            if record.resumed:
+                limit = limits.pop() if limits else math.inf
+            elif record.step <= limit:
+                yield record
+
+
+def _mark(line: bytes) -> Record | None:
+    record = Record.from_line(line)
+    return record if record is not None and record.resumed else None
 
 
 def without_superseded(records: Iterable[Record]) -> list[Record]:

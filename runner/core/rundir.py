@@ -9,16 +9,16 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from runner.core.errors import Cause
-from runner.core.files import atomic_write_json, read_json
+from runner.core.files import atomic_write_json, open_lines, read_json
 from runner.core.records import Record, read_records
+from runner.core.typed import Count, Moment, Name, build, fits
 
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
-T = TypeVar("T")
 FINISHED: frozenset[str] = frozenset({"done", "failed", "pruned"})
 
 
@@ -39,10 +39,10 @@ class Identity:
             that its database can be built anew from the run directories; empty for a fixed design.
     """
 
-    id: str
+    id: Name
     sweep: str | None
-    trial: int
-    seed: int
+    trial: Count
+    seed: Count
     overrides: Mapping[str, Any]
     key: str
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -71,12 +71,12 @@ class Status:
 
     state: State = "pending"
     reason: str | None = None
-    attempt: int = 0
-    step: int = 0
-    steps: int = 0
-    epoch: float = 0.0
-    heartbeat: float = 0.0
-    pid: int = 0
+    attempt: Count = 0
+    step: Count = 0
+    steps: Count = 0
+    epoch: Moment = 0.0
+    heartbeat: Moment = 0.0
+    pid: Count = 0
     values: Mapping[str, float | str] = field(default_factory=dict)
     phase: str = "starting"
     cause: Cause | None = None
@@ -99,11 +99,32 @@ class Verdict:
 
     state: State
     reason: str
-    attempt: int
-    time: float
+    attempt: Count
+    time: Moment
     cause: Cause | None = None
-    retries: int = 0
+    retries: Count = 0
     final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _ClassRow:
+    """What is shown of a class in eval.json."""
+
+    name: str
+    ap: float | None = None
+    ap50: float | None = None
+    ar100: float | None = None
+    boxes: Count = 0
+
+
+_RESULTS: dict[str, Any] = {
+    "step": Count,
+    "images": Count,
+    "classes": list[str],
+    "metrics": Mapping[str, float | Literal["NaN", "Infinity", "-Infinity"] | None],
+    "per_class": list[_ClassRow],
+}
+"""Types of what other parts read of eval.json."""
 
 
 class RunDir:
@@ -185,7 +206,7 @@ class RunDir:
 
     def identity(self) -> Identity | None:
         """run.json, or None if it is missing or not whole."""
-        return _build(Identity, read_json(self.identity_file))
+        return build(Identity, read_json(self.identity_file))
 
     def status(self) -> Status:
         """How the run stands: status.json, outranked by a verdict on the same or a later attempt. Never raises.
@@ -193,7 +214,7 @@ class RunDir:
         The attempt is the verdict's then: one that was killed before it wrote anything counts too, so that the next one
         has a number of its own.
         """
-        status = _build(Status, read_json(self.status_file)) or Status()
+        status = build(Status, read_json(self.status_file)) or Status()
         verdict = self.verdict()
         if verdict is None or verdict.attempt < status.attempt or (status.state in FINISHED and not verdict.final):
             return status
@@ -201,7 +222,7 @@ class RunDir:
 
     def verdict(self) -> Verdict | None:
         """verdict.json, or None."""
-        return _build(Verdict, read_json(self.verdict_file))
+        return build(Verdict, read_json(self.verdict_file))
 
     def records(self) -> list[Record]:
         """The records that count (see `runner.core.records.read_records`)."""
@@ -210,7 +231,17 @@ class RunDir:
     def results(self) -> dict[str, Any] | None:
         """eval.json: what was computed from the last checkpoint's predictions, or None before the run's end."""
         value = read_json(self.evaluation)
-        return value if isinstance(value, dict) else None
+        return value if isinstance(value, dict) and all(fits(value[key], hint) for key, hint in _RESULTS.items() if key in value) else None
+
+    def damaged(self) -> list[Path]:
+        """Return the JSON files of the run that are there and cannot be used."""
+        found = {
+            self.identity_file: self.identity(),
+            self.status_file: build(Status, read_json(self.status_file)),
+            self.verdict_file: self.verdict(),
+            self.evaluation: self.results(),
+        }
+        return [file for file, value in found.items() if value is None and os.path.lexists(file)]
 
     def write_status(self, status: Status, *, durable: bool = False) -> None:
         """Replace status.json (the attempt only)."""
@@ -227,8 +258,8 @@ class RunDir:
     def request(self, action: Literal["stop", "pause", "prune"], reason: str) -> None:
         """Ask the running attempt for something (the conductor only): append to control.jsonl."""
         line = json.dumps({"action": action, "reason": reason, "time": time.time()}, ensure_ascii=False)
-        with open(self.control, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with open_lines(self.control) as file:
+            file.write(line.encode() + b"\n")
 
 
 def find_runs(paths: list[Path]) -> Iterator[RunDir]:
@@ -240,15 +271,3 @@ def find_runs(paths: list[Path]) -> Iterator[RunDir]:
             if folder.resolve() not in seen:
                 seen.add(folder.resolve())
                 yield RunDir(folder)
-
-
-def _build(cls: type[T], data: Any) -> T | None:
-    """`cls(**data)`, keys it does not know left out (a newer version wrote them); None if `data` does not fit."""
-    if not isinstance(data, dict):
-        return None
-    names = {item.name for item in fields(cls)}  # type: ignore[arg-type] # always called with one of the dataclasses above
-    known = {name: value for name, value in data.items() if name in names}
-    try:
-        return cls(**known)
-    except TypeError:
-        return None

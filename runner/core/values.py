@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
+_MAX_NAME_BYTES = 255
 _UNSAFE = re.compile(r"[^A-Za-z0-9.=,+-]+")
 
 
@@ -67,6 +69,12 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
             suffix = key
         result[key] = suffix
     return result
+
+
+def is_name(text: str) -> bool:
+    """Return whether `text` can name one file or folder: a single path component, neither ``.`` nor ``..``."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    return 0 < size <= _MAX_NAME_BYTES and text not in (".", "..") and not {"/", os.sep, "\0"} & set(text)
 
 
 def safe_name(text: str, limit: int = 60) -> str:

@@ -78,6 +78,15 @@ def test_rubbish_lines_are_passed_over(tmp_path: Path) -> None:
         b'{"attempt": 1, "step": "x", "epoch": 1, "time": 1, "values": {}}',
         b'{"attempt": 1, "step": 1, "epoch": 1, "time": 1, "values": {"a": "b"}}',
         b'{"attempt": 1, "step": 1, "epoch": 1, "time": 1, "values": []}',
+        b'{"attempt": 1, "step": 1e999, "epoch": 1, "time": 1, "values": {}}',
+        b'{"attempt": 1, "step": -1, "epoch": 1, "time": 1, "values": {}}',
+        b'{"attempt": 1, "step": 1.5, "epoch": 1, "time": 1, "values": {}}',
+        b'{"attempt": true, "step": 1, "epoch": 1, "time": 1, "values": {}}',
+        b'{"attempt": 1, "step": 1, "epoch": 1, "time": 1e200, "values": {}}',
+        b'{"attempt": 1, "step": 1, "epoch": 1, "time": 1, "values": {"a": true}}',
+        b'{"attempt": 1, "step": 1, "epoch": 1, "time": 1, "values": {"a": %s}}' % (b"9" * 400),
+        b'{"attempt": 1, "step": %s, "epoch": 1, "time": 1, "values": {}}' % (b"9" * 5000),
+        b"[" * 100_000,
     ]
     path.write_bytes(b"\n".join([record(1).to_line().encode(), *rubbish, record(2).to_line().encode(), b""]))
     assert [one.step for one in read_records(path)] == [1, 2]
@@ -110,6 +119,15 @@ def test_no_step_stands_twice_however_often_it_was_resumed() -> None:
             saved = step if step % 3 == 0 else saved
     steps = [one.step for one in without_superseded(written)]
     assert steps == sorted(set(steps)) == list(range(1, len(steps) + 1))
+
+
+def test_streamed_records_are_those_that_a_list_would_keep(tmp_path: Path) -> None:
+    numbers = random.Random(1)
+    for _ in range(50):
+        written = [record(numbers.randrange(9), attempt, resumed=numbers.random() < 0.3) for attempt in range(numbers.randrange(30))]
+        path = tmp_path / "m.jsonl"
+        path.write_text("".join(one.to_line() + "\n" for one in written))
+        assert read_records(path) == without_superseded(written)
 
 
 def test_last_values() -> None:
