@@ -167,6 +167,14 @@ class Backend(Protocol):
             InputError: a file the config names cannot be used.
         """
 
+    def class_names(self, weights: Path) -> tuple[str, ...]:
+        """Names of the classes that the outputs of a checkpoint's model are for, in their order; empty where it does not say (it is of an
+        older version, or the backend has no images).
+
+        Raises:
+            InputError: no checkpoint, or one that is damaged.
+        """
+
     def predict(
         self,
         config: Any,

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from runner.core.errors import InputError, Problem
 
+PADDLE_STATE = "runner.state"
+"""Key of a paddle checkpoint of this program under which everything but the weights lies."""
+
 _NAME_TABLE = "StructuredToParameterName@@"
 _SLICES = "UnpackBigParamInfor@@"
 _DTYPES = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())

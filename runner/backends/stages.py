@@ -17,6 +17,7 @@ from runner.backends.base import RunContext
 from runner.backends.checkpoint_folder import CheckpointFolder, Entry, read_newest
 from runner.backends.keys import CommonConfig
 from runner.core.errors import InputError, Interrupted
+from runner.data.classes import differing, listed, read_names
 
 METRIC = "bbox/AP"
 """What the best checkpoint is best in."""
@@ -38,6 +39,8 @@ class Stages(ABC):
     """Steps of the whole training."""
     per_epoch: int
     """Steps of an epoch."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of the model's outputs; empty where there are no images. Kept with the weights."""
 
     def __init__(self, config: CommonConfig, run: RunContext, suffix: str) -> None:
         self.config: Any = config
@@ -220,6 +223,7 @@ class Stages(ABC):
             "step": self.step,
             "epoch": self.epoch,
             "place": dict(self._place()),
+            "classes": list(self.classes),
             "window": self.window.state_dict(),
             "evaluation_due": self.evaluation_due,
         }
@@ -247,6 +251,14 @@ class Stages(ABC):
             raise InputError(
                 f"{source} was made with other data or batches ({words}), so it cannot be continued exactly: "
                 f"start from its weights, pretrain_weights={source}"
+            )
+        classes = read_names(state.get("classes"))
+        if classes and classes != self.classes:
+            order = f"in the order {listed(classes)} there and {listed(self.classes)} here"
+            text = differing(classes, self.classes) if set(classes) != set(self.classes) else order
+            raise InputError(
+                f"{source} was made with other classes ({text}), so it cannot be continued exactly: put back the annotations it was "
+                f"trained on, or start from its weights, pretrain_weights={source}"
             )
         if step > self.total:
             raise InputError(f"{source} is at step {step}, this config ends at {self.total}: give a larger epoch or max_iters")

@@ -82,12 +82,24 @@ def _compare(run: RunDir, baseline: RunDir, annotations: Path, metric: str, seed
     evaluated = {int((folder.results() or {}).get("images", images)) for folder in (run, baseline)}
     if evaluated != {images}:
         return ImageComparison(seed, why_not=f"{annotations} has {images} images, the runs were evaluated on {min(evaluated)}")
+    names = {int(category["id"]): str(category["name"]) for category in truth.load_cats(truth.get_cat_ids())}
+    if any(_categories(folder) not in (None, names) for folder in (run, baseline)):
+        return ImageComparison(seed, why_not=f"{annotations} has other categories, or other numbers for them, than when the runs were evaluated")
     if images < _LEAST_IMAGES:
         return ImageComparison(seed, why_not=f"{images} images are too few: {_LEAST_IMAGES} are the least")
     found = [load_predictions(folder.predictions, truth) for folder in (run, baseline)]
     work = sum(len(predictions.get_ann_ids()) for predictions in found) * len(IOUS[metric])
     draws = max(_LEAST_DRAWS, min(_MOST_DRAWS, _WORK // max(1, work)))
     return ImageComparison(seed, images, draws, bootstrap(truth, found[0], found[1], IOUS[metric], draws))
+
+
+def _categories(run: RunDir) -> dict[int, str] | None:
+    """Category id to name of a run's predictions, as its evaluation recorded them; None if it did not."""
+    recorded = run.results() or {}
+    names, ids = recorded.get("classes"), recorded.get("category_ids")
+    if not isinstance(names, list) or not isinstance(ids, list) or len(names) != len(ids):
+        return None
+    return dict(zip(ids, names, strict=True))
 
 
 def bootstrap(truth: Any, found: Any, baseline: Any, ious: tuple[float, ...], draws: int, seed: int = 0) -> Difference:

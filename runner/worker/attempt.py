@@ -102,7 +102,9 @@ class Attempt:
         self.record(step, epoch, evaluation.metrics)
         if final:
             atomic_write_json(self.run_dir.predictions, results, durable="content")
-            self._keep(step, epoch, {"classes": list(self._scorer.data.class_names), **evaluation.to_json()})
+            data = self._scorer.data
+            classes = {"classes": list(data.class_names), "category_ids": [category.id for category in data.categories]}
+            self._keep(step, epoch, {**classes, **evaluation.to_json()})
         for path in self._scorer.draw(self.run_dir, results, step):
             if self._trackers is not None:
                 self._trackers.image(f"samples/{int(path.stem.rpartition('-')[2])}", step, path)

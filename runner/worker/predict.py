@@ -14,8 +14,9 @@ from PIL import Image
 from runner.backends.base import Backend, ImageRef
 from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
-from runner.core.files import atomic_write_json
+from runner.core.files import atomic_write_json, read_json
 from runner.core.rundir import RunDir
+from runner.data.classes import listed, match_classes, read_names
 from runner.data.coco import load_coco
 from runner.data.images import read_image
 from runner.evaluation.draw import draw_boxes
@@ -57,10 +58,11 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress) ->
     run_dir = _existing(path)
     backend, config = load_run(run_dir)
     scorer = Scorer(config)
-    predictions: Any = run_dir.predictions
     if needs_backend(path, checkpoint):
         weights = run_dir.checkpoints / f"{checkpoint or 'last'}{backend.checkpoint_suffix}"
-        predictions = _predict(backend, _for_this_machine(backend, config), weights, scorer, progress)
+        predictions: Any = _predict(backend, _for_this_machine(backend, config), weights, scorer, progress)
+    else:
+        predictions = _own_predictions(run_dir, scorer)
     step = {} if checkpoint else {"step": run_dir.status().step}
     return {**step, **scorer.evaluate(predictions).to_json()}
 
@@ -108,7 +110,7 @@ def predict_images(
     weights = _weights(run_dir.checkpoints / f"{checkpoint}{backend.checkpoint_suffix}")
     config = _for_this_machine(backend, config)
     results = backend.predict(config, weights, refs, reader=reader, progress=lambda done, total: progress(done, total, "images"))
-    names = _class_names(run_dir, config)
+    names = backend.class_names(weights) or _class_names(run_dir, config)
     by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for item in results:
         if item["score"] >= score_threshold:
@@ -125,8 +127,40 @@ def predict_images(
 
 def _predict(backend: Backend, config: Any, weights: Path, scorer: Scorer, progress: Progress) -> list[dict[str, Any]]:
     data = scorer.data
+    classes = backend.class_names(_weights(weights))
+    if classes:
+        match_classes(classes, data.class_names, weights, key="weights")
+        if classes != data.class_names:
+            _note(f"{weights} lists the classes in another order than {data.anno_path}: matched by name")
+    else:
+        _note(f"{weights} names no classes (a checkpoint of an older version): taken in the order of {data.anno_path}")
     refs = [ImageRef(image.id, data.path(image), (image.width, image.height)) for image in data.images]
-    return scorer.results(backend.predict(config, _weights(weights), refs, progress=lambda done, total: progress(done, total, "images")))
+    return scorer.results(backend.predict(config, weights, refs, progress=lambda done, total: progress(done, total, "images")), classes)
+
+
+def _own_predictions(run_dir: RunDir, scorer: Scorer) -> Any:
+    """The run's predictions.json; its results with the categories' present numbers, by name, where the annotations have changed since.
+
+    Raises:
+        InputError: the annotations name other classes, or the run did not record the numbers that its classes had.
+    """
+    recorded, data = run_dir.results() or {}, scorer.data
+    names, ids = read_names(recorded.get("classes")), recorded.get("category_ids")
+    here = {category.name: category.id for category in data.categories}
+    if not names or (names == data.class_names and ids in (None, list(here.values()))):
+        return run_dir.predictions
+    match_classes(names, data.class_names, run_dir.predictions)
+    results = read_json(run_dir.predictions)
+    if not isinstance(ids, list) or [type(number) for number in ids] != [int] * len(names) or not isinstance(results, list):
+        text = f"was made when {data.anno_path} listed its classes in another order ({listed(names)}); predict anew: --checkpoint last"
+        raise InputError(Problem(text, where=str(run_dir.predictions)))
+    _note(f"{data.anno_path} has changed since the run: the classes of {run_dir.predictions} are matched by name")
+    now = {str(then): here[name] for then, name in zip(ids, names, strict=True)}
+    return [{**item, "category_id": now.get(str(item.get("category_id")))} if isinstance(item, dict) else item for item in results]
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _existing(path: Path) -> RunDir:
@@ -146,7 +180,7 @@ def _for_this_machine(backend: Backend, config: Any) -> Any:
     """The run's config, on the CPU where it was trained on a GPU that this machine has not."""
     if not config.use_gpu or backend.probe().gpus:
         return config
-    print("note: trained on a GPU, predicting on the CPU", file=sys.stderr)
+    _note("trained on a GPU, predicting on the CPU")
     return replace(config, use_gpu=False)
 
 

@@ -28,9 +28,13 @@ class Scorer:
         self._config = config
         self.data = load_dataset(config.eval_dataset, evaluation=True)
 
-    def results(self, predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """COCO results with the annotation file's category ids, from those with contiguous class indices."""
-        return with_category_ids(predictions, self.data)
+    def results(self, predictions: Sequence[Mapping[str, Any]], classes: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Make COCO results with the annotation file's category ids from those with contiguous class indices.
+
+        Args:
+            classes: names that the indices stand for, the same as the annotations' in any order; empty: the annotations' own.
+        """
+        return with_category_ids(predictions, self.data, classes)
 
     def evaluate(self, results: Path | Sequence[Mapping[str, Any]], *, detail: bool = True) -> Evaluation:
         """Metrics of COCO results; `detail` adds what only eval.json has."""
@@ -60,7 +64,8 @@ def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:
     )
 
 
-def with_category_ids(predictions: Sequence[Mapping[str, Any]], data: CocoSet) -> list[dict[str, Any]]:
-    """COCO results whose contiguous class index is replaced by the annotation file's category id."""
-    ids = [category.id for category in data.categories]
+def with_category_ids(predictions: Sequence[Mapping[str, Any]], data: CocoSet, classes: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Replace the contiguous class index of COCO results by the annotation file's category id (see `Scorer.results`)."""
+    id_of = {category.name: category.id for category in data.categories}
+    ids = [id_of[name] for name in classes or data.class_names]
     return [{**item, "category_id": ids[item["category_id"]]} for item in predictions]

@@ -43,6 +43,10 @@ class FakeBackend:
         """One attempt, see `runner.backends.fake.training`."""
         Training(config, run).run()
 
+    def class_names(self, weights: Path) -> tuple[str, ...]:
+        """It has no classes."""
+        return ()
+
     def predict(
         self,
         config: FakeConfig,

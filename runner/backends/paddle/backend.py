@@ -55,6 +55,12 @@ class PaddleBackend:
 
         Training(config, run).run()
 
+    def class_names(self, weights: Path) -> tuple[str, ...]:
+        """Names that a checkpoint keeps, see `runner.backends.paddle.state`."""
+        from runner.backends.paddle.state import read_class_names  # noqa: PLC0415 - Paddle is loaded only where it is used
+
+        return read_class_names(weights)
+
     def predict(
         self,
         config: PaddleConfig,

@@ -7,15 +7,19 @@ below one key of ours.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from runner.backends.checkpoint_folder import read_verified
 from runner.backends.paddle.ppdet import load_ppdet
+from runner.backends.pdparams import PADDLE_STATE as STATE
 from runner.backends.pdparams import read_pdparams
 from runner.core.errors import InputError, Problem
+from runner.data.classes import class_sources, copy_rows, describe_taken, differing, read_names
 
 load_ppdet()
 
@@ -24,8 +28,9 @@ from ppdet.utils.checkpoint import match_state_dict  # noqa: E402
 from ppdet.utils.download import get_weights_path  # noqa: E402
 
 FORMAT = "runner-paddle-1"
-STATE = "runner.state"
 SUFFIX = ".pdparams"
+_CLASS_OUTPUTS = re.compile(r"fcos_head\.fcos_head_cls\.(weight|bias)|yolo_head\.pred_cls\.\d+\.(weight|bias)")
+"""Tensors whose first axis is the classes, of FCOS and PP-YOLOE."""
 
 
 def write_state(weights: Mapping[str, Any], state: Mapping[str, Any]) -> Callable[[Any], None]:
@@ -59,6 +64,16 @@ def read_state(file: Path, key: str = "") -> dict[str, Any]:
     return {**state, "weights": content}
 
 
+def read_class_names(file: Path) -> tuple[str, ...]:
+    """Names of the classes of a checkpoint's model, in the order of its outputs; empty where it keeps none.
+
+    Raises:
+        InputError: see `read_state`.
+    """
+    state = read_verified(file, lambda path: read_state(path, "weights"), suffix=SUFFIX)
+    return read_names(state.get("classes"))
+
+
 def load_weights(model: Any, weights: Mapping[str, Any], source: Path) -> None:
     """Copy arrays into a model that has exactly these.
 
@@ -77,11 +92,16 @@ def load_weights(model: Any, weights: Mapping[str, Any], source: Path) -> None:
     model.set_state_dict(to_tensors(dict(weights)))
 
 
-def load_pretrained(model: Any, source: str, say: Callable[[str], None]) -> None:
-    """Copy what fits of a file of weights, or of Paddle's model store, by ppdet's matching of names.
+def load_pretrained(model: Any, source: str, say: Callable[[str], None], classes: Sequence[str] = ()) -> None:
+    """Copy what fits of a file of weights, or of Paddle's model store, by ppdet's matching of names. Of a checkpoint of this program the
+    outputs of the classes are matched by the classes' names.
+
+    Args:
+        classes: names in the order of the model's outputs.
 
     Raises:
-        InputError: it cannot be fetched or read, or nothing in it fits.
+        InputError: it cannot be fetched or read, or nothing in it fits; or it lists the classes in another order, and which outputs are
+            the classes' is not known of such a model.
     """
     file = Path(source).expanduser().with_suffix(SUFFIX)
     if "://" in source:
@@ -90,8 +110,12 @@ def load_pretrained(model: Any, source: str, say: Callable[[str], None]) -> None
         except (OSError, RuntimeError, ValueError) as error:
             text = f"cannot be fetched ({error}); fetch it by hand and give the file, or give pretrain_weights=null"
             raise InputError(Problem(f"{source} {text}", key="pretrain_weights")) from error
-    arrays = {name: value for name, value in read_pdparams(file).items() if isinstance(value, np.ndarray)}
+    content = read_pdparams(file)
+    arrays = {name: value for name, value in content.items() if isinstance(value, np.ndarray)}
     own = model.state_dict()
+    state = content.get(STATE)
+    if classes and (theirs := read_names(state.get("classes") if isinstance(state, dict) else None)):
+        _match_classes(arrays, own, theirs, classes, file, say)
     try:
         fitting = match_state_dict(own, arrays)
     except ValueError as error:
@@ -100,6 +124,24 @@ def load_pretrained(model: Any, source: str, say: Callable[[str], None]) -> None
         raise InputError(Problem(f"nothing in {file} fits this model", key="pretrain_weights"))
     model.set_state_dict({name: paddle.to_tensor(array).astype(own[name].dtype) for name, array in fitting.items()})
     say(f"took {len(fitting)} of the model's {len(own)} weights from {file}")
+
+
+def _match_classes(
+    arrays: dict[str, Any], own: Mapping[str, Any], theirs: tuple[str, ...], classes: Sequence[str], file: Path, say: Callable[[str], None]
+) -> None:
+    """Put the class outputs among `arrays` in the order of `classes`; a class that the file has not keeps the model's own first weights."""
+    if not (text := describe_taken(theirs, classes)):
+        return
+    outputs = [name for name in arrays if _CLASS_OUTPUTS.fullmatch(name) and len(arrays[name]) == len(theirs)]
+    for name in outputs:
+        if name in own and tuple(own[name].shape[1:]) == arrays[name].shape[1:] and own[name].shape[0] == len(classes):
+            arrays[name] = copy_rows(arrays[name], own[name].numpy().copy(), class_sources(theirs, classes))
+    if not outputs and set(theirs) == set(classes):
+        text = "lists the classes in another order than the data, and cannot be rearranged: give data with the classes in the file's order"
+        raise InputError(Problem(f"{file} {text} ({', '.join(theirs)})", key="pretrain_weights"))
+    if not outputs:
+        text = f"the file is of other classes ({differing(theirs, classes)}); its outputs are taken as first weights where their shape fits"
+    say(f"pretrain_weights: {text}")
 
 
 def to_tensors(value: Any) -> Any:

@@ -48,7 +48,7 @@ class Training(Stages):
             paddle.distributed.init_parallel_env()
             forget_notes()
         super().__init__(config, run, SUFFIX)
-        self.eval_images = _evaluation_images(config)
+        self.eval_images, self.classes = _evaluation_images(config)
         with refusals_told(run.run_dir.log):
             self.cfg = ppdet_config(config)
         self.course = Course(config.seed, rank=run.rank, ranks=run.ranks)
@@ -72,7 +72,7 @@ class Training(Stages):
         if (path := self._resume_from()) is not None:
             self._restore(path)
         elif self.config.pretrain_weights is not None:
-            load_pretrained(self.trainer.model, self.config.pretrain_weights, self.run_context.say)
+            load_pretrained(self.trainer.model, self.config.pretrain_weights, self.run_context.say, self.classes)
         self.run_context.meet(None)  # nobody saves before all have read
 
     def _train(self) -> None:
@@ -245,8 +245,10 @@ class _Statistics:
         self._training.window.update(outputs)
 
 
-def _evaluation_images(config: PaddleConfig) -> list[ImageRef]:
+def _evaluation_images(config: PaddleConfig) -> tuple[list[ImageRef], tuple[str, ...]]:
+    """The images of EvalDataset, and the names of the classes, which are the same as those of TrainDataset
+    (`runner.backends.checks.check_data`)."""
     data = config.eval_dataset
     folder = Path(data.dataset_dir)
     found = load_coco(folder / data.anno_path, folder / data.image_dir, allow_empty=True, sample_num=data.sample_num)
-    return [ImageRef(image.id, found.path(image), (image.width, image.height)) for image in found.images]
+    return [ImageRef(image.id, found.path(image), (image.width, image.height)) for image in found.images], found.class_names

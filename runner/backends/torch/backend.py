@@ -48,6 +48,12 @@ class TorchBackend:
 
         Training(config, run).run()
 
+    def class_names(self, weights: Path) -> tuple[str, ...]:
+        """Names that a checkpoint keeps, see `runner.backends.torch.checkpoint`."""
+        from runner.backends.torch.checkpoint import read_class_names  # noqa: PLC0415 - torch is loaded only where it is used
+
+        return read_class_names(weights)
+
     def predict(
         self,
         config: TorchConfig,

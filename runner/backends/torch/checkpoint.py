@@ -16,6 +16,7 @@ from runner.backends.checkpoint_folder import CheckpointFolder, Entry
 from runner.backends.torch.ema import ModelEMA
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
+from runner.data.classes import read_names
 
 FORMAT = "runner-torch-1"
 _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError)
@@ -58,6 +59,11 @@ def read_verified(file: Path) -> dict[str, Any]:
 def read_newest(path: Path, say: Callable[[str], None]) -> tuple[CheckpointFolder, Entry, dict[str, Any]]:
     """`runner.backends.checkpoint_folder.read_newest` of this backend's files."""
     return checkpoint_folder.read_newest(path, read_state, say)
+
+
+def read_class_names(file: Path) -> tuple[str, ...]:
+    """Names of the classes of a checkpoint's model, in the order of its outputs; empty where it keeps none (see `read_verified`)."""
+    return read_names(read_verified(file).get("classes"))
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Any], source: Path, config: TorchConfig, *, averaged: bool) -> None:

@@ -31,14 +31,14 @@ class Training(Stages):
         run.say(f"training on {describe(self.device, config)}")
         super().__init__(config, run, ".pt")
         self.data = reader.load_training_data(config)
-        self.total, self.per_epoch = self.data.total_steps, self.data.steps_per_epoch
+        self.total, self.per_epoch, self.classes = self.data.total_steps, self.data.steps_per_epoch, self.data.classes
         self.eval_images = reader.evaluation_images(config)
         for note in self.data.notes:
             run.say(f"training set: {note}")
         self.resume_from = self._resume_from()
         model = build_model(config)
         if self.resume_from is None:
-            load_pretrained(model, config.pretrain_weights, run.say)
+            load_pretrained(model, config.pretrain_weights, run.say, self.classes)
         self.train_step = TrainStep(model, config, self.device)
         self.finite = FiniteCheck(self.device)
 

@@ -50,19 +50,22 @@ class TrainingData:
         sources: the images.
         steps_per_epoch, total_steps: optimiser steps.
         notes: what was left out of the annotation file, for people.
+        classes: names in the order of the model's outputs.
     """
 
     sources: tuple[Source, ...]
     steps_per_epoch: int
     total_steps: int
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 def load_training_data(config: TorchConfig) -> TrainingData:
     """Read TrainDataset. Raises InputError where it cannot be used, or does not fill one step."""
     data = load_dataset(config.train_dataset, evaluation=False)
     sources = tuple(_source(data, image_index) for image_index in range(len(data.images)))
-    return TrainingData(sources, steps_per_epoch(config, len(sources)), total_steps(config, len(sources)), data.notes)
+    steps = steps_per_epoch(config, len(sources)), total_steps(config, len(sources))
+    return TrainingData(sources, *steps, data.notes, data.class_names)
 
 
 def load_dataset(dataset: schema.COCODataSet, *, evaluation: bool) -> CocoSet:

@@ -279,3 +279,30 @@ def test_weights_that_cannot_be_read_are_named_by_their_own_key(new_run: NewRun,
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith(f"runner: weights: {weights_file} is no file"), done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+@pytest.mark.slow
+def test_class_names_go_with_the_weights(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
+    """Fine-tuning on the same classes in another order puts the class outputs in that order; going on with the run itself is refused."""
+    first = new_run("first")
+    assert work(first) == 0, first.log.read_text()
+    last = first.checkpoints / "last.pdparams"
+    content = read_pdparams(last)
+    assert content["runner.state"]["classes"] == ["short", "open circuit"]
+    data = Path(shutil.copytree(coco, tmp_path / "reversed"))
+    for name in ("train.json", "val.json"):
+        document = json.loads((data / name).read_text(encoding="utf-8"))
+        document["categories"].reverse()
+        (data / name).write_text(json.dumps(document), encoding="utf-8")
+    still = {"base_lr": 1e-12, "schedulers": [{"name": "PiecewiseDecay", "milestone_iters": [30]}, {"name": "LinearWarmup", "steps": 2}]}
+    tuned = new_run("tuned", data=data, pretrain_weights=str(last), max_iters=1, LearningRate=still)
+    assert work(tuned) == 0, tuned.log.read_text()
+    assert "classes matched by name" in tuned.log.read_text()
+    after = read_pdparams(tuned.checkpoints / "last.pdparams")
+    for name in ("fcos_head.fcos_head_cls.weight", "fcos_head.fcos_head_cls.bias"):
+        assert np.allclose(after[name], content[name][::-1], atol=1e-6), name
+    assert after["runner.state"]["classes"] == ["open circuit", "short"]
+    other = new_run("other", data=data)
+    shutil.copytree(first.checkpoints, other.checkpoints)
+    assert work(other) == 2
+    assert "in the order short, open circuit there and open circuit, short here" in (other.status().reason or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -440,3 +441,44 @@ def test_sigterm_to_the_process_group_saves_and_a_resume_is_exact(config: Config
     assert 7 <= stopped < 40
     straight = train(config(epoch=4), new_run("straight"))
     assert_same_bits(straight, train(config(epoch=4), new_run("parts", attempt=2, resume_from=run.run_dir.checkpoints)))
+
+
+def relist(folder: Path, names: list[str]) -> None:
+    """Give the categories of train.json other names, in the order of their numbers."""
+    document = json.loads((folder / "train.json").read_text(encoding="utf-8"))
+    for category, name in zip(document["categories"], names, strict=True):
+        category["name"] = name
+    (folder / "train.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [(["spur", "short"], "in the order short, spur there and spur, short here"), (["short", "hole"], "only in the file: spur")],
+)
+def test_a_run_does_not_go_on_with_other_classes(config: Config, new_run: NewRun, data: Path, tmp_path: Path, names: Any, words: str) -> None:
+    moved = Path(shutil.copytree(data, tmp_path / "data"))
+    changes = {name: replace(getattr(config(), name), dataset_dir=str(moved)) for name in ("train_dataset", "eval_dataset")}
+    first = new_run(stop_at=2)
+    with pytest.raises(Interrupted):
+        train(config(**changes), first)
+    last = first.run_dir.checkpoints / "last.pt"
+    assert TorchBackend().class_names(last) == ("short", "spur")
+    relist(moved, names)
+    with pytest.raises(InputError, match=f"other classes .*{words}.*pretrain_weights="):
+        train(config(**changes), new_run(attempt=2, resume_from=first.run_dir.checkpoints))
+
+
+def test_a_checkpoint_of_an_older_version_has_no_names_and_goes_on(config: Config, new_run: NewRun) -> None:
+    straight = train(config(), new_run("straight"))
+    first = new_run(stop_at=2)
+    with pytest.raises(Interrupted):
+        train(config(), first)
+    folder = first.run_dir.checkpoints
+    state = read_state(folder / "last.pt")
+    del state["classes"]
+    for file in [*folder.glob("*.pt"), folder / "index.json"]:
+        file.unlink()
+    with open(folder / "step-00000002.pt", "wb") as file:
+        write_state(state)(file)
+    assert TorchBackend().class_names(folder / "step-00000002.pt") == ()
+    assert_same_bits(straight, train(config(), new_run(attempt=2, resume_from=folder)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ import torchvision
 from torch import Tensor, nn
 
 from runner.backends.pdnames import other_network, to_torch
-from runner.backends.pdparams import read_pdparams
+from runner.backends.pdparams import PADDLE_STATE, read_pdparams
 from runner.backends.torch.model.detector import FCOSDetector
 from runner.backends.torch.model_check import check_weights, is_paddle_file, is_weights_name, weights_hint
 from runner.backends.torch.schema import ResNet
 from runner.core.errors import InputError, Problem
+from runner.data.classes import class_sources, copy_rows, describe_taken, read_names
 
 _KEY = "pretrain_weights"
+_CLASS_OUTPUTS = ("fcos_head.fcos_head_cls.weight", "fcos_head.fcos_head_cls.bias")
+"""Tensors whose first axis is the classes."""
 
 _RENAMINGS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("this program's", ()),
@@ -54,18 +57,20 @@ class LoadReport:
     unused: tuple[str, ...] = ()
 
 
-def load_pretrained(model: FCOSDetector, source: str | None, say: Callable[[str], None]) -> LoadReport:
+def load_pretrained(model: FCOSDetector, source: str | None, say: Callable[[str], None], classes: Sequence[str] = ()) -> LoadReport:
     """Set what fits of `model`'s parameters and statistics from `source`, and say what did not.
 
     A file may hold a state dict of this model, of a torchvision classification network (it goes into the backbone) or
     of a torchvision detector (backbone and pyramid), plain or under ``model`` or ``state_dict``. A .pdparams file is one
     of PaddleDetection's: its FCOS, what another detector shares with it, or a ResNet for classification. A weights name
-    is looked for where torch keeps downloads, and downloaded, which is said, if it is not there.
+    is looked for where torch keeps downloads, and downloaded, which is said, if it is not there. Of a checkpoint of this program, of
+    either backend, the outputs of the classes are matched by the classes' names.
 
     Args:
         model: whose state dict is set.
         source: None, a path, or a torchvision weights name.
         say: takes a line for people.
+        classes: names in the order of the model's outputs; empty: the file's order is taken.
 
     Raises:
         InputError: the source cannot be had or read, holds code, or nothing in it fits.
@@ -77,7 +82,9 @@ def load_pretrained(model: FCOSDetector, source: str | None, say: Callable[[str]
         raise InputError(problems)
     named = is_weights_name(source)
     path = _fetch(source, say) if named else Path(source).expanduser()
-    tensors = _read_paddle(path, model) if is_paddle_file(source) else _read(path)
+    tensors, theirs = _read_paddle(path, model) if is_paddle_file(source) else _read(path)
+    if classes and theirs:
+        _match_classes(tensors, model.state_dict(), theirs, classes, say)
     names = _matching(model.state_dict(), tensors)
     report = _compare(model.state_dict(), tensors, names, source)
     if named:
@@ -115,8 +122,21 @@ def _fetch(name: str, say: Callable[[str], None]) -> Path:
     return path
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name."""
+def _match_classes(
+    tensors: dict[str, Tensor], own: Mapping[str, Tensor], theirs: Sequence[str], classes: Sequence[str], say: Callable[[str], None]
+) -> None:
+    """Put the class outputs among `tensors` in the order of `classes`; a class that the file has not keeps the model's own first
+    weights."""
+    text = describe_taken(theirs, classes)
+    for name in _CLASS_OUTPUTS if text else ():
+        if name in tensors and name in own and tensors[name].shape == (len(theirs), *own[name].shape[1:]):
+            tensors[name] = copy_rows(tensors[name], own[name].clone(), class_sources(theirs, classes))
+    if text:
+        say(f"{_KEY}: {text}")
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The tensors of a file by name, and the names of its classes if it keeps them."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -127,21 +147,24 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise InputError(
             Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY)
         ) from error
-    return _tensors(content, path)
+    return _tensors(content, path), read_names(content.get("classes") if isinstance(content, Mapping) else None)
 
 
-def _read_paddle(path: Path, model: FCOSDetector) -> dict[str, Tensor]:
-    """The tensors of a file of PaddleDetection's under this model's names; what the model has no place for under its own.
+def _read_paddle(path: Path, model: FCOSDetector) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The tensors of a file of PaddleDetection's under this model's names; what the model has no place for under its own. And the names of
+    its classes if it is a checkpoint of this program.
 
     Raises:
         InputError: it cannot be read, or is of a network that only looks alike: it would fit in part and mean nothing.
     """
-    tensors = _tensors(_as_tensors(read_pdparams(path, _KEY)), path)
+    content = read_pdparams(path, _KEY)
+    state = content.get(PADDLE_STATE)
+    tensors = _tensors(_as_tensors(content), path)
     named = to_torch(tensors, model.state_dict(), model.config.fcos_head.fpn_stride)
     why = other_network(named)
     if why is not None and isinstance(model.config.backbone, ResNet):
         raise InputError(Problem(f"{path} is of {why}; its parts that fit would not work together", key=_KEY))
-    return named
+    return named, read_names(state.get("classes") if isinstance(state, Mapping) else None)
 
 
 def _as_tensors(content: Any) -> Any:

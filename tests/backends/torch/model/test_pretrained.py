@@ -235,3 +235,44 @@ def test_weights_of_another_network_by_name(model: FCOSDetector, folder: Path, m
 
 def test_an_unknown_weights_name(model: FCOSDetector) -> None:
     assert "ResNet50_Weights.IMAGENET1K_V1" in refused(model, "ResNet5_Weights.IMAGENET1K_V1")
+
+
+@pytest.mark.parametrize("classes", [("a", "b", "c"), ("c", "a", "b"), ("c", "new", "a"), ("x", "y", "z")])
+def test_class_outputs_are_matched_by_name(
+    classes: tuple[str, ...], model: FCOSDetector, make_config: MakeConfig, folder: Path
+) -> None:
+    """A checkpoint of ours names its classes; one that the data does not share keeps the model's own first weights."""
+    theirs, there = build_model(make_config()), ("a", "b", "c")
+    before = {name: getattr(model.fcos_head.fcos_head_cls, name).clone() for name in ("weight", "bias")}
+    with torch.no_grad():
+        theirs.fcos_head.fcos_head_cls.bias.copy_(torch.arange(3.0))
+    torch.save({"model": theirs.state_dict(), "classes": list(there)}, folder / "last.pt")
+    said: list[str] = []
+    report = load_pretrained(model, str(folder / "last.pt"), said.append, classes)
+    assert not report.missing and not report.misfit
+    for name, own in before.items():
+        found, source = getattr(model.fcos_head.fcos_head_cls, name), getattr(theirs.fcos_head.fcos_head_cls, name)
+        for row, label in enumerate(classes):
+            assert torch.equal(found[row], source[there.index(label)] if label in there else own[row])
+    assert torch.equal(model.fcos_head.fcos_head_reg.weight, theirs.fcos_head.fcos_head_reg.weight)
+    by_name = [line for line in said if "by name" in line]
+    assert len(by_name) == (classes != there)
+    if "new" in classes:
+        assert by_name == ["pretrain_weights: classes matched by name: 2 of 3 are in the file; start anew: new; in the file only, left out: b"]
+
+
+def test_fewer_classes_are_taken_from_a_file_with_more(make_config: MakeConfig, folder: Path) -> None:
+    more, model = build_model(make_config(head={"num_classes": 5}, num_classes=5)), build_model(make_config())
+    torch.save({"model": more.state_dict(), "classes": list("abcde")}, folder / "last.pt")
+    report = load_pretrained(model, str(folder / "last.pt"), silent, ("e", "c", "a"))
+    assert not report.misfit
+    assert torch.equal(model.fcos_head.fcos_head_cls.weight, more.fcos_head.fcos_head_cls.weight[[4, 2, 0]])
+
+
+def test_weights_without_names_are_taken_as_they_are(model: FCOSDetector, make_config: MakeConfig, folder: Path) -> None:
+    other = build_model(make_config())
+    torch.save({"model": other.state_dict()}, folder / "old.pt")
+    said: list[str] = []
+    load_pretrained(model, str(folder / "old.pt"), said.append, ("a", "b", "c"))
+    assert torch.equal(model.fcos_head.fcos_head_cls.weight, other.fcos_head.fcos_head_cls.weight)
+    assert len(said) == 1

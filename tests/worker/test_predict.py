@@ -1,0 +1,137 @@
+"""Weights and predictions on data whose annotations list the classes in another order than at training."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from runner.core.errors import InputError
+from runner.core.rundir import RunDir
+from runner.worker.predict import evaluate_run, evaluate_weights, predict_images
+
+
+def quiet(*_: Any) -> None:
+    """No progress."""
+
+
+def relist(folder: Path, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+    """Rewrite the categories of both annotation files; `change` gets (id, name) entries, and boxes keep the class they name."""
+    for name in ("train.json", "val.json"):
+        document = json.loads((folder / name).read_text(encoding="utf-8"))
+        names = {category["id"]: category["name"] for category in document["categories"]}
+        document["categories"] = change(document["categories"])
+        numbers = {category["name"]: category["id"] for category in document["categories"]}
+        for box in document["annotations"]:
+            box["category_id"] = numbers.get(names[box["category_id"]], box["category_id"])
+        (folder / name).write_text(json.dumps(document), encoding="utf-8")
+
+
+def reverse(categories: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same numbers, given to the names in the other order."""
+    return [{**entry, "name": other["name"]} for entry, other in zip(categories, reversed(categories), strict=True)]
+
+
+def renumber(categories: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same order under other numbers, of which one was the other class's."""
+    return [{**entry, "id": number} for entry, number in zip(categories, (7, 8), strict=True)]
+
+
+def rename(categories: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [categories[0], {**categories[1], "name": "spur"}]
+
+
+@pytest.fixture
+def data(coco: Path, tmp_path: Path) -> Path:
+    """A copy of the data that may be changed."""
+    return Path(shutil.copytree(coco, tmp_path / "data"))
+
+
+@pytest.fixture
+def run(trained: Any, data: Path, tmp_path: Path) -> Path:
+    """A copy of the run, made on that copy, with predictions of both classes whatever four steps have taught it."""
+    path = Path(shutil.copytree(trained.run, tmp_path / "run"))
+    text = (path / "config.yml").read_text(encoding="utf-8")
+    text, count = re.subn(r"dataset_dir: .*?(?=,?\s+image_dir: )", lambda _: f"dataset_dir: {json.dumps(str(data))}", text, flags=re.DOTALL)
+    assert count == 2
+    (path / "config.yml").write_text(re.sub(r"score_threshold: [0-9.]+", "score_threshold: 0.0", text), encoding="utf-8")
+    truth = json.loads((data / "val.json").read_text(encoding="utf-8"))
+    found = [{key: box[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.9} for box in truth["annotations"]]
+    (path / "predictions.json").write_text(json.dumps(found), encoding="utf-8")
+    return path
+
+
+def evaluate(run: Path, checkpoint: Any = None) -> dict[str, Any]:
+    metrics: dict[str, Any] = evaluate_run(run, checkpoint=checkpoint, progress=quiet)["metrics"]
+    return metrics
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [reverse, renumber])
+def test_a_runs_own_predictions_are_matched_by_name(run: Path, data: Path, change: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    before = evaluate(run)
+    assert before["bbox/AP"] == pytest.approx(1.0)
+    relist(data, change)
+    assert evaluate(run) == before
+    assert "matched by name" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_predictions_without_recorded_numbers_are_refused_in_another_order(run: Path, data: Path) -> None:
+    relist(data, reverse)
+    evaluation = json.loads((run / "eval.json").read_text(encoding="utf-8"))
+    assert evaluation.pop("category_ids") == [3, 7]
+    (run / "eval.json").write_text(json.dumps(evaluation), encoding="utf-8")
+    with pytest.raises(InputError, match="in another order .*--checkpoint last"):
+        evaluate(run)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_evaluated_by_name(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = evaluate(run, "last")
+    relist(data, reverse)
+    assert evaluate(run, "last") == before
+    assert "in another order" in capsys.readouterr().err
+    weights = [f"weights={run / 'checkpoints' / 'last.pt'}"]
+    assert evaluate_weights(run / "config.yml", weights, progress=quiet)["metrics"] == before
+
+
+@pytest.mark.slow
+def test_weights_of_other_classes_are_refused_by_name(run: Path, data: Path) -> None:
+    relist(data, rename)
+    for checkpoint in (None, "last"):
+        with pytest.raises(InputError, match="only in the file: open circuit; only in the data: spur"):
+            evaluate(run, checkpoint)
+    with pytest.raises(InputError, match="weights: .*only in the file: open circuit"):
+        evaluate_weights(run / "config.yml", [f"weights={run / 'checkpoints' / 'best.pt'}"], progress=quiet)
+
+
+@pytest.mark.slow
+def test_images_are_labelled_by_the_weights_own_names(run: Path, data: Path, tmp_path: Path) -> None:
+    image = next(iter((data / "images").iterdir()))
+
+    def found(folder: str) -> Any:
+        return predict_images(run, [image], tmp_path / folder, checkpoint="last", score_threshold=0.0, progress=quiet)[image]
+
+    before = found("one")
+    assert before
+    (run / "eval.json").unlink()
+    relist(data, reverse)
+    assert found("other") == before
+
+
+@pytest.mark.slow
+def test_a_checkpoint_without_names_is_taken_in_the_datas_order(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = evaluate(run, "last")
+    checkpoint = RunDir(run).checkpoints / "old.pt"
+    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
+    assert state.pop("classes") == ["short", "open circuit"]
+    torch.save(state, checkpoint)
+    assert evaluate_weights(run / "config.yml", [f"weights={checkpoint}"], progress=quiet)["metrics"] == before
+    assert "names no classes" in capsys.readouterr().err
