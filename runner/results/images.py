@@ -84,7 +84,9 @@ def _compare(run: RunDir, baseline: RunDir, annotations: Path, metric: str, seed
         return ImageComparison(seed, why_not=f"{annotations} has {images} images, the runs were evaluated on {min(evaluated)}")
     names = {int(category["id"]): str(category["name"]) for category in truth.load_cats(truth.get_cat_ids())}
     if any(_categories(folder) not in (None, names) for folder in (run, baseline)):
-        return ImageComparison(seed, why_not=f"{annotations} has other categories, or other numbers for them, than when the runs were evaluated")
+        return ImageComparison(
+            seed, why_not=f"{annotations} has other categories, or other numbers for them, than when the runs were evaluated"
+        )
     if images < _LEAST_IMAGES:
         return ImageComparison(seed, why_not=f"{images} images are too few: {_LEAST_IMAGES} are the least")
     found = [load_predictions(folder.predictions, truth) for folder in (run, baseline)]

@@ -455,7 +455,9 @@ def relist(folder: Path, names: list[str]) -> None:
     ("names", "words"),
     [(["spur", "short"], "in the order short, spur there and spur, short here"), (["short", "hole"], "only in the file: spur")],
 )
-def test_a_run_does_not_go_on_with_other_classes(config: Config, new_run: NewRun, data: Path, tmp_path: Path, names: Any, words: str) -> None:
+def test_a_run_does_not_go_on_with_other_classes(
+    config: Config, new_run: NewRun, data: Path, tmp_path: Path, names: Any, words: str
+) -> None:
     moved = Path(shutil.copytree(data, tmp_path / "data"))
     changes = {name: replace(getattr(config(), name), dataset_dir=str(moved)) for name in ("train_dataset", "eval_dataset")}
     first = new_run(stop_at=2)

@@ -238,9 +238,7 @@ def test_an_unknown_weights_name(model: FCOSDetector) -> None:
 
 
 @pytest.mark.parametrize("classes", [("a", "b", "c"), ("c", "a", "b"), ("c", "new", "a"), ("x", "y", "z")])
-def test_class_outputs_are_matched_by_name(
-    classes: tuple[str, ...], model: FCOSDetector, make_config: MakeConfig, folder: Path
-) -> None:
+def test_class_outputs_are_matched_by_name(classes: tuple[str, ...], model: FCOSDetector, make_config: MakeConfig, folder: Path) -> None:
     """A checkpoint of ours names its classes; one that the data does not share keeps the model's own first weights."""
     theirs, there = build_model(make_config()), ("a", "b", "c")
     before = {name: getattr(model.fcos_head.fcos_head_cls, name).clone() for name in ("weight", "bias")}
@@ -258,7 +256,9 @@ def test_class_outputs_are_matched_by_name(
     by_name = [line for line in said if "by name" in line]
     assert len(by_name) == (classes != there)
     if "new" in classes:
-        assert by_name == ["pretrain_weights: classes matched by name: 2 of 3 are in the file; start anew: new; in the file only, left out: b"]
+        assert by_name == [
+            "pretrain_weights: classes matched by name: 2 of 3 are in the file; start anew: new; in the file only, left out: b"
+        ]
 
 
 def test_fewer_classes_are_taken_from_a_file_with_more(make_config: MakeConfig, folder: Path) -> None:
