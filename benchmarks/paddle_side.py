@@ -100,7 +100,7 @@ def ours_evaluation(run_dir: str, stopwatch: Stopwatch) -> None:
 
     trainer = Trainer(ppdet_config(config), mode="test")
     trainer._callbacks, trainer._compose_callback = [], ComposeCallback([])
-    evaluate_images(trainer, "EvalReader", _evaluation_images(config), config, lambda _done, _images: stopwatch())
+    evaluate_images(trainer, "EvalReader", _evaluation_images(config)[0], config, lambda _done, _images: stopwatch())
 
 
 def _run_dir(path: str) -> Any:
