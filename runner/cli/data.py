@@ -57,7 +57,9 @@ def _prepare(args: argparse.Namespace) -> int:
         manifest = prepare(args.name, args.source, data_root(), progress=progress, options=options, force=args.force)
     print(f"{manifest.name}: {'already there' if manifest.reused else 'ready'} in {data_root() / manifest.name}")
     for side, split in manifest.splits.items():
-        print(f"  {side}: {split.images} images, {split.boxes} boxes")
+        lists = f" (from {', '.join(split.lists)})" if split.lists else ""
+        only = ", read only by `runner eval RUN --split test`" if side == "test" else ""
+        print(f"  {side}: {split.images} images, {split.boxes} boxes{lists}{only}")
     print(f"  classes: {', '.join(manifest.classes)}")
     for note in manifest.notes:
         print(f"  {note}")

@@ -1,49 +1,192 @@
-"""Dividing images into train and val: the same images go the same way on every machine, whatever order they are
+"""Dividing images into train, val and test: the same images go the same way on every machine, whatever order they are
 listed in.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from runner.core.errors import InputError, Problem
-from runner.data.formats.base import Loaded, Split
-from runner.data.notes import Note
+from runner.data.formats.base import Loaded, Split, capped
+from runner.data.notes import Note, Notes
 from runner.data.spec import DataSpec
 
+_NAMES: Mapping[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+"""What lists are called whose split needs no explanation; case does not matter. See `_by_name` for trainval."""
+_TRAIN_AND_VAL = ("trainval",)
 
-def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> tuple[dict[Split, list[int]], list[Note]]:
-    """The indices of `loaded.items` on each side, in item order, and notes on how it was done.
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How a source was divided.
+
+    Args:
+        sides: indices of `Loaded.items` for each split, in item order; ``test`` only where the source keeps one.
+        lists: the files of the source's lists that each split was taken from; missing where it was cut here.
+        notes: how it was done, and what was left out.
+    """
+
+    sides: Mapping[Split, list[int]]
+    lists: Mapping[Split, tuple[str, ...]]
+    notes: tuple[Note, ...]
+
+
+def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> Division:
+    """Divide `loaded.items` as the spec and the source's own lists say. A test list never becomes the validation set
+    unless the spec says so; where the source has no list for validation it is cut off the training images.
 
     Args:
         names: the items' file names; they alone (and the seed) decide a random cut.
 
     Raises:
-        InputError: the source has no lists though the spec asks for them, or a side would be empty.
+        InputError: the source lacks lists that the spec asks for, a list names what is not there, or a side would be
+            empty.
     """
-    cut = spec.cut
-    if loaded.has_cut and (cut.respect_source or cut.by == "source"):
-        sides: dict[Split, list[int]] = {"train": [], "val": []}
-        for index, item in enumerate(loaded.items):
-            if item.split is not None:
-                sides[item.split].append(index)
-        left = len(loaded.items) - len(sides["train"]) - len(sides["val"])
-        return sides, [Note("left out", "images in none of the source's lists", left)] if left else []
-    if cut.by == "source":
-        raise InputError(Problem("the source has no lists for train and val, and the spec has no other cut (cut.by)", str(spec.file)))
-    wanted = _wanted(spec, len(names))
-    if cut.by == "group":
-        chosen, note = _whole_groups(spec, names, wanted)
+    notes = Notes()
+    used = _lists_of_splits(spec, loaded)
+    _refuse_missing(loaded, used)
+    for name, one in loaded.lists.items():
+        if not any(name in of_split for of_split in used.values()):
+            notes.add("left out", "lists of the source that are not used", ", ".join(one.files))
+    files = {split: tuple(file for name in of_split for file in loaded.lists[name].files) for split, of_split in used.items()}
+    sides = {split: sorted({index for name in of_split for index in loaded.lists[name].members}) for split, of_split in used.items()}
+    if "train" in sides:
+        known = {index for members in sides.values() for index in members}
+        left = [index for index in range(len(names)) if index not in known]
+        notes.add("left out", "images in none of the lists that are used", names[left[0]] if left else "", len(left))
     else:
-        order = sorted(range(len(names)), key=lambda index: _draw(cut.seed, names[index]))
+        sides["train"] = _pool(loaded, names, notes)
+    _part(spec, sides, loaded, names, files, notes)
+    if "val" not in sides:
+        _cut_off_val(spec, sides, loaded, names, notes)
+    if empty := [split for split, members in sides.items() if not members]:
+        counts = ", ".join(f"{len(members)} for {split}" for split, members in sides.items())
+        raise InputError(Problem(f"the cut leaves {' and '.join(empty)} empty: {counts}", str(spec.file), "cut"))
+    kept = {split: files[split] for split in sides if split in files}
+    return Division(sides, kept, notes.listed())
+
+
+def _lists_of_splits(spec: DataSpec, loaded: Loaded) -> dict[Split, tuple[str, ...]]:
+    """The names of the lists that make up each split; those without an entry count as absent."""
+    cut = spec.cut
+    if cut.lists:
+        there = ", ".join(loaded.lists) or "none"
+        problems = [
+            Problem(f"the source has no list {name!r}; its lists: {there}", str(spec.file), f"cut.lists.{split}")
+            for split, wanted in cut.lists.items()
+            for name in wanted
+            if name not in loaded.lists
+        ]
+        if problems:
+            raise InputError(problems)
+        return dict(cut.lists)
+    if not cut.respect_source and cut.by != "source":
+        return {}
+    filled = [name for name, one in loaded.lists.items() if one.members or one.missing]
+    if loaded.split_lists and all(name in filled for of_split in loaded.split_lists.values() for name in of_split):
+        return dict(loaded.split_lists)
+    return _by_name(filled)
+
+
+def _by_name(available: Sequence[str]) -> dict[Split, tuple[str, ...]]:
+    """The lists of each split by their names. trainval is for training, where no list is for that alone; a list for
+    validation without one for training is not used."""
+    found = {split: tuple(name for name in available if name.lower() in known) for split, known in _NAMES.items()}
+    found["train"] = found["train"] or tuple(name for name in available if name.lower() in _TRAIN_AND_VAL)
+    if not found["train"]:
+        found["val"] = ()
+    return {split: lists for split, lists in found.items() if lists}
+
+
+def _refuse_missing(loaded: Loaded, used: Mapping[Split, tuple[str, ...]]) -> None:
+    missing = [entry for of_split in used.values() for name in of_split for entry in loaded.lists[name].missing]
+    if missing:
+        where = [entry.partition(": ") for entry in dict.fromkeys(missing)]
+        text = "matches no image with annotations below the source; correct the list, or take the line out"
+        raise InputError(capped([Problem(f"{entry} {text}", place) for place, _, entry in where]))
+
+
+def _pool(loaded: Loaded, names: Sequence[str], notes: Notes) -> list[int]:
+    """All items; those whose file another list names as well only once."""
+    list_of = {index: name for name, one in loaded.lists.items() for index in one.members}
+    first: dict[tuple[int, int], str | None] = {}
+    pool = []
+    for index in range(len(names)):
+        if first.setdefault(_file_key(loaded, index), list_of.get(index)) == list_of.get(index):
+            pool.append(index)
+        else:
+            notes.add("left out", "images that two lists of the source name, used once", names[index])
+    return pool
+
+
+def _part(
+    spec: DataSpec,
+    sides: dict[Split, list[int]],
+    loaded: Loaded,
+    names: Sequence[str],
+    files: Mapping[Split, tuple[str, ...]],
+    notes: Notes,
+) -> None:
+    """Take out of train what other lists name as well, so that nothing is evaluated on what was learned."""
+    who = {split: [_file_key(loaded, index) for index in members] for split, members in sides.items()}
+    for split in ("val", "test"):
+        if split not in who:
+            continue
+        if "train" in files and set(who["train"]) < set(who[split]):
+            places = f"train ({', '.join(files['train'])}) also for {split} ({', '.join(files[split])})"
+            raise InputError(Problem(f"the source names all {len(who['train']):,} images of {places}; correct its lists", str(spec.file)))
+        if "train" in files and set(who["train"]) == set(who[split]):
+            notes.say(
+                f"the source names the same images for train ({', '.join(files['train'])}) and {split} "
+                f"({', '.join(files[split])}), so it has none for {split}",
+                names[sides["train"][0]] if sides["train"] else "",
+            )
+            del sides[split], who[split]
+            continue
+        both = [index for index, key in zip(sides["train"], who["train"], strict=True) if key in set(who[split])]
+        if "train" in files:
+            what = f"images of train that the source names for {split} too"
+            notes.add("left out", what, names[both[0]] if both else "", len(both))
+        sides["train"] = [index for index in sides["train"] if index not in set(both)]
+        who["train"] = [_file_key(loaded, index) for index in sides["train"]]
+    shared = set(who.get("val", ())) & set(who.get("test", ()))
+    if shared:
+        example = next(names[index] for index in sides["val"] if _file_key(loaded, index) in shared)
+        notes.add("read", "images that are in val and in test", example, len(shared))
+
+
+def _file_key(loaded: Loaded, index: int) -> tuple[int, int]:
+    """The same for two paths of one file."""
+    status = os.stat(loaded.items[index].path)
+    return status.st_dev, status.st_ino
+
+
+def _cut_off_val(spec: DataSpec, sides: dict[Split, list[int]], loaded: Loaded, names: Sequence[str], notes: Notes) -> None:
+    cut = spec.cut
+    if cut.by == "source":
+        there = ", ".join(f"{name} ({len(one.members):,} images)" for name, one in loaded.lists.items()) or "none"
+        text = f"the source has no lists for train and val (its lists: {there}), and the spec has no other cut"
+        advice = "set cut.by to random or group, or say which lists are meant: cut.lists: {train: [NAME], val: [NAME]}"
+        raise InputError(Problem(f"{text}; {advice}", str(spec.file), "cut"))
+    pool, own = sides["train"], [names[index] for index in sides["train"]]
+    wanted = _wanted(spec, len(pool))
+    if cut.by == "group":
+        chosen, note = _whole_groups(spec, own, wanted)
+    else:
+        order = sorted(range(len(own)), key=lambda index: _draw(cut.seed, own[index]))
         chosen, note = set(order[:wanted]), f"cut at random (seed {cut.seed})"
-    if not 0 < len(chosen) < len(names):
-        raise InputError(Problem(f"the cut leaves a side empty: {len(names)} images, {len(chosen)} of them for val", str(spec.file)))
-    sides = {"train": [i for i in range(len(names)) if i not in chosen], "val": sorted(chosen)}
-    return sides, [Note("note", f"{note}: {len(sides['train']):,} for train, {len(sides['val']):,} for val")]
+    sides["train"] = [index for place, index in enumerate(pool) if place not in chosen]
+    sides["val"] = [index for place, index in enumerate(pool) if place in chosen]
+    notes.say(f"{note}: {len(sides['train']):,} for train, {len(sides['val']):,} for val")
 
 
 def groups(pattern: str, names: Sequence[str]) -> dict[str, list[int]]:

@@ -11,22 +11,27 @@ from typing import Any
 
 from runner.core.files import atomic_write_json, read_json
 from runner.data.coco import fingerprint
+from runner.data.formats.base import Split
 from runner.data.notes import Note, note_of
 
 MANIFEST = "dataset.json"
 IMAGE_DIR = "images"
-ANNOTATIONS = {"train": "annotations/train.json", "val": "annotations/val.json"}
+SIDES: tuple[Split, Split] = ("train", "val")
+"""What every set has: learned from, and evaluated on."""
+ANNOTATIONS: Mapping[Split, str] = {split: f"annotations/{split}.json" for split in (*SIDES, "test")}
 _LAYOUT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SplitFacts:
-    """One side of the cut: how many images and boxes, the annotation file (below the set's folder) and its SHA-256."""
+    """One split: how many images and boxes, the annotation file (below the set's folder) and its SHA-256, and the files
+    of the source's lists that it was taken from (none: it was cut here)."""
 
     images: int
     boxes: int
     annotations: str
     sha256: str
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Manifest:
     Args:
         name: the set's name.
         classes: in order.
-        splits: ``train`` and ``val``.
+        splits: ``train``, ``val``, and ``test`` where the source keeps one.
         content: hash of the whole: of pixels and boxes for a generated set; of annotations, names and sizes for others.
         spec_hash: of the spec it was prepared by, with `options`.
         source: where it came from, for people.
@@ -48,7 +53,7 @@ class Manifest:
 
     name: str
     classes: tuple[str, ...]
-    splits: Mapping[str, SplitFacts]
+    splits: Mapping[Split, SplitFacts]
     content: str
     spec_hash: str
     source: str
@@ -64,10 +69,11 @@ class Manifest:
 
 
 def prepared_content(folder: Path) -> str:
-    """The content hash of a set that was prepared from a source: over both sides' fingerprints. Raises InputError."""
+    """The content hash of a set that was prepared from a source: over the fingerprints of train and val, which alone can
+    change a run. Raises InputError."""
     content = hashlib.sha256()
-    for path in ANNOTATIONS.values():
-        content.update(fingerprint(folder / path, folder / IMAGE_DIR).encode())
+    for split in SIDES:
+        content.update(fingerprint(folder / ANNOTATIONS[split], folder / IMAGE_DIR).encode())
     return content.hexdigest()
 
 
@@ -84,7 +90,9 @@ def read_manifest(folder: Path) -> Manifest | None:
     if not isinstance(data, dict) or data.pop("layout", None) != _LAYOUT:
         return None
     try:
-        splits = {name: SplitFacts(**facts) for name, facts in data.pop("splits").items()}
+        splits = {name: SplitFacts(**{**facts, "lists": tuple(facts.get("lists", ()))}) for name, facts in data.pop("splits").items()}
+        if any(ANNOTATIONS[name] != facts.annotations for name, facts in splits.items()):
+            return None
         return Manifest(
             **{**data, "classes": tuple(data["classes"]), "notes": tuple(map(note_of, data["notes"]))}, splits=splits, reused=False
         )

@@ -22,8 +22,9 @@ from runner.core.files import sync_folder
 from runner.data.coco import save_json
 from runner.data.cut import divide
 from runner.data.formats import FORMATS
-from runner.data.formats.base import Loaded, NotThisFormat, Split
+from runner.data.formats.base import Loaded, NotThisFormat, Split, capped
 from runner.data.formats.save import to_coco
+from runner.data.images import image_size
 from runner.data.manifest import (
     ANNOTATIONS,
     IMAGE_DIR,
@@ -33,12 +34,10 @@ from runner.data.manifest import (
     read_manifest,
     write_manifest,
 )
-from runner.data.notes import merged
+from runner.data.notes import Note, Notes, merged
 from runner.data.sources import Progress, link_or_copy, silent, source_hash, unpack
 from runner.data.spec import SYNTHETIC, DataSpec, apply_options, find_spec
 from runner.data.synthetic.write import write_generated
-
-_SIDES: tuple[Split, Split] = ("train", "val")
 
 
 def prepare(
@@ -88,7 +87,8 @@ def prepare(
             manifest = _build(spec, source, work, dict(options or {}), progress)
             _put_in_place(work, target)
         except OSError as error:
-            raise InputError(Problem(f"cannot be prepared: {error.strerror}: {error.filename}", str(target))) from error
+            file = str(error.filename).replace(str(work.resolve() / "source"), str(source))
+            raise InputError(Problem(f"cannot be prepared: {error.strerror}: {file}", str(target))) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return manifest
@@ -189,15 +189,26 @@ def _build(spec: DataSpec, source: Path | None, work: Path, options: dict[str, A
     else:
         assert source is not None  # prepare() has asked for it
         held = source_hash(source)
-        place = source
+        place, doubtful = source, ""
         if not source.is_dir():
-            place = work / "source"
+            place = work.resolve() / "source"
             place.mkdir()
-            unpack(source, place, progress)
-        manifest = _convert(spec, place, folder, progress)
-        manifest = dataclasses.replace(manifest, source=str(source), source_hash=held, options=options)
+            doubtful = unpack(source, place, progress)
+        try:
+            manifest = _convert(spec, place, folder, progress)
+        except InputError as error:
+            raise InputError([_about_the_archive(problem, place, source, doubtful) for problem in error.problems]) from error
+        notes = merged(manifest.notes, [Note("note", doubtful)] if doubtful else [])
+        manifest = dataclasses.replace(manifest, source=str(source), source_hash=held, options=options, notes=notes)
     write_manifest(folder, manifest)
     return manifest
+
+
+def _about_the_archive(problem: Problem, place: Path, archive: Path, doubtful: str) -> Problem:
+    """A problem of unpacked files as one of the archive: where it was unpacked to is gone when this is read."""
+    message = problem.message.replace(str(place), str(archive))
+    where = problem.where.replace(str(place), str(archive))
+    return dataclasses.replace(problem, message=f"{message}; {doubtful}" if doubtful else message, where=where)
 
 
 def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> Manifest:
@@ -206,33 +217,70 @@ def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> 
     if not loaded.items:
         raise InputError(Problem("has annotations, but none of them belongs to an image", str(source)))
     _verify_counts(spec, loaded, source)
-    base = Path(os.path.commonpath([item.path.parent for item in loaded.items]))
-    names = [item.path.relative_to(base).as_posix() for item in loaded.items]
-    sides, notes = divide(spec, loaded, names)
-    own = [item.id for item in loaded.items]
-    numbers = own if None not in own and len(set(own)) == len(own) else list(range(1, len(own) + 1))
-    chosen = [index for side in _SIDES for index in sides[side]]
-    for done, index in enumerate(chosen):
+    names = _names(loaded, source)
+    division = divide(spec, loaded, names)
+    notes = Notes()
+    chosen = {names[index]: index for members in division.sides.values() for index in members}
+    for done, (name, index) in enumerate(chosen.items()):
         progress(done, len(chosen), "linking images")
-        path = folder / IMAGE_DIR / names[index]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        link_or_copy(loaded.items[index].path, path)
-    facts: dict[str, SplitFacts] = {}
-    for side in _SIDES:
-        rows = [(int(numbers[index] or 0), names[index], loaded.items[index]) for index in sides[side]]
-        path = folder / ANNOTATIONS[side]
+        _put_image(loaded.items[index].path, folder / IMAGE_DIR / name, source, notes)
+    ids = _ids(loaded, division.sides)
+    facts: dict[Split, SplitFacts] = {}
+    for split, members in division.sides.items():
+        rows = [(ids[index], names[index], loaded.items[index]) for index in members]
+        path = folder / ANNOTATIONS[split]
         sha256 = save_json(path, to_coco(rows, loaded.classes, loaded.category_ids, spec.title))
-        facts[side] = SplitFacts(len(rows), sum(len(item.boxes) for _, _, item in rows), ANNOTATIONS[side], sha256)
+        boxes = sum(len(item.boxes) for _, _, item in rows)
+        facts[split] = SplitFacts(len(rows), boxes, ANNOTATIONS[split], sha256, division.lists.get(split, ()))
     return Manifest(
         name=spec.name,
         classes=loaded.classes,
-        splits=facts,
+        splits={split: facts[split] for split in ANNOTATIONS if split in facts},
         content=prepared_content(folder),
         spec_hash=spec.hash(),
         source="",
         source_hash="",
-        notes=merged(loaded.notes, notes),
+        notes=merged(loaded.notes, division.notes, notes.listed()),
     )
+
+
+def _names(loaded: Loaded, source: Path) -> list[str]:
+    """The items' names below the image folder: their paths below the folder that all have in common. A format (also
+    another package's) that gives paths outside of the source would have them written outside of the set.
+    """
+    problems = []
+    for item in loaded.items:
+        if ".." in item.path.parts or not item.path.is_relative_to(source):
+            problems.append(Problem(f"the path {str(item.path)!r} leads out of the source", str(source)))
+        elif (text := str(item.path)).encode("utf-8", "replace").decode() != text:
+            problems.append(Problem(f"the file name {text!r} is not UTF-8; rename the file (convmv -f gbk -t utf-8 …)", str(source)))
+    if problems:
+        raise InputError(capped(problems))
+    base = Path(os.path.commonpath([item.path.parent for item in loaded.items]))
+    return [item.path.relative_to(base).as_posix() for item in loaded.items]
+
+
+def _ids(loaded: Loaded, sides: Mapping[Split, list[int]]) -> dict[int, int]:
+    """Image numbers by index of `loaded.items`: the source's own where they are all there and differ, else counted. A test
+    split, in a file of its own, changes nothing for the others."""
+    ids: dict[int, int] = {}
+    test = set(sides.get("test", ()))
+    learned = [index for index in range(len(loaded.items)) if index not in test]
+    for indices in (sorted(test), learned):
+        own = [loaded.items[index].id for index in indices]
+        usable = None not in own and len(set(own)) == len(own)
+        ids |= {index: int(own[place] or 0) if usable else index + 1 for place, index in enumerate(indices)}
+    return ids
+
+
+def _put_image(path: Path, target: Path, source: Path, notes: Notes) -> None:
+    """Link an image into the set. One that is a link out of the source is the user's own choice, but has to be an image."""
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(source):
+        image_size(path)
+        notes.add("read", "images that symbolic links out of the source lead to", f"{path.relative_to(source).as_posix()} → {real}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    link_or_copy(real, target)
 
 
 def _load(spec: DataSpec, source: Path) -> Loaded:

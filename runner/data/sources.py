@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import os
+import posixpath
 import shutil
 import stat
 import tarfile
@@ -16,12 +17,15 @@ from typing import IO
 
 from runner.core.errors import InputError, Problem
 from runner.data.formats.base import capped
+from runner.data.formats.tree import FOLDERS_DEEP, walk
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done); total 0 where it is not known."""
 
 _READ_IN_FULL = frozenset({".json", ".xml", ".txt", ".yaml", ".yml", ".names"})
 _BLOCK = 1 << 20
+_ZIP_UTF8 = 0x800
+"""The bit of a zip member's flags that says its name is UTF-8."""
 
 
 def silent(done: int, total: int, what: str) -> None:
@@ -36,8 +40,9 @@ def source_hash(source: Path) -> str:
     """
     digest = hashlib.sha256()
     if source.is_dir():
-        for path in sorted(path for path in source.rglob("*") if path.is_file()):
-            digest.update(f"{path.relative_to(source).as_posix()}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+        for name in walk(source, hidden=True).files:
+            path = source / name
+            digest.update(f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
             if path.suffix.lower() in _READ_IN_FULL:
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
@@ -55,45 +60,77 @@ def source_hash(source: Path) -> str:
     return digest.hexdigest()
 
 
-def unpack(archive: Path, target: Path, progress: Progress = silent) -> None:
+def unpack(archive: Path, target: Path, progress: Progress = silent) -> str:
     """Unpack a zip or tar file into the empty folder `target`.
 
     Every member is examined first. Only plain files below `target` are written; if any member is absolute, leads out,
-    is a link or a device, or if all together do not fit on the disk, nothing is written at all.
+    is a link or a device, or if all together do not fit on the disk, nothing is written at all. Backslashes in a zip
+    (made on Windows) are folders.
+
+    Returns:
+        Advice where names of members are in an unknown encoding, so that they may not be found; else nothing.
 
     Raises:
         InputError: as above (all such members, capped), or the archive is damaged, encrypted or of another kind.
     """
     try:
         if zipfile.is_zipfile(archive):
-            _unpack_zip(archive, target, progress)
-        elif tarfile.is_tarfile(archive):
-            _unpack_tar(archive, target, progress)
-        else:
-            raise InputError(Problem("is neither a folder nor a .zip or .tar archive", str(archive)))
+            return _unpack_zip(archive, target, progress)
+        if tarfile.is_tarfile(archive):
+            return _unpack_tar(archive, target, progress)
+        raise InputError(Problem("is neither a folder nor a .zip or .tar archive", str(archive)))
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
         raise InputError(Problem(f"the archive is damaged or cut off ({error}); get it again", str(archive))) from error
     except (RuntimeError, NotImplementedError) as error:  # zipfile's words for encrypted, and for unknown compression
         raise InputError(Problem(f"the archive cannot be unpacked: {error}", str(archive))) from error
 
 
-def _unpack_zip(path: Path, target: Path, progress: Progress) -> None:
+def _unpack_zip(path: Path, target: Path, progress: Progress) -> str:
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
+        doubtful: list[str] = []
+        names = [_zip_name(info, doubtful) for info in infos]
+        seen: set[str] = set()
         bad = []
-        for info in infos:
+        for name, info in zip(names, infos, strict=True):
             kind = stat.S_IFMT(info.external_attr >> 16)
             special = kind not in (0, stat.S_IFREG, stat.S_IFDIR)
-            bad += _refusal(info.filename, "a link or device" if special else "")
+            bad += _refusal(name, "a link or device" if special else "")
+            if not name.endswith("/") and posixpath.normpath(name) in seen:
+                bad.append(f"{name!r} is there twice")
+            seen.add(posixpath.normpath(name))
         _refuse(path, bad, target, sum(info.file_size for info in infos))
-        files = [info for info in infos if not info.is_dir()]
-        for done, info in enumerate(files):
+        files = [(name, info) for name, info in zip(names, infos, strict=True) if not name.endswith("/")]
+        for done, (name, info) in enumerate(files):
             progress(done, len(files), f"unpacking {path.name}")
             with archive.open(info) as content:
-                _write(content, target / info.filename)
+                _write(content, target / name)
+    return _advice(path, doubtful)
 
 
-def _unpack_tar(path: Path, target: Path, progress: Progress) -> None:
+def _zip_name(info: zipfile.ZipInfo, doubtful: list[str]) -> str:
+    """The member's path with slashes. Names not marked as UTF-8 are, by the standard, in the code page 437, which hardly
+    any program follows: where they are valid UTF-8 that is meant; else they are kept as read, and are `doubtful`.
+    """
+    name = info.filename
+    if not info.flag_bits & _ZIP_UTF8 and not name.isascii():
+        try:
+            name = name.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            doubtful.append(name)
+    return name.replace("\\", "/")
+
+
+def _advice(path: Path, doubtful: list[str]) -> str:
+    if not doubtful:
+        return ""
+    return (
+        f"{len(doubtful):,} names of members in {path.name} are not UTF-8 (perhaps GBK; the first was read as {doubtful[0]!r}); if images "
+        f"are not found by them, unpack it yourself (such as: unzip -O gbk {path.name}) and give the folder"
+    )
+
+
+def _unpack_tar(path: Path, target: Path, progress: Progress) -> str:
     with tarfile.open(path) as archive:
         progress(0, 0, f"reading {path.name}")
         members = archive.getmembers()
@@ -108,6 +145,7 @@ def _unpack_tar(path: Path, target: Path, progress: Progress) -> None:
             if content is not None:
                 with content:
                     _write(content, target / member.name)
+    return _advice(path, [name for member in members if (name := member.name).encode("utf-8", "replace").decode() != name])
 
 
 def _refusal(name: str, special: str) -> list[str]:
@@ -116,6 +154,8 @@ def _refusal(name: str, special: str) -> list[str]:
         return [f"{name!r} is {special}"]
     if name.startswith(("/", "\\")) or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":") or "\0" in name or not name:
         return [f"{name!r} leads out of the folder"]
+    if len(parts) > FOLDERS_DEEP:
+        return [f"{name[:100]!r}… lies more than {FOLDERS_DEEP} folders deep"]
     return []
 
 

@@ -10,21 +10,22 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.shipped import shipped
 from runner.data.formats import FORMATS
+from runner.data.formats.base import Split
 from runner.data.specfile import Section, plain, read_sections
 from runner.data.synthetic.generate import GENERATOR_VERSION, SIZES
 
 CutBy = Literal["source", "random", "group"]
 SYNTHETIC = "synthetic_pcb"
 """Format name of the generated boards, and the name of the data set that is made on first use."""
-_CONVERTER_VERSION = 1
-"""Counted up when the same source would be converted to something else."""
+_CONVERTER_VERSIONS = {SYNTHETIC: 1, "deeppcb": 1}
+"""Of each format (2 for the others), counted up when the same source would be converted to something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Cut:
         val: images for val: a number, or a share below 1.
         seed: of the random order.
         group: regular expression on the image's file name; its first bracket is the group (the board).
+        lists: the source's lists (by name) that make up train, val and test; empty: by their names, see
+            `runner.data.cut`. Without val it is cut off train.
     """
 
     by: CutBy = "source"
@@ -44,6 +47,7 @@ class Cut:
     val: float = 0.2
     seed: int = 0
     group: str = ""
+    lists: Mapping[Split, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,14 @@ class DataSpec:
 
     def hash(self) -> str:
         """Of all that changes what is prepared; titles and advice do not count."""
-        data: dict[str, Any] = {"version": _CONVERTER_VERSION, "classes": self.classes}
+        version = max(_CONVERTER_VERSIONS.get(name, 2) for name in self.formats)
+        data: dict[str, Any] = {"version": version, "classes": self.classes}
         if self.generate is not None:
             data["generator"] = GENERATOR_VERSION
             data["generate"] = {key: value for key, value in dataclasses.asdict(self.generate).items() if key != "content"}
         else:
-            data |= {"formats": self.formats, "cut": dataclasses.asdict(self.cut)}
+            cut = dataclasses.asdict(self.cut)
+            data |= {"formats": self.formats, "cut": cut if self.cut.lists else {key: cut[key] for key in cut if key != "lists"}}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -207,7 +213,10 @@ def _cut(section: Section) -> Cut:
         val=section.take("val", (int, float), 0.2),
         seed=section.take("seed", int, 0),
         group=section.take("group", str, ""),
+        lists=_lists(section.section("lists")),
     )
+    if cut.lists and not cut.respect_source:
+        section.wrong("lists", "contradicts respect_source: false, which cuts the whole source anew; keep one of them")
     if cut.by not in ("source", "random", "group"):
         section.wrong("by", f"expected source, random or group, got {cut.by!r}")
     try:
@@ -219,6 +228,14 @@ def _cut(section: Section) -> Cut:
             section.wrong("group", "needs a regular expression with one bracket, such as '^([0-9]+)_'")
     section.finish()
     return cut
+
+
+def _lists(section: Section) -> dict[Split, tuple[str, ...]]:
+    found: dict[Split, tuple[str, ...]] = {split: names for split in get_args(Split) if (names := section.texts(split))}
+    if section.values and "train" not in found:
+        section.wrong("train", "is missing; expected the names of the source's lists for training, such as [trainval]")
+    section.finish()
+    return found
 
 
 def _generate(section: Section) -> Generate:

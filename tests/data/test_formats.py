@@ -9,12 +9,20 @@ import pytest
 
 from runner.core.errors import InputError
 from runner.data.formats import FORMATS
-from runner.data.formats.base import NotThisFormat
+from runner.data.formats.base import Loaded, NotThisFormat
 from runner.data.formats.coco import load as load_coco_source
 from runner.data.formats.deeppcb import CLASSES as DEEPPCB_CLASSES
 from runner.data.formats.deeppcb import load as load_deeppcb
 from runner.data.formats.voc import load as load_voc
 from runner.data.formats.yolo import load as load_yolo
+
+
+def _members(loaded: Loaded) -> dict[str, tuple[int, ...]]:
+    return {name: one.members for name, one in loaded.lists.items()}
+
+
+def _notes(loaded: Loaded) -> dict[tuple[str, str], tuple[int, str]]:
+    return {(note.kind, note.what): (note.count, note.example) for note in loaded.notes}
 
 
 def test_registry() -> None:
@@ -41,7 +49,7 @@ def test_voc_boxes_count_from_one_and_difficult_is_crowd(nasty: Path, make_pictu
     (item,) = loaded.items
     assert item.boxes.tolist() == [[0, 0, 40, 30], [2, 3, 12, 14]]
     assert item.classes.tolist() == [1, 0] and item.crowd.tolist() == [True, False]
-    assert item.areas.tolist() == [1200, 110] and not loaded.has_cut
+    assert item.areas.tolist() == [1200, 110] and not loaded.lists
 
 
 def test_voc_own_lists_and_labels(tmp_path: Path, make_picture: Any, make_xml: Any) -> None:
@@ -55,13 +63,16 @@ def test_voc_own_lists_and_labels(tmp_path: Path, make_picture: Any, make_xml: A
             (base / "ImageSets" / "Main" / f"{name}.txt").write_text(f"{stem} -1\n")
     (tmp_path / "labels.txt").write_text("b\na\n")
     loaded = load_voc(tmp_path, ())
-    assert loaded.classes == ("b", "a") and loaded.has_cut
-    assert [(item.path.parts[-3], item.path.stem, item.split) for item in loaded.items] == [
-        ("VOC2007", "000001", "train"),
-        ("VOC2007", "000002", "val"),
-        ("VOC2012", "000001", "train"),
-        ("VOC2012", "000002", None),
+    assert loaded.classes == ("b", "a")
+    assert [(item.path.parts[-3], item.path.stem) for item in loaded.items] == [
+        ("VOC2007", "000001"),
+        ("VOC2007", "000002"),
+        ("VOC2012", "000001"),
+        ("VOC2012", "000002"),
     ]
+    assert {name: one.members for name, one in loaded.lists.items()} == {"trainval": (0, 2), "test": (1,), "val": (3,)}
+    folder = "VOCdevkit/{}/ImageSets/Main/trainval.txt"
+    assert loaded.lists["trainval"].files == (folder.format("VOC2007"), folder.format("VOC2012"))
 
 
 def test_voc_the_same_stem_in_class_folders(tmp_path: Path, make_picture: Any, make_xml: Any) -> None:
@@ -79,8 +90,11 @@ def test_voc_the_same_stem_in_class_folders(tmp_path: Path, make_picture: Any, m
         (lambda text: text[: len(text) // 2], "cut off"),
         (lambda text: text.replace("<xmin>3", "<xmin>x"), "four numbers"),
         (lambda text: text.replace("<xmin>3", "<xmin>30"), "empty box"),
-        (lambda text: text.replace("<xmin>3", "<xmin>inf"), "empty box"),
-        (lambda text: text.replace("<xmin>3</xmin>", ""), "empty box or none"),
+        (lambda text: text.replace("<xmin>3", "<xmin>inf"), "four numbers"),
+        (lambda text: text.replace("<xmin>3", "<xmin>1_3"), "four numbers"),
+        (lambda text: text.replace("<width>40", "<width>4_0"), "expected a number, got '4_0'"),
+        (lambda text: text.replace("<difficult>0", "<difficult>perhaps"), "difficult to be 0 or 1"),
+        (lambda text: text.replace("<xmin>3</xmin>", ""), "four numbers"),
         (lambda text: text.replace("<name>short</name>", ""), "no name"),
         (lambda text: text.replace("short", "shirt"), "shirt"),
         (lambda text: '<!DOCTYPE x [<!ENTITY a "aaaa">]>' + text, "entities"),
@@ -101,7 +115,7 @@ def test_voc_clips_a_pixel_and_says_so(tmp_path: Path, make_picture: Any, make_x
     (tmp_path / "a.xml").write_text(make_xml("a.jpg", [("short", 0, 4, 41, 14)]))
     loaded = load_voc(tmp_path, ())
     assert loaded.items[0].boxes.tolist() == [[0, 3, 40, 14]]
-    (note,) = loaded.notes
+    note = loaded.notes[-1]
     assert (note.kind, note.count, note.example) == ("changed", 1, "a.xml") and "clipped" in note.what
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(InputError, match="not below the source"):
@@ -123,7 +137,7 @@ def test_coco_in_the_articles_layout(nasty: Path, make_document: Any, make_pictu
     _article(nasty, make_document(), make_picture)
     loaded = load_coco_source(nasty, ())
     assert loaded.classes == ("short", "open") and loaded.category_ids == (7, 3)
-    assert [item.split for item in loaded.items] == ["train"] * 3 + ["val"] * 3
+    assert _members(loaded) == {"train": (0, 1, 2), "val": (3, 4, 5)}
     assert loaded.items[1].crowd.tolist() == [False, True] and loaded.items[2].boxes.shape == (0, 4)
     again = load_coco_source(nasty, ("open", "short"))
     assert again.category_ids == (3, 7) and again.items[0].classes.tolist() == [1, 0]
@@ -142,7 +156,7 @@ def test_coco_2017_layout_and_a_single_file(tmp_path: Path, make_document: Any, 
     assert [item.path.parent.name for item in load_coco_source(tmp_path, ()).items] == ["train2017", "val2017"]
     (tmp_path / "annotations" / "instances_val2017.json").unlink()
     loaded = load_coco_source(tmp_path, ())
-    assert len(loaded.items) == 1 and not loaded.has_cut
+    assert len(loaded.items) == 1 and not loaded.lists
 
 
 def test_coco_problems(tmp_path: Path, make_document: Any, make_picture: Any) -> None:
@@ -180,7 +194,9 @@ def test_yolo_with_description(nasty: Path, make_picture: Any) -> None:
     by_name = {item.path.name: item for item in loaded.items}
     assert sorted(by_name) == ["a.jpg", "b.jpg", "empty.jpg"]
     assert by_name["a.jpg"].boxes.round(6).tolist() == [[10, 12, 30, 18], [4, 3, 12, 12]]
-    assert by_name["b.jpg"].boxes.tolist() == [[0, 0, 40, 30]] and by_name["b.jpg"].split == "val"
+    assert by_name["b.jpg"].boxes.tolist() == [[0, 0, 40, 30]] and [loaded.items[k].path.name for k in loaded.lists["val"].members] == [
+        "b.jpg"
+    ]
     assert len(by_name["empty.jpg"].boxes) == 0
 
 
@@ -191,7 +207,7 @@ def test_yolo_without_description(tmp_path: Path, make_picture: Any) -> None:
     (tmp_path / "train" / "labels").mkdir()
     (tmp_path / "train" / "labels" / "a.txt").write_text("1 0.5 0.5 0.5 0.5\n")
     loaded = load_yolo(tmp_path, ())
-    assert [(item.path.name, item.split) for item in loaded.items] == [("a.jpg", "train"), ("b.jpg", "val")]
+    assert [item.path.name for item in loaded.items] == ["a.jpg", "b.jpg"] and _members(loaded) == {"train": (0,), "val": (1,)}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +264,7 @@ def test_deeppcb(nasty: Path, make_picture: Any) -> None:
     _deeppcb(nasty, make_picture)
     loaded = load_deeppcb(nasty, DEEPPCB_CLASSES)
     assert loaded.classes == ("open", "short", "mousebite", "spur", "copper", "pin-hole")
-    assert [item.split for item in loaded.items] == ["train", "val"]
+    assert _members(loaded) == {"trainval": (0,), "test": (1,)} and loaded.split_lists == {"train": ("trainval",), "val": ("test",)}
     assert loaded.items[0].boxes.tolist() == [[1, 2, 11, 12], [3, 4, 9, 9]] and loaded.items[0].classes.tolist() == [
         0,
         5,
@@ -268,7 +284,6 @@ def test_deeppcb_problems_all_at_once(tmp_path: Path, make_picture: Any) -> None
 
 def test_real_deeppcb(deeppcb_source: Path) -> None:
     loaded = load_deeppcb(deeppcb_source, ())
-    sides = [item.split for item in loaded.items]
-    assert (sides.count("train"), sides.count("val")) == (789, 211)
+    assert {name: len(members) for name, members in _members(loaded).items()} == {"trainval": 789, "test": 211}
     assert sum(len(item.boxes) for item in loaded.items) == 6873
     assert {(item.width, item.height) for item in loaded.items} == {(640, 640)}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import codecs
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -15,7 +18,7 @@ from runner.data.notes import Note
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 MAX_PROBLEMS = 20
-Split = Literal["train", "val"]
+Split = Literal["train", "val", "test"]
 
 
 class NotThisFormat(Exception):
@@ -33,7 +36,6 @@ class Item:
         classes: Int64[N], indices into `Loaded.classes`.
         crowd: Bool[N]: neither object nor background (COCO's crowds, VOC's difficult ones).
         areas: Float64[N], in square pixels; COCO sorts objects into small, medium and large by it.
-        split: the side the source's own lists put it on; None if it has no lists, or lists it for neither.
         id: the source's own number for it, or None.
     """
 
@@ -44,8 +46,22 @@ class Item:
     classes: NDArray[np.int64]
     crowd: NDArray[np.bool_]
     areas: NDArray[np.float64]
-    split: Split | None = None
     id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceList:
+    """One of the source's own lists: the images that it puts together under a name such as train, trainval or test.
+
+    Args:
+        files: where it stands: text files, keys of data.yaml, annotation files or folders, below the source.
+        members: indices of `Loaded.items`, ascending.
+        missing: its entries that belong to no image, each with its line.
+    """
+
+    files: tuple[str, ...]
+    members: tuple[int, ...]
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,20 +71,19 @@ class Loaded:
     Args:
         classes: names in order.
         items: images, in an order that depends on the source's content alone.
+        lists: the source's own lists by name.
+        split_lists: the lists that are each split where the format itself defines it; empty: by their names, see
+            `runner.data.cut`.
         category_ids: the source's own numbers of the classes; None: 1, 2, …
         notes: what was read, left out and changed, counted by `runner.data.notes.Notes`.
     """
 
     classes: tuple[str, ...]
     items: tuple[Item, ...]
+    lists: Mapping[str, SourceList] = field(default_factory=dict)
+    split_lists: Mapping[Split, tuple[str, ...]] = field(default_factory=dict)
     category_ids: tuple[int, ...] | None = None
     notes: tuple[Note, ...] = ()
-
-    @property
-    def has_cut(self) -> bool:
-        """Whether the source's own lists put images on both sides."""
-        sides = {item.split for item in self.items}
-        return {"train", "val"} <= sides
 
 
 class Format(Protocol):
@@ -106,7 +121,7 @@ def capped(problems: list[Problem]) -> list[Problem]:
     return problems[:MAX_PROBLEMS] + ([Problem(f"… and {rest:,} more problems like these")] if rest > 0 else [])
 
 
-def make_item(path: Path, size: tuple[int, int], rows: Iterable[tuple[int, float, float, float, float, bool]], split: Split | None) -> Item:
+def make_item(path: Path, size: tuple[int, int], rows: Iterable[tuple[int, float, float, float, float, bool]]) -> Item:
     """An item from (class index, x1, y1, x2, y2, crowd) rows; `size` is (width, height); areas are the boxes' own."""
     listed = list(rows)
     boxes = np.array([row[1:5] for row in listed], dtype=np.float64).reshape(-1, 4)
@@ -118,25 +133,50 @@ def make_item(path: Path, size: tuple[int, int], rows: Iterable[tuple[int, float
         classes=np.array([row[0] for row in listed], dtype=np.int64),
         crowd=np.array([row[5] for row in listed], dtype=np.bool_),
         areas=(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]),
-        split=split,
     )
 
 
-def files_below(source: Path, suffixes: frozenset[str]) -> Iterator[Path]:
-    """Files with one of `suffixes` (lower case) at or below `source`, in the order of their paths; hidden ones are
-    left out.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Marks that a text begins with, and the encodings they declare."""
+
+
+def read_text(path: Path, declared: Callable[[bytes], str | None] = lambda _: None) -> str:
+    """The text of a source's file.
+
+    Args:
+        declared: finds the encoding that the content names; used where no byte order mark says it. Default: UTF-8.
+
+    Raises:
+        InputError: the file cannot be read, or is not text of its encoding.
     """
-    for path in sorted(source.rglob("*")):
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(source).parts)
-        if path.suffix.lower() in suffixes and not hidden and path.is_file():
-            yield path
-
-
-def read_text(path: Path) -> str:
-    """The text of a source's file. Raises InputError naming it."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(Problem("is not UTF-8 text", str(path))) from error
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None) or declared(data) or "utf-8"
+    try:
+        return data.decode(encoding)
+    except LookupError as error:
+        raise InputError(Problem(f"is in an unknown encoding, {encoding!r}; save it as UTF-8", str(path))) from error
+    except UnicodeError as error:
+        name = "UTF-8" if encoding == "utf-8" else encoding
+        raise InputError(Problem(f"is not {name} text (GBK, Latin-1 or another encoding?); save it as UTF-8", str(path))) from error
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a source's text file that are not blank, stripped, each with its number from 1. Raises InputError."""
+    return [(number, line.strip()) for number, line in enumerate(re.split(r"\r\n?|\n", read_text(path)), start=1) if line.strip()]
+
+
+def number(text: str) -> float:
+    """The finite number that `text` says; raises ValueError where it is none, also for what only Python takes (1_000)."""
+    value = float(text) if "_" not in text else math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"expected a number, got {text!r}")
+    return value

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,97 +13,132 @@ import numpy as np
 
 from runner.core.errors import InputError, Problem
 from runner.data.cocofile import Tables, as_problems, read_annotations, scan
-from runner.data.formats.base import Item, Loaded, NotThisFormat, Problems, Split
+from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList
+from runner.data.formats.tree import Tree, below
+from runner.data.notes import Notes
 
-_TRAIN = (
-    "train.json",
-    "instances_train2017.json",
-    "instances_train2014.json",
-    "instances_train.json",
-    "_annotations.coco.json",
-)
-_VAL = ("val.json", "valid.json", "test.json", "instances_val2017.json", "instances_val2014.json", "instances_val.json")
+_ROBOFLOW = "_annotations.coco.json"
+_LIST = re.compile(r"(?:instances_)?(trainval|train|val|valid|test|validation)(?:2014|2017)?", re.IGNORECASE)
+"""Names of annotation files without their suffix; the bracket is the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One annotation file: the list it is (None: the only file), and its columns."""
+
+    path: Path
+    list_name: str | None
+    document: dict[str, Any]
+    tables: Tables
 
 
 def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     """Read COCO JSON: ``Annotations/train.json`` and ``val.json`` with ``images/`` (the article's),
     ``annotations/instances_*.json`` with ``train2017/``, ``val2017/``, or ``train/`` and ``valid/`` with
-    ``_annotations.coco.json`` in each. One file alone has no cut.
+    ``_annotations.coco.json`` in each; likewise ``test``. One file alone is no list. Categories that the files have in
+    another order or under other numbers are matched by name.
 
-    Class numbers of the source are kept, segmentations are not.
+    Class numbers of the source (of its first file) are kept, segmentations are not.
 
     Raises:
         NotThisFormat, InputError: see `Format`.
     """
-    files = _annotation_files(source)
-    documents = [(path, split, read_annotations(path)) for path, split in files]
+    notes = Notes()
+    tree = Tree(source, notes)
+    files = _annotation_files(tree, notes)
     problems = Problems()
-    parts: list[tuple[Path, Split | None, dict[str, Any], Tables]] = []
-    for path, split, document in documents:
+    parts = []
+    for path, list_name in files:
+        document = read_annotations(path)
         tables, faults = scan(document)
         problems.found += as_problems(faults, path)
-        parts.append((path, split, document, tables))
+        parts.append(_Part(path, list_name, document, tables))
     problems.check()
-    categories = parts[0][3].categories
-    for path, _, _, tables in parts[1:]:
-        if tables.categories != categories:
-            problems.add(
-                f"its categories differ from those of {parts[0][0].name}: {tables.categories} against {categories}",
-                path,
-            )
-    names = tuple(name for _, name in categories)
+    number = {name: category_id for category_id, name in parts[0].tables.categories}
+    names = tuple(number)
+    for part in parts[1:]:
+        own = part.tables.categories
+        if {name for _, name in own} != set(names):
+            text = f"its categories differ from those of {parts[0].path.name}: {own} against {parts[0].tables.categories}"
+            problems.add(text, part.path)
+        elif own != parts[0].tables.categories:
+            what = f"files whose categories have another order or other numbers than in {parts[0].path.name}, matched by name"
+            notes.add("changed", what, tree.relative(part.path))
     if classes and set(classes) != set(names):
-        problems.add(f"its classes are {', '.join(names)}; the spec says {', '.join(classes)}", parts[0][0])
+        problems.add(f"its classes are {', '.join(names)}; the spec says {', '.join(classes)}", parts[0].path)
     problems.check()
     order = classes or names
-    position = np.array([order.index(name) for name in names], dtype=np.int64)
-    number = {name: category_id for category_id, name in categories}
-    items = [item for part in parts for item in _items(source, *part, position, problems)]
+    items: list[Item] = []
+    lists: dict[str, SourceList] = {}
+    for part in parts:
+        before = len(items)
+        items += _items(tree, part, order, problems)
+        if part.list_name is not None:
+            lists[part.list_name] = SourceList((tree.relative(part.path),), tuple(range(before, len(items))))
+        notes.add("read", "annotated images", items[before].path.name if len(items) > before else "", len(items) - before)
+        _count_segmentations(part, notes)
     problems.check()
-    return Loaded(order, tuple(items), tuple(number[name] for name in order))
+    used = {item.path for item in items}
+    unused = [path for path in tree.files(IMAGE_SUFFIXES) if path not in used]
+    notes.add("left out", "images in no annotation file", tree.relative(unused[0]) if unused else "", len(unused))
+    return Loaded(order, tuple(items), lists, category_ids=tuple(number[name] for name in order), notes=notes.listed())
 
 
-def _annotation_files(source: Path) -> list[tuple[Path, Split | None]]:
-    folders = [
-        source,
-        *(path for path in sorted(source.rglob("*")) if path.is_dir() and path.name.lower().startswith("annotation")),
-    ]
-    for folder in folders:
-        train = next((folder / name for name in _TRAIN if (folder / name).is_file()), None)
-        val = next((folder / name for name in _VAL if (folder / name).is_file()), None)
-        if train and val:
-            return [(train, "train"), (val, "val")]
-    for train_folder in [source / "train", *sorted(source.glob("*/train"))]:
-        for other in ("valid", "val", "test"):
-            pair = [train_folder / "_annotations.coco.json", train_folder.parent / other / "_annotations.coco.json"]
-            if all(path.is_file() for path in pair):
-                return [(pair[0], "train"), (pair[1], "val")]
-    alone = [path for folder in folders for path in sorted(folder.glob("*.json"))]
-    if len(alone) == 1:
-        return [(alone[0], None)]
-    raise NotThisFormat("COCO JSON: Annotations/train.json and val.json (or annotations/instances_train2017.json, …) beside images/")
+def _annotation_files(tree: Tree, notes: Notes) -> list[tuple[Path, str | None]]:
+    """The annotation files, train's first, each with the name of its list; a file alone has none."""
+    jsons = tree.files({".json"})
+    places = {tree.root, *(path.parent for path in jsons if path.parent.name.lower().startswith("annotation"))}
+    near = [path for path in jsons if path.parent in places]
+    in_folders = list(_roboflow(tree, jsons))
+    choices = [*(_lists_in([path for path in near if path.parent == place]) for place in sorted(places)), *in_folders]
+    found = next((lists for lists in choices if any(name.startswith("train") for name in lists) and len(lists) > 1), None)
+    alone = near or [path for lists in in_folders for path in lists.values()]
+    if found is None and len(alone) == 1:
+        found = {"": alone[0]}
+    if found is None:
+        raise NotThisFormat("COCO JSON: Annotations/train.json and val.json (or annotations/instances_train2017.json, …) beside images/")
+    unused = [path for path in near if path not in found.values()]
+    notes.add("left out", "annotation files that are not used", tree.relative(unused[0]) if unused else "", len(unused))
+    return [(path, name or None) for name, path in found.items()]
 
 
-def _items(
-    source: Path,
-    path: Path,
-    split: Split | None,
-    document: dict[str, Any],
-    tables: Tables,
-    position: Any,
-    problems: Problems,
-) -> Iterator[Item]:
-    folder = _image_folder(source, path, tables.file_names)
-    areas = np.array([_area(entry) for entry in document["annotations"]], dtype=np.float64)
-    order = np.argsort(tables.image_index, kind="stable")
-    owners = tables.image_index[order]
+def _lists_in(files: Sequence[Path]) -> dict[str, Path]:
+    """The lists among a folder's files; of train2017 and train2014 the later one, and a plain name before both."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        if match := _LIST.fullmatch(path.stem):
+            found[match[1].lower()].append(path)
+    ordered = sorted(found, key=lambda name: not name.startswith("train"))
+    return {name: min(found[name], key=lambda path: (len(path.stem), [-ord(letter) for letter in path.stem])) for name in ordered}
+
+
+def _roboflow(tree: Tree, jsons: Sequence[Path]) -> Iterator[dict[str, Path]]:
+    folders: dict[Path, list[Path]] = defaultdict(list)
+    for path in jsons:
+        if path.name.lower() == _ROBOFLOW and path.parent != tree.root and _LIST.fullmatch(path.parent.name):
+            folders[path.parent.parent].append(path)
+    for folder in sorted(folders):
+        paths = sorted(folders[folder], key=lambda path: (not path.parent.name.lower().startswith("train"), path.parent.name))
+        yield {path.parent.name.lower(): path for path in paths}
+
+
+def _items(tree: Tree, part: _Part, order: tuple[str, ...], problems: Problems) -> Iterator[Item]:
+    tables = part.tables
+    folder = _image_folder(tree, part)
+    position = np.array([order.index(name) for _, name in tables.categories], dtype=np.int64)
+    areas = np.array([_area(entry) for entry in part.document["annotations"]], dtype=np.float64)
+    by_image = np.argsort(tables.image_index, kind="stable")
+    owners = tables.image_index[by_image]
     bounds = np.searchsorted(owners, np.arange(len(tables.image_ids) + 1))
     for index, image_id in enumerate(tables.image_ids):
-        file = folder / tables.file_names[index]
-        if not file.is_file():
-            problems.add(f"the image {file} is missing", path)
+        name = tables.file_names[index]
+        file = _find_image(tree, folder, name)
+        if file is None:
+            outside = below(name) is None
+            shown = f"file name {name!r} leads out of the image folder" if outside else f"image {_shown(tree, folder, name)} is missing"
+            problems.add(f"the {shown}", part.path)
             continue
-        mine = order[bounds[index] : bounds[index + 1]]
+        mine = by_image[bounds[index] : bounds[index + 1]]
         mine = mine[(tables.boxes[mine, 2:] > 0).all(axis=1) & ~tables.ignore[mine]]
         xywh = tables.boxes[mine]
         yield Item(
@@ -111,24 +149,49 @@ def _items(
             classes=position[tables.class_index[mine]],
             crowd=tables.crowd[mine],
             areas=areas[mine],
-            split=split,
             id=image_id,
         )
 
 
-def _image_folder(source: Path, annotation: Path, names: list[str]) -> Path:
-    """The folder the first image lies in, tried near the annotation file."""
-    for name in names[:1]:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise InputError(Problem(f"the file name {name!r} leads out of the image folder", str(annotation)))
-    near = [annotation.parent, annotation.parent.parent]
-    stem = annotation.stem.removeprefix("instances_")
-    candidates = [base / below for base in near for below in ("images", stem, f"images/{stem}", "JPEGImages", "")]
-    for folder in candidates:
-        if folder.is_relative_to(source) and (folder / names[0]).is_file():
-            return folder
-    tried = ", ".join(sorted({str(folder.relative_to(source)) for folder in candidates if folder.is_relative_to(source)}))
-    raise InputError(Problem(f"its first image {names[0]!r} is in none of the folders {tried} of {source}", str(annotation)))
+def _find_image(tree: Tree, folder: Path, name: str, *, exact: bool = False, quiet: bool = False) -> Path | None:
+    """The image file of a name in an annotation file, which may not leave the image folder."""
+    if below(name.replace("\\", "/")) is None:
+        return None
+    found = tree.find(folder, name, exact=exact, quiet=quiet)
+    return found if found is not None and found.is_file() else None
+
+
+def _shown(tree: Tree, folder: Path, name: str) -> str:
+    return (Path(tree.relative(folder)) / name).as_posix()
+
+
+def _image_folder(tree: Tree, part: _Part) -> Path:
+    """The folder in which the first name is found that is found at all, tried near the annotation file."""
+    stem = part.path.stem.removeprefix("instances_")
+    tried: list[Path] = []
+    for base in (part.path.parent, part.path.parent.parent):
+        for under in ("images", stem, f"images/{stem}", "JPEGImages", ""):
+            folder = tree.find(base, under, quiet=True) if base.is_relative_to(tree.root) else None
+            if folder is not None and folder.is_dir():
+                tried.append(folder)
+    names = part.tables.file_names
+    for exact in (True, False):
+        for name in names:
+            for folder in tried:
+                if _find_image(tree, folder, name, exact=exact, quiet=True) is not None:
+                    return folder
+    outside = next((name for name in names if below(name.replace("\\", "/")) is None), None)
+    if outside is not None:
+        text = f"the file name {outside!r} leads out of the image folder; expected a path below it"
+        raise InputError(Problem(text, str(part.path)))
+    places = ", ".join(dict.fromkeys(tree.relative(folder) for folder in tried))
+    text = f"the image {names[0]!r} is missing, and so are all {len(names):,} that it names; looked for them in {places} of {tree.root}"
+    raise InputError(Problem(text, str(part.path)))
+
+
+def _count_segmentations(part: _Part, notes: Notes) -> None:
+    count = sum(bool(entry.get("segmentation")) for entry in part.document["annotations"])
+    notes.add("left out", "segmentations (the boxes are kept)", part.path.name, count)
 
 
 def _area(entry: dict[str, Any]) -> float:

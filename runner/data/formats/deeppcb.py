@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 from runner.core.errors import InputError
-from runner.data.formats.base import Item, Loaded, NotThisFormat, Problems, Split, make_item, read_text
+from runner.data.formats.base import Item, Loaded, NotThisFormat, Problems, SourceList, Split, make_item, read_lines
+from runner.data.formats.tree import Tree, below
 from runner.data.images import image_size
+from runner.data.notes import Notes
 
 CLASSES = ("open", "short", "mousebite", "spur", "copper", "pin-hole")
 """By type number, 1 to 6."""
-_LISTS: tuple[tuple[str, Split], ...] = (("trainval.txt", "train"), ("test.txt", "val"))
+_LISTS = ("trainval.txt", "test.txt")
 
 
 def load(source: Path, classes: tuple[str, ...]) -> Loaded:
@@ -21,47 +23,50 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     Raises:
         NotThisFormat, InputError: see `Format`.
     """
-    root = next((path.parent for path in sorted(source.rglob("trainval.txt")) if (path.parent / "test.txt").is_file()), None)
+    notes = Notes()
+    tree = Tree(source, notes)
+    root = next((path.parent for path in tree.named(_LISTS[0]) if tree.find(path.parent, _LISTS[1], quiet=True)), None)
     if root is None:
         raise NotThisFormat("DeepPCB's PCBData folder with trainval.txt and test.txt")
     problems = Problems()
     if classes and classes != CLASSES:
         problems.add(f"the classes of DeepPCB are {', '.join(CLASSES)} in this order; the spec says {', '.join(classes)}")
     items: list[Item] = []
-    for list_name, split in _LISTS:
-        for number, line in enumerate(read_text(root / list_name).splitlines(), start=1):
-            if line.strip():
-                item = _item(root, line, split, f"{root / list_name}:{number}", problems)
-                items += [item] if item else []
+    lists: dict[str, SourceList] = {}
+    for name in _LISTS:
+        path = tree.find(root, name, quiet=True) or root / name
+        read = [_item(tree, root, line, f"{path}:{number}", problems) for number, line in read_lines(path)]
+        found = [item for item in read if item is not None]
+        lists[path.stem.lower()] = SourceList((tree.relative(path),), tuple(range(len(items), len(items) + len(found))))
+        items += found
     problems.check()
-    return Loaded(CLASSES, tuple(items))
+    notes.add("read", "annotated images", tree.relative(items[0].path) if items else "", len(items))
+    split_lists: dict[Split, tuple[str, ...]] = {"train": ("trainval",), "val": ("test",)}
+    return Loaded(CLASSES, tuple(items), lists, split_lists, notes=notes.listed())
 
 
-def _item(root: Path, line: str, split: Split, where: str, problems: Problems) -> Item | None:
+def _item(tree: Tree, root: Path, line: str, where: str, problems: Problems) -> Item | None:
     parts = line.split()
-    if len(parts) != 2 or any(".." in Path(part).parts or Path(part).is_absolute() for part in parts):
+    if len(parts) != 2 or any(below(part) is None for part in parts):
         problems.add(f"expected 'image annotation', two paths below {root.name}, got {line!r}", where)
         return None
-    listed = root / parts[0]
-    image = listed.with_name(f"{listed.stem}_test{listed.suffix}")  # the list leaves "_test" out
-    if not image.is_file():
-        image = listed
-    annotation = root / parts[1]
-    for path in (image, annotation):
-        if not path.is_file():
-            problems.add(f"names {path.relative_to(root)}, which is missing", where)
+    stem, dot, suffix = parts[0].rpartition(".")
+    image = tree.find(root, f"{stem}_test{dot}{suffix}", quiet=True) or tree.find(root, parts[0])  # the list leaves "_test" out
+    annotation = tree.find(root, parts[1])
+    for name, path in ((parts[0], image), (parts[1], annotation)):
+        if path is None or not path.is_file():
+            problems.add(f"names {name}, which is missing", where)
             return None
+    assert image is not None and annotation is not None
     try:
-        size, text = image_size(image), read_text(annotation)
+        size, lines = image_size(image), read_lines(annotation)
     except InputError as error:
         problems.found.extend(error.problems)
         return None
     rows = []
-    for number, row in enumerate(text.splitlines(), start=1):
-        if not row.strip():
-            continue
-        fields = [field for field in re.split(r"[,\s]+", row.strip()) if field]
-        if len(fields) != 5 or not all(field.isdigit() for field in fields) or not 1 <= int(fields[4]) <= len(CLASSES):
+    for number, row in lines:
+        fields = [field for field in re.split(r"[,\s]+", row) if field]
+        if len(fields) != 5 or not all(re.fullmatch("[0-9]{1,9}", field) for field in fields) or not 1 <= int(fields[4]) <= len(CLASSES):
             problems.add(f"expected 'x1 y1 x2 y2 type' with type 1 to {len(CLASSES)}, got {row!r}", f"{annotation}:{number}")
             continue
         x1, y1, x2, y2, kind = (int(field) for field in fields)
@@ -69,4 +74,4 @@ def _item(root: Path, line: str, split: Split, where: str, problems: Problems) -
             problems.add(f"the box {row!r} is empty", f"{annotation}:{number}")
             continue
         rows.append((kind - 1, float(x1), float(y1), float(x2), float(y2), False))
-    return make_item(image, size, rows, split)
+    return make_item(image, size, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -15,11 +15,13 @@ from runner.data.formats.base import (
     Loaded,
     NotThisFormat,
     Problems,
-    Split,
-    files_below,
     make_item,
+    number,
+    read_lines,
     read_text,
 )
+from runner.data.formats.tree import Tree, alike_key
+from runner.data.formats.voclists import read_lists
 from runner.data.images import image_size
 from runner.data.notes import Notes
 
@@ -49,41 +51,49 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     object nor background, which is how VOC's own evaluation treats them. An image belongs to an XML file by its stem,
     else by <filename>; where a stem occurs in several folders, the one named like the XML's folder is meant.
 
-    The cut is ImageSets/Main's: trainval and test where both are there, else train and val. Class order: `classes`,
-    else labels.txt, label_list.txt or classes.txt, else the sorted names.
+    Lists: see `runner.data.formats.voclists`. Class order: `classes`, else labels.txt, label_list.txt or classes.txt,
+    else the sorted names.
 
     Raises:
         NotThisFormat, InputError: see `Format`.
     """
-    xml_files = list(files_below(source, frozenset({".xml"})))
+    notes = Notes()
+    tree = Tree(source, notes)
+    xml_files = tree.files({".xml"})
     if not xml_files:
         raise NotThisFormat("VOC XML files (Annotations/*.xml, or a folder of them for each class)")
-    images: dict[str, list[Path]] = defaultdict(list)
-    for path in files_below(source, IMAGE_SUFFIXES):
-        images[path.stem].append(path)
+    image_files = tree.files(IMAGE_SUFFIXES)
+    images = _Images(tree, image_files)
     problems = Problems()
-    clipped: list[str] = []
-    read = [_read(path, images, problems, clipped) for path in xml_files]
+    read = [_read(path, images, problems, notes) for path in xml_files]
     annotations = [one for one in read if one is not None]
-    order = classes or _listed_classes(source) or tuple(sorted({found.name for one in annotations for found in one.objects}))
+    order = classes or _listed_classes(tree) or tuple(sorted({found.name for one in annotations for found in one.objects}))
+    owners: dict[Path, Path] = {}
     for one in annotations:
+        if owners.setdefault(one.image, one.file) != one.file:
+            problems.add(f"annotates {tree.relative(one.image)}, as {tree.relative(owners[one.image])} does; keep one of them", one.file)
         for found in one.objects:
             if found.name not in order:
                 problems.add(f"the class {found.name!r} is none of {', '.join(order)}", one.file)
     problems.check()
-    sides = _cut(source)
-    items = [_item(one, order, sides.get((_top(source, one.file), one.file.stem))) for one in annotations]
-    notes = Notes()
-    notes.add("changed", "boxes that reached up to a pixel out of their image, clipped", clipped[0] if clipped else "", len(clipped))
-    return Loaded(order, tuple(items), notes=notes.listed())
+    without = [path for path in image_files if path not in owners]
+    lists = read_lists(tree, [(one.file, one.image) for one in annotations], without, notes)
+    items = [_item(one, order) for one in annotations]
+    notes.add("read", "XML files", tree.relative(xml_files[0]), len(annotations))
+    notes.add("left out", "images without an XML file", tree.relative(without[0]) if without else "", len(without))
+    return Loaded(order, tuple(items), lists=lists, notes=notes.listed())
 
 
-def _item(one: _Annotation, order: tuple[str, ...], split: Split | None) -> Item:
-    return make_item(one.image, one.size, ((order.index(found.name), *found.box, found.difficult) for found in one.objects), split)
+def _item(one: _Annotation, order: tuple[str, ...]) -> Item:
+    return make_item(one.image, one.size, ((order.index(found.name), *found.box, found.difficult) for found in one.objects))
 
 
-def _read(path: Path, images: dict[str, list[Path]], problems: Problems, clipped: list[str]) -> _Annotation | None:
-    text = read_text(path)
+def _read(path: Path, images: _Images, problems: Problems, notes: Notes) -> _Annotation | None:
+    try:
+        text = read_text(path, _declared_encoding)
+    except InputError as error:
+        problems.found.extend(error.problems)
+        return None
     if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities can be made to expand without end
         problems.add("declares XML entities, which an annotation does not need; refused", path)
         return None
@@ -93,8 +103,9 @@ def _read(path: Path, images: dict[str, list[Path]], problems: Problems, clipped
         problems.add(f"is not valid XML: {error}; the file may be cut off", path)
         return None
     if root.tag != "annotation":
-        return None  # some other XML file of the tree
-    image = _image_of(path, root.findtext("filename") or "", images)
+        notes.add("left out", "XML files that are no annotations", images.tree.relative(path))
+        return None
+    image = images.of(path, root.findtext("filename") or "")
     if image is None:
         problems.add(
             f"its image ({path.stem} or {root.findtext('filename')!r}) is not below the source, or more than once there",
@@ -102,12 +113,13 @@ def _read(path: Path, images: dict[str, list[Path]], problems: Problems, clipped
         )
         return None
     try:
-        size = (int(float(root.findtext("size/width") or 0)), int(float(root.findtext("size/height") or 0)))
+        size = (int(number(root.findtext("size/width") or "0")), int(number(root.findtext("size/height") or "0")))
         if min(size) < 1:
             size = image_size(image)
+            notes.add("changed", "annotations without a size, taken from the image", images.tree.relative(path))
         one = _Annotation(path, image, size)
         for element in root.iterfind("object"):
-            found = _object(element, size, clipped, path)
+            found = _object(element, size, notes, path)
             one.objects.append(found)
     except InputError as error:
         problems.found.extend(error.problems)
@@ -118,66 +130,77 @@ def _read(path: Path, images: dict[str, list[Path]], problems: Problems, clipped
     return one
 
 
-def _object(element: ET.Element, size: tuple[int, int], clipped: list[str], path: Path) -> _Object:
+def _object(element: ET.Element, size: tuple[int, int], notes: Notes, path: Path) -> _Object:
     """Raises ValueError saying what is wrong with the object."""
     name = (element.findtext("name") or "").strip()
     if not name:
         raise ValueError("an object has no name")
     texts = [element.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
     try:
-        x1, y1, x2, y2 = (float(text or "nan") for text in texts)
+        x1, y1, x2, y2 = (number(text or "") for text in texts)
     except ValueError as error:
         raise ValueError(f"the object {name!r} has a box that is not four numbers: {texts}") from error
-    if not all(map(math.isfinite, (x1, y1, x2, y2))) or x2 < x1 or y2 < y1:
+    if x2 < x1 or y2 < y1:
         raise ValueError(f"the object {name!r} has an empty box or none: {texts}")
     box = [x1 - 1, y1 - 1, x2, y2]
     limits = (*size, *size)
     inside = [min(max(value, 0.0), float(limit)) for value, limit in zip(box, limits, strict=True)]
     if inside != box and all(abs(one - other) <= 1 for one, other in zip(inside, box, strict=True)):
-        clipped.append(path.name)
+        notes.add("changed", "boxes that reached up to a pixel out of their image, clipped", path.name)
         box = inside
-    difficult = (element.findtext("difficult") or "0").strip() == "1"
+    difficult = _is_true(element.findtext("difficult") or "")
     return _Object(name, (box[0], box[1], box[2], box[3]), difficult)
 
 
-def _image_of(path: Path, file_name: str, images: dict[str, list[Path]]) -> Path | None:
-    for stem in dict.fromkeys((path.stem, Path(file_name.replace("\\", "/")).stem)):
-        found = images.get(stem, [])
-        if len(found) > 1:
-            near = [image for image in found if image.parent.name == path.parent.name]
-            near = near or [image for image in found if image.parent.parent == path.parent.parent]
-            found = near or found
-        if len(found) == 1:
-            return found[0]
-    return None
+class _Images:
+    """The images of a source, found by what XML files call them."""
+
+    def __init__(self, tree: Tree, files: list[Path]) -> None:
+        self.tree = tree
+        self._stems: dict[str, list[Path]] = defaultdict(list)
+        self._alike: dict[str, list[Path]] = defaultdict(list)
+        for path in files:
+            self._stems[path.stem].append(path)
+            self._alike[alike_key(path.stem)].append(path)
+
+    def of(self, xml: Path, file_name: str) -> Path | None:
+        """The one image of an XML file; None if there is none, or which one is open."""
+        named = file_name.replace("\\", "/").rsplit("/", 1)[-1]
+        stems = tuple(dict.fromkeys((xml.stem, Path(named).stem)))
+        for stem in stems:
+            found = self._stems.get(stem, [])
+            if len(found) > 1:
+                near = [image for image in found if image.parent.name.lower() == xml.parent.name.lower()]
+                near = near or [image for image in found if image.parent.parent == xml.parent.parent]
+                found = near or found
+            if len(found) > 1:
+                found = [image for image in found if image.name == named] or found
+            if len(found) == 1:
+                return found[0]
+        for stem in stems:
+            if stem not in self._stems and len(alike := self._alike.get(alike_key(stem), [])) == 1:
+                self.tree.matched(stem, alike[0])
+                return alike[0]
+        return None
 
 
-def _listed_classes(source: Path) -> tuple[str, ...]:
+def _listed_classes(tree: Tree) -> tuple[str, ...]:
     for name in _LABEL_FILES:
-        for path in sorted(source.rglob(name)):
-            return tuple(dict.fromkeys(line.strip() for line in read_text(path).splitlines() if line.strip()))
+        for path in tree.named(name):
+            return tuple(dict.fromkeys(line for _, line in read_lines(path)))
     return ()
 
 
-def _top(source: Path, path: Path) -> Path:
-    """The folder that holds Annotations (VOC2007, VOC2012): stems are unique only within it."""
-    for parent in path.parents:
-        if parent == source:
-            break
-        if parent.name == "Annotations" or parent.name == "ImageSets":
-            return parent.parent
-    return source
+def _declared_encoding(data: bytes) -> str | None:
+    """The encoding of an XML declaration; the Chinese ones by the widest of them, which reads all three."""
+    found = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""", data[:200])
+    name = found[1].decode("ascii").lower() if found else ""
+    return "gb18030" if name in ("gbk", "gb2312", "cp936") else name or None
 
 
-def _cut(source: Path) -> dict[tuple[Path, str], Split]:
-    lists: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(source.rglob("ImageSets/Main/*.txt")):
-        lists[path.stem].append(path)
-    pair = ("trainval", "test") if lists["trainval"] and lists["test"] else ("train", "val")
-    sides: dict[tuple[Path, str], Split] = {}
-    for name, split in ((pair[0], "train"), (pair[1], "val")):
-        for path in lists[name]:
-            for line in read_text(path).splitlines():
-                if line.strip():
-                    sides[(_top(source, path), line.split()[0])] = "train" if split == "train" else "val"
-    return sides
+def _is_true(text: str) -> bool:
+    """Raises ValueError for what is neither yes nor no."""
+    value = text.strip().lower()
+    if value not in ("", "0", "1", "false", "true"):
+        raise ValueError(f"expected difficult to be 0 or 1, got {text!r}")
+    return value in ("1", "true")

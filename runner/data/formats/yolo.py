@@ -2,170 +2,195 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
-from typing import Any
-
-import yaml
+import os
+import re
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
 
 from runner.core.errors import InputError, Problem
-from runner.data.formats.base import (
-    IMAGE_SUFFIXES,
-    Loaded,
-    NotThisFormat,
-    Problems,
-    Split,
-    files_below,
-    make_item,
-    read_text,
-)
+from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList, make_item, number, read_lines
+from runner.data.formats.tree import Tree, below
+from runner.data.formats.yolofile import Description, read_class_file, read_description
 from runner.data.images import image_size
+from runner.data.notes import Notes
 
 _SLACK = 1e-3
 _Row = tuple[int, float, float, float, float, bool]
 
 
 def load(source: Path, classes: tuple[str, ...]) -> Loaded:
-    """Read YOLO labels: the classes from data.yaml (``names``) or classes.txt, the cut from data.yaml's ``train`` and
-    ``val``, else from the folder names train and val (valid, test). The label of ``…/images/a.jpg`` is
-    ``…/labels/a.txt``, or lies beside it; an image without one has no objects.
+    """Read YOLO labels: the classes from data.yaml (``names``) or classes.txt, the lists from data.yaml's ``train``,
+    ``val`` (``valid``) and ``test``, else from the folder names. The label of ``…/images/a.jpg`` is ``…/labels/a.txt``,
+    or lies beside it; an image without one has no objects.
 
     Raises:
         NotThisFormat, InputError: see `Format`.
     """
-    description = next(iter([*sorted(source.rglob("data.y*ml")), *sorted(source.rglob("dataset.y*ml"))]), None)
-    class_file = next(iter([*sorted(source.rglob("classes.txt")), *sorted(source.rglob("obj.names"))]), None)
-    if description is None and class_file is None:
+    notes = Notes()
+    tree = Tree(source, notes)
+    descriptions = [*tree.named("data.yaml", "data.yml"), *tree.named("dataset.yaml", "dataset.yml")]
+    class_files = [*tree.named("classes.txt"), *tree.named("obj.names")]
+    if not descriptions and not class_files:
         raise NotThisFormat("YOLO's data.yaml or classes.txt beside images/ and labels/")
-    data = _description(description) if description else {}
-    names = _names(data, description) if "names" in data and description else ()
-    if not names and class_file:
-        names = tuple(line.strip() for line in read_text(class_file).splitlines() if line.strip())
+    description = read_description(descriptions[0]) if descriptions else Description(class_files[0])
+    for path in descriptions[1:]:
+        notes.add("left out", "descriptions that are not used", tree.relative(path))
+    names = description.names or (read_class_file(class_files[0]) if class_files else ())
     problems = Problems()
-    if classes and classes != names:
-        problems.add(
-            f"its classes are {', '.join(names)}; the spec says {', '.join(classes)}",
-            description or class_file or source,
-        )
-    sides = _sides(source, description, data, problems) if description else {}
-    items = []
-    for image in files_below(source, IMAGE_SUFFIXES):
-        split = sides.get(image) if sides else _side_by_folder(image.relative_to(source))
-        if sides and split is None:
-            continue  # in neither list: the source leaves it out
-        try:
-            size = image_size(image)
-            items.append(make_item(image, size, _rows(_label_of(image), size, len(names), problems), split))
-        except InputError as error:
-            problems.found.extend(error.problems)
+    if not names:
+        problems.add("has no names, and there is no classes.txt: the classes are not known", description.file)
+    elif classes and classes != names:
+        problems.add(f"its classes are {', '.join(names)}; the spec says {', '.join(classes)}", description.file)
+    problems.check()
+    lists = _described_lists(tree, description, problems) or _lists_by_folder(tree)
+    problems.check()
+    items = _items(tree, lists, names, bool(description.lists), notes, problems)
     problems.check()
     if not items:
         raise InputError(Problem("has no images", str(source)))
-    return Loaded(names, tuple(items))
+    index = {item.path: place for place, item in enumerate(items)}
+    own = {
+        name: SourceList((where,), tuple(sorted(index[image] for image in images if image in index)))
+        for name, (where, images) in lists.items()
+    }
+    notes.add("read", "images", tree.relative(items[0].path), len(items))
+    return Loaded(names, tuple(items), own, notes=notes.listed())
 
 
-def _description(path: Path) -> dict[str, Any]:
-    try:
-        value = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise InputError(Problem(f"is not valid YAML: {error}", str(path))) from error
-    if not isinstance(value, dict):
-        raise InputError(Problem("expected a mapping with names, train and val", str(path)))
-    return value
+_Lists = dict[str, tuple[str, set[Path]]]
+"""Name of a list to where it stands, and the images it names."""
 
 
-def _names(data: dict[str, Any], path: Path) -> tuple[str, ...]:
-    names = data["names"]
-    if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
-            raise InputError(Problem(f"names must be numbered 0 to {len(names) - 1}, got {sorted(names, key=str)}", str(path)))
-        names = [names[index] for index in range(len(names))]
-    if not isinstance(names, list) or not names:
-        raise InputError(Problem(f"names must be a list of class names, got {names!r}", str(path)))
-    return tuple(str(name) for name in names)
+def _items(tree: Tree, lists: _Lists, names: tuple[str, ...], only_listed: bool, notes: Notes, problems: Problems) -> list[Item]:
+    """The images in the order of their paths, those of test alone last: so they change nothing for the others."""
+    listed = {image for _, images in lists.values() for image in images}
+    learned = {image for name, (_, images) in lists.items() for image in images if name != "test"}
+    images = sorted(listed) if only_listed else tree.files(IMAGE_SUFFIXES)
+    labels: set[Path] = set()
+    items = []
+    for image in sorted(images, key=lambda path: path in listed and path not in learned):
+        label = _label_of(tree, image)
+        if label is None:
+            notes.add("read", "images without a label file, which have no objects", tree.relative(image))
+        else:
+            labels.add(label)
+        try:
+            size = image_size(image)
+            items.append(make_item(image, size, _rows(label, size, len(names), problems)))
+        except InputError as error:
+            problems.found.extend(error.problems)
+    unused = [image for image in tree.files(IMAGE_SUFFIXES) if image not in listed] if only_listed else []
+    notes.add("left out", "images in none of the lists", tree.relative(unused[0]) if unused else "", len(unused))
+    in_lists = {label for image in unused if (label := _label_of(tree, image)) is not None}
+    lonely = [path for path in tree.files({".txt"}) if _in_labels(tree, path) and path not in labels and path not in in_lists]
+    notes.add("left out", "label files without an image", tree.relative(lonely[0]) if lonely else "", len(lonely))
+    return items
 
 
-def _sides(source: Path, description: Path, data: dict[str, Any], problems: Problems) -> dict[Path, Split]:
-    sides: dict[Path, Split] = {}
-    val = data.get("val") or data.get("valid") or data.get("test")
-    entries: tuple[tuple[Split, Any], ...] = (("train", data.get("train")), ("val", val))
-    for split, value in entries:
-        for entry in value if isinstance(value, list) else [value] if value else []:
-            place = _place(source, description, str(data.get("path") or "."), str(entry))
+def _described_lists(tree: Tree, description: Description, problems: Problems) -> _Lists:
+    lists: _Lists = {}
+    for name, entries in description.lists.items():
+        images: set[Path] = set()
+        for entry in entries:
+            place = _place(tree, description.file.parent, description.root, entry)
             if place is None:
-                problems.add(f"{split}: {entry!r} is not below {source}", description)
+                problems.add(f"{name}: {entry!r} {_why_not(entry, tree)}", description.file)
             elif place.is_dir():
-                sides.update({image: split for image in files_below(place, IMAGE_SUFFIXES)})
+                images.update(tree.files(IMAGE_SUFFIXES, place))
+            elif place.suffix.lower() in IMAGE_SUFFIXES:
+                images.add(place)
             else:
-                for line in filter(None, (line.strip() for line in read_text(place).splitlines())):
-                    image = _place(source, place, ".", line)
-                    if image is None:
-                        problems.add(f"names {line!r}, which is not below {source}", place)
-                    else:
-                        sides[image] = split
-    return sides
+                images |= _listed(tree, place, description.root, problems)
+        lists[name] = f"{tree.relative(description.file)}: {name}", images
+    return lists
 
 
-def _place(source: Path, file: Path, base: str, text: str) -> Path | None:
-    """What `text` in `file` means, if it lies below the source. Some exporters write one "../" too many: it is taken
-    off.
+def _listed(tree: Tree, path: Path, root: str, problems: Problems) -> set[Path]:
+    images: set[Path] = set()
+    for place, line in read_lines(path):
+        image = _place(tree, path.parent, root, line)
+        if image is None or not image.is_file():
+            problems.add(f"names {line!r}, which {_why_not(line, tree)}", f"{path}:{place}")
+        else:
+            images.add(image)
+    return images
+
+
+def _place(tree: Tree, folder: Path, root: str, text: str) -> Path | None:
+    """What `text` in a file of `folder` means, if it lies below the source. Some exporters write one "../" too many: it
+    is taken off.
     """
-    stripped = text
-    while stripped.startswith("../"):
-        stripped = stripped[3:]
-    root = source.resolve()
-    for candidate in (
-        file.parent / base / text,
-        file.parent / text,
-        file.parent / stripped,
-        source / base / text,
-        source / stripped,
-    ):
-        resolved = candidate.resolve()
-        if resolved.exists() and resolved.is_relative_to(root):
-            return source / resolved.relative_to(root)
+    tries = [(tree.root, path) for path in _absolute(tree, text)]
+    if not os.path.isabs(text):
+        stripped = re.sub(r"^(\.\.[/\\])+", "", text)
+        roots = _absolute(tree, root) if os.path.isabs(root) else (root,)
+        tries += [(folder, f"{one}/{text}") for one in roots if not os.path.isabs(root)]
+        tries += [(folder, text), (folder, stripped), *((tree.root, f"{one}/{text}") for one in roots), (tree.root, stripped)]
+    for exact in (True, False):
+        for base, path in tries:
+            if (found := tree.find(base, path, exact=exact)) is not None:
+                return found
     return None
 
 
-def _side_by_folder(path: Path) -> Split | None:
-    parts = [part.lower() for part in path.parts[:-1]]
-    if any(part.startswith("train") for part in parts):
-        return "train"
-    return "val" if any(part.startswith(("val", "test")) for part in parts) else None
+def _absolute(tree: Tree, text: str) -> list[str]:
+    """An absolute path relative to the source, if it lies below it."""
+    paths = dict.fromkeys((os.path.normpath(text), os.path.realpath(text))) if os.path.isabs(text) and "\0" not in text else ()
+    return [os.path.relpath(path, tree.root) for path in paths if Path(path).is_relative_to(tree.root)]
 
 
-def _label_of(image: Path) -> Path | None:
-    candidates = [image.with_suffix(".txt")]
-    parts = list(image.parts)
-    for index in range(len(parts) - 2, -1, -1):  # the last folder called images is the one that labels stands for
-        if parts[index] == "images":
-            candidates.insert(0, Path(*parts[:index], "labels", *parts[index + 1 :]).with_suffix(".txt"))
+def _why_not(text: str, tree: Tree) -> str:
+    if os.path.isabs(text) or below(text) is None and not text.startswith("."):
+        return f"is an absolute path and not below {tree.root}; write it relative to the list"
+    return f"is not below {tree.root}"
+
+
+def _lists_by_folder(tree: Tree) -> _Lists:
+    lists: dict[str, set[Path]] = defaultdict(set)
+    for image in tree.files(IMAGE_SUFFIXES):
+        parts = tree.relative(image).lower().split("/")[:-1]
+        name = next((name for name in ("train", "val", "test") if any(part.startswith(name) for part in parts)), None)
+        if name is not None:
+            lists[name].add(image)
+    return {name: (f"folders named {name}…", lists[name]) for name in ("train", "val", "test") if name in lists}
+
+
+def _label_of(tree: Tree, image: Path) -> Path | None:
+    parts = tree.relative(image).split("/")
+    for place in range(len(parts) - 2, -1, -1):  # the last folder called images is the one that labels stands for
+        if parts[place].lower() == "images":
+            label = PurePosixPath(*parts[:place], "labels", *parts[place + 1 :]).with_suffix(".txt")
+            if (found := tree.find(tree.root, str(label), quiet=True)) is not None:
+                return found
             break
-    return next((path for path in candidates if path.is_file()), None)
+    beside = image.with_suffix(".txt")
+    return beside if beside.is_file() else None
+
+
+def _in_labels(tree: Tree, path: Path) -> bool:
+    return "labels" in tree.relative(path).lower().split("/")[:-1]
 
 
 def _rows(label: Path | None, size: tuple[int, int], class_count: int, problems: Problems) -> list[_Row]:
     rows: list[_Row] = []
     if label is None:
         return rows
-    for number, line in enumerate(read_text(label).splitlines(), start=1):
-        if not line.strip():
-            continue
+    for place, line in read_lines(label):
         try:
             rows.append(_row(line, size, class_count))
         except ValueError as error:
-            problems.add(str(error), f"{label}:{number}")
+            problems.add(str(error), f"{label}:{place}")
     return rows
 
 
 def _row(line: str, size: tuple[int, int], class_count: int) -> _Row:
     """Raises ValueError saying what is wrong with the line."""
     try:
-        values = [float(field) for field in line.split()]
+        values = [number(field) for field in line.split()]
     except ValueError:
         raise ValueError(f"expected numbers, got {line!r}") from None
     polygon = len(values) >= 7 and len(values) % 2 == 1
-    if not (len(values) == 5 or polygon) or not all(map(math.isfinite, values)):
+    if not (len(values) == 5 or polygon):
         raise ValueError(f"expected 'class cx cy w h' or a polygon, got {line!r}")
     if values[0] != int(values[0]) or not 0 <= values[0] < class_count:
         raise ValueError(f"the class {line.split()[0]} is not in 0 to {class_count - 1}")

@@ -16,7 +16,7 @@ from runner.data.coco import load_coco, save_json
 from runner.data.formats.base import Split, make_item
 from runner.data.formats.save import to_coco
 from runner.data.images import read_image
-from runner.data.manifest import ANNOTATIONS, IMAGE_DIR, Manifest, SplitFacts
+from runner.data.manifest import ANNOTATIONS, IMAGE_DIR, SIDES, Manifest, SplitFacts
 from runner.data.notes import Note
 from runner.data.sources import Progress
 from runner.data.spec import SYNTHETIC, DataSpec
@@ -32,7 +32,7 @@ def write_generated(spec: DataSpec, folder: Path, options: Mapping[str, Any], pr
     assert made is not None  # the caller asked spec.generated
     total = made.train + made.val
     content = hashlib.sha256()
-    facts: dict[str, SplitFacts] = {}
+    facts: dict[Split, SplitFacts] = {}
     counts: tuple[tuple[Split, int], ...] = (("train", made.train), ("val", made.val))
     done = 0
     for side, count in counts:
@@ -46,7 +46,7 @@ def write_generated(spec: DataSpec, folder: Path, options: Mapping[str, Any], pr
             _save_png(sample, folder / IMAGE_DIR / name)
             pairs = zip(sample.classes.tolist(), sample.boxes.tolist(), strict=True)
             boxes = [(class_index, x1, y1, x2, y2, False) for class_index, (x1, y1, x2, y2) in pairs]
-            rows.append((done + 1, name, make_item(folder / IMAGE_DIR / name, (made.size, made.size), boxes, side)))
+            rows.append((done + 1, name, make_item(folder / IMAGE_DIR / name, (made.size, made.size), boxes)))
             done += 1
         sha256 = save_json(folder / ANNOTATIONS[side], to_coco(rows, CLASSES, None, spec.title))
         facts[side] = SplitFacts(count, sum(len(item.boxes) for _, _, item in rows), ANNOTATIONS[side], sha256)
@@ -76,8 +76,8 @@ def write_generated(spec: DataSpec, folder: Path, options: Mapping[str, Any], pr
 def written_content(folder: Path) -> str:
     """The content hash of a generated set as it lies in `folder` now. Raises InputError."""
     content = hashlib.sha256()
-    for path in ANNOTATIONS.values():
-        data = load_coco(folder / path, folder / IMAGE_DIR, allow_empty=True)
+    for split in SIDES:
+        data = load_coco(folder / ANNOTATIONS[split], folder / IMAGE_DIR, allow_empty=True)
         for image in data.images:
             content.update(sample_digest(Sample(read_image(data.path(image)), image.boxes, image.classes)))
     return content.hexdigest()

@@ -1,0 +1,151 @@
+"""The lists of a VOC source: ``ImageSets/Main/*.txt`` with one name per line, or PaddleDetection's ``train.txt``,
+``valid.txt``, … beside the data with an image and its XML file per line.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.data.formats.base import IMAGE_SUFFIXES, SourceList, read_lines
+from runner.data.formats.tree import Tree, alike_key
+from runner.data.notes import Notes
+
+_FLAG = re.compile(r"(.*\S)\s+(?:-1|0|1)")
+"""A name and whether the class of the list is in the image, as VOC's class lists have it."""
+_BESIDE = ("train.txt", "val.txt", "valid.txt", "trainval.txt", "test.txt")
+
+
+@dataclass(slots=True)
+class _Index:
+    """Where annotations are found by what lists call them: by paths of both files, by name within each VOC folder."""
+
+    tree: Tree
+    files: dict[Path, int] = field(default_factory=dict)
+    names: dict[tuple[Path, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    alike: dict[tuple[Path, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    no_xml: set[str] = field(default_factory=set)
+
+
+def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated: Sequence[Path], notes: Notes) -> Mapping[str, SourceList]:
+    """The source's lists by name.
+
+    Args:
+        annotations: (XML file, image), in item order.
+        unannotated: images without an XML file; a list may name them.
+    """
+    index = _Index(tree, no_xml={image.stem for image in unannotated})
+    for number, (xml, image) in enumerate(annotations):
+        index.files[xml] = index.files[image] = number
+        top = _top(tree.root, xml)
+        for name in dict.fromkeys((xml.stem, image.stem)):
+            index.names[top, name].append(number)
+            index.alike[top, alike_key(name)].append(number)
+    found: dict[str, list[tuple[str, set[int], list[str]]]] = defaultdict(list)
+    for path in _list_files(tree):
+        relative = tree.relative(path)
+        members, missing = _read(path, index, notes)
+        if missing and not members and path.parent.name.lower() not in ("main", "imagesets"):
+            notes.add("left out", "text files that look like lists by their names, but name no image of the source", relative)
+            continue
+        found[path.stem].append((relative, members, missing))
+    return {
+        name: SourceList(
+            tuple(file for file, _, _ in parts),
+            tuple(sorted(set().union(*(members for _, members, _ in parts)))),
+            tuple(entry for _, _, missing in parts for entry in missing),
+        )
+        for name, parts in found.items()
+    }
+
+
+def _list_files(tree: Tree) -> Iterator[Path]:
+    """VOC's own lists; only where there are none, those beside the data."""
+    texts = tree.files({".txt"})
+    for ends in (("imagesets", "main"), ("imagesets",)):
+        own = [path for path in texts if tuple(part.lower() for part in path.parent.parts[-len(ends) :]) == ends]
+        if own:
+            yield from own
+            return
+    yield from tree.named(*_BESIDE)
+
+
+def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str]]:
+    lines = read_lines(path)
+    flagged = all(_FLAG.fullmatch(line) for _, line in lines)
+    members: set[int] = set()
+    missing: list[str] = []
+    for number, line in lines:
+        found = _find(line, path, index, flagged)
+        members.update(found)
+        if not found and not _names_no_xml(line, index, flagged):
+            missing.append(f"{path}:{number}: the entry {line!r}")
+    return members, missing
+
+
+def _find(line: str, path: Path, index: _Index, flagged: bool) -> list[int]:
+    """The annotations that an entry means: it is a name, perhaps with spaces; a name and a flag; a path of one of the
+    files, or of both."""
+    tops = tuple(dict.fromkeys((_top(index.tree.root, path), path.parent)))
+    texts = _without_flag(line, flagged)
+    for text in texts:
+        for top in tops:
+            if found := index.names.get((top, text)) or index.names.get((top, _stem(text))):
+                return found if len(found) == 1 else _by_path(text, path, index) or found
+    for text in texts:
+        if both := _by_path(text, path, index):
+            return both
+        for top in tops:
+            if len(alike := index.alike.get((top, alike_key(_stem(text))), [])) == 1:
+                index.tree.matched(text, next(file for file, number in index.files.items() if number == alike[0]))
+                return alike
+    return []
+
+
+def _without_flag(line: str, flagged: bool) -> list[str]:
+    flag = _FLAG.fullmatch(line) if flagged else None
+    return [line, flag[1]] if flag else [line]
+
+
+def _by_path(text: str, path: Path, index: _Index) -> list[int]:
+    """The annotation of a path, or of "image xml": names may hold spaces, so each space may be the one between them."""
+    if (found := _file(text, path, index)) is not None:
+        return [found]
+    for space in re.finditer(r"[\s,]+", text) if text.lower().endswith(".xml") else ():
+        xml = _file(text[space.end() :], path, index)
+        if xml is not None and _file(text[: space.start()], path, index) == xml:
+            return [xml]
+    return []
+
+
+def _file(text: str, path: Path, index: _Index) -> int | None:
+    for folder in dict.fromkeys((path.parent, index.tree.root)):
+        file = index.tree.find(folder, text)
+        if file is not None and file in index.files:
+            return index.files[file]
+    return None
+
+
+def _names_no_xml(line: str, index: _Index, flagged: bool) -> bool:
+    return any(text in index.no_xml or _stem(text) in index.no_xml for text in _without_flag(line, flagged))
+
+
+def _stem(text: str) -> str:
+    """The name without folders, and without the suffix of an image or XML file."""
+    name = posixpath.basename(text.replace("\\", "/"))
+    stem, suffix = posixpath.splitext(name)
+    return stem if suffix.lower() in {*IMAGE_SUFFIXES, ".xml"} else name
+
+
+def _top(source: Path, path: Path) -> Path:
+    """The folder that holds Annotations (VOC2007, VOC2012): stems are unique only within it."""
+    for parent in path.parents:
+        if parent == source:
+            break
+        if parent.name.lower() in ("annotations", "imagesets"):
+            return parent.parent
+    return source

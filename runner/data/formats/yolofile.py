@@ -1,0 +1,119 @@
+"""A YOLO ``data.yaml``, read as it is written: YAML would turn the class NO into false and 007 into 7."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from runner.core.errors import InputError, Problem
+from runner.data.formats.base import read_lines, read_text
+
+LIST_KEYS = ("train", "val", "valid", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a data.yaml says.
+
+    Args:
+        file: the file.
+        names: the classes in order; empty where it names none.
+        root: its ``path``, which the lists are relative to.
+        lists: the entries of each list (folders, list files), for the keys that are there and not empty.
+    """
+
+    file: Path
+    names: tuple[str, ...] = ()
+    root: str = "."
+    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read_description(path: Path) -> Description:
+    """Read a data.yaml.
+
+    Raises:
+        InputError: it is not YAML, or what it says of the classes and lists is not understood.
+    """
+    try:
+        node = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise InputError(Problem(f"is not valid YAML: {error}", str(path))) from error
+    except RecursionError as error:
+        raise InputError(Problem("is nested too deeply to describe a data set", str(path))) from error
+    if not isinstance(node, yaml.MappingNode):
+        raise InputError(Problem("expected a mapping with names, train and val", str(path)))
+    values: dict[str, yaml.Node] = {}
+    for key, value in node.value:
+        name = _text(key, path)
+        if name in values and name in ("names", "nc", "path", *LIST_KEYS):
+            raise InputError(Problem("stands twice; keep one of them", f"{path}:{key.start_mark.line + 1}", name))
+        values[name] = value
+    names = _names(values["names"], path) if "names" in values else ()
+    if names and "nc" in values and _text(values["nc"], path, "nc") != str(len(names)):
+        text = f"is {_text(values['nc'], path, 'nc')}, but names has {len(names)} classes: {', '.join(names)}; correct one of them"
+        raise InputError(Problem(text, f"{path}:{values['nc'].start_mark.line + 1}", "nc"))
+    lists = {key: _texts(values[key], path, key) for key in LIST_KEYS if key in values}
+    root = _texts(values["path"], path, "path") if "path" in values else ()
+    return Description(path, names, root[0] if root else ".", {key: entries for key, entries in lists.items() if entries})
+
+
+def read_class_file(path: Path) -> tuple[str, ...]:
+    """The classes of a classes.txt or obj.names: one per line, whose number is its place.
+
+    Raises:
+        InputError: a blank line between them (the numbers after it would shift), or a class twice.
+    """
+    lines = read_lines(path)
+    for place, (number, _) in enumerate(lines, start=1):
+        if number != place:
+            raise InputError(Problem("the line is blank, so the numbers of the classes after it are open; take it out", f"{path}:{place}"))
+    return _distinct([line for _, line in lines], path)
+
+
+def _names(node: yaml.Node, path: Path) -> tuple[str, ...]:
+    where = f"{path}:{node.start_mark.line + 1}"
+    if isinstance(node, yaml.MappingNode):
+        by_number: dict[int, str] = {}
+        for key, value in node.value:
+            number = _text(key, path, "names")
+            if not number.isdecimal() or len(number) > 9 or int(number) in by_number:
+                text = f"names must be numbered 0 to {len(node.value) - 1}, each once, got {number!r}"
+                raise InputError(Problem(text, f"{path}:{key.start_mark.line + 1}"))
+            by_number[int(number)] = _text(value, path, "names")
+        if sorted(by_number) != list(range(len(by_number))):
+            raise InputError(Problem(f"names must be numbered 0 to {len(by_number) - 1}, got {sorted(by_number)}", where))
+        names = [by_number[number] for number in range(len(by_number))]
+    elif isinstance(node, yaml.SequenceNode):
+        names = [_text(item, path, "names") for item in node.value]
+    else:
+        raise InputError(Problem(f"names must be a list of class names, got {node.value!r}", where))
+    if not names:
+        raise InputError(Problem("names must be a list of class names, it is empty", where))
+    return _distinct(names, path)
+
+
+def _distinct(names: list[str], path: Path) -> tuple[str, ...]:
+    for place, name in enumerate(names):
+        if not name:
+            raise InputError(Problem(f"the class number {place} has no name", str(path)))
+        if name in names[:place]:
+            raise InputError(Problem(f"the class {name!r} stands twice, as number {names.index(name)} and {place}; rename one", str(path)))
+    return tuple(names)
+
+
+def _texts(node: yaml.Node, path: Path, key: str) -> tuple[str, ...]:
+    """A text or a list of texts; nothing for null."""
+    if isinstance(node, yaml.SequenceNode):
+        return tuple(_text(item, path, key) for item in node.value)
+    if node.tag == "tag:yaml.org,2002:null" or node.value == "":
+        return ()
+    return (_text(node, path, key),)
+
+
+def _text(node: yaml.Node, path: Path, key: str = "") -> str:
+    """The scalar as it is written, without quotes."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise InputError(Problem("expected a text, got a list or mapping", f"{path}:{node.start_mark.line + 1}", key))
+    return str(node.value)
