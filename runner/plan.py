@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from runner.config.node import flatten
 from runner.config.overrides import parse_override
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.expression import Expression
+from runner.core.lock import hold_folder
 from runner.core.rundir import Identity, RunDir
 from runner.core.values import format_value, short_keys, value_key
 from runner.resolve import Resolved, resolve
@@ -88,15 +91,28 @@ def differing_keys(one: Resolved, other: Resolved) -> list[str]:
     return [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
 
 
-def next_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
-    """A directory that does not exist yet: ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``."""
+def claim_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
+    """Make a new directory, ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``; of two processes that do so at once, each gets a number of its own.
+
+    Raises:
+        InputError: it cannot be made.
+    """
     folder = Path(resolved.config.save_dir) / resolved.path.stem
-    taken = [int(found.group()) for path in folder.glob("[0-9]*-*") if (found := re.match(r"\d+", path.name))]
     changes = dict(_split(text) for text in overrides)
     names = short_keys(changes)
-    label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in changes.items())
-    trial = Trial(max(taken, default=0) + 1, changes, label or "baseline")
-    return RunDir(folder / run_name(trial, resolved.config.seed))
+    label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in changes.items()) or "baseline"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with hold_folder(folder):
+            taken = [int(found.group()) for path in folder.glob("[0-9]*-*") if (found := re.match(r"\d+", path.name))]
+            for number in itertools.count(max(taken, default=0) + 1):
+                path = folder / run_name(Trial(number, changes, label), resolved.config.seed)
+                with suppress(FileExistsError):  # where folders have no locks
+                    path.mkdir()
+                    return RunDir(path)
+    except OSError as error:
+        raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(folder))) from error
+    raise AssertionError("numbers do not end")
 
 
 class SweepPlan:

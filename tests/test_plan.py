@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from runner.cli.sweeping import open_sweep
 from runner.conduct import prepare_run_dir
 from runner.core.errors import InputError
 from runner.core.rundir import RunDir, Status
-from runner.plan import PlannedRun, next_run_dir, plan_again, plan_single, renumber, run_key
+from runner.plan import PlannedRun, claim_run_dir, plan_again, plan_single, renumber, run_key
 from runner.resolve import resolve
 from runner.search.base import Trial
 from runner.search.load import load_sweep
@@ -120,12 +121,19 @@ def test_versions_count(write_config: WriteConfig, monkeypatch: pytest.MonkeyPat
 def test_names_of_single_runs(write_config: WriteConfig) -> None:
     path = write_config("my cfg.yml", save_dir="out ü")
     resolved = resolve(path)
-    assert next_run_dir(resolved, []).path == Path("out ü/my cfg/0001-baseline-s0")
-    assert next_run_dir(resolved, ["TrainReader.batch_size=8", "max_iters=4"]).name == "0001-batch_size=8,max_iters=4-s0"
-    for taken in ("0003-x-s0", "0001-y-s0", "notes"):
+    assert claim_run_dir(resolved, []).path == Path("out ü/my cfg/0001-baseline-s0")
+    assert claim_run_dir(resolved, ["TrainReader.batch_size=8", "max_iters=4"]).name == "0002-batch_size=8,max_iters=4-s0"
+    for taken in ("0004-x-s0", "0001-y-s0", "notes"):
         Path("out ü/my cfg", taken).mkdir(parents=True)
-    assert next_run_dir(resolved, ["seed=7"]).name == "0004-seed=7-s0"
-    assert len(next_run_dir(resolved, [f"pretrain_weights={'x/' * 200}"]).name) < 100
+    assert claim_run_dir(resolved, ["seed=7"]).name == "0005-seed=7-s0"
+    assert len(claim_run_dir(resolved, [f"pretrain_weights={'x/' * 200}"]).name) < 100
+
+
+def test_names_claimed_at_once_have_each_their_number(write_config: WriteConfig) -> None:
+    resolved = resolve(write_config("c.yml", save_dir="out"))
+    with ThreadPoolExecutor(8) as threads:
+        claimed = list(threads.map(lambda number: claim_run_dir(resolved, [f"seed={number % 2}"]), range(24)))
+    assert sorted(int(run.name[:4]) for run in claimed) == list(range(1, 25)) and all(run.path.is_dir() for run in claimed)
 
 
 def test_run_again_from_its_own_files(write_config: WriteConfig) -> None:

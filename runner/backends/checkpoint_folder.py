@@ -86,7 +86,7 @@ class CheckpointFolder:
     def prepare(self) -> None:
         """Make the folder and write something into it: a run that could not save should not start. Raises InputError."""
         with disk_problems_named(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(exist_ok=True)
             probe = self.path / f".probe-{os.getpid()}"
             probe.write_bytes(b"\0" * 4096)
             probe.unlink()
@@ -99,7 +99,7 @@ class CheckpointFolder:
             InputError: the folder cannot be written or the disk is full; what was there before still stands.
         """
         with disk_problems_named(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(exist_ok=True)
             name = f"step-{step:08d}{self.suffix}"
             with atomic_open(self.path / name, durable="content") as file:  # the index, after it, syncs the folder
                 hashing = HashingWriter(file)

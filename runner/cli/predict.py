@@ -38,6 +38,8 @@ def _run(args: argparse.Namespace) -> int:
     folders = [image for image in args.images if os.path.isdir(image)]
     if folders:
         raise InputError([Problem("is a folder; give its images", where=str(folder)) for folder in folders])
+    if (args.output / "run.json").exists():
+        raise InputError(Problem("is the directory of a run; give another --output", where=str(args.output)))
     inside = [image for image in args.images if image.resolve().parent == args.output.resolve()]
     if args.force and inside:  # the picture of a.png is called a.png
         raise InputError([Problem("lies in the output folder; give another --output", where=str(image)) for image in inside])

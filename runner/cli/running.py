@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from runner.backends.environments import interpreter
 from runner.conduct import Outcome, conduct
+from runner.conduct.lock import hold_run
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
 from runner.launch.base import LAUNCHERS
@@ -46,7 +48,15 @@ def make_dataset(name: str) -> None:
 
 
 def run_one(run: PlannedRun, *, launcher: str = "local", retry_failed: bool = False) -> Outcome | None:
-    """Conduct a run by itself, showing what happens on the terminal; None if it was interrupted before it began."""
+    """Conduct a run by itself, showing what happens on the terminal; None if it was interrupted before it began.
+
+    Raises:
+        RunHeld: another process is working on it.
+        InputError: its directory holds something else, or cannot be written.
+    """
+    if run.run_dir.lock.exists():
+        with suppress(OSError), hold_run(run.run_dir):  # before another process's progress is shown
+            pass
     with Watcher([run.run_dir], Console(stderr=True)) as watcher:
         outcomes = conduct(
             FixedDesign([run.trial]),

@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _run(args: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415 - kept out of `runner --help`
 
-    from runner.conduct.lock import holder  # noqa: PLC0415
+    from runner.core.lock import holder  # noqa: PLC0415
     from runner.results.overview import find_places, read_runs, read_sweep  # noqa: PLC0415
     from runner.sweepdir import SweepDir  # noqa: PLC0415
     from runner.views.status import render_status  # noqa: PLC0415

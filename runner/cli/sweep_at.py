@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.conduct.lock import holder
 from runner.core.errors import InputError, Problem
+from runner.core.lock import holder
 from runner.sweepdir import SweepDir
 
 

@@ -45,7 +45,7 @@ def _plan_new(args: argparse.Namespace) -> PlannedRun:
     from runner.cli.running import make_dataset  # noqa: PLC0415
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.core.rundir import RunDir  # noqa: PLC0415
-    from runner.plan import next_run_dir, plan_single  # noqa: PLC0415
+    from runner.plan import claim_run_dir, plan_single  # noqa: PLC0415
     from runner.resolve import resolve  # noqa: PLC0415
 
     if args.config is None:
@@ -55,7 +55,7 @@ def _plan_new(args: argparse.Namespace) -> PlannedRun:
     resolved = resolve(args.config, overrides, make_dataset=make_dataset)
     for note in resolved.notes:
         print(f"note: {note}", file=sys.stderr)
-    run_dir = RunDir(args.run_dir) if args.run_dir else next_run_dir(resolved, args.opt)
+    run_dir = RunDir(args.run_dir) if args.run_dir else claim_run_dir(resolved, args.opt)
     if args.run_dir and run_dir.exists():
         raise InputError(f"{args.run_dir}: this run exists; go on with it by `runner train -r {args.run_dir}`, or give another --run-dir")
     return plan_single(resolved, run_dir, args.opt)

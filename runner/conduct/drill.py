@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 
 from runner.conduct.fake_sweep import FakeSweep, results_of, steps_twice, wait_for
-from runner.conduct.lock import holder
 from runner.conduct.verify import verify
+from runner.core.lock import holder
 from runner.core.rundir import RunDir
 
 try:

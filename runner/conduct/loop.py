@@ -16,6 +16,7 @@ from runner.conduct import runs as one_run
 from runner.conduct.brakes import Brakes
 from runner.conduct.history import History, PastRun
 from runner.conduct.inbox import Inbox
+from runner.conduct.lock import RunHeld, run_held
 from runner.conduct.policy import Policy
 from runner.conduct.reuse import Elsewhere
 from runner.conduct.trial_result import finite_number, run_values, trial_result
@@ -23,17 +24,22 @@ from runner.conduct.watched import Watched, evaluations
 from runner.core.commands import Command, Situation
 from runner.core.errors import InputError, RunnerError
 from runner.core.journal import Journal
+from runner.core.lock import last_holder
 from runner.core.rundir import FINISHED, RunDir, Status, Verdict
 from runner.launch.base import Launcher, MeasuresMemory
 from runner.plan import PlannedRun
 from runner.search.base import Finishes, FixedDesign, Search, Trial, TrialResult, Wait
 from runner.search.spec import Metric
 from runner.sweepdir import SweepDir
+from runner.worker.ending import HELD
 
 POLL_S = 0.2
 SAVE_GRACE_S = 60.0
 _HANG_GRACE_S = 5.0
 _MEASURE_INTERVAL_S = 2.0
+_ASIDE_INTERVAL_S = 1.0
+_ASIDE_PATIENCE_S = 10.0
+"""How long the driver waits for a run that another process is working on, when nothing else is left to do."""
 _RETRIED: frozenset[str | None] = frozenset({"crash", "hung"})
 
 
@@ -196,6 +202,10 @@ class _Conductor:
         self._waiting: deque[PlannedRun] = deque()
         self._ready: deque[PlannedRun] = deque()
         """Those of them whose directory is there: they can start at once."""
+        self._aside: dict[str, tuple[PlannedRun, RunHeld]] = {}
+        """Those that another process is working on, by the name of their directory."""
+        self._aside_since: dict[str, float] = {}
+        self._look_aside_at = 0.0
         self._running: dict[str, Watched] = {}
         self._trials: dict[tuple[int, tuple[int, ...] | None], _Trial] = {}
         """By number and the seeds they were handed out with: one may be handed out again before all of it has ended."""
@@ -254,22 +264,27 @@ class _Conductor:
             self._stop(grace_s=SAVE_GRACE_S if interrupts.count == 1 else 0.0)
         for command in [*self._commands(), *(self._inbox.read() if self._inbox else ())]:
             self._obey(command)
+        self._look_aside()
         self._start_what_can()
         busy = self._prepare_ahead() if not self._exhausted or self._waiting else False
         for exit_ in self._launcher.poll(0.0 if busy else POLL_S):
             watched = self._running.pop(exit_.name)
             if watched.over is not None and watched.over[0] == "pruned" and watched.run.run_dir.status().state == "done":
                 self._note("late", run=watched.run.run_dir.name, state="done")
+            if exit_.returncode == HELD:
+                holder = last_holder(watched.run.run_dir.lock)
+                self._set_aside(watched.run, run_held(watched.run.run_dir, str(holder or "another process"), holder.pid if holder else 0))
+                continue
             status = one_run.conclude(
                 watched.run.run_dir, exit_, watched.attempts_before, asked_to_stop=self._asked_to_stop, over=watched.over
             )
             self._take_note(watched, status, exit_.returncode if exit_.signal is None else None)
         self._supervise()
-        if not self._running and self._brakes.why():
+        if not self._running and (self._brakes.why() or self._aside):
             time.sleep(POLL_S)  # the launcher does not wait where nothing runs
         if self._brakes.problem is not None and not self._running:
             raise self._brakes.problem
-        return bool(self._running) or not self._exhausted or bool(self._waiting or self._ready)
+        return bool(self._running) or not self._exhausted or bool(self._waiting or self._ready or self._aside)
 
     def situation(self) -> Situation:
         """For whoever watches."""
@@ -322,7 +337,7 @@ class _Conductor:
         trial = self._search.ask()
         if trial is None:
             self._exhausted = True
-        if isinstance(trial, Wait) and not self._running:
+        if isinstance(trial, Wait) and not self._running and not self._aside:
             raise RunnerError("the search waits for results that nobody is working on: please report this, with the sweep's directory")
         if trial is None or isinstance(trial, Wait):
             return False
@@ -353,6 +368,9 @@ class _Conductor:
                 finished = self._elsewhere.take_over(run)
             if finished or not trial.given_up:
                 one_run.prepare_run_dir(run, in_sweep=self._sweep is not None)
+        except RunHeld as error:
+            self._set_aside(run, error)
+            return
         except OSError as error:
             self._brakes.no_room(error)
             self._waiting.appendleft(run)
@@ -377,6 +395,29 @@ class _Conductor:
         self._running[task.name] = Watched(run, status.attempt)
         warm = task.warm if self._keep_warm else "no"
         self._launcher.submit(replace(task, warm=warm, memory_gb=self._policy.memory_gb))
+
+    # ---------------------------------------------------------------------------------------- what others are working on
+    def _set_aside(self, run: PlannedRun, why: RunHeld) -> None:
+        """Another process is working on the run: it is tried again later, while everything else goes on. Raises `why` where there is
+        nothing else."""
+        if self._sweep is None:
+            raise why
+        name = run.run_dir.name
+        self._aside[name] = run, why
+        self._look_aside_at = time.monotonic() + _ASIDE_INTERVAL_S
+        if name not in self._aside_since:
+            self._aside_since[name] = time.monotonic()
+            self._note("held", run=name, trial=run.trial.number, reason=str(why))
+
+    def _look_aside(self) -> None:
+        """Try those again, now and then. Raises RunHeld where nothing else has been left for a while."""
+        if not self._aside or time.monotonic() < self._look_aside_at:
+            return
+        waited_s = time.monotonic() - min(self._aside_since[name] for name in self._aside)
+        if self._exhausted and not (self._running or self._waiting or self._ready) and waited_s > _ASIDE_PATIENCE_S:
+            raise next(why for _, why in self._aside.values())
+        self._waiting.extend(run for run, _ in self._aside.values())
+        self._aside.clear()
 
     # -------------------------------------------------------------------------------------------------------- watching
     def _supervise(self) -> None:
@@ -570,6 +611,7 @@ class _Conductor:
         self._exhausted = self._asked_to_stop = True
         self._waiting.clear()
         self._ready.clear()
+        self._aside.clear()
         for name in self._running:
             self._launcher.cancel(name, grace_s=grace_s)
 

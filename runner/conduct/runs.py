@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.backends.environments import versions
+from runner.conduct.lock import hold_run, run_held
 from runner.core.errors import Cause, InputError, Problem
 from runner.core.files import NO_ROOM, atomic_write_text
 from runner.core.rundir import RunDir, State, Status, Verdict
@@ -19,47 +20,57 @@ from runner.resolve import Resolved, resolve
 from runner.results.progress import is_alive
 from runner.worker.ending import DISK_FULL
 
+_ANOTHER = "holds another run (its config, data or versions differ); give another --run-dir, or go on with it by `runner train -r`"
 _STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
 
 
 def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
-    """Make the run's directory and write config.yml and run.json, unless it already is this very run.
+    """Make the run's directory and write config.yml and run.json, unless it already is this very run. Holds the run's lock meanwhile.
 
     Args:
         in_sweep: the directory can belong to nobody else, and what it has to hold is known. So it need not be on the disk when this
-            returns, which takes 10 to 50 ms; where a power loss has left no more than a ruin, this is moved aside.
+            returns, which takes 10 to 50 ms; where a power loss has left no more than a ruin, this is moved aside. The folder above it
+            is there; one that is not has been moved or deleted, and is not made again.
 
     Raises:
+        RunHeld: another process is working on the run.
         InputError: the directory holds something else, or cannot be written.
         OSError: the disk is full.
     """
     run_dir, path = run.run_dir, run.run_dir.path
+    if run.resolved is None:
+        raise ValueError(f"{path} has no config to write")
+    config = config_text(run.resolved)
     try:
-        identity = run_dir.identity()
-        if run.resolved is None:
-            raise ValueError(f"{path} has no config to write")
-        config = config_text(run.resolved)
-        if identity is None:
-            if path.exists() and any(path.iterdir()) and not _only_config(path) and _text(run_dir.config) != config:
-                if not in_sweep or not (run_dir.identity_file.exists() or run_dir.status_file.exists()):
-                    raise InputError(Problem("exists and is not empty; give another --run-dir, or move it away", where=str(path)))
-                os.rename(path, path.with_name(f".{path.name[:200]}.damaged-{time.time_ns()}"))
-            path.mkdir(parents=True, exist_ok=True)
-            atomic_write_text(run_dir.config, config, durable=False)  # one that a power loss damaged is written again below
-            run_dir.write_identity(run.identity, durable=not in_sweep)
-        elif identity.key != run.identity.key:
-            text = "holds another run (its config, data or versions differ); give another --run-dir, or go on with it by `runner train -r`"
-            raise InputError(Problem(text, where=str(path)))
-        elif _text(run_dir.config) != config and (run_dir.status().attempt == 0 or not _is_of(run_dir, run)):
-            atomic_write_text(run_dir.config, config)
+        if run_dir.identity() is None:
+            _make_room(run_dir, config, in_sweep)
+            path.mkdir(parents=not in_sweep, exist_ok=True)
+        with hold_run(run_dir, wait=not in_sweep):
+            identity = run_dir.identity()
+            if identity is None:
+                atomic_write_text(run_dir.config, config, durable=False)  # one that a power loss damaged is written again below
+                run_dir.write_identity(run.identity, durable=not in_sweep)
+            elif identity.key != run.identity.key:
+                raise InputError(Problem(_ANOTHER, where=str(path)))
+            elif _text(run_dir.config) != config and (run_dir.status().attempt == 0 or not _is_of(run_dir, run)):
+                atomic_write_text(run_dir.config, config)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise
         raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(path))) from error
     status = run_dir.status()
-    if status.state == "running" and is_alive(status):
-        text = f"process {status.pid} is working on this run right now; wait for it, or stop it (kill {status.pid})"
-        raise InputError(Problem(text, where=str(path)))
+    if status.state == "running" and is_alive(status):  # by an older version, or where there are no locks
+        raise run_held(run_dir, f"process {status.pid}", status.pid)
+
+
+def _make_room(run_dir: RunDir, config: str, in_sweep: bool) -> None:
+    """See that nothing else is in the place of a run directory that is to be made. Raises InputError."""
+    path = run_dir.path
+    if not path.exists() or _only_beginnings(path) or _text(run_dir.config) == config:
+        return
+    if not in_sweep or not (run_dir.identity_file.exists() or run_dir.status_file.exists()):
+        raise InputError(Problem("exists and is not empty; give another --run-dir, or move it away", where=str(path)))
+    os.rename(path, path.with_name(f".{path.name[:200]}.damaged-{time.time_ns()}"))
 
 
 def config_text(resolved: Resolved) -> str:
@@ -107,6 +118,8 @@ def conclude(
     if exit_.oom_killed:
         reason = f"the worker was {exit_} after step {status.step}: a smaller batch needs less"
         return _judge(run_dir, status, Verdict("failed", reason, attempt, time.time(), "out_of_memory", retries))
+    if not run_dir.path.is_dir():
+        return replace(status, state="failed", reason="its directory was moved or deleted while it ran", attempt=attempt, cause="input")
     by_signal = exit_.signal in _STOPPED_BY
     full = exit_.returncode == DISK_FULL
     after = f" after step {status.step}" if status.attempt > attempts_before and status.step else ""
@@ -149,6 +162,6 @@ def _is_of(run_dir: RunDir, run: PlannedRun) -> bool:
         return False
 
 
-def _only_config(path: Path) -> bool:
-    """Whether a conductor was killed between making the directory and writing run.json."""
-    return all(entry.name == "config.yml" or entry.name.endswith(".tmp") for entry in path.iterdir())
+def _only_beginnings(path: Path) -> bool:
+    """True where a driver may have been killed between making the directory and writing run.json."""
+    return all(entry.name in ("config.yml", "run.lock") or entry.name.endswith(".tmp") for entry in path.iterdir())

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.conduct.findings import Finding, Findings
-from runner.conduct.lock import holder
 from runner.conduct.verify_run import Past, check_lines, verify_run
 from runner.core.journal import Journal, read_journal
+from runner.core.lock import holder
 from runner.core.rundir import FINISHED, Identity, RunDir
 from runner.sweepdir import SweepDir
 

@@ -26,7 +26,7 @@ from runner.core.records import Record, decode_number
 from runner.core.rundir import FINISHED, Identity, RunDir, State, Status, Verdict
 from runner.plan import dataset_fingerprint, numerics_versions, run_key
 from runner.resolve import resolve
-from runner.results.progress import is_alive
+from runner.results.progress import is_worked_on
 from runner.sweepdir import SweepDir
 
 
@@ -187,7 +187,7 @@ def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> 
         findings.wrong(
             run.status_file, f"{what}, and the journal has that the run ended as {said}", repair=lambda: _write_status(run, past)
         )
-    elif status.state == "running" and not driven and not is_alive(status):
+    elif status.state == "running" and not driven and not is_worked_on(run, status):
         findings.note(run.path, f"was cut off at step {status.step}", "`runner sweep` goes on with it")
     if verdict is not None and whole and verdict.final and raw["state"] == "done" and verdict.state in ("pruned", "failed"):
         findings.note(run.path, f"is done, and had been given up before: {verdict.reason}", "its result does not count")

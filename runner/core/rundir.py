@@ -187,6 +187,11 @@ class RunDir:
         return self.path / "samples"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that works on the run (see `runner.core.lock`)."""
+        return self.path / "run.lock"
+
+    @property
     def log(self) -> Path:
         """What the worker wrote to its output."""
         return self.path / "worker.log"

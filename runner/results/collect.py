@@ -17,6 +17,7 @@ from runner.core.files import read_json
 from runner.core.records import Record, decode_number, without_superseded
 from runner.core.rundir import RunDir, State, find_runs
 from runner.core.values import format_value, short_keys
+from runner.results.progress import run_status
 
 Goal = Literal["maximize", "minimize"]
 EVALUATION_PREFIX = "bbox/"
@@ -108,7 +109,7 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
 
 def read_run(run_dir: RunDir) -> RunResult:
     """What a run directory says. Never raises for what is in it: `RunResult.problem` tells what could not be read."""
-    identity, status = run_dir.identity(), run_dir.status()
+    identity, status = run_dir.identity(), run_status(run_dir)
     damaged = [file for file in (run_dir.status_file, run_dir.evaluation) if file.is_file() and not isinstance(read_json(file), dict)]
     problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file]) + damaged]
     config, problem = _read_config(run_dir.config)

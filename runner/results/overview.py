@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from runner.core.errors import InputError, Problem
 from runner.core.journal import read_journal
 from runner.core.rundir import RunDir, Status
-from runner.results.progress import STANDINGS, Evaluations, final_value, is_alive, standing
+from runner.results.progress import STANDINGS, Evaluations, final_value, run_status, standing
 from runner.search.spec import Metric
 
 _SILENT_S = 30.0
@@ -244,14 +244,9 @@ def _known(path: str, event: Mapping[str, Any], metric: str, driven: bool) -> _K
         if isinstance(value, int | float) or event["state"] == "pruned":
             return _Known(name, _trial_of(name), event["state"], value=value)
     run_dir = RunDir(path)
-    status = run_dir.status()
-    if not driven:
-        at_work = status.state == "running" and is_alive(status)
-    elif event.get("event") == "start":
-        at_work = status.state == "running" or status.attempt < _int(event.get("attempt"))
-    else:
-        at_work = status.state == "running" and not event and is_alive(status)
-    now = standing(status, at_work=at_work)
+    status = run_status(run_dir)
+    starting = driven and event.get("event") == "start" and status.attempt < _int(event.get("attempt"))  # its process has no lock yet
+    now = standing(status, at_work=starting or None)
     return _Known(name, _trial_of(name), now, status, run_dir, final_value(run_dir.metrics, metric) if now == "done" else None)
 
 
@@ -292,8 +287,6 @@ def _failures(known: Sequence[_Known]) -> list[Failure]:
 
 
 def _reason(status: Status) -> str:
-    if status.state == "running":
-        return "it was cut off: whoever drove it is gone"
     return status.reason or "no reason was recorded"
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import statistics
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from runner.core.lock import holder, last_holder
 from runner.core.process import process_mark
 from runner.core.records import Record
-from runner.core.rundir import Status
+from runner.core.rundir import RunDir, Status
+
+CUT_OFF = "it was cut off: the process that worked on it is gone"
+"""Reason of a run whose process could not say how it ended."""
+
+_OVER = ("done", "pruned")
 
 STANDINGS = ("done", "running", "waiting", "failed", "infeasible", "pruned", "interrupted")
 """How runs are counted, in the order people ask for it. Infeasible: it failed because it does not fit into the memory."""
@@ -18,6 +26,8 @@ STANDINGS = ("done", "running", "waiting", "failed", "infeasible", "pruned", "in
 _TAIL_BYTES = 1 << 16
 _LAST_BYTES = 1 << 13
 _CLOCK_TOLERANCE_S = 1.0
+_SILENT_S = 45.0
+"""A process of another machine, whose lock is not seen here, counts as gone after so long without a sign of life."""
 
 
 def standing(status: Status, *, at_work: bool | None = None) -> str:
@@ -33,6 +43,30 @@ def standing(status: Status, *, at_work: bool | None = None) -> str:
     if status.state == "failed" and status.cause == "out_of_memory":
         return "infeasible"
     return "waiting" if status.state == "pending" else status.state
+
+
+def is_worked_on(run_dir: RunDir, status: Status) -> bool:
+    """True while a process works on the run: it holds the run's lock. Where locks do not reach, for a process of another machine on a
+    network file system, its last sign of life counts; without a lock file (an older version's run), the process that `status` names."""
+    if holder(run_dir.lock) is not None:
+        return True
+    if status.state != "running":
+        return False
+    last = last_holder(run_dir.lock)
+    if last is not None and not last.is_here:
+        return abs(time.time() - status.heartbeat) < _SILENT_S
+    return not run_dir.lock.exists() and is_alive(status)
+
+
+def run_status(run_dir: RunDir) -> Status:
+    """How a run stands, its lock counted in: one that says it is running, and that nobody works on, was interrupted; one that says it
+    failed, and has another attempt now, is running."""
+    status = run_dir.status()
+    if status.state in _OVER:
+        return status
+    if is_worked_on(run_dir, status):
+        return status if status.state == "running" else replace(status, state="running", reason=None, cause=None)
+    return replace(status, state="interrupted", reason=CUT_OFF) if status.state == "running" else status
 
 
 def is_alive(status: Status) -> bool:

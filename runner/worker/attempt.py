@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from runner.config.dump import canonical, to_plain
 from runner.config.node import flatten
+from runner.core.errors import RunnerError
 from runner.core.files import atomic_write_json
+from runner.core.lock import Lock
 from runner.core.process import process_mark
 from runner.core.records import Record, RecordWriter, encode_number
 from runner.core.rundir import RunDir, Status
@@ -52,10 +54,12 @@ class Attempt:
         scorer: Scorer | None,
         stop: StopRequests,
         member: Member | None = None,
+        lock: Lock | None = None,
     ) -> None:
         self.run_dir = run_dir
         self.rank, self.ranks = 0, member.ranks if member else 1
         self._member = member
+        self._lock = lock
         self.attempt = attempt
         self.resume_from = resume_from
         self._config = config
@@ -163,5 +167,7 @@ class Attempt:
 
     def _write_status(self, *, durable: bool = False) -> None:
         self._next_status = time.monotonic() + _STATUS_INTERVAL_S
+        if self._lock is not None and not self._lock.is_there():
+            raise RunnerError(f"the run directory {self.run_dir.path} was moved or deleted: nothing is written there any more")
         self._status = replace(self._status, heartbeat=time.time())
         self.run_dir.write_status(self._status, durable=durable)

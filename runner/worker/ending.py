@@ -22,6 +22,10 @@ DISK_FULL = 74
 """Exit code of a worker that had no room to write (EX_IOERR of sysexits.h). It need not have been able to say so anywhere else."""
 
 
+HELD = 75
+"""Exit code of a worker that did nothing, because another process is working on the run (EX_TEMPFAIL of sysexits.h)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """What an attempt came to.

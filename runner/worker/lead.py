@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any
 
 from runner.backends.base import Ranks
+from runner.core.lock import Lock
 from runner.core.process import PARENT_VARIABLE
 from runner.core.rundir import RunDir
 from runner.worker.ending import Ending
@@ -53,8 +54,11 @@ class _Rank:
     """What it waits with for the others; empty while it does not wait."""
 
 
-def lead(run_dir: RunDir, ranks: Ranks, stop: StopRequests) -> int:
+def lead(run_dir: RunDir, ranks: Ranks, stop: StopRequests, lock: Lock | None = None) -> int:
     """Work on a run with several processes.
+
+    Args:
+        lock: the run's; what starts the ranks gets it too, and so keeps it as long as they last.
 
     Returns:
         What `runner.worker.main.main` returns. How it ended is in status.json.
@@ -73,7 +77,9 @@ def lead(run_dir: RunDir, ranks: Ranks, stop: StopRequests) -> int:
             listener.listen(ranks.count)
             command = [*ranks.command, sys.executable, "-m", "runner.worker", str(run_dir.path)]
             environment = {**os.environ, VARIABLE: summons.text(), PARENT_VARIABLE: str(os.getpid())}
-            leader = _Leader(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL), listener, ranks.count, stop)
+            inherited = [lock.descriptor] if lock is not None else []
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=inherited)
+            leader = _Leader(process, listener, ranks.count, stop)
             with leader.passing_traces_on():
                 leader.serve()
     return leader.conclude(run_dir, number)

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from runner.backends.base import BACKENDS, Backend
 from runner.config.bind import bind, require
 from runner.config.load import load_config
-from runner.core.errors import InputError
+from runner.core.errors import RunnerError
 from runner.core.files import disk_is_full, says_disk_full
+from runner.core.lock import Held, Lock, take
 from runner.core.process import die_with_parent
 from runner.core.rundir import RunDir
 from runner.worker.attempt import Attempt
-from runner.worker.ending import DONE, Ending, disk_full, ending_of, leave
+from runner.worker.ending import DONE, HELD, Ending, disk_full, ending_of, leave
 from runner.worker.lead import lead
 from runner.worker.ranks import Member, OtherRank
 from runner.worker.stop import StopRequests
@@ -41,8 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Where several processes train together, this one leads them (`runner.worker.lead`) or is one of them (`runner.worker.ranks`).
 
     Returns:
-        0 done; 1 failed; 2 failed because something the config names cannot be used; 74 there is no room on the disk; 130 interrupted or
-        pruned. Where a launcher started it, it does not return: the process ends with this.
+        0 done; 1 failed; 2 failed because something the config names cannot be used; 74 there is no room on the disk; 75 another process is
+        working on the run, and nothing was done; 130 interrupted or pruned. Where a launcher started it, it does not return: the process
+        ends with this.
     """
     faulthandler.register(signal.SIGUSR1, file=_STDERR, all_threads=True)  # whoever finds this process hung asks it where
     has_launcher = die_with_parent()
@@ -53,13 +55,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         member.write_to(run_dir.log)
     rank = f"rank {member.rank}: " if member else ""
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {rank}%(name)s: %(message)s", stream=sys.stderr, force=True)
-    exit_code = _work(run_dir, member)
+    try:
+        lock = _lock(run_dir) if member is None else None  # ranks end with their leader, which has it
+    except Held as held:
+        log.error("%s is working on the run in %s: nothing is done", held, run_dir.path)
+        return HELD
+    exit_code = _work(run_dir, member, lock)
     if has_launcher and member is None:
-        leave(exit_code)
+        leave(exit_code)  # the lock ends with the process
+    if lock is not None:
+        lock.release()
     return exit_code
 
 
-def _work(run_dir: RunDir, member: Member | None) -> int:
+def _lock(run_dir: RunDir) -> Lock | None:
+    """The run's lock, for the whole attempt; None where it cannot be written, which the attempt will meet and tell. Raises Held."""
+    try:
+        return take(run_dir.lock)
+    except OSError:
+        return None
+
+
+def _work(run_dir: RunDir, member: Member | None, lock: Lock | None) -> int:
     stop = StopRequests(run_dir.control, member.summons.control_offset if member else None)
     if member is None or member.rank == 0:
         stop.install()
@@ -67,14 +84,16 @@ def _work(run_dir: RunDir, member: Member | None) -> int:
     try:
         backend, config = load_run(run_dir)
         if member is None and (ranks := backend.ranks(config)) is not None:
-            return lead(run_dir, ranks, stop)
+            return lead(run_dir, ranks, stop, lock)
         if member is not None and member.rank > 0:
             backend.train(config, OtherRank(run_dir, member))
             return _end(None, run_dir, member, DONE)
         number = run_dir.status().attempt + 1
         log.info("attempt %d at %s", number, run_dir.name)
         resume_from = run_dir.checkpoints if run_dir.checkpoints.is_dir() else None
-        attempt = Attempt(run_dir, config, attempt=number, resume_from=resume_from, scorer=_scorer(config), stop=stop, member=member)
+        attempt = Attempt(
+            run_dir, config, attempt=number, resume_from=resume_from, scorer=_scorer(config), stop=stop, member=member, lock=lock
+        )
         started = time.monotonic()
         backend.train(config, attempt)
         log.info("done in %.1f s", time.monotonic() - started)
@@ -119,7 +138,7 @@ def _end(attempt: Attempt | None, run_dir: RunDir, member: Member | None, ending
             status = run_dir.status()
             ended = replace(status, state=ending.state, reason=ending.reason, cause=ending.cause, attempt=status.attempt + 1)
             run_dir.write_status(replace(ended, phase="ended", heartbeat=time.time()), durable=True)
-    except (OSError, InputError) as error:
+    except (OSError, RunnerError) as error:
         log.error("how the run ended cannot be written to %s: %s", run_dir.path, error)
         if ending.state != "failed" and (says_disk_full(error) or disk_is_full(run_dir.path)):
             ending = disk_full(run_dir.path, str(error))

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from runner.conduct.fake_sweep import FakeSweep, results_of, steps_twice, wait_for
-from runner.conduct.lock import holder
+from runner.core.lock import holder
 from runner.core.records import Record
 from runner.core.rundir import RunDir
 

@@ -1,0 +1,217 @@
+"""Kernel locks on files: each ends with the process that holds it, however that process ends."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import platform
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from runner.core.files import read_json
+from runner.core.process import process_mark
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes are not kept apart there
+    fcntl = None  # type: ignore[assignment]
+
+_HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
+"""Errors of `flock` that mean that another process has the lock; any other means that the file system keeps no locks."""
+_ALIVE_WAIT_S = 1.0
+"""How long to wait for a holder that is alive: it may be dying, or only be looking."""
+_GONE_WAIT_S = 5.0
+"""How long to wait where the process that took the lock is gone: its helpers, which end after it, still have it."""
+_LOOK_INTERVAL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that took a lock.
+
+    Args:
+        pid, host: the process; pid is 0 where it is not known.
+        since: seconds since 1970.
+        process: which process `pid` was, see `runner.core.process.process_mark`.
+    """
+
+    pid: int
+    host: str
+    since: float
+    process: str = ""
+
+    def __str__(self) -> str:
+        if not self.pid:
+            return "another process"
+        return f"process {self.pid} on {self.host} (since {time.strftime('%Y-%m-%d %H:%M', time.localtime(self.since))})"
+
+    @property
+    def is_here(self) -> bool:
+        """True where it ran under this kernel or on this host, so that its locks are seen here."""
+        mine, theirs = process_mark(os.getpid()).partition(":")[0], self.process.partition(":")[0]
+        return self.host == platform.node() or (mine == theirs != "")
+
+    @property
+    def is_alive(self) -> bool:
+        """True where it is known to run on this machine."""
+        return bool(self.process) and process_mark(self.pid) == self.process
+
+
+_UNKNOWN = Holder(0, "", 0.0)
+
+
+class Held(Exception):
+    """Another process holds the lock."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__(str(holder))
+        self.holder = holder
+
+
+class Lock:
+    """A lock that this process holds (see `take`).
+
+    Args:
+        path: the lock file.
+        descriptor: open on it. Children that inherit it keep the lock alive.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self._folder = _identity(path.parent)
+
+    def is_there(self) -> bool:
+        """True while the lock file's folder is at its path; False once the folder was moved, deleted or replaced."""
+        return _identity(self.path.parent) == self._folder
+
+    def moved_to(self) -> str:
+        """The folder's path now, where the system tells it and it still exists; else empty."""
+        try:
+            now = os.readlink(f"/proc/self/fd/{self.descriptor}")
+        except OSError:
+            return ""
+        return os.path.dirname(now) if os.path.exists(now) else ""
+
+    def release(self) -> None:
+        """Give the lock back. Idempotent."""
+        if self.descriptor < 0:
+            return
+        with suppress(OSError):
+            os.ftruncate(self.descriptor, 0)
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(self.descriptor, fcntl.LOCK_UN)  # also where a child has inherited the descriptor
+        os.close(self.descriptor)
+        self.descriptor = -1
+
+
+def take(path: Path, *, wait: bool = True) -> Lock:
+    """Take the lock `path`, whose folder must exist, and write into it who has it. A lock whose holder is gone is taken over.
+
+    Args:
+        wait: for a moment, where it is held: `holder` of another process takes it for an instant, and a process that was killed may still
+            be dying.
+
+    Raises:
+        Held: another process has it.
+        OSError: the file cannot be written.
+    """
+    began = time.monotonic()
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "is no regular file", str(path))
+            if _try(descriptor, "exclusive") is not False:
+                if _identity(path) == _identity(descriptor):
+                    _write(descriptor)
+                    return Lock(path, descriptor)
+            else:
+                holder = _read(path) or _UNKNOWN
+                if not wait or time.monotonic() > began + (_ALIVE_WAIT_S if holder.is_alive else _GONE_WAIT_S):
+                    raise Held(holder)
+                time.sleep(_LOOK_INTERVAL_S)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def holder(path: Path) -> Holder | None:
+    """The holder of the lock `path` now; None where it is free or does not exist."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        got = _try(descriptor, "shared")
+    finally:
+        os.close(descriptor)
+    if got is None:  # no locks here: the process itself tells
+        found = _read(path)
+        return found if found is not None and (found.is_alive or not found.is_here) else None
+    return None if got else _read(path) or _UNKNOWN
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Wait for, and hold, the lock of a folder itself, where the system keeps such locks."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows does not open folders
+        yield
+        return
+    try:
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def last_holder(path: Path) -> Holder | None:
+    """The process that took the lock last and did not give it back: it holds it now, or was killed."""
+    return _read(path)
+
+
+def _try(descriptor: int, kind: Literal["exclusive", "shared"]) -> bool | None:
+    """True: got it; False: another process has it; None: there are no locks here."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if kind == "exclusive" else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in _HELD else None
+    return True
+
+
+def _write(descriptor: int) -> None:
+    me = Holder(os.getpid(), platform.node(), time.time(), process_mark(os.getpid()))
+    with suppress(OSError):  # a full disk: the lock holds all the same
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(asdict(me)).encode() + b"\n", 0)
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        data = read_json(path)
+        return Holder(int(data["pid"]), str(data["host"]), float(data["since"]), str(data.get("process", "")))
+    except (TypeError, KeyError, ValueError, AttributeError, OSError, OverflowError):
+        return None
+
+
+def _identity(file: Path | int) -> tuple[int, int] | None:
+    """Device and inode; None where there is no such file."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
