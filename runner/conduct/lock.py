@@ -8,8 +8,8 @@ from pathlib import Path
 
 from runner.core.errors import InputError, Problem
 from runner.core.lock import Held, Lock, take
-from runner.core.names import shell_path
 from runner.core.rundir import RunDir
+from runner.core.values import shell_path
 
 
 class RunHeld(InputError):

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import platform
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from runner.core.files import read_json
+from runner.core.files import open_descriptor, read_json
 from runner.core.process import process_mark
 
 try:
@@ -125,10 +124,8 @@ def take(path: Path, *, wait: bool = True) -> Lock:
     """
     began = time.monotonic()
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
+        descriptor = open_descriptor(path, os.O_RDWR | os.O_CREAT)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, "is no regular file", str(path))
             if _try(descriptor, "exclusive") is not False:
                 if _identity(path) == _identity(descriptor):
                     _write(descriptor)
@@ -147,7 +144,7 @@ def take(path: Path, *, wait: bool = True) -> Lock:
 def holder(path: Path) -> Holder | None:
     """The holder of the lock `path` now; None where it is free or does not exist."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = open_descriptor(path, os.O_RDONLY)
     except OSError:
         return None
     try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 _MAX_NAME_BYTES = 255
@@ -89,3 +91,9 @@ def safe_name(text: str, limit: int = 60) -> str:
     if not name or name.endswith("="):
         name += digest  # nothing was left of the value, for example of one in Chinese
     return name if len(name) <= limit else f"{name[: limit - 7].rstrip('._-,')}-{digest}"
+
+
+def shell_path(path: Path | str) -> str:
+    """`path` as a user can paste it into a shell: quoted where it has to be, and never taken for an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)

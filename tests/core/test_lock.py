@@ -16,7 +16,7 @@ import pytest
 
 from runner.core import lock
 from runner.core.lock import Held, Holder, holder, last_holder, take
-from runner.core.names import is_plain_name, shell_path
+from runner.core.values import shell_path
 
 HOLD = """
 import os, sys, time
@@ -106,7 +106,7 @@ def test_a_lock_knows_that_its_folder_is_gone(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.lock")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="a FIFO, expected a regular file"):
         take(tmp_path / "run.lock")
     holder(tmp_path / "run.lock")  # and does not wait for somebody to write
     (tmp_path / "torn.lock").write_text('{"pid": "x", "host": 1e999')
@@ -119,11 +119,5 @@ def test_another_machine(tmp_path: Path) -> None:
     assert str(Holder(0, "", 0.0)) == "another process"
 
 
-@pytest.mark.parametrize("value", ["", ".", "..", "a/b", "../a", "/a", "a\\b", "a\0b", "x" * 256, None, 5, ["a"]])
-def test_names_that_lead_elsewhere(value: object) -> None:
-    assert not is_plain_name(value)
-
-
-def test_plain_names_and_paths_for_a_shell() -> None:
-    assert all(map(is_plain_name, ["0001-lr=0.2-s0", "my baseline (copy)", "…ü", "step-1.pt", "..a"]))
+def test_paths_for_a_shell() -> None:
     assert shell_path(Path("runs/a b")) == "'runs/a b'" and shell_path("-x") == "./-x" and shell_path("-a b") == "'./-a b'"
