@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
-from runner.config.node import Node
+from runner.config.node import Node, quoted
+from runner.config.overrides import quoted_override
 from runner.config.schema import Auto, Doc, Key, Neutral, Range, Rest, Shared, Tagged
 from runner.core.errors import InputError, Problem, nearest
 
@@ -93,7 +95,7 @@ def bind(tree: Node, cls: type[T]) -> Bound[T]:
     binder = _Binder(tree)
     value = binder.bind_class(cls, tree, "")
     notes = [*binder.notes, *binder.unused_sections(cls)]
-    return Bound(None if binder.problems else value, list(dict.fromkeys(binder.problems)), notes)
+    return Bound(None if binder.problems else value, list(dict.fromkeys(binder.problems)), list(dict.fromkeys(notes)))
 
 
 class _Mismatch(Exception):
@@ -193,11 +195,23 @@ class _Binder:
     def _bind_value(self, kind: Any, bounds: Range | None, node: Node, path: str, doc: str = "") -> Any:
         """What `node` means as a `kind`; None and a problem where it cannot be one."""
         try:
-            return self._bind_type(kind, bounds, node, path)
+            value = self._bind_type(kind, bounds, node, path)
         except _Mismatch:
             expected = describe(kind, bounds, spell_out=True)
-            self._problem(node, path, f"expected {expected}, got {_show(node)}" + _literal_hint(kind, doc, node))
+            hint = _literal_hint(kind, doc, node) or _quotes_hint(kind, node, path)
+            self._problem(node, path, f"expected {expected}, got {_show(node)}{hint}")
             return None
+        if node.text and (kind is not Any or node.mapping is None and node.items is None):
+            self._note_another_reading(kind, node, path)
+        return value
+
+    def _note_another_reading(self, kind: Any, node: Node, path: str) -> None:
+        """A note where YAML reads a word or a number as few people mean it, and what was meant would be allowed as well."""
+        odd_word = isinstance(node.value, bool | None) and str(node.text).lower() not in _PLAIN_WORDS and _takes_text(kind, node)
+        odd_number = isinstance(node.value, int | float) and not isinstance(node.value, bool) and _ODD_NUMBER.fullmatch(node.text or "")
+        if odd_word or odd_number or isinstance(node.value, str):
+            meant = f"; if the text is meant: {_in_quotes(node, path)}" if _takes_text(kind, node) else ""
+            self.notes.append(f"{node.source}: {path}: {node.text} is {_show(node)} in YAML{meant}")
 
     def _bind_type(self, kind: Any, bounds: Range | None, node: Node, path: str) -> Any:
         """What `node` means as a `kind`. What is wrong inside a list or a mapping is a problem of its own, at its own place.
@@ -451,6 +465,37 @@ def _literal_hint(kind: Any, doc: str, node: Node) -> str:
         return f"; {hint}"
     single = len(members) == 1 or kind in (None, type(None), tuple[()])
     return f" ({doc})" if single and doc else ""
+
+
+_PLAIN_WORDS = ("true", "false", "null", "~")
+_ODD_NUMBER = re.compile(r"[-+]?(0[0-7_]+|0[xb][0-9a-fA-F_]+|[0-9_.]*_[0-9_.]*|[0-9][0-9_]*(:[0-9.]+)+)")
+"""Octal, hexadecimal and binary numbers, digits in groups, and minutes:seconds."""
+
+
+def _takes_text(kind: Any, node: Node) -> bool:
+    """Whether what was typed for `node` would be understood as a text."""
+    if get_origin(kind) is Literal:
+        return node.text in get_args(kind)
+    return kind in (str, Any) or (get_origin(kind) is not dict and any(_takes_text(member, node) for member in _members(kind)))
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    origin = get_origin(kind)
+    if origin is typing.Annotated:
+        return get_args(kind)[:1]
+    return get_args(kind) if origin in (types.UnionType, typing.Union) else ()
+
+
+def _quotes_hint(kind: Any, node: Node, path: str) -> str:
+    return f"; if a text is meant, put it in quotes: {_in_quotes(node, path)}" if node.text and _takes_text(kind, node) else ""
+
+
+def _in_quotes(node: Node, path: str) -> str:
+    """What to write so that YAML takes it for a text; on the command line the whole override."""
+    for option in ("-o", "--set"):
+        if node.source.file.startswith(f"{option} {path}="):
+            return quoted_override(option, path, node.text or "")
+    return quoted(node.text or "")
 
 
 def _show(node: Node) -> str:

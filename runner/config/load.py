@@ -296,7 +296,8 @@ class _Converter:
                 raise InputError(Problem(f"!{tag} takes a mapping, a list or nothing, not {node.value!r}", where=str(source)))
             return Node(None, source, tag, anchor=anchor)
         try:
-            return Node(self._loader.construct_object(node), source, anchor=anchor)
+            value = self._loader.construct_object(node)
+            return Node(value, source, anchor=anchor, text=None if isinstance(value, str) else node.value)
         except (ValueError, KeyError) as error:
             name = node.tag.removeprefix(_STANDARD)
             raise InputError(Problem(f"{_short(node.value)} cannot be read as !!{name}", where=str(source))) from error

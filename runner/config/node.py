@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Scalar = str | int | float | bool | None
@@ -36,6 +37,7 @@ class Node:
         former: given for a module that a later ``type`` or ``name`` has replaced by another.
         anchor: ``size`` where it was written as ``&size 640``, else None (also where ``*size`` stands for it). A key that nobody knows
             may be there for the sake of this name alone.
+        text: what was typed, unquoted, where YAML takes it for something else than a text (``NO`` for false, ``1:30`` for 90); else None.
     """
 
     value: Scalar | tuple[Node, ...] | dict[str, Node]
@@ -43,6 +45,7 @@ class Node:
     tag: str | None = None
     former: bool = False
     anchor: str | None = None
+    text: str | None = field(default=None, compare=False)
 
     @property
     def mapping(self) -> dict[str, Node] | None:
@@ -85,6 +88,11 @@ class Node:
     def without(self, *keys: str) -> Node:
         """The same mapping without some keys."""
         return replace(self, value={name: node for name, node in (self.mapping or {}).items() if name not in keys})
+
+
+def quoted(text: str) -> str:
+    """`text` in double quotes, as YAML reads it back."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def from_plain(value: Any, source: Source) -> Node:

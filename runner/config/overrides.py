@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from runner.config.load import merge, parse, put_aside, put_data_aside
-from runner.config.node import Node, Source, from_plain
+from runner.config.node import Node, Source, from_plain, quoted
 from runner.core.errors import InputError, Problem
+
+_LONGEST_SHOWN = 80
 
 
 def parse_override(text: str, option: str = "-o") -> tuple[str, Node]:
@@ -20,12 +23,23 @@ def parse_override(text: str, option: str = "-o") -> tuple[str, Node]:
     """
     key, equals, value = text.partition("=")
     key = key.strip()
-    source = Source(f"{option} {text if len(text) <= 80 else text[:79] + '…'}")
+    source = Source(f"{option} {text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + '…'}")
     if not equals:
         raise InputError(Problem("an override is KEY=VALUE, for example TrainReader.batch_size=8", where=str(source)))
     if not key or not all(key.split(".")):
         raise InputError(Problem(f"the key {key!r} has an empty part", where=str(source)))
-    return key, parse(value, lambda _line: source)
+    try:
+        node = parse(value, lambda _line: source)
+    except InputError as error:
+        hint = f"; if a text is meant, put it in quotes: {quoted_override(option, key, value)}" if len(value) <= _LONGEST_SHOWN else ""
+        raise InputError([replace(problem, message=problem.message + hint) for problem in error.problems]) from None
+    cut = isinstance(node.value, str) and value.strip()[:1] not in ("'", '"', "|", ">") and node.value != value.strip()  # by a comment
+    return key, replace(node, text=value.strip()) if cut or not isinstance(node.value, str) else node
+
+
+def quoted_override(option: str, key: str, text: str) -> str:
+    """What to type in a shell so that YAML takes `text` for a text: ``-o 'a.b="*.jpg"'``."""
+    return f"{option} {shlex.quote(f'{key}={quoted(text.strip())}')}"
 
 
 def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:

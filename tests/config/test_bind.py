@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +73,7 @@ class House:
     sizes: Annotated[tuple[int, ...] | tuple[tuple[int, int], ...], Doc("sizes"), Range(0)] = ()
     names: Annotated[dict[str, Any], Doc("anything")] = field(default_factory=dict)
     formulas: Annotated[dict[str, Annotated[str, Doc("a formula")]], Doc("by name")] = field(default_factory=dict)
+    either: Annotated[dict[str, bool | int | float | str], Doc("anything short")] = field(default_factory=dict)
     nested: Annotated[dict[str, dict[str, tuple[int, ...]]], Doc("deep")] = field(default_factory=dict)
     rule: Annotated[Rule | None, Doc("a rule")] = None
     varied: Annotated[dict[str, Rule | tuple[Any, ...]], Doc("values")] = field(default_factory=dict)
@@ -184,7 +186,10 @@ def test_a_modules_value_that_is_no_mapping_is_never_dropped(text: str, expected
             "f.yml:2: sizes: expected a list (an integer (at least 0) each) or a list (a list of 2 (an integer (at least 0) each) each), "
             "got [1, [1, 2]], a list",
         ),
-        ("part: !Small\nformulas:\n  a: '1'\n  b: 0.5", "f.yml:4: formulas.b: expected a text (a formula), got 0.5"),
+        (
+            "part: !Small\nformulas:\n  a: '1'\n  b: 0.5",
+            'f.yml:4: formulas.b: expected a text (a formula), got 0.5; if a text is meant, put it in quotes: "0.5"',
+        ),
         ("part: !Small\nformulas: [1]", "f.yml:2: formulas: expected a mapping, got [1], a list"),
         ("part: !Small\nnested: {a: {b: [1, x]}}", "f.yml:2: nested.a.b.1: expected an integer, got 'x', a text"),
         ("part: !Small\nnested: {a: {b: }}", "f.yml:2: nested.a.b: expected a list (an integer each), got null"),
@@ -217,7 +222,7 @@ def test_all_problems_at_once_in_order() -> None:
     assert problems("part: Small\nformulas: {a: 1, b: '2', c: [3]}\nsizes: [x, -1, 2]") == [
         "f.yml:3: sizes.0: expected an integer (at least 0), got 'x', a text",
         "f.yml:3: sizes.1: expected an integer (at least 0), got -1",
-        "f.yml:2: formulas.a: expected a text (a formula), got 1",
+        'f.yml:2: formulas.a: expected a text (a formula), got 1; if a text is meant, put it in quotes: "1"',
         "f.yml:2: formulas.c: expected a text (a formula), got [3], a list",
     ]
 
@@ -226,7 +231,7 @@ def test_all_problems_at_once_in_order() -> None:
     ("override", "expected"),
     [
         ("formulas.a=", "formulas.a: expected a text (a formula), got null"),
-        ("formulas={a: 2}", "formulas.a: expected a text (a formula), got 2"),
+        ("formulas={a: 2}", 'formulas.a: expected a text (a formula), got 2; if a text is meant, put it in quotes: "2"'),
         ("sizes.1=x", "sizes.1: expected an integer (at least 0), got 'x', a text"),
         ("Plan.0.Step.by=", "Plan.0.Step.by: expected a number (more than 0), got null"),
         ("nested.a.b=[1, x]", "nested.a.b.1: expected an integer, got 'x', a text"),
@@ -274,6 +279,50 @@ def test_declarations_can_be_read() -> None:
     assert (
         describe(int | tuple[int, ...] | None, Range(0, 1)) == "an integer (from 0 to 1) or a list (an integer (from 0 to 1) each) or null"
     )
+
+
+QUOTES = "if a text is meant, put it in quotes: "
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("NO", "expected a text (a formula), got false; " + QUOTES + "-o 'formulas.a=\"NO\"'"),
+        ("1e3", "expected a text (a formula), got 1000.0; " + QUOTES + "-o 'formulas.a=\"1e3\"'"),
+        ("010", "expected a text (a formula), got 8; " + QUOTES + "-o 'formulas.a=\"010\"'"),
+        ("1:30", "expected a text (a formula), got 90; " + QUOTES + "-o 'formulas.a=\"1:30\"'"),
+        ("&x", "expected a text (a formula), got null; " + QUOTES + "-o 'formulas.a=\"&x\"'"),
+        ("#x", "expected a text (a formula), got null; " + QUOTES + "-o 'formulas.a=\"#x\"'"),
+        ("[x]", "expected a text (a formula), got ['x'], a list; " + QUOTES + "-o 'formulas.a=\"[x]\"'"),
+        ("a: b", "expected a text (a formula), got {'a': 'b'}, a mapping; " + QUOTES + "-o 'formulas.a=\"a: b\"'"),
+        ("!x", "expected a text (a formula), got !x; " + QUOTES + "-o 'formulas.a=\"!x\"'"),
+    ],
+)
+def test_what_yaml_takes_for_something_else_gets_the_quotes(value: str, message: str) -> None:
+    bound = bind(apply_overrides(parse("part: Small", lambda line: Source("f.yml", line)), [f"formulas.a={value}"]), House)
+    assert [problem.message for problem in bound.problems] == [message]
+    typed = shlex.split(message.rpartition(QUOTES)[2])[1]
+    assert require(bind(apply_overrides(parse("part: Small", lambda line: Source("f.yml", line)), [typed]), House)).formulas == {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("override", "note"),
+    [
+        ("either.a=NO", "either.a: NO is false in YAML; if the text is meant: -o 'either.a=\"NO\"'"),
+        ("either.a=1:30", "either.a: 1:30 is 90 in YAML; if the text is meant: -o 'either.a=\"1:30\"'"),
+        ("either.a=a b # c", "either.a: a b # c is 'a b', a text in YAML; if the text is meant: -o 'either.a=\"a b # c\"'"),
+        ("classes=010", "classes: 010 is 8 in YAML"),
+        ("either.a=0x1F", "either.a: 0x1F is 31 in YAML; if the text is meant: -o 'either.a=\"0x1F\"'"),
+        *(
+            (f"either.a={plain}", "")
+            for plain in ("1e3", "1.5", "true", "False", "08", "2024-01-02", "007x", '"NO"', "-3", "x#y", "'x # y'")
+        ),
+        *((plain, "") for plain in ("either={a: false}", "mode=null", "mode=~", "classes=10")),
+    ],
+)
+def test_what_yaml_reads_as_few_people_mean_it_is_noted(override: str, note: str) -> None:
+    bound = bind(apply_overrides(parse("part: Small", lambda line: Source("f.yml", line)), [override]), House)
+    assert bound.problems == [] and bound.notes == ([f"-o {override}: {note}"] if note else [])
 
 
 # ----------------------------------------------------------------------------------------------------- the real one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -174,6 +175,20 @@ def test_a_key_given_again_for_the_new_type_counts() -> None:
 def test_refused(text: str, words: str) -> None:
     (message,) = refusal(text)
     assert message.startswith("-o ") and words in message
+
+
+@pytest.mark.parametrize("value", ["*.jpg", "@x", "%", "`x`", "[a", "{a", "a: b: c", "'x", "!!python/name:x y", "&", "- x: ["])
+def test_a_value_that_is_no_yaml_is_shown_in_quotes(value: str) -> None:
+    (message,) = refusal(f"b.c={value}")
+    hint = message.rpartition("; if a text is meant, put it in quotes: -o ")[2]
+    (typed,) = shlex.split(hint)
+    assert parse_override(typed)[1].value == value
+
+
+def test_a_sweeps_set_is_shown_in_quotes_too() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_override("config=*.yml", "--set")
+    assert str(caught.value).endswith("put it in quotes: --set 'config=\"*.yml\"'")
 
 
 def test_all_problems_at_once() -> None:
