@@ -21,17 +21,17 @@ from typing import Any
 from runner import __version__, evaluation
 from runner.backends.environments import versions
 from runner.config.dump import result_affecting
-from runner.config.load import load_config
-from runner.config.node import flatten
-from runner.config.overrides import parse_override
+from runner.config.load import OVERRULED_BY, load_config
+from runner.config.node import Node, Source, flatten
+from runner.config.overrides import apply_mapping, apply_overrides, parse_override
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.expression import Expression
 from runner.core.lock import hold_folder
 from runner.core.rundir import Identity, RunDir
-from runner.core.values import format_value, short_keys, value_key
+from runner.core.values import format_value, same_value, short_keys, value_key
 from runner.resolve import Resolved, resolve
 from runner.search.base import Trial, run_name
-from runner.search.designs import baseline_values
+from runner.search.designs import ABSENT, Baseline, baseline_values
 from runner.search.spec import SweepSpec
 
 
@@ -139,7 +139,7 @@ class SweepPlan:
         self._file, self._overrides = sweep_file, tuple(overrides)
         self._config = spec.config_path(sweep_file)
         self._make_dataset, self._to_run = make_dataset, to_run
-        self._fixed = {**spec.overrides, **_set_again(spec.overrides, overrides)}
+        self._fixed = _fixed(spec.overrides, overrides, sweep_file)
         self.first = self._resolve({"seed": spec.seeds[0]})
         """The baseline with the first seed."""
         _check_metrics(spec, self.first, sweep_file)
@@ -173,6 +173,7 @@ class SweepPlan:
             resolved = self._resolve({**trial.overrides, "seed": seeds[0]})
         except InputError as error:
             raise InputError([replace(problem, where=_place(problem, trial, self._file)) for problem in error.problems]) from None
+        self._refuse_lost(trial, resolved)
         known = facts(resolved)
         return [self._run(trial, seed, replace(resolved, config=replace(resolved.config, seed=seed)), known) for seed in seeds]
 
@@ -185,6 +186,7 @@ class SweepPlan:
                 runs += [replace(run, resolved=None) for run in self.runs(trial)]
             except InputError as error:
                 problems += error.problems
+        problems += _same_runs(runs, self._file)
         if problems:
             raise InputError(dict.fromkeys(problems))
         return runs
@@ -197,11 +199,37 @@ class SweepPlan:
         )
         return PlannedRun(run_dir, trial, seed, resolved, identity)
 
+    def _refuse_lost(self, trial: Trial, resolved: Resolved) -> None:
+        """Refuse a trial whose config has not what it is named after: a value without effect makes no trial of its own.
+
+        A value that is not found as it was given may have been written in another way, or have become another one (a path): then the config
+        is another one without it.
+        """
+        plain = resolved.plain
+        held = baseline_values(plain)
+        problems = []
+        for key, value in trial.overrides.items():
+            by = overruled_by(key, held)
+            if by or (not _contains(held(key), value) and self._is_same_without(key, trial, plain, resolved.config.seed)):
+                stays = f"{by} ({format_value(held(by))}) goes before it" if by else f"the resolved config has {_shown(held(key))}"
+                text = f"{format_value(value)} has no effect in this trial: {stays}; take it out"
+                problems.append(Problem(text, where=f"{self._file} (trial {trial.label})", key=key))
+        if problems:
+            raise InputError(problems)
+
+    def _is_same_without(self, key: str, trial: Trial, plain: Mapping[str, Any], seed: int) -> bool:
+        others = {name: value for name, value in trial.overrides.items() if name != key}
+        try:
+            return self._resolve({**others, "seed": seed}).plain == plain
+        except InputError:
+            return False  # it is needed
+
     def _resolve(self, values: Mapping[str, Any]) -> Resolved:
         return resolve(
             self._config,
             self._overrides,
-            values={**self._fixed, **values},
+            values=values,
+            fixed=self._fixed,
             values_from=str(self._file),
             threads=self.spec.resources.cpus,
             make_dataset=self._make_dataset,
@@ -325,10 +353,57 @@ def _split(text: str) -> tuple[str, Any]:
     return key, node.plain()
 
 
-def _set_again(fixed: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """What the command line sets of the keys that the sweep file's `overrides` set too: it has the last word."""
+def _fixed(fixed: Mapping[str, Any], overrides: Sequence[str], sweep_file: Path) -> dict[str, Any]:
+    """What the sweep file's `overrides` set, as the command line leaves it: that has the last word.
+
+    Raises:
+        InputError: two of them exclude each other.
+    """
+    source = Source(str(sweep_file))
+    try:
+        tree = apply_mapping(Node({}, source), fixed, source)
+    except InputError as error:
+        raise InputError([replace(problem, key=f"overrides.{problem.key}") for problem in error.problems]) from None
+    tree = apply_overrides(tree, overrides)
+    left = {key: (node.plain() if node.mapping else fixed[key]) for key in fixed if (node := tree.get(key)) is not None}
     given = dict(_split(text) for text in overrides)
-    return {key: value for key, value in given.items() if any(f"{key}.".startswith(f"{other}.") for other in fixed)}
+    return left | {key: value for key, value in given.items() if any(f"{key}.".startswith(f"{other}.") for other in fixed)}
+
+
+def _contains(held: Any, value: Any) -> bool:
+    """Whether a resolved value is `value`; of a mapping every key that it gives (the defaults of others are written out)."""
+    if isinstance(value, Mapping) and isinstance(held, Mapping):
+        return all(_contains(held.get(key), item) for key, item in value.items())
+    if isinstance(value, list | tuple) and isinstance(held, list | tuple):
+        return len(value) == len(held) and all(map(_contains, held, value))
+    return same_value(held, value)
+
+
+def overruled_by(key: str, held: Baseline) -> str:
+    """The key of a schedule that goes before `key` in a resolved config; empty if there is none (see `OVERRULED_BY`)."""
+    folder, _, name = key.rpartition(".")
+    other = f"{folder}.{OVERRULED_BY.get(name, '')}"
+    first = name not in OVERRULED_BY or not folder.startswith("LearningRate.") or held(f"{folder}.epochs_first") is False
+    return "" if first or held(other) in (None, ABSENT) else other
+
+
+def _shown(value: Any) -> str:
+    return "no such key" if value is ABSENT else format_value(value)
+
+
+def _same_runs(runs: Sequence[PlannedRun], sweep_file: Path) -> list[Problem]:
+    """Two trials that resolve to one run: neither name says what is different, since nothing is."""
+    first: dict[str, PlannedRun] = {}
+    found: dict[tuple[int, int], Problem] = {}
+    for run in runs:
+        other = first.setdefault(run.identity.key, run)
+        if other.trial.number != run.trial.number:
+            text = (
+                f"{other.run_dir.name} and {run.run_dir.name} are the same run: what they are named after changes nothing that counts in a "
+                "result; take one of the two trials out"
+            )
+            found.setdefault((other.trial.number, run.trial.number), Problem(text, where=str(sweep_file)))
+    return list(found.values())
 
 
 def _check_metrics(spec: SweepSpec, baseline: Resolved, sweep_file: Path) -> None:

@@ -77,6 +77,7 @@ def resolve(
     overrides: Iterable[str] = (),
     *,
     values: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
     values_from: str = "sweep",
     threads: int | None = None,
     make_dataset: Callable[[str], None] | None = None,
@@ -87,6 +88,7 @@ def resolve(
     Args:
         overrides: ``KEY=VALUE`` from the command line, applied in order.
         values: dotted key to value, applied after them (a sweep's trial and seed); `values_from` says where they stand.
+        fixed: the same, applied before `values` (a sweep's overrides).
         threads: what ``cpu_threads: auto`` means; default: the cores this process may use.
         make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
         to_run: a GPU or a data set that is missing is an error; else a note (the config is only shown).
@@ -94,8 +96,9 @@ def resolve(
     Raises:
         InputError: with everything that is wrong.
     """
-    tree, translated = as_newer_dialect(load_config(path), overrides, (values or {}).get("backend"))
-    tree = apply_mapping(tree, values or {}, Source(values_from))
+    tree, translated = as_newer_dialect(load_config(path), overrides, {**(fixed or {}), **(values or {})}.get("backend"))
+    for layer in (fixed, values):
+        tree = apply_mapping(tree, layer or {}, Source(values_from))
     backend = _backend(tree)
     notes = [translation_note(translated, path)] if translated else []
     tree, problems, missing = _expand_dataset(_with_absolute_folders(tree), notes, make_dataset)

@@ -220,6 +220,102 @@ def test_the_command_line_has_the_last_word_on_overrides(write_config: WriteConf
     assert [run.resolved.config.train_reader.batch_size for run in runs] == [3, 3]
 
 
+EXCLUDE = "exclude each other; take one out"
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "says"),
+    [
+        ({"design": "grid", "vary": {"max_iters": [8, 9], "epoch": [1]}}, "max_iters", EXCLUDE),
+        ({"design": "zip", "vary": {"epoch": [1, 2], "max_iters": [8, 9]}}, "epoch", EXCLUDE),
+        ({"design": "list", "trials": [{"epoch": 1}, {"max_iters": 9, "epoch": 1}]}, "max_iters", EXCLUDE),
+        ({"vary": {"epoch": [2]}, "couple": {"max_iters": "epoch * 3"}}, "epoch", EXCLUDE),
+        ({"vary": {"seed_": [1]}, "overrides": {"epoch": 2, "max_iters": 3}}, "overrides.epoch", EXCLUDE),
+        ({"vary": {"snapshot_epoch": [2]}, "couple": {"snapshot_iter": "snapshot_epoch * 5"}}, "snapshot_epoch", EXCLUDE),
+        (
+            {"design": "grid", "vary": {"FCOS.backbone": ["MobileNetV3"], "ResNet.depth": [34]}},
+            "ResNet.depth",
+            "34 has no effect in this trial: the resolved config has no such key; take it out",
+        ),
+        (
+            {"overrides": {"LearningRate.schedulers.1.epochs": 1}, "vary": {"LearningRate.schedulers.1.steps": [3]}},
+            "LearningRate.schedulers.1.steps",
+            "3 has no effect in this trial: LearningRate.schedulers.1.epochs (1) goes before it; take it out",
+        ),
+    ],
+)
+def test_a_trial_has_what_it_is_named_after(write_config: WriteConfig, keys: dict[str, Any], key: str, says: str) -> None:
+    changes = {"FCOS": {"backbone": "ResNet", "neck": "FPN", "fcos_head": "FCOSHead"}, "MobileNetV3": {"feature_maps": [3, 6]}}
+    path = write_sweep(write_config(**changes), **keys)
+    with pytest.raises(InputError) as refused:
+        planned(path)
+    found = {problem.key: problem for problem in refused.value.problems}
+    assert says in found[key].message and str(path) in found[key].where, refused.value
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        ({"join_best": True, "vary": {"max_iters": [8], "epoch": [1]}}, "vary.max_iters"),
+        ({"join_best": True, "vary": {"seed_": [1], "epoch": [1]}, "couple": {"max_iters": "epoch * 2"}}, "vary.epoch"),
+        (
+            {"design": "optuna", "space": {"max_iters": {"low": 5, "high": 10}, "epoch": [None, 1, 2]}, "budget": {"runs": 9}},
+            "space.max_iters",
+        ),
+        ({"design": "optuna", "space": {"epoch": [1, 2]}, "couple": {"max_iters": "epoch * 2"}, "budget": {"runs": 9}}, "space.epoch"),
+    ],
+)
+def test_alternatives_that_could_only_meet_later_are_refused_at_once(write_config: WriteConfig, keys: dict[str, Any], key: str) -> None:
+    path = write_sweep(write_config(), **keys)
+    with pytest.raises(InputError, match=EXCLUDE) as refused:
+        load_sweep(path)
+    assert [problem.key for problem in refused.value.problems] == [key] and f"{path}:" in refused.value.problems[0].where
+
+
+def test_alternatives_that_never_meet_are_fine(write_config: WriteConfig) -> None:
+    iterations = {"low": 5, "high": 10, "when": "unit == iterations"}
+    space = {"unit": ["iterations", "epochs"], "max_iters": iterations, "epoch": {"choices": [1, 2], "when": "unit == epochs"}}
+    load_sweep(write_sweep(write_config(), design="optuna", space=space, budget={"runs": 9}))
+    runs = planned(write_sweep(write_config(), vary={"max_iters": [8], "epoch": [1]}))
+    assert [(run.resolved.config.max_iters, run.resolved.config.epoch) for run in runs] == [(4, None), (8, None), (None, 1)]
+    runs = planned(write_sweep(write_config(), design="list", trials=[{"epoch": 1, "max_iters": None}]))
+    assert (runs[1].resolved.config.max_iters, runs[1].resolved.config.epoch) == (None, 1)
+    (baseline, longer) = planned(write_sweep(write_config(), overrides={"max_iters": 6}, vary={"epoch": [2]}))
+    assert (baseline.resolved.config.max_iters, longer.resolved.config.max_iters, longer.resolved.config.epoch) == (6, None, 2)
+
+
+def test_the_command_line_has_the_last_word_on_alternatives_too(write_config: WriteConfig, coco: Path) -> None:
+    path = write_sweep(write_config(), vary={"TrainReader.batch_size": [4]}, overrides={"max_iters": 6, "TrainDataset.dataset_dir": "x"})
+    runs = planned(path, overrides=["epoch=2", f"TrainDataset.dataset_dir={coco}"])
+    assert [(run.resolved.config.max_iters, run.resolved.config.epoch) for run in runs] == [(None, 2)] * 2
+
+
+@pytest.mark.parametrize(
+    "vary",
+    [
+        {"TrainReader.sample_transforms.2": [{"Resize": {"target_size": 32, "keep_ratio": False}}]},
+        {"TrainReader.sample_transforms.2": [{"name": "Resize", "target_size": 32, "keep_ratio": False}]},
+        {"OptimizerBuilder.optimizer": [{"type": "AdamW"}]},
+        {"LearningRate.schedulers.0": [{"name": "CosineDecay"}]},
+        {"FCOS.backbone": [{"name": "ResNet", "depth": 34, "freeze_at": -1, "num_stages": 2, "return_idx": [0, 1]}]},
+        {"TrainReader.batch_size": [4.0]},
+        {"OptimizerBuilder.clip_grad_by_norm": [1]},
+    ],
+)
+def test_a_value_may_be_written_in_another_way(write_config: WriteConfig, vary: dict[str, Any]) -> None:
+    assert len(planned(write_sweep(write_config(), vary=vary))) == 2
+
+
+def test_two_trials_that_are_one_run_are_refused_by_name(write_config: WriteConfig) -> None:
+    path = write_sweep(write_config(), vary={"worker_num": [1, 2], "max_iters": [8]}, seeds=[0, 1])
+    with pytest.raises(InputError) as refused:
+        planned(path)
+    assert [problem.message.partition(":")[0] for problem in refused.value.problems] == [
+        "0000-baseline-s0 and 0001-worker_num=1-s0 are the same run",
+        "0000-baseline-s0 and 0002-worker_num=2-s0 are the same run",
+    ]
+
+
 def write_search(folder: Path, **keys: Any) -> Path:
     config = folder / "fake.yml"
     config.write_text("{backend: fake, max_iters: 10, snapshot_iter: 5, parameters: {lr: 0.02}}")

@@ -40,6 +40,9 @@ ALTERNATIVES = {"epoch": "max_iters", "snapshot_epoch": "snapshot_iter", "milest
 """Keys that say the same thing in epochs and in iterations: where a later layer sets one, the other one of an earlier layer no longer
 counts."""
 
+OVERRULED_BY = {"steps": "epochs", "gamma": "values"}
+"""Keys of a schedule that have no effect where the other one is set too (PaddleDetection's rule: a file may have both)."""
+
 TWICE = "stands twice in one mapping"
 NO_CODE = "a config holds data, never code"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from runner.config.load import merge, parse, put_aside, put_data_aside
+from runner.config.load import OVERRULED_BY, merge, parse, put_aside, put_data_aside
 from runner.config.node import Node, Source, from_plain, quoted
 from runner.core.errors import InputError, Problem
 
@@ -55,24 +55,60 @@ def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:
             given.append(parse_override(text))
         except InputError as error:
             problems += error.problems
+    tree, found = _apply_layer(tree, given)
+    if problems or found:
+        raise InputError([*problems, *found])
+    return tree
+
+
+def apply_mapping(tree: Node, overrides: Mapping[str, Any], source: Source) -> Node:
+    """Set plain values at dotted keys of `tree` (a sweep's trial).
+
+    Raises:
+        InputError: one of them cannot be set, or two exclude each other.
+    """
+    given = [(key, value if isinstance(value, Node) else from_plain(value, source)) for key, value in overrides.items()]
+    tree, problems = _apply_layer(tree, given)
+    if problems:
+        raise InputError(problems)
+    return tree
+
+
+def _apply_layer(tree: Node, given: Sequence[tuple[str, Node]]) -> tuple[Node, list[Problem]]:
+    """`tree` with what one layer gives, and what cannot be set. Within a layer nothing may put another part of it aside."""
+    problems: list[Problem] = []
+    leaves: dict[str, Node] = {}
     tree = put_data_aside(tree, dict(given).get("dataset"))
     for key, value in given:
         try:
             tree = assign(tree, key, value)
         except InputError as error:
             problems += error.problems
-    if problems:
-        raise InputError(problems)
-    return tree
+            continue
+        leaves.pop(key, None)  # given again, it counts
+        for lost in [other for other in leaves if tree.get(other) is None]:
+            problems.append(_excluded(lost, leaves.pop(lost), key, value))
+        leaves |= _leaves(key, value)
+    for key, value in leaves.items():
+        folder, _, name = key.rpartition(".")
+        other = f"{folder}.{OVERRULED_BY[name]}" if name in OVERRULED_BY and f"{folder}.".startswith("LearningRate.") else ""
+        if other in leaves:
+            problems.append(_excluded(key, value, other, leaves[other]))
+    return tree, problems
 
 
-def apply_mapping(tree: Node, overrides: Mapping[str, Any], source: Source) -> Node:
-    """`tree` with plain values set at dotted keys (a sweep's trial)."""
-    given = {key: value if isinstance(value, Node) else from_plain(value, source) for key, value in overrides.items()}
-    tree = put_data_aside(tree, given.get("dataset"))
-    for key, value in given.items():
-        tree = assign(tree, key, value)
-    return tree
+def _leaves(key: str, value: Node) -> dict[str, Node]:
+    """Dotted key to value of everything that an override sets. A null sets nothing."""
+    if value.mapping and value.tag is None:
+        parts = {f"{key}.{part}": below for part, below in value.mapping.items() if "." not in part}  # dots: not found by a dotted key
+        return {name: node for part, below in parts.items() for name, node in _leaves(part, below).items()}
+    return {} if value.value is None and value.tag is None else {key: value}
+
+
+def _excluded(key: str, value: Node, other: str, by: Node) -> Problem:
+    where = value.source.file if value.source.file != by.source.file else str(value.source)
+    and_by = f" ({by.source})" if by.source != value.source else ""
+    return Problem(f"has no effect beside {other}{and_by}, given with it: they exclude each other; take one out", where=where, key=key)
 
 
 def assign(tree: Node, dotted: str, value: Node) -> Node:

@@ -6,12 +6,15 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from runner.core.errors import Problem, nearest
+from runner.config.node import Node, Source
+from runner.config.overrides import apply_mapping
+from runner.core.errors import InputError, Problem, nearest
 from runner.core.expression import Expression
 from runner.core.values import format_value, value_key
-from runner.search.designs import BASE
+from runner.search.designs import BASE, edges
 from runner.search.spec import Choice, Component, Span, SweepSpec
 
 _ENDS_BY_ITSELF: Final = ("GridSampler", "BruteForceSampler")
@@ -31,7 +34,7 @@ def check(spec: SweepSpec) -> list[Problem]:
         _seeds,
         _resources,
     )
-    return [problem for part in parts for problem in part(spec)]
+    return [problem for part in parts for problem in part(spec)] or list(_together(spec))
 
 
 def _design(spec: SweepSpec) -> Iterator[Problem]:
@@ -179,6 +182,33 @@ def _never(condition: Expression, spec: SweepSpec) -> bool:
         except ValueError:
             continue
     return math.prod(map(len, choices)) <= 1000
+
+
+def _together(spec: SweepSpec) -> Iterator[Problem]:
+    """Keys that exclude each other and may come together in a trial that is only known later (those that are listed are tried).
+
+    The sweep file must be sound otherwise.
+    """
+    if spec.design == "optuna":
+        points = edges(spec)
+    else:
+        points = {key: [{key: value} for value in factor.values] for key, factor in spec.factors().items() if spec.join_best}
+    follows = {key: Expression.parse(text).names for key, text in spec.couple.items()}
+    place = "space" if spec.space else "vary"
+    found: dict[str, Problem] = {}
+    for pair in itertools.combinations_with_replacement(points.values(), 2):
+        for one, other in itertools.product(*pair):
+            point = {**one, **other}
+            if any(point[key] != value for key, value in one.items()):
+                continue  # their conditions never hold together
+            point |= {key: 1 for key, names in follows.items() if key not in point and names & point.keys()}
+            try:
+                apply_mapping(Node({}, Source("")), point, Source(""))
+            except InputError as error:
+                for problem in error.problems:
+                    key = f"{'couple' if problem.key in spec.couple else place}.{problem.key}"
+                    found.setdefault(key, replace(problem, key=key))
+    yield from found.values()
 
 
 def _span(span: Span, here: str) -> Iterator[Problem]:

@@ -107,7 +107,66 @@ def test_one_o_takes_many_pairs_and_several_accumulate() -> None:
 def test_what_says_the_same_is_put_aside() -> None:
     assert "epoch" not in applied("max_iters=30")
     assert applied("max_iters=null")["epoch"] == 12
-    assert applied("max_iters=30", "epoch=3").get("max_iters") is None
+    assert applied("max_iters=30", "max_iters=null", "epoch=3").get("max_iters") is None
+
+
+LEARNING = """
+LearningRate:
+  schedulers:
+    - !PiecewiseDecay {gamma: 0.1, milestones: [8]}
+    - !LinearWarmup {steps: 500}
+snapshot_epoch: 1
+parameters: {gamma: 1, values: 2}
+"""
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("epoch=3", "max_iters=50"),
+        ("snapshot_epoch=3", "snapshot_iter=50"),
+        ("LearningRate.schedulers.0.milestones=[3]", "LearningRate.schedulers.0.milestone_iters=[50]"),
+        ("LearningRate.schedulers.0={max_epochs: 3}", "LearningRate.schedulers.0.max_iters=50"),
+        ("LearningRate.schedulers.0.gamma=0.5", "LearningRate.schedulers.0.values=[1, 2]"),
+        ("LearningRate.schedulers.1.steps=5", "LearningRate.schedulers.1.epochs=1"),
+    ],
+)
+def test_two_that_exclude_each_other_are_refused(pair: tuple[str, str]) -> None:
+    tree = parse(LEARNING, lambda line: Source("f.yml", line))
+    for order in (pair, pair[::-1], (pair[0], "x=1", pair[1])):
+        with pytest.raises(InputError) as caught:
+            apply_overrides(tree, order)
+        (message,) = map(str, caught.value.problems)
+        assert "exclude each other; take one out" in message and all(f"-o {text}" in message for text in pair)
+    layered = apply_overrides(apply_overrides(tree, pair[:1]), pair[1:])  # layers may: the later one counts
+    assert layered.get(pair[1].partition("=")[0]) is not None
+    values = {key: value.plain() for key, value in map(parse_override, pair)}
+    with pytest.raises(InputError, match="exclude each other"):
+        apply_mapping(tree, values, Source("sweep.yml"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("epoch=3", "epoch=null", "max_iters=5"),
+        ("epoch=null", "max_iters=5"),
+        ("parameters.gamma=3", "parameters.values=4"),
+        ("b.c=5", "b={c: 6}"),
+        ("b={c: 6}", "b.c=5"),
+        ("s.0.g=1", "s=[!P {g: 2}]"),
+        ("m={a.b: 1}", "m.c=2"),
+        ("a=2", "a=3"),
+    ],
+)
+def test_what_is_given_again_is_no_conflict(given: tuple[str, ...]) -> None:
+    apply_overrides(parse(TREE + "parameters: {gamma: 1, values: 2}\n", lambda line: Source("f.yml", line)), given)
+
+
+def test_what_a_later_override_takes_away_is_refused() -> None:
+    (message,) = refusal("s.0.m.1=9", "s=[!Q {g: 1}]")
+    assert message == (
+        "-o s.0.m.1=9: s.0.m.1: has no effect beside s (-o s=[!Q {g: 1}]), given with it: they exclude each other; take one out"
+    )
 
 
 DATA = "num_classes: 80\nTrainDataset: {name: COCODataSet, dataset_dir: d, sample_num: 5}\n"
