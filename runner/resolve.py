@@ -24,7 +24,7 @@ from runner.config.legacy import summary as translation_note
 from runner.config.load import load_config
 from runner.config.node import Node, Source, from_plain
 from runner.config.overrides import apply_mapping, assign
-from runner.core.errors import InputError, Problem, RunnerError, UnknownKey
+from runner.core.errors import InputError, Problem, Remark, RunnerError, UnknownKey
 from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
 from runner.launch.machine import available_cores
@@ -114,6 +114,8 @@ def resolve(
         notes += [f"to run it: {problem}" for problem in missing]
     tree, bound, found = _bind_and_check(tree, backend, python)
     problems += bound.problems
+    notes += [str(problem) for problem in found if isinstance(problem, Remark)]
+    found = [problem for problem in found if not isinstance(problem, Remark)]
     moot = (*_DATA_SECTIONS, "num_classes") if data_is_missing else () if counted else ("num_classes",)
     problems += [_placed(problem, tree) for problem in found if not problem.key.startswith(moot)]
     if not counted and not problems:

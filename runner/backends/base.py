@@ -149,7 +149,7 @@ class Backend(Protocol):
 
     def check(self, config: Any) -> Sequence[Problem]:
         """What is wrong with a bound config beyond the types and ranges of its keys (values that must fit one another, files that must
-        exist). Runs in the conductor, which may not have the framework."""
+        exist), and remarks. Runs in the conductor, which may not have the framework."""
 
     def probe(self) -> Probe:
         """What this machine has. Loads the framework: call it in a process of its own."""

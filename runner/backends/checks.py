@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from runner.backends.keys import CommonConfig
-from runner.core.errors import InputError, Problem, nearest
+from runner.core.errors import InputError, Problem, Remark, nearest
+from runner.data.annotations import Fault, Tables
+from runner.data.boxes import boxes_outside, negative_sizes, notes
 from runner.data.coco import CocoSet, load_coco
+from runner.data.headers import other_sizes
 
 
 def check_length(config: CommonConfig) -> Iterator[Problem]:
@@ -21,15 +24,16 @@ def check_length(config: CommonConfig) -> Iterator[Problem]:
         )
 
 
-def check_data(config: CommonConfig, steps_per_epoch: Callable[[int], int]) -> Iterator[Problem]:
+def check_data(config: CommonConfig, steps_per_epoch: Callable[[int], int], *, upright: bool = False) -> Iterator[Problem]:
     """Whether both data sets are there, whole and of the same classes, and whether there is a step to make.
 
     Args:
         steps_per_epoch: for a number of training images; raises InputError if there are too few.
+        upright: the backend turns every image as its EXIF data says, so the annotations have to mean the upright one.
     """
-    train_set, problems = _load("TrainDataset", config.train_dataset, evaluation=False)
+    train_set, problems = _load("TrainDataset", config.train_dataset, evaluation=False, upright=upright)
     yield from problems
-    eval_set, problems = _load("EvalDataset", config.eval_dataset, evaluation=True)
+    eval_set, problems = _load("EvalDataset", config.eval_dataset, evaluation=True, upright=upright)
     yield from problems
     if train_set is not None:
         yield from _classes(config, train_set, "TrainDataset")
@@ -43,7 +47,7 @@ def check_data(config: CommonConfig, steps_per_epoch: Callable[[int], int]) -> I
         yield Problem(f"its classes {_named(eval_set)} are not those of TrainDataset, {_named(train_set)}", key="EvalDataset.anno_path")
 
 
-def _load(key: str, dataset: Any, *, evaluation: bool) -> tuple[CocoSet | None, list[Problem]]:
+def _load(key: str, dataset: Any, *, evaluation: bool, upright: bool) -> tuple[CocoSet | None, list[Problem]]:
     anno_path, image_dir = Path(dataset.dataset_dir, dataset.anno_path), Path(dataset.dataset_dir, dataset.image_dir)
     problems = []
     if not dataset.anno_path:
@@ -55,8 +59,19 @@ def _load(key: str, dataset: Any, *, evaluation: bool) -> tuple[CocoSet | None, 
     if problems:
         return None, problems
     allow_empty, empty_ratio = (True, 1.0) if evaluation else (dataset.allow_empty, dataset.empty_ratio)
+
+    remarks: list[Problem] = []
+
+    def examine(tables: Tables) -> list[Fault]:
+        remarks.extend(Remark(note) for note in notes(tables, anno_path, evaluated=evaluation))
+        faults = [*(negative_sizes(tables) if evaluation else ()), *boxes_outside(tables)]
+        return faults + other_sizes(image_dir, tables.file_names, tables.sizes, upright=upright)
+
     try:
-        return load_coco(anno_path, image_dir, allow_empty=allow_empty, sample_num=dataset.sample_num, empty_ratio=empty_ratio), []
+        found = load_coco(
+            anno_path, image_dir, allow_empty=allow_empty, sample_num=dataset.sample_num, empty_ratio=empty_ratio, examine=examine
+        )
+        return found, []
     except InputError as error:
         return None, [
             Problem(problem.message, problem.where or str(anno_path), problem.key or f"{key}.anno_path") for problem in error.problems

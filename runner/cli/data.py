@@ -13,6 +13,10 @@ _OPTIONS = {
     "images": "images that the source must have (in place of the spec's verified count)",
     "boxes": "boxes that the source must have (in place of the spec's verified count)",
 }
+_RULES = (
+    ("boxes_outside", ("clip", "drop"), "what to do with boxes that reach out of their image by more than a pixel"),
+    ("boxes_empty", ("drop",), "what to do with boxes without width or height"),
+)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,6 +30,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     prepare.add_argument("--force", action="store_true", help="replace a set that was prepared from something else")
     for option, text in _OPTIONS.items():
         prepare.add_argument(f"--{option}", type=_number if option == "val" else int, metavar="N", help=text)
+    for option, values, text in _RULES:
+        prepare.add_argument(f"--{option.replace('_', '-')}", choices=values, help=text)
     prepare.set_defaults(run=_prepare)
     check = actions.add_parser("check", help="find missing, damaged and contradictory images and boxes")
     check.add_argument("name")
@@ -52,7 +58,7 @@ def _prepare(args: argparse.Namespace) -> int:
     from runner.data.spec import data_root  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415
 
-    options = {key: value for key in _OPTIONS if (value := getattr(args, key)) is not None}
+    options = {key: value for key in (*_OPTIONS, *(rule[0] for rule in _RULES)) if (value := getattr(args, key)) is not None}
     with count_progress() as progress:
         manifest = prepare(args.name, args.source, data_root(), progress=progress, options=options, force=args.force)
     print(f"{manifest.name}: {'already there' if manifest.reused else 'ready'} in {data_root() / manifest.name}")

@@ -40,6 +40,12 @@ class UnknownKey(Problem):
     __slots__ = ()
 
 
+class Remark(Problem):
+    """Something that a user should know, and that stops nothing."""
+
+    __slots__ = ()
+
+
 class RunnerError(Exception):
     """Anything this program raises on purpose. The command line prints it without a traceback and exits with `exit_code`."""
 

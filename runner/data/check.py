@@ -9,24 +9,25 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runner.core.errors import InputError
+from runner.data.annotations import Tables, scan
+from runner.data.boxes import CLIPPED_PX, is_flat, place, reaches_out, slightly_out, table_overhang
 from runner.data.choice import DatasetChoice, SplitPaths
 from runner.data.coco import missing_images
-from runner.data.cocofile import Fault, Tables, read_annotations, scan
+from runner.data.cocofile import read_annotations
 from runner.data.cut import groups
-from runner.data.images import image_size, read_image
+from runner.data.images import image_sizes, read_image
 from runner.data.manifest import prepared_content, read_manifest
 from runner.data.sources import Progress, silent
 from runner.data.synthetic.write import written_content
 
 Severity = Literal["error", "warning", "note"]
 _EXAMPLES = 5
-_OUTSIDE_PX = 1.0
-"""Boxes may reach this far out: some tools count pixels from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def check(
     found = [(side, tables) for side in sides if (tables := _annotations(side, num_classes, findings)) is not None]
     if len({tuple(tables.categories) for _, tables in found}) > 1:
         findings.append(Finding("error", "the sides have different categories", str(found[1][0].annotations), 1))
+    findings += _on_both(found)
     if read_images:
         _images(found, findings, progress)
     if isinstance(data, DatasetChoice) and data.group:
@@ -125,11 +127,11 @@ def _annotations(side: SplitPaths, num_classes: int | None, findings: list[Findi
         findings.append(Finding("error", str(error), str(path), 1))
         return None
     faults += missing_images(tables.file_names, side.images)
-    by_kind: dict[str, list[Fault]] = defaultdict(list)
+    by_kind: dict[str, list[str]] = defaultdict(list)
     for fault in faults:
-        by_kind[fault.kind].append(fault)
-    for kind, listed in by_kind.items():
-        findings += _listed("error", kind, path, [fault.message for fault in listed])
+        by_kind[f"{fault.of} that {fault.kind}" if fault.of else fault.kind].append(fault.example)
+    for kind, examples in by_kind.items():
+        findings += _listed("error", kind, path, examples)
     if num_classes is not None and num_classes != len(tables.categories):
         what = f"the config says num_classes: {num_classes}, the file has {len(tables.categories)} categories"
         findings += _listed("error", what, path, [name for _, name in tables.categories])
@@ -138,24 +140,29 @@ def _annotations(side: SplitPaths, num_classes: int | None, findings: list[Findi
 
 
 def _boxes(tables: Tables, path: Path) -> list[Finding]:
-    sizes = np.array(tables.sizes, dtype=np.float64).reshape(-1, 2)[tables.image_index]
-    low, high = tables.boxes[:, :2], tables.boxes[:, :2] + tables.boxes[:, 2:]
-    empty = (tables.boxes[:, 2:] <= 0).any(axis=1)
-    out = ~empty & ((low < -_OUTSIDE_PX) | (high > sizes + _OUTSIDE_PX)).any(axis=1)
+    out, flat = table_overhang(tables), is_flat(tables)
     without = sorted(set(range(len(tables.image_ids))) - set(tables.image_index[~tables.crowd].tolist()))
     unused = sorted(set(range(len(tables.categories))) - set(tables.class_index.tolist()))
 
-    def shown(mask: Any) -> list[str]:
-        rows = np.flatnonzero(mask)
-        return [f"{tables.file_names[tables.image_index[row]]}: {tables.boxes[row].round(2).tolist()}" for row in rows]
+    def shown(mask: NDArray[np.bool_]) -> list[str]:
+        return [place(tables, row) for row in np.flatnonzero(mask)]
 
     return [
-        *_listed("error", "boxes without width or height", path, shown(empty)),
-        *_listed("error", "boxes that reach out of their image", path, shown(out)),
-        *_listed("warning", "file names that stand twice", path, _twice(tables.file_names)),
+        *_listed("error", "boxes without width or height", path, shown(flat)),
+        *_listed("error", "boxes that reach out of their image", path, shown(reaches_out(out) & ~flat)),
+        *_listed("note", f"boxes that reach up to {CLIPPED_PX:g} pixel out of their image", path, shown(slightly_out(out) & ~flat)),
+        *_listed("warning", "file names that are listed twice", path, _twice(tables.file_names)),
         *_listed("warning", "categories without a box", path, [tables.categories[index][1] for index in unused]),
         *_listed("note", "images without objects", path, [tables.file_names[index] for index in without]),
     ]
+
+
+def _on_both(found: Sequence[tuple[SplitPaths, Tables]]) -> list[Finding]:
+    """File names that both sides list, of one folder of images."""
+    if len(found) < 2 or found[0][0].images.resolve() != found[1][0].images.resolve():
+        return []
+    both = sorted(set(found[0][1].file_names) & set(found[1][1].file_names))
+    return _listed("warning", "images that are listed for training and for evaluation, so figures mislead", found[1][0].annotations, both)
 
 
 def _images(found: Sequence[tuple[SplitPaths, Tables]], findings: list[Finding], progress: Progress) -> None:
@@ -196,7 +203,7 @@ def _look(argument: tuple[Path, str, tuple[int, int]]) -> _Seen:
         return _Seen(name)  # missing images were found already
     try:
         pixels = read_image(path, size)
-        stored = image_size(path, stored=True)
+        stored, _ = image_sizes(path)
     except InputError as error:
         return _Seen(name, unreadable=error.problems[0].message)
     height, width = pixels.shape[:2]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.core.errors import InputError, Problem
-from runner.data.cocofile import Fault, Tables, as_problems, read_annotations, scan
-
-_MIN_SIDE = 1e-5
+from runner.data import boxes as geometry
+from runner.data.annotations import Fault, Tables, as_problems, scan
+from runner.data.cocofile import read_annotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,7 @@ def load_coco(
     sample_num: int = -1,
     empty_ratio: float = 1.0,
     check_images: bool = True,
+    examine: Callable[[Tables], Iterable[Fault]] = lambda _: (),
 ) -> CocoSet:
     """Load an annotation file. Contiguous classes follow the file's category order, as pycocotools and
     PaddleDetection have it.
@@ -108,7 +109,8 @@ def load_coco(
         sample_num: keep the first n images of those that are kept; 0 or less keeps all.
         empty_ratio: in [0, 1): keep at most this share of images without objects (a fixed draw); else all. As
             PaddleDetection's.
-        check_images: refuse image files that do not exist (one listing a folder, nothing is opened).
+        check_images: refuse image files that do not exist (one listing per folder, nothing is opened).
+        examine: finds further faults to refuse the file for.
 
     Raises:
         InputError: with all problems: file missing or cut off, ids twice, boxes of unknown images or categories,
@@ -118,6 +120,8 @@ def load_coco(
     tables, faults = scan(read_annotations(anno_path))
     if not faults and check_images:
         faults += missing_images(tables.file_names, image_dir)
+    if not faults:
+        faults += examine(tables)
     if faults:
         raise InputError(as_problems(faults, anno_path))
     found = _assemble(tables, anno_path, image_dir)
@@ -130,21 +134,21 @@ def load_coco(
     return replace(found, images=tuple(kept))
 
 
-def missing_images(file_names: Iterable[str], image_dir: Path) -> list[Fault]:
+def missing_images(file_names: Sequence[str], image_dir: Path) -> list[Fault]:
     """Faults for names that are not below `image_dir`, or lie outside it. Each folder is listed once."""
     if not image_dir.is_dir():
-        return [Fault("no image folder", f"the image folder {image_dir} does not exist")]
+        return [Fault(f"the image folder {image_dir} does not exist")]
     listings: dict[str, frozenset[str]] = {}
     faults: list[Fault] = []
     for name in file_names:
         folder, base = os.path.split(name)
         if os.path.isabs(name) or ".." in folder.split("/"):
-            faults.append(Fault("file outside", f"the file name {name!r} leads out of the image folder"))
+            faults.append(Fault("have a file_name that leads out of the image folder", repr(name), "images", len(file_names)))
             continue
         if folder not in listings:
             listings[folder] = _listing(image_dir / folder)
         if base not in listings[folder]:
-            faults.append(Fault("missing image", f"the image {image_dir / name} is missing"))
+            faults.append(Fault("are missing", str(image_dir / name), "images", len(file_names)))
     return faults
 
 
@@ -164,7 +168,7 @@ def fingerprint(anno_path: Path | str, image_dir: Path | str) -> str:
         try:
             digest.update(f"{name}\0{os.stat(image_dir / name).st_size}\n".encode())
         except (OSError, ValueError):
-            faults.append(Fault("missing image", f"the image {image_dir / name} is missing"))
+            faults.append(Fault("are missing", str(image_dir / name), "images", len(names)))
     if faults:
         raise InputError(as_problems(faults, anno_path))
     return digest.hexdigest()
@@ -178,17 +182,7 @@ def _listing(folder: Path) -> frozenset[str]:
 
 
 def _assemble(tables: Tables, anno_path: Path, image_dir: Path) -> CocoSet:
-    sides = tables.boxes[:, 2:]
-    flat = (sides <= _MIN_SIDE).any(axis=1)
-    keep = ~flat & ~tables.ignore
-    notes = [
-        f"{int(count):,} {what} in {anno_path} left out"
-        for count, what in (
-            (flat.sum(), "boxes without width or height"),
-            ((tables.ignore & ~flat).sum(), 'boxes marked "ignore"'),
-        )
-        if count
-    ]
+    keep = ~geometry.is_flat(tables) & ~tables.ignore
     owner = tables.image_index[keep]
     order = np.argsort(owner, kind="stable")
     xywh = tables.boxes[keep][order]
@@ -201,7 +195,7 @@ def _assemble(tables: Tables, anno_path: Path, image_dir: Path) -> CocoSet:
             tables.image_ids, tables.file_names, tables.sizes, bounds, bounds[1:], strict=False
         )
     )
-    return CocoSet(anno_path, image_dir, images, tuple(Category(*one) for one in tables.categories), tuple(notes))
+    return CocoSet(anno_path, image_dir, images, tuple(Category(*one) for one in tables.categories), geometry.notes(tables, anno_path))
 
 
 def _thin_out(images: list[CocoImage], empty_ratio: float) -> list[CocoImage]:

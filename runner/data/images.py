@@ -54,8 +54,17 @@ def read_image(path: Path | str, expected_size: tuple[int, int] | None = None) -
         raise _unusable(path, f"the image is damaged or cut off ({error}); replace it or take it out of the annotation file") from error
 
 
-def image_size(path: Path | str, *, stored: bool = False) -> tuple[int, int]:
-    """(width, height) from the file's header, without decoding: upright as `read_image` gives it, or as `stored`.
+def image_size(path: Path | str) -> tuple[int, int]:
+    """(width, height) from the file's header, without decoding: upright, as `read_image` gives it.
+
+    Raises:
+        InputError: missing, or no image.
+    """
+    return image_sizes(path)[1]
+
+
+def image_sizes(path: Path | str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(width, height) of the stored pixels and of the upright image, from the header. Boxes of either size can be used, see `read_image`.
 
     Raises:
         InputError: missing, or no image.
@@ -63,12 +72,13 @@ def image_size(path: Path | str, *, stored: bool = False) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = not stored and image.getexif().get(_ORIENTATION) in _SWAPS_SIDES
+            # Pillow turns a TIFF by itself, and gives the upright size from the start
+            turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _SWAPS_SIDES
     except FileNotFoundError as error:
         raise _unusable(path, "the image is missing") from error
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise _unusable(path, "is not an image that can be read; replace it") from error
-    return (height, width) if turned else (width, height)
+    return (width, height), (height, width) if turned else (width, height)
 
 
 def _unusable(path: Path | str, message: str) -> InputError:

@@ -48,6 +48,7 @@ class Manifest:
         source_hash: of the source's listing; empty for a generated set.
         options: as given on the command line.
         notes: what was read, left out and changed.
+        boxes_outside, boxes_empty: the spec's rule for boxes that could not be used as they are; empty: such boxes were an error.
         reused: True where `prepare` found it already there (not stored).
     """
 
@@ -60,6 +61,8 @@ class Manifest:
     source_hash: str
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    boxes_outside: str = ""
+    boxes_empty: str = ""
     reused: bool = False
 
     @property

@@ -19,11 +19,14 @@ import numpy as np
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import sync_folder
+from runner.data.annotations import as_problems
+from runner.data.boxes import settle
 from runner.data.coco import save_json
 from runner.data.cut import divide
 from runner.data.formats import FORMATS
 from runner.data.formats.base import Loaded, NotThisFormat, Split, capped
 from runner.data.formats.save import to_coco
+from runner.data.headers import other_sizes
 from runner.data.images import image_size
 from runner.data.manifest import (
     ANNOTATIONS,
@@ -87,8 +90,9 @@ def prepare(
             manifest = _build(spec, source, work, dict(options or {}), progress)
             _put_in_place(work, target)
         except OSError as error:
-            file = str(error.filename).replace(str(work.resolve() / "source"), str(source))
-            raise InputError(Problem(f"cannot be prepared: {error.strerror}: {file}", str(target))) from error
+            what = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
+            what = what.replace(str(work.resolve() / "source"), str(source))
+            raise InputError(Problem(f"cannot be prepared: {what}", str(target))) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return manifest
@@ -217,9 +221,18 @@ def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> 
     if not loaded.items:
         raise InputError(Problem("has annotations, but none of them belongs to an image", str(source)))
     _verify_counts(spec, loaded, source)
+    loaded = settle(loaded, source, spec.boxes_outside, spec.boxes_empty)
     names = _names(loaded, source)
+    progress(0, 0, "reading image headers")
+    files = [item.path.relative_to(source).as_posix() for item in loaded.items]
+    if wrong := other_sizes(source, files, [(item.width, item.height) for item in loaded.items]):
+        raise InputError(as_problems(wrong, source))
     division = divide(spec, loaded, names)
     notes = Notes()
+    used = Counter(names[index] for members in division.sides.values() for index in members)
+    for name, count in used.items():
+        if count > 1:
+            notes.add("read", "images that the source lists more than once, and that count as often", name)
     chosen = {names[index]: index for members in division.sides.values() for index in members}
     for done, (name, index) in enumerate(chosen.items()):
         progress(done, len(chosen), "linking images")
@@ -241,6 +254,8 @@ def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> 
         source="",
         source_hash="",
         notes=merged(loaded.notes, division.notes, notes.listed()),
+        boxes_outside=spec.boxes_outside,
+        boxes_empty=spec.boxes_empty,
     )
 
 

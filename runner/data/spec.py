@@ -27,6 +27,9 @@ SYNTHETIC = "synthetic_pcb"
 _CONVERTER_VERSIONS = {SYNTHETIC: 1, "deeppcb": 1}
 """Of each format (2 for the others), counted up when the same source would be converted to something else."""
 
+BOX_RULES = {"boxes_outside": ("clip", "drop"), "boxes_empty": ("drop",)}
+"""Keys that say what is done with boxes that cannot be used as they are, and their values; see `runner.data.boxes`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -78,6 +81,8 @@ class DataSpec:
         eval_iou_thresholds: IoUs at which AP is also given.
         generate: for generated sets.
         file: where the spec stands.
+        boxes_outside: what is done with boxes that reach out of their image by more than a pixel: ``clip`` or ``drop``; empty: an error.
+        boxes_empty: what is done with boxes without width or height: ``drop``; empty: an error.
     """
 
     name: str
@@ -91,6 +96,8 @@ class DataSpec:
     eval_iou_thresholds: tuple[float, ...]
     generate: Generate | None
     file: Path
+    boxes_outside: str = ""
+    boxes_empty: str = ""
 
     @property
     def generated(self) -> bool:
@@ -107,6 +114,7 @@ class DataSpec:
         else:
             cut = dataclasses.asdict(self.cut)
             data |= {"formats": self.formats, "cut": cut if self.cut.lists else {key: cut[key] for key in cut if key != "lists"}}
+            data |= {key: value for key in BOX_RULES if (value := getattr(self, key))}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -154,6 +162,7 @@ def load_spec(path: Path) -> DataSpec:
         eval_iou_thresholds=_thresholds(top),
         generate=_generate(top.section("generate")) if formats == (SYNTHETIC,) else None,
         file=path,
+        **{key: top.take(key, str, "") for key in BOX_RULES},
     )
     expect.finish()
     _examine(top, spec)
@@ -170,13 +179,15 @@ def apply_options(spec: DataSpec, options: Mapping[str, Any]) -> DataSpec:
     Raises:
         InputError: an option that this data set does not have, or a value that does not fit.
     """
-    allowed = ["size", "train", "val", "seed"] if spec.generated else ["val", "seed", "images", "boxes"]
+    allowed = ["size", "train", "val", "seed"] if spec.generated else ["val", "seed", "images", "boxes", *BOX_RULES]
     problems: list[Problem] = []
     values = plain(options)
     for key, value in values.items():
         if key not in allowed:
             hint = nearest(key, allowed)
             problems.append(Problem(f"the data set {spec.name} has no such option; {hint}".rstrip("; "), "option", key))
+        elif key in BOX_RULES:
+            problems += [Problem(message, "option", key) for message in _not_a_rule(key, value)]
         elif isinstance(value, bool) or not (isinstance(value, int) or (key == "val" and isinstance(value, float) and not spec.generated)):
             problems.append(Problem(f"expected a whole number, got {value!r}", "option", key))
     if problems:
@@ -193,8 +204,8 @@ def apply_options(spec: DataSpec, options: Mapping[str, Any]) -> DataSpec:
         result = dataclasses.replace(spec, generate=made)
     else:
         cut = dataclasses.replace(spec.cut, **{key: values[key] for key in ("val", "seed") if key in values})
-        counts = {key: values[key] for key in ("images", "boxes") if key in values}
-        result = dataclasses.replace(spec, cut=cut, **counts)
+        given = {key: values[key] for key in ("images", "boxes", *BOX_RULES) if key in values}
+        result = dataclasses.replace(spec, cut=cut, **given)
     problems = [Problem(message, "option", key) for key, message in _out_of_range(result)]
     if problems:
         raise InputError(problems)
@@ -267,10 +278,19 @@ def _examine(top: Section, spec: DataSpec) -> None:
                 "formats" if "formats" in top.values else "format",
                 f"there is no format {name!r}; {nearest(name, [*FORMATS.names(), SYNTHETIC])}".rstrip("; "),
             )
+    for key in BOX_RULES:
+        if value := getattr(spec, key):
+            for message in ("belongs to sets that have a source",) if spec.generated else _not_a_rule(key, value):
+                top.wrong(key, message)
     if len(set(spec.classes)) != len(spec.classes):
         top.wrong("classes", "a name stands twice")
     for key, message in _out_of_range(spec):
         top.wrong("generate" if spec.generated else "cut", f"{key}: {message}")
+
+
+def _not_a_rule(key: str, value: Any) -> list[str]:
+    hint = f"allowed: {', '.join(BOX_RULES[key])}; without it such boxes are an error"
+    return [] if value in BOX_RULES[key] else [f"{value!r} is none of its values; {hint}"]
 
 
 def _out_of_range(spec: DataSpec) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from typing import Any
 import hotcoco
 
 from runner.core.errors import InputError, Problem
+from runner.data.annotations import MAX_AREA
 from runner.evaluation.check import check_predictions, check_truth
 
 _ANY_AREA = [float("-inf"), float("inf")]
@@ -69,8 +70,8 @@ def _is_sound(truth: hotcoco.COCO) -> bool:
     # an image without width and height is no error here: only boxes count
     codes = {finding["code"] for finding in report["errors"]} - {"zero_dimensions"}
     codes |= {finding["code"] for finding in report["warnings"]} & {"degenerate_bbox"}
-    # hotcoco leaves an annotation without an area out of all three area ranges
-    return not codes and len(truth.get_ann_ids(area_rng=_ANY_AREA)) == len(truth.get_ann_ids())
+    # hotcoco leaves an annotation without an area, or with one that COCO does not know, out of all area ranges
+    return not codes and len(truth.get_ann_ids(area_rng=[0.0, MAX_AREA])) == len(truth.get_ann_ids())
 
 
 def _is_understood(raw: bytes, found: hotcoco.COCO) -> bool:

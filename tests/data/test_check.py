@@ -53,7 +53,8 @@ def test_boxes(sides: tuple[SplitPaths, SplitPaths]) -> None:
 
     _change(sides[0], spoil)
     findings = check(sides)
-    out = _found(findings, "out of their image")
+    assert _found(findings, "up to 1 pixel out").severity == "note"
+    out = _found(findings, "boxes that reach out of their image")
     assert out.severity == "error" and out.count == 1 and "im 0.png: [30.0, 3.0, 20.0, 5.0]" in out.examples[0]
     assert _found(findings, "without width").count == 1
     assert findings[0].severity == "error" and findings[-1].severity == "note"
@@ -68,7 +69,7 @@ def test_annotation_faults_are_findings(sides: tuple[SplitPaths, SplitPaths]) ->
 
     _change(sides[1], spoil)
     findings = check(sides, num_classes=2)
-    for words in ("unknown category", "unknown image", "duplicate image id", "different categories", "num_classes: 2"):
+    for words in ("name a category that", "name an image that", "images that repeat an id", "different categories", "num_classes: 2"):
         assert _found(findings, words).severity == "error"
     assert _found(findings, "categories without a box").examples
 
@@ -78,7 +79,7 @@ def test_a_file_cut_off_does_not_hide_the_other_side(sides: tuple[SplitPaths, Sp
     (sides[1].images / "im 0.png").unlink()
     findings = check(sides)
     assert _found(findings, "cut off").file == str(sides[0].annotations)
-    assert _found(findings, "missing image").count == 1
+    assert _found(findings, "images that are missing").count == 1
 
 
 def test_image_files(sides: tuple[SplitPaths, SplitPaths]) -> None:
@@ -109,6 +110,15 @@ def test_exif_rotation_is_no_size_mismatch(tmp_path: Path, make_document: Any, m
     with Image.open(side.images / "im 1.png") as image:
         image.rotate(90, expand=True).save(side.images / "im 1.png", exif=exif)  # … and on the upright 40x30
     assert not [one for one in check([side]) if one.severity == "error"]
+
+
+def test_images_that_are_listed_twice(sides: tuple[SplitPaths, SplitPaths]) -> None:
+    _change(sides[0], lambda document: document["images"].append({**document["images"][0], "id": 99}))
+    assert _found(check([sides[0]]), "file names that are listed twice").examples == ("im 0.png",)
+    (sides[0].images.parent / "other.json").write_text(sides[0].annotations.read_text())
+    same = SplitPaths(sides[0].dataset_dir, "images", "other.json")
+    both = _found(check([sides[0], same], read_images=False), "listed for training and for evaluation")
+    assert (both.severity, both.count) == ("warning", 3)
 
 
 def test_a_prepared_set(pcb_source: Callable[..., Path], root: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from runner.core.errors import InputError
-from runner.data.images import image_size, read_image
+from runner.data.images import image_size, image_sizes, read_image
 
 
 def _gradient(width: int = 32, height: int = 20) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
     turned = orientation >= 5
     upright = (32, 64) if turned else (64, 32)
     assert image_size(path) == upright
-    assert image_size(path, stored=True) == (64, 32)
+    assert image_sizes(path) == ((64, 32), upright)
     assert read_image(path).shape[1::-1] == upright
     # the annotation's size decides where the two differ
     assert read_image(path, (32, 64)).shape[1::-1] == upright

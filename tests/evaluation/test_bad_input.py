@@ -122,14 +122,17 @@ def test_arguments_out_of_range(case: Any) -> None:
         (lambda data: data.update(categories=[]), "'categories' is empty"),
         (lambda data: data["annotations"][0].update(image_id=9), "image_id 9 (entry 0)"),
         (lambda data: data["annotations"][0].update(category_id=9), "category_id 9 (entry 0)"),
-        (lambda data: data["annotations"][0].update(bbox=[1, 2, -3, -4]), "[1, 2, -3, -4] (entry 0)"),
+        (
+            lambda data: data["annotations"][0].update(bbox=[1, 2, -3, -4]),
+            "1 of 1 annotations have a bbox that is not [x, y, width, height] with sizes of 0 or more",
+        ),
         (lambda data: data["annotations"][0].pop("bbox"), "None (entry 0)"),
-        (lambda data: data["annotations"][0].update(iscrowd="no"), "iscrowd that is no number: 'no' (entry 0)"),
+        (lambda data: data["annotations"][0].update(iscrowd="no"), "iscrowd that is neither 0 nor 1: 'no' (entry 0)"),
         (lambda data: data["annotations"][0].update(area="big"), "'big' (entry 0)"),
-        (lambda data: data["images"].append(data["images"][0]), "of images repeat an id: 1 (entry 2)"),
+        (lambda data: data["images"].append(data["images"][0]), "1 of 3 images repeat an id: 1 (entry 2)"),
         (
             lambda data: data["categories"].append({"id": "8"}),
-            "of categories have no id that is a whole number ≥ 0: '8'",
+            "1 of 3 categories have no id that is a whole number ≥ 0: '8'",
         ),
     ],
 )

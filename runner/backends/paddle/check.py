@@ -44,7 +44,7 @@ def check(config: PaddleConfig) -> list[Problem]:
     problems = [*check_length(config), *_Modules(config, known).problems(), *_weights(config), *_schedule(config)]
     if config.amp and not config.use_gpu:
         problems.append(Problem("ppdet computes in half precision on a GPU only; on the CPU give amp: false (-o amp=false)", key="amp"))
-    return [*problems, *check_data(config, lambda images: schedule.steps_per_epoch(config, images))]
+    return [*problems, *check_data(config, lambda images: schedule.steps_per_epoch(config, images), upright=True)]
 
 
 class _Modules:

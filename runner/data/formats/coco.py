@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from runner.core.errors import InputError, Problem
-from runner.data.cocofile import Tables, as_problems, read_annotations, scan
+from runner.data.annotations import Tables, as_problems, scan
+from runner.data.cocofile import read_annotations
 from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList
 from runner.data.formats.tree import Tree, below
 from runner.data.notes import Notes
@@ -76,7 +77,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
         if part.list_name is not None:
             lists[part.list_name] = SourceList((tree.relative(part.path),), tuple(range(before, len(items))))
         notes.add("read", "annotated images", items[before].path.name if len(items) > before else "", len(items) - before)
-        _count_segmentations(part, notes)
+        _count_left_out(part, notes)
     problems.check()
     used = {item.path for item in items}
     unused = [path for path in tree.files(IMAGE_SUFFIXES) if path not in used]
@@ -126,7 +127,7 @@ def _items(tree: Tree, part: _Part, order: tuple[str, ...], problems: Problems) 
     tables = part.tables
     folder = _image_folder(tree, part)
     position = np.array([order.index(name) for _, name in tables.categories], dtype=np.int64)
-    areas = np.array([_area(entry) for entry in part.document["annotations"]], dtype=np.float64)
+    areas = np.where(tables.areas > 0, tables.areas, np.abs(tables.boxes[:, 2] * tables.boxes[:, 3]))
     by_image = np.argsort(tables.image_index, kind="stable")
     owners = tables.image_index[by_image]
     bounds = np.searchsorted(owners, np.arange(len(tables.image_ids) + 1))
@@ -139,7 +140,7 @@ def _items(tree: Tree, part: _Part, order: tuple[str, ...], problems: Problems) 
             problems.add(f"the {shown}", part.path)
             continue
         mine = by_image[bounds[index] : bounds[index + 1]]
-        mine = mine[(tables.boxes[mine, 2:] > 0).all(axis=1) & ~tables.ignore[mine]]
+        mine = mine[~tables.ignore[mine]]
         xywh = tables.boxes[mine]
         yield Item(
             path=file,
@@ -189,13 +190,9 @@ def _image_folder(tree: Tree, part: _Part) -> Path:
     raise InputError(Problem(text, str(part.path)))
 
 
-def _count_segmentations(part: _Part, notes: Notes) -> None:
+def _count_left_out(part: _Part, notes: Notes) -> None:
+    ignored = np.flatnonzero(part.tables.ignore)
+    example = part.tables.file_names[part.tables.image_index[ignored[0]]] if len(ignored) else ""
+    notes.add("left out", 'boxes marked "ignore"', example, len(ignored))
     count = sum(bool(entry.get("segmentation")) for entry in part.document["annotations"])
     notes.add("left out", "segmentations (the boxes are kept)", part.path.name, count)
-
-
-def _area(entry: dict[str, Any]) -> float:
-    area = entry.get("area")
-    if isinstance(area, int | float) and not isinstance(area, bool) and area > 0:
-        return float(area)
-    return float(entry["bbox"][2] * entry["bbox"][3])

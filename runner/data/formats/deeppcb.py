@@ -70,8 +70,5 @@ def _item(tree: Tree, root: Path, line: str, where: str, problems: Problems) -> 
             problems.add(f"expected 'x1 y1 x2 y2 type' with type 1 to {len(CLASSES)}, got {row!r}", f"{annotation}:{number}")
             continue
         x1, y1, x2, y2, kind = (int(field) for field in fields)
-        if x2 <= x1 or y2 <= y1:
-            problems.add(f"the box {row!r} is empty", f"{annotation}:{number}")
-            continue
         rows.append((kind - 1, float(x1), float(y1), float(x2), float(y2), False))
     return make_item(image, size, rows)

@@ -46,10 +46,9 @@ class _Annotation:
 def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     """Read every XML annotation below `source`.
 
-    VOC counts pixels from 1 and means both ends: (xmin, ymin, xmax, ymax) becomes (xmin - 1, ymin - 1, xmax, ymax). A
-    box that reaches at most one pixel out (files that count from 0) is clipped. Difficult objects become crowd: neither
-    object nor background, which is how VOC's own evaluation treats them. An image belongs to an XML file by its stem,
-    else by <filename>; where a stem occurs in several folders, the one named like the XML's folder is meant.
+    VOC counts pixels from 1 and means both ends: (xmin, ymin, xmax, ymax) becomes (xmin - 1, ymin - 1, xmax, ymax). Difficult objects
+    become crowd: neither object nor background, which is how VOC's own evaluation treats them. An image belongs to an XML file by its
+    stem, else by <filename>; where a stem occurs in several folders, the one named like the XML's folder is meant.
 
     Lists: see `runner.data.formats.voclists`. Class order: `classes`, else labels.txt, label_list.txt or classes.txt,
     else the sorted names.
@@ -119,8 +118,7 @@ def _read(path: Path, images: _Images, problems: Problems, notes: Notes) -> _Ann
             notes.add("changed", "annotations without a size, taken from the image", images.tree.relative(path))
         one = _Annotation(path, image, size)
         for element in root.iterfind("object"):
-            found = _object(element, size, notes, path)
-            one.objects.append(found)
+            one.objects.append(_object(element))
     except InputError as error:
         problems.found.extend(error.problems)
         return None
@@ -130,7 +128,7 @@ def _read(path: Path, images: _Images, problems: Problems, notes: Notes) -> _Ann
     return one
 
 
-def _object(element: ET.Element, size: tuple[int, int], notes: Notes, path: Path) -> _Object:
+def _object(element: ET.Element) -> _Object:
     """Raises ValueError saying what is wrong with the object."""
     name = (element.findtext("name") or "").strip()
     if not name:
@@ -140,16 +138,7 @@ def _object(element: ET.Element, size: tuple[int, int], notes: Notes, path: Path
         x1, y1, x2, y2 = (number(text or "") for text in texts)
     except ValueError as error:
         raise ValueError(f"the object {name!r} has a box that is not four numbers: {texts}") from error
-    if x2 < x1 or y2 < y1:
-        raise ValueError(f"the object {name!r} has an empty box or none: {texts}")
-    box = [x1 - 1, y1 - 1, x2, y2]
-    limits = (*size, *size)
-    inside = [min(max(value, 0.0), float(limit)) for value, limit in zip(box, limits, strict=True)]
-    if inside != box and all(abs(one - other) <= 1 for one, other in zip(inside, box, strict=True)):
-        notes.add("changed", "boxes that reached up to a pixel out of their image, clipped", path.name)
-        box = inside
-    difficult = _is_true(element.findtext("difficult") or "")
-    return _Object(name, (box[0], box[1], box[2], box[3]), difficult)
+    return _Object(name, (x1 - 1, y1 - 1, x2, y2), _is_true(element.findtext("difficult") or ""))
 
 
 class _Images:

@@ -14,7 +14,8 @@ from runner.data.formats.yolofile import Description, read_class_file, read_desc
 from runner.data.images import image_size
 from runner.data.notes import Notes
 
-_SLACK = 1e-3
+_MOST_SHARE = 2.0
+"""A box may reach out of its image, see `runner.data.boxes`; larger numbers are pixels."""
 _Row = tuple[int, float, float, float, float, bool]
 
 
@@ -200,7 +201,6 @@ def _row(line: str, size: tuple[int, int], class_count: int) -> _Row:
     else:
         cx, cy, w, h = values[1:]
         x1, y1, x2, y2 = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
-    if min(x1, y1) < -_SLACK or max(x2, y2) > 1 + _SLACK or x2 <= x1 or y2 <= y1:
-        raise ValueError(f"the box is empty or reaches out of the image (numbers are shares of it, 0 to 1): {line!r}")
-    x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in (x1, y1, x2, y2))
+    if max(map(abs, values[1:])) > _MOST_SHARE:
+        raise ValueError(f"numbers are shares of the image, 0 to 1, not pixels: {line!r}")
     return int(values[0]), x1 * size[0], y1 * size[1], x2 * size[0], y2 * size[1], False
