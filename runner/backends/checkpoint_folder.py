@@ -25,6 +25,7 @@ from typing import IO, Any, TypeVar
 
 from runner.core.errors import InputError
 from runner.core.files import Durable, atomic_open, atomic_write_json, read_json
+from runner.core.typed import Count, Name, build
 
 _OTHER_BYTES = "its bytes are not those that were written (missing, cut off, or changed on the disk)"
 T = TypeVar("T")
@@ -43,13 +44,25 @@ class Entry:
         finished: whether training was over and the final evaluation recorded.
     """
 
-    file: str
-    step: int
+    file: Name
+    step: Count
     epoch: float
     sha256: str
     metric: float | None = None
     best: bool = False
     finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    checkpoints: tuple[Entry, ...]
+
+
+def entries_in(index: Any) -> list[Entry] | None:
+    """The checkpoints that the JSON of index.json names, oldest first; None where it is not what `CheckpointFolder` writes. Each name is
+    that of a file in the folder: no index leads out of it."""
+    found = build(_Index, index)
+    return None if found is None else list(found.checkpoints)
 
 
 class CheckpointFolder:
@@ -68,9 +81,9 @@ class CheckpointFolder:
 
     def entries(self) -> list[Entry]:
         """The checkpoints that count, oldest first; from the files' names if the index cannot be read."""
-        data = read_json(self.path / "index.json")
-        if isinstance(data, dict) and isinstance(data.get("checkpoints"), list):
-            return [Entry(**entry) for entry in data["checkpoints"]]
+        entries = entries_in(read_json(self.path / "index.json"))
+        if entries is not None:
+            return entries
         found = sorted(self.path.glob(f"step-*{self.suffix}"))
         return [Entry(file.name, _step_in(file.name), 0.0, "") for file in found]
 

@@ -20,6 +20,7 @@ import runner
 from runner.backends.recipes import RECIPES, Recipe
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json, read_json
+from runner.core.typed import Name, build
 
 PLACE_VARIABLE = "RUNNER_ENVIRONMENTS"
 _ANSWER_TIMEOUT_S = 30  # takes 0.1 s; a network file system may be slow
@@ -53,7 +54,7 @@ class Record:
         linked: whether `runner` is a link there; else it is a copy.
     """
 
-    directory: str
+    directory: Name
     wish: dict[str, Any]
     gpu: bool
     versions: dict[str, str]
@@ -155,9 +156,8 @@ def installed(backend: str) -> Installed | None:
     file = record_file(backend)
     if backend not in RECIPES or not file.exists():
         return None
-    try:
-        record = Record(**read_json(file))
-    except TypeError:
+    record = build(Record, read_json(file))
+    if record is None:
         return Installed(file.parent, None, f"{file} is damaged")
     home = file.parent / record.directory
     return Installed(home, record, _what_is_wrong(home, record, RECIPES[backend]))

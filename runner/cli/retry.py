@@ -19,7 +19,7 @@ def _run(args: argparse.Namespace) -> int:
     from runner.cli.sweep_at import sweep_at  # noqa: PLC0415 - kept out of `runner --help`
     from runner.conduct.inbox import send  # noqa: PLC0415
     from runner.conduct.lock import hold  # noqa: PLC0415
-    from runner.conduct.loop import allow_again  # noqa: PLC0415
+    from runner.conduct.runs import allow_again  # noqa: PLC0415
     from runner.core.commands import Command  # noqa: PLC0415
     from runner.core.journal import Journal  # noqa: PLC0415
     from runner.core.lock import holder  # noqa: PLC0415

@@ -189,7 +189,7 @@ class _Conductor:
         self._sweep = sweep
         self._inbox = Inbox(sweep.control) if sweep else None
         self._journal = Journal(sweep.journal) if sweep else None
-        self._elsewhere = Elsewhere(sweep) if sweep else None
+        self._elsewhere = Elsewhere(sweep, self._note) if sweep else None
         self._metrics = metrics
         self._policy = policy
         self._packing = packing
@@ -499,14 +499,14 @@ class _Conductor:
                 failed = tuple(seed for seed, (_, status) in trial.ended.items() if status.state == "failed")
                 trial.given_up = "" if failed else trial.given_up
                 for run in self._runs_of(replace(trial.trial, seeds=failed)) if failed else ():
-                    allow_again(run.run_dir, self._journal)
+                    one_run.allow_again(run.run_dir, self._journal)
                     trial.left += 1
                     del trial.ended[run.seed]
                     self._waiting.append(replace(run, trial=trial.trial))
             while self._failed_before:
                 runs = list(self._runs_of(self._failed_before[-1]))
                 for run in runs:
-                    allow_again(run.run_dir, self._journal)
+                    one_run.allow_again(run.run_dir, self._journal)
                 self._hand_out(self._failed_before.pop(), runs, known=True)
         except OSError as error:
             self._brakes.no_room(error)
@@ -614,15 +614,6 @@ class _Conductor:
         self._aside.clear()
         for name in self._running:
             self._launcher.cancel(name, grace_s=grace_s)
-
-
-def allow_again(run_dir: RunDir, journal: Journal | None) -> None:
-    """Let a run that has ended be started again, with all its retries. Raises OSError if this cannot be written."""
-    status = run_dir.status()
-    reason = f"to be started again; it had ended as {status.state}" + (f": {status.reason}" if status.reason else "")
-    run_dir.write_verdict(Verdict("interrupted", reason, status.attempt, time.time(), final=True))
-    if journal is not None:
-        journal.write("again", run=run_dir.name)
 
 
 @contextmanager

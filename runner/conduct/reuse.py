@@ -5,26 +5,36 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from runner.core.files import sync_folder
+from runner.conduct.findings import Findings
+from runner.conduct.runs import has_config_of
+from runner.conduct.verify_run import verify_result
+from runner.core.files import disk_is_full, sync_folder
 from runner.core.journal import read_journal
 from runner.core.rundir import RunDir, Verdict
 from runner.plan import PlannedRun
 from runner.sweepdir import SweepDir
 
-_LEFT_BEHIND = ("checkpoints", "control.jsonl", "worker.log", "run.json", "verdict.json")
+_LEFT_BEHIND = frozenset({"checkpoints", "control.jsonl", "worker.log", "run.json", "run.lock", "verdict.json"})
 
 
 class Elsewhere:
     """The finished runs beside a sweep: of the other sweeps in the same folder, and of `runner train` there.
 
     They are looked for once, when the first is asked for.
+
+    Args:
+        note: writes an event to the sweep's journal.
     """
 
-    def __init__(self, sweep: SweepDir) -> None:
+    def __init__(self, sweep: SweepDir, note: Callable[..., None]) -> None:
         self._sweep = sweep
-        self._found: dict[str, RunDir] | None = None
+        self._note = note
+        self._found: dict[str, list[RunDir]] | None = None
 
     def take_over(self, run: PlannedRun) -> bool:
         """Make the directory of `run` from a finished run with its key, if there is one, and say in its verdict where it came from.
@@ -34,23 +44,48 @@ class Elsewhere:
         """
         if self._found is None:
             self._found = self._look()
-        other = self._found.get(run.identity.key)
-        if other is None or other.status().state != "done":
-            return False
+        for other in self._found.get(run.identity.key, ()):
+            if problem := self._problem(other, run) or self._copy(other, run):
+                self._note("not_reused", run=run.run_dir.name, trial=run.trial.number, reason=f"{other.path}: {problem}")
+            else:
+                return True
+        return False
+
+    def _problem(self, other: RunDir, run: PlannedRun) -> str:
+        """Why a run cannot stand for `run`; empty if it can. Its own files tell, whatever a journal says of it."""
+        identity = other.identity()
+        if identity is None or identity.key != run.identity.key:
+            return "is another run by now"
+        if other.status().state != "done":
+            return "is not done"
+        if not has_config_of(other, run):
+            return "config.yml is not the config it was made with"
+        findings = Findings(other.path)
+        verify_result(other, self._sweep, findings)
+        return "; ".join(str(finding) for finding in findings.found if finding.wrong)
+
+    def _copy(self, other: RunDir, run: PlannedRun) -> str:
+        """Copy it; why that did not work, for a reason that is not the disk's."""
         path = run.run_dir.path
-        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = RunDir(path.with_name(f".{path.name[:200]}.tmp"))
         shutil.rmtree(unfinished.path, ignore_errors=True)
-        shutil.copytree(other.path, unfinished.path, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
+        try:
+            shutil.copytree(other.path, unfinished.path, ignore=_left_behind)
+        except shutil.Error as error:
+            shutil.rmtree(unfinished.path, ignore_errors=True)
+            if disk_is_full(path.parent):
+                raise
+            return f"cannot be copied: {error.args[0][0][2]}"
         reason = f"the same run as {os.path.relpath(other.path, path)}, which was done before"
         unfinished.write_verdict(Verdict("done", reason, other.status().attempt, time.time(), final=True))
         unfinished.write_identity(run.identity)
         os.rename(unfinished.path, path)
         sync_folder(path.parent)
-        return True
+        return ""
 
-    def _look(self) -> dict[str, RunDir]:
-        found: dict[str, RunDir] = {}
+    def _look(self) -> dict[str, list[RunDir]]:
+        """Key to the runs that may have it: what a journal says is looked at before it is believed."""
+        found: dict[str, list[RunDir]] = defaultdict(list)
         for folder in _folders(self._sweep.path.absolute().parent):
             other = SweepDir(folder)
             if folder == self._sweep.path.absolute():
@@ -58,12 +93,19 @@ class Elsewhere:
             if other.journal.exists():
                 for event in read_journal(other.journal, "end"):
                     if event.get("state") == "done" and isinstance(event.get("key"), str):
-                        found.setdefault(event["key"], RunDir(other.runs / str(event.get("run"))))
+                        found[event["key"]].append(RunDir(other.runs / str(event.get("run"))))
                 continue
             for run_dir in map(RunDir, _folders(folder)):
                 if (identity := run_dir.identity()) is not None:
-                    found.setdefault(identity.key, run_dir)
-        return found
+                    found[identity.key].append(run_dir)
+        return {key: list({run.path: run for run in runs}.values()) for key, runs in found.items()}
+
+
+def _left_behind(folder: str, names: Sequence[str]) -> set[str]:
+    """What is not copied: what belongs to the other run alone, and what is neither a file nor a folder."""
+    paths: dict[str, Any] = {name: os.path.join(folder, name) for name in names}
+    odd = {name for name, path in paths.items() if os.path.islink(path) or not (os.path.isfile(path) or os.path.isdir(path))}
+    return odd | (_LEFT_BEHIND & set(names)) | {name for name in names if name.startswith(".")}
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from runner.backends.environments import versions
 from runner.conduct.lock import hold_run, run_held
 from runner.core.errors import Cause, InputError, Problem
 from runner.core.files import NO_ROOM, atomic_write_text
+from runner.core.journal import Journal
 from runner.core.rundir import RunDir, State, Status, Verdict
 from runner.launch.base import Exit, Task, Warm
 from runner.plan import PlannedRun, run_key
@@ -132,6 +133,15 @@ def conclude(
     return _judge(run_dir, status, Verdict("interrupted" if by_signal or full else "failed", reason, attempt, time.time(), what, retries))
 
 
+def allow_again(run_dir: RunDir, journal: Journal | None) -> None:
+    """Let a run that has ended be started again, with all its retries. Raises OSError if this cannot be written."""
+    status = run_dir.status()
+    reason = f"to be started again; it had ended as {status.state}" + (f": {status.reason}" if status.reason else "")
+    run_dir.write_verdict(Verdict("interrupted", reason, status.attempt, time.time(), final=True))
+    if journal is not None:
+        journal.write("again", run=run_dir.name)
+
+
 def _judge(run_dir: RunDir, status: Status, verdict: Verdict) -> Status:
     reason = verdict.reason
     try:
@@ -152,6 +162,11 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def has_config_of(run_dir: RunDir, run: PlannedRun) -> bool:
+    """True where the config.yml of a directory is, or comes to, that of `run`."""
+    return run.resolved is not None and (_text(run_dir.config) == config_text(run.resolved) or _is_of(run_dir, run))
 
 
 def _is_of(run_dir: RunDir, run: PlannedRun) -> bool:

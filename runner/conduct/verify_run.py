@@ -9,15 +9,14 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-from runner.backends.checkpoint_folder import CheckpointFolder, Entry
+from runner.backends.checkpoint_folder import CheckpointFolder, entries_in
 from runner.conduct.findings import Findings
-from runner.conduct.loop import allow_again
-from runner.conduct.runs import config_text
+from runner.conduct.runs import allow_again, config_text
 from runner.config.load import load_config
 from runner.core.errors import InputError
 from runner.core.files import atomic_open, atomic_write_json, atomic_write_text, read_json
@@ -60,6 +59,16 @@ def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, 
     _check_checkpoints(run, status, findings)
     _check_results(run, status, last, sweep, findings)
     return identity
+
+
+def verify_result(run: RunDir, sweep: SweepDir, findings: Findings) -> None:
+    """Check the records and the result of a run that is done, wherever it lies.
+
+    Args:
+        sweep: whose metric decides.
+    """
+    status = run.status()
+    _check_results(run, status, _check_records(run, status, findings, driven=False), sweep, findings)
 
 
 def check_lines(path: Path, findings: Findings, driven: bool) -> None:
@@ -269,9 +278,8 @@ def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
         return
     folder = CheckpointFolder(run.checkpoints)
     data = read_json(index)
-    try:
-        entries = [Entry(**{field.name: each[field.name] for field in fields(Entry) if field.name in each}) for each in data["checkpoints"]]
-    except (TypeError, KeyError, AttributeError):
+    entries = entries_in(data)
+    if entries is None:
         findings.wrong(index, "is not whole", "checkpoints are found by their names", index.unlink)
         return
     damaged = [entry for entry in entries if not folder.is_whole(entry)]

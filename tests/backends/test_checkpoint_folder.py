@@ -153,3 +153,15 @@ def test_without_an_index_the_names_tell(folder: CheckpointFolder, damage: str) 
         folder.save(content(str(step)), step, 0.0)
     (folder.path / "index.json").write_text(damage)
     assert [entry.step for entry in locate(folder.path)[1]] == [2, 1]
+
+
+@pytest.mark.parametrize("file", ["../../precious.pt", "/precious.pt", "..", "", 7])
+def test_an_index_does_not_lead_out_of_its_folder(tmp_path: Path, file: object) -> None:
+    folder = CheckpointFolder(tmp_path / "checkpoints")
+    folder.prepare()
+    folder.save(lambda out: out.write(b"one"), 5, 0.5)
+    index = folder.path / "index.json"
+    data = json.loads(index.read_text())
+    data["checkpoints"].insert(0, {**data["checkpoints"][0], "file": file})
+    index.write_text(json.dumps(data))
+    assert [entry.file for entry in folder.entries()] == ["step-00000005.pt"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli.sweeping import Result, open_sweep, run_sweep
-from runner.conduct.loop import allow_again
+from runner.conduct.runs import allow_again
 from runner.core.journal import Journal, read_journal
 from runner.core.rundir import RunDir
 from runner.search.load import load_sweep

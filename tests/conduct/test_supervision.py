@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -383,7 +385,11 @@ def test_the_journal_is_enough_and_so_are_the_run_directories(stage: Stage) -> N
 def test_a_run_of_another_sweep_is_taken_over(stage: Stage) -> None:
     stage.conduct()
     first = stage.sweep
+    for name in ("t0s0", "t1s0"):
+        record(RunDir(first.runs / name))
     RunDir(first.runs / "t1s0").checkpoints.mkdir()
+    (first.runs / "t1s0" / "a link").symlink_to("/etc")
+    os.mkfifo(first.runs / "t1s0" / "a pipe")
     stage.sweep = SweepDir(stage.folder / "another")
     stage.sweep.runs.mkdir(parents=True)
     assert stage.conduct() == {"t0s0": "done", "t1s0": "done"} and len(stage.started()) == 2
@@ -393,6 +399,50 @@ def test_a_run_of_another_sweep_is_taken_over(stage: Stage) -> None:
     stage.sweep, stage.prefix = SweepDir(stage.folder / "third"), "another "
     stage.sweep.runs.mkdir(parents=True)
     assert len(stage.conduct()) == 2 and len(stage.started()) == 4
+
+
+def record(run: RunDir) -> None:
+    """The last evaluation in metrics.jsonl, as every real worker writes it."""
+    writer = RecordWriter(run.metrics)
+    writer.write(Record(1, 10, 1.0, 1.0, (run.results() or {})["metrics"]))
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda run: run.evaluation.write_text('{"step": 10, "metr'), "eval.json: is not whole"),
+        (lambda run: run.evaluation.unlink(), "eval.json: is missing"),
+        (lambda run: run.evaluation.write_text('{"step": 10, "metrics": {"bbox/AP": 0.9}}'), "other values than metrics.jsonl"),
+        (lambda run: run.config.write_text("seed: 7\n"), "config.yml is not the config it was made with"),
+        (lambda run: run.write_identity(replace(run.identity(), key="another")), "is another run by now"),
+        (lambda run: run.write_status(Status("running", attempt=2)), "is not done"),
+    ],
+)
+def test_a_run_of_another_sweep_that_is_not_whole_is_run_again(stage: Stage, harm: Callable[[RunDir], Any], reason: str) -> None:
+    """Its own files count, and not what the journal beside it says."""
+    stage.trials = 1
+    stage.conduct()
+    first = RunDir(stage.sweep.runs / "t0s0")
+    record(first)
+    harm(first)
+    stage.sweep = SweepDir(stage.folder / "another")
+    stage.sweep.runs.mkdir(parents=True)
+    assert stage.conduct() == {"t0s0": "done"} and len(stage.started()) == 2
+    assert [reason in event["reason"] for event in stage.events("not_reused")] == [True]
+
+
+def test_a_journal_does_not_lead_out_of_its_sweep(stage: Stage) -> None:
+    stage.trials = 1
+    stage.conduct()
+    record(RunDir(stage.sweep.runs / "t0s0"))
+    outside = stage.folder / "elsewhere" / "deep" / "x"
+    outside.parent.mkdir(parents=True)
+    shutil.move(stage.sweep.runs / "t0s0", outside)
+    stage.sweep.journal.write_text(stage.sweep.journal.read_text().replace('"t0s0"', '"../../elsewhere/deep/x"'))
+    stage.sweep = SweepDir(stage.folder / "another")
+    stage.sweep.runs.mkdir(parents=True)
+    assert stage.conduct() == {"t0s0": "done"} and len(stage.started()) == 2
 
 
 def test_a_point_that_cannot_be_is_told_as_failed(stage: Stage) -> None:
