@@ -26,13 +26,13 @@ $(READY): pyproject.toml constraints/dev.txt
 # Paddle lives in an environment of its own, which takes Python 3.11; where there is none, its tests are skipped
 $(PADDLE): $(READY) constraints/paddle.txt
 	@if $(PY) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || command -v python3.11 > /dev/null; \
-	then $(PY) -m runner backend install paddle; \
+	then $(PY) -P -m runner backend install paddle; \
 	else echo 'no Python 3.11 here: the tests of the Paddle backend will be skipped'; fi
 	@touch $(PADDLE)
 
 demo: $(READY)
-	$(PY) -m runner sweep sweeps/batchsize.yml
-	$(PY) -m runner compare runs/batchsize
+	$(PY) -P -m runner sweep sweeps/batchsize.yml
+	$(PY) -P -m runner compare runs/batchsize
 
 test: $(READY) $(PADDLE)
 	$(PY) -m pytest
@@ -54,7 +54,7 @@ bench: $(READY) $(PADDLE)
 	$(PY) -m benchmarks.optuna_cost
 	$(PY) -m benchmarks.pruning
 	$(PY) -m benchmarks.coverage
-	@if $(PY) -m runner backend list | grep -q "^ *paddle *installed"; then $(PY) -m benchmarks.paddle_step; \
+	@if $(PY) -P -m runner backend list | grep -q "^ *paddle *installed"; then $(PY) -m benchmarks.paddle_step; \
 	else echo "no Paddle environment here: benchmarks.paddle_step is left out"; fi
 
 clean:

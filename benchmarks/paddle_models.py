@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from runner.backends.pdparams import read_pdparams
+from runner.core.importing import child_environment
 from runner.core.rundir import RunDir
 from runner.worker.main import load_run
 from runner.worker.scoring import load_dataset
@@ -164,8 +164,8 @@ class Trial:
         return output
 
     def _start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        argv = [sys.executable, "-m", "runner", *map(str, arguments)]
-        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        argv = [sys.executable, "-P", "-m", "runner", *map(str, arguments)]
+        env = child_environment({"PYTHONPATH": str(ROOT)})
         return subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -210,10 +210,15 @@ def spread(ratios: Sequence[float]) -> str:
 def side(python: Path, name: str, what: Path, options: argparse.Namespace, variables: dict[str, str]) -> Times:
     """Seconds and processor time of the timed steps of a new process. What it says otherwise is shown if it fails."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(VARIABLES)}
-    command = [str(python), str(SIDE), name, str(what), str(options.warm_up), str(options.warm_up + options.steps)]
+    command = [str(python), "-P", str(SIDE), name, str(what), str(options.warm_up), str(options.warm_up + options.steps)]
     root = str(SIDE.parents[1])
     done = subprocess.run(
-        command, env={**kept, "PYTHONPATH": root, **variables}, cwd=what.parent, capture_output=True, text=True, check=False
+        command,
+        env={**kept, "PYTHONPATH": root, "PYTHONSAFEPATH": "1", **variables},
+        cwd=what.parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         log = what / "worker.log"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.pruning_table import BASELINE, EPOCHS, Table
 from runner.cli.search_view import load_search
+from runner.core.importing import child_environment
 from runner.results.audit import audit_pruning, audit_text
 
 EVERY = 4
@@ -49,7 +50,8 @@ def run_sweep(table: Table) -> None:
         Path(folder, "config.yml").write_text(_CONFIG.format(epochs=EPOCHS, epoch_s=EPOCH_S, baseline=baseline), encoding="utf-8")
         Path(folder, "sweep.yml").write_text(_SWEEP.format(curves=", ".join(names.values()), slots=SLOTS), encoding="utf-8")
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "runner", "sweep", "sweep.yml", "--dir", "done"], cwd=folder, check=True, capture_output=True)
+        command = [sys.executable, "-P", "-m", "runner", "sweep", "sweep.yml", "--dir", "done"]
+        subprocess.run(command, cwd=folder, env=child_environment(), check=True, capture_output=True)
         seconds = time.perf_counter() - start
         results = load_search(Path(folder, "done"))
         audit = audit_pruning(results)

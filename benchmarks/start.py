@@ -42,7 +42,7 @@ class Bench:
         log = self._folder / "log"
         log.write_text("")
         started = time.time()
-        self.launcher.submit(Task("one", [self._python, "-m", "begins"], self._folder, log, self._env, self._modules, warm))
+        self.launcher.submit(Task("one", [self._python, "-P", "-m", "begins"], self._folder, log, self._env, self._modules, warm))
         while not (ended := self.launcher.poll(60)):
             pass
         text = log.read_text().splitlines()

@@ -17,6 +17,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from runner.core.importing import child_environment
+
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 10.0
 BARE = "python -c pass"
@@ -33,7 +35,14 @@ COMMANDS: dict[str, list[str]] = {
 def seconds(arguments: Sequence[str]) -> float:
     """Wall time of one command, from its start to its end."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [sys.executable, "-P", *arguments],
+        cwd=ROOT,
+        env=child_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
     return time.perf_counter() - started
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 import psutil
 import yaml
 
+from runner.core.importing import child_environment
 from runner.core.journal import read_journal
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,8 +78,8 @@ def write_sweep(folder: Path, runs: int, slots: int, sleep_s: float) -> Path:
 
 def drive(file: Path, folder: Path, log: Path) -> Driver:
     """Run the sweep, and watch its driver."""
-    command = [sys.executable, "-m", "runner", "sweep", str(file), "--dir", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-m", "runner", "sweep", str(file), "--dir", str(folder)]
+    environment = child_environment({"PYTHONPATH": str(ROOT)})
     started = time.monotonic()
     with open(log, "ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)

@@ -33,6 +33,7 @@ import yaml
 
 from benchmarks.startup import ratio_interval
 from benchmarks.sweep_scale import times
+from runner.core.importing import child_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 10
@@ -107,7 +108,7 @@ def ours(folder: Path, trials: int, slots: int) -> Took:
     sweep |= {"metric": {"name": "bbox/AP", "goal": "maximize"}, "resources": {"cpus": 1, "concurrency": slots}}
     (folder / "sweep.yml").write_text(yaml.safe_dump(sweep), encoding="utf-8")
     began = time.time()
-    run([sys.executable, "-c", _SWEEP, "sweep", str(folder / "sweep.yml"), "--dir", str(folder / "sweep")], folder)
+    run([sys.executable, "-P", "-c", _SWEEP, "sweep", str(folder / "sweep.yml"), "--dir", str(folder / "sweep")], folder)
     spans = list(times(folder / "sweep"))
     assert len(spans) == trials
     return took(began, spans)
@@ -119,7 +120,7 @@ def fresh(folder: Path, trials: int, slots: int) -> Took:
     began = time.time()
     files = [folder / f"{number}.json" for number in range(trials)]
     with ThreadPoolExecutor(slots) as pool:
-        list(pool.map(lambda file: run([sys.executable, "train.py", str(file)], folder), files))
+        list(pool.map(lambda file: run([sys.executable, "-P", "train.py", str(file)], folder), files))
     spans = [json.loads(file.read_bytes())[:2] for file in files]
     return took(began, spans)
 
@@ -130,7 +131,7 @@ def ray_tune(python: Path, how: str) -> Callable[[Path, int, int], Took]:
     def measure(folder: Path, trials: int, slots: int) -> Took:
         (folder / "tune.py").write_text(_RAY, encoding="utf-8")
         began = time.time()
-        output = run([str(python), "tune.py", str(trials), str(slots), how, str(folder / "results")], folder)
+        output = run([str(python), "-P", "tune.py", str(trials), str(slots), how, str(folder / "results")], folder)
         return took(began, json.loads(output.splitlines()[-1]))
 
     return measure
@@ -143,7 +144,7 @@ def run(command: Sequence[str], folder: Path) -> str:
         SystemExit: it failed.
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "PYTHONPATH": str(ROOT), "RAY_AIR_NEW_OUTPUT": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = child_environment(threads, {"PYTHONPATH": str(ROOT), "RAY_AIR_NEW_OUTPUT": "0", "RAY_USAGE_STATS_ENABLED": "0"})
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{command[0]} {command[1]} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
@@ -154,7 +155,7 @@ def environment_with_ray(folder: Path) -> Path:
     """A virtual environment with Ray Tune; its interpreter."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "ray[tune]"], check=True)
+    subprocess.run([str(python), "-I", "-m", "pip", "install", "--quiet", "ray[tune]"], env=child_environment(), check=True)
     return python
 
 

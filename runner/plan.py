@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from runner.config.dump import result_affecting
 from runner.config.load import OVERRULED_BY, load_config
 from runner.config.node import Node, Source, flatten
 from runner.config.overrides import apply_mapping, apply_overrides, parse_override
+from runner.core.checkout import code_state
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.expression import Expression
 from runner.core.lock import hold_folder
@@ -333,19 +333,7 @@ def _package_versions(resolved: Resolved) -> dict[str, str]:
     return dict(versions(resolved.python, resolved.backend.packages)) if resolved.python else {}
 
 
-@functools.lru_cache(maxsize=8)
-def _code_state(folder: Path) -> dict[str, str]:
-    """Commit and hash of the uncommitted difference of the checkout the config lies in; empty outside a checkout or without git."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True)
-        return done.stdout.strip()
-
-    try:
-        difference = git("diff", "HEAD")
-        return {"commit": git("rev-parse", "HEAD"), "diff": hashlib.sha256(difference.encode()).hexdigest()[:12] if difference else ""}
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return {}
+_code_state = functools.lru_cache(maxsize=8)(code_state)
 
 
 def _split(text: str) -> tuple[str, Any]:

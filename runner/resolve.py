@@ -25,6 +25,7 @@ from runner.config.load import load_config
 from runner.config.node import Node, Source, from_plain
 from runner.config.overrides import apply_mapping, assign
 from runner.core.errors import InputError, Problem, Remark, RunnerError, UnknownKey
+from runner.core.importing import child_environment
 from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
 from runner.launch.machine import available_cores
@@ -142,9 +143,10 @@ def probe_backend(name: str, python: Path) -> Probe:
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "probe.json"
-        command = [str(python), "-m", "runner.backends.probe", name, str(answer)]
+        command = [str(python), "-P", "-m", "runner.backends.probe", name, str(answer)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
+            environment = child_environment()
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired as error:
             raise RunnerError(f"the backend {name} did not start within {_PROBE_TIMEOUT_S} s; `runner doctor` tells more") from error
         if done.returncode != 0:

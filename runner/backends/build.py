@@ -58,15 +58,15 @@ class Builder:
         started = time.time()
         self._log.write_bytes(b"")
         python = python_in(self._home)
-        self._step("making the environment", [str(base), "-m", "venv", str(self._home)])
+        self._step("making the environment", [str(base), "-I", "-m", "venv", str(self._home)])
         linked = _put_runner(self._home / "lib" / f"python{'.'.join(map(str, self._recipe.python))}" / "site-packages")
-        pip = [str(python), "-c", _RUN_MODULE, "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+        pip = [str(python), "-I", "-c", _RUN_MODULE, "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
         pip += [f"--{name}={value}" for name, value in (("extra-index-url", index), ("constraint", constraints(self._recipe))) if value]
         self._step("installing packages", [*pip, wish["framework"], *self._recipe.packages, *own_requirements()])
         if self._recipe.bare:
             self._step("installing packages", [*pip, "--no-deps", *self._recipe.bare])
         answer = self._home / "check.json"
-        self._step("checking it with a training step", [str(python), "-c", _RUN_MODULE, self._recipe.check, str(answer)])
+        self._step("checking it with a training step", [str(python), "-I", "-c", _RUN_MODULE, self._recipe.check, str(answer)])
         self._make_catalogue(python)
         return Record(
             directory=self._home.name,

@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import runner
 from runner.backends.recipes import RECIPES, Recipe
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json, read_json
+from runner.core.importing import child_environment, find_program
 from runner.core.typed import Name, build
 
 PLACE_VARIABLE = "RUNNER_ENVIRONMENTS"
@@ -198,7 +198,7 @@ def _given(backend: str, recipe: Recipe | None, text: str) -> Path:
     """The interpreter that the user named, looked at."""
     path = Path(os.path.abspath(Path(text).expanduser()))
     if os.sep not in text and not path.exists():
-        path = Path(shutil.which(text) or path)
+        path = Path(find_program(text) or path)
     if not path.exists():
         raise InputError(Problem(f"there is no {path}; give the path of a Python interpreter", key="backend_python"))
     if path.is_dir():
@@ -252,14 +252,25 @@ print(json.dumps(answer))
 
 @functools.lru_cache(maxsize=32)
 def _ask(python: Path, modules: tuple[str, ...]) -> _Answer:
-    """Start `python` once and have it look at itself; the current folder does not count.
+    """Start `python` once and have it look at itself.
+
+    It may be too old to know ``-P``, so it starts in the root folder, which is not the user's.
 
     Raises:
         InputError: it does not start, or is no Python.
     """
     try:
         command = [str(python), "-c", _QUESTION, *modules]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command,
+            cwd=python.anchor,
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired as error:
         raise InputError(f"{python} is no Python interpreter, or hangs: it did not answer within {_ANSWER_TIMEOUT_S} s") from error
     except OSError as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
+
+from runner.core.importing import find_program
 
 
 def driver_version() -> str:
@@ -13,7 +14,7 @@ def driver_version() -> str:
 
 
 def _from_nvidia_smi() -> str:
-    program = shutil.which("nvidia-smi")
+    program = find_program("nvidia-smi")
     if program is None:
         return ""
     try:

@@ -24,6 +24,7 @@ from runner.backends.environments import Record, installed
 from runner.backends.recipes import RECIPES, Recipe
 from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.files import read_json
+from runner.core.importing import find_program
 
 _RANDOM = "?" * 8  # what tempfile.mkdtemp adds to a prefix
 _SPARE = 1.5  # what pip downloads and unpacks lies beside what it installs
@@ -152,11 +153,11 @@ def find_python(backend: str, recipe: Recipe, given: str = "") -> Path:
         InputError: none of them is; says what was looked at.
     """
     wanted = ".".join(map(str, recipe.python))
-    on_path = shutil.which(f"python{wanted}")
+    on_path = find_program(f"python{wanted}")
     candidates = {given: given} if given else {"this interpreter": sys.executable, f"python{wanted} on PATH": on_path}
     looked = []
     for what, name in candidates.items():
-        path = Path(os.path.abspath(Path(shutil.which(name) or name).expanduser())) if name else None
+        path = Path(os.path.abspath(Path((os.sep not in name and find_program(name)) or name).expanduser())) if name else None
         try:
             version = environments.python_version(path) if path else ()
         except InputError as error:

@@ -1,5 +1,5 @@
-"""`python -m runner.backends.probe NAME FILE`: asks a backend what this machine has, in a process of its own, and writes the answer as
-JSON."""
+"""`python -P -m runner.backends.probe NAME FILE`: asks a backend what this machine has, in a process of its own, and writes the answer
+as JSON."""
 
 from __future__ import annotations
 

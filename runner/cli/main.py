@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from runner import __version__
-from runner.cli import backend, compare, config, data, doctor, evaluate, ls, predict, retry, status, stop, sweep, train
+from runner.cli import LEFT_OUT, backend, compare, config, data, doctor, evaluate, ls, predict, retry, status, stop, sweep, train
 from runner.core.errors import InputError, RunnerError
 
 _COMMANDS = (train, sweep, status, stop, retry, compare, evaluate, predict, ls, config, data, backend, doctor)
@@ -30,6 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         args = build_parser().parse_args(arguments)
         run = partial(args.run, args)
+    if relative := [entry for entry in LEFT_OUT if entry]:
+        print(
+            f"PYTHONPATH: {', '.join(relative)} left out; nothing is imported from the working directory: give absolute paths",
+            file=sys.stderr,
+        )
     try:
         code: int = run()
         sys.stdout.flush()

@@ -13,6 +13,7 @@ from rich.console import Console
 from runner.backends.environments import interpreter
 from runner.conduct import Outcome, conduct
 from runner.conduct.lock import hold_run
+from runner.core.importing import child_environment
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
 from runner.launch.base import LAUNCHERS
@@ -34,7 +35,7 @@ def go_where_it_runs(backend: str, backend_python: str | None) -> None:
     place = interpreter(backend, backend_python)
     if place.origin == "this" or place.python == Path(sys.executable) or os.environ.get(_MOVED):
         return
-    command, environment = [str(place.python), "-m", "runner", *sys.argv[1:]], {**os.environ, _MOVED: "1"}
+    command, environment = [str(place.python), "-P", "-m", "runner", *sys.argv[1:]], child_environment({_MOVED: "1"})
     if os.name == "posix":
         os.execve(place.python, command, environment)
     sys.exit(subprocess.run(command, env=environment, check=False).returncode)

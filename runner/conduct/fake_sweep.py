@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import yaml
 
 from runner.backends.checkpoint_folder import file_sha256
 from runner.core.files import read_json
+from runner.core.importing import child_environment
 from runner.core.journal import read_journal
 from runner.core.rundir import RunDir
 from runner.sweepdir import SweepDir
@@ -76,8 +76,8 @@ class FakeSweep:
 
     def command(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """``runner ARGUMENT…``, started in the folder."""
-        argv = [sys.executable, "-m", "runner", *map(str, arguments)]
-        env = {**os.environ, "PYTHONPATH": _with_package(), "COLUMNS": "100", "NO_COLOR": "1", **self.env}
+        argv = [sys.executable, "-P", "-m", "runner", *map(str, arguments)]
+        env = child_environment({"COLUMNS": "100", "NO_COLOR": "1"}, self.env)
         process = subprocess.Popen(argv, cwd=self.folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.drivers.append(process)
         return process
@@ -167,9 +167,3 @@ def steps_twice(run: RunDir) -> list[tuple[str, int]]:
                 twice.append((tag, record.step))
             seen.add((tag, record.step))
     return twice
-
-
-def _with_package() -> str:
-    """PYTHONPATH by which a process finds this very package."""
-    here = str(Path(__file__).resolve().parents[2])
-    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))

@@ -85,7 +85,7 @@ def task_of(run: PlannedRun) -> Task:
     if resolved is None:
         raise ValueError(f"{run_dir.path} is not resolved")
     backend, python = resolved.backend, resolved.python or Path(sys.executable)
-    argv = [str(python), "-m", "runner.worker", str(run_dir.path.absolute())]  # a relative one may begin like an option
+    argv = [str(python), "-P", "-m", "runner.worker", str(run_dir.path.absolute())]  # a relative one may begin like an option
     warm: Warm = "standby" if versions(python, backend.open_gpu_on_import) else "fork"
     if backend.ranks(resolved.config) is not None:
         warm = "no"

@@ -33,15 +33,16 @@ class Task:
 
     Args:
         name: unique among the launcher's unfinished tasks.
-        argv: the command and its arguments; ``python -m MODULE …`` works with every launcher.
+        argv: the command and its arguments; ``python -P -m MODULE …`` works with every launcher. A Python in it does not import from
+            `cwd`, also without ``-P``: `runner.core.importing.child_environment` makes its variables.
         cwd: the folder it starts in.
         log: what it writes to stdout and stderr is appended here; the folder must exist.
         env: variables set on top of this process's own.
         preload: modules the command will import; a launcher that keeps warm processes may import them ahead.
-        warm: how such a process may be kept for ``python -m MODULE …``. "fork": a parent that has imported `preload` forks a child a task;
-            importing must start no thread and open no GPU, and happens with OMP_NUM_THREADS, MKL_NUM_THREADS and OPENBLAS_NUM_THREADS at
-            1, so a task that wants more tells its libraries. "standby": a process a task, which has imported and waits. "no": neither. It
-            changes when the modules are imported and nothing else; a launcher may take no notice.
+        warm: how such a process may be kept for ``python -P -m MODULE …``. "fork": a parent that has imported `preload` forks a child
+            per task; importing must start no thread and open no GPU, and happens with OMP_NUM_THREADS, MKL_NUM_THREADS and
+            OPENBLAS_NUM_THREADS at 1, so a task that wants more tells its libraries. "standby": one process per task, which has imported
+            and waits. "no": neither. It changes when the modules are imported and nothing else; a launcher may take no notice.
         memory_gb: the most memory (2**30 bytes) all its processes may hold together before they are killed; None: as much as there is.
             Looked at about once a second; pages shared with others count in part (see `runner.launch.memory`).
     """

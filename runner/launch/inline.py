@@ -14,10 +14,10 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from runner.core.importing import child_environment
 from runner.core.process import PARENT_VARIABLE, exit_status
 from runner.launch.base import NOT_STARTED, Exit, Task, exit_of
 
@@ -28,7 +28,8 @@ class InlineLauncher:
     """Runs the module of ``python -m MODULE …`` in this process, so that breakpoints, profilers and `pdb` reach it.
 
     A task runs inside `poll`; what it prints through `sys.stdout` and `sys.stderr` is shown and logged. Modules it
-    imports stay imported, so a run may not be as independent of the one before as a process would be. A signal that
+    imports stay imported, so a run may not be as independent of the one before as a process would be; they are found where this process
+    imports from. A signal that
     would have killed it is answered as that signal, except SIGKILL and what else cannot be caught: that ends this
     process. Ctrl-C ends the task (as SIGINT), not the program. Limits on memory are not kept, and nothing asks for a trace.
 
@@ -172,16 +173,13 @@ def _run_module(module: str, arguments: list[str]) -> int:
 def _environment(task: Task) -> Iterator[None]:
     """The task's variables; all as before afterwards."""
     before = dict(os.environ)
-    search_path = list(sys.path)
-    os.environ.update(task.env)
+    os.environ.update(child_environment(dict(task.env)))
     os.environ.pop(PARENT_VARIABLE, None)  # this process must not die with itself
-    sys.path.insert(0, str(Path(task.cwd).resolve()))
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
-        sys.path[:] = search_path
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import psutil
 
+from runner.core.importing import child_environment
 from runner.core.process import PARENT_VARIABLE
 from runner.launch.base import Task
 from runner.launch.memory import session_of
@@ -37,7 +38,8 @@ class Process(Protocol):
 def environment_of(task: Task) -> dict[str, str]:
     """All the variables a task sees."""
     pid = os.getpid()
-    return {"PYTHONUNBUFFERED": "1", **os.environ, **task.env, PARENT_VARIABLE: str(pid), MARK_VARIABLE: mark_of(pid)}
+    unbuffered = {} if "PYTHONUNBUFFERED" in os.environ else {"PYTHONUNBUFFERED": "1"}
+    return child_environment(unbuffered, dict(task.env), {PARENT_VARIABLE: str(pid), MARK_VARIABLE: mark_of(pid)})
 
 
 @functools.cache

@@ -26,7 +26,6 @@ TRIES = 3
 KINDS = 3
 """Kinds of warm processes kept at a time; each may hold half a gigabyte."""
 _CLOSE_INTERVAL_S = 0.001
-_MODULE_AT, _MIN_WORDS = 2, 3  # in ``python -m MODULE …``
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GPUS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 _READ_LATE = (*_THREADS, *_GPUS, PARENT_VARIABLE)
@@ -94,7 +93,7 @@ class _WarmProcess:
         with theirs:
             try:
                 self.process = subprocess.Popen(
-                    [kind.python, "-m", "runner.launch.warm_process", kind.mode, str(theirs.fileno()), *kind.preload],
+                    [kind.python, "-P", "-m", "runner.launch.warm_process", kind.mode, str(theirs.fileno()), *kind.preload],
                     env={**dict(kind.environment), PARENT_VARIABLE: str(os.getpid())},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -214,9 +213,9 @@ class WarmStart:
 
     def _ask(self) -> bool:
         """Send the task; False if there is no room now."""
-        argv, wanted = self._task.argv, environment_of(self._task)
+        (module, *arguments), wanted = _words_of(self._task), environment_of(self._task)
         late = {name: wanted.get(name) for name in self._starter.late}
-        request = Request(argv[_MODULE_AT], list(argv[_MIN_WORDS:]), os.fspath(self._task.cwd), late)
+        request = Request(module, arguments, os.fspath(self._task.cwd), late)
         message = json.dumps(asdict(request)).encode()
         if len(message) > MAX_MESSAGE_BYTES:
             raise Trouble("the command is too long for a message")
@@ -358,8 +357,7 @@ class WarmStarter:
 
 def _kind_of(task: Task, late: Collection[str]) -> _Kind | None:
     """The kind of process a task can start in, None if it must be spawned."""
-    argv = task.argv
-    if task.warm == "no" or len(argv) < _MIN_WORDS or argv[1] != "-m" or not os.path.isdir(task.cwd) or sys.platform != "linux":
+    if task.warm == "no" or not _words_of(task) or not os.path.isdir(task.cwd) or sys.platform != "linux":
         return None
     environment = environment_of(task)
     if task.warm == "fork":
@@ -368,7 +366,15 @@ def _kind_of(task: Task, late: Collection[str]) -> _Kind | None:
         environment |= dict.fromkeys(_THREADS, "1")
     else:
         del environment[PARENT_VARIABLE]
-    return _Kind(task.warm, argv[0], task.preload, frozenset(environment.items()))
+    return _Kind(task.warm, task.argv[0], task.preload, frozenset(environment.items()))
+
+
+def _words_of(task: Task) -> Sequence[str]:
+    """Return the module of ``python [-P] -m MODULE …`` and its arguments; nothing for any other command."""
+    _, *words = task.argv
+    if words[:1] == ["-P"]:
+        del words[0]
+    return words[1:] if words[:1] == ["-m"] else ()
 
 
 def _received(connection: socket.socket) -> bytes | None:

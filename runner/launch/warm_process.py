@@ -1,6 +1,6 @@
 """What a warm process does: imports modules, then waits for a task. `runner.launch.warm` starts and asks it.
 
-    python -m runner.launch.warm_process fork|standby NUMBER MODULE…
+    python -P -m runner.launch.warm_process fork|standby NUMBER MODULE…
 
 Over the socket NUMBER it says how the import went. A task comes as one message (see `Request`) with three descriptors: the task's log;
 a pipe to report on; and a pipe with one byte in it, which either the process that is to run the task takes, or the launcher when it has
@@ -68,7 +68,6 @@ def main() -> None:
     """Import, wait, and return as the task: what follows is its life."""
     mode, number, *modules = sys.argv[1:]
     die_with_parent()
-    path_entry = sys.path[0]
     control = socket.socket(fileno=int(number))
     problem = _import(modules)
     if mode == "fork":
@@ -88,7 +87,7 @@ def main() -> None:
         os.close(taken)
     control.close()
     request = Request(**json.loads(message))
-    _become(request, log, None if sys.flags.safe_path else path_entry)
+    _become(request, log)
     if not os.read(right, 1):
         os._exit(1)  # it took too long: the task has been given to another
     os.write(report, STARTED)
@@ -199,7 +198,7 @@ def _fork() -> bool:
     return True
 
 
-def _become(request: Request, log: int, path_entry: str | None) -> None:
+def _become(request: Request, log: int) -> None:
     """Make this process what a fresh one would be before its first import."""
     for name, value in request.environment.items():
         if value is None:
@@ -213,8 +212,6 @@ def _become(request: Request, log: int, path_entry: str | None) -> None:
     die_with_parent()  # now and not when the task gets there; a standby process does already
     os.environ[PARENT_VARIABLE] = depends_on
     os.chdir(request.cwd)
-    if path_entry is not None:
-        sys.path[sys.path.index(path_entry)] = os.getcwd()
     sys.argv[1:] = request.arguments
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # paddle handles it from its import on
     signal.signal(signal.SIGINT, signal.default_int_handler)

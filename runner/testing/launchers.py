@@ -36,7 +36,7 @@ LONG_S = 60.0
 def task(name: str, folder: Path, *words: str | Path, log: Path | None = None) -> Task:
     """A task that does what `words` say (see `runner.testing.tasks`), in `folder`."""
     root = Path(__file__).resolve().parents[2]
-    argv = [sys.executable, "-m", "runner.testing.tasks", *map(str, words)]
+    argv = [sys.executable, "-P", "-m", "runner.testing.tasks", *map(str, words)]
     search_path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     return Task(name, argv, cwd=folder, log=log or folder / f"{name}.log", env={"PYTHONPATH": search_path})
 

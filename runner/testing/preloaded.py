@@ -1,6 +1,6 @@
 """A process that has imported a framework once and forks a worker for each line it is given, so that each test does not pay for importing.
 
-    python -m runner.testing.preloaded MODULE…
+    python -P -m runner.testing.preloaded MODULE…
 
 stdin:  {"run_dir": PATH, "signal": NUMBER or null, "after_s": SECONDS, "twice": BOOL}, one a line
 stdout: {"returncode": as subprocess has it, "seconds": …}, one a line
@@ -21,6 +21,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from runner.core.importing import child_environment
 from runner.core.rundir import RunDir
 
 
@@ -35,8 +36,8 @@ class Preloaded:
     """
 
     def __init__(self, python: Path | str, modules: Sequence[str], cwd: Path, env: dict[str, str] | None = None) -> None:
-        argv = [str(python), "-m", "runner.testing.preloaded", *modules]
-        merged = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
+        argv = [str(python), "-P", "-m", "runner.testing.preloaded", *modules]
+        merged = child_environment({"OMP_NUM_THREADS": "1"}, env or {})
         self._process = subprocess.Popen(argv, cwd=cwd, env=merged, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._read() == {"ready": True}
 

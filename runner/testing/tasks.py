@@ -1,4 +1,4 @@
-"""Small commands for the launchers' contract: ``python -m runner.testing.tasks WORD ARGUMENT… [WORD ARGUMENT…]``,
+"""Small commands for the launchers' contract: ``python -P -m runner.testing.tasks WORD ARGUMENT… [WORD ARGUMENT…]``,
 done in order.
 
 print TEXT · warn TEXT (to stderr) · exit STATUS · fail TEXT (an exception) · signal NUMBER (to itself) · sleep SECONDS

@@ -46,7 +46,7 @@ def assert_same_bits(folder: Path, python: Path, program: str, preload: str, way
 
 def _told(launcher: LocalLauncher, folder: Path, python: Path, preload: str, warm: Warm, name: str) -> dict[str, Any]:
     log = folder / f"{name}.log"
-    argv = [str(python), "-m", "trains", str(folder / name)]
+    argv = [str(python), "-P", "-m", "trains", str(folder / name)]
     env = {"PYTHONPATH": f"{folder}{os.pathsep}{_ROOT}", **_ONE_THREAD}
     launcher.submit(Task(name, argv, folder, log, env, (preload,), warm))
     ended = collect(launcher, 1, within_s=200)

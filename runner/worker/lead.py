@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any
 
 from runner.backends.base import Ranks
+from runner.core.importing import child_environment
 from runner.core.lock import Lock
 from runner.core.process import PARENT_VARIABLE
 from runner.core.rundir import RunDir
@@ -75,8 +76,8 @@ def lead(run_dir: RunDir, ranks: Ranks, stop: StopRequests, lock: Lock | None = 
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen(ranks.count)
-            command = [*ranks.command, sys.executable, "-m", "runner.worker", str(run_dir.path)]
-            environment = {**os.environ, VARIABLE: summons.text(), PARENT_VARIABLE: str(os.getpid())}
+            command = [*ranks.command, sys.executable, "-P", "-m", "runner.worker", str(run_dir.path)]
+            environment = child_environment({VARIABLE: summons.text(), PARENT_VARIABLE: str(os.getpid())})
             inherited = [lock.descriptor] if lock is not None else []
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=inherited)
             leader = _Leader(process, listener, ranks.count, stop)

@@ -420,7 +420,7 @@ def test_an_interpreter_that_is_not_there(launcher: LocalLauncher, tmp_path: Pat
 def test_an_interpreter_without_runner(launcher: LocalLauncher, tmp_path: Path, mode: Warm) -> None:
     (tmp_path / "alone.py").write_text("import sys; print('alone', sys.argv[1:]); sys.exit(9)")
     argv = [sys.executable, "-m", "alone", "x"]
-    env = {"PYTHONPATH": "", "PYTHONSAFEPATH": "", "PYTHONNOUSERSITE": "1"}
+    env = {"PYTHONPATH": str(tmp_path), "PYTHONNOUSERSITE": "1"}
     launcher.submit(Task("one", argv, tmp_path, tmp_path / "one.log", env, ("no_such_module",), mode))
     assert collect(launcher, 1) == [Exit("one", 9)]
     assert "alone ['x']" in (tmp_path / "one.log").read_text()

@@ -1,7 +1,9 @@
 """The real viewers, started on several runs and asked over HTTP for what metrics.jsonl says."""
 
+import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -170,6 +172,56 @@ def loopback_only(viewer: Viewer) -> bool:
     family = [psutil.Process(viewer.process.pid), *psutil.Process(viewer.process.pid).children(recursive=True)]
     sockets = [c.laddr.ip for p in family for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN]
     return bool(sockets) and set(sockets) <= {"127.0.0.1", "::1"}
+
+
+HEADERS = {
+    "rebinding": {"Host": "evil.example"},
+    "rebinding, with the port": {"Host": "evil.example:{port}"},
+    "a name that begins like ours": {"Host": "localhost.evil.example:{port}"},
+    "another end": {"Host": "127.0.0.1.evil.example"},
+    "a page elsewhere": {"Host": "127.0.0.1:{port}", "Origin": "http://evil.example"},
+    "a page of nobody": {"Host": "127.0.0.1:{port}", "Origin": "null"},
+    "no host": {},
+}
+PATHS = {
+    "tensorboard": ["/", "/data/runs", "/data/environment", "/data/plugin/scalars/tags", "/index.js"],
+    "visualdl": ["/", "/app/", "/app/index", "/app/api/runs", "/app/api/logs", "/app/api/component_tabs", "/alive"],
+}
+
+
+def ask(port: int, path: str, headers: dict[str, str], method: str = "GET") -> tuple[int, bytes]:
+    """Status and body of a request with these headers and no others."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name, value.format(port=port))
+    connection.endheaders()
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body
+
+
+@pytest.mark.slow
+@both
+def test_a_web_page_elsewhere_gets_no_answer(tmp_path: Path, kind: str) -> None:
+    run = make_run_dir(tmp_path / "secret-name", steps=20, resumed_at=None)
+    with start_viewer(kind, [run]) as viewer:
+        port = urllib.parse.urlsplit(viewer.url).port
+        assert port is not None
+        for path in PATHS[kind]:
+            for what, headers in HEADERS.items():
+                for method in ("GET", "POST", "OPTIONS"):
+                    status, body = ask(port, path, headers, method)
+                    assert status == 403 and b"secret-name" not in body, (what, path, method)
+            for host in ("127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}", "localhost:9999", "localhost"):
+                status, _ = ask(port, path, {"Host": host, "Origin": f"http://{host}"})
+                assert status < 400, (host, path, status)
+        page = get(viewer.url)
+        scripts = re.findall(rb'(?:src|href)="?([^" >]+\.(?:js|css))\b', page)[:8]
+        assert scripts
+        for script in scripts:
+            assert get(urllib.parse.urljoin(viewer.url, script.decode())), script
 
 
 @pytest.mark.slow

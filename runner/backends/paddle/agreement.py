@@ -29,6 +29,7 @@ from runner.backends.environments import interpreter
 from runner.config.load import ALTERNATIVES, EXPONENT_FLOAT, NO_CODE, TWICE, load_config
 from runner.config.node import Node
 from runner.core.errors import InputError, RunnerError
+from runner.core.importing import child_environment
 
 REASONS = {
     "number": "1e-4 and 1.5e3 are numbers here, texts there",
@@ -158,9 +159,9 @@ def configs_of(checkout: Path) -> list[Path]:
 def _ask_ppdet(files: Sequence[Path], python: Path, jobs: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        command = [str(python), "-m", "runner.backends.paddle.ppdet_config", str(answer), str(jobs)]
+        command = [str(python), "-P", "-m", "runner.backends.paddle.ppdet_config", str(answer), str(jobs)]
         asked = json.dumps([str(file.absolute()) for file in files])
-        done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, input=asked, env=child_environment(), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RunnerError(f"ppdet could not be asked; the output of {' '.join(command)}:\n{done.stderr.strip() or done.stdout.strip()}")
         found: list[dict[str, Any]] = json.loads(answer.read_text(encoding="utf-8"))

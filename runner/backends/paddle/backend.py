@@ -45,7 +45,7 @@ class PaddleBackend:
         if config.processes == 1:
             return None
         where = "gpu" if config.use_gpu else "cpu"
-        command = (sys.executable, "-m", "runner.backends.paddle.launch", str(config.processes), where)
+        command = (sys.executable, "-P", "-m", "runner.backends.paddle.launch", str(config.processes), where)
         return Ranks(config.processes, command, number_in="PADDLE_TRAINER_ID")
 
     def train(self, config: PaddleConfig, run: RunContext) -> None:

@@ -22,6 +22,7 @@ from runner import __version__
 from runner.backends.environments import folder, versions
 from runner.core.errors import RunnerError
 from runner.core.files import atomic_write_json, read_json
+from runner.core.importing import child_environment
 
 _TIMEOUT_S = 300
 _FORMAT = 4
@@ -106,9 +107,9 @@ def catalogue(python: Path) -> Catalogue:
 def _ask(python: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         answer = Path(scratch) / "catalogue.json"
-        command = [str(python), "-m", "runner.backends.paddle.catalogue", str(answer)]
+        command = [str(python), "-P", "-m", "runner.backends.paddle.catalogue", str(answer)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+            done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired as error:
             raise RunnerError(f"ppdet did not load within {_TIMEOUT_S} s by {python}; `runner doctor` tells more") from error
         if done.returncode != 0:

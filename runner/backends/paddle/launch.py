@@ -1,4 +1,4 @@
-"""`python -m runner.backends.paddle.launch COUNT cpu|gpu COMMAND …`: runs a command line as that many ranks.
+"""`python -P -m runner.backends.paddle.launch COUNT cpu|gpu COMMAND …`: runs a command line as that many ranks.
 
 `paddle.distributed.launch` does it, which ends all of them when one has failed. Here it is told where they find one another, keeps its
 notes (every variable of the environment is among them) out of the run directory, and ends with its parent, and they with it.

@@ -1,4 +1,4 @@
-"""Starts the real TensorBoard or VisualDL on run directories: loopback only, no telemetry, nothing left behind."""
+"""Starts the real TensorBoard or VisualDL on run directories: for this machine only, no telemetry, nothing left behind."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from runner.core.errors import InputError, RunnerError, nearest
+from runner.core.importing import child_environment
 from runner.core.rundir import RunDir
 from runner.views.dashboard import guard
 from runner.views.dashboard.layout import build_layout
@@ -161,7 +162,7 @@ def _check(kind: str, runs: Sequence[RunDir], host: str, port: int | None, langu
 
 def _command(kind: Kind, logdir: Path, names: Sequence[str], host: str, port: int, language: str) -> list[str]:
     # -P: the working folder, full of runs with any name, must not be a place Python imports from.
-    python = [sys.executable, "-P", "-m"]
+    python = [sys.executable, "-P", str(Path(__file__).with_name("loopback.py"))]
     at = ["--host", host, "--port", str(port)]
     if kind == "tensorboard":
         keep = "--samples_per_plugin=scalars=10000,images=100"  # by default 10 images a tag
@@ -175,7 +176,7 @@ def _command(kind: Kind, logdir: Path, names: Sequence[str], host: str, port: in
 def _spawn(command: list[str], work: Path) -> tuple[subprocess.Popen[bytes], Path]:
     output = work / "viewer.log"
     no_proxy = ",".join(filter(None, [os.environ.get("no_proxy", ""), *LOOPBACK]))
-    environment = {**os.environ, "no_proxy": no_proxy, "NO_PROXY": no_proxy, "PYTHONUNBUFFERED": "1"}
+    environment = child_environment({"no_proxy": no_proxy, "NO_PROXY": no_proxy, "PYTHONUNBUFFERED": "1"})
     with open(output, "wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-P", guard.__file__, str(work), *command],
