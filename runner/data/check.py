@@ -83,7 +83,7 @@ def check(
         if not data.prepared:
             raise InputError(data.message)
         findings += _against_manifest(data)
-        sides: Sequence[SplitPaths] = (data.train, data.eval)
+        sides: Sequence[SplitPaths] = (data.train, data.eval, *([data.test] if data.test else []))
     else:
         sides = data
     found = [(side, tables) for side in sides if (tables := _annotations(side, num_classes, findings)) is not None]

@@ -43,6 +43,7 @@ class DatasetChoice:
         made_on_first_use: whether `runner.data.prepare.ensure_synthetic` makes it.
         message: if it is not prepared: why, and what to run.
         content: the prepared content's hash, empty if it is not prepared.
+        test: the test split, which is read only on request; None if there is none.
         group: regular expression of a file name's group (the board), empty if it has none.
     """
 
@@ -55,6 +56,7 @@ class DatasetChoice:
     made_on_first_use: bool
     message: str
     content: str
+    test: SplitPaths | None = None
     group: str = ""
 
     @property
@@ -84,7 +86,7 @@ def dataset_choice(name: str | Path, root: Path | None = None) -> DatasetChoice:
             f"the data set {spec.name} in {folder} was prepared by another version of its spec; "
             f"run: runner data prepare {name} --force" + ("" if spec.generated else " --source FOLDER_OR_ARCHIVE")
         )
-    train, val = (SplitPaths(str(folder), IMAGE_DIR, ANNOTATIONS[side]) for side in ("train", "val"))
+    train, val, test = (SplitPaths(str(folder), IMAGE_DIR, ANNOTATIONS[split]) for split in ("train", "val", "test"))
     return DatasetChoice(
         name=spec.name,
         classes=manifest.classes if manifest else CLASSES if spec.generated else spec.classes,
@@ -94,6 +96,7 @@ def dataset_choice(name: str | Path, root: Path | None = None) -> DatasetChoice:
         prepared=not message,
         made_on_first_use=spec.name == SYNTHETIC and spec.generated,
         message=message,
+        test=test if manifest and "test" in manifest.splits else None,
         content=manifest.content if manifest and not message else "",
         group=spec.cut.group,
     )

@@ -280,3 +280,220 @@ def test_real_deeppcb(deeppcb_source: Path) -> None:
     assert {name: len(members) for name, members in _members(loaded).items()} == {"trainval": 789, "test": 211}
     assert sum(len(item.boxes) for item in loaded.items) == 6873
     assert {(item.width, item.height) for item in loaded.items} == {(640, 640)}
+
+
+# What differs from the usual: names, encodings, cases, links
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("[NO, NC, 007]", ("NO", "NC", "007")),
+        ("{0: NO, 1: 1e3, 2: 12:30}", ("NO", "1e3", "12:30")),
+        ("{'0': 'yes', \"1\": ~, 2: 2024-01-01}", ("yes", "~", "2024-01-01")),
+        ("\n  1: on\n  0: 0x1F\n  2: 1_0", ("0x1F", "on", "1_0")),
+    ],
+)
+def test_yolo_names_are_what_is_written(tmp_path: Path, make_picture: Any, names: str, expected: tuple[str, ...]) -> None:
+    (tmp_path / "Data.YAML").write_text(f"nc: 3\nroboflow: {{x: [1, 2]}}\nnames: {names}\n")
+    make_picture(tmp_path / "Images" / "a.jpg")
+    (tmp_path / "Labels").mkdir()
+    (tmp_path / "Labels" / "a.txt").write_text("2 .5 .5 .1 .1\n")
+    loaded = load_yolo(tmp_path, expected)
+    assert loaded.classes == expected and loaded.items[0].classes.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("names: [a, a]", "'a' stands twice"),
+        ("names: [a, '']", "number 1 has no name"),
+        ("names: [a, [b]]", "expected a text"),
+        ("names: {0: a, x: b}", "numbered 0 to 1, each once, got 'x'"),
+        ("names: {0: a, 0: b}", "each once"),
+        ("names: [a]\nnc: 2", "data.yaml:2: nc: is 2, but names has 1"),
+        ("names: [a]\nnames: [b]", "data.yaml:2: names: stands twice"),
+        ("names: &a [*a]", "a text|YAML"),
+        ("names: " + "[" * 3000, "nested too deeply|YAML"),
+        ("train: images", "no names"),
+    ],
+)
+def test_yolo_descriptions_that_are_refused(tmp_path: Path, make_picture: Any, text: str, word: str) -> None:
+    make_picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / "data.yaml").write_text(text + "\n")
+    with pytest.raises(InputError, match=word):
+        load_yolo(tmp_path, ())
+
+
+def test_yolo_class_file_with_a_blank_line(tmp_path: Path, make_picture: Any) -> None:
+    make_picture(tmp_path / "a.jpg")
+    (tmp_path / "classes.txt").write_text("x\n\ny\n")
+    with pytest.raises(InputError, match=r"classes\.txt:2: the line is blank"):
+        load_yolo(tmp_path, ())
+
+
+def test_yolo_lists_with_backslashes_absolute_paths_and_what_is_left_out(tmp_path: Path, make_picture: Any) -> None:
+    for name in ("a", "b", "c", "d", "e"):
+        make_picture(tmp_path / "images" / f"{name} 1.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a 1.txt").write_text("0 .5 .5 .1 .1\n")
+    (tmp_path / "labels" / "gone.txt").write_text("")
+    (tmp_path / "data.yaml").write_text("path: .\ntrain: train.txt\nval: [val.txt]\ntest: images/d 1.jpg\nnames: [x]\n", encoding="utf-16")
+    (tmp_path / "train.txt").write_bytes(b"\xef\xbb\xbfimages\\a 1.jpg\r\n.\\images\\b 1.jpg\r\n")
+    (tmp_path / "val.txt").write_text(f"{tmp_path}/images/c 1.jpg\n")
+    loaded = load_yolo(tmp_path, ())
+    assert [item.path.name for item in loaded.items] == ["a 1.jpg", "b 1.jpg", "c 1.jpg", "d 1.jpg"]
+    assert _members(loaded) == {"train": (0, 1), "val": (2,), "test": (3,)}
+    notes = _notes(loaded)
+    assert notes["left out", "images in none of the lists"] == (1, "images/e 1.jpg")
+    assert notes["left out", "label files without an image"] == (1, "labels/gone.txt")
+    assert notes["read", "images without a label file, which have no objects"] == (3, "images/b 1.jpg")
+    assert notes["changed", "paths written with backslashes, taken as folders"][0] == 2
+    (tmp_path / "val.txt").write_text("D:\\work\\images\\c 1.jpg\n/etc/hostname\n../../x.jpg\n")
+    with pytest.raises(InputError) as caught:
+        load_yolo(tmp_path, ())
+    assert [("absolute path" in one.message, one.where[-9:]) for one in caught.value.problems] == [
+        (True, "val.txt:1"),
+        (True, "val.txt:2"),
+        (False, "val.txt:3"),
+    ]
+
+
+def test_yolo_test_images_are_last_and_test_is_no_validation(tmp_path: Path, make_picture: Any) -> None:
+    (tmp_path / "classes.txt").write_text("x\n")
+    for side in ("test", "train", "valid"):
+        make_picture(tmp_path / side / "images" / "a.jpg")
+    loaded = load_yolo(tmp_path, ())
+    assert [item.path.parts[-3] for item in loaded.items] == ["train", "valid", "test"]
+    assert _members(loaded) == {"train": (0,), "val": (1,), "test": (2,)}
+
+
+def test_yolo_through_linked_folders(tmp_path: Path, make_picture: Any) -> None:
+    source, disk = tmp_path / "source", tmp_path / "disk"
+    make_picture(disk / "a.jpg")
+    make_picture(source / "pool" / "b.jpg", seed=1)
+    (source / "images").mkdir(parents=True)
+    (source / "images" / "train").symlink_to(disk)
+    (source / "images" / "val").symlink_to(source / "pool")
+    for side, name in (("train", "a"), ("val", "b")):
+        (source / "labels" / side).mkdir(parents=True)
+        (source / "labels" / side / f"{name}.txt").write_text("0 .5 .5 .1 .1\n")
+    for text in ("names: [x]\n", "names: [x]\ntrain: images/train\nval: images/val\n"):
+        (source / "data.yaml").write_text(text)
+        loaded = load_yolo(source, ())
+        assert [(item.path.relative_to(source).as_posix(), len(item.boxes)) for item in loaded.items] == [
+            ("images/train/a.jpg", 1),
+            ("images/val/b.jpg", 1),
+        ]
+        assert _members(loaded) == {"train": (0,), "val": (1,)}
+
+
+@pytest.mark.parametrize("encoding", ["GBK", "gb2312", "utf-16", "utf-8", "ISO-8859-1", "Big5"])
+def test_voc_in_the_encoding_that_the_file_declares(tmp_path: Path, make_picture: Any, make_xml: Any, encoding: str) -> None:
+    name = "Lötstelle" if encoding == "ISO-8859-1" else "短路"
+    make_picture(tmp_path / "a.jpg")
+    text = f'<?xml version="1.0" encoding="{encoding}"?>\n' + make_xml("a.jpg", [(name, 3, 4, 12, 14)])
+    (tmp_path / "a.xml").write_bytes(text.encode(encoding))
+    assert load_voc(tmp_path, ()).classes == (name,)
+
+
+@pytest.mark.parametrize(
+    ("declared", "word"), [("utf-8", "not UTF-8 text"), ("klingon", "unknown encoding, 'klingon'"), ("hex", "unknown encoding")]
+)
+def test_voc_in_another_encoding_than_declared(tmp_path: Path, make_picture: Any, make_xml: Any, declared: str, word: str) -> None:
+    make_picture(tmp_path / "a.jpg")
+    text = f'<?xml version="1.0" encoding="{declared}"?>' + make_xml("a.jpg", [("短路", 3, 4, 12, 14)])
+    (tmp_path / "a.xml").write_bytes(text.encode("gbk"))
+    with pytest.raises(InputError, match=word) as caught:
+        load_voc(tmp_path, ())
+    assert "a.xml" in str(caught.value)
+
+
+def test_voc_names_that_differ_in_case_and_two_files_for_one_image(tmp_path: Path, make_picture: Any, make_xml: Any) -> None:
+    make_picture(tmp_path / "jpegimages" / "Board-1.JPG")
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "board-1.xml").write_text(
+        make_xml("board-1.jpg", [("x", 3, 4, 12, 14)], (0, 0)).replace("0</difficult>", "1</difficult>")
+    )
+    (tmp_path / "annotations" / "pom.xml").write_text("<project/>")
+    loaded = load_voc(tmp_path, ())
+    assert loaded.items[0].path.name == "Board-1.JPG" and (loaded.items[0].width, loaded.items[0].height) == (40, 30)
+    assert [(note.kind, note.example) for note in loaded.notes] == [
+        ("read", "annotations/board-1.xml"),
+        ("left out", "annotations/pom.xml"),
+        ("changed", "board-1 = jpegimages/Board-1.JPG"),
+        ("changed", "annotations/board-1.xml"),
+    ]
+    (tmp_path / "annotations" / "BOARD-1.xml").write_text(make_xml("board-1.jpg", [("x", 3, 4, 12, 14)]))
+    with pytest.raises(InputError, match="annotates jpegimages/Board-1.JPG, as annotations/BOARD-1.xml does"):
+        load_voc(tmp_path, ())
+
+
+def test_coco_categories_in_another_order_are_matched_by_name(tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    _article(tmp_path, make_document(), make_picture)
+    document = make_document()
+    document["categories"] = [{"id": 1, "name": "open"}, {"id": 2, "name": "short"}]
+    for annotation in document["annotations"]:
+        annotation["category_id"] = {7: 2, 3: 1}[annotation["category_id"]]
+    (tmp_path / "Annotations" / "val.json").write_text(json.dumps(document))
+    loaded = load_coco_source(tmp_path, ())
+    assert loaded.classes == ("short", "open") and loaded.category_ids == (7, 3)
+    assert [loaded.items[k].classes.tolist() for k in (0, 3)] == [[0, 1], [0, 1]]
+    assert any("matched by name" in note.what and note.example == "Annotations/val.json" for note in loaded.notes)
+
+
+def test_coco_test_lists_roboflow_and_what_is_left_out(tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    for number, side in enumerate(("test", "train", "valid")):
+        document = make_document()
+        for image in document["images"]:
+            image["file_name"] = f"{side}{image['file_name']}"
+            make_picture(tmp_path / side / image["file_name"], seed=number)
+        document["annotations"][0]["segmentation"] = [[1, 1, 2, 2, 3, 3]]
+        (tmp_path / side / "_annotations.coco.json").write_text(json.dumps(document))
+    make_picture(tmp_path / "train" / "stray.png")
+    loaded = load_coco_source(tmp_path, ())
+    assert _members(loaded) == {"train": (0, 1, 2), "test": (3, 4, 5), "valid": (6, 7, 8)}
+    notes = _notes(loaded)
+    assert notes["left out", "images in no annotation file"] == (1, "train/stray.png")
+    assert notes["left out", "segmentations (the boxes are kept)"][0] == 3
+    assert notes["read", "annotated images"][0] == 9
+
+
+def test_coco_files_of_other_years_and_captions_are_named(tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    _article(tmp_path, make_document(), make_picture)
+    folder = tmp_path / "Annotations"
+    for old, new in (("train", "instances_Train2017"), ("val", "instances_val2014")):
+        (folder / f"{old}.json").rename(folder / f"{new}.json")
+    for name in ("instances_val2017", "captions_val2017"):
+        (folder / f"{name}.json").write_text(json.dumps(make_document()))
+    loaded = load_coco_source(tmp_path, ())
+    assert {name: one.files for name, one in loaded.lists.items()} == {
+        "train": ("Annotations/instances_Train2017.json",),
+        "val": ("Annotations/instances_val2017.json",),
+    }
+    assert _notes(loaded)["left out", "annotation files that are not used"] == (2, "Annotations/captions_val2017.json")
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_coco_missing_images_are_named_alike(tmp_path: Path, make_document: Any, make_picture: Any, missing: int) -> None:
+    _article(tmp_path, make_document(), make_picture)
+    (tmp_path / "images" / f"im {missing}.png").unlink()
+    with pytest.raises(InputError, match=f"the image images/im {missing}.png is missing"):
+        load_coco_source(tmp_path, ())
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="the image 'im 0.png' is missing, and so are all 3"):
+        load_coco_source(tmp_path, ())
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "images/../../outside.png", "/etc/hostname", "C:\\x.png", "..\\outside.png"])
+@pytest.mark.parametrize("place", [0, 2])
+def test_coco_names_that_lead_out(tmp_path: Path, make_document: Any, make_picture: Any, name: str, place: int) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    make_picture(tmp_path / "outside.png")
+    document = make_document()
+    document["images"][place]["file_name"] = name
+    _article(source, document, make_picture)
+    with pytest.raises(InputError, match="leads out of the image folder"):
+        load_coco_source(source, ())

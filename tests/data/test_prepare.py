@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from runner.core.errors import InputError
+from runner.data.choice import dataset_choice
 from runner.data.coco import load_coco
+from runner.data.formats.base import Loaded, make_item
 from runner.data.manifest import read_manifest
 from runner.data.prepare import _locked, ensure_synthetic, prepare
 from runner.data.sources import silent
@@ -278,3 +280,126 @@ def test_real_deeppcb(deeppcb_source: Path, root: Path) -> None:
     assert manifest.classes == ("open", "short", "mousebite", "spur", "copper", "pin-hole")
     assert prepare("deeppcb", deeppcb_source, root).reused
     assert time.perf_counter() - start < 60
+
+
+def _coco(source: Path, names: list[str], make_document: Any, **files: Any) -> Path:
+    """A COCO source with one annotation file per keyword (document changes), in a folder deep below `source`."""
+    folder = source / "annotations"
+    folder.mkdir(parents=True)
+    for side in files or {"train": 0, "val": 0}:
+        document = make_document(images=len(names))
+        for image, name in zip(document["images"], names, strict=True):
+            image["file_name"] = name
+        (folder / f"{side}.json").write_text(json.dumps(document))
+    return source
+
+
+@pytest.mark.parametrize("archive", [False, True])
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_file_name_writes_nothing_outside_of_the_set(
+    root: Path, tmp_path: Path, make_document: Any, make_picture: Any, archive: bool, place: int
+) -> None:
+    names = ["a.png", "b.png", "c.png"]
+    names[place] = "../" * 5 + ".bashrc"
+    source = tmp_path / "d1"
+    _coco(source / "d2" / "d3", names, make_document)
+    for name in ("a.png", "b.png", "c.png"):
+        make_picture(source / "d2" / "d3" / "images" / name)
+    for above in (source, tmp_path):
+        (above / ".bashrc").write_text("mine")
+    before = _files(tmp_path)
+    if archive:
+        packed = Path(shutil.make_archive(str(tmp_path / "evil"), "zip", source))
+        before[packed.name] = packed.stat().st_mtime_ns
+    with pytest.raises(InputError, match=r"leads out of the image folder") as caught:
+        prepare("coco", packed if archive else source, root)
+    assert ".preparing-" not in str(caught.value) and (not archive or "evil.zip/d2/d3/annotations/" in str(caught.value))
+    after = _files(tmp_path)
+    assert {name: after[name] for name in before if name != "data root"} == {name: before[name] for name in before if name != "data root"}
+    assert list(root.iterdir()) == []
+
+
+def test_a_format_of_another_package_cannot_lead_out_either(
+    root: Path, tmp_path: Path, make_picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    make_picture(source / "a.png")
+    outside = make_picture(tmp_path / "b.png")
+    for path in (source / ".." / "b.png", outside):
+        loaded = Loaded(("a",), tuple(make_item(one, (40, 30), []) for one in (source / "a.png", path)))
+        monkeypatch.setattr("runner.data.prepare._load", lambda *_, loaded=loaded: loaded)
+        with pytest.raises(InputError, match="leads out of the source"):
+            prepare("voc", source, root)
+
+
+def test_images_that_are_links_to_another_disk(root: Path, tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    source = _coco(tmp_path / "source", ["a.png", "b.png", "c.png"], make_document, alone=0)
+    (source / "images").mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        (source / "images" / name).symlink_to(make_picture(tmp_path / "disk" / name))
+    manifest = prepare("coco", source, root)
+    assert any(note.count == 3 and "symbolic links out of the source" in note.what for note in manifest.notes)
+    assert not any(path.is_symlink() for path in (root / "coco").rglob("*"))
+    secret = tmp_path / "secret.txt"
+    secret.write_text("no image")
+    (source / "images" / "c.png").unlink()
+    (source / "images" / "c.png").symlink_to(secret)
+    with pytest.raises(InputError, match="not an image"):
+        prepare("coco", source, root, force=True)
+
+
+def test_file_names_that_are_no_utf8(root: Path, tmp_path: Path, make_xml: Any, make_picture: Any) -> None:
+    source = tmp_path / "source"
+    make_picture(source / "a.png")
+    odd = os.fsdecode("电路.png".encode("gbk"))
+    (source / "a.png").rename(source / odd)
+    (source / os.fsdecode("电路.xml".encode("gbk"))).write_text(make_xml("x.png", [("a", 2, 2, 9, 9)]))
+    with pytest.raises(InputError, match="is not UTF-8; rename the file"):
+        prepare("voc", source, root)
+
+
+def test_zip_with_names_in_gbk_gets_a_hint(root: Path, tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    source = _coco(tmp_path / "source", ["电路0.png", "电路1.png", "电路2.png"], make_document, a=0)
+    make_picture(source / "x.png")
+    archive = tmp_path / "set.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(source / "annotations" / "a.json", "annotations/a.json")
+        for number in range(3):
+            file.writestr(f"images/####{number}.png", (source / "x.png").read_bytes())
+    archive.write_bytes(archive.read_bytes().replace(b"####", "电路".encode("gbk")))
+    with pytest.raises(InputError) as caught:
+        prepare("coco", archive, root)
+    text = str(caught.value)
+    assert f"{archive}/annotations/a.json: the image '电路0.png' is missing" in text and "unzip -O gbk set.zip" in text
+    assert "preparing" not in text
+
+
+def test_a_test_list_is_kept_aside_and_changes_nothing_else(root: Path, tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    contents = []
+    for files in ({"train": 0, "val": 0}, {"train": 0, "val": 0, "test": 0}):
+        source = tmp_path / f"source{len(files)}"
+        (source / "annotations").mkdir(parents=True)
+        for number, side in enumerate(files):
+            document = make_document()
+            for image in document["images"]:
+                image["id"] += number * 100 if side != "test" else 0
+                image["file_name"] = f"{side}/{image['file_name']}"
+                make_picture(source / "images" / image["file_name"], seed=number)
+            for annotation in document["annotations"]:
+                annotation["image_id"] += number * 100 if side != "test" else 0
+            (source / "annotations" / f"{side}.json").write_text(json.dumps(document))
+        contents.append(prepare("coco", source, root, force=True).content)
+    manifest = read_manifest(root / "coco")
+    assert manifest is not None and contents[0] == contents[1] == manifest.content
+    assert manifest.splits["test"].images == 3 and manifest.splits["test"].lists == ("annotations/test.json",)
+    assert manifest.splits["train"].lists == ("annotations/train.json",)
+    assert _names(root, "coco", "test") == [f"test/im {number}.png" for number in range(3)]
+    choice = dataset_choice("coco", root)
+    assert choice.prepared and choice.test is not None and choice.test.annotations == root / "coco" / "annotations" / "test.json"
+
+
+def test_a_manifest_that_points_elsewhere_is_none(root: Path) -> None:
+    prepare("synthetic_pcb", None, root, options={"size": 64, "train": 2, "val": 1})
+    path = root / "synthetic_pcb" / "dataset.json"
+    path.write_text(path.read_text().replace("annotations/val.json", "../../val.json"))
+    assert read_manifest(root / "synthetic_pcb") is None

@@ -147,3 +147,68 @@ def test_hard_link_where_possible_else_copy(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "link", refuse)
     link_or_copy(real, tmp_path / "two.jpg")
     assert (tmp_path / "two.jpg").read_bytes() == b"x" and not os.path.samefile(real, tmp_path / "two.jpg")
+
+
+def test_zip_made_on_windows_has_folders(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for name in ("images\\", "images\\c 0.jpg", "annotations\\a.json"):
+            info = zipfile.ZipInfo("x")
+            info.filename = name
+            file.writestr(info, "x" if name[-1] != "\\" else "")
+    assert unpack(tmp_path / "a.zip", target) == ""
+    assert _below(target) == ["annotations", "annotations/a.json", "images", "images/c 0.jpg"]
+
+
+def _zip_with_raw_names(path: Path, names: list[bytes]) -> Path:
+    """A zip whose names are these bytes, not marked as UTF-8."""
+    with zipfile.ZipFile(path, "w") as file:
+        for number, name in enumerate(names):
+            file.writestr("#" * (len(name) - 1) + str(number), "x")
+    data = path.read_bytes()
+    for number, name in enumerate(names):
+        data = data.replace(b"#" * (len(name) - 1) + str(number).encode(), name)
+    path.write_bytes(data)
+    return path
+
+
+def test_zip_names_in_other_encodings(tmp_path: Path) -> None:
+    for number, (encoding, advice) in enumerate((("utf-8", False), ("gbk", True))):
+        target = tmp_path / f"out{number}"
+        target.mkdir()
+        text = unpack(_zip_with_raw_names(tmp_path / "a.zip", ["电路.jpg".encode(encoding), b"ascii.jpg"]), target)
+        assert ("unzip -O gbk a.zip" in text and text.startswith("1 names")) == advice
+        assert (target / "ascii.jpg").is_file() and (target / "电路.jpg").is_file() != advice
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("names", [("a/b.txt", "a/b.txt"), ("a/b.txt", "a\\b.txt"), ("a/b.txt", "a//./b.txt")])
+def test_a_member_that_is_there_twice_is_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for name in names:
+            info = zipfile.ZipInfo("x")
+            info.filename = name
+            file.writestr(info, "x")
+    with pytest.raises(InputError, match="is there twice"):
+        unpack(tmp_path / "a.zip", target)
+
+
+def test_a_maze_of_folders_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a/" * 1500 + "x", "x")
+    with pytest.raises(InputError, match="folders deep"):
+        unpack(tmp_path / "a.zip", target)
+
+
+def test_source_hash_sees_what_links_lead_to(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "images").symlink_to(tmp_path / "disk")
+    first = source_hash(tmp_path / "source")
+    (tmp_path / "disk" / "a.jpg").write_bytes(b"1")
+    assert source_hash(tmp_path / "source") != first

@@ -156,7 +156,7 @@ def _items(tree: Tree, part: _Part, order: tuple[str, ...], problems: Problems) 
 
 def _find_image(tree: Tree, folder: Path, name: str, *, exact: bool = False, quiet: bool = False) -> Path | None:
     """The image file of a name in an annotation file, which may not leave the image folder."""
-    if below(name.replace("\\", "/")) is None:
+    if below(name) is None:
         return None
     found = tree.find(folder, name, exact=exact, quiet=quiet)
     return found if found is not None and found.is_file() else None
@@ -181,7 +181,7 @@ def _image_folder(tree: Tree, part: _Part) -> Path:
             for folder in tried:
                 if _find_image(tree, folder, name, exact=exact, quiet=True) is not None:
                     return folder
-    outside = next((name for name in names if below(name.replace("\\", "/")) is None), None)
+    outside = next((name for name in names if below(name) is None), None)
     if outside is not None:
         text = f"the file name {outside!r} leads out of the image folder; expected a path below it"
         raise InputError(Problem(text, str(part.path)))

@@ -178,8 +178,8 @@ def below(text: str, folder: str = ".") -> str | None:
     """
     if "\0" in text or text.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[\\/]", text):
         return None
-    name = posixpath.normpath(posixpath.join(folder, text))
-    return None if name == ".." or name.startswith("../") else name
+    forms = [posixpath.normpath(posixpath.join(folder, form)) for form in (text, text.replace("\\", "/"))]
+    return None if any(form == ".." or form.startswith("../") for form in forms) else forms[0]
 
 
 def _parents(name: str) -> list[str]:

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.core.errors import InputError
+from runner.data.cut import Division, divide
+from runner.data.formats.base import Loaded, SourceList, make_item
+from runner.data.spec import Cut, find_spec
+
+
+def _divide(
+    folder: Path, own: Mapping[str, tuple[int, ...]], count: int = 8, missing: Mapping[str, tuple[str, ...]] | None = None, **cut: Any
+) -> Division:
+    """Divide `count` images, by lists of indices; files i and i + 100 are the same one."""
+    paths = []
+    for number in range(count):
+        path = folder / f"{number}.jpg"
+        path.touch()
+        paths.append(path)
+    entries = {name: SourceList((f"{name}.txt",), members, (missing or {}).get(name, ())) for name, members in own.items()}
+    loaded = Loaded(("a",), tuple(make_item(path, (4, 4), []) for path in paths), entries)
+    spec = dataclasses.replace(find_spec("voc"), cut=Cut(**{"by": "random", "val": 0.25, **cut}))
+    return divide(spec, loaded, [path.name for path in paths])
+
+
+def test_train_val_and_test_by_their_names(tmp_path: Path) -> None:
+    found = _divide(tmp_path, {"train": (0, 1), "valid": (2,), "test": (3, 4), "trainval": (0, 1, 2)}, 6)
+    assert found.sides == {"train": [0, 1], "val": [2], "test": [3, 4]}
+    assert found.lists == {"train": ("train.txt",), "val": ("valid.txt",), "test": ("test.txt",)}
+    assert {(note.kind, note.what, note.count, note.example) for note in found.notes} == {
+        ("left out", "lists of the source that are not used", 1, "trainval.txt"),
+        ("left out", "images in none of the lists that are used", 1, "5.jpg"),
+    }
+
+
+@pytest.mark.parametrize("train", ["trainval", "train"])
+def test_test_never_becomes_validation_by_itself(tmp_path: Path, train: str) -> None:
+    found = _divide(tmp_path, {train: (0, 1, 2, 3), "test": (4, 5)}, 6)
+    assert found.sides["test"] == [4, 5] and len(found.sides["val"]) == 1
+    assert sorted(found.sides["train"] + found.sides["val"]) == [0, 1, 2, 3]
+    assert "val" not in found.lists and "cut at random (seed 0): 3 for train, 1 for val" in str(found.notes[-1])
+    with pytest.raises(InputError, match=r"no lists for train and val \(its lists: .*test \(2 images\)\).*cut\.lists"):
+        _divide(tmp_path, {train: (0, 1, 2, 3), "test": (4, 5)}, 6, by="source")
+
+
+def test_the_spec_chooses_among_the_lists(tmp_path: Path) -> None:
+    lists = {"trainval": (0, 1, 2, 3), "test": (4, 5), "extra": (6,)}
+    found = _divide(tmp_path, lists, by="source", lists={"train": ("trainval", "extra"), "val": ("test",)})
+    assert found.sides == {"train": [0, 1, 2, 3, 6], "val": [4, 5]}
+    found = _divide(tmp_path, lists, by="random", val=2, lists={"train": ("trainval",), "test": ("extra",)})
+    assert found.sides["test"] == [6] and len(found.sides["val"]) == 2
+    with pytest.raises(InputError, match="has no list 'tset'; its lists: trainval, test, extra"):
+        _divide(tmp_path, lists, lists={"train": ("trainval",), "val": ("tset",)})
+
+
+def test_only_test_or_only_val(tmp_path: Path) -> None:
+    found = _divide(tmp_path, {"test": (0, 1)})
+    assert found.sides["test"] == [0, 1] and len(found.sides["train"]) + len(found.sides["val"]) == 6
+    found = _divide(tmp_path, {"val": (0, 1)})
+    assert len(found.sides["train"]) + len(found.sides["val"]) == 8
+    assert "lists of the source that are not used: 1, e.g. val.txt" in str(found.notes[0])
+
+
+def test_without_respect_all_is_cut_anew(tmp_path: Path) -> None:
+    found = _divide(tmp_path, {"train": (0, 1, 2, 3, 4), "val": (5, 6, 7)}, respect_source=False)
+    assert len(found.sides["train"]) == 6 and not found.lists
+
+
+def test_images_in_two_lists(tmp_path: Path) -> None:
+    found = _divide(tmp_path, {"train": (0, 1, 2, 3), "val": (3, 4), "test": (2, 4)}, 5)
+    assert found.sides == {"train": [0, 1], "val": [3, 4], "test": [2, 4]}
+    texts = [str(note) for note in found.notes]
+    assert "left out: images of train that the source names for val too: 1, e.g. 3.jpg" in texts
+    assert "left out: images of train that the source names for test too: 1, e.g. 2.jpg" in texts
+    assert "read: images that are in val and in test: 1, e.g. 4.jpg" in texts
+    everything = tuple(range(8))
+    found = _divide(tmp_path, {"train": everything, "val": everything, "test": everything})
+    assert len(found.sides["val"]) == 2 and "test" not in found.sides
+    assert "the source names the same images for train (train.txt) and val (val.txt)" in str(found.notes[0])
+    with pytest.raises(InputError, match="no lists for train and val"):
+        _divide(tmp_path, {"train": everything, "val": everything}, by="source")
+    with pytest.raises(InputError, match=r"names all 2 images of train \(train.txt\) also for val \(val.txt\)"):
+        _divide(tmp_path, {"train": (0, 1), "val": everything})
+
+
+def test_entries_without_an_image_are_named_where_the_list_is_used(tmp_path: Path) -> None:
+    lists = {"train": (0, 1), "val": (2,), "odd": (3,)}
+    assert _divide(tmp_path, lists, missing={"odd": ("odd.txt:1: the entry 'x'",)}).sides["val"] == [2]
+    with pytest.raises(InputError, match=r"val.txt:2: the entry 'p 9' matches no image"):
+        _divide(tmp_path, lists, missing={"val": ("val.txt:2: the entry 'p 9'",)})
+
+
+def test_an_empty_side_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="leaves train empty: 0 for train, 8 for val"):
+        _divide(tmp_path, {}, val=8)
