@@ -16,6 +16,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--checkpoint", choices=("last", "best"), help="predict anew with this checkpoint; default: the run's own predictions"
     )
+    parser.add_argument(
+        "--split",
+        choices=("val", "test"),
+        default="val",
+        help="test: predict the test split that the prepared data set keeps aside; nothing of the run changes, and nothing else reads it",
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=_run)
 
@@ -34,15 +40,15 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError("give a run (runner eval RUN) or a config with weights (runner eval -c CONFIG -o weights=FILE), one of them")
     if args.run_dir is None:
         go_where_it_runs(*backend_in(args.config, args.opt))
-    elif needs_backend(args.run_dir, args.checkpoint):
+    elif args.split == "test" or needs_backend(args.run_dir, args.checkpoint):
         go_where_it_runs(*backend_of(args.run_dir))
     with count_progress() as progress:
         if args.run_dir is not None:
             if args.opt:
                 raise InputError("-o goes with -c: a run is evaluated as it was configured")
-            result = evaluate_run(args.run_dir, checkpoint=args.checkpoint, progress=progress)
+            result = evaluate_run(args.run_dir, checkpoint=args.checkpoint, progress=progress, split=args.split)
         else:
-            result = evaluate_weights(args.config, args.opt, progress=progress)
+            result = evaluate_weights(args.config, args.opt, progress=progress, split=args.split)
     if args.json:
         print(json.dumps(result, ensure_ascii=False, indent=2))
     else:

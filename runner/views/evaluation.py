@@ -15,12 +15,16 @@ def print_evaluation(result: Mapping[str, Any], console: Console | None = None) 
     """Print the headline numbers and a row a class.
 
     Args:
-        result: what eval.json holds: "metrics" (tag to number) and "per_class" (a mapping a class).
+        result: what eval.json holds: "metrics" (tag to number) and "per_class" (a mapping a class), and where it is not the
+            run's own evaluation set, "split".
     """
     console = console or Console()
     metrics: Mapping[str, float] = result.get("metrics", {})
     further = [tag.removeprefix("bbox/") for tag in metrics if tag.startswith("bbox/AP@")]
-    head = Table(title=f"evaluation at step {result['step']}" if "step" in result else "evaluation", title_justify="left")
+    title = (
+        "evaluation" + (f" on {result['split']}" if "split" in result else "") + (f" at step {result['step']}" if "step" in result else "")
+    )
+    head = Table(title=title, title_justify="left")
     for name in (*_HEADLINE, *further):
         head.add_column(name, justify="right")
     head.add_row(*(_number(metrics.get(f"bbox/{name}")) for name in (*_HEADLINE, *further)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -14,17 +15,19 @@ from PIL import Image
 from runner.backends.base import Backend, ImageRef
 from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
-from runner.core.files import atomic_write_json, read_json
+from runner.core.files import atomic_write_json, read_bytes, read_json
 from runner.core.rundir import RunDir
 from runner.data.classes import listed, match_classes, read_names
 from runner.data.coco import load_coco
 from runner.data.images import read_image
+from runner.data.manifest import IMAGE_DIR, read_manifest
 from runner.evaluation.draw import draw_boxes
 from runner.resolve import resolve
 from runner.worker.main import load_run
 from runner.worker.scoring import Scorer
 
 Which = Literal["last", "best"]
+EvalSplit = Literal["val", "test"]
 Progress = Callable[[int, int, str], None]
 Found = tuple[str, float, tuple[float, float, float, float]]
 """Class name, score, and box as xywh in pixels."""
@@ -45,30 +48,33 @@ def needs_backend(path: Path, checkpoint: Which | None) -> bool:
     return checkpoint is not None or not RunDir(path).predictions.is_file()
 
 
-def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress) -> dict[str, Any]:
+def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress, split: EvalSplit = "val") -> dict[str, Any]:
     """The numbers of a run, in the form of eval.json; nothing in the run directory changes.
 
     Args:
         checkpoint: predict anew with it; None: compute from the run's own predictions, or predict with the last checkpoint if there are
-        none.
+        none, or for the test split.
+        split: ``val``: the run's own EvalDataset; ``test``: the test split of the prepared set that it is part of.
 
     Raises:
-        InputError: no run directory, no checkpoint, or data that has gone.
+        InputError: no run directory, no checkpoint, data that has gone, or no test split.
     """
     run_dir = _existing(path)
     backend, config = load_run(run_dir)
-    scorer = Scorer(config)
+    if split == "test":
+        checkpoint = checkpoint or "last"
+    scorer = _scorer(config, split)
     if needs_backend(path, checkpoint):
         weights = run_dir.checkpoints / f"{checkpoint or 'last'}{backend.checkpoint_suffix}"
         predictions: Any = _predict(backend, _for_this_machine(backend, config), weights, scorer, progress)
     else:
         predictions = _own_predictions(run_dir, scorer)
     step = {} if checkpoint else {"step": run_dir.status().step}
-    return {**step, **scorer.evaluate(predictions).to_json()}
+    return {**step, **_split_named(split), **scorer.evaluate(predictions).to_json()}
 
 
-def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: Progress) -> dict[str, Any]:
-    """The numbers of ``weights`` on a config's evaluation set.
+def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: Progress, split: EvalSplit = "val") -> dict[str, Any]:
+    """The numbers of ``weights`` on a config's evaluation set, or on the test split beside it.
 
     Raises:
         InputError: the config names no weights, or they do not fit.
@@ -83,8 +89,9 @@ def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: P
                 key="weights",
             )
         )
-    scorer = Scorer(config)
-    return scorer.evaluate(_predict(resolved.backend, config, Path(config.weights), scorer, progress)).to_json()
+    scorer = _scorer(config, split)
+    predictions = _predict(resolved.backend, config, Path(config.weights), scorer, progress)
+    return {**_split_named(split), **scorer.evaluate(predictions).to_json()}
 
 
 def predict_images(
@@ -123,6 +130,41 @@ def predict_images(
     listed = {str(image): [{"class": name, "score": score, "bbox": box} for name, score, box in boxes] for image, boxes in found.items()}
     atomic_write_json(output / "predictions.json", listed, indent=1)
     return found
+
+
+def _scorer(config: Any, split: EvalSplit) -> Scorer:
+    """The scorer of a split; all of test counts, also where the config evaluates on the first images only.
+
+    Raises:
+        InputError: there is no test split, or it is no longer what was prepared.
+    """
+    dataset = config.eval_dataset
+    if split == "val" or dataset is None:
+        return Scorer(config)
+    folder = Path(dataset.dataset_dir)
+    manifest = read_manifest(folder)
+    facts = manifest.splits.get("test") if manifest else None
+    if facts is None:
+        text = (
+            "has no test split: only a set prepared by `runner data prepare` from a source with a list of that name has one; other data: "
+            "runner eval -c RUN/config.yml -o weights=CHECKPOINT -o EvalDataset.anno_path=FILE"
+        )
+        raise InputError(Problem(text, where=str(folder)))
+    path = folder / facts.annotations
+    if _sha256(path) != facts.sha256:
+        raise InputError(Problem("has changed since the set was prepared; prepare it again with --force", where=str(path)))
+    return Scorer(replace(config, eval_dataset=replace(dataset, anno_path=facts.annotations, image_dir=IMAGE_DIR, sample_num=-1)))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", where=str(path))) from error
+
+
+def _split_named(split: EvalSplit) -> dict[str, str]:
+    return {"split": split} if split != "val" else {}
 
 
 def _predict(backend: Backend, config: Any, weights: Path, scorer: Scorer, progress: Progress) -> list[dict[str, Any]]:

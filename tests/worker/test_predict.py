@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ import torch
 
 from runner.core.errors import InputError
 from runner.core.rundir import RunDir
+from runner.data.manifest import Manifest, SplitFacts, write_manifest
 from runner.worker.predict import evaluate_run, evaluate_weights, predict_images
 
 
@@ -135,3 +137,27 @@ def test_a_checkpoint_without_names_is_taken_in_the_datas_order(run: Path, capsy
     torch.save(state, checkpoint)
     assert evaluate_weights(run / "config.yml", [f"weights={checkpoint}"], progress=quiet)["metrics"] == before
     assert "names no classes" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_test_split_is_evaluated_on_request_and_changes_nothing(run: Path, data: Path) -> None:
+    with pytest.raises(InputError, match="has no test split"):
+        evaluate_run(run, checkpoint=None, progress=quiet, split="test")
+    (data / "annotations").mkdir()
+    document = json.loads((data / "val.json").read_text(encoding="utf-8"))
+    document["images"] = document["images"][:1]
+    document["annotations"] = [box for box in document["annotations"] if box["image_id"] == document["images"][0]["id"]]
+    path = data / "annotations" / "test.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    facts = SplitFacts(1, len(document["annotations"]), "annotations/test.json", hashlib.sha256(path.read_bytes()).hexdigest())
+    write_manifest(data, Manifest("x", ("short", "open circuit"), {"test": facts}, "", "", "", "x"))
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    result = evaluate_run(run, checkpoint=None, progress=quiet, split="test")
+    assert result["split"] == "test" and sum(entry["boxes"] for entry in result["per_class"]) == len(document["annotations"])
+    assert "bbox/AP" in result["metrics"] and "split" not in evaluate_run(run, checkpoint=None, progress=quiet)
+    weights = [f"weights={run / 'checkpoints' / 'last.pt'}"]
+    assert evaluate_weights(run / "config.yml", weights, progress=quiet, split="test")["metrics"] == result["metrics"]
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+    path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    with pytest.raises(InputError, match="has changed since the set was prepared"):
+        evaluate_run(run, checkpoint=None, progress=quiet, split="test")
