@@ -133,7 +133,7 @@ def _part(
     sides: dict[Split, list[int]],
     loaded: Loaded,
     names: Sequence[str],
-    files: Mapping[Split, tuple[str, ...]],
+    files: dict[Split, tuple[str, ...]],
     notes: Notes,
 ) -> None:
     """Take out of train what other lists name as well, so that nothing is evaluated on what was learned."""
@@ -150,7 +150,7 @@ def _part(
                 f"({', '.join(files[split])}), so it has none for {split}",
                 names[sides["train"][0]] if sides["train"] else "",
             )
-            del sides[split], who[split]
+            del sides[split], who[split], files[split]
             continue
         both = [index for index, key in zip(sides["train"], who["train"], strict=True) if key in set(who[split])]
         if "train" in files:

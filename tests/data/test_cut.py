@@ -80,7 +80,7 @@ def test_images_in_two_lists(tmp_path: Path) -> None:
     assert "read: images that are in val and in test: 1, e.g. 4.jpg" in texts
     everything = tuple(range(8))
     found = _divide(tmp_path, {"train": everything, "val": everything, "test": everything})
-    assert len(found.sides["val"]) == 2 and "test" not in found.sides
+    assert len(found.sides["val"]) == 2 and "test" not in found.sides and found.lists == {"train": ("train.txt",)}
     assert "the source names the same images for train (train.txt) and val (val.txt)" in str(found.notes[0])
     with pytest.raises(InputError, match="no lists for train and val"):
         _divide(tmp_path, {"train": everything, "val": everything}, by="source")
