@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from runner.config.node import Node, quoted
 from runner.config.overrides import quoted_override
-from runner.config.schema import Auto, Doc, Key, Neutral, Range, Rest, Shared, Tagged
+from runner.config.schema import AddedLater, Auto, Doc, Key, Neutral, Range, Rest, Shared, Tagged
 from runner.core.errors import InputError, Problem, nearest
 
 T = TypeVar("T")
@@ -30,6 +30,7 @@ class FieldInfo:
         range: bounds of its numbers, or None.
         shared: see `runner.config.schema.Shared`.
         neutral: see `runner.config.schema.Neutral`.
+        added_later: see `runner.config.schema.AddedLater`.
         auto: see `runner.config.schema.Auto`.
         rest: see `runner.config.schema.Rest`.
         required: there is no default.
@@ -43,6 +44,7 @@ class FieldInfo:
     range: Range | None
     shared: bool
     neutral: bool
+    added_later: bool
     auto: bool
     rest: bool
     required: bool
@@ -443,6 +445,7 @@ def _field_info(item: Any, hint: Any) -> FieldInfo:
         range=extra(Range),
         shared=extra(Shared) is not None,
         neutral=extra(Neutral) is not None,
+        added_later=extra(AddedLater) is not None,
         auto=extra(Auto) is not None,
         rest=extra(Rest) is not None,
         required=required,

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from runner.config.bind import iterate_fields
+from runner.config.bind import FieldInfo, iterate_fields
 from runner.config.load import EXPONENT_FLOAT
 from runner.config.schema import Tagged
 
@@ -21,7 +21,8 @@ def canonical(config: Any) -> dict[str, Any]:
 
 
 def result_affecting(config: Any) -> dict[str, Any]:
-    """The plain canonical tree without the keys declared `Neutral`: what goes into a run's key."""
+    """The plain canonical tree without the keys declared `Neutral`, and without those declared `AddedLater` that have their default: what
+    goes into a run's key."""
     plain: dict[str, Any] = to_plain(_tree(config, neutral=False))
     return plain
 
@@ -56,9 +57,14 @@ def _tree(config: Any, *, neutral: bool) -> dict[str, Any]:
 
 def _keys_of(value: Any, sections: dict[str, Any], *, neutral: bool) -> dict[str, Any]:
     """Its keys; a shared one is left to the top level, where it has the same value, so that it can be changed in one place."""
-    kept = [(info, item) for info, item in iterate_fields(value) if not info.shared and (neutral or not info.neutral)]
+    kept = [(info, item) for info, item in iterate_fields(value) if not info.shared and (neutral or _counts(info, item))]
     keys = {info.key: _dump(item, info.key, sections, neutral=neutral) for info, item in kept if not info.rest}
     return keys | {key: item for info, rest in kept if info.rest for key, item in rest.items()}
+
+
+def _counts(info: FieldInfo, value: Any) -> bool:
+    """Whether a key goes into a run's key."""
+    return not info.neutral and not (info.added_later and value == info.default)
 
 
 def _dump(value: Any, key: str, sections: dict[str, Any], *, neutral: bool) -> Any:

@@ -85,6 +85,12 @@ class Neutral:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedLater:
+    """The key came after runs had been made without it: at its default it does not count in the run's key, so that those stay the same
+    runs. Its default computes what was computed before there was the key."""
+
+
+@dataclass(frozen=True, slots=True)
 class Auto:
     """``auto`` may be written, and is what leaving the key out means. It is replaced before binding (see `runner.resolve`)."""
 

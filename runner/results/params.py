@@ -15,6 +15,10 @@ NEUTRAL_KEYS: Final = frozenset(
 """Top-level keys that cannot change a result: they do not make two trials different (a test holds this against the
 backends' schemas)."""
 
+ADDED_LATER: Final = {"initial_distance": 0.0}
+"""Keys that runs of before have not in their configs, and what such a run did without them (a test holds this against the backends'
+schemas): it is the same trial as a run that has the key at that value."""
+
 DATA_PATHS: Final = frozenset(("dataset_dir", "image_dir", "anno_path", "data_fields"))
 """Keys of a data set that say where it lies. Its content counts, where it was recorded; else these stand for it."""
 
@@ -41,7 +45,7 @@ def parameters(run: RunResult) -> dict[str, Any]:
     """Dotted key to value of what can change the run's result, its seed left out."""
     recorded = _recorded_data(run)
     kept: dict[str, Any] = {}
-    for key, value in run.config.items():
+    for key, value in ({**ADDED_LATER, **run.config} if run.config else {}).items():
         first, last = key.partition(".")[0], key.rpartition(".")[2]
         if first in NEUTRAL_KEYS or key == "seed" or last == "data_fields":
             continue

@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.backends.checks import check_data, check_length
 from runner.backends.environments import interpreter
+from runner.backends.keys import check_initial_distance
 from runner.backends.paddle import schedule
 from runner.backends.paddle.catalogue import Catalogue, Signature, catalogue
 from runner.backends.paddle.schema import PaddleConfig
@@ -42,9 +43,17 @@ def check(config: PaddleConfig) -> list[Problem]:
     """Every problem found in `config` and in the files it names; empty if it can be trained."""
     known = catalogue(interpreter("paddle", config.backend_python).python)
     problems = [*check_length(config), *_Modules(config, known).problems(), *_weights(config), *_schedule(config)]
+    problems += check_initial_distance(config.initial_distance, has_effect=_has_relu(config))
     if config.amp and not config.use_gpu:
         problems.append(Problem("ppdet computes in half precision on a GPU only; on the CPU give amp: false (-o amp=false)", key="amp"))
     return [*problems, *check_data(config, lambda images: schedule.steps_per_epoch(config, images), upright=True)]
+
+
+def _has_relu(config: PaddleConfig) -> bool:
+    """Whether the model is an FCOS with a ReLU behind its distances."""
+    head = config.modules.get("FCOSHead")
+    keys = head.keys if isinstance(head, Tagged) else head
+    return config.architecture == "FCOS" and (not isinstance(keys, Mapping) or keys.get("norm_reg_targets", True) is True)
 
 
 class _Modules:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from runner.backends.keys import COCODataSetKeys, CommonConfig
+from runner.backends.keys import COCODataSetKeys, CommonConfig, InitialDistance
 from runner.config.schema import Doc, Form, Key, Neutral, Range, Rest
 
 
@@ -51,6 +51,7 @@ class PaddleConfig(CommonConfig):
     metric: Annotated[Literal["COCO"], Doc("only COCO; other annotations: `runner data prepare`")] = "COCO"
     bias: Annotated[Literal[0, 1], Doc("added to the width and height of predicted boxes")] = 0
     # how
+    initial_distance: InitialDistance = 0.0
     cycle_epoch: Annotated[int, Doc("start the moving average anew every so many snapshots; -1 never"), Range(-1)] = -1
     ema_black_list: Annotated[tuple[str, ...] | None, Doc("parts of names of weights that are not averaged")] = None
     ema_filter_no_grad: Annotated[bool, Doc("do not average weights that are not trained")] = False

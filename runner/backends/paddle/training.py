@@ -71,8 +71,12 @@ class Training(Stages):
     def _begin(self) -> None:
         if (path := self._resume_from()) is not None:
             self._restore(path)
-        elif self.config.pretrain_weights is not None:
-            load_pretrained(self.trainer.model, self.config.pretrain_weights, self.run_context.say, self.classes)
+        else:
+            if self.config.initial_distance:
+                bias = self.trainer.model.fcos_head.fcos_head_reg.bias
+                bias.set_value(paddle.full_like(bias, self.config.initial_distance))
+            if self.config.pretrain_weights is not None:
+                load_pretrained(self.trainer.model, self.config.pretrain_weights, self.run_context.say, self.classes)
         self.run_context.meet(None)  # nobody saves before all have read
 
     def _train(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from runner.backends.keys import check_initial_distance
 from runner.backends.torch.schema import FCOS, FPN, FCOSHead, Gt2FCOSTarget, MobileNetV3, ResNet, TorchConfig
 from runner.core.errors import Problem, nearest
 
@@ -57,6 +58,7 @@ def check_model(config: TorchConfig) -> list[Problem]:
         problems += _levels(model)
     problems += _targets(config)
     problems += _shortcut(model.backbone, config.pretrain_weights)
+    problems += check_initial_distance(config.initial_distance, has_effect=model.fcos_head.norm_reg_targets)
     if model.fcos_head.num_classes != config.num_classes:
         problems.append(
             Problem(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.backends.keys import COCODataSetKeys, CommonConfig
+from runner.backends.keys import COCODataSetKeys, CommonConfig, InitialDistance
 from runner.config.schema import Doc, Form, Key, Neutral, Range, Shared
 
 Positive = Range(0, open_low=True)
@@ -437,6 +437,7 @@ class TorchConfig(CommonConfig):
     eval_reader: Annotated[EvalReader, Key("EvalReader")]
     test_reader: Annotated[TestReader | None, Key("TestReader"), Neutral()] = None
     # how
+    initial_distance: InitialDistance = 0.0
     learning_rate: Annotated[LearningRate, Key("LearningRate")] = field(default_factory=LearningRate)
     optimizer_builder: Annotated[OptimizerBuilder, Key("OptimizerBuilder")] = field(default_factory=OptimizerBuilder)
     gradient_accumulation: Annotated[int, Doc("ours: batches whose gradients are averaged into one step"), Range(1)] = 1

@@ -83,4 +83,7 @@ def build_model(config: TorchConfig) -> FCOSDetector:
     if problems:
         raise InputError(problems)
     targets = next(transform for transform in config.train_reader.batch_transforms if isinstance(transform, Gt2FCOSTarget))
-    return FCOSDetector(config.architecture, targets)
+    model = FCOSDetector(config.architecture, targets)
+    if config.initial_distance:
+        model.fcos_head.start_at(config.initial_distance)
+    return model

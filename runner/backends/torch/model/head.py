@@ -117,6 +117,12 @@ class FCOSHead(nn.Module):
             shapes=tuple((level.shape[2], level.shape[3]) for level in levels),
         )
 
+    def start_at(self, distance: float) -> None:
+        """Have the distances of a fresh head start at `distance` strides. As the weights are drawn they start next to zero, each with one sign
+        everywhere, and none that starts below zero gets a gradient through the ReLU (see docs/backends.md).
+        """
+        nn.init.constant_(_bias(self.fcos_head_reg), distance)
+
     def parameter_settings(self) -> dict[str, ParameterSetting]:
         """By parameter name: biases of the towers' convolutions learn twice as fast; norm layers do not decay."""
         found = settings(self)
