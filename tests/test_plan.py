@@ -14,6 +14,7 @@ import yaml
 import runner.plan
 from runner.cli.sweeping import open_sweep
 from runner.conduct import prepare_run_dir
+from runner.config.dump import result_affecting
 from runner.core.errors import InputError
 from runner.core.rundir import RunDir, Status
 from runner.plan import PlannedRun, claim_run_dir, plan_again, plan_single, renumber, run_key
@@ -204,6 +205,15 @@ def test_a_numerics_version_counts_in_the_key(write_config: WriteConfig, monkeyp
     before = run_key(resolve(write_config()))
     monkeypatch.setattr("runner.evaluation.NUMERICS_VERSION", 2)
     assert run_key(resolve(write_config())) != before
+
+
+def test_a_key_that_was_added_later_counts_where_it_is_set(write_config: WriteConfig) -> None:
+    """A run that was made before there was the key stays the same run."""
+    plain, default = resolve(write_config()), resolve(write_config("other.yml", initial_distance=0))
+    assert "initial_distance" not in result_affecting(plain.config) and run_key(plain) == run_key(default)
+    changed = resolve(write_config("third.yml", initial_distance=1))
+    assert run_key(changed) != run_key(plain) and result_affecting(changed.config)["initial_distance"] == 1
+    assert plain.plain["initial_distance"] == 0
 
 
 def test_overrides_hold_for_the_baseline_too(write_config: WriteConfig) -> None:

@@ -20,7 +20,7 @@ from runner.results.comparison import Comparison, by_factor, followers, paramete
 from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
 from runner.results.interactions import contrast, interactions
 from runner.results.intervals import Difference, summarize
-from runner.results.params import ABSENT, NEUTRAL_KEYS, differing_keys
+from runner.results.params import ABSENT, ADDED_LATER, NEUTRAL_KEYS, differing_keys
 from runner.testing.finished import make_run
 
 BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}
@@ -354,6 +354,24 @@ def test_neutral_keys_are_those_the_backends_declare() -> None:
     from runner.config.bind import field_infos  # noqa: PLC0415
 
     assert {info.key for info in field_infos(TorchConfig) if info.neutral} == set(NEUTRAL_KEYS)
+
+
+def test_keys_that_were_added_later_are_those_the_backends_declare() -> None:
+    from runner.backends.paddle.schema import PaddleConfig  # noqa: PLC0415  (only this test needs backends)
+    from runner.backends.torch.schema import TorchConfig  # noqa: PLC0415
+    from runner.config.bind import field_infos  # noqa: PLC0415
+
+    for backend in (TorchConfig, PaddleConfig):
+        assert {info.key: info.default for info in field_infos(backend) if info.added_later} == ADDED_LATER
+
+
+def test_a_run_without_a_key_that_was_added_later_is_the_same_trial(tmp_path: Path) -> None:
+    make_trial(tmp_path / "sw", 0, [0.4, 0.5, 0.6])
+    old, new, other = collect([tmp_path / "sw"])
+    assert "initial_distance" not in old.config
+    new, other = (replace(run, config={**run.config, "initial_distance": value}) for run, value in ((new, 0.0), (other, 1.0)))
+    found = compare([old, new, other])
+    assert [len(trial.runs) for trial in found.trials] == [2, 1] and found.parameters == ("initial_distance",)
 
 
 def test_between_backends_a_key_of_one_is_no_difference() -> None:

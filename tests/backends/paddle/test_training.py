@@ -282,8 +282,9 @@ def test_weights_that_cannot_be_read_are_named_by_their_own_key(new_run: NewRun,
 
 
 @pytest.mark.slow
-def test_class_names_go_with_the_weights(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
-    """Fine-tuning on the same classes in another order puts the class outputs in that order; going on with the run itself is refused."""
+def test_first_weights(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
+    """A fresh head starts where initial_distance says. Fine-tuning on the same classes in another order puts the class outputs in that order;
+    going on with the run itself is refused."""
     first = new_run("first")
     assert work(first) == 0, first.log.read_text()
     last = first.checkpoints / "last.pdparams"
@@ -295,6 +296,9 @@ def test_class_names_go_with_the_weights(work: Preloaded, new_run: NewRun, coco:
         document["categories"].reverse()
         (data / name).write_text(json.dumps(document), encoding="utf-8")
     still = {"base_lr": 1e-12, "schedulers": [{"name": "PiecewiseDecay", "milestone_iters": [30]}, {"name": "LinearWarmup", "steps": 2}]}
+    started = new_run("started", initial_distance=1.5, max_iters=1, LearningRate=still)
+    assert work(started) == 0, started.log.read_text()
+    assert np.allclose(read_pdparams(started.checkpoints / "last.pdparams")["fcos_head.fcos_head_reg.bias"], 1.5, atol=1e-6)
     tuned = new_run("tuned", data=data, pretrain_weights=str(last), max_iters=1, LearningRate=still)
     assert work(tuned) == 0, tuned.log.read_text()
     assert "classes matched by name" in tuned.log.read_text()

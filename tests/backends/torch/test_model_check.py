@@ -141,3 +141,9 @@ def test_torchvisions_small_networks_need_their_shortcut() -> None:
     assert problem.key == "pretrain_weights" and "ResNet.first_shortcut: identity" in problem.message
     fitting = replace(backbone, first_shortcut="identity")
     assert not check_model(replace(config(backbone=fitting), pretrain_weights=weights))
+
+
+def test_distances_without_a_relu_need_no_start() -> None:
+    assert not check_model(replace(config(), initial_distance=1.0))
+    found = check_model(replace(config(head={"norm_reg_targets": False}), initial_distance=1.0))
+    assert any(problem.key == "initial_distance" and "take it out" in problem.message for problem in found)

@@ -115,3 +115,19 @@ def test_without_tower_convolutions() -> None:
         "fcos_head_reg",
         "scales_regs",
     ]
+
+
+def test_a_head_whose_distances_start_above_zero_gets_a_gradient() -> None:
+    """All four start below zero: at PaddleDetection's start no gradient comes through the ReLU; from `start_at` it does."""
+    head = FCOSHead(schema.FCOSHead(num_classes=2, fpn_stride=(8,), fcos_feat=schema.FCOSFeat(feat_in=32, feat_out=32, num_convs=1)))
+    with torch.no_grad():
+        head.fcos_head_reg.weight.copy_(-0.2 * head.fcos_head_reg.weight.abs())
+    level = torch.rand(1, 32, 4, 4)
+    for start, moves in ((None, False), (1.0, True)):
+        if start is not None:
+            head.start_at(start)
+        head.zero_grad()
+        found = distances(head([level]).boxes, normalised=True)
+        found.sum().backward()
+        assert head.fcos_head_reg.weight.grad is not None
+        assert bool(head.fcos_head_reg.weight.grad.abs().sum() > 0) == moves == bool((found > 0.5).all())
