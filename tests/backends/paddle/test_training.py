@@ -283,8 +283,8 @@ def test_weights_that_cannot_be_read_are_named_by_their_own_key(new_run: NewRun,
 
 @pytest.mark.slow
 def test_first_weights(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
-    """A fresh head starts where initial_distance says. Fine-tuning on the same classes in another order puts the class outputs in that order;
-    going on with the run itself is refused."""
+    """A fresh head starts where initial_distance says. Fine-tuning on the same classes in another order puts the class outputs in that
+    order; going on with the run itself is refused."""
     first = new_run("first")
     assert work(first) == 0, first.log.read_text()
     last = first.checkpoints / "last.pdparams"

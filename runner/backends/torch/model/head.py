@@ -118,8 +118,8 @@ class FCOSHead(nn.Module):
         )
 
     def start_at(self, distance: float) -> None:
-        """Have the distances of a fresh head start at `distance` strides. As the weights are drawn they start next to zero, each with one sign
-        everywhere, and none that starts below zero gets a gradient through the ReLU (see docs/backends.md).
+        """Have the distances of a fresh head start at `distance` strides. As the weights are drawn they start next to zero, and one that is
+        below zero everywhere gets no gradient through the ReLU (see docs/backends.md).
         """
         nn.init.constant_(_bias(self.fcos_head_reg), distance)
 
