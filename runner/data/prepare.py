@@ -9,8 +9,8 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +26,7 @@ from runner.data.cut import divide
 from runner.data.formats import FORMATS
 from runner.data.formats.base import Loaded, NotThisFormat, Split, capped
 from runner.data.formats.save import to_coco
+from runner.data.formats.tree import alike_key
 from runner.data.headers import other_sizes
 from runner.data.images import image_size
 from runner.data.manifest import (
@@ -203,6 +204,9 @@ def _build(spec: DataSpec, source: Path | None, work: Path, options: dict[str, A
         except InputError as error:
             raise InputError([_about_the_archive(problem, place, source, doubtful) for problem in error.problems]) from error
         notes = merged(manifest.notes, [Note("note", doubtful)] if doubtful else [])
+        unused = ", ".join(f"{key}={options[key]}" for key in ("val", "seed") if key in options)
+        if unused and manifest.splits["val"].lists:
+            notes = merged(notes, [Note("note", f"{unused} changes nothing: the source has its own list for val (cut.respect_source)")])
         manifest = dataclasses.replace(manifest, source=str(source), source_hash=held, options=options, notes=notes)
     write_manifest(folder, manifest)
     return manifest
@@ -229,6 +233,7 @@ def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> 
         raise InputError(as_problems(wrong, source))
     division = divide(spec, loaded, names)
     notes = Notes()
+    _note_alike_classes(loaded.classes, notes)
     used = Counter(names[index] for members in division.sides.values() for index in members)
     for name, count in used.items():
         if count > 1:
@@ -257,6 +262,17 @@ def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> 
         boxes_outside=spec.boxes_outside,
         boxes_empty=spec.boxes_empty,
     )
+
+
+def _note_alike_classes(classes: Sequence[str], notes: Notes) -> None:
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        by_key[alike_key(name)].append(name)
+    for names in by_key.values():
+        if len(names) > 1:
+            notes.say(
+                f"these are {len(names)} classes, though their names differ in case or Unicode form only: {', '.join(map(ascii, names))}"
+            )
 
 
 def _names(loaded: Loaded, source: Path) -> list[str]:

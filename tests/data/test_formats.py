@@ -497,3 +497,40 @@ def test_coco_names_that_lead_out(tmp_path: Path, make_document: Any, make_pictu
     _article(source, document, make_picture)
     with pytest.raises(InputError, match="leads out of the image folder"):
         load_coco_source(source, ())
+
+
+@pytest.mark.parametrize("prefix", ["", "./", "data/"])
+def test_darknets_list_files_beside_the_classes(tmp_path: Path, make_picture: Any, prefix: str) -> None:
+    (tmp_path / "obj.names").write_text("x\n")
+    (tmp_path / "obj.data").write_text("classes = 1\ntrain = data/train.txt\n")
+    for name in ("a", "b", "c 1"):
+        make_picture(tmp_path / "obj_train_data" / f"{name}.jpg")
+        (tmp_path / "obj_train_data" / f"{name}.txt").write_text("0 .5 .5 .1 .1\n")
+    (tmp_path / "train.txt").write_text(f"{prefix}obj_train_data/a.jpg\n{prefix}obj_train_data/a.jpg\n")
+    (tmp_path / "valid.txt").write_text(f"{prefix}obj_train_data/c 1.jpg\n")
+    loaded = load_yolo(tmp_path, ())
+    assert [item.path.name for item in loaded.items] == ["a.jpg", "c 1.jpg"] and _members(loaded) == {"train": (0,), "valid": (1,)}
+    assert loaded.lists["valid"].files == ("valid.txt",)
+    notes = _notes(loaded)
+    assert notes["left out", "lines of lists that name an image once more"][0] == 1
+    assert notes["left out", "images in none of the lists"] == (1, "obj_train_data/b.jpg")
+    assert notes["left out", "descriptions that are not used"] == (1, "obj.data")
+    assert (("changed", "paths of lists whose first folder is not there, taken without it") in notes) == (prefix == "data/")
+    (tmp_path / "train.txt").write_text("/obj_train_data/a.jpg\n../obj_train_data/gone.jpg\n")
+    with pytest.raises(InputError, match=r"train\.txt:1: .*absolute[\s\S]*train\.txt:2"):
+        load_yolo(tmp_path, ())
+
+
+def test_the_description_nearest_to_the_root_is_meant(tmp_path: Path, make_picture: Any) -> None:
+    make_picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "backup" / "data.yaml").write_text("names: [old]\n")
+    (tmp_path / "data.yaml").write_text("names: [new]\n")
+    loaded = load_yolo(tmp_path, ())
+    assert loaded.classes == ("new",) and _notes(loaded)["left out", "descriptions that are not used"] == (1, "backup/data.yaml")
+
+
+def test_xml_files_that_are_none_of_voc(tmp_path: Path) -> None:
+    (tmp_path / "pom.xml").write_text("<project/>")
+    with pytest.raises(NotThisFormat, match="annotation"):
+        load_voc(tmp_path, ())

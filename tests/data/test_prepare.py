@@ -403,3 +403,16 @@ def test_a_manifest_that_points_elsewhere_is_none(root: Path) -> None:
     path = root / "synthetic_pcb" / "dataset.json"
     path.write_text(path.read_text().replace("annotations/val.json", "../../val.json"))
     assert read_manifest(root / "synthetic_pcb") is None
+
+
+def test_classes_that_look_alike_and_options_without_effect_are_noted(root: Path, tmp_path: Path, make_xml: Any, make_picture: Any) -> None:
+    source = tmp_path / "source"
+    (source / "ImageSets").mkdir(parents=True)
+    for number, kind in enumerate(("Spur", "spur", "open")):
+        make_picture(source / f"{number}.png", seed=number)
+        (source / f"{number}.xml").write_text(make_xml(f"{number}.png", [(kind, 2, 2, 9, 9)]))
+    (source / "ImageSets" / "train.txt").write_text("0\n1\n")
+    (source / "ImageSets" / "val.txt").write_text("2\n")
+    texts = [str(note) for note in prepare("voc", source, root, options={"val": 1, "seed": 3}).notes]
+    assert "note: these are 2 classes, though their names differ in case or Unicode form only: 'Spur', 'spur'" in texts
+    assert any(text.startswith("note: val=1, seed=3 changes nothing") for text in texts)

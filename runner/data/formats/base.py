@@ -176,7 +176,10 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 
 def number(text: str) -> float:
     """The finite number that `text` says; raises ValueError where it is none, also for what only Python takes (1_000)."""
-    value = float(text) if "_" not in text else math.nan
+    try:
+        value = float(text) if "_" not in text else math.nan
+    except ValueError:
+        value = math.nan
     if not math.isfinite(value):
         raise ValueError(f"expected a number, got {text!r}")
     return value

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from runner.core.errors import InputError
-from runner.data.formats.base import Item, Loaded, NotThisFormat, Problems, SourceList, Split, make_item, read_lines
+from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList, Split, make_item, read_lines
 from runner.data.formats.tree import Tree, below
 from runner.data.images import image_size
 from runner.data.notes import Notes
@@ -40,6 +40,9 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
         lists[path.stem.lower()] = SourceList((tree.relative(path),), tuple(range(len(items), len(items) + len(found))))
         items += found
     problems.check()
+    used = {item.path for item in items}
+    unused = [path for path in tree.files(IMAGE_SUFFIXES, root) if path not in used and not path.stem.endswith("_temp")]
+    notes.add("left out", "images in none of the lists", tree.relative(unused[0]) if unused else "", len(unused))
     notes.add("read", "annotated images", tree.relative(items[0].path) if items else "", len(items))
     split_lists: dict[Split, tuple[str, ...]] = {"train": ("trainval",), "val": ("test",)}
     return Loaded(CLASSES, tuple(items), lists, split_lists, notes=notes.listed())

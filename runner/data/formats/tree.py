@@ -111,8 +111,9 @@ class Tree:
         return [self.root / name for name in names if os.path.splitext(name)[1].lower() in suffixes]
 
     def named(self, *names: str) -> list[Path]:
-        """Files of one of these names (lower case; case does not matter), in the order of their paths."""
-        return [self.root / name for name in self._own if posixpath.basename(name).lower() in names]
+        """Files of one of these names (lower case; case does not matter), the one nearest to the root first."""
+        found = [name for name in self._own if posixpath.basename(name).lower() in names]
+        return [self.root / name for name in sorted(found, key=lambda name: name.count("/"))]
 
     def folders(self) -> list[Path]:
         """Folders that hold a file at any depth, in the order of their paths, the root first."""

@@ -75,6 +75,8 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
             if found.name not in order:
                 problems.add(f"the class {found.name!r} is none of {', '.join(order)}", one.file)
     problems.check()
+    if not annotations:
+        raise NotThisFormat("VOC XML files with <annotation> at their top")
     without = [path for path in image_files if path not in owners]
     lists = read_lists(tree, [(one.file, one.image) for one in annotations], without, notes)
     items = [_item(one, order) for one in annotations]

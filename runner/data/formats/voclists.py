@@ -81,6 +81,8 @@ def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str]]
     missing: list[str] = []
     for number, line in lines:
         found = _find(line, path, index, flagged)
+        if members.issuperset(found) and found:
+            notes.add("left out", "lines of lists that name an image once more", f"{index.tree.relative(path)}:{number}: {line}")
         members.update(found)
         if not found and not _names_no_xml(line, index, flagged):
             missing.append(f"{path}:{number}: the entry {line!r}")

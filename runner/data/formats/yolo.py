@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from runner.core.errors import InputError, Problem
 from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList, make_item, number, read_lines
 from runner.data.formats.tree import Tree, below
-from runner.data.formats.yolofile import Description, read_class_file, read_description
+from runner.data.formats.yolofile import LIST_KEYS, Description, read_class_file, read_description
 from runner.data.images import image_size
 from runner.data.notes import Notes
 
@@ -34,7 +35,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     if not descriptions and not class_files:
         raise NotThisFormat("YOLO's data.yaml or classes.txt beside images/ and labels/")
     description = read_description(descriptions[0]) if descriptions else Description(class_files[0])
-    for path in descriptions[1:]:
+    for path in [*descriptions[1:], *tree.files({".data"})]:
         notes.add("left out", "descriptions that are not used", tree.relative(path))
     names = description.names or (read_class_file(class_files[0]) if class_files else ())
     problems = Problems()
@@ -43,9 +44,10 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     elif classes and classes != names:
         problems.add(f"its classes are {', '.join(names)}; the spec says {', '.join(classes)}", description.file)
     problems.check()
-    lists = _described_lists(tree, description, problems) or _lists_by_folder(tree)
+    entries = description.lists or _list_files(tree, description.file.parent)
+    lists = _lists(tree, description, entries, notes, problems) if entries else _lists_by_folder(tree)
     problems.check()
-    items = _items(tree, lists, names, bool(description.lists), notes, problems)
+    items = _items(tree, lists, names, bool(entries), notes, problems)
     problems.check()
     if not items:
         raise InputError(Problem("has no images", str(source)))
@@ -88,9 +90,20 @@ def _items(tree: Tree, lists: _Lists, names: tuple[str, ...], only_listed: bool,
     return items
 
 
-def _described_lists(tree: Tree, description: Description, problems: Problems) -> _Lists:
+def _list_files(tree: Tree, folder: Path) -> dict[str, tuple[str, ...]]:
+    """Darknet's (and CVAT's) list files beside the classes, which no data.yaml names: recognised by an image on the first line."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in LIST_KEYS:
+        path = tree.find(folder, f"{name}.txt", quiet=True)
+        lines = read_lines(path) if path is not None and path.is_file() else []
+        if lines and Path(lines[0][1]).suffix.lower() in IMAGE_SUFFIXES:
+            found[name] = (f"{name}.txt",)
+    return found
+
+
+def _lists(tree: Tree, description: Description, named: Mapping[str, Sequence[str]], notes: Notes, problems: Problems) -> _Lists:
     lists: _Lists = {}
-    for name, entries in description.lists.items():
+    for name, entries in named.items():
         images: set[Path] = set()
         for entry in entries:
             place = _place(tree, description.file.parent, description.root, entry)
@@ -101,15 +114,21 @@ def _described_lists(tree: Tree, description: Description, problems: Problems) -
             elif place.suffix.lower() in IMAGE_SUFFIXES:
                 images.add(place)
             else:
-                images |= _listed(tree, place, description.root, problems)
-        lists[name] = f"{tree.relative(description.file)}: {name}", images
+                images |= _listed(tree, place, description.root, notes, problems)
+        where = f"{tree.relative(description.file)}: {name}" if name in description.lists else entries[0]
+        lists[name] = where, images
     return lists
 
 
-def _listed(tree: Tree, path: Path, root: str, problems: Problems) -> set[Path]:
+def _listed(tree: Tree, path: Path, root: str, notes: Notes, problems: Problems) -> set[Path]:
     images: set[Path] = set()
     for place, line in read_lines(path):
         image = _place(tree, path.parent, root, line)
+        if image is None and below(line) is not None and (inner := _place(tree, path.parent, ".", re.sub(r"^[^/\\]*[/\\]", "", line))):
+            notes.add("changed", "paths of lists whose first folder is not there, taken without it", line)
+            image = inner
+        if image in images:
+            notes.add("left out", "lines of lists that name an image once more", f"{tree.relative(path)}:{place}: {line}")
         if image is None or not image.is_file():
             problems.add(f"names {line!r}, which {_why_not(line, tree)}", f"{path}:{place}")
         else:
