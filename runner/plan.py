@@ -29,6 +29,7 @@ from runner.core.expression import Expression
 from runner.core.lock import hold_folder
 from runner.core.rundir import Identity, RunDir
 from runner.core.values import format_value, same_value, short_keys, value_key
+from runner.moved import data_of, lost_data, moved_data
 from runner.resolve import Resolved, resolve
 from runner.search.base import Trial, run_name
 from runner.search.designs import ABSENT, Baseline, baseline_values
@@ -74,15 +75,42 @@ def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[
     identity = run_dir.identity()
     if identity is None:
         raise InputError(Problem("run.json is missing or damaged", where=str(run_dir.path)))
-    resolved = resolve(run_dir.config)
-    if config is not None or overrides:
-        given = resolve(config or run_dir.config, overrides)
-        if run_key(given) != run_key(resolved):
-            differing = ", ".join(differing_keys(resolved, given)) or "its data"
-            text = f"is another run than the config given: {differing} differ; a resumed run keeps its config"
-            raise InputError(Problem(text, where=str(run_dir.path)))
+    tree = load_config(run_dir.config)
+    lost = lost_data(tree)
+    given = None
+    if config is not None:
+        given = resolve(config, overrides)
+    elif overrides:
+        changed = apply_overrides(tree, overrides)
+        given = resolve(run_dir.config, overrides, values=moved_data(changed, run_dir) if lost_data(changed) else {}, settled=True)
+    places = {} if not lost else moved_data(tree, run_dir) if given is None else data_of(given)
+    resolved = resolve(run_dir.config, values=places, values_from=str(run_dir.config), settled=True)
+    if given is not None and run_key(given) != run_key(resolved):
+        differing = ", ".join(differing_keys(resolved, given)) or "its data"
+        text = f"is another run than the config given: {differing} differ; a resumed run keeps its config"
+        raise InputError(Problem(text, where=str(run_dir.path)))
+    _check_data(resolved, identity, run_dir, lost)
+    if places:
+        note = f"its data has moved and is the same: {resolved.config.train_dataset.dataset_dir}"
+        resolved = replace(resolved, notes=(*resolved.notes, note))
     trial = Trial(identity.trial, identity.overrides, run_dir.name)
     return PlannedRun(run_dir, trial, identity.seed, resolved, identity)
+
+
+def _check_data(resolved: Resolved, identity: Identity, run_dir: RunDir, lost: Mapping[str, Path]) -> None:
+    """Refuse to go on with a run on other data than it began with. Raises InputError."""
+    recorded = identity.facts.get("data")
+    sets = {"train": ("TrainDataset", resolved.config.train_dataset), "eval": ("EvalDataset", resolved.config.eval_dataset)}
+    problems = []
+    for which, (section, data) in sets.items():
+        before = recorded.get(which) if isinstance(recorded, Mapping) else None
+        if before and dataset_fingerprint(data) != before:
+            gone = f"{lost[section]} is missing, and " if section in lost else ""
+            now = Path(data.dataset_dir, data.anno_path)
+            text = f"{gone}{now} or its images are not what this run began with; put that data back, or train a new run"
+            problems.append(Problem(text, where=str(run_dir.config), key=section))
+    if problems:
+        raise InputError(problems)
 
 
 def differing_keys(one: Resolved, other: Resolved) -> list[str]:

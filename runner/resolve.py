@@ -83,6 +83,7 @@ def resolve(
     threads: int | None = None,
     make_dataset: Callable[[str], None] | None = None,
     to_run: bool = True,
+    settled: bool = False,
 ) -> Resolved:
     """Resolve the config in `path`.
 
@@ -93,6 +94,7 @@ def resolve(
         threads: what ``cpu_threads: auto`` means; default: the cores this process may use.
         make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
         to_run: a GPU or a data set that is missing is an error; else a note (the config is only shown).
+        settled: the config is a run's own: `dataset` is a mere name for what its sections say.
 
     Raises:
         InputError: with everything that is wrong.
@@ -102,7 +104,8 @@ def resolve(
         tree = apply_mapping(tree, layer or {}, Source(values_from))
     backend = _backend(tree)
     notes = [translation_note(translated, path)] if translated else []
-    tree, problems, missing = _expand_dataset(_with_absolute_folders(tree), notes, make_dataset)
+    tree = _with_absolute_folders(tree)
+    tree, problems, missing = (tree, [], []) if settled else _expand_dataset(tree, notes, make_dataset)
     data_is_missing = bool(problems or missing) or any(note.startswith(_NOT_MADE) for note in notes)
     python = _interpreter(tree, backend, missing)
     tree, probe = _resolve_autos(tree, backend, python, notes, missing, threads)

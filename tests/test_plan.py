@@ -17,6 +17,7 @@ from runner.conduct import prepare_run_dir
 from runner.config.dump import result_affecting
 from runner.core.errors import InputError
 from runner.core.rundir import RunDir, Status
+from runner.data.prepare import prepare
 from runner.plan import PlannedRun, claim_run_dir, plan_again, plan_single, renumber, run_key
 from runner.resolve import resolve
 from runner.search.base import Trial
@@ -152,6 +153,61 @@ def test_run_again_from_its_own_files(write_config: WriteConfig) -> None:
         plan_again(RunDir("a run"), path)
     with pytest.raises(InputError, match=r"LearningRate\.base_lr differ"):
         plan_again(RunDir("a run"), None, ["LearningRate.base_lr=0.5"])
+
+
+def interrupted(config: Path, overrides: Sequence[str] = ()) -> RunDir:
+    run_dir = RunDir("a run")
+    prepare_run_dir(plan_single(resolve(config, overrides), run_dir, overrides))
+    run_dir.write_status(Status("interrupted", attempt=1))
+    return run_dir
+
+
+def test_a_run_whose_data_is_gone_says_which_file_is_missing(write_config: WriteConfig, data: Path) -> None:
+    run_dir = interrupted(write_config(data=data))
+    data.rename("elsewhere")
+    with pytest.raises(InputError) as refused:
+        plan_again(run_dir)
+    assert [str(problem).partition("; put it back")[0] for problem in refused.value.problems] == [
+        f"{run_dir.config}: TrainDataset.anno_path: the annotation file {data}/train.json is missing",
+        f"{run_dir.config}: EvalDataset.anno_path: the annotation file {data}/val.json is missing",
+    ]
+
+
+def test_a_run_goes_on_with_the_same_data_in_another_place(write_config: WriteConfig, data: Path, tmp_path: Path) -> None:
+    run_dir = interrupted(config := write_config(data=data))
+    data.rename(there := tmp_path / "elsewhere")
+    sections = [f"TrainDataset.dataset_dir={there}", f"EvalDataset.dataset_dir={there}"]
+    for run in (plan_again(run_dir, None, sections), plan_again(run_dir, write_config("moved.yml", data=there))):
+        assert run.resolved is not None and run.resolved.config.train_dataset.dataset_dir == str(there)
+        assert any("its data has moved and is the same" in note for note in run.resolved.notes)
+    prepare_run_dir(run)
+    assert str(there) in run_dir.config.read_text() and plan_again(run_dir).identity == run.identity
+    (there / "train.json").write_text((there / "train.json").read_text() + " ")
+    with pytest.raises(InputError, match="not what this run began with"):
+        plan_again(run_dir)
+    assert config.exists()
+
+
+def test_a_run_goes_on_with_the_prepared_set_of_its_name(
+    write_config: WriteConfig, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tmp_path / "mine.yml"
+    monkeypatch.setenv("RUNNER_DATA", str(tmp_path / "data"))
+    (data / "annotations").mkdir()
+    for side in ("train", "val"):
+        (data / f"{side}.json").rename(data / "annotations" / f"{side}.json")
+    spec.write_text("{name: mine, format: coco}")
+    prepare(str(spec), data, tmp_path / "data")
+    config = write_config(dataset=str(spec), TrainDataset=None, EvalDataset=None, num_classes="auto")
+    run_dir = interrupted(config)
+    (tmp_path / "data").rename(tmp_path / "data2")
+    with pytest.raises(InputError, match=r"the annotation file .*data/mine/annotations/train.json is missing"):
+        plan_again(run_dir)
+    monkeypatch.setenv("RUNNER_DATA", str(tmp_path / "data2"))
+    run = plan_again(run_dir)
+    assert run.resolved is not None and run.resolved.config.eval_dataset.dataset_dir == str(tmp_path / "data2" / "mine")
+    (tmp_path / "data").symlink_to("data2")  # where it was, and also where RUNNER_DATA is
+    assert str(tmp_path / "data" / "mine") in plan_again(run_dir).resolved.yaml
 
 
 def test_facts_are_for_people(write_config: WriteConfig) -> None:

@@ -81,7 +81,10 @@ def _plan_resume(args: argparse.Namespace) -> PlannedRun:
         raise InputError(f"{args.resume}: this is no run directory (there is no run.json); `runner ls` lists the runs")
     if args.run_dir:
         raise InputError("--run-dir and -r exclude each other: a resumed run stays in its directory")
-    return plan_again(run_dir, args.config, _overrides(args))
+    run = plan_again(run_dir, args.config, _overrides(args))
+    for note in run.resolved.notes if run.resolved is not None else ():
+        print(f"note: {note}", file=sys.stderr)
+    return run
 
 
 def _overrides(args: argparse.Namespace) -> list[str]:
