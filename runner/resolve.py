@@ -24,7 +24,7 @@ from runner.config.legacy import summary as translation_note
 from runner.config.load import load_config
 from runner.config.node import Node, Source, from_plain
 from runner.config.overrides import apply_mapping, assign
-from runner.core.errors import InputError, Problem, Remark, RunnerError, UnknownKey
+from runner.core.errors import InputError, Missing, Problem, Remark, RunnerError, UnknownKey
 from runner.core.importing import child_environment
 from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
@@ -47,6 +47,8 @@ class Resolved:
         python: the interpreter whose environment the backend runs in; None where the config is only shown and there is none.
         notes: what stands in the file and has no effect, what `auto` became: a sentence each.
         probe: what the backend found on this machine; None if nobody had to ask (the config wants no GPU).
+        missing: what a run would need and this machine has not; empty where the config was resolved to run.
+        counted: the number of classes is known; else a 1 stands for it until the data is there.
     """
 
     config: Any
@@ -55,11 +57,14 @@ class Resolved:
     python: Path | None = None
     notes: tuple[str, ...] = ()
     probe: Probe | None = None
+    missing: tuple[Problem, ...] = ()
+    counted: bool = True
 
     @property
     def tree(self) -> dict[str, Any]:
         """The canonical tree (see `runner.config.dump`)."""
-        return canonical(self.config)
+        tree = canonical(self.config)
+        return tree if self.counted else {**tree, "num_classes": AUTO}
 
     @property
     def yaml(self) -> str:
@@ -93,7 +98,7 @@ def resolve(
         fixed: the same, applied before `values` (a sweep's overrides).
         threads: what ``cpu_threads: auto`` means; default: the cores this process may use.
         make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
-        to_run: a GPU or a data set that is missing is an error; else a note (the config is only shown).
+        to_run: data, weights, a GPU or an environment that is missing is an error; else it is in `Resolved.missing`.
         settled: the config is a run's own: `dataset` is a mere name for what its sections say.
 
     Raises:
@@ -112,21 +117,21 @@ def resolve(
     counted = (node := tree.get("num_classes")) is None or node.value != AUTO  # None: this backend counts none
     if not counted:  # a number in its place, so that the rest is checked, which will tell why they could not be counted
         tree = _set(tree, "num_classes", 1, Source(AUTO))
-    if to_run:
-        problems += missing
-    else:
-        notes += [f"to run it: {problem}" for problem in missing]
     tree, bound, found = _bind_and_check(tree, backend, python)
     problems += bound.problems
     notes += [str(problem) for problem in found if isinstance(problem, Remark)]
     found = [problem for problem in found if not isinstance(problem, Remark)]
     moot = (*_DATA_SECTIONS, "num_classes") if data_is_missing else () if counted else ("num_classes",)
-    problems += [_placed(problem, tree) for problem in found if not problem.key.startswith(moot)]
-    if not counted and not problems:
-        problems.append(Problem("the classes of the training annotations cannot be counted; give their number", key="num_classes"))
+    found = [_placed(problem, tree) for problem in found if not problem.key.startswith(moot)]
+    missing += [problem for problem in found if isinstance(problem, Missing)]
+    problems += [problem for problem in found if not isinstance(problem, Missing)]
+    if to_run:
+        problems += missing
+        if not counted and not problems:
+            problems.append(Problem("the classes of the training annotations cannot be counted; give their number", key="num_classes"))
     if problems:
         raise InputError(dict.fromkeys(problems))
-    return Resolved(require(bound), backend, Path(path), python, (*bound.notes, *notes), probe)
+    return Resolved(require(bound), backend, Path(path), python, (*bound.notes, *notes), probe, tuple(dict.fromkeys(missing)), counted)
 
 
 def backend_in(path: Path | str, overrides: Iterable[str] = ()) -> tuple[str, str | None]:
@@ -369,6 +374,6 @@ def _placed(problem: Problem, tree: Node) -> Problem:
     parts = problem.key.split(".")
     while parts:
         if (node := tree.get(".".join(parts))) is not None:
-            return Problem(problem.message, where=str(node.source), key=problem.key)
+            return replace(problem, where=str(node.source))
         parts.pop()
     return problem

@@ -325,7 +325,19 @@ def test_what_is_only_shown_needs_no_gpu_and_no_data(write_config: WriteConfig, 
         resolve(no_data(write_config()), changes)
     assert {problem.key for problem in refused.value.problems} == {"dataset", "use_gpu"}
     shown = resolve(no_data(write_config()), changes, to_run=False)
-    assert shown.config.use_gpu and len([note for note in shown.notes if note.startswith("to run it")]) == 2
+    assert shown.config.use_gpu and {problem.key for problem in shown.missing} == {"dataset", "use_gpu"}
+
+
+def test_what_is_only_shown_needs_no_files(write_config: WriteConfig, tmp_path: Path) -> None:
+    gone = {"name": "COCODataSet", "dataset_dir": str(tmp_path), "image_dir": "gone", "anno_path": "gone.json"}
+    path = write_config(num_classes="auto", TrainDataset=gone, pretrain_weights="gone.pth", backend_python="/gone/python")
+    shown = resolve(path, ["backend_python=null"], to_run=False)
+    assert [problem.key for problem in shown.missing] == ["pretrain_weights", "TrainDataset.anno_path", "TrainDataset.image_dir"]
+    assert shown.tree["num_classes"] == "auto"
+    assert all("tiny.yml" in problem.where for problem in shown.missing)
+    assert "backend" in str(resolve(path, to_run=False).missing[0])
+    with pytest.raises(InputError, match=r"expected an integer"):
+        resolve(path, ["max_iters=x"], to_run=False)
 
 
 def test_processes_need_as_many_gpus(

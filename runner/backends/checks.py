@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.backends.keys import CommonConfig
-from runner.core.errors import InputError, Problem, Remark, nearest
+from runner.core.errors import InputError, Missing, Problem, Remark, nearest
 from runner.data.annotations import Fault, Tables
 from runner.data.boxes import boxes_outside, negative_sizes, notes
 from runner.data.coco import CocoSet, load_coco
@@ -49,13 +49,13 @@ def check_data(config: CommonConfig, steps_per_epoch: Callable[[int], int], *, u
 
 def _load(key: str, dataset: Any, *, evaluation: bool, upright: bool) -> tuple[CocoSet | None, list[Problem]]:
     anno_path, image_dir = Path(dataset.dataset_dir, dataset.anno_path), Path(dataset.dataset_dir, dataset.image_dir)
-    problems = []
+    problems: list[Problem] = []
     if not dataset.anno_path:
         problems.append(Problem("is not given; name a data set (dataset: NAME) or a COCO file", key=f"{key}.anno_path"))
     elif not anno_path.is_file():
-        problems.append(Problem(f"there is no file {anno_path}{_beside(anno_path)}; {_PREPARE}", key=f"{key}.anno_path"))
+        problems.append(Missing(f"there is no file {anno_path}{_beside(anno_path)}; {_PREPARE}", key=f"{key}.anno_path"))
     if not image_dir.is_dir():
-        problems.append(Problem(f"there is no folder {image_dir}{_beside(image_dir)}; {_PREPARE}", key=f"{key}.image_dir"))
+        problems.append(Missing(f"there is no folder {image_dir}{_beside(image_dir)}; {_PREPARE}", key=f"{key}.image_dir"))
     if problems:
         return None, problems
     allow_empty, empty_ratio = (True, 1.0) if evaluation else (dataset.allow_empty, dataset.empty_ratio)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from runner.cli.options import add_config, add_overrides
+from runner.cli.options import add_config, add_overrides, missing_lines
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="what was translated from PaddleDetection's older dialect and why, and the config as translated",
     )
     show.set_defaults(run=_show)
-    check = actions.add_parser("check", help="find everything that is wrong with a config")
+    check = actions.add_parser("check", help="find everything that is wrong with a config, and list what a run would also need")
     add_config(check)
     check.set_defaults(run=_check)
     diff = actions.add_parser("diff", help="print only the keys in which two resolved configs differ")
@@ -40,6 +41,8 @@ def _show(args: argparse.Namespace) -> int:
 
     resolved = resolve(args.config, args.opt, to_run=False)
     print(resolved.yaml if args.format == "yaml" else to_json(resolved.tree), end="" if args.format == "yaml" else "\n")
+    for line in missing_lines(resolved.missing):
+        print(line, file=sys.stderr)
     return 0
 
 
@@ -62,9 +65,11 @@ def _explain(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from runner.resolve import resolve  # noqa: PLC0415
 
-    resolved = resolve(args.config, args.opt)
+    resolved = resolve(args.config, args.opt, to_run=False)
     for note in resolved.notes:
         print(f"note: {note}")
+    for line in missing_lines(resolved.missing):
+        print(line)
     print(f"{args.config}: fine")
     return 0
 

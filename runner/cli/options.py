@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.core.errors import Problem
 
 
 def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -23,6 +28,11 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change a key: -o TrainReader.batch_size=4 LearningRate.schedulers.0.gamma=0.5; values are YAML",
     )
+
+
+def missing_lines(missing: Sequence[Problem]) -> list[str]:
+    """What a config needs that this machine has not, as a block of lines; empty if nothing is missing."""
+    return ["a run would also need:", *(f"  {problem}" for problem in missing)] if missing else []
 
 
 def boolean(text: str) -> bool:

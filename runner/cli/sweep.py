@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.drill import run_drill
-from runner.cli.options import add_overrides
+from runner.cli.options import add_overrides, missing_lines
 from runner.cli.verify import run_verify
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def _run(args: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     if args.dry_run:
         _print_plan(sweep)
+        for line in missing_lines(sweep.plan.first.missing):
+            print(line, file=sys.stderr)
         return 0
     result = run_sweep(sweep, launcher=args.launcher, retry_failed=args.retry_failed)
     for name, status in result.unfinished.items():

@@ -46,6 +46,12 @@ class Remark(Problem):
     __slots__ = ()
 
 
+class Missing(Problem):
+    """Something that a run needs and this machine has not: data, weights, a GPU, an environment. Nothing is wrong with the config."""
+
+    __slots__ = ()
+
+
 class RunnerError(Exception):
     """Anything this program raises on purpose. The command line prints it without a traceback and exits with `exit_code`."""
 

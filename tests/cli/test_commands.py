@@ -29,6 +29,20 @@ def test_show_prints_the_resolved_config(cli: Cli, write_config: WriteConfig, tm
     assert "auto" not in text
 
 
+def test_check_and_show_list_what_a_run_would_also_need(cli: Cli, write_config: WriteConfig, tmp_path: Path) -> None:
+    path = write_config(data=tmp_path / "gone", pretrain_weights="gone.pth")
+    checked, shown = (cli("config", action, "-c", path) for action in ("check", "show"))
+    lines = checked.fine().splitlines()
+    assert lines[-1].endswith("tiny.yml: fine")
+    block = lines[lines.index("a run would also need:") : -1]
+    for word in ("gone/train.json", "gone/val.json", "gone/images", "gone.pth"):
+        assert any(word in line for line in block[1:])
+    assert shown.err.splitlines()[-len(block) :] == block
+    (tmp_path / "again.yml").write_text(shown.fine())
+    assert cli("config", "show", "-c", "again.yml").fine() == shown.out
+    assert "there is no file" in cli("train", "-c", path).refused()
+
+
 def test_diff_of_equal_configs_is_empty(cli: Cli, write_config: WriteConfig) -> None:
     write_config()
     write_config("other.yml")

@@ -16,7 +16,7 @@ from runner.backends.paddle.catalogue import Catalogue, Signature, catalogue
 from runner.backends.paddle.schema import PaddleConfig
 from runner.config.bind import field_infos
 from runner.config.schema import Tagged
-from runner.core.errors import InputError, Problem, UnknownKey, nearest
+from runner.core.errors import InputError, Missing, Problem, UnknownKey, nearest
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
 _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_param_lr_func", "model_name"))
@@ -283,7 +283,7 @@ def _weights(config: PaddleConfig) -> Iterator[Problem]:
             f"{source}: expected a .pdparams file, null, or an address that starts with https:// or ppdet://", key="pretrain_weights"
         )
     elif not path.with_suffix(".pdparams").is_file():
-        yield Problem(f"there is no file {path.with_suffix('.pdparams')}", key="pretrain_weights")
+        yield Missing(f"there is no file {path.with_suffix('.pdparams')}", key="pretrain_weights")
 
 
 def _schedule(config: PaddleConfig) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runner.backends.keys import check_initial_distance
 from runner.backends.torch.schema import FCOS, FPN, FCOSHead, Gt2FCOSTarget, MobileNetV3, ResNet, TorchConfig
-from runner.core.errors import Problem, nearest
+from runner.core.errors import Missing, Problem, nearest
 
 NORM_GROUPS = 32
 """Groups of every group norm, as in PaddleDetection."""
@@ -93,7 +93,8 @@ def check_weights(source: str | None) -> list[Problem]:
             )
         ]
     hint = nearest(source, _KNOWN_WEIGHTS) if "weights" in source.lower() else ""
-    return [Problem(f"there is no file {source}; {hint + ' Or ' if hint else ''}{_ALTERNATIVES}", key=key)]
+    kind = Missing if suffix in (".pt", ".pth", ".pdparams") else Problem
+    return [kind(f"there is no file {source}; {hint + ' Or ' if hint else ''}{_ALTERNATIVES}", key=key)]
 
 
 def _of_paddle(url: str) -> str:
