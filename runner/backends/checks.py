@@ -71,7 +71,7 @@ def _load(key: str, dataset: Any, *, evaluation: bool, upright: bool) -> tuple[C
         found = load_coco(
             anno_path, image_dir, allow_empty=allow_empty, sample_num=dataset.sample_num, empty_ratio=empty_ratio, examine=examine
         )
-        return found, []
+        return found, remarks
     except InputError as error:
         return None, [
             Problem(problem.message, problem.where or str(anno_path), problem.key or f"{key}.anno_path") for problem in error.problems

@@ -139,6 +139,38 @@ def test_boxes_of_an_unknown_class(refused: Callable[..., str], write_config: Wr
     assert "99" in refused("train", "-c", write_config(data=broken))
 
 
+@pytest.mark.parametrize("command", [("train",), ("config", "check")])
+def test_a_val_file_that_cannot_be_evaluated_is_refused_before_training(
+    refused: Callable[..., str], write_config: WriteConfig, broken: Path, command: tuple[str, ...]
+) -> None:
+    document = json.loads((broken / "val.json").read_text())
+    document["annotations"][0]["bbox"] = [30, 24, -20, -16]
+    document["annotations"][1]["area"] = "85"
+    (broken / "val.json").write_text(json.dumps(document))
+    assert "1 of 6 annotations have an area that is not a number" in refused(*command, "-c", write_config(data=broken))
+    document["annotations"][1]["area"] = 85
+    (broken / "val.json").write_text(json.dumps(document))
+    assert "1 of 6 annotations have a bbox that is not" in refused(*command, "-c", write_config(data=broken))
+
+
+def test_an_image_of_another_size_than_annotated_is_refused_before_training(
+    refused: Callable[..., str], write_config: WriteConfig, broken: Path
+) -> None:
+    document = json.loads((broken / "train.json").read_text())
+    document["images"][3]["width"] = 48
+    (broken / "train.json").write_text(json.dumps(document))
+    message = refused("train", "-c", write_config(data=broken))
+    assert "board 03 ü.png is 64 x 64 pixels, annotated as 48 x 64" in message
+
+
+def test_what_is_noted_about_boxes(cli: Cli, write_config: WriteConfig, broken: Path) -> None:
+    document = json.loads((broken / "train.json").read_text())
+    document["annotations"][0]["bbox"] = [-0.5, 24, 20, 16]
+    (broken / "train.json").write_text(json.dumps(document))
+    result = cli("config", "check", "-c", write_config(data=broken))
+    assert result.code == 0 and "note: 1 boxes in " in result.out and "reach up to 1 pixel out of their image, e.g. board 00" in result.out
+
+
 @pytest.mark.slow
 def test_an_image_cut_off_is_found_by_training(cli: Cli, write_config: WriteConfig, broken: Path, tmp_path: Path) -> None:
     image = broken / "images" / "board 03 ü.png"

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from runner.backends.checks import check_data
 from runner.backends.torch import schema
 from runner.backends.torch.backend import TorchBackend
 from runner.backends.torch.schema import CosineDecay, LearningRate, LinearWarmup, PiecewiseDecay, TorchConfig
+from runner.core.errors import Remark
 
 Config = Callable[..., TorchConfig]
 WARM = LinearWarmup()
@@ -131,3 +134,69 @@ def test_an_annotation_file_cut_off_is_named(config: Config, make_data: Callable
     problems = TorchBackend().check(config(train_dataset=small))
     assert [problem.key for problem in problems] == ["TrainDataset.anno_path"]
     assert "train.json" in str(problems[0])
+
+
+# ----------------------------------------------------------------------------------------- what only evaluation would have found
+@pytest.fixture
+def spoilt(config: Config, make_data: Callable[..., Path], tmp_path: Path) -> Callable[..., TorchConfig]:
+    """A config on data of its own whose val.json is train.json with its first box, or first image, changed."""
+
+    def make(of: str = "annotations", **changes: Any) -> TorchConfig:
+        folder = make_data(tmp_path / "d", n=8)
+        document = json.loads((folder / "train.json").read_text(encoding="utf-8"))
+        document[of][0].update(changes)
+        (folder / "val.json").write_text(json.dumps(document))
+        train = schema.COCODataSet(dataset_dir=str(folder), image_dir="images", anno_path="train.json")
+        return config(train_dataset=train, eval_dataset=replace(train, anno_path="val.json"))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bbox": [30, 24, -20, -16]}, "1 of 10 annotations have a bbox that is not [x, y, width, height] with sizes of 0 or more"),
+        ({"bbox": [1, 2, 3]}, "1 of 10 annotations have a bbox that is not [x, y, width, height] in finite numbers: [1, 2, 3] (entry 0)"),
+        ({"area": "85"}, "1 of 10 annotations have an area that is not a number of 0 to 1e+10: '85' (entry 0)"),
+        ({"iscrowd": "0"}, "1 of 10 annotations have an iscrowd that is neither 0 nor 1: '0' (entry 0)"),
+        ({"bbox": [-1.5, 2, 30, 20]}, "1 of 10 boxes reach out of their image by more than 1 pixel: bild 0 é.png: [-1.5, 2.0, 30.0, 20.0]"),
+        ({"of": "images", "width": 640}, "1 of 8 images are of another size than annotated: bild 0 é.png is "),
+        ({"of": "categories", "id": -1}, "1 of 2 categories have no id that is a whole number ≥ 0: -1 (entry 0)"),
+    ],
+)
+def test_nothing_is_trained_that_evaluation_would_refuse(spoilt: Callable[..., TorchConfig], changes: dict[str, Any], words: str) -> None:
+    messages = [message for key, message in found(spoilt(**changes)) if key == "EvalDataset.anno_path"]
+    assert any(message.startswith(words) for message in messages), messages
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        ([1, 2, 0, 5], "1 boxes without width or height in "),
+        ([-0.5, 2, 30, 20], "1 boxes in "),
+        ([-0.001, 2, 30, 20], ""),
+    ],
+)
+def test_boxes_that_are_noted(spoilt: Callable[..., TorchConfig], box: list[float], words: str) -> None:
+    problems = TorchBackend().check(spoilt(bbox=box))
+    assert all(isinstance(problem, Remark) and problem.message.startswith(words) for problem in problems)
+    assert len(problems) == bool(words)
+
+
+def test_an_image_that_cannot_be_opened_is_named_before_training(spoilt: Callable[..., TorchConfig], tmp_path: Path) -> None:
+    here = spoilt()
+    (tmp_path / "d" / "images" / "bild 3 é.png").write_bytes(b"x")
+    assert {key for key, _ in found(here)} == {"TrainDataset.anno_path", "EvalDataset.anno_path"}
+    assert all("1 of 8 images cannot be read: bild 3 é.png: " in message for _, message in found(here))
+
+
+def test_a_backend_that_turns_images_wants_the_upright_size(spoilt: Callable[..., TorchConfig], tmp_path: Path) -> None:
+    here, path = spoilt(), tmp_path / "d" / "images" / "bild 0 é.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(path) as image:
+        image.save(path, exif=exif)
+        size = image.size
+    assert found(here) == []
+    problems = [problem.message for problem in check_data(here, lambda images: images, upright=True)]
+    assert len(problems) == 2 and f"is {size[1]} x {size[0]} pixels, turned as its EXIF data says, annotated as {size[0]} x" in problems[0]
