@@ -24,7 +24,7 @@ from runner.config.load import OVERRULED_BY, load_config
 from runner.config.node import Node, Source, flatten
 from runner.config.overrides import apply_mapping, apply_overrides, parse_override
 from runner.core.checkout import code_state
-from runner.core.errors import InputError, Problem, nearest
+from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.expression import Expression
 from runner.core.lock import hold_folder
 from runner.core.rundir import Identity, RunDir
@@ -143,6 +143,10 @@ def claim_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
     raise AssertionError("numbers do not end")
 
 
+class ConfigChanged(RunnerError):
+    """What a sweep was planned from has changed while it runs."""
+
+
 class SweepPlan:
     """The runs of a sweep's trials. A trial is resolved when its runs are asked for, and so checked as a whole before it starts.
 
@@ -174,6 +178,7 @@ class SweepPlan:
         self.baseline_values: Mapping[str, Any] = dict(flatten(self.first.plain))
         """Dotted key to the baseline's resolved value."""
         self._baseline = baseline_values(self.first.plain)
+        self._given = load_config(self._config).plain()
         self.names: dict[str, str] = {}
         """Key to the name of the run directory that has it; other runs are named for their trial and seed."""
 
@@ -183,8 +188,23 @@ class SweepPlan:
 
     def digest(self) -> str:
         """Hash of all that the plan of a fixed design comes from: while it stays, so does the plan."""
-        everything = [asdict(self.spec), self._overrides, load_config(self._config).plain(), run_key(self.first)]
+        everything = [asdict(self.spec), self._overrides, self._given, run_key(self.first)]
         return hashlib.sha256(json.dumps(everything, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+    def check_unchanged(self) -> None:
+        """See that the config's files are as they were when this plan was made.
+
+        Raises:
+            ConfigChanged: they are not.
+        """
+        try:
+            given = load_config(self._config).plain()
+        except InputError as error:
+            raise ConfigChanged(f"the config cannot be read any more ({error}); put it back, then the same command goes on") from error
+        if given != self._given:
+            raise ConfigChanged(
+                f"the config {self._config} was changed while the sweep ran; put it back and give the same command again, or a new --dir"
+            )
 
     def seeds(self, trial: Trial) -> tuple[int, ...]:
         """The seeds that `trial` is to be run with."""

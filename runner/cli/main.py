@@ -10,7 +10,9 @@ from functools import partial
 
 from runner import __version__
 from runner.cli import LEFT_OUT, backend, compare, config, data, doctor, evaluate, ls, predict, retry, status, stop, sweep, train
+from runner.cli.streams import expendable_output
 from runner.core.errors import InputError, RunnerError
+from runner.core.files import NO_ROOM
 
 _COMMANDS = (train, sweep, status, stop, retry, compare, evaluate, predict, ls, config, data, backend, doctor)
 
@@ -22,6 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 it worked; 1 it ran and failed; 2 what was asked cannot be done as asked; 130 interrupted.
     """
     arguments = sys.argv[1:] if argv is None else argv
+    is_driver = arguments[:1] in (["sweep"], ["train"]) and "--dry-run" not in arguments and arguments[1:2] != ["verify"]
+    with expendable_output(stdout=is_driver):
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
     if not arguments:
         build_parser().print_help(sys.stderr)
         return 2
@@ -37,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     try:
         code: int = run()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except RunnerError as error:
         print(_message(error), file=sys.stderr)
         return error.exit_code
@@ -45,9 +54,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("runner: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) has gone: nothing is wrong
+        _print_nowhere()  # the reader (head, less) has gone: nothing is wrong
         return 0
+    except OSError as error:
+        if error.errno not in NO_ROOM or error.filename is not None:
+            raise
+        _print_nowhere()
+        print(f"runner: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1  # half an answer must not be taken for a whole one
     return code
+
+
+def _print_nowhere() -> None:
+    """Let the rest of the output, which may still lie in a buffer, come to nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:

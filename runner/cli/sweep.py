@@ -68,10 +68,18 @@ def _run(args: argparse.Namespace) -> int:
     print(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shown}")
     if result.pruned and spec.pruner is not None:
         _print_audit(folder)
-    if any(status.state == "interrupted" for status in result.unfinished.values()):
+    if result.failed_before:
+        print(f"runner: failed before: {_some(result.failed_before)}; --retry-failed starts them again", file=sys.stderr)
+    if result.exit_code == 130:
         print("runner: interrupted; the same command goes on with it", file=sys.stderr)
-        return 130
-    return 1 if any(status.state == "failed" for status in result.unfinished.values()) else 0
+    elif result.missing:
+        why = f": {result.stopped}" if result.stopped else ""
+        print(f"runner: {len(result.missing)} planned runs were not started ({_some(result.missing)}){why}", file=sys.stderr)
+    return result.exit_code
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _print_audit(folder: Path) -> None:

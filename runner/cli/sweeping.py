@@ -10,9 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
-from runner.conduct import Policy, conduct
+from runner.conduct import Outcome, Policy, conduct
 from runner.conduct.history import History, read_history
 from runner.conduct.lock import hold
+from runner.core.commands import Situation
 from runner.core.errors import InputError, Problem
 from runner.core.journal import read_journal
 from runner.core.rundir import RunDir, Status
@@ -20,7 +21,7 @@ from runner.core.values import format_value
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import plan_slots, read_machine
 from runner.launch.packing import Packing
-from runner.plan import SweepPlan, differing_keys, renumber
+from runner.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, renumber
 from runner.resolve import resolve
 from runner.results.sequential import racing_rule
 from runner.search.base import Search, Trial
@@ -110,6 +111,9 @@ class Result:
         runs: known runs; done: those of them that are done; pruned: those that were given up early.
         unfinished: run name to status of those that this driver could not bring to a good end.
         refused: trial number to why none of its runs could start.
+        missing: names of planned runs that have not ended, and were not started by this driver.
+        failed_before: names of runs that failed under an earlier driver and were not started again.
+        stopped: see `runner.core.commands.Situation`; empty where nothing is left to do all the same.
     """
 
     runs: int
@@ -117,6 +121,16 @@ class Result:
     pruned: int
     unfinished: Mapping[str, Status]
     refused: Mapping[int, str]
+    missing: Sequence[str] = ()
+    failed_before: Sequence[str] = ()
+    stopped: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0: every planned run is done or was given up early; 130: interrupted before that; 1: otherwise."""
+        if any(status.state == "interrupted" for status in self.unfinished.values()) or self.stopped == "interrupted":
+            return 130
+        return 1 if self.unfinished or self.refused or self.missing or self.failed_before else 0
 
 
 def open_sweep(
@@ -166,7 +180,15 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
         folder.runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(folder.path))) from error
-    with hold(folder.lock):
+    situation = Situation()
+
+    def watch(now: Situation) -> None:
+        nonlocal situation
+        situation = now
+        watcher.update(now)
+
+    refused_before = sum(1 for _ in read_journal(folder.journal, "refused"))
+    with hold(folder.lock) as lock:
         if _seen(folder) != sweep.seen:
             raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
         write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sys.argv[1:], warnings=sweep.warnings)
@@ -182,11 +204,12 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
         ) as watcher:
             outcomes = conduct(
                 search,
-                sweep.plan.runs,
+                _checked(sweep, entries),
                 LAUNCHERS.get(launcher)(slots or 1),
-                watch=watcher.update,
+                watch=watch,
                 commands=watcher.commands,
                 sweep=folder,
+                lock=lock,
                 history=sweep.history,
                 metrics=spec.metrics,
                 policy=_policy(sweep),
@@ -198,13 +221,53 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
                 stop_when_interrupted=launcher == "inline",
                 keep_warm=len(entries) > 1 or spec.design == "optuna",
             )
-    states = {run.name: run.state for run in sweep.history.runs if run.finished}
-    states |= {outcome.run.run_dir.name: outcome.status.state for outcome in outcomes}
-    unfinished = {outcome.run.run_dir.name: outcome.status for outcome in outcomes if outcome.status.state in ("failed", "interrupted")}
-    known_runs = {entry["id"] for entry in entries} | set(states)
+    return _result(sweep, entries, outcomes, situation.stopped, refused_before)
+
+
+def _result(sweep: Sweep, entries: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome], stopped: str, refused_before: int) -> Result:
+    """How the sweep stands after a driver of it has ended.
+
+    Args:
+        outcomes, stopped: what the driver says.
+        refused_before: how many refusals the journal had before.
+    """
+    spec, folder = sweep.spec, sweep.folder
+    ended = {outcome.run.run_dir.name: outcome.status for outcome in outcomes}
+    before = {run.name: run for run in sweep.history.runs if run.finished and run.name not in ended}
+    states = {name: run.state for name, run in before.items()} | {name: status.state for name, status in ended.items()}
+    numbers = {trial.number for trial in sweep.trials}
+    adaptive = spec.design == "optuna" or spec.join_best  # has trials that are not among those
+    failed_before = [name for name, run in before.items() if run.state == "failed" and (adaptive or run.trial in numbers)]
+    given_up = {event["trial"] for event in read_journal(folder.journal, "prune")}
+    states |= {entry["id"]: "pruned" for entry in entries if entry["id"] not in states and entry["trial"] in given_up}
+    missing = [entry["id"] for entry in entries if entry["id"] not in states]
+    unfinished = {name: status for name, status in ended.items() if status.state in ("failed", "interrupted")}
+    is_over = not missing and not unfinished and not adaptive and spec.racing is None
+    refusals = list(read_journal(folder.journal, "refused"))
+    refused = {event["trial"]: event["reason"] for event in (refusals if spec.design == "optuna" else refusals[refused_before:])}
     done, pruned = (sum(state == which for state in states.values()) for which in ("done", "pruned"))
-    refused = {event["trial"]: event["reason"] for event in read_journal(folder.journal, "refused")}
-    return Result(len(known_runs), done, pruned, unfinished, refused)
+    runs = len({entry["id"] for entry in entries} | set(states))
+    return Result(runs, done, pruned, unfinished, refused, missing, failed_before, "" if is_over else stopped)
+
+
+def _checked(sweep: Sweep, entries: Sequence[Mapping[str, Any]]) -> Callable[[Trial], list[PlannedRun]]:
+    """The runs of a trial, as long as what they were planned from stays as it is."""
+    keys = {(entry["trial"], entry["seed"]): entry["key"] for entry in entries}
+
+    def runs_of(trial: Trial) -> list[PlannedRun]:
+        try:
+            runs = sweep.plan.runs(trial)
+        except InputError:
+            sweep.plan.check_unchanged()
+            raise
+        planned = [keys.get((trial.number, run.seed)) for run in runs]
+        if [run.identity.key for run in runs] != planned:
+            sweep.plan.check_unchanged()
+        if any(key not in (None, run.identity.key) for run, key in zip(runs, planned, strict=True)):
+            raise ConfigChanged("data, weights or packages were changed while the sweep ran; the same command says what differs")
+        return runs
+
+    return runs_of
 
 
 def _check_space(spec: SweepSpec, plan: SweepPlan) -> list[str]:

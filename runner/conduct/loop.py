@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, Protocol
 
@@ -24,8 +26,9 @@ from runner.conduct.watched import Watched, evaluations
 from runner.core.commands import Command, Situation
 from runner.core.errors import InputError, RunnerError
 from runner.core.journal import Journal
-from runner.core.lock import last_holder
+from runner.core.lock import Lock, last_holder
 from runner.core.rundir import FINISHED, RunDir, Status, Verdict
+from runner.core.values import shell_path
 from runner.launch.base import Launcher, MeasuresMemory
 from runner.plan import PlannedRun
 from runner.search.base import Finishes, FixedDesign, Search, Trial, TrialResult, Wait
@@ -37,6 +40,7 @@ POLL_S = 0.2
 SAVE_GRACE_S = 60.0
 _HANG_GRACE_S = 5.0
 _MEASURE_INTERVAL_S = 2.0
+_FOLDER_INTERVAL_S = 1.0
 _ASIDE_INTERVAL_S = 1.0
 _ASIDE_PATIENCE_S = 10.0
 """How long the driver waits for a run that another process is working on, when nothing else is left to do."""
@@ -97,6 +101,7 @@ def conduct(
     watch: Callable[[Situation], None] = lambda situation: None,
     commands: Callable[[], Sequence[Command]] = lambda: (),
     sweep: SweepDir | None = None,
+    lock: Lock | None = None,
     history: History | None = None,
     metrics: Sequence[Metric] = (),
     policy: Policy = Policy(),  # noqa: B008 - frozen
@@ -118,6 +123,7 @@ def conduct(
         watch: called about five times a second.
         commands: what a person has asked for since the last call; besides, what other terminals ask of `sweep`.
         sweep: the directory of the sweep, locked by the caller; None for a run by itself.
+        lock: that lock, which notices where the directory is moved or deleted.
         history: what earlier drivers of it did.
         metrics: what decides, the first for `Situation.best`.
         packing: how many go at a time, where `launcher` has a slot for more.
@@ -133,7 +139,7 @@ def conduct(
 
     Raises:
         InputError: a run directory cannot be written, holds another run, or is being worked on by another process.
-        RunnerError: too many runs failed in a row.
+        RunnerError: too many runs failed in a row; the config changed; the sweep's directory was moved or deleted.
     """
     conductor = _Conductor(
         search=search,
@@ -141,6 +147,7 @@ def conduct(
         launcher=launcher,
         commands=commands,
         sweep=sweep,
+        lock=lock,
         metrics=tuple(metrics),
         policy=policy,
         packing=packing,
@@ -172,6 +179,7 @@ class _Conductor:
         launcher: Launcher,
         commands: Callable[[], Sequence[Command]],
         sweep: SweepDir | None,
+        lock: Lock | None,
         metrics: tuple[Metric, ...],
         policy: Policy,
         packing: Packing | None,
@@ -217,6 +225,10 @@ class _Conductor:
         self._noted: frozenset[str] = frozenset()
         self._failed_before: list[Trial] = []
         self._told_of = 0
+        self._stopped = ""
+        self._lock = lock
+        self._is_gone = False
+        self._look_for_folder_at = 0.0
         self.outcomes: list[Outcome] = []
 
     # ------------------------------------------------------------------------------------------------------ beginning
@@ -264,6 +276,9 @@ class _Conductor:
             self._stop(grace_s=SAVE_GRACE_S if interrupts.count == 1 else 0.0)
         for command in [*self._commands(), *(self._inbox.read() if self._inbox else ())]:
             self._obey(command)
+        if time.monotonic() >= self._look_for_folder_at:
+            self._look_for_folder_at = time.monotonic() + _FOLDER_INTERVAL_S
+            self._look_for_folder()
         self._look_aside()
         self._start_what_can()
         busy = self._prepare_ahead() if not self._exhausted or self._waiting else False
@@ -271,6 +286,8 @@ class _Conductor:
             watched = self._running.pop(exit_.name)
             if watched.over is not None and watched.over[0] == "pruned" and watched.run.run_dir.status().state == "done":
                 self._note("late", run=watched.run.run_dir.name, state="done")
+            if not self._look_for_folder():
+                continue
             if exit_.returncode == HELD:
                 holder = last_holder(watched.run.run_dir.lock)
                 self._set_aside(watched.run, run_held(watched.run.run_dir, str(holder or "another process"), holder.pid if holder else 0))
@@ -292,7 +309,14 @@ class _Conductor:
         ended = [outcome.run.run_dir for outcome in self.outcomes[self._told_of :]]
         self._told_of = len(self.outcomes)
         return Situation(
-            self._slots, len(running), self._brakes.why(), self._best[1] if self._best else "", running, ended, self._brakes.by_hand
+            self._slots,
+            len(running),
+            self._brakes.why() or self._waits_for_others(),
+            self._best[1] if self._best else "",
+            running,
+            ended,
+            self._brakes.by_hand,
+            self._stopped,
         )
 
     def close(self) -> None:
@@ -308,9 +332,8 @@ class _Conductor:
                 self._search.finish()
                 self._brakes.closing = True
             else:
-                self._exhausted = True
-                self._waiting.clear()
-                self._ready.clear()
+                self._stopped = over if self._is_left() else ""
+                self._drop_rest()
         self._brakes.look()
         while not self._asked_to_stop and not self._brakes.why() and self._launcher.free() > 0:
             if self._packing is not None and self._running and not self._packing.room(len(self._running)):
@@ -349,6 +372,9 @@ class _Conductor:
             self._tell(trial, TrialResult("failed", reason=str(error)))
             self._brakes.count_failure(trial.number, str(error))
             return True
+        except RunnerError as error:  # no trial's fault: what runs ends, and then the sweep does
+            self._brakes.problem = error
+            return False
         self._hand_out(trial, runs)
         return True
 
@@ -370,6 +396,10 @@ class _Conductor:
                 one_run.prepare_run_dir(run, in_sweep=self._sweep is not None)
         except RunHeld as error:
             self._set_aside(run, error)
+            return
+        except InputError:
+            if self._look_for_folder():
+                raise
             return
         except OSError as error:
             self._brakes.no_room(error)
@@ -408,6 +438,12 @@ class _Conductor:
         if name not in self._aside_since:
             self._aside_since[name] = time.monotonic()
             self._note("held", run=name, trial=run.trial.number, reason=str(why))
+
+    def _waits_for_others(self) -> str:
+        """Why nothing goes on, where it is for others that are working on what is left."""
+        if self._running or self._waiting or self._ready or not self._exhausted:
+            return ""
+        return next((str(why) for _, why in self._aside.values()), "")
 
     def _look_aside(self) -> None:
         """Try those again, now and then. Raises RunHeld where nothing else has been left for a while."""
@@ -481,6 +517,7 @@ class _Conductor:
             for trial in self._trials.values():
                 names = {watched.run.run_dir.name for watched in self._running.values() if watched.run.trial.number == trial.trial.number}
                 if command.run == str(trial.trial.number) and trial.left:
+                    self._note("prune", trial=trial.trial.number, reason="stopped by hand")
                     self._give_up(trial, "stopped by hand")
                 elif command.run in names:
                     for name, watched in self._running.items():
@@ -607,20 +644,54 @@ class _Conductor:
         if self._journal is not None:
             self._journal.write(event, **values)
 
+    def _is_left(self) -> bool:
+        """True while there is something that has not been started."""
+        return not self._exhausted or bool(self._waiting or self._ready or self._aside)
+
+    def _drop_rest(self) -> None:
+        """Start nothing any more."""
+        self._exhausted = True
+        for rest in (self._waiting, self._ready, self._aside):
+            rest.clear()
+
+    def _look_for_folder(self) -> bool:
+        """False once the sweep's directory was moved or deleted. Its workers are killed then: nothing may be made anew where it was."""
+        if self._sweep is None or self._lock is None or self._is_gone:
+            return not self._is_gone
+        if self._lock.is_there() and os.path.isdir(self._sweep.runs):
+            return True
+        self._is_gone, self._journal = True, None
+        self._brakes.problem = RunnerError(_gone(self._sweep, self._lock))
+        self._drop_rest()
+        for name in self._running:
+            self._launcher.cancel(name, grace_s=0.0)
+        return False
+
     def _stop(self, grace_s: float) -> None:
-        self._exhausted = self._asked_to_stop = True
-        self._waiting.clear()
-        self._ready.clear()
-        self._aside.clear()
+        self._stopped = "interrupted" if self._is_left() or self._running else self._stopped
+        self._asked_to_stop = True
+        self._drop_rest()
         for name in self._running:
             self._launcher.cancel(name, grace_s=grace_s)
 
 
+def _gone(sweep: SweepDir, lock: Lock) -> str:
+    """What is said where a sweep's directory is not at its place any more."""
+    now = lock.moved_to()
+    if now and Path(now) != sweep.path.absolute():
+        what, advice = f"was moved to {now}", f"go on with it by the same command and --dir {shell_path(now)}"
+    else:
+        what, advice = "was deleted, or replaced by another", "the same command runs it anew"
+    return f"the sweep's directory {sweep.path} {what} while the sweep ran: its workers were ended and nothing is written there; {advice}"
+
+
 @contextmanager
 def _interrupts() -> Iterator[_Interrupts]:
-    """Count SIGINT and SIGTERM in place of dying of them."""
+    """Count SIGINT and SIGTERM in place of dying of them; a terminal that is closed (SIGHUP) ends nothing, as under nohup."""
     interrupts = _Interrupts()
     before = {number: signal.signal(number, interrupts) for number in (signal.SIGINT, signal.SIGTERM)}
+    if hasattr(signal, "SIGHUP"):
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda number, frame: None)
     try:
         yield interrupts
     finally:

@@ -34,6 +34,7 @@ class Situation:
         paused: why nothing new is started; empty if it is. by_hand: because somebody wanted so.
         best: the best trial so far in words: ``0007-base_lr=0.02: bbox/AP 0.412``; empty while there is none.
         running: the runs that have a slot now; None: not told, who watches looks for itself.
+        stopped: why the sweep ends before everything it was to do is done: "interrupted", or the budget; empty while it goes on.
         ended: those that have ended since this was last told, or were found to have ended before; may name one again.
     """
 
@@ -44,3 +45,4 @@ class Situation:
     running: Sequence[RunDir] | None = None
     ended: Sequence[RunDir] = ()
     by_hand: bool = False
+    stopped: str = ""

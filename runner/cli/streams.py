@@ -1,0 +1,71 @@
+"""The command's own output, without which a driver goes on: a full disk, a reader that has gone, a terminal that was closed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
+
+
+class Expendable:
+    """A text stream that drops what is written from the first failure on, in place of raising. In all else it is `stream`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or drop, `text`."""
+        try:
+            self._stream.write(text)
+        except OSError:
+            self._drop()
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Lead the descriptor to nowhere, so that what the buffers still hold, and what other code writes there, goes there too."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def expendable_output(*, stdout: bool) -> Iterator[None]:
+    """Let the command go on where its messages cannot be written.
+
+    Args:
+        stdout: also where its standard output cannot: that is no more than a message about what lies in run directories.
+    """
+    _open_missing()
+    before = sys.stdout, sys.stderr
+    if sys.stderr is not None:
+        sys.stderr = cast(TextIO, Expendable(sys.stderr))
+    if stdout and sys.stdout is not None:
+        sys.stdout = cast(TextIO, Expendable(sys.stdout))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _open_missing() -> None:
+    """Open standard descriptors that are closed on nothing: else the next file, a lock perhaps, gets the number, and what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
