@@ -98,12 +98,16 @@ class Lock:
             return ""
         return os.path.dirname(now) if os.path.exists(now) else ""
 
+    def clear(self) -> None:
+        """Write who has it no more into the file: this process is about to end, and the lock ends with it."""
+        with suppress(OSError):
+            os.ftruncate(self.descriptor, 0)
+
     def release(self) -> None:
         """Give the lock back. Idempotent."""
         if self.descriptor < 0:
             return
-        with suppress(OSError):
-            os.ftruncate(self.descriptor, 0)
+        self.clear()
         if fcntl is not None:
             with suppress(OSError):
                 fcntl.flock(self.descriptor, fcntl.LOCK_UN)  # also where a child has inherited the descriptor

@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return HELD
     exit_code = _work(run_dir, member, lock)
     if has_launcher and member is None:
+        if lock is not None:
+            lock.clear()
         leave(exit_code)  # the lock ends with the process
     if lock is not None:
         lock.release()
