@@ -239,9 +239,11 @@ def _convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> 
         if count > 1:
             notes.add("read", "images that the source lists more than once, and that count as often", name)
     chosen = {names[index]: index for members in division.sides.values() for index in members}
+    real_folders = {parent: Path(os.path.realpath(parent)) for parent in {item.path.parent for item in loaded.items}}
     for done, (name, index) in enumerate(chosen.items()):
         progress(done, len(chosen), "linking images")
-        _put_image(loaded.items[index].path, folder / IMAGE_DIR / name, source, notes)
+        path = loaded.items[index].path
+        _put_image(path, real_folders[path.parent], folder / IMAGE_DIR / name, source, notes)
     ids = _ids(loaded, division.sides)
     facts: dict[Split, SplitFacts] = {}
     for split, members in division.sides.items():
@@ -304,9 +306,13 @@ def _ids(loaded: Loaded, sides: Mapping[Split, list[int]]) -> dict[int, int]:
     return ids
 
 
-def _put_image(path: Path, target: Path, source: Path, notes: Notes) -> None:
-    """Link an image into the set. One that is a link out of the source is the user's own choice, but has to be an image."""
-    real = Path(os.path.realpath(path))
+def _put_image(path: Path, folder: Path, target: Path, source: Path, notes: Notes) -> None:
+    """Link an image into the set. One that is a link out of the source is the user's own choice, but has to be an image.
+
+    Args:
+        folder: the image's folder, its links resolved.
+    """
+    real = Path(os.path.realpath(path)) if path.is_symlink() else folder / path.name
     if not real.is_relative_to(source):
         image_size(path)
         notes.add("read", "images that symbolic links out of the source lead to", f"{path.relative_to(source).as_posix()} → {real}")

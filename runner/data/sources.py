@@ -178,7 +178,7 @@ def _write(content: IO[bytes], path: Path) -> None:
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Put `source` at `target` as a hard link where the disk allows it (no second copy), else as a copy."""
-    real = os.path.realpath(source)
+    real = os.path.realpath(source) if os.path.islink(source) else source  # a hard link to a link would be one itself
     try:
         os.link(real, target)
     except OSError:

@@ -77,10 +77,11 @@ def _list_files(tree: Tree) -> Iterator[Path]:
 def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str]]:
     lines = read_lines(path)
     flagged = all(_FLAG.fullmatch(line) for _, line in lines)
+    tops = tuple(dict.fromkeys((_top(index.tree.root, path), path.parent)))
     members: set[int] = set()
     missing: list[str] = []
     for number, line in lines:
-        found = _find(line, path, index, flagged)
+        found = _find(line, path, tops, index, flagged)
         if members.issuperset(found) and found:
             notes.add("left out", "lines of lists that name an image once more", f"{index.tree.relative(path)}:{number}: {line}")
         members.update(found)
@@ -89,15 +90,15 @@ def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str]]
     return members, missing
 
 
-def _find(line: str, path: Path, index: _Index, flagged: bool) -> list[int]:
+def _find(line: str, path: Path, tops: Sequence[Path], index: _Index, flagged: bool) -> list[int]:
     """The annotations that an entry means: it is a name, perhaps with spaces; a name and a flag; a path of one of the
     files, or of both."""
-    tops = tuple(dict.fromkeys((_top(index.tree.root, path), path.parent)))
     texts = _without_flag(line, flagged)
-    for text in texts:
-        for top in tops:
-            if found := index.names.get((top, text)) or index.names.get((top, _stem(text))):
-                return found if len(found) == 1 else _by_path(text, path, index) or found
+    for form in (str, _stem):  # the cheap look-up first: VOC's class lists have hundreds of thousands of lines
+        for text in texts:
+            for top in tops:
+                if found := index.names.get((top, form(text))):
+                    return found if len(found) == 1 else _by_path(text, path, index) or found
     for text in texts:
         if both := _by_path(text, path, index):
             return both
