@@ -19,8 +19,10 @@ from runner.backends.base import BACKENDS, Backend, Probe
 from runner.backends.environments import interpreter, versions
 from runner.config.bind import Bound, bind, field_infos, require
 from runner.config.dump import canonical, to_plain, to_yaml
+from runner.config.geometry import geometry_warnings
 from runner.config.legacy import as_newer_dialect
 from runner.config.legacy import summary as translation_note
+from runner.config.length import schedule_warnings
 from runner.config.load import load_config
 from runner.config.node import Node, Source, from_plain
 from runner.config.overrides import apply_mapping, assign
@@ -132,6 +134,33 @@ def resolve(
     if problems:
         raise InputError(dict.fromkeys(problems))
     return Resolved(require(bound), backend, Path(path), python, (*bound.notes, *notes), probe, tuple(dict.fromkeys(missing)), counted)
+
+
+def warnings_of(resolved: Resolved) -> list[str]:
+    """What a config does that few people mean: evaluate otherwise than it trains, a learning rate that does not end with the training."""
+    plain = resolved.plain
+    return [*geometry_warnings([("", plain)]), *schedule_warnings(plain, training_images(resolved.config))]
+
+
+def training_images(config: Any) -> int | None:
+    """Images of an epoch of a bound config, each counted once; None where it has no data, or the data is not there."""
+    data = config.train_dataset
+    if data is None or not data.anno_path:
+        return None
+    from runner.data.coco import load_coco  # noqa: PLC0415 - it brings NumPy, which a config without data does not need
+
+    try:
+        found = load_coco(
+            Path(data.dataset_dir, data.anno_path),
+            Path(data.dataset_dir, data.image_dir),
+            allow_empty=data.allow_empty,
+            sample_num=data.sample_num,
+            empty_ratio=data.empty_ratio,
+            check_images=False,
+        )
+    except InputError:
+        return None
+    return len(found.images)
 
 
 def backend_in(path: Path | str, overrides: Iterable[str] = ()) -> tuple[str, str | None]:

@@ -372,6 +372,31 @@ def test_a_value_may_be_written_in_another_way(write_config: WriteConfig, vary: 
     assert len(planned(write_sweep(write_config(), vary=vary))) == 2
 
 
+TRAIN_SIZE, EVAL_SIZE = "TrainReader.sample_transforms.2.Resize.target_size", "EvalReader.sample_transforms.1.Resize.target_size"
+TO_THE_END = {"base_lr": 0.01, "schedulers": [{"name": "CosineDecay", "use_warmup": False}]}
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (
+            {"vary": {TRAIN_SIZE: [32, 48]}},
+            f"32×32 in training, 48×48 in evaluation (trial target_size=32)|couple: {{{EVAL_SIZE}: {TRAIN_SIZE}}}",
+        ),
+        ({"design": "optuna", "space": {TRAIN_SIZE: [32, 48]}, "budget": {"runs": 3}}, f"couple: {{{EVAL_SIZE}: {TRAIN_SIZE}}}"),
+        ({"design": "grid", "vary": {TRAIN_SIZE: [32], EVAL_SIZE: [32, 48]}}, "32×32 in training, 48×48 in evaluation"),
+        ({"vary": {TRAIN_SIZE: [32]}, "couple": {EVAL_SIZE: TRAIN_SIZE}}, ""),
+        ({"design": "zip", "vary": {TRAIN_SIZE: [32], EVAL_SIZE: [32]}}, ""),
+        ({"vary": {"epoch": [3]}}, "trial epoch=3: LearningRate.schedulers.0: the cosine is 6000 iterations = 1000 epochs of 12 images"),
+        ({"vary": {"max_iters": [8]}}, ""),
+    ],
+)
+def test_a_sweep_warns_of_what_its_evaluation_does_not_share(write_config: WriteConfig, keys: dict[str, Any], says: str) -> None:
+    path = write_sweep(write_config(LearningRate=TO_THE_END), **keys)
+    warnings = open_sweep(load_sweep(path), path, Path("runs/s")).warnings
+    assert all(any(part in text for text in warnings) for part in says.split("|")) if says else warnings == [], warnings
+
+
 def test_two_trials_that_are_one_run_are_refused_by_name(write_config: WriteConfig) -> None:
     path = write_sweep(write_config(), vary={"worker_num": [1, 2], "max_iters": [8]}, seeds=[0, 1])
     with pytest.raises(InputError) as refused:

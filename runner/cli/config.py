@@ -37,10 +37,14 @@ def _show(args: argparse.Namespace) -> int:
     if args.explain:
         return _explain(args)
     from runner.config.dump import to_json  # noqa: PLC0415
-    from runner.resolve import resolve  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.config.length import training_length  # noqa: PLC0415
+    from runner.resolve import resolve, training_images  # noqa: PLC0415 - kept out of `runner --help`
 
     resolved = resolve(args.config, args.opt, to_run=False)
     print(resolved.yaml if args.format == "yaml" else to_json(resolved.tree), end="" if args.format == "yaml" else "\n")
+    length = training_length(resolved.plain, training_images(resolved.config))
+    if length is not None:
+        print(f"length of training: {length}", file=sys.stderr)
     for line in missing_lines(resolved.missing):
         print(line, file=sys.stderr)
     return 0
@@ -63,11 +67,13 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from runner.resolve import resolve  # noqa: PLC0415
+    from runner.resolve import resolve, warnings_of  # noqa: PLC0415
 
     resolved = resolve(args.config, args.opt, to_run=False)
     for note in resolved.notes:
         print(f"note: {note}")
+    for warning in warnings_of(resolved):
+        print(f"warning: {warning}")
     for line in missing_lines(resolved.missing):
         print(line)
     print(f"{args.config}: fine")

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from runner.cli.sweep_warnings import trial_warnings
 from runner.conduct import Outcome, Policy, conduct
 from runner.conduct.history import History, read_history
 from runner.conduct.lock import hold
@@ -163,7 +164,7 @@ def open_sweep(
     if spec.budget.runs is not None and runs > spec.budget.runs:
         text = f"is {spec.budget.runs}, and {count} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer, or allow more"
         raise InputError(Problem(text, where=str(file), key="budget.runs"))
-    warnings = [*confounded(spec, plan.baseline), *_check_space(spec, plan)]
+    warnings = [*confounded(spec, plan.baseline), *trial_warnings(spec, plan, trials), *_check_space(spec, plan)]
     return Sweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings, seen)
 
 

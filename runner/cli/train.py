@@ -46,7 +46,7 @@ def _plan_new(args: argparse.Namespace) -> PlannedRun:
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.core.rundir import RunDir  # noqa: PLC0415
     from runner.plan import claim_run_dir, plan_single  # noqa: PLC0415
-    from runner.resolve import resolve  # noqa: PLC0415
+    from runner.resolve import resolve, warnings_of  # noqa: PLC0415
 
     if args.config is None:
         raise InputError("give a config: runner train -c configs/fcos_tiny.yml (or -r RUN to go on with a run)")
@@ -55,6 +55,8 @@ def _plan_new(args: argparse.Namespace) -> PlannedRun:
     resolved = resolve(args.config, overrides, make_dataset=make_dataset)
     for note in resolved.notes:
         print(f"note: {note}", file=sys.stderr)
+    for warning in warnings_of(resolved):
+        print(f"warning: {warning}", file=sys.stderr)
     run_dir = RunDir(args.run_dir) if args.run_dir else claim_run_dir(resolved, args.opt)
     if args.run_dir and run_dir.exists():
         raise InputError(f"{args.run_dir}: this run exists; go on with it by `runner train -r {args.run_dir}`, or give another --run-dir")

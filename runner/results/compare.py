@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, nearest
 from runner.core.values import short_keys
 from runner.results.collect import Goal, RunResult
@@ -77,7 +78,7 @@ def compare(
         noise=noise(base, [effects[metric] for effects in judged if metric in effects], _confidence(looks, judged, metric)),
         looks=tuple(looks),
         uncounted=tuple(uncounted),
-        warnings=tuple([*warnings, *data_warnings(runs), *_read_problems(runs)]),
+        warnings=tuple(dict.fromkeys([*warnings, *_geometry(groups, varied), *data_warnings(runs), *_read_problems(runs)])),
     )
     return replace(found, notes=tuple(notes(found)))
 
@@ -104,6 +105,12 @@ def _judge(counted: Sequence[Sequence[RunResult]], tags: Sequence[str], metric: 
                 base, one = summarize(list(values[0].values())), summarize(list(values[index].values()))
                 result[index][tag] = effects(base, [one], joint=False)[0].without_interval()
     return result
+
+
+def _geometry(groups: Sequence[_Group], varied: Collection[str]) -> list[str]:
+    """Where trials were evaluated otherwise than they were trained: a verdict on them is one on the evaluation too."""
+    configs = [(group.runs[0].label, readers_of(group.runs[0].config)) for group in groups if group.runs[0].config]
+    return geometry_warnings(configs, varied)
 
 
 def _confidence(looks: Sequence[int], judged: Sequence[Mapping[str, Effect]], metric: str) -> float:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from runner.core.expression import Expression
 from runner.core.values import format_value, same_value
 from runner.search.designs import ABSENT, BASE, Baseline
-from runner.search.spec import SweepSpec
+from runner.search.spec import Choice, Span, SweepSpec
 
 BATCH_SIZE: Final = "TrainReader.batch_size"
 LEARNING_RATE: Final = "LearningRate.base_lr"
 ITERATIONS: Final = "max_iters"
 EPOCHS: Final = "epoch"
+COSINE: Final = {ITERATIONS: "max_iters", EPOCHS: "max_epochs"}
+"""Key of the training's length to that of a cosine's in the same unit."""
 
 
 def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
@@ -36,16 +38,31 @@ def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
     if any(not keys & {ITERATIONS, EPOCHS} for keys in moved):
         if iterations not in (None, ABSENT):
             found.append(
-                f"{BATCH_SIZE} is varied and {ITERATIONS} stays at {format_value(iterations)}: twice the batch sees twice the images, so a "
-                f"difference may come from either; to hold the images: "
+                f"{BATCH_SIZE} is varied and {ITERATIONS} stays at {format_value(iterations)}: {_times(spec, size, 'sees', 'images')}, so "
+                f"a difference may come from either; to hold the images: "
                 f'couple: {{{ITERATIONS}: "round(base * {format_value(size)} / {BATCH_SIZE})"}}'
             )
         elif epochs not in (None, ABSENT):
             found.append(
-                f"{BATCH_SIZE} is varied and {EPOCHS} stays at {format_value(epochs)}: twice the batch makes half the steps, so a "
+                f"{BATCH_SIZE} is varied and {EPOCHS} stays at {format_value(epochs)}: {_times(spec, size, 'makes', 'steps')}, so a "
                 f"difference may come from either"
             )
     return [*found, *_fixed_decay(spec, baseline), *_off_the_baseline(spec, baseline)]
+
+
+def _times(spec: SweepSpec, size: Any, verb: Literal["sees", "makes"], what: str) -> str:
+    """How many more images or fewer steps the varied batch sizes bring: "a batch of 3 instead of 2 sees 1.5 times the images"."""
+    given = spec.space.get(BATCH_SIZE, ())
+    values: Iterable[Any] = (given.low, given.high) if isinstance(given, Span) else given.choices if isinstance(given, Choice) else given
+    factors = spec.factors()
+    values = [*values, *(factors[BATCH_SIZE].values if BATCH_SIZE in factors else ()), *(trial.get(BATCH_SIZE) for trial in spec.trials)]
+    numbers = sorted({value for value in values if type(value) in (int, float) and value > 0 and value != size})
+    if type(size) not in (int, float) or not numbers:
+        return f"another batch {verb} more or fewer {what}"
+    ends = list(dict.fromkeys((numbers[0], numbers[-1])))
+    times = [value / size if verb == "sees" else size / value for value in ends]
+    batches, shown = (" or ".join(map(format_value, each)) for each in (ends, [float(f"{one:.3g}") for one in times]))
+    return f"a batch of {batches} instead of {format_value(size)} {verb} {shown} times the {what}"
 
 
 def _moved_together(spec: SweepSpec) -> list[set[str]]:
@@ -75,6 +92,13 @@ def _fixed_decay(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
                 yield (
                     f"{length} is varied and the learning rate decays at {format_value(places)} all the same: a longer training is one "
                     f"with more time at the lowest rate; to let it follow, couple {scheduler}.{steps}.0, .1, …"
+                )
+            end = baseline(f"{scheduler}.{COSINE[length]}")
+            if fixed and end not in (None, ABSENT) and baseline(length) not in (None, ABSENT):
+                yield (
+                    f"{length} is varied and the cosine of the learning rate ends at {format_value(end)} all the same: a trial of another "
+                    f"length ends in the middle of it, or goes on after it; to let it follow: "
+                    f'couple: {{{scheduler}.{COSINE[length]}: "round(base * {length} / {format_value(baseline(length))})"}}'
                 )
 
 

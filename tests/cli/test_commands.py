@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from runner.config.load import parse
+from runner.config.node import Source
+
 Cli = Callable[..., Any]
 WriteConfig = Callable[..., Path]
 
@@ -41,6 +44,28 @@ def test_check_and_show_list_what_a_run_would_also_need(cli: Cli, write_config: 
     (tmp_path / "again.yml").write_text(shown.fine())
     assert cli("config", "show", "-c", "again.yml").fine() == shown.out
     assert "there is no file" in cli("train", "-c", path).refused()
+
+
+def test_check_show_and_train_tell_of_a_schedule_that_does_not_end(cli: Cli, write_config: WriteConfig) -> None:
+    schedulers = [{"name": "CosineDecay"}, {"name": "LinearWarmup", "steps": 2}]
+    path = write_config(LearningRate={"base_lr": 0.01, "schedulers": schedulers}, EvalReader=evaluated_at(40))
+    fine = cli("config", "check", "-c", path, "-o", "EvalReader.sample_transforms.1.Resize.target_size=48").fine()
+    assert "warning" not in fine
+    assert cli("config", "show", "-c", path).err == "length of training: 4 iterations = 0.67 epochs of 12 images\n"
+    out = cli("config", "check", "-c", path, "-o", "epoch=3").fine()
+    assert (
+        "warning: LearningRate.schedulers.0: the cosine is 6000 iterations = 1000 epochs of 12 images (PaddleDetection's default) long"
+        in out
+    )
+    assert "warning: training and evaluation differ in size: 48×48 in training, 40×40 in evaluation" in out
+    shown = cli("config", "show", "-c", path, "-o", "epoch=3")
+    assert shown.err == "length of training: 18 iterations = 3 epochs of 12 images\n"
+    assert parse(shown.out, lambda line: Source("shown", line)).plain()["epoch"] == 3
+
+
+def evaluated_at(size: int) -> dict[str, Any]:
+    transforms = [{"Decode": {}}, {"Resize": {"target_size": size, "keep_ratio": False}}, {"NormalizeImage": {}}, {"Permute": {}}]
+    return {"sample_transforms": transforms, "batch_transforms": [{"PadBatch": {"pad_to_stride": 16}}], "batch_size": 4}
 
 
 def test_diff_of_equal_configs_is_empty(cli: Cli, write_config: WriteConfig) -> None:

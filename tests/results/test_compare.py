@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from scipy import stats
 
+from runner.config.load import load_config
 from runner.core.errors import InputError
 from runner.core.rundir import Verdict
 from runner.results.collect import collect
@@ -379,3 +381,22 @@ def test_between_backends_a_key_of_one_is_no_difference() -> None:
     paddle = {"backend": "paddle", "max_iters": 9, "export.nms": True}
     assert differing_keys([torch, paddle], ["backend"]) == ["backend", "max_iters"]
     assert differing_keys([torch, {**torch, "x": 1}], []) == ["x"]
+
+
+def test_an_evaluation_that_does_not_follow_the_training_is_told_of(tmp_path: Path) -> None:
+    for number, (label, size) in enumerate((("baseline", 320), ("target_size=416", 416))):
+        overrides = {"TrainReader.sample_transforms.0.Resize.target_size": size} if number else {}
+        for seed in (0, 1):
+            run = make_run(tmp_path / "sw", number, seed, ap=0.4 - 0.1 * number + 0.01 * seed, label=label, overrides=overrides)
+            config = load_config(run.config).plain()
+            for name, trained in (("TrainReader", size), ("EvalReader", 320)):
+                config[name] = {
+                    "sample_transforms": [{"Resize": {"target_size": [trained, trained], "keep_ratio": False}}],
+                    "batch_size": 8,
+                }
+            run.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+    (warning,) = compared(tmp_path / "sw").warnings
+    assert "differ in size: 416×416 in training, 320×320 in evaluation (trial target_size=416), not so in the baseline" in warning
+    key = "sample_transforms.0.Resize.target_size"
+    assert warning.endswith(f"couple: {{EvalReader.{key}: TrainReader.{key}}}")
+    assert compared(tmp_path / "sw", warnings=[warning]).warnings == (warning,)

@@ -308,7 +308,7 @@ def test_a_batch_size_by_itself_is_confounded_twice() -> None:
     rate, images = warnings(vary=BATCH)
     assert rate.startswith("TrainReader.batch_size is varied and LearningRate.base_lr stays at 0.01: ")
     assert rate.endswith('couple: {LearningRate.base_lr: "base * TrainReader.batch_size / 2"}')
-    assert "max_iters stays at 400: twice the batch sees twice the images" in images
+    assert "max_iters stays at 400: a batch of 4 instead of 2 sees 2 times the images" in images
     assert images.endswith('couple: {max_iters: "round(base * 2 / TrainReader.batch_size)"}')
 
 
@@ -344,7 +344,37 @@ def test_when_there_are_warnings(spec: dict[str, Any], count: int) -> None:
 
 def test_at_fixed_epochs_the_steps_differ() -> None:
     found = warnings({**CONFIG, "max_iters": None, "epoch": 12}, vary=BATCH, couple=COUPLE)
-    assert len(found) == 1 and "epoch stays at 12: twice the batch makes half the steps" in found[0]
+    assert len(found) == 1 and "epoch stays at 12: a batch of 4 instead of 2 makes 0.5 times the steps" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"vary": {"TrainReader.batch_size": (3,)}}, "a batch of 3 instead of 2 sees 1.5 times the images"),
+        ({"vary": {"TrainReader.batch_size": (1, 2, 8)}}, "a batch of 1 or 8 instead of 2 sees 0.5 or 4 times the images"),
+        ({"vary": {"TrainReader.batch_size": Factor(values=(7,), label="b")}}, "a batch of 7 instead of 2 sees 3.5 times the images"),
+        ({"design": "list", "trials": ({"TrainReader.batch_size": 3}, {"x": 1})}, "a batch of 3 instead of 2 sees 1.5 times the images"),
+        (
+            {"design": "optuna", "space": {"TrainReader.batch_size": Span(low=3, high=6)}},
+            "a batch of 3 or 6 instead of 2 sees 1.5 or 3 times the",
+        ),
+        ({"vary": {"TrainReader.batch_size": ("x",)}}, "another batch sees more or fewer images"),
+    ],
+)
+def test_how_many_more_images_are_seen(spec: dict[str, Any], says: str) -> None:
+    assert any(f"max_iters stays at 400: {says}" in text for text in warnings(**spec))
+
+
+def test_a_cosine_of_a_fixed_length_does_not_follow_either() -> None:
+    config = {**CONFIG, "LearningRate": {"base_lr": 0.01, "schedulers": [{"name": "CosineDecay", "max_iters": 400, "max_epochs": None}]}}
+    (text,) = warnings(config, vary={"max_iters": (800,)})
+    assert "the cosine of the learning rate ends at 400 all the same" in text
+    assert (
+        warnings(config, vary={"max_iters": (800,)}, couple={"LearningRate.schedulers.0.max_iters": "round(base * max_iters / 400)"}) == []
+    )
+    to_the_end = {"name": "CosineDecay", "max_iters": None, "max_epochs": None}
+    config = {**CONFIG, "LearningRate": {"base_lr": 0.01, "schedulers": [to_the_end]}}
+    assert warnings(config, vary={"max_iters": (800,)}) == []
 
 
 def test_a_coupling_that_is_off_in_the_baseline_is_told() -> None:

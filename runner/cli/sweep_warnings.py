@@ -1,0 +1,40 @@
+"""What is worth a warning in the configs of a sweep's trials, before any of them starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from runner.config.geometry import geometry_warnings
+from runner.config.length import length_warnings
+from runner.config.node import Source, from_plain
+from runner.config.overrides import apply_mapping
+from runner.core.errors import InputError
+from runner.core.values import value_key
+from runner.plan import SweepPlan
+from runner.resolve import training_images
+from runner.search.base import Trial
+from runner.search.designs import coupled, edges, trial_label
+from runner.search.spec import SweepSpec
+
+_GEOMETRY_AND_LENGTH = ("TrainReader", "EvalReader", "LearningRate", "epoch", "max_iters", "gradient_accumulation")
+"""Beginnings of the keys that how images are seen, and how long is trained, depend on."""
+
+
+def trial_warnings(spec: SweepSpec, plan: SweepPlan, trials: Sequence[Trial]) -> list[str]:
+    """Where trials evaluate otherwise than they train, or end before their learning rate's schedule, in the trials known in advance; of
+    Optuna's space at its ends."""
+    found = [(trial.label, trial.overrides) for trial in trials[1:]]
+    for key, points in (edges(spec) if spec.design == "optuna" else {}).items():
+        with suppress(InputError):  # said by `_check_space`
+            found += [(trial_label(spec, {key: point[key]}), coupled(spec, point, plan.baseline)) for point in points]
+    source = Source(str(plan.folder))
+    tree, configs, seen = from_plain(plan.first.plain, source), [("baseline", plan.first.plain)], set()
+    for label, overrides in found:
+        counts = {key: value for key, value in overrides.items() if key.startswith(_GEOMETRY_AND_LENGTH)}
+        if counts and value_key(counts) not in seen:
+            seen.add(value_key(counts))
+            with suppress(InputError):  # said by `SweepPlan.runs`
+                configs.append((label, apply_mapping(tree, counts, source).plain()))
+    varied = {*spec.vary, *spec.space, *(key for trial in spec.trials for key in trial)}
+    return [*geometry_warnings(configs, varied), *length_warnings(configs, training_images(plan.first.config))]

@@ -1,0 +1,172 @@
+"""How long a config trains, and whether its learning rate's schedule ends with the training.
+
+PaddleDetection counts a schedule and the training apart: `CosineDecay` has 1000 epochs unless told otherwise, milestones stay where they
+are. A rate that has not fallen when the training ends gives a worse model, and a comparison of lengths that compares something else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runner.core.values import format_value
+
+LEFT: Final = 0.1
+"""Largest share of the cosine's fall that may be left when the training ends: PaddleDetection's own configs leave up to 0.07 on purpose."""
+_DEFAULT_EPOCHS: Final = 1000
+_SCHEDULES: Final = "LearningRate.schedulers"
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A length in both units, as far as they are known.
+
+    Args:
+        iterations, epochs: None where they are not known.
+        images: of training, None where the data is not there.
+    """
+
+    iterations: float | None
+    epochs: float | None
+    images: int | None = None
+
+    def __str__(self) -> str:
+        parts = [f"{_number(self.iterations)} iterations"] if self.iterations is not None else []
+        parts += [f"{_number(self.epochs)} epochs"] if self.epochs is not None else []
+        return " = ".join(parts) + (f" of {self.images} images" if self.images is not None and self.epochs is not None else "")
+
+
+def training_length(config: Mapping[str, Any], images: int | None = None) -> Length | None:
+    """How long a plain config trains; None where it gives no length. `images` are those of an epoch, None where they are not known."""
+    return _both(config, images, config.get("max_iters"), config.get("epoch"))
+
+
+def steps_per_epoch(config: Mapping[str, Any], images: int | None) -> int | None:
+    """Optimiser steps of an epoch; None where that cannot be said."""
+    reader, data = config.get("TrainReader"), config.get("TrainDataset")
+    if images is None or not isinstance(reader, Mapping):
+        return None
+    repeat = data.get("repeat", 1) if isinstance(data, Mapping) else 1
+    sizes = (reader.get("batch_size", 1), config.get("gradient_accumulation", 1), config.get("processes", 1))
+    group = math.prod(size if isinstance(size, int) else 1 for size in sizes)
+    steps = images * repeat / max(group, 1)
+    return (int(steps) if reader.get("drop_last", True) else math.ceil(steps)) or None
+
+
+def schedule_warnings(config: Mapping[str, Any], images: int | None = None) -> list[str]:
+    """A sentence for each part of the learning rate's schedule that does not end with the training."""
+    length = training_length(config, images)
+    rate = config.get("LearningRate")
+    listed = rate.get("schedulers") if isinstance(rate, Mapping) else None
+    if length is None or not isinstance(listed, list | tuple):
+        return []
+    result: list[str] = []
+    for index, item in enumerate(listed):
+        keys = item if isinstance(item, Mapping) else {}
+        checks = {"CosineDecay": _cosine, "PiecewiseDecay": _piecewise, "LinearWarmup": _warmup, "ExpWarmup": _warmup}
+        check = checks.get(str(keys.get("name")))
+        warms_up = not isinstance(listed[0], Mapping) or listed[0].get("use_warmup", True)
+        if check is not None and (check is not _warmup or warms_up):
+            result += check(config, images, length, keys, f"{_SCHEDULES}.{index}")
+    return result
+
+
+def _cosine(config: Mapping[str, Any], images: int | None, length: Length, keys: Mapping[str, Any], here: str) -> Iterator[str]:
+    iterations, epochs = keys.get("max_iters"), keys.get("max_epochs")
+    if iterations is None and epochs is None and config.get("max_iters") is not None:
+        return  # it spans the training
+    default = iterations is None and epochs is None
+    span = _both(config, images, iterations, _DEFAULT_EPOCHS if default and iterations is None else epochs)
+    share = None if span is None else _share(length, span)
+    if span is None or share is None:
+        return
+    named = f"{span} (PaddleDetection's default)" if default else str(span)
+    unit = "max_iters" if config.get("max_iters") is not None else "max_epochs"
+    value = config.get("max_iters") if config.get("max_iters") is not None else config.get("epoch")
+    fix = f"to end with it: -o {here}.{unit}={value}"
+    left = 0.5 * (1 + math.cos(math.pi * min(share, 1)))
+    if left > LEFT:
+        yield (
+            f"{here}: the cosine is {named} long and the training {length}: when it ends the learning rate has gone only "
+            f"{100 * (1 - left):.0f} % of its way down; {fix}"
+        )
+    elif share > 1 / (1 - LEFT):
+        then = "stays at its lowest" if keys.get("use_warmup", True) or keys.get("last_plateau_epochs") else "rises again"
+        yield f"{here}: the cosine ends after {named} and the training goes on to {length}: the learning rate {then} from there; {fix}"
+
+
+def _piecewise(config: Mapping[str, Any], images: int | None, length: Length, keys: Mapping[str, Any], here: str) -> Iterator[str]:
+    iterations = keys.get("milestone_iters")
+    epochs = None if iterations is not None else keys.get("milestones")
+    places = iterations if iterations is not None else epochs if epochs is not None else [8, 11]
+    if not isinstance(places, list | tuple):
+        return
+    unit = "milestones" if iterations is None else "milestone_iters"
+    late = []
+    for place in places:
+        reached = _both(config, images, place if iterations is not None else None, place if iterations is None else None)
+        share = _share(reached, length) if reached is not None else None
+        if share is not None and share >= 1:
+            late.append(place)
+    if late:
+        where = f"{', '.join(map(format_value, late))} {'epochs' if unit == 'milestones' else 'iterations'}"
+        yield (
+            f"{here}: the learning rate never falls at {where}, since the training ends before that, after {length}; "
+            f"set {here}.{unit}, or train longer"
+        )
+
+
+def _warmup(config: Mapping[str, Any], images: int | None, length: Length, keys: Mapping[str, Any], here: str) -> Iterator[str]:
+    epochs = keys.get("epochs") if keys.get("epochs_first", True) else None
+    steps = None if epochs is not None else keys.get("steps", 500)
+    span = _both(config, images, steps, epochs)
+    share = _share(span, length) if span is not None else None
+    if share is not None and share >= 1 and steps != 0:
+        yield f"{here}: the warm-up is {span} long and the training {length}: the learning rate never reaches base_lr; shorten {here}.steps"
+
+
+def _both(config: Mapping[str, Any], images: int | None, iterations: Any, epochs: Any) -> Length | None:
+    """A length given in either unit, in both as far as possible."""
+    an_epoch = steps_per_epoch(config, images)
+    if _is_number(iterations):
+        return Length(iterations, iterations / an_epoch if an_epoch else None, images)
+    if _is_number(epochs):
+        return Length(epochs * an_epoch if an_epoch else None, epochs, images)
+    return None
+
+
+def _share(part: Length, whole: Length) -> float | None:
+    """`part` / `whole` in a unit that both have; None where there is none."""
+    for one, other in ((part.iterations, whole.iterations), (part.epochs, whole.epochs)):
+        if one is not None and other:
+            return one / other
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def length_warnings(trials: Sequence[tuple[str, Mapping[str, Any]]], images: int | None = None) -> list[str]:
+    """`schedule_warnings` of a sweep: those of the baseline, then those that a trial alone has.
+
+    Args:
+        trials: (label, plain config) of each trial, the baseline first.
+    """
+    if not trials:
+        return []
+    result = schedule_warnings(trials[0][1], images)
+    seen = {text.partition(":")[0] for text in result}
+    for label, config in trials[1:]:
+        for text in schedule_warnings(config, images):
+            place = text.partition(":")[0]
+            if place not in seen:
+                seen.add(place)
+                result.append(f"trial {label}: {text}")
+    return result
