@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,6 +48,8 @@ def _headers(paths: Sequence[Path]) -> Iterator[tuple[_Size, _Size] | str]:
 def _header(path: Path) -> tuple[_Size, _Size] | str:
     try:
         state = os.stat(path)
+        if not stat.S_ISREG(state.st_mode):  # a FIFO would be waited for
+            return "is not a file"
         return _sizes(path, state.st_mtime_ns, state.st_size)
     except InputError as error:
         return error.problems[0].message

@@ -11,7 +11,8 @@ from typing import Any
 
 from runner.core.errors import InputError
 from runner.core.rundir import RunDir
-from runner.data.coco import CocoSet, load_coco
+from runner.data.boxes import negative_sizes
+from runner.data.coco import CocoSet, load_coco, no_faults
 from runner.evaluation import evaluate
 from runner.evaluation.result import Evaluation
 from runner.worker.samples import draw_samples
@@ -61,6 +62,7 @@ def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:
         allow_empty=evaluation or dataset.allow_empty,
         sample_num=dataset.sample_num,
         empty_ratio=1.0 if evaluation else dataset.empty_ratio,
+        examine=negative_sizes if evaluation else no_faults,
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,8 @@ def test_images_of_another_size_than_annotated(tmp_path: Path, make_picture: Any
     wrong, broken = sizes(tmp_path, {"a b.png": (30, 40), "b.jpg": (40, 30), "broken.jpg": (1, 1)})
     assert wrong.startswith("1 of 3 images are of another size than annotated: a b.png is 40 x 30 pixels, annotated as 30 x 40; ")
     assert broken.startswith("1 of 3 images cannot be read: broken.jpg: ")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert sizes(tmp_path, {"pipe.png": (1, 1)}) == ["1 of 1 images cannot be read: pipe.png: is not a file"]
     assert "gone.png: No such file" in sizes(tmp_path, {"gone.png": (4, 4)})[0]
 
 

@@ -32,7 +32,7 @@ class Item:
     Args:
         path: the image file, below the source folder.
         width, height: in pixels, as the boxes mean them.
-        boxes: Float64[N, 4] xyxy in pixels.
+        boxes: Float64[N, 4] xyxy in pixels, as the source has them: `runner.data.boxes` looks after those that reach out or are empty.
         classes: Int64[N], indices into `Loaded.classes`.
         crowd: Bool[N]: neither object nor background (COCO's crowds, VOC's difficult ones).
         areas: Float64[N], in square pixels; COCO sorts objects into small, medium and large by it.
