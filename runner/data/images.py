@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from runner.core.errors import InputError, Problem
 
 _ORIENTATION = 0x0112
+_PNG_TEXTS = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
 _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 # Boards are photographed in large; beyond twice that size Pillow's error remains. Set once: changing filters a call is not safe in threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -73,12 +74,36 @@ def image_sizes(path: Path | str) -> tuple[tuple[int, int], tuple[int, int]]:
         with Image.open(path) as image:
             width, height = image.size
             # Pillow turns a TIFF by itself, and gives the upright size from the start
-            turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _SWAPS_SIDES
+            turned = image.format != "TIFF" and _orientation(image, path) in _SWAPS_SIDES
     except FileNotFoundError as error:
         raise _unusable(path, "the image is missing") from error
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise _unusable(path, "is not an image that can be read; replace it") from error
     return (width, height), (height, width) if turned else (width, height)
+
+
+def _orientation(image: Image.Image, path: Path | str) -> int | None:
+    """How an opened image is turned. Pillow decodes a PNG for its EXIF data, since they may come after the pixels: rarely true, and soon
+    seen."""
+    try:
+        exif = Image.Image.getexif(image) if image.format == "PNG" and not _has_texts_at_its_end(path) else image.getexif()
+        return exif.get(_ORIENTATION)
+    except _UNREADABLE:
+        return None  # damaged EXIF says nothing about the pixels
+
+
+def _has_texts_at_its_end(path: Path | str) -> bool:
+    """Whether a PNG has EXIF data or texts, which may hold such, after its pixels. Reads the heads of its chunks."""
+    with open(path, "rb") as file:
+        file.seek(8)
+        pixels = False
+        while len(head := file.read(8)) == 8:
+            kind = head[4:]
+            if pixels and kind in _PNG_TEXTS:
+                return True
+            pixels = pixels or kind == b"IDAT"
+            file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    return False
 
 
 def _unusable(path: Path | str, message: str) -> InputError:

@@ -114,3 +114,29 @@ def test_what_is_no_image(tmp_path: Path) -> None:
         image_size(tmp_path / "none.jpg")
     with pytest.raises(InputError, match="not an image"):
         image_size(tmp_path / "text.jpg")
+
+
+def test_the_size_of_a_png_is_known_without_its_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(_gradient(64, 32)).save(path, exif=exif)
+    data = path.read_bytes()
+    at = data.index(b"eXIf") - 4
+    chunk = data[at : at + 12 + int.from_bytes(data[at : at + 4], "big")]
+    end = data.index(b"IEND") - 4
+    late = tmp_path / "late.png"
+    late.write_bytes(data[:at] + data[at + len(chunk) : end] + chunk + data[end:])
+    for one in (path, late):
+        assert image_sizes(one) == ((64, 32), (32, 64)) and read_image(one).shape == (64, 32, 3)
+    path.write_bytes(data[: data.index(b"IDAT") + 30])
+    assert image_sizes(path) == ((64, 32), (32, 64))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("exif", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0XX", b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_damaged_exif_data_say_nothing(tmp_path: Path, suffix: str, exif: bytes) -> None:
+    path = tmp_path / f"photo.{suffix}"
+    Image.fromarray(_gradient(64, 32)).save(path, exif=exif)
+    assert image_sizes(path) == ((64, 32), (64, 32)) and read_image(path).shape == (32, 64, 3)
