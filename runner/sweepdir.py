@@ -13,6 +13,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.files import NO_FILE_THERE, atomic_open, atomic_write_json, read_bytes, read_json
 from runner.core.rundir import RunDir
 from runner.core.typed import Count, Name, build, fits
+from runner.core.values import natural
 from runner.plan import PlannedRun
 from runner.search.spec import Metric, SweepSpec
 
@@ -81,7 +82,7 @@ class SweepDir:
     def run_names(self) -> list[str]:
         """Names of what lies in ``runs/``."""
         try:
-            return sorted(entry.name for entry in os.scandir(self.runs) if not entry.name.startswith("."))
+            return sorted((entry.name for entry in os.scandir(self.runs) if not entry.name.startswith(".")), key=natural)
         except OSError as error:
             if error.errno in NO_FILE_THERE:
                 return []

@@ -17,6 +17,7 @@ from runner.core.errors import Cause
 from runner.core.files import atomic_write_json, open_lines, read_json
 from runner.core.records import Record, read_records
 from runner.core.typed import Count, Moment, Name, build, fits
+from runner.core.values import natural
 
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
 FINISHED: frozenset[str] = frozenset({"done", "failed", "pruned"})
@@ -67,6 +68,7 @@ class Status:
         phase: what it is doing: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
         cause: why it failed, where somebody does something about it (see `runner.core.errors.Cause`).
         process: which process `pid` was, see `runner.core.process.process_mark`; empty if that is not known.
+        warning: what the attempt noticed about its training, for people (`runner.core.learning`); empty if nothing.
     """
 
     state: State = "pending"
@@ -81,6 +83,7 @@ class Status:
     phase: str = "starting"
     cause: Cause | None = None
     process: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,10 +271,11 @@ class RunDir:
 
 
 def find_runs(paths: list[Path]) -> Iterator[RunDir]:
-    """The run directories at or below each of `paths`, in the order of their names; a directory is yielded once."""
+    """The run directories at or below each of `paths`, in the order of their names (s2 before s10); a directory is yielded once."""
     seen: set[Path] = set()
     for path in paths:
-        for identity in [path / "run.json"] if (path / "run.json").is_file() else sorted(path.rglob("run.json")):
+        own = path / "run.json"
+        for identity in [own] if own.is_file() else sorted(path.rglob("run.json"), key=lambda found: natural(str(found))):
             folder = identity.parent
             if folder.resolve() not in seen:
                 seen.add(folder.resolve())

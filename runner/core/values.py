@@ -37,6 +37,13 @@ def value_key(value: Any) -> Hashable:
     return value if isinstance(value, Hashable) else repr(value)
 
 
+def natural(text: str) -> tuple[tuple[str, int, str], ...]:
+    """Return the key to sort names by as people do, numbers in them by size: s2 before s10."""
+    parts = re.split(r"([0-9]+)", text)
+    numbers = [digits.lstrip("0") for digits in parts[1::2]] + [""]  # no int of them: it may have any length
+    return tuple((word, len(number), number) for word, number in zip(parts[::2], numbers, strict=True)) + ((text, 0, ""),)
+
+
 def format_value(value: Any) -> str:
     """`value` in one short line, written as YAML would have it: ``true``, ``null``, ``0.00125``, ``[2, 3]``, ``{a:
     1}``."""

@@ -14,6 +14,7 @@ from runner.config.load import parse
 from runner.config.node import Source, flatten
 from runner.core.errors import Cause, InputError
 from runner.core.files import read_json
+from runner.core.learning import FlatTerm, flat_terms
 from runner.core.records import Record, decode_number, without_superseded
 from runner.core.rundir import RunDir, State, find_runs
 from runner.core.values import format_value, short_keys
@@ -47,6 +48,7 @@ class RunResult:
         config: dotted key to scalar or list of the resolved config.
         facts, proposal: see `Identity`.
         cause: see `runner.core.rundir.Status.cause`.
+        flat: loss terms that hardly moved (`runner.core.learning`); empty for a run that learned, or has not done half of its steps.
     """
 
     path: Path
@@ -74,6 +76,7 @@ class RunResult:
     facts: Mapping[str, Any] = field(default_factory=dict)
     proposal: Mapping[str, Any] = field(default_factory=dict)
     cause: Cause | None = None
+    flat: tuple[FlatTerm, ...] = ()
 
     def best(self, metric: str, goal: Goal) -> tuple[int, float] | None:
         """(step, value) of the best evaluation so far: optimistic, since the best of several is picked by the very
@@ -144,6 +147,7 @@ def read_run(run_dir: RunDir) -> RunResult:
         facts=identity.facts if identity else {},
         proposal=identity.proposal if identity else {},
         cause=status.cause,
+        flat=flat_terms(run_dir.metrics, None if status.state == "done" else status.steps),
     )
 
 

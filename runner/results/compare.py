@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from runner.config.geometry import geometry_warnings, readers_of
@@ -18,6 +19,7 @@ from runner.results.params import ABSENT, data_warnings, differing_keys, evaluat
 from runner.results.permutation import LEAST_SEEDS, permutation_p
 from runner.results.power import noise, seeds_to_tell
 from runner.results.sequential import look_confidence, raced_effects
+from runner.results.unlearned import describe_unlearned, unlearned
 from runner.results.wording import notes
 
 SHOWN_METRICS = ("bbox/AP", "bbox/AP50", "bbox/AP75")
@@ -40,6 +42,7 @@ def compare(
     looks: Sequence[int] = (),
     warnings: Sequence[str] = (),
     images: bool | None = None,
+    leave_out: frozenset[Path] = frozenset(),
 ) -> Comparison:
     """Group `runs` by what they share apart from the seed, and compare the groups with the baseline.
 
@@ -49,6 +52,7 @@ def compare(
         metric, goal: what decides; metrics: further tags to show, those that no run has left out.
         looks: seeds a trial at each look, where the sweep raced its seeds (see `runner.search.racing.looks`).
         warnings: what is known beforehand to make the comparison mean less: confounded factors.
+        leave_out: run directories whose runs are grouped and not counted.
         images: bootstrap the images of each trial's and the baseline's first common seed; None: where one of them has a single seed.
 
     Raises:
@@ -61,7 +65,7 @@ def compare(
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
     keys = differing_keys([group.parameters for group in groups], varied)
     uncounted: list[tuple[RunResult, str]] = []
-    counted = [_count(group, metric, uncounted) for group in groups]
+    counted = [_count(group, metric, uncounted, leave_out) for group in groups]
     shown = tuple(dict.fromkeys([metric, *(tag for tag in metrics if any(tag in run.metrics for run in runs))]))
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
     judged = _judge(counted, tags, metric, tuple(looks))
@@ -80,6 +84,10 @@ def compare(
         uncounted=tuple(uncounted),
         warnings=tuple(dict.fromkeys([*warnings, *_geometry(groups, varied), *data_warnings(runs), *_read_problems(runs)])),
     )
+    flat = frozenset(run.path for trial in trials for run in unlearned(trial))
+    if flat:
+        without = compare(runs, metric, goal, metrics, looks=looks, images=False, leave_out=flat | leave_out)
+        found = replace(found, warnings=(*found.warnings, *describe_unlearned(found, without)))
     return replace(found, notes=tuple(notes(found)))
 
 
@@ -156,13 +164,15 @@ def _baseline_first(groups: list[_Group]) -> list[_Group]:
     return groups
 
 
-def _count(group: _Group, metric: str, uncounted: list[tuple[RunResult, str]]) -> list[RunResult]:
+def _count(group: _Group, metric: str, uncounted: list[tuple[RunResult, str]], leave_out: frozenset[Path]) -> list[RunResult]:
     """The runs of a trial that its numbers come from; the others, each with the reason, go to `uncounted`."""
     kept: list[RunResult] = []
     for run in group.runs:
         if run.state != "done":
             state = "infeasible" if run.cause == "out_of_memory" else run.state
             uncounted.append((run, f"{state}{f': {run.reason}' if run.reason else ''}"))
+        elif run.path in leave_out:
+            uncounted.append((run, "left out"))
         elif metric not in run.metrics:
             what = "is not a finite number" if metric in run.undefined else "is missing"
             uncounted.append((run, f"done, but {metric} {what} in its evaluation"))

@@ -44,7 +44,7 @@ def to_csv(comparison: Comparison) -> str:
     and memory."""
     tags = list(dict.fromkeys([*comparison.metrics, *(tag for trial in comparison.trials for tag in trial.metrics)]))
     reasons = {run.path: why for run, why in comparison.uncounted}
-    head = ["run", "trial", "label", "seed", "state", "counted", "why_not_counted", *comparison.parameters, *tags]
+    head = ["run", "trial", "label", "seed", "state", "counted", "why_not_counted", "hardly_learned", *comparison.parameters, *tags]
     head += [f"best {comparison.metric}", "time_s", "images_per_s", "memory_gb", "gpu_memory_gb", "path"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -61,6 +61,7 @@ def to_csv(comparison: Comparison) -> str:
                 run.state,
                 str(run in trial.counted).lower(),
                 reasons.get(run.path, ""),
+                ", ".join(map(str, run.flat)),
             ]
             row += [*parameters, *(run.metrics.get(tag, "") for tag in tags), best[1] if best else ""]
             rest = (run.time_s, run.images_per_s, run.memory_gb, run.gpu_memory_gb)
@@ -180,6 +181,7 @@ def _trial_data(trial: TrialResult) -> dict[str, Any]:
         "parameters": {key: value for key, value in trial.parameters.items() if value is not ABSENT},
         "seeds": [run.seed for run in trial.counted],
         "runs": [str(run.path) for run in trial.runs],
+        "hardly_learned": [str(run.path) for run in trial.counted if run.flat],
         "metrics": {tag: _summary_data(summary) for tag, summary in trial.metrics.items() if summary.n},
         "effects": {tag: {"delta": e.delta, "low": e.low, "high": e.high} for tag, e in trial.effects.items()},
         "verdict": trial.verdict,

@@ -17,12 +17,15 @@ from typing import Any, Protocol
 
 from runner.core.errors import InputError, Problem
 from runner.core.journal import read_journal
+from runner.core.learning import flat_terms
 from runner.core.rundir import RunDir, Status
+from runner.core.values import natural
 from runner.results.progress import STANDINGS, Evaluations, final_value, run_status, standing
 from runner.search.spec import Metric
 
 _SILENT_S = 30.0
 _EVENTS = 8
+_MOST_JUDGED = 500
 _DEPTH = 5
 _SWEEP_FILES = ("plan.json", "journal.jsonl")
 _FAILED = ("failed", "infeasible", "interrupted")
@@ -111,6 +114,8 @@ class Overview:
         failures: why others ended, the commonest first.
         best: None while there is none.
         events: the journal's last, oldest first.
+        unlearned: (name, what is wrong) of the runs that run or are done in which a loss term hardly moved (`runner.core.learning`).
+        unjudged: how many runs were not looked at for that, since there are so many.
     """
 
     path: Path
@@ -122,6 +127,8 @@ class Overview:
     failures: Sequence[Failure] = ()
     best: Best | None = None
     events: Sequence[Mapping[str, Any]] = ()
+    unlearned: Sequence[tuple[str, str]] = ()
+    unjudged: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """For other programs."""
@@ -152,6 +159,7 @@ class Overview:
             "running": running,
             "waiting": list(self.waiting),
             "failures": failures,
+            "hardly_learned": [{"run": name, "what": what} for name, what in self.unlearned],
             "journal": list(self.events),
         }
 
@@ -181,7 +189,7 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
         if event["event"] in ("start", "end", "retry") and isinstance(event.get("run"), str):
             last[event["run"]] = event
     existing = set(sweep.run_names())
-    names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted(existing)]))
+    names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted(existing, key=natural)]))
     known = []
     for name in names:
         if name not in existing:
@@ -217,7 +225,8 @@ def find_places(path: Path) -> Iterator[tuple[Path, list[RunDir]]]:
 
 def _places(folder: Path, depth: int) -> Iterator[tuple[Path, list[RunDir]]]:
     try:
-        below = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."))
+        entries = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
+        below = sorted((entry.path for entry in entries), key=natural)
     except OSError:
         return  # not ours to read
     if any((folder / name).is_file() for name in _SWEEP_FILES):
@@ -226,7 +235,7 @@ def _places(folder: Path, depth: int) -> Iterator[tuple[Path, list[RunDir]]]:
     runs = [path for path in below if os.path.isfile(os.path.join(path, "run.json"))]
     if runs:
         yield folder, [RunDir(path) for path in runs]
-    for path in sorted(set(below) - set(runs)) if depth else ():
+    for path in [path for path in below if path not in runs] if depth else ():
         yield from _places(Path(path), depth - 1)
 
 
@@ -242,7 +251,7 @@ def _known(path: str, event: Mapping[str, Any], metric: str, driven: bool) -> _K
         values = event.get("values")
         value = values.get(metric) if isinstance(values, dict) else None
         if isinstance(value, int | float) or event["state"] == "pruned":
-            return _Known(name, _trial_of(name), event["state"], value=value)
+            return _Known(name, _trial_of(name), event["state"], run_dir=RunDir(path), value=value)
     run_dir = RunDir(path)
     status = run_status(run_dir)
     starting = driven and event.get("event") == "start" and status.attempt < _int(event.get("attempt"))  # its process has no lock yet
@@ -262,7 +271,18 @@ def _overview(path: Path, known: Sequence[_Known], metric: Metric, events: Seque
         _failures(known),
         _best(known, metric),
         events,
+        *_unlearned(known),
     )
+
+
+def _unlearned(known: Sequence[_Known]) -> tuple[list[tuple[str, str]], int]:
+    """The runs in which a loss term hardly moved, and how many were not looked at: each costs a read, so the first ones are."""
+    judged = [run for run in known if run.standing in ("done", "running")]
+    found = []
+    for run in judged[:_MOST_JUDGED]:
+        if run.run_dir is not None and (terms := flat_terms(run.run_dir.metrics, run.status.steps if run.standing == "running" else None)):
+            found.append((run.name, ", ".join(map(str, terms))))
+    return found, max(0, len(judged) - _MOST_JUDGED)
 
 
 def _run_now(run: RunDir, status: Status, metric: str) -> RunNow:

@@ -53,6 +53,7 @@ def make_run(
     facts: Mapping[str, Any] | None = None,
     evaluations: Sequence[tuple[int, float]] = (),
     name: str | None = None,
+    box_loss: tuple[float, float] | None = None,
 ) -> RunDir:
     """A run of `sweep` with the given final ``bbox/AP`` (None: no evaluation); ``bbox/AP50`` is 0.3 above it.
 
@@ -60,6 +61,7 @@ def make_run(
         metrics: more of the final evaluation, or other values.
         evaluations: (step, AP) before the last one.
         seconds: time from the start to the last record.
+        box_loss: in the first record and in the others; None: there is none.
     """
     run = RunDir(sweep / "runs" / (name or run_name(Trial(trial, {}, label), seed)))
     run.path.mkdir(parents=True)
@@ -70,7 +72,7 @@ def make_run(
         return run
     last = steps if step is None else step
     final = {} if ap is None else {"bbox/AP": ap, "bbox/AP50": ap + 0.3, **(metrics or {})}
-    _write_records(run, last, seconds, evaluations, final if state == "done" else {})
+    _write_records(run, last, seconds, evaluations, final if state == "done" else {}, box_loss)
     if state == "done" and final:
         atomic_write_json(run.evaluation, {"metrics": {tag: encode_number(value) for tag, value in final.items()}})
     status = Status(state=state, reason=reason, attempt=1, step=last, steps=steps, heartbeat=START + seconds, phase="ended")
@@ -78,12 +80,21 @@ def make_run(
     return run
 
 
-def _write_records(run: RunDir, last: int, seconds: float, evaluations: Sequence[tuple[int, float]], final: Mapping[str, float]) -> None:
+def _write_records(
+    run: RunDir,
+    last: int,
+    seconds: float,
+    evaluations: Sequence[tuple[int, float]],
+    final: Mapping[str, float],
+    box_loss: tuple[float, float] | None,
+) -> None:
     writer = RecordWriter(run.metrics)
     writer.write(Record(1, 0, 0.0, START, resumed=True))
     events: list[tuple[int, Mapping[str, float]]] = [(step, {"bbox/AP": value}) for step, value in evaluations]
     for step in range(20, last + 1, 20):
+        box = {} if box_loss is None else {"train/loss_box": box_loss[step > 20]}
         training = {
+            **box,
             "train/loss": 100 / step,
             "train/images_per_s": 40.0 + step % 3,
             "resource/memory_gb": 1.0 + step / 1000,

@@ -166,6 +166,8 @@ class Watcher:
                 self._say_started(run, before, now)
             elif status.state != "pending":
                 self._say(f"{run.name}: {_ending(run)}", STATE_STYLES.get(status.state, ""))
+        elif status.warning and status.warning != before.warning:
+            self._say(f"{run.name}: warning: {status.warning}", "yellow")
         elif self._live is None and status.state == "running" and now >= self._next_line.get(run.name, 0.0):
             self._next_line[run.name] = now + _LINE_INTERVAL_S
             self._say(f"{run.name}: {_numbers(run, now)}")
@@ -283,7 +285,7 @@ def _ending(run: Watched) -> str:
     status = run.status
     if status.state == "done":
         metrics = [f"{tag} {value:.3f}" for tag in METRICS if (value := run.metric(tag)) is not None]
-        return ", ".join(["done", *metrics])
+        return ", ".join(["done", *metrics, *filter(None, [status.warning])])
     word = standing(status, at_work=False)
     return f"{word} after step {status.step}" + (f": {status.reason}" if status.reason else "")
 

@@ -39,6 +39,13 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
         parts.append(Text(f"waiting: {_names(overview.waiting)}", style="dim"))
     if overview.failures:
         parts += [Text("did not end well:"), *map(_failure, overview.failures)]
+    if overview.unlearned:
+        shown = [f"{name}: {what}" for name, what in overview.unlearned[:_MOST_RUNNING]]
+        more = len(overview.unlearned) - _MOST_RUNNING
+        lines = [*shown, *([f"… and {more} more"] if more > 0 else [])]
+        parts += [Text("hardly learned:"), *(Text(f"  {line}", style="yellow") for line in lines)]
+    if overview.unjudged and not brief:
+        parts.append(Text(f"not looked at for learning: {overview.unjudged} runs; `runner compare` marks them", style="dim"))
     if overview.events and not brief:
         parts += [Text("happened last:"), *(Text(f"  {_event(event)}") for event in overview.events)]
     return Group(*parts)

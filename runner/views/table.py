@@ -15,6 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from runner.core.learning import in_words
 from runner.core.values import format_value, short_keys
 from runner.results.collect import RunResult
 from runner.results.comparison import (
@@ -270,7 +271,8 @@ def _runs_table(runs: Sequence[RunResult], metric: str, now: float) -> Table:
         progress = f"{run.step}/{run.steps} {100 * run.step // run.steps:3d} %" if run.steps else "–"
         table.add_row(
             escape(name),
-            f"[{STATE_STYLES.get(run.state, '')}]{run.state}[/]" if run.state in STATE_STYLES else escape(run.state),
+            (f"[{STATE_STYLES.get(run.state, '')}]{run.state}[/]" if run.state in STATE_STYLES else escape(run.state))
+            + (" [yellow]![/]" if run.flat else ""),
             progress,
             "–" if value is None else f"{value:.3f}{'' if run.state == 'done' else '*'}",
             show_duration(run.time_s),
@@ -282,7 +284,7 @@ def _runs_table(runs: Sequence[RunResult], metric: str, now: float) -> Table:
 def _reasons(runs: Sequence[RunResult]) -> Iterator[Text]:
     """Why runs ended as they did, what could not be read of them, and what the star means."""
     for run in runs:
-        for text in filter(None, (run.reason, run.problem)):
+        for text in filter(None, (run.reason, run.problem, f"! {in_words(run.flat)}" if run.flat else "")):
             yield Text(f"{run.id}: {text}")
     if any(run.state != "done" and run.evaluations for run in runs):
         yield Text("* of the newest evaluation; the run is not done", style="dim")

@@ -14,6 +14,7 @@ from runner.config.dump import canonical, to_plain
 from runner.config.node import flatten
 from runner.core.errors import RunnerError
 from runner.core.files import atomic_write_json
+from runner.core.learning import flat_terms, in_words
 from runner.core.lock import Lock
 from runner.core.process import process_mark
 from runner.core.records import Record, RecordWriter, encode_number
@@ -69,6 +70,7 @@ class Attempt:
         self._trackers: TrackerSet | None = None
         self._status = Status(state="running", attempt=attempt, pid=os.getpid(), process=process_mark(os.getpid()))
         self._next_status = 0.0
+        self._next_judged = 0
         self._write_status()
 
     # -------------------------------------------------------------------------------------------- for the backend
@@ -87,6 +89,18 @@ class Attempt:
         self._writer.write(record)
         if self._trackers is not None:
             self._trackers.write(record)
+        self._judge(step)
+
+    def _judge(self, step: int) -> None:
+        """Warn where a loss term has hardly moved; looked at each tenth of the training from the half on."""
+        steps = self._status.steps
+        if step < max(self._next_judged, (steps + 1) // 2):
+            return
+        self._next_judged = min(steps, step + steps // 10)
+        warning = in_words(flat_terms(self.run_dir.metrics, steps))
+        if warning and not self._status.warning:
+            log.warning("%s", warning)
+        self._status = replace(self._status, warning=warning)
 
     def progress(self, step: int, steps: int, epoch: float, phase: str, values: Mapping[str, float] | None = None) -> None:
         """See `RunContext.progress`."""

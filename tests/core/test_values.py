@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.values import format_value, safe_name, same_value, short_keys
+from runner.core.values import format_value, natural, safe_name, same_value, short_keys
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,10 @@ def test_safe_names_stay_apart_and_readable() -> None:
     assert safe_name("batch_size=8, milestones=[2, 3]") == "batch_size=8,milestones=2,3"
     assert safe_name("x" * 100 + "a") != safe_name("x" * 100 + "b")
     assert safe_name("板") != safe_name("件")
+
+
+def test_names_are_sorted_by_the_numbers_in_them() -> None:
+    names = ["0000-b-s10", "0000-b-s2", "0000-b-s0", "0000-b-s011", "0000-b", "s9", f"s1{'0' * 5000}", "0010-a-s1", "0002-a-s1"]
+    assert sorted(names, key=natural) == [
+        *("0000-b", "0000-b-s0", "0000-b-s2", "0000-b-s10", "0000-b-s011", "0002-a-s1", "0010-a-s1", "s9", f"s1{'0' * 5000}")
+    ]

@@ -64,6 +64,45 @@ def test_the_article_in_small(sweep: Path) -> None:
     assert found.metrics == ("bbox/AP", "bbox/AP50")
 
 
+def test_a_run_that_hardly_learned_counts_and_is_told_with_and_without(tmp_path: Path) -> None:
+    make_trial(tmp_path / "sw", 0, [0.40, 0.42, 0.41, 0.39], box_loss=(0.8, 0.35))
+    make_trial(tmp_path / "sw", 1, [0.50, 0.52, 0.51], box_loss=(0.8, 0.35), **BATCH)
+    make_run(tmp_path / "sw", 1, 3, ap=0.006, box_loss=(0.8, 0.62), **BATCH)
+    found = compared(tmp_path)
+    changed = found.trials[1]
+    assert (len(changed.counted), changed.verdict, found.uncounted) == (4, "cannot tell", ())
+    with_it, effect = found.warnings
+    assert with_it == (
+        "1 batch_size=16: 1 of 4 runs hardly learned (0001-batch_size=16-s3: loss_box 0.8 → 0.62). "
+        "bbox/AP with it 0.384 ± 0.252 (n = 4), without it 0.510 ± 0.010 (n = 3)"
+    )
+    assert (
+        effect.startswith("1 batch_size=16: Δ bbox/AP with them −0.021 [")
+        and effect.endswith("(better)")
+        and "(cannot tell), without them +0.105" in effect
+    )
+    assert json.loads(to_json(found))["trials"][1]["hardly_learned"] == [str(changed.counted[3].path)]
+    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
+    assert [row["hardly_learned"] for row in rows] == [""] * 7 + ["loss_box 0.8 → 0.62"]
+    assert "hardly learned" in to_markdown(found)
+
+
+def test_a_trial_in_which_no_run_learned(tmp_path: Path) -> None:
+    make_trial(tmp_path / "sw", 0, [0.01, 0.02], box_loss=(0.8, 0.8))
+    make_trial(tmp_path / "sw", 1, [0.50, 0.52], box_loss=(0.8, 0.35), **BATCH)
+    found = compared(tmp_path)
+    assert found.trials[1].verdict == "better"
+    assert [warning.partition(": ")[0] for warning in found.warnings] == ["0 baseline", "1 batch_size=16"]
+    assert "without them no run is left" in found.warnings[0] and "without them – (no verdict)" in found.warnings[1]
+
+
+def test_seeds_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    make_trial(tmp_path / "sw", 0, [0.4] * 12)
+    found = compared(tmp_path)
+    assert [run.seed for run in found.trials[0].runs] == list(range(12))
+    assert json.loads(to_json(found))["trials"][0]["seeds"] == list(range(12))
+
+
 def test_a_metric_to_minimize_turns_the_verdict(sweep: Path) -> None:
     assert [t.verdict for t in compared(sweep, goal="minimize").trials] == [None, "cannot tell", "worse"]
 

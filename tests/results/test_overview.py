@@ -252,3 +252,37 @@ def test_the_final_value_is_the_last_that_counts(tmp_path: Path) -> None:
 
 def test_nothing_is_no_overview() -> None:
     assert Overview(Path("x"), True, "bbox/AP").to_json()["runs"] == {}
+
+
+def test_runs_that_hardly_learned_are_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended or going, with or without a journal; in the order of the seeds."""
+    for seed in (0, 2, 10):
+        make_run(tmp_path / "sw", 0, seed, box_loss=(0.8, 0.35 if seed == 0 else 0.62))
+    sweep = planned(tmp_path / "sw", [])
+    marked = [("0000-baseline-s2", "loss_box 0.8 → 0.62"), ("0000-baseline-s10", "loss_box 0.8 → 0.62")]
+    assert read_sweep(sweep, driven=False).unlearned == marked
+    journal = Journal(sweep.journal)
+    for name in sweep.run_names():
+        end(journal, name, "done", 0.4)
+    journal.close()
+    put(make_run(tmp_path / "sw", 0, 11, state="pending"), step=200)
+    found = read_sweep(sweep, driven=True)
+    assert found.unlearned == marked and found.unjudged == 0
+    assert found.to_json()["hardly_learned"] == [{"run": name, "what": what} for name, what in marked]
+    text = shown(found)
+    assert "hardly learned:\n  0000-baseline-s2: loss_box 0.8 → 0.62\n  0000-baseline-s10: loss_box" in text
+    monkeypatch.setattr("runner.results.overview._MOST_JUDGED", 2)
+    found = read_sweep(sweep, driven=True)
+    assert found.unlearned == marked[:1] and found.unjudged > 0 and "not looked at for learning" in shown(found)
+
+
+def shown(overview: Overview) -> str:
+    """What `runner status` prints of it."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from runner.views.status import render_status  # noqa: PLC0415
+
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(render_status(overview))
+    return capture.get()

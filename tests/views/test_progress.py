@@ -330,3 +330,18 @@ def test_a_terminal_that_changes_its_size_is_drawn_anew(runs: list[RunDir]) -> N
     after = shown(target).rpartition("\x1b[2J")[2]
     assert "0000-t0-s0: done" in after  # the last endings are said again
     assert "─" * 30 in after and all(len(line) <= 50 for line in after.splitlines() if "\x1b" not in line)
+
+
+def test_what_the_attempt_warns_of_is_told_once_and_at_the_end(runs: list[RunDir]) -> None:
+    clock, target = Clock(), console(200)
+    with Watcher(runs[:1], target, clock=clock) as watcher:
+        for step in range(0, 300, 50):
+            put(runs[0], clock, step, warning="hardly learned: loss_box 0.8 → 0.7" if step >= 150 else "")
+            watcher.update()
+            clock.now += 2
+        put(runs[0], clock, 300, "done", "ended", warning="hardly learned: loss_box 0.8 → 0.62")
+    lines = shown(target).splitlines()
+    assert [line for line in lines if "learned" in line] == [
+        "0000-t0-s0: warning: hardly learned: loss_box 0.8 → 0.7",
+        "0000-t0-s0: done, hardly learned: loss_box 0.8 → 0.62",
+    ]

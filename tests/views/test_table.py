@@ -100,3 +100,17 @@ def test_plan() -> None:
     shown = text_of(render_plan(rows, {"TrainReader.batch_size": 8}), 80)
     assert "batch_size 8 → 16, clip – → null" in shown and "baseline" in shown
     assert "3 runs, 1 of them done already" in shown and "batch_size is TrainReader.batch_size" in shown
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_run_that_hardly_learned_is_marked(tmp_path: Path, width: int) -> None:
+    for seed, last in ((0, 0.35), (1, 0.62), (10, 0.35)):
+        make_run(tmp_path / "sw", 0, seed, box_loss=(0.8, last))
+    shown = text_of(render_runs(collect([tmp_path]), now=START), width)
+    rows = [line.split() for line in shown.splitlines() if "300/300" in line]
+    assert [(row[0], row[1:3]) for row in rows] == [
+        ("0000-baseline-s0", ["done", "300/300"]),
+        ("0000-baseline-s1", ["done", "!"]),
+        ("0000-baseline-s10", ["done", "300/300"]),
+    ]
+    assert "0000-baseline-s1: ! hardly learned: loss_box 0.8 → 0.62" in shown

@@ -294,6 +294,8 @@ def _gain(trials: Sequence[SearchTrial], ranked: Sequence[int], metric: str) -> 
 
 def _warnings(trials: Sequence[SearchTrial], runs: Sequence[RunResult]) -> list[str]:
     found = [f"{run.path}: {run.problem}" for run in runs if run.problem]
+    if flat := [f"{run.id} ({', '.join(map(str, run.flat))})" for run in runs if run.flat]:
+        found.append(f"{len(flat)} of the runs hardly learned, and count: {', '.join(flat)}")
     lengths = sorted({trial.steps for trial in trials if trial.steps})
     if len(lengths) > 1:
         found.append(f"trials train for between {lengths[0]} and {lengths[-1]} steps: equal steps are not equal shares of them")
