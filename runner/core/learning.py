@@ -5,7 +5,7 @@ Two rules, each with the figures that its threshold was chosen by in benchmarks/
 - The box loss of FCOS. It is 1 − IoU in kind, so it has a scale: a run is marked where it is still above 0.55 over the last tenth of the
   steps and has fallen by less than 30 % of its first record. A head with one side stuck at zero ends at 0.61 or more, a healthy one of 150
   steps at 0.45 or less.
-- Every loss term. It differs by less than 1 % both from its first record and from the middle of the run. Only a whole run is judged by
+- Every loss term. It differs by less than 0.5 % both from its first record and from the middle of the run. Only a whole run is judged by
   this: a term with a floor of its own (centre-ness) moves that little in half a run.
 """
 
@@ -24,7 +24,7 @@ from runner.core.records import Record, without_superseded
 BOX_TERM = "train/loss_box"
 BOX_LEVEL = 0.55
 BOX_FALL = 0.3
-LEAST_CHANGE = 0.01
+LEAST_CHANGE = 0.005
 _LEAST_RECORDS = 4
 _HEAD_BYTES, _TAIL_BYTES = 1 << 18, 1 << 16
 _LAST = 0.9
