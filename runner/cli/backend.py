@@ -7,6 +7,8 @@ import sys
 from types import TracebackType
 from typing import Self
 
+from runner.core.text import say
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -37,26 +39,26 @@ def _install(args: argparse.Namespace) -> int:
     record = made.record
     shown = ", ".join(f"{name} {version}" for name, version in record.check.get("versions", {}).items())
     if not made.fresh:
-        print(f"{args.name}: already there since {record.made}: {shown}\n  in {made.folder}")
+        say(f"{args.name}: already there since {record.made}: {shown}")
+        say(f"  in {made.folder}")
         return 0
-    print(f"{args.name}: ready after {record.seconds:.0f} s: {shown}; {size_bytes(made.folder) / 1e9:.1f} GB")
-    print(f"  in {made.folder}")
-    print(f"  use it: -o backend={args.name}")
+    say(f"{args.name}: ready after {record.seconds:.0f} s: {shown}; {size_bytes(made.folder) / 1e9:.1f} GB")
+    say(f"  in {made.folder}")
+    say(f"  use it: -o backend={args.name}")
     if record.gpu and not record.check.get("gpus"):
-        print("  note: this is the GPU build, and it finds no GPU here; `runner doctor` tells more")
+        say("  note: this is the GPU build, and it finds no GPU here; `runner doctor` tells more")
     return 0
 
 
 def _list(_args: argparse.Namespace) -> int:
     from rich import box  # noqa: PLC0415 - kept out of `runner --help`
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from runner.backends.base import BACKENDS  # noqa: PLC0415
     from runner.backends.install import size_bytes, tidy  # noqa: PLC0415
     from runner.backends.recipes import RECIPES  # noqa: PLC0415
     from runner.backends.whereabouts import whereabouts  # noqa: PLC0415
+    from runner.views.terminal import Terminal, plain  # noqa: PLC0415
 
     table = Table("backend", "runs in", "versions", "build", "size", box=box.SIMPLE_HEAD, pad_edge=False)
     lines = []  # a path in a narrow column could not be copied
@@ -66,10 +68,11 @@ def _list(_args: argparse.Namespace) -> int:
         build = "" if found.gpu is None else "GPU" if found.gpu else "CPU"
         size = f"{size_bytes(found.folder) / 1e9:.1f} GB" if found.folder else ""
         versions = ", ".join(f"{package} {version}" for package, version in found.versions.items())
-        table.add_row(*map(escape, (name, found.where, versions, build, size)))
+        table.add_row(*map(plain, (name, found.where, versions, build, size)))
         lines += [f"{name}: {found.problem or found.python}"] if found.problem or found.python else []
-    Console().print(table)
-    print("\n".join(lines))
+    Terminal().print(table)
+    for line in lines:
+        say(line)
     return 0
 
 
@@ -77,7 +80,7 @@ def _remove(args: argparse.Namespace) -> int:
     from runner.backends.install import remove  # noqa: PLC0415 - kept out of `runner --help`
 
     folder, size = remove(args.name)
-    print(f"{args.name}: removed {folder} ({size / 1e9:.1f} GB)")
+    say(f"{args.name}: removed {folder} ({size / 1e9:.1f} GB)")
     return 0
 
 
@@ -85,7 +88,10 @@ class _Line:
     """Stage and seconds in one line of a terminal; a line a stage elsewhere. On stderr."""
 
     def __init__(self) -> None:
+        from runner.views.terminal import Terminal  # noqa: PLC0415
+
         self._stage = ""
+        self._file = Terminal(stderr=True).file  # past `printable_output`: the escapes are ours
         self._live = sys.stderr.isatty()
 
     def __enter__(self) -> Self:
@@ -94,11 +100,11 @@ class _Line:
     def show(self, stage: str, seconds: float) -> None:
         """A `runner.backends.install.Progress`."""
         if self._live:
-            print(f"\r\x1b[K{stage}: {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{stage}: {seconds:.0f} s", end="", file=self._file, flush=True)
         elif stage != self._stage:
             print(stage, file=sys.stderr, flush=True)
         self._stage = stage
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         if self._live and self._stage:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            print("\r\x1b[K", end="", file=self._file, flush=True)

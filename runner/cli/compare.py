@@ -38,14 +38,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from rich.console import Console  # noqa: PLC0415 - kept out of `runner --help`
-
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.results.collect import collect  # noqa: PLC0415
     from runner.results.compare import SHOWN_METRICS, compare  # noqa: PLC0415
     from runner.results.export import to_csv, to_json, to_markdown  # noqa: PLC0415
     from runner.sweepdir import SweepDir, metric_of  # noqa: PLC0415
     from runner.views.table import render_comparison  # noqa: PLC0415
+    from runner.views.terminal import Terminal  # noqa: PLC0415
 
     plans = [SweepDir(path).plan() for path in args.paths]
     if len(plans) == 1 and (plans[0].get("spec") or {}).get("design") == "optuna" and args.format in ("table", "json"):
@@ -64,7 +63,7 @@ def _compare(args: argparse.Namespace) -> int:
         images=args.images,
     )
     if args.format == "table":
-        Console().print(render_comparison(comparison))
+        Terminal().print(render_comparison(comparison))
     else:
         print({"csv": to_csv, "json": to_json, "md": to_markdown}[args.format](comparison).rstrip("\n"))
     return 0
@@ -80,11 +79,10 @@ def _looks(plans: list[dict[str, Any]]) -> tuple[int, ...]:
 
 def _compare_search(args: argparse.Namespace) -> int:
     """Of a sweep whose trials were proposed: its best was picked among many, which a table of differences would hide."""
-    from rich.console import Console  # noqa: PLC0415
-
     from runner.cli.search_view import load_search  # noqa: PLC0415
     from runner.results.adaptive.export import to_json  # noqa: PLC0415
     from runner.views.search_table import render  # noqa: PLC0415
+    from runner.views.terminal import Terminal  # noqa: PLC0415
 
     results = load_search(args.paths[0], args.metric, args.goal)
     if args.format == "json":
@@ -94,7 +92,7 @@ def _compare_search(args: argparse.Namespace) -> int:
     if len(results.metrics) > 1 and not args.view:
         views.append("pareto")
     for view in views:
-        Console().print(render(results, view))
+        Terminal().print(render(results, view))
     return 0
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from runner.cli.options import add_config, add_overrides, missing_lines
+from runner.core.text import say
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,9 +44,9 @@ def _show(args: argparse.Namespace) -> int:
     print(resolved.yaml if args.format == "yaml" else to_json(resolved.tree), end="" if args.format == "yaml" else "\n")
     length = training_length(resolved.plain, training_images(resolved.config))
     if length is not None:
-        print(f"length of training: {length}", file=sys.stderr)
+        say(f"length of training: {length}", error=True)
     for line in missing_lines(resolved.missing):
-        print(line, file=sys.stderr)
+        say(line, error=True)
     return 0
 
 
@@ -61,7 +61,8 @@ def _explain(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(to_json({"changes": [asdict(change) for change in changes], "config": open_value(tree)}))
         return 0
-    print("\n".join(f"# {line}".rstrip() for line in explain(changes, args.config)))
+    for line in explain(changes, args.config):
+        say(f"# {line}".rstrip())
     print(to_yaml(open_value(tree)), end="")
     return 0
 
@@ -71,12 +72,12 @@ def _check(args: argparse.Namespace) -> int:
 
     resolved = resolve(args.config, args.opt, to_run=False)
     for note in resolved.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     for warning in warnings_of(resolved):
-        print(f"warning: {warning}")
+        say(f"warning: {warning}")
     for line in missing_lines(resolved.missing):
-        print(line)
-    print(f"{args.config}: fine")
+        say(line)
+    say(f"{args.config}: fine")
     return 0
 
 
@@ -89,5 +90,5 @@ def _diff(args: argparse.Namespace) -> int:
     for key in dict.fromkeys([*first, *second]):
         if key not in first or key not in second or not same_value(first[key], second[key]):
             before, after = (format_value(tree[key]) if key in tree else "(not there)" for tree in (first, second))
-            print(f"{key}: {before} → {after}")
+            say(f"{key}: {before} → {after}")
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from runner.core.text import say
+
 _OPTIONS = {
     "size": "pixels a side (generated sets)",
     "train": "training images (generated sets)",
@@ -49,7 +51,7 @@ def _list(_args: argparse.Namespace) -> int:
     for name in spec_names():
         choice = dataset_choice(name)
         state = "prepared" if choice.prepared else "made at first use" if choice.made_on_first_use else "not prepared"
-        print(f"{name:16} {state:18} {find_spec(name).title}")
+        say(f"{name:16} {state:18} {find_spec(name).title}")
     return 0
 
 
@@ -61,14 +63,14 @@ def _prepare(args: argparse.Namespace) -> int:
     options = {key: value for key in (*_OPTIONS, *(rule[0] for rule in _RULES)) if (value := getattr(args, key)) is not None}
     with count_progress() as progress:
         manifest = prepare(args.name, args.source, data_root(), progress=progress, options=options, force=args.force)
-    print(f"{manifest.name}: {'already there' if manifest.reused else 'ready'} in {data_root() / manifest.name}")
+    say(f"{manifest.name}: {'already there' if manifest.reused else 'ready'} in {data_root() / manifest.name}")
     for side, split in manifest.splits.items():
         lists = f" (from {', '.join(split.lists)})" if split.lists else ""
         only = ", read only by `runner eval RUN --split test`" if side == "test" else ""
-        print(f"  {side}: {split.images} images, {split.boxes} boxes{lists}{only}")
-    print(f"  classes: {', '.join(manifest.classes)}")
+        say(f"  {side}: {split.images} images, {split.boxes} boxes{lists}{only}")
+    say(f"  classes: {', '.join(manifest.classes)}")
     for note in manifest.notes:
-        print(f"  {note}")
+        say(f"  {note}")
     return 0
 
 
@@ -82,28 +84,27 @@ def _check(args: argparse.Namespace) -> int:
         findings = check(choice, progress=progress)
     for finding in findings:
         examples = f" ({', '.join(finding.examples)}{', …' if finding.count > len(finding.examples) else ''})" if finding.examples else ""
-        print(f"{finding.severity}: {finding.file}: {finding.what}: {finding.count}{examples}")
+        say(f"{finding.severity}: {finding.file}: {finding.what}: {finding.count}{examples}")
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = sum(finding.severity == "warning" for finding in findings)
-    print(f"{choice.name}: {f'{errors} errors, {warnings} warnings' if errors or warnings else 'fine'}")
+    say(f"{choice.name}: {f'{errors} errors, {warnings} warnings' if errors or warnings else 'fine'}")
     return 1 if errors else 0
 
 
 def _stats(args: argparse.Namespace) -> int:
-    from rich.console import Console  # noqa: PLC0415
-
     from runner.data.choice import dataset_choice  # noqa: PLC0415
     from runner.data.picture import write_picture  # noqa: PLC0415
     from runner.data.spec import data_root  # noqa: PLC0415
     from runner.data.stats import load_sides, stats  # noqa: PLC0415
     from runner.views.data import render_stats  # noqa: PLC0415
+    from runner.views.terminal import Terminal  # noqa: PLC0415
 
     choice = dataset_choice(args.name)
     sides = load_sides(choice)
-    Console().print(render_stats(stats(sides)))
+    Terminal().print(render_stats(stats(sides)))
     picture = args.picture or data_root() / choice.name / "stats.png"
     write_picture(sides, picture, choice.name)
-    print(f"picture: {picture}")
+    say(f"picture: {picture}")
     return 0
 
 

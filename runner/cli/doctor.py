@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from runner.core.text import say
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -17,5 +19,5 @@ def _run(_args: argparse.Namespace) -> int:
     problems = 0
     for finding in findings():
         problems += not finding.good
-        print(f"{'ok  ' if finding.good else 'MISS'} {finding.what:22} {finding.text}")
+        say(f"{'ok  ' if finding.good else 'MISS'} {finding.what:22} {finding.text}")
     return 1 if problems else 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from runner.core.text import say
+
 
 def run_drill(argv: Sequence[str]) -> int:
     """``runner sweep drill ARGUMENT…``.
@@ -26,10 +28,10 @@ def run_drill(argv: Sequence[str]) -> int:
     import tempfile  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from runner.conduct.drill import Drill, clear  # noqa: PLC0415
+    from runner.views.terminal import Terminal  # noqa: PLC0415
 
     folder = Path(tempfile.mkdtemp(prefix="runner-drill-"))
     drill = Drill(folder, minutes=args.minutes, seed=args.seed, kills=args.kills, say=lambda text: print(text, file=sys.stderr, flush=True))
@@ -40,9 +42,9 @@ def run_drill(argv: Sequence[str]) -> int:
         table.add_row(fault.name, fault.what, str(fault.times), outcome)
     for name, wrong in report.checks.items():
         table.add_row("at the end", name, "", wrong or "yes")
-    Console().print(table)
+    Terminal().print(table)
     if report.passed:
         clear(folder)
         return 0
-    print(f"the sweep is kept in {folder}")
+    say(f"the sweep is kept in {folder}")
     return 1

@@ -27,10 +27,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    import json  # noqa: PLC0415 - kept out of `runner --help`
 
     from runner.cli.running import go_where_it_runs  # noqa: PLC0415
     from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.core.text import json_text  # noqa: PLC0415
     from runner.resolve import backend_in  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415
     from runner.views.evaluation import print_evaluation  # noqa: PLC0415
@@ -50,7 +50,7 @@ def _run(args: argparse.Namespace) -> int:
         else:
             result = evaluate_weights(args.config, args.opt, progress=progress, split=args.split)
     if args.json:
-        print(json.dumps(result, ensure_ascii=False, indent=2))
+        print(json_text(result))
     else:
         print_evaluation(result)
     return 0

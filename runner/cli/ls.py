@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from runner.core.text import say
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -14,14 +16,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from rich.console import Console  # noqa: PLC0415 - kept out of `runner --help`
-
     from runner.core.rundir import find_runs  # noqa: PLC0415
     from runner.results.collect import collect  # noqa: PLC0415
     from runner.views.table import render_runs  # noqa: PLC0415
+    from runner.views.terminal import Terminal  # noqa: PLC0415
 
     if args.paths == [Path("runs")] and not any(find_runs(args.paths)):
-        print("no runs yet; start one: runner train -c configs/fcos_tiny.yml")
+        say("no runs yet; start one: runner train -c configs/fcos_tiny.yml")
         return 0
-    Console().print(render_runs(collect(args.paths)))
+    Terminal().print(render_runs(collect(args.paths)))
     return 0

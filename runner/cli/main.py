@@ -13,6 +13,7 @@ from runner.cli import LEFT_OUT, backend, compare, config, data, doctor, evaluat
 from runner.cli.streams import expendable_output
 from runner.core.errors import InputError, RunnerError
 from runner.core.files import NO_ROOM
+from runner.core.text import printable_output, say
 
 _COMMANDS = (train, sweep, status, stop, retry, compare, evaluate, predict, ls, config, data, backend, doctor)
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else argv
     is_driver = arguments[:1] in (["sweep"], ["train"]) and "--dry-run" not in arguments and arguments[1:2] != ["verify"]
-    with expendable_output(stdout=is_driver):
+    with expendable_output(stdout=is_driver), printable_output():
         return _main(arguments)
 
 
@@ -39,10 +40,7 @@ def _main(arguments: Sequence[str]) -> int:
         args = build_parser().parse_args(arguments)
         run = partial(args.run, args)
     if relative := [entry for entry in LEFT_OUT if entry]:
-        print(
-            f"PYTHONPATH: {', '.join(relative)} left out; nothing is imported from the working directory: give absolute paths",
-            file=sys.stderr,
-        )
+        say(f"PYTHONPATH: {', '.join(relative)} left out; nothing is imported from the working directory: give absolute paths", error=True)
     try:
         code: int = run()
         if sys.stdout is not None:
@@ -85,7 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _message(error: RunnerError) -> str:
+    """Return the message; what of it stands in further lines is indented, so that no line passes for another message."""
     if isinstance(error, InputError) and len(error.problems) > 1:
-        lines = [f"runner: {len(error.problems)} problems", *(f"  {problem}" for problem in error.problems)]
-        return "\n".join(lines)
-    return f"runner: {error}"
+        lines = [f"runner: {len(error.problems)} problems", *(str(problem) for problem in error.problems)]
+    else:
+        lines = [f"runner: {error}"]
+    return "\n".join(lines).replace("\n", "\n  ")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from runner.cli.options import fraction
+from runner.core.text import say
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,8 +56,8 @@ def _run(args: argparse.Namespace) -> int:
             force=args.force,
         )
     for path, boxes in found.items():
-        print(f"{path}: {len(boxes)} boxes")
+        say(f"{path}: {len(boxes)} boxes")
         for name, score, (x, y, width, height) in boxes:
-            print(f"  {name:20} {score:.2f}  x {x:.0f} y {y:.0f} w {width:.0f} h {height:.0f}")
-    print(f"pictures: {args.output}")
+            say(f"  {name:20} {score:.2f}  x {x:.0f} y {y:.0f} w {width:.0f} h {height:.0f}")
+    say(f"pictures: {args.output}")
     return 0

@@ -6,6 +6,8 @@ import argparse
 import shlex
 from pathlib import Path
 
+from runner.core.text import say
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -27,11 +29,11 @@ def _run(args: argparse.Namespace) -> int:
     sweep = sweep_at(args.dir)
     failed = [run_dir for run_dir in sweep.run_dirs() if run_dir.status().state == "failed"]
     if not failed:
-        print("no run has failed")
+        say("no run has failed")
         return 0
     if holder(sweep.lock) is not None:
         send(sweep.control, Command("retry"))
-        print(f"asked to start {len(failed)} failed runs again; watch it: runner status {sweep.path}")
+        say(f"asked to start {len(failed)} failed runs again; watch it: runner status {sweep.path}")
         return 0
     with hold(sweep.lock):
         journal = Journal(sweep.journal)
@@ -39,5 +41,5 @@ def _run(args: argparse.Namespace) -> int:
             allow_again(run_dir, journal)
         journal.close()
     command = shlex.join(["runner", *sweep.plan().get("command", ["sweep", "SWEEP.yml"])])
-    print(f"{len(failed)} failed runs will be started again by: {command}")
+    say(f"{len(failed)} failed runs will be started again by: {command}")
     return 0

@@ -8,12 +8,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from rich.console import Console
-
 from runner.backends.environments import interpreter
 from runner.conduct import Outcome, conduct
 from runner.conduct.lock import hold_run
 from runner.core.importing import child_environment
+from runner.core.text import say
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
 from runner.launch.base import LAUNCHERS
@@ -21,6 +20,7 @@ from runner.plan import PlannedRun
 from runner.search.base import FixedDesign
 from runner.views.counting import count_progress
 from runner.views.progress import Watcher
+from runner.views.terminal import Terminal
 
 _MOVED = "RUNNER_MOVED"
 """Set for the process that `go_where_it_runs` starts, which does not go anywhere else."""
@@ -43,7 +43,7 @@ def go_where_it_runs(backend: str, backend_python: str | None) -> None:
 
 def make_dataset(name: str) -> None:
     """Make the generated data set and say so."""
-    print(f"making the data set {name} in {data_root() / name} (generated, not downloaded)", file=sys.stderr)
+    say(f"making the data set {name} in {data_root() / name} (generated, not downloaded)", error=True)
     with count_progress() as progress:
         ensure_synthetic(data_root(), progress)
 
@@ -58,7 +58,7 @@ def run_one(run: PlannedRun, *, launcher: str = "local", retry_failed: bool = Fa
     if run.run_dir.lock.exists():
         with suppress(OSError), hold_run(run.run_dir):  # before another process's progress is shown
             pass
-    with Watcher([run.run_dir], Console(stderr=True)) as watcher:
+    with Watcher([run.run_dir], Terminal(stderr=True)) as watcher:
         outcomes = conduct(
             FixedDesign([run.trial]),
             lambda trial: [run],

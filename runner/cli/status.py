@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 _FORMAT = 1
@@ -19,12 +18,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from rich.console import Console  # noqa: PLC0415 - kept out of `runner --help`
-
     from runner.core.lock import holder  # noqa: PLC0415
+    from runner.core.text import json_text  # noqa: PLC0415
     from runner.results.overview import find_places, read_runs, read_sweep  # noqa: PLC0415
     from runner.sweepdir import SweepDir  # noqa: PLC0415
     from runner.views.status import render_status  # noqa: PLC0415
+    from runner.views.terminal import Terminal  # noqa: PLC0415
 
     seen = []
     for path, runs in find_places(args.dir):
@@ -36,9 +35,9 @@ def _run(args: argparse.Namespace) -> int:
             {**overview.to_json(), "driver": None if driver is None else {"pid": driver.pid, "host": driver.host, "since": driver.since}}
             for overview, driver in seen
         ]
-        print(json.dumps({"format": _FORMAT, "places": found}, indent=2, ensure_ascii=False))
+        print(json_text({"format": _FORMAT, "places": found}))
         return 0
-    console = Console()
+    console = Terminal()
     for index, (overview, driver) in enumerate(seen):
         if index:
             console.print()

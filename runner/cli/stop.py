@@ -6,6 +6,8 @@ import argparse
 import time
 from pathlib import Path
 
+from runner.core.text import say
+
 _LOOK_INTERVAL_S = 0.2
 
 
@@ -29,7 +31,7 @@ def _run(args: argparse.Namespace) -> int:
     if run_dir.exists() and args.trial is None:
         if args.dir.absolute().parent.name != "runs" or not (args.dir.absolute().parent.parent / "plan.json").exists():
             run_dir.request("stop", "asked to stop (runner stop)")
-            print("asked; it saves and ends")
+            say("asked; it saves and ends")
             return 0
         args.dir, args.trial = args.dir.absolute().parent.parent, args.dir.absolute().name
     sweep = driven_sweep(args.dir)
@@ -38,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
         print("asked; every run saves and ends", flush=True)
         while holder(sweep.lock) is not None:
             time.sleep(_LOOK_INTERVAL_S)
-        print("ended; the same `runner sweep` goes on with it")
+        say("ended; the same `runner sweep` goes on with it")
         return 0
     names = sweep.run_names()
     numbers = {str(int(name.partition("-")[0])) for name in names if name.partition("-")[0].isdecimal()}
@@ -52,5 +54,5 @@ def _run(args: argparse.Namespace) -> int:
     if len(meant) >= expected and all(status.state in FINISHED for status in meant):
         raise InputError(Problem(f"{args.trial} has ended already", where=str(sweep.path)))
     send(sweep.control, Command("stop", trial))
-    print(f"asked to give up {trial}; watch it: runner status {sweep.path}")
+    say(f"asked to give up {trial}; watch it: runner status {sweep.path}")
     return 0

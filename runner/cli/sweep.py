@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from runner.cli.drill import run_drill
 from runner.cli.options import add_overrides, missing_lines
 from runner.cli.verify import run_verify
+from runner.core.text import say
 
 if TYPE_CHECKING:
     from runner.cli.sweeping import Sweep
@@ -51,30 +51,30 @@ def _run(args: argparse.Namespace) -> int:
     folder = args.dir or Path("runs") / file.stem
     sweep = open_sweep(spec, file, folder, args.opt, make_dataset=None if args.dry_run else make_dataset, to_run=not args.dry_run)
     for warning in sweep.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        say(f"warning: {warning}", error=True)
     if args.dry_run:
         _print_plan(sweep)
         for line in missing_lines(sweep.plan.first.missing):
-            print(line, file=sys.stderr)
+            say(line, error=True)
         return 0
     result = run_sweep(sweep, launcher=args.launcher, retry_failed=args.retry_failed)
     for name, status in result.unfinished.items():
         state = "infeasible" if status.cause == "out_of_memory" else status.state
-        print(f"runner: {name}: {state}: {status.reason}", file=sys.stderr)
+        say(f"runner: {name}: {state}: {status.reason}", error=True)
     for number, reason in result.refused.items():
-        print(f"runner: trial {number} could not start: {reason}", file=sys.stderr)
+        say(f"runner: trial {number} could not start: {reason}", error=True)
     given_up = f", {result.pruned} given up early" if result.pruned else ""
     shown = shlex.quote(f"./{folder}" if str(folder).startswith("-") else str(folder))
-    print(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shown}")
+    say(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shown}")
     if result.pruned and spec.pruner is not None:
         _print_audit(folder)
     if result.failed_before:
-        print(f"runner: failed before: {_some(result.failed_before)}; --retry-failed starts them again", file=sys.stderr)
+        say(f"runner: failed before: {_some(result.failed_before)}; --retry-failed starts them again", error=True)
     if result.exit_code == 130:
-        print("runner: interrupted; the same command goes on with it", file=sys.stderr)
+        say("runner: interrupted; the same command goes on with it", error=True)
     elif result.missing:
         why = f": {result.stopped}" if result.stopped else ""
-        print(f"runner: {len(result.missing)} planned runs were not started ({_some(result.missing)}){why}", file=sys.stderr)
+        say(f"runner: {len(result.missing)} planned runs were not started ({_some(result.missing)}){why}", error=True)
     return result.exit_code
 
 
@@ -89,21 +89,21 @@ def _print_audit(folder: Path) -> None:
 
     audit = audit_pruning(load_search(folder))
     for line in audit_text(audit) if audit is not None else ():
-        print(line)
+        say(line)
 
 
 def _print_plan(sweep: Sweep) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
     from runner.core.rundir import RunDir  # noqa: PLC0415
+    from runner.core.text import printable  # noqa: PLC0415
     from runner.views.table import PlannedRow, render_plan  # noqa: PLC0415
+    from runner.views.terminal import Terminal  # noqa: PLC0415
 
     states = {"done": "done", "pruned": "done", "failed": "failed", "pending": "to run"}
     rows = []
     for entry in sweep.entries():
         state = RunDir(sweep.folder.runs / entry["id"]).status().state
         rows.append(PlannedRow(entry["id"], entry["seed"], entry["overrides"], states.get(state, "to go on")))
-    console = Console()
+    console = Terminal()
     console.print(render_plan(rows, dict(sweep.plan.baseline_values)))
     for line in sweep.still_to_come():
-        console.print(line, markup=False, highlight=False)
+        console.print(printable(line), highlight=False)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from runner.cli.sweep_warnings import trial_warnings
 from runner.conduct import Outcome, Policy, conduct
 from runner.conduct.history import History, read_history
@@ -18,6 +16,7 @@ from runner.core.commands import Situation
 from runner.core.errors import InputError, Problem
 from runner.core.journal import read_journal
 from runner.core.rundir import RunDir, Status
+from runner.core.text import say
 from runner.core.values import format_value
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import plan_slots, read_machine
@@ -32,6 +31,7 @@ from runner.search.designs import coupled, edges, trial_label
 from runner.search.spec import SweepSpec
 from runner.sweepdir import SweepDir, plan_entry, write_plan
 from runner.views.progress import Watcher
+from runner.views.terminal import Terminal
 
 
 @dataclass
@@ -197,7 +197,7 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
         slots, packing = _slots(sweep) if launcher == "local" else ((), None)
         with Watcher(
             [RunDir(folder.runs / entry["id"]) for entry in entries],
-            Console(stderr=True),
+            Terminal(stderr=True),
             title=folder.path.name,
             known={run.name: run.state for run in sweep.history.runs},
             metric=spec.metrics[0].name,
@@ -320,7 +320,7 @@ def _slots(sweep: Sweep) -> tuple[Sequence[Mapping[str, str]], Packing | None]:
     if plan.problems:
         raise InputError([replace(problem, where=str(sweep.file)) for problem in plan.problems])
     for note in plan.notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", error=True)
     return plan.slots, Packing.of(plan, machine, resources.memory_gb) if resources.concurrency == "auto" else None
 
 

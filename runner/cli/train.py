@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.options import add_config, boolean
+from runner.core.text import say
 
 if TYPE_CHECKING:
     from runner.conduct import Outcome
@@ -54,9 +54,9 @@ def _plan_new(args: argparse.Namespace) -> PlannedRun:
     overrides = _overrides(args)
     resolved = resolve(args.config, overrides, make_dataset=make_dataset)
     for note in resolved.notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", error=True)
     for warning in warnings_of(resolved):
-        print(f"warning: {warning}", file=sys.stderr)
+        say(f"warning: {warning}", error=True)
     run_dir = RunDir(args.run_dir) if args.run_dir else claim_run_dir(resolved, args.opt)
     if args.run_dir and run_dir.exists():
         raise InputError(f"{args.run_dir}: this run exists; go on with it by `runner train -r {args.run_dir}`, or give another --run-dir")
@@ -85,7 +85,7 @@ def _plan_resume(args: argparse.Namespace) -> PlannedRun:
         raise InputError("--run-dir and -r exclude each other: a resumed run stays in its directory")
     run = plan_again(run_dir, args.config, _overrides(args))
     for note in run.resolved.notes if run.resolved is not None else ():
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", error=True)
     return run
 
 
@@ -110,13 +110,13 @@ def _report(outcome: Outcome) -> int:
 
     run_dir, status = outcome.run.run_dir, outcome.status
     if outcome.reused:
-        print("note: this run had ended already; nothing was started", file=sys.stderr)
+        say("note: this run had ended already; nothing was started", error=True)
     if status.state == "done":
         print_evaluation(run_dir.results() or {})
-        print(f"run: {run_dir.path}")
+        say(f"run: {run_dir.path}")
         return 0
     if status.state == "interrupted":
-        print(f"runner: interrupted; go on with: runner train -r {shlex.quote(str(run_dir.path))}", file=sys.stderr)
+        say(f"runner: interrupted; go on with: runner train -r {shlex.quote(str(run_dir.path))}", error=True)
         return 1 if status.cause == "disk_full" else 130
-    print(f"runner: {run_dir.path}: {status.state}: {status.reason}; log: {run_dir.log}", file=sys.stderr)
+    say(f"runner: {run_dir.path}: {status.state}: {status.reason}; log: {run_dir.log}", error=True)
     return 2 if outcome.exit_code == 2 else 1

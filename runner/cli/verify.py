@@ -22,13 +22,13 @@ def run_verify(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print a JSON list of what was found")
     args = parser.parse_args(argv)
 
-    import json  # noqa: PLC0415 - kept out of `runner --help`
     from contextlib import nullcontext  # noqa: PLC0415
     from dataclasses import asdict  # noqa: PLC0415
 
     from runner.cli.sweep_at import sweep_at  # noqa: PLC0415
     from runner.conduct.lock import hold  # noqa: PLC0415
     from runner.conduct.verify import verify  # noqa: PLC0415
+    from runner.core.text import json_text, say  # noqa: PLC0415
 
     sweep = sweep_at(args.dir)
     with hold(sweep.lock) if args.repair else nullcontext():
@@ -36,10 +36,10 @@ def run_verify(argv: Sequence[str]) -> int:
     wrong = [finding for finding in findings if finding.wrong]
     left = [finding for finding in wrong if not finding.repaired]
     if args.json:
-        print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
+        print(json_text([asdict(finding) for finding in findings]))
         return 1 if left else 0
     for finding in findings:
-        print(f"{'' if finding.wrong else 'note: '}{finding}")
+        say(f"{'' if finding.wrong else 'note: '}{finding}")
     runs = len(sweep.run_names())
-    print(f"{runs} runs: " + (f"{len(wrong)} problems, {len(wrong) - len(left)} repaired" if wrong else "nothing is wrong"))
+    say(f"{runs} runs: " + (f"{len(wrong)} problems, {len(wrong) - len(left)} repaired" if wrong else "nothing is wrong"))
     return 1 if left else 0

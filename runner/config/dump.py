@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 from runner.config.bind import FieldInfo, iterate_fields
 from runner.config.load import EXPONENT_FLOAT
 from runner.config.schema import Tagged
+from runner.core.text import is_printable, json_text, printable_lines
 
 
 def canonical(config: Any) -> dict[str, Any]:
@@ -41,12 +41,12 @@ def to_plain(value: Any) -> Any:
 
 def to_yaml(tree: Mapping[str, Any]) -> str:
     """YAML text of a canonical tree: block style, short lists and leaves in flow style."""
-    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
+    return printable_lines(yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140))
 
 
 def to_json(tree: Mapping[str, Any]) -> str:
     """JSON text of a canonical tree."""
-    return json.dumps(to_plain(tree), indent=2, ensure_ascii=False)
+    return json_text(to_plain(tree))
 
 
 def _tree(config: Any, *, neutral: bool) -> dict[str, Any]:
@@ -120,8 +120,8 @@ def _represent_tagged(dumper: yaml.SafeDumper, data: Tagged) -> yaml.Node:
 
 
 def _represent_text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
-    """Unusual line ends are escaped: PyYAML would write them as they are and read them back as spaces."""
-    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style='"' if any(end in data for end in "\x85\u2028\u2029") else None)
+    """Quote what cannot be seen, so that it can be escaped; of unusual line ends PyYAML would make spaces, too."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=None if is_printable(data.replace("\n", "")) else '"')
 
 
 _Dumper.add_representer(str, _represent_text)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.core.text import printable
+
 Cause = Literal["input", "not_finite", "out_of_memory", "disk_full", "crash", "hung", "timeout"]
 """Why a run failed, where it matters for what is done about it: whether it is tried again, whether its point is infeasible.
 
@@ -30,7 +32,7 @@ class Problem:
     key: str = ""
 
     def __str__(self) -> str:
-        prefix = "".join(f"{part}: " for part in (self.where, self.key) if part)
+        prefix = "".join(f"{printable(part)}: " for part in (self.where, self.key) if part)
         return prefix + self.message
 
 

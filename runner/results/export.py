@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from runner.core.records import encode_number
+from runner.core.text import json_text, printable
 from runner.results.comparison import Comparison, TrialResult, followers, show_parameter
 from runner.results.intervals import Difference, Summary
 from runner.results.params import ABSENT
@@ -36,7 +38,7 @@ def to_json(comparison: Comparison) -> str:
         "warnings": list(comparison.warnings),
         "notes": list(comparison.notes),
     }
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(data, allow_nan=False) + "\n"
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -48,7 +50,7 @@ def to_csv(comparison: Comparison) -> str:
     head += [f"best {comparison.metric}", "time_s", "images_per_s", "memory_gb", "gpu_memory_gb", "path"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
+    writer.writerow(map(_csv, head))
     for trial in comparison.trials:
         parameters = [_cell(trial.parameters[key]) for key in comparison.parameters]
         for run in trial.runs:
@@ -65,7 +67,7 @@ def to_csv(comparison: Comparison) -> str:
             ]
             row += [*parameters, *(run.metrics.get(tag, "") for tag in tags), best[1] if best else ""]
             rest = (run.time_s, run.images_per_s, run.memory_gb, run.gpu_memory_gb)
-            writer.writerow([*row, *("" if value is None else value for value in rest), str(run.path)])
+            writer.writerow(map(_csv, [*row, *("" if value is None else value for value in rest), str(run.path)]))
     return text.getvalue()
 
 
@@ -84,7 +86,7 @@ def to_markdown(comparison: Comparison) -> str:
     also = followers(comparison)
     lines += [""] if comparison.uncounted or comparison.notes or also else []
     lines += [f"- {_escape(text)}" for text in also]
-    lines += [f"- not counted: `{run.id}`: {_escape(why)}" for run, why in comparison.uncounted]
+    lines += [f"- not counted: `{_code(run.id)}`: {_escape(why)}" for run, why in comparison.uncounted]
     lines += [f"- {_escape(note)}" for note in comparison.notes]
     return "\n".join(lines) + "\n"
 
@@ -159,11 +161,34 @@ def _mean(summary: Summary) -> float | None:
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    """Return `text` as Markdown that says just this: no cell, HTML, code, link or emphasis of its own."""
+    escaped = re.sub(r"[\\|`*]|(?<=\])\(", r"\\\g<0>", printable(text.replace("\n", " ")))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _code(text: str) -> str:
+    """Return `text` as it may stand between backticks."""
+    return printable(text).replace("`", "'")
 
 
 def _number(trial: TrialResult) -> int | str:
     return trial.number if trial.number >= 0 else ""
+
+
+def _csv(value: Any) -> Any:
+    """Return a cell in one line that a spreadsheet shows and does not calculate: a text that begins like a formula gets an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _cell(value: Any) -> Any:

@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 
 from runner.data.stats import QUANTILES, SplitStats
+from runner.views.terminal import plain
 
 
 def render_stats(sides: Mapping[str, SplitStats]) -> Group:
@@ -17,8 +18,8 @@ def render_stats(sides: Mapping[str, SplitStats]) -> Group:
     counts.add_column("")
     classes.add_column("boxes a class")
     for name in sides:
-        counts.add_column(name, justify="right")
-        classes.add_column(name, justify="right")
+        counts.add_column(plain(name), justify="right")
+        classes.add_column(plain(name), justify="right")
     splits = list(sides.values())
     for label, attribute in (("images", "images"), ("without objects", "without_objects"), ("boxes", "boxes"), ("crowd regions", "crowd")):
         counts.add_row(label, *(str(getattr(split, attribute)) for split in splits))
@@ -28,5 +29,7 @@ def render_stats(sides: Mapping[str, SplitStats]) -> Group:
         counts.add_row(f"√area, {quantile:.0%} of boxes", *(f"{split.side_px[index]:.0f} px" if split.side_px else "–" for split in splits))
     counts.add_row("image sizes", *(", ".join(f"{w}×{h}: {n}" for (w, h), n in split.image_sizes.items()) for split in splits))
     for name in splits[0].per_class:
-        classes.add_row(name, *(f"{split.per_class.get(name, 0)} in {split.images_per_class.get(name, 0)} images" for split in splits))
+        classes.add_row(
+            plain(name), *(f"{split.per_class.get(name, 0)} in {split.images_per_class.get(name, 0)} images" for split in splits)
+        )
     return Group(counts, classes)

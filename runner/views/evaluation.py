@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from runner.views.terminal import Terminal, plain
+
 _HEADLINE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
 
 
@@ -18,15 +20,15 @@ def print_evaluation(result: Mapping[str, Any], console: Console | None = None) 
         result: what eval.json holds: "metrics" (tag to number) and "per_class" (a mapping a class), and where it is not the
             run's own evaluation set, "split".
     """
-    console = console or Console()
+    console = console or Terminal()
     metrics: Mapping[str, float] = result.get("metrics", {})
     further = [tag.removeprefix("bbox/") for tag in metrics if tag.startswith("bbox/AP@")]
     title = (
         "evaluation" + (f" on {result['split']}" if "split" in result else "") + (f" at step {result['step']}" if "step" in result else "")
     )
-    head = Table(title=title, title_justify="left")
+    head = Table(title=plain(title), title_justify="left")
     for name in (*_HEADLINE, *further):
-        head.add_column(name, justify="right")
+        head.add_column(plain(name), justify="right")
     head.add_row(*(_number(metrics.get(f"bbox/{name}")) for name in (*_HEADLINE, *further)))
     console.print(head)
     classes = result.get("per_class") or []
@@ -37,7 +39,7 @@ def print_evaluation(result: Mapping[str, Any], console: Console | None = None) 
             table.add_column(name, justify="right")
         for entry in classes:
             row = [_number(entry.get(key)) for key in ("ap", "ap50", "ar100")]
-            table.add_row(str(entry["name"]), *row, str(entry.get("boxes", "")))
+            table.add_row(plain(str(entry["name"])), *row, plain(str(entry.get("boxes", ""))))
         console.print(table)
 
 

@@ -20,6 +20,7 @@ from runner.results.progress import standing
 from runner.views.keys import Keys
 from runner.views.screen import Menu, Screen
 from runner.views.table import STATE_STYLES
+from runner.views.terminal import plain
 from runner.views.watch import FINAL, Watch, Watched
 
 _LINE_INTERVAL_S = 10.0
@@ -143,7 +144,7 @@ class Watcher:
 
     # ------------------------------------------------------------------------------------------------- lines that stay
     def _say(self, text: str, style: str = "") -> None:
-        self._lines.append(Text(text, style=style))
+        self._lines.append(plain(text, style))
 
     def _print(self) -> None:
         """Print what there is to say, all at once: each time the screen is drawn anew."""
@@ -238,11 +239,11 @@ class Watcher:
 
     def _single_screen(self, run: Watched) -> RenderableType:
         if run.status.state != "running":
-            return Text(f"{run.name}: {run.standing}")
+            return plain(f"{run.name}: {run.standing}")
         bar = Table.grid(padding=(0, 2))
         bar.add_column(width=max(10, min(50, self._console.width - 48)))
-        bar.add_row(_bar(run), _percent(run), Text(f"step {run.status.step}/{run.status.steps or '?'}"), Text(run.status.phase))
-        return Group(bar, Text(_numbers(run, self._watch.clock(), with_step=False), no_wrap=True, overflow="ellipsis"))
+        bar.add_row(_bar(run), _percent(run), Text(f"step {run.status.step}/{run.status.steps or '?'}"), plain(run.status.phase))
+        return Group(bar, plain(_numbers(run, self._watch.clock(), with_step=False), no_wrap=True, overflow="ellipsis"))
 
 
 def _descriptor(console: Console) -> int:

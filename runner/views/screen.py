@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.text import Text
 
 from runner.core.commands import Command, Situation
+from runner.core.text import printable
 from runner.results.export import show_duration
 from runner.views.watch import Watched
 
@@ -205,7 +206,8 @@ class Screen:
             chosen = [self._marks["chosen"] if run.name == self.menu.chosen else " " for run in runs]
             marks = [f"{mark}{first + index + 1:>3} " for index, mark in enumerate(chosen)]
         columns = [[cell(run) for run in runs] for cell in (_percent, self._metric, _loss, self._left, _attempt)]
-        name_width = min(_NAME_WIDTH, max((cell_len(run.name) for run in runs), default=0))
+        names = [printable(run.name) for run in runs]
+        name_width = min(_NAME_WIDTH, max(map(cell_len, names), default=0))
         widths = [max(map(cell_len, column), default=0) for column in columns]
         fixed = cell_len(marks[0]) if marks else 0
         keep = [True] * len(columns)
@@ -218,7 +220,7 @@ class Screen:
         bar_width = min(_MOST_BAR, rest - name_width - 2)
         lines = []
         for index, run in enumerate(runs):
-            name = shorten(run.name, name_width, self._marks["more"])
+            name = shorten(names[index], name_width, self._marks["more"])
             text = marks[index] + set_cell_size(name, name_width)
             if bar_width >= 3:
                 text += "  " + self._bar(run, bar_width)
@@ -272,12 +274,10 @@ class Screen:
 
     # ---------------------------------------------------------------------------------------------------- the lines
     def _line(self, text: str, style: str = "") -> Text:
-        return Text(
-            shorten_end(" ".join(text.splitlines()), self.width, self._marks["more"]), style=style, no_wrap=True, overflow="crop", end="\n"
-        )
+        return Text(shorten_end(printable(text), self.width, self._marks["more"]), style=style, no_wrap=True, overflow="crop", end="\n")
 
     def _rule(self, title: str) -> Text:
-        light = self._marks["light"]
+        light, title = self._marks["light"], printable(title)
         text = shorten_end(f"{light * 2} {title} " if title else light * 2, self.width, self._marks["more"])
         return self._line(text + light * (self.width - cell_len(text)), "bold")
 

@@ -9,7 +9,6 @@ from typing import Final, Literal, get_args
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from runner.results.adaptive.trials import SearchResults, SearchTrial
 from runner.results.audit import Audit, audit_pruning, audit_text
 from runner.results.export import show_delta, show_interval, show_summary
 from runner.results.intervals import Summary
+from runner.views.terminal import plain
 
 View = Literal["best", "importances", "pareto", "slice", "parallel"]
 VIEWS: Final[tuple[View, ...]] = get_args(View)
@@ -47,7 +47,7 @@ def render(results: SearchResults, view: View = "best") -> RenderableType:
         "slice": _slice,
         "parallel": _parallel,
     }
-    warnings = [Text(f"WARNING: {warning}", style="bold red") for warning in results.warnings]
+    warnings = [plain(f"WARNING: {warning}", "bold red") for warning in results.warnings]
     return Group(*warnings, *views[view](results))
 
 
@@ -63,7 +63,7 @@ def _best(results: SearchResults) -> Iterator[RenderableType]:
     table.add_column("", justify="right")
     table.add_column("trial", justify="right")
     for other in results.metrics:
-        table.add_column(escape(other.name), no_wrap=True)
+        table.add_column(plain(other.name), no_wrap=True)
     table.add_column("n", justify="right")
     if confirmed:
         table.add_column("fresh seeds", no_wrap=True)
@@ -78,7 +78,7 @@ def _best(results: SearchResults) -> Iterator[RenderableType]:
         row = [str(place), _number(trial), *(show_summary(trial.values[other.name]) for other in results.metrics)]
         row += [str(trial.values[metric.name].n)]
         row += [show_summary(fresh), str(fresh.n or "")] if confirmed else []
-        table.add_row(*row, escape(_parameters(results, trial)))
+        table.add_row(*row, plain(_parameters(results, trial)))
     if shown:
         yield table
     if len(listed) > len(shown):
@@ -133,7 +133,7 @@ def _importances(results: SearchResults) -> Iterator[RenderableType]:
 
 def _importance_table(results: SearchResults, found: Importances) -> Table:
     table = _table()
-    table.add_column(escape(f"for {found.metric}"), overflow="fold")
+    table.add_column(plain(f"for {found.metric}"), overflow="fold")
     table.add_column("share", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("95 %", no_wrap=True)
@@ -143,8 +143,15 @@ def _importance_table(results: SearchResults, found: Importances) -> Table:
     for item in found.parameters:
         interval = f"{100 * item.low:.0f} to {100 * item.high:.0f} %"
         told = "yes" if item.told else "no"
-        row = [escape(results.short[item.key]), f"{100 * item.share:.0f} %", _bar(item.share), interval, told, str(item.trials)]
-        table.add_row(*row, escape(item.best))
+        row: list[RenderableType] = [
+            plain(results.short[item.key]),
+            f"{100 * item.share:.0f} %",
+            _bar(item.share),
+            interval,
+            told,
+            str(item.trials),
+        ]
+        table.add_row(*row, plain(item.best))
     return table
 
 
@@ -155,10 +162,10 @@ def _pareto(results: SearchResults) -> Iterator[RenderableType]:
     table = _table()
     table.add_column("trial", justify="right")
     for metric in results.metrics:
-        table.add_column(escape(f"{metric.name} ({'more' if metric.goal == 'maximize' else 'less'} is better)"))
+        table.add_column(plain(f"{metric.name} ({'more' if metric.goal == 'maximize' else 'less'} is better)"))
     table.add_column("parameters", overflow="fold", ratio=1)
     for trial in map(results.trial, front.front[:_MOST_LINES]):
-        table.add_row(_number(trial), *(show_summary(trial.values[name]) for name in front.metrics), escape(_parameters(results, trial)))
+        table.add_row(_number(trial), *(show_summary(trial.values[name]) for name in front.metrics), plain(_parameters(results, trial)))
     if not front.front:
         yield _item("no finished trial keeps the constraints yet" if front.excluded else "no trial has finished yet")
         return
@@ -190,11 +197,11 @@ class _ParetoPlot:
         for x, y, mark in self._points:
             row = round((1 - _place(y, min(ys), max(ys))) * (_PLOT_HEIGHT - 1))
             cells[row][round(_place(x, min(xs), max(xs)) * (width - 1))] = mark
-        yield Text(f"{up} {min(ys):.4g} to {max(ys):.4g} upwards")
+        yield plain(f"{up} {min(ys):.4g} to {max(ys):.4g} upwards")
         for row_cells in cells:
             yield Text(f"│{''.join(row_cells)}")
         yield Text(f"└{'─' * width}")
-        yield Text(f"  {across} {min(xs):.4g} to {max(xs):.4g} to the right; o: on the front")
+        yield plain(f"  {across} {min(xs):.4g} to {max(xs):.4g} to the right; o: on the front")
 
 
 def _slice(results: SearchResults) -> Iterator[RenderableType]:
@@ -219,7 +226,7 @@ class _SliceTable:
         labels = [item.label for item in self._slice.bins]
         width = max(16, min(60, options.max_width - max(map(len, [*labels, self._name]), default=0) - 26))
         table = _table()
-        table.add_column(escape(self._name), no_wrap=True)
+        table.add_column(plain(self._name), no_wrap=True)
         table.add_column("n", justify="right")
         start = f"{self._low:.4g}"
         table.add_column(start + f"{self._high:.4g}".rjust(width - len(start)), no_wrap=True, width=width)
@@ -230,7 +237,7 @@ class _SliceTable:
             for value in item.values:
                 counts[round(_place(value, self._low, self._high) * (width - 1))] += 1
             dots = "".join(_MARKS[min(count, len(_MARKS)) - 1] if count else " " for count in counts)
-            table.add_row(escape(item.label), str(len(item.values)), Text(dots), f"{item.median:.3f}", f"{item.best:.3f}")
+            table.add_row(plain(item.label), str(len(item.values)), Text(dots), f"{item.median:.3f}", f"{item.best:.3f}")
         yield table
 
 
@@ -241,9 +248,9 @@ def _parallel(results: SearchResults) -> Iterator[RenderableType]:
         return
     table = _table()
     table.add_column("trial", justify="right")
-    table.add_column(escape(found.metric), justify="right", no_wrap=True)
+    table.add_column(plain(found.metric), justify="right", no_wrap=True)
     for axis in found.axes:
-        table.add_column(escape(results.short[axis.key]), overflow="fold")
+        table.add_column(plain(results.short[axis.key]), overflow="fold")
     for line in found.lines[:_MOST_LINES]:
         trial = results.trial(line.trial)
         cells = [_cell(trial, axis, place) for axis, place in zip(found.axes, line.places, strict=True)]
@@ -258,12 +265,12 @@ def _parallel(results: SearchResults) -> Iterator[RenderableType]:
         yield _item(f"bars by the logarithm: {', '.join(logs)}")
 
 
-def _cell(trial: SearchTrial, axis: Axis, place: float | None) -> str:
+def _cell(trial: SearchTrial, axis: Axis, place: float | None) -> Text:
     """A number with a bar that shows where in its range it lies; a choice as it is."""
     if place is None:
-        return "–"
-    text = escape(short_number(trial.parameters[axis.key]))
-    return text if axis.choices else f"{_bar(place, 6)} {text}"
+        return plain("–")
+    text = short_number(trial.parameters[axis.key])
+    return plain(text if axis.choices else f"{_bar(place, 6)} {text}")
 
 
 def _bar(share: float, width: int = _BAR) -> str:
@@ -291,5 +298,5 @@ def _table() -> Table:
 def _item(text: str) -> Table:
     """A point of a list, with its further lines indented."""
     grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_row("-", Text(text))
+    grid.add_row("-", plain(text))
     return grid

@@ -9,9 +9,11 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from runner.core.text import printable
 from runner.results.export import show_duration
 from runner.results.overview import Failure, Overview, RunNow
 from runner.views.screen import shorten
+from runner.views.terminal import plain
 
 _NAME_WIDTH = 40
 _MOST_NAMES = 3
@@ -28,26 +30,26 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
     """
     parts: list[RenderableType] = [_head(overview)]
     if overview.is_sweep:
-        parts.append(Text(f"driver: {driver}" if driver else _no_driver(overview), style="" if driver else "yellow"))
+        parts.append(plain(f"driver: {driver}" if driver else _no_driver(overview), style="" if driver else "yellow"))
     if overview.best is not None:
         best = overview.best
         of = f" (mean of {best.runs} runs)" if best.runs > 1 else ""
-        parts.append(Text(f"best so far: {best.trial}: {best.metric} {best.value:.4g}{of}", style="green"))
+        parts.append(plain(f"best so far: {best.trial}: {best.metric} {best.value:.4g}{of}", style="green"))
     if overview.running:
-        parts += [Text("running:"), *_running(overview)]
+        parts += [plain("running:"), *_running(overview)]
     if overview.waiting and not brief:
-        parts.append(Text(f"waiting: {_names(overview.waiting)}", style="dim"))
+        parts.append(plain(f"waiting: {_names(overview.waiting)}", style="dim"))
     if overview.failures:
-        parts += [Text("did not end well:"), *map(_failure, overview.failures)]
+        parts += [plain("did not end well:"), *map(_failure, overview.failures)]
     if overview.unlearned:
         shown = [f"{name}: {what}" for name, what in overview.unlearned[:_MOST_RUNNING]]
         more = len(overview.unlearned) - _MOST_RUNNING
         lines = [*shown, *([f"… and {more} more"] if more > 0 else [])]
-        parts += [Text("hardly learned:"), *(Text(f"  {line}", style="yellow") for line in lines)]
+        parts += [plain("hardly learned:"), *(plain(f"  {line}", style="yellow") for line in lines)]
     if overview.unjudged and not brief:
-        parts.append(Text(f"not looked at for learning: {overview.unjudged} runs; `runner compare` marks them", style="dim"))
+        parts.append(plain(f"not looked at for learning: {overview.unjudged} runs; `runner compare` marks them", style="dim"))
     if overview.events and not brief:
-        parts += [Text("happened last:"), *(Text(f"  {_event(event)}") for event in overview.events)]
+        parts += [plain("happened last:"), *(plain(f"  {_event(event)}") for event in overview.events)]
     return Group(*parts)
 
 
@@ -55,7 +57,7 @@ def _head(overview: Overview) -> Group:
     total = sum(overview.counts.values())
     counts = ", ".join(f"{count} {name}" for name, count in overview.counts.items())
     runs = f"{total} run{'' if total == 1 else 's'}" + (f": {counts}" if counts else "")
-    return Group(Text(str(overview.path), style="bold"), Text(runs))
+    return Group(plain(str(overview.path), style="bold"), plain(runs))
 
 
 def _no_driver(overview: Overview) -> str:
@@ -70,11 +72,13 @@ def _running(overview: Overview) -> list[Text]:
         percent = f"{100 * status.step // status.steps} %" if status.steps > 0 else "–"
         metric = "" if run.value is None else f"{overview.metric.rpartition('/')[2]} {run.value:.3f}"
         attempt = f"attempt {status.attempt}" if status.attempt > 1 else ""
-        rows.append((shorten(run.name, _NAME_WIDTH), f"step {status.step}/{status.steps or '?'}", percent, metric, _left(run), attempt))
+        rows.append(
+            (shorten(printable(run.name), _NAME_WIDTH), f"step {status.step}/{status.steps or '?'}", percent, metric, _left(run), attempt)
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width) for row in rows]
     more = len(overview.running) - _MOST_RUNNING
-    return [Text(f"  {line.rstrip()}") for line in [*lines, *([f"… and {more} more"] if more > 0 else [])]]
+    return [plain(f"  {line.rstrip()}") for line in [*lines, *([f"… and {more} more"] if more > 0 else [])]]
 
 
 def _left(run: RunNow) -> str:
@@ -89,8 +93,9 @@ def _left(run: RunNow) -> str:
 
 def _failure(failure: Failure) -> Text:
     cause = f"{failure.cause.replace('_', ' ')}: " if failure.cause and not failure.reason.startswith(failure.cause) else ""
-    text = Text(f"  {len(failure.runs)} × {failure.standing}: {cause}{failure.reason}", style="red" if failure.standing == "failed" else "")
-    return text.append(f" ({_names(failure.runs)})", style="dim")
+    style = "red" if failure.standing == "failed" else ""
+    text = plain(f"  {len(failure.runs)} × {failure.standing}: {cause}{failure.reason}", style)
+    return text.append(printable(f" ({_names(failure.runs)})"), style="dim")
 
 
 def _names(names: Sequence[str]) -> str:

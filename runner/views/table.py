@@ -10,12 +10,12 @@ from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from runner.core.learning import in_words
+from runner.core.text import printable
 from runner.core.values import format_value, short_keys
 from runner.results.collect import RunResult
 from runner.results.comparison import (
@@ -29,6 +29,7 @@ from runner.results.comparison import (
 )
 from runner.results.export import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
 from runner.results.intervals import Summary
+from runner.views.terminal import plain
 
 _VERDICT_STYLES = {
     "better": "bold green",
@@ -88,11 +89,12 @@ def render_plan(rows: Sequence[PlannedRow], baseline: Mapping[str, Any]) -> Rend
     names = short_keys(key for row in rows for key in row.changes)
     for row in rows:
         changes = [f"{names[key]} {_known(baseline, key)} → {format_value(value)}" for key, value in row.changes.items()]
-        table.add_row(escape(row.name), str(row.seed), escape(row.state), escape(", ".join(changes)) or "[dim]baseline[/]")
+        what = plain(", ".join(changes)) if changes else plain("baseline", "dim")
+        table.add_row(plain(row.name), str(row.seed), plain(row.state), what)
     waiting = sum(row.state != "done" for row in rows)
     lines = [f"{_count(len(rows), 'run')}, {len(rows) - waiting} of them done already" if waiting < len(rows) else _count(len(rows), "run")]
     lines += [f"{name} is {key}" for key, name in names.items() if key != name]
-    return _Stack([table, *(Text(line, style="dim") for line in lines)])
+    return _Stack([table, *(plain(line, "dim") for line in lines)])
 
 
 class _Stack:
@@ -114,7 +116,7 @@ class _ComparisonView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         comparison = self._comparison
         for warning in comparison.warnings:
-            yield Text(f"WARNING: {warning}", style="bold red")
+            yield plain(f"WARNING: {warning}", "bold red")
         table, shows_parameters = self._fitting(console, options)
         yield table
         if not shows_parameters and (text := self._baseline_text()):
@@ -156,11 +158,11 @@ class _ComparisonView:
         table = _table()
         table.add_column("trial", no_wrap=True)
         for key in keys:
-            table.add_column(escape(comparison.short[key]), justify="right", no_wrap=True)
+            table.add_column(plain(comparison.short[key]), justify="right", no_wrap=True)
         table.add_column("n", justify="right")
         for metric in metrics:
-            table.add_column(escape(metric), no_wrap=True)
-        table.add_column(f"Δ {escape(comparison.metric)} (95 %)", no_wrap=True)
+            table.add_column(plain(metric), no_wrap=True)
+        table.add_column(plain(f"Δ {comparison.metric} (95 %)"), no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)
         for name, wanted in (("images/s", "speed"), ("memory", "memory"), ("best", "best")):
@@ -169,9 +171,9 @@ class _ComparisonView:
         groups = by_factor(comparison)
         for trial in itertools.chain.from_iterable(groups):
             effect = trial.effects.get(comparison.metric)
-            row = [
-                _name(trial),
-                *(escape(show_parameter(key, trial.parameters[key])) for key in keys),
+            row: list[RenderableType] = [
+                plain(_name(trial)),
+                *(plain(show_parameter(key, trial.parameters[key])) for key in keys),
                 str(len(trial.counted)),
             ]
             row += [show_summary(trial.metrics[metric]) for metric in metrics]
@@ -189,8 +191,8 @@ class _ComparisonView:
         table = _table(lines=True)
         table.add_column("trial", overflow="fold", ratio=1)
         table.add_column("n", justify="right")
-        table.add_column("\n".join(map(escape, metrics)), no_wrap=True)
-        table.add_column(f"Δ {escape(comparison.metric)}\n95 % interval", no_wrap=True)
+        table.add_column(Text("\n".join(map(printable, metrics))), no_wrap=True)
+        table.add_column(Text(f"Δ {printable(comparison.metric)}\n95 % interval"), no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)
         for trial in itertools.chain.from_iterable(by_factor(comparison)):
@@ -205,17 +207,17 @@ class _ComparisonView:
             )
         return table
 
-    def _what_changed(self, trial: TrialResult) -> str:
+    def _what_changed(self, trial: TrialResult) -> Text:
         """The trial's name, which says it; outside of a sweep the name is a directory's, and what changed stands
         below."""
         changes = "" if trial.number >= 0 else parameter_text(self._comparison, trial)
-        return f"{_name(trial)}\n{escape(changes)}".strip()
+        return Text(f"{printable(_name(trial))}\n{printable(changes)}".strip())
 
 
 def _item(text: str, style: str = "") -> Table:
     """A point of a list, with its further lines indented."""
     grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_row("-", Text(text, style=style))
+    grid.add_row("-", plain(text, style))
     return grid
 
 
@@ -236,12 +238,13 @@ def _table(*, lines: bool = False) -> Table:
 
 
 def _name(trial: TrialResult) -> str:
-    return escape(f"{trial.number} {trial.label}" if trial.number >= 0 else trial.label)
+    return f"{trial.number} {trial.label}" if trial.number >= 0 else trial.label
 
 
-def _verdict(trial: TrialResult, between: str) -> str:
+def _verdict(trial: TrialResult, between: str) -> Text:
     word, seeds = show_verdict(trial), show_seeds(trial)
-    return f"[{_VERDICT_STYLES[word]}]{word}[/]" + (f"{between}[dim]{seeds}[/]" if seeds else "")
+    shown = Text(word, _VERDICT_STYLES[word])
+    return Text.assemble(shown, between, (seeds, "dim")) if seeds else shown
 
 
 def _duration(summary: Summary) -> str:
@@ -262,7 +265,7 @@ def _runs_table(runs: Sequence[RunResult], metric: str, now: float) -> Table:
     table.add_column("run", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("progress", justify="right", no_wrap=True)
-    table.add_column(escape(metric), justify="right", no_wrap=True)
+    table.add_column(plain(metric), justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("last sign", justify="right", no_wrap=True)
     for run in runs:
@@ -270,9 +273,8 @@ def _runs_table(runs: Sequence[RunResult], metric: str, now: float) -> Table:
         value = run.latest(metric)
         progress = f"{run.step}/{run.steps} {100 * run.step // run.steps:3d} %" if run.steps else "–"
         table.add_row(
-            escape(name),
-            (f"[{STATE_STYLES.get(run.state, '')}]{run.state}[/]" if run.state in STATE_STYLES else escape(run.state))
-            + (" [yellow]![/]" if run.flat else ""),
+            plain(name),
+            Text.assemble((printable(run.state), STATE_STYLES.get(run.state, "")), *([(" !", "yellow")] if run.flat else [])),
             progress,
             "–" if value is None else f"{value:.3f}{'' if run.state == 'done' else '*'}",
             show_duration(run.time_s),
@@ -285,6 +287,6 @@ def _reasons(runs: Sequence[RunResult]) -> Iterator[Text]:
     """Why runs ended as they did, what could not be read of them, and what the star means."""
     for run in runs:
         for text in filter(None, (run.reason, run.problem, f"! {in_words(run.flat)}" if run.flat else "")):
-            yield Text(f"{run.id}: {text}")
+            yield plain(f"{run.id}: {text}")
     if any(run.state != "done" and run.evaluations for run in runs):
         yield Text("* of the newest evaluation; the run is not done", style="dim")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json, read_bytes, read_json
 from runner.core.rundir import RunDir
+from runner.core.text import say
 from runner.data.classes import listed, match_classes, read_names
 from runner.data.coco import load_coco
 from runner.data.images import read_image
@@ -202,7 +202,7 @@ def _own_predictions(run_dir: RunDir, scorer: Scorer) -> Any:
 
 
 def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
+    say(f"note: {text}", error=True)
 
 
 def _existing(path: Path) -> RunDir:

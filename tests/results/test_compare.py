@@ -368,7 +368,7 @@ def test_csv_has_a_row_a_run(sweep: Path) -> None:
     assert [row["TrainReader.batch_size"] for row in rows] == ["8"] * 3 + ["16"] * 3 + ["8"] * 3
     failed = rows[5]
     assert (failed["state"], failed["counted"], failed["bbox/AP"]) == ("failed", "false", "")
-    assert failed["why_not_counted"] == 'failed: a, "b"\nc'
+    assert failed["why_not_counted"] == 'failed: a, "b"\\nc'
     assert float(rows[0]["bbox/AP"]) == 0.412
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from runner.core.records import encode_number
+from runner.core.text import json_text
 from runner.results.adaptive.importance import importances
 from runner.results.adaptive.shapes import parallel, pareto_front, slices
 from runner.results.adaptive.trials import SearchResults
@@ -35,7 +35,7 @@ def search_data(results: SearchResults) -> dict[str, Any]:
 
 def to_json(results: SearchResults) -> str:
     """`search_data` as JSON. Its form is described by `format`, which changes when a reader would have to."""
-    return json.dumps(search_data(results), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(search_data(results), allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,30 @@
+"""The terminal as views write to it: names, reasons and tags are text and nothing else there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.segment import Segment
+from rich.text import Text
+
+from runner.core.text import printable, printable_lines
+
+
+class Terminal(Console):
+    """A `rich` console that reads no markup in texts, and shows what cannot be printed as escapes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render(self, *arguments: Any, **options: Any) -> Iterator[Segment]:
+        """As `Console.render`, with the last word on what is text."""
+        for segment in super().render(*arguments, **options):
+            text, style, control = segment
+            yield segment if control else Segment(printable_lines(text), style)
+
+
+def plain(text: str, style: str = "", **options: Any) -> Text:
+    """Return a text of one line, for a cell or a sentence; no markup is read in it, wherever it is printed."""
+    return Text(printable(text), style, **options)
