@@ -247,7 +247,7 @@ def test_runs_that_do_not_count_are_named(sweep: Path) -> None:
     found = compared(sweep)
     assert [(run.trial, run.seed, why) for run, why in found.uncounted] == [
         (1, 2, "failed: out of memory at batch size 16"),
-        (2, 3, "running"),
+        (2, 3, "interrupted: it was cut off: the process that worked on it is gone"),
         (2, 4, "pending"),
         (2, 5, "done, but bbox/AP is not a finite number in its evaluation"),
         (2, 6, "done, but bbox/AP is missing in its evaluation"),
