@@ -44,20 +44,35 @@ def natural(text: str) -> tuple[tuple[str, int, str], ...]:
     return tuple((word, len(number), number) for word, number in zip(parts[::2], numbers, strict=True)) + ((text, 0, ""),)
 
 
-def format_value(value: Any) -> str:
-    """`value` in one short line, written as YAML would have it: ``true``, ``null``, ``0.00125``, ``[2, 3]``, ``{a:
-    1}``."""
+LEAST_DIGITS = 6
+MOST_DIGITS = 17
+"""So many tell any two numbers apart."""
+
+
+def format_value(value: Any, digits: int = LEAST_DIGITS) -> str:
+    """`value` in one short line, written as YAML would have it: ``true``, ``null``, ``0.00125``, ``[2, 3]``, ``{a: 1}``.
+
+    Args:
+        digits: of a number with a point; see `enough_digits`.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.{digits}g}" if digits < MOST_DIGITS else repr(value)
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(format_value, value)) + "]"
+        return "[" + ", ".join(format_value(item, digits) for item in value) + "]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {format_value(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {format_value(item, digits)}" for key, item in value.items()) + "}"
     return " ".join(str(value).split())
+
+
+def enough_digits(values: Iterable[Any]) -> int:
+    """Fewest digits, 6 at least, by which `format_value` writes different numbers differently."""
+    every = list(values)
+    most = len({format_value(value, MOST_DIGITS) for value in every})
+    return next(digits for digits in range(LEAST_DIGITS, MOST_DIGITS + 1) if len({format_value(value, digits) for value in every}) >= most)
 
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:

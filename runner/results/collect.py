@@ -16,7 +16,7 @@ from runner.core.errors import Cause, InputError
 from runner.core.files import read_json
 from runner.core.learning import FlatTerm, flat_terms
 from runner.core.records import Record, decode_number, without_superseded
-from runner.core.rundir import RunDir, State, find_runs
+from runner.core.rundir import Identity, RunDir, State, find_runs
 from runner.core.values import format_value, short_keys
 from runner.results.progress import run_status
 
@@ -128,7 +128,7 @@ def read_run(run_dir: RunDir) -> RunResult:
         trial=identity.trial if identity else -1,
         seed=identity.seed if identity else -1,
         overrides=overrides,
-        label=_label(run_dir.name, identity is not None and identity.sweep is not None, overrides),
+        label=_label(run_dir.name, identity, overrides),
         state=status.state,
         reason=status.reason,
         problem="; ".join(problems),
@@ -212,10 +212,11 @@ def _most(records: Sequence[Record], tag: str) -> float | None:
     return max((record.values[tag] for record in records if math.isfinite(record.values.get(tag, math.nan))), default=None)
 
 
-def _label(name: str, in_sweep: bool, overrides: Mapping[str, Any]) -> str:
-    """What the trial is called: as in its directory's name, else by what was overridden, else by the directory."""
-    match = _RUN_NAME.fullmatch(name)
-    if match and in_sweep:
-        return match["label"]
+def _label(name: str, identity: Identity | None, overrides: Mapping[str, Any]) -> str:
+    """What the trial is called: as it was recorded, as in its directory's name, else by what was overridden, else by the directory."""
+    if identity is not None and identity.sweep is not None:
+        match = _RUN_NAME.fullmatch(name)
+        if identity.label or match:
+            return identity.label or str(match and match["label"])
     names = short_keys(overrides)
     return ", ".join(f"{names[key]}={format_value(value)}" for key, value in overrides.items() if key != "seed") or name

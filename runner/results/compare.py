@@ -9,13 +9,13 @@ from typing import Any
 
 from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, nearest
-from runner.core.values import short_keys
+from runner.core.values import enough_digits, short_keys
 from runner.results.collect import Goal, RunResult
 from runner.results.comparison import DEFAULT_METRIC, Comparison, TrialResult, Verdict
 from runner.results.effects import Effect, effects
 from runner.results.images import ImageComparison, compare_on_images
 from runner.results.intervals import CONFIDENCE, summarize
-from runner.results.params import ABSENT, data_warnings, differing_keys, evaluated_on, parameters
+from runner.results.params import ABSENT, CONTENT, data_warnings, differing_keys, evaluated_on, parameters
 from runner.results.permutation import LEAST_SEEDS, permutation_p
 from runner.results.power import noise, seeds_to_tell
 from runner.results.sequential import look_confidence, raced_effects
@@ -82,6 +82,7 @@ def compare(
         noise=noise(base, [effects[metric] for effects in judged if metric in effects], _confidence(looks, judged, metric)),
         looks=tuple(looks),
         uncounted=tuple(uncounted),
+        digits={key: enough_digits(trial.parameters[key] for trial in trials) for key in keys if not key.endswith(CONTENT)},
         warnings=tuple(dict.fromkeys([*warnings, *_geometry(groups, varied), *data_warnings(runs), *_read_problems(runs)])),
     )
     flat = frozenset(run.path for trial in trials for run in unlearned(trial))

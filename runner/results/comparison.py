@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runner.core.values import format_value, same_value
+from runner.core.values import LEAST_DIGITS, format_value, same_value
 from runner.results.collect import Goal, RunResult
 from runner.results.images import ImageComparison
 from runner.results.intervals import Difference, Summary
@@ -77,6 +78,7 @@ class Comparison:
         uncounted: (run, why) of every run the numbers do not contain.
         warnings: why the comparison may mean nothing.
         notes: how to read it.
+        digits: dotted key to how many digits of its values are shown.
     """
 
     metric: str
@@ -91,6 +93,11 @@ class Comparison:
     uncounted: tuple[tuple[RunResult, str], ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    digits: Mapping[str, int] = field(default_factory=dict)
+
+    def shown(self, key: str, trial: TrialResult) -> str:
+        """A parameter's value in a trial, with as many digits as tell the trials apart."""
+        return show_parameter(key, trial.parameters[key], self.digits.get(key, LEAST_DIGITS))
 
     @property
     def baseline(self) -> TrialResult:
@@ -104,7 +111,7 @@ def parameter_text(comparison: Comparison, trial: TrialResult) -> str:
     for key in comparison.parameters[: comparison.varied]:
         one, other = comparison.baseline.parameters[key], trial.parameters[key]
         if not same_value(one, other):
-            parts.append(f"{comparison.short[key]} {show_parameter(key, one)} → {show_parameter(key, other)}")
+            parts.append(f"{comparison.short[key]} {comparison.shown(key, comparison.baseline)} → {comparison.shown(key, trial)}")
     return ", ".join(parts)
 
 
@@ -122,13 +129,19 @@ def followers(comparison: Comparison) -> list[str]:
     """A sentence for each key that differs although nobody varied it, with its values by trial."""
     result = []
     for key in comparison.parameters[comparison.varied :]:
-        values = [show_parameter(key, trial.parameters[key]) for trial in comparison.trials]
+        values = [comparison.shown(key, trial) for trial in comparison.trials]
         result.append(f"{key} differs too: {' / '.join(values)}")
     return result
 
 
-def show_parameter(key: str, value: Any) -> str:
+def uncounted_lines(comparison: Comparison) -> list[tuple[str, str]]:
+    """(run, why) of each run that is not counted; a copy, which has the name of another one, by its folder."""
+    ids = Counter(run.id for trial in comparison.trials for run in trial.runs)
+    return [(run.id if ids[run.id] <= 1 and run.path.name == run.id else str(run.path), why) for run, why in comparison.uncounted]
+
+
+def show_parameter(key: str, value: Any, digits: int = LEAST_DIGITS) -> str:
     """A parameter's value in a table; a dash where the config has no such key. Of a content hash only the beginning."""
     if value is ABSENT:
         return "–"
-    return str(value)[:SHOWN_DIGITS] if key.endswith(CONTENT) else format_value(value)
+    return str(value)[:SHOWN_DIGITS] if key.endswith(CONTENT) else format_value(value, digits)

@@ -13,7 +13,7 @@ from typing import Any
 
 from runner.core.records import encode_number
 from runner.core.text import json_text, printable
-from runner.results.comparison import Comparison, TrialResult, followers, show_parameter
+from runner.results.comparison import Comparison, TrialResult, followers, uncounted_lines
 from runner.results.intervals import Difference, Summary
 from runner.results.params import ABSENT
 from runner.results.power import MOST_SEEDS
@@ -86,7 +86,7 @@ def to_markdown(comparison: Comparison) -> str:
     also = followers(comparison)
     lines += [""] if comparison.uncounted or comparison.notes or also else []
     lines += [f"- {_escape(text)}" for text in also]
-    lines += [f"- not counted: `{_code(run.id)}`: {_escape(why)}" for run, why in comparison.uncounted]
+    lines += [f"- not counted: `{_code(run)}`: {_escape(why)}" for run, why in uncounted_lines(comparison)]
     lines += [f"- {_escape(note)}" for note in comparison.notes]
     return "\n".join(lines) + "\n"
 
@@ -143,7 +143,7 @@ def _markdown_row(comparison: Comparison, trial: TrialResult) -> list[str]:
     effect = trial.effects.get(comparison.metric)
     delta = f"{show_delta(effect)} {show_interval(effect)}".strip()
     metrics = [show_summary(trial.metrics[tag]) for tag in comparison.metrics]
-    parameters = [show_parameter(key, trial.parameters[key]) for key in comparison.parameters[: comparison.varied]]
+    parameters = [comparison.shown(key, trial) for key in comparison.parameters[: comparison.varied]]
     name = f"{trial.number} {trial.label}" if trial.number >= 0 else trial.label
     return [
         name,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from runner.core.values import safe_name
+from runner.core.values import format_value, safe_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,10 @@ def run_name(trial: Trial, seed: int) -> str:
     """Name of the directory of `trial`'s run with `seed`: ``0003-batch_size=8-s1``.
 
     The number is the trial's, so that the runs of a trial stand together and a name does not change when a seed is
-    added. It also keeps two trials apart whose labels look alike as file names.
+    added. It also keeps two trials apart whose labels look alike as file names: numbers have six digits there.
     """
-    return f"{trial.number:04d}-{safe_name(trial.label)}-s{seed}"
+    label = _LONG_NUMBER.sub(lambda found: format_value(float(found[0])), trial.label)
+    return f"{trial.number:04d}-{safe_name(label)}-s{seed}"
+
+
+_LONG_NUMBER: Final = re.compile(r"(?<![\w.])\d+\.\d{6,}(e[-+]?\d+)?(?![\w.])")

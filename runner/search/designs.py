@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from runner.core.errors import InputError, Problem
 from runner.core.expression import Expression
-from runner.core.values import format_value, same_value, short_keys, value_key
+from runner.core.values import LEAST_DIGITS, enough_digits, format_value, same_value, short_keys, value_key
 from runner.search.base import WAIT, FixedDesign, Report, Trial, TrialResult, Wait
-from runner.search.spec import Span, SweepSpec
+from runner.search.spec import Choice, Span, SweepSpec
 
 Baseline = Callable[[str], Any]
 """The baseline's resolved value of a dotted key; `ABSENT` if it has none."""
@@ -159,8 +159,22 @@ def _holds(when: str | None, values: Mapping[str, Any]) -> bool:
 
 def trial_label(spec: SweepSpec, point: Mapping[str, Any]) -> str:
     """What a trial is called: ``batch_size=8, schedule=800``, by the keys that it varies, not by what follows them."""
-    names = _labels(spec)
-    return ", ".join(f"{names[key]}={format_value(value)}" for key, value in point.items())
+    return _label(point, _labels(spec), _digits(spec))
+
+
+def _label(point: Mapping[str, Any], names: Mapping[str, str], digits: Mapping[str, int]) -> str:
+    return ", ".join(f"{names[key]}={format_value(value, digits.get(key, LEAST_DIGITS))}" for key, value in point.items())
+
+
+def _digits(spec: SweepSpec) -> dict[str, int]:
+    """Digits by which the values of each varied key can be told apart."""
+    values: dict[str, list[Any]] = {key: list(factor.values) for key, factor in spec.factors().items()}
+    for key, given in spec.space.items():
+        values[key] = [] if isinstance(given, Span) else list(given.choices if isinstance(given, Choice) else given)
+    for trial in spec.trials:
+        for key, value in trial.items():
+            values.setdefault(key, []).append(value)
+    return {key: enough_digits(found) for key, found in values.items()}
 
 
 def _same_as_another(spec: SweepSpec, baseline: Baseline) -> list[Problem]:
@@ -180,7 +194,7 @@ def _number(spec: SweepSpec, points: Iterable[Mapping[str, Any]], baseline: Base
     """Points to trials: values the baseline has anyway are left out, a point that was there before is dropped."""
     trials = [Trial(0, {}, BASELINE_LABEL)]
     seen = {value_key({})}
-    names = _labels(spec)
+    names, digits = _labels(spec), _digits(spec)
     problems: list[Problem] = []
     for point in points:
         try:
@@ -189,8 +203,8 @@ def _number(spec: SweepSpec, points: Iterable[Mapping[str, Any]], baseline: Base
             problems += error.problems
             continue
         if value_key(overrides) not in seen:
-            label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in overrides.items() if key in point)
-            trials.append(Trial(len(trials), overrides, label))
+            named = {key: value for key, value in overrides.items() if key in point}
+            trials.append(Trial(len(trials), overrides, _label(named, names, digits)))
             seen.add(value_key(overrides))
     if problems:
         raise InputError(dict.fromkeys(problems))

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from runner.core.learning import in_words
 from runner.core.text import printable
-from runner.core.values import format_value, short_keys
+from runner.core.values import enough_digits, format_value, short_keys
 from runner.results.collect import RunResult
 from runner.results.comparison import (
     DEFAULT_METRIC,
@@ -25,7 +25,7 @@ from runner.results.comparison import (
     by_factor,
     followers,
     parameter_text,
-    show_parameter,
+    uncounted_lines,
 )
 from runner.results.export import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
 from runner.results.intervals import Summary
@@ -87,8 +87,11 @@ def render_plan(rows: Sequence[PlannedRow], baseline: Mapping[str, Any]) -> Rend
     table.add_column("state", no_wrap=True)
     table.add_column("changes", overflow="fold")
     names = short_keys(key for row in rows for key in row.changes)
+    digits = {key: enough_digits([baseline.get(key), *(row.changes[key] for row in rows if key in row.changes)]) for key in names}
     for row in rows:
-        changes = [f"{names[key]} {_known(baseline, key)} → {format_value(value)}" for key, value in row.changes.items()]
+        changes = [
+            f"{names[key]} {_known(baseline, key, digits[key])} → {format_value(value, digits[key])}" for key, value in row.changes.items()
+        ]
         what = plain(", ".join(changes)) if changes else plain("baseline", "dim")
         table.add_row(plain(row.name), str(row.seed), plain(row.state), what)
     waiting = sum(row.state != "done" for row in rows)
@@ -124,7 +127,7 @@ class _ComparisonView:
         also = followers(comparison)
         yield from (_item(text) for text in also[:_MOST_ITEMS])
         yield from _more(also)
-        yield from (_item(f"not counted: {run.id}: {why}") for run, why in comparison.uncounted[:_MOST_ITEMS])
+        yield from (_item(f"not counted: {run}: {why}") for run, why in uncounted_lines(comparison)[:_MOST_ITEMS])
         yield from _more(comparison.uncounted)
         yield from (_item(note, style="dim") for note in comparison.notes)
 
@@ -139,7 +142,7 @@ class _ComparisonView:
         """``the baseline has batch_size 8, max_iters 300``; empty where nothing was varied."""
         comparison = self._comparison
         keys = comparison.parameters[: comparison.varied]
-        values = [f"{comparison.short[key]} {show_parameter(key, comparison.baseline.parameters[key])}" for key in keys]
+        values = [f"{comparison.short[key]} {comparison.shown(key, comparison.baseline)}" for key in keys]
         return f"the baseline has {', '.join(values)}" if values else ""
 
     def _wide_forms(self) -> Iterator[tuple[set[str], Table]]:
@@ -173,7 +176,7 @@ class _ComparisonView:
             effect = trial.effects.get(comparison.metric)
             row: list[RenderableType] = [
                 plain(_name(trial)),
-                *(plain(show_parameter(key, trial.parameters[key])) for key in keys),
+                *(plain(comparison.shown(key, trial)) for key in keys),
                 str(len(trial.counted)),
             ]
             row += [show_summary(trial.metrics[metric]) for metric in metrics]
@@ -251,8 +254,8 @@ def _duration(summary: Summary) -> str:
     return show_duration(summary.mean if summary.n else None)
 
 
-def _known(baseline: Mapping[str, Any], key: str) -> str:
-    return format_value(baseline[key]) if key in baseline else "–"
+def _known(baseline: Mapping[str, Any], key: str, digits: int) -> str:
+    return format_value(baseline[key], digits) if key in baseline else "–"
 
 
 def _count(number: int, word: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from runner.core.errors import InputError
 from runner.core.rundir import Verdict
 from runner.results.collect import collect
 from runner.results.compare import compare
-from runner.results.comparison import Comparison, by_factor, followers, parameter_text
+from runner.results.comparison import Comparison, by_factor, followers, parameter_text, uncounted_lines
 from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
 from runner.results.interactions import contrast, interactions
 from runner.results.intervals import Difference, summarize
@@ -439,3 +440,17 @@ def test_an_evaluation_that_does_not_follow_the_training_is_told_of(tmp_path: Pa
     key = "sample_transforms.0.Resize.target_size"
     assert warning.endswith(f"couple: {{EvalReader.{key}: TrainReader.{key}}}")
     assert compared(tmp_path / "sw", warnings=[warning]).warnings == (warning,)
+
+
+def test_rows_that_differ_after_six_digits_and_copied_runs_can_be_told_apart(tmp_path: Path) -> None:
+    for number, rate in enumerate((0.1, 0.1234567891, 0.1234567892)):
+        make_run(
+            tmp_path / "sw", number, 0, base_lr=rate, label=f"lr={rate}" if number else "baseline", overrides={"LearningRate.base_lr": rate}
+        )
+    shutil.copytree(tmp_path / "sw" / "runs" / "0000-baseline-s0", tmp_path / "a copy")
+    found = compared(tmp_path / "sw", tmp_path / "a copy")
+    assert [found.shown("LearningRate.base_lr", trial) for trial in found.trials] == ["0.1", "0.1234567891", "0.1234567892"]
+    assert parameter_text(found, found.trials[2]) == "base_lr 0.1 → 0.1234567892"
+    ((name, why),) = uncounted_lines(found)
+    assert {name, why.partition("as ")[2].partition(":")[0]} == {str(tmp_path / "a copy"), str(tmp_path / "sw/runs/0000-baseline-s0")}
+    assert f"`{name}`" in to_markdown(found)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.errors import InputError
-from runner.core.values import format_value, safe_name, same_value, short_keys
+from runner.core.values import MOST_DIGITS, enough_digits, format_value, safe_name, same_value, short_keys
 from runner.search.base import WAIT, FixedDesign, Trial, TrialResult, run_name
 from runner.search.confounded import confounded
 from runner.search.designs import ABSENT, JoinBest, baseline_values, coupled, design_trials
@@ -454,3 +454,27 @@ def test_values_in_words() -> None:
 def test_same_value() -> None:
     assert same_value({"a": [1, 2]}, {"a": (1.0, 2)}) and same_value(None, None)
     assert not same_value(1, True) and not same_value([1], [1, 2]) and not same_value("1", 1) and not same_value(None, 0)
+
+
+def test_values_that_differ_after_six_digits_have_different_labels() -> None:
+    close = (0.30000000000000004, 0.3, 0.1234567891, 0.1234567892)
+    labels = ["lr=0.30000000000000004", "lr=0.3", "lr=0.1234567891", "lr=0.1234567892"]
+    assert [t.label for t in trials(vary={"lr": close})[1:]] == labels
+    assert [t.label for t in trials(design="list", trials=tuple({"lr": value} for value in close))[1:]] == labels
+    assert [t.label for t in trials(vary={"lr": (1 / 3, 0.1234567891)})[1:]] == ["lr=0.333333", "lr=0.123457"]
+    assert [t.label for t in trials(vary={"sizes": ([0.12345678, 1], [0.12345679, 1])})[1:]] == [
+        "sizes=[0.12345678, 1]",
+        "sizes=[0.12345679, 1]",
+    ]
+
+
+def test_a_directory_is_told_apart_by_its_number() -> None:
+    names = [run_name(trial, 0) for trial in trials(vary={"lr": (0.30000000000000004, 0.3)})]
+    assert names == ["0000-baseline-s0", "0001-lr=0.3-s0", "0002-lr=0.3-s0"]
+    assert run_name(Trial(1, {}, "w=v1.2345678.pth, x=[0.1234567, 2]"), 0) == "0001-w=v1.2345678.pth,x=0.123457,2-s0"
+
+
+@given(st.lists(st.one_of(st.floats(allow_nan=False), st.integers(), st.text(max_size=3), st.booleans()), max_size=6))
+def test_digits_tell_apart_what_can_be(values: list[Any]) -> None:
+    digits = enough_digits(values)
+    assert len({format_value(value, digits) for value in values}) == len({format_value(value, MOST_DIGITS) for value in values})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.core.values import format_value
+from runner.core.values import enough_digits, format_value
 from runner.results.adaptive.importance import is_number, short_number
 from runner.results.adaptive.trials import SearchResults, SearchTrial, better
 
@@ -155,8 +155,9 @@ def _binned(points: _Points) -> list[tuple[str, _Points]]:
     """(label, points) of each bin, in the order of the values."""
     numbers = all(is_number(value) for _, value, _ in points)
     groups: dict[str, _Points] = {}
+    digits = enough_digits(value for _, value, _ in points)
     for point in sorted(points, key=lambda point: point[1]) if numbers else points:
-        groups.setdefault(format_value(point[1]), []).append(point)
+        groups.setdefault(format_value(point[1], digits), []).append(point)
     count = min(_MOST_BINS, max(2, len(points) // 3))
     if not numbers or len(groups) <= max(_FEW_VALUES, count):
         return list(groups.items())
