@@ -70,7 +70,7 @@ def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> Division:
         _cut_off_val(spec, sides, loaded, names, notes)
     if empty := [split for split, members in sides.items() if not members]:
         counts = ", ".join(f"{len(members)} for {split}" for split, members in sides.items())
-        raise InputError(Problem(f"the cut leaves {' and '.join(empty)} empty: {counts}", str(spec.file), "cut"))
+        raise InputError(Problem(f"the cut leaves {' and '.join(empty)} empty: {counts}; set cut.val (--val)", str(spec.file), "cut"))
     kept = {split: files[split] for split in sides if split in files}
     return Division(sides, kept, notes.listed())
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,8 @@ def test_yolo_names_are_what_is_written(tmp_path: Path, make_picture: Any, names
         ("names: [a, a]", "'a' stands twice"),
         ("names: [a, '']", "number 1 has no name"),
         ("names: [a, [b]]", "expected a text"),
+        ("names: !!python/object/apply:os.system [id]", "the tag .* is not allowed"),
+        ("names: [!x a]", "the tag !x is not allowed"),
         ("names: {0: a, x: b}", "numbered 0 to 1, each once, got 'x'"),
         ("names: {0: a, 0: b}", "each once"),
         ("names: [a]\nnc: 2", "data.yaml:2: nc: is 2, but names has 1"),
@@ -534,3 +537,11 @@ def test_xml_files_that_are_none_of_voc(tmp_path: Path) -> None:
     (tmp_path / "pom.xml").write_text("<project/>")
     with pytest.raises(NotThisFormat, match="annotation"):
         load_voc(tmp_path, ())
+
+
+def test_a_fifo_in_place_of_a_list_does_not_block(tmp_path: Path, make_picture: Any) -> None:
+    make_picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / "data.yaml").write_text("names: [a]\ntrain: list\n")
+    os.mkfifo(tmp_path / "list")
+    with pytest.raises(InputError, match="FIFO"):
+        load_yolo(tmp_path, ())

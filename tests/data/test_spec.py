@@ -146,3 +146,31 @@ def test_choice_tells_a_set_of_another_spec(tmp_path: Path, root: Path) -> None:
     spec.write_text("name: mine\nformat: synthetic_pcb\ngenerate: {train: 2, val: 1, seed: 5}\n")
     choice = dataset_choice(spec, root)
     assert not choice.prepared and "--force" in choice.message and choice.content == ""
+
+
+def test_lists_of_the_source_in_a_spec(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yml"
+    text = "format: voc\ncut: {by: source, lists: {train: [trainval, extra], val: [test]}}\n"
+    path.write_text(text)
+    spec = load_spec(path)
+    assert spec.cut.lists == {"train": ("trainval", "extra"), "val": ("test",)}
+    path.write_text("format: voc\ncut: {by: source}\n")
+    assert load_spec(path).hash() != spec.hash()
+    for change, word in (
+        (("train: [trainval, extra], ", ""), "cut.lists.train: is missing"),
+        (("val: [test]", "vall: [test]"), "cut.lists.vall: unknown key"),
+        (("[test]", "[007]"), "quote names that YAML reads as something else"),
+        (("[test]", "test"), "expected a list"),
+        (("by: source", "by: random, respect_source: false"), "contradicts respect_source: false"),
+    ):
+        path.write_text(text.replace(*change))
+        with pytest.raises(InputError, match=word):
+            load_spec(path)
+    path.write_text("format: voc\nclasses: [NO, 007]\n")
+    with pytest.raises(InputError, match="quote names"):
+        load_spec(path)
+
+
+def test_sets_without_lists_keep_their_hash_where_their_format_reads_as_before() -> None:
+    # pinned: another hash asks every user to prepare the set again
+    assert find_spec("deeppcb").hash() == "d7f1b4c0a3c8504a74af17274c1926b3acd6a26bff57da9fbebc52fea5bf3c21"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import read_bytes
 from runner.data.notes import Note
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
@@ -156,7 +157,7 @@ def read_text(path: Path, declared: Callable[[bytes], str | None] = lambda _: No
         InputError: the file cannot be read, or is not text of its encoding.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None) or declared(data) or "utf-8"

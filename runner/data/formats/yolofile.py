@@ -74,6 +74,7 @@ def read_class_file(path: Path) -> tuple[str, ...]:
 
 def _names(node: yaml.Node, path: Path) -> tuple[str, ...]:
     where = f"{path}:{node.start_mark.line + 1}"
+    _refuse_tag(node, path, "names")
     if isinstance(node, yaml.MappingNode):
         by_number: dict[int, str] = {}
         for key, value in node.value:
@@ -112,8 +113,14 @@ def _texts(node: yaml.Node, path: Path, key: str) -> tuple[str, ...]:
     return (_text(node, path, key),)
 
 
+def _refuse_tag(node: yaml.Node, path: Path, key: str) -> None:
+    if node.tag.startswith("!") or "python" in node.tag:
+        raise InputError(Problem(f"the tag {node.tag} is not allowed in a description of data", f"{path}:{node.start_mark.line + 1}", key))
+
+
 def _text(node: yaml.Node, path: Path, key: str = "") -> str:
     """The scalar as it is written, without quotes."""
+    _refuse_tag(node, path, key)
     if not isinstance(node, yaml.ScalarNode):
         raise InputError(Problem("expected a text, got a list or mapping", f"{path}:{node.start_mark.line + 1}", key))
     return str(node.value)
