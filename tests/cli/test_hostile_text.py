@@ -220,3 +220,10 @@ ACTIONS: list[tuple[str, list[str]]] = [
     ("check", ["mine"]),
     ("stats", ["mine"]),
 ]
+
+
+def test_one_console_and_no_markup() -> None:
+    """Another console would read markup in names again."""
+    for file in sorted((ROOT / "runner").rglob("*.py")):
+        if file.name != "terminal.py":
+            assert not re.search(r"\bConsole\(|rich\.markup|from_markup", file.read_text(encoding="utf-8")), file
