@@ -167,7 +167,7 @@ def test_a_full_disk(pcb_source: Build, root: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device", "x")
 
-    monkeypatch.setattr("runner.data.prepare.link_or_copy", full)
+    monkeypatch.setattr("runner.data.convert.link_or_copy", full)
     with pytest.raises(InputError, match="No space left"):
         prepare("pcb", pcb_source(), root, options=COUNTS)
     assert list(root.iterdir()) == []
@@ -327,7 +327,7 @@ def test_a_format_of_another_package_cannot_lead_out_either(
     outside = make_picture(tmp_path / "b.png")
     for path in (source / ".." / "b.png", outside):
         loaded = Loaded(("a",), tuple(make_item(one, (40, 30), []) for one in (source / "a.png", path)))
-        monkeypatch.setattr("runner.data.prepare._load", lambda *_, loaded=loaded: loaded)
+        monkeypatch.setattr("runner.data.convert._load", lambda *_, loaded=loaded: loaded)
         with pytest.raises(InputError, match="leads out of the source"):
             prepare("voc", source, root)
 
