@@ -179,8 +179,8 @@ class SweepPlan:
         """Dotted key to the baseline's resolved value."""
         self._baseline = baseline_values(self.first.plain)
         self._given = load_config(self._config).plain()
-        self.names: dict[str, str] = {}
-        """Key to the name of the run directory that has it; other runs are named for their trial and seed."""
+        self.names: dict[str, tuple[str, str]] = {}
+        """Key to the id of the run that has it and the name of its directory; other runs are named for their trial and seed."""
 
     def baseline(self, key: str) -> Any:
         """The baseline's resolved value of a dotted key; `ABSENT` if it has none."""
@@ -241,9 +241,11 @@ class SweepPlan:
 
     def _run(self, trial: Trial, seed: int, resolved: Resolved, known: Mapping[str, Any]) -> PlannedRun:
         key = run_key(resolved)
-        run_dir = RunDir(self.folder / "runs" / (self.names.get(key) or run_name(trial, seed)))
+        name = run_name(trial, seed)
+        name, directory = self.names.get(key, (name, name))
+        run_dir = RunDir(self.folder / "runs" / directory)
         identity = Identity(
-            run_dir.name, self.folder.name, trial.number, seed, dict(trial.overrides), key, known, trial.label, dict(trial.proposal)
+            name, self.folder.name, trial.number, seed, dict(trial.overrides), key, known, trial.label, dict(trial.proposal)
         )
         return PlannedRun(run_dir, trial, seed, resolved, identity)
 

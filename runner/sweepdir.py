@@ -11,6 +11,7 @@ from typing import Any
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import NO_FILE_THERE, atomic_open, atomic_write_json, read_bytes, read_json
+from runner.core.identities import Identities, identify
 from runner.core.rundir import RunDir
 from runner.core.typed import Count, Name, build, fits
 from runner.core.values import natural
@@ -75,9 +76,13 @@ class SweepDir:
         plan = read_json(self.plan_file)
         return plan if isinstance(plan, dict) and all(fits(plan[key], hint) for key, hint in _PLAN.items() if key in plan) else {}
 
+    def identities(self) -> Identities:
+        """Which directory in ``runs/`` counts as which run."""
+        return identify(self.runs, self.run_names())
+
     def run_dirs(self) -> list[RunDir]:
-        """The runs that exist, by name."""
-        return [run for name in self.run_names() if (run := RunDir(self.runs / name)).exists()]
+        """The runs that exist, by name; copies are left out."""
+        return [run for run in self.identities().run_dirs() if run.exists()]
 
     def run_names(self) -> list[str]:
         """Names of what lies in ``runs/``."""
@@ -129,7 +134,7 @@ def plan_entry(run: PlannedRun) -> dict[str, Any]:
     """A run in plan.json."""
     trial = run.trial
     return {
-        "id": run.run_dir.name,
+        "id": run.identity.id,
         "trial": trial.number,
         "label": trial.label,
         "seed": run.seed,

@@ -18,7 +18,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.sweep_at import sweep_at  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.cli.sweep_at import clear_sweep  # noqa: PLC0415 - kept out of `runner --help`
     from runner.conduct.inbox import send  # noqa: PLC0415
     from runner.conduct.lock import hold  # noqa: PLC0415
     from runner.conduct.runs import allow_again  # noqa: PLC0415
@@ -26,7 +26,7 @@ def _run(args: argparse.Namespace) -> int:
     from runner.core.journal import Journal  # noqa: PLC0415
     from runner.core.lock import holder  # noqa: PLC0415
 
-    sweep = sweep_at(args.dir)
+    sweep = clear_sweep(args.dir)
     failed = [run_dir for run_dir in sweep.run_dirs() if run_dir.status().state == "failed"]
     if not failed:
         say("no run has failed")

@@ -20,6 +20,7 @@ def load_search(path: Path, metric: str | None = None, goal: Literal["maximize",
     """
     from runner.results.adaptive.trials import search_results  # noqa: PLC0415 - kept out of `runner --help`
     from runner.results.collect import collect  # noqa: PLC0415
+    from runner.results.compare import check_clear  # noqa: PLC0415
     from runner.search.spec import Metric  # noqa: PLC0415
     from runner.sweepdir import SweepDir  # noqa: PLC0415
 
@@ -31,4 +32,7 @@ def load_search(path: Path, metric: str | None = None, goal: Literal["maximize",
         metrics = (first, *(other for other in metrics if other.name != first.name and len(metrics) > 1))
     spec = sweep.plan().get("spec")
     given = spec if isinstance(spec, dict) else {}
-    return search_results(collect([path]), metrics, seeds=given.get("seeds", ()), constraints=given.get("constraints", ()))
+    runs = collect([path])
+    check_clear(runs)
+    counted = [run for run in runs if not run.copy_of]
+    return search_results(counted, metrics, seeds=given.get("seeds", ()), constraints=given.get("constraints", ()))

@@ -33,7 +33,8 @@ def _run(args: argparse.Namespace) -> int:
             run_dir.request("stop", "asked to stop (runner stop)")
             say("asked; it saves and ends")
             return 0
-        args.dir, args.trial = args.dir.absolute().parent.parent, args.dir.absolute().name
+        identity = run_dir.identity()
+        args.dir, args.trial = args.dir.absolute().parent.parent, identity.id if identity else args.dir.absolute().name
     sweep = driven_sweep(args.dir)
     if args.trial is None:
         send(sweep.control, Command("quit"))
@@ -42,15 +43,17 @@ def _run(args: argparse.Namespace) -> int:
             time.sleep(_LOOK_INTERVAL_S)
         say("ended; the same `runner sweep` goes on with it")
         return 0
-    names = sweep.run_names()
+    identities = sweep.identities()
+    names = sorted(identities.runs)
     numbers = {str(int(name.partition("-")[0])) for name in names if name.partition("-")[0].isdecimal()}
     trial = str(int(args.trial)) if args.trial.isdecimal() else args.trial
+    trial = next((run for run, name in identities.renamed.items() if name == trial), trial)
     if trial not in numbers and trial not in names:
         hint = nearest(args.trial, names) or f"trials: {', '.join(sorted(numbers, key=int)[:20])}"
         raise InputError(Problem(f"there is no trial or run {args.trial!r} yet; {hint}", where=str(sweep.path)))
     of_trial = [name for name in names if name.partition("-")[0].lstrip("0") == trial.lstrip("0")]
     expected = len((sweep.plan().get("spec") or {}).get("seeds") or ()) if trial not in names else 1
-    meant = [RunDir(sweep.runs / name).status() for name in ([trial] if trial in names else of_trial)]
+    meant = [identities.run_dir(name).status() for name in ([trial] if trial in names else of_trial)]
     if len(meant) >= expected and all(status.state in FINISHED for status in meant):
         raise InputError(Problem(f"{args.trial} has ended already", where=str(sweep.path)))
     send(sweep.control, Command("stop", trial))

@@ -93,15 +93,14 @@ def _print_audit(folder: Path) -> None:
 
 
 def _print_plan(sweep: Sweep) -> None:
-    from runner.core.rundir import RunDir  # noqa: PLC0415
     from runner.core.text import printable  # noqa: PLC0415
     from runner.views.table import PlannedRow, render_plan  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
     states = {"done": "done", "pruned": "done", "failed": "failed", "pending": "to run"}
-    rows = []
+    rows, identities = [], sweep.folder.identities()
     for entry in sweep.entries():
-        state = RunDir(sweep.folder.runs / entry["id"]).status().state
+        state = identities.run_dir(entry["id"]).status().state
         rows.append(PlannedRow(entry["id"], entry["seed"], entry["overrides"], states.get(state, "to go on")))
     console = Terminal()
     console.print(render_plan(rows, dict(sweep.plan.baseline_values)))

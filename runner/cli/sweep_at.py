@@ -19,9 +19,17 @@ def sweep_at(path: Path) -> SweepDir:
     return sweep
 
 
+def clear_sweep(path: Path) -> SweepDir:
+    """The sweep in `path`. Raises InputError if there is none, or if several directories are the same run of it."""
+    sweep = sweep_at(path)
+    if problems := sweep.identities().problems():
+        raise InputError([Problem(line) for line in problems])
+    return sweep
+
+
 def driven_sweep(path: Path) -> SweepDir:
     """The sweep in `path`, which somebody is working on now. Raises InputError if nobody is."""
-    sweep = sweep_at(path)
+    sweep = clear_sweep(path)
     if holder(sweep.lock) is None:
         raise InputError(Problem("nobody is working on this sweep now: there is nothing to stop", where=str(path)))
     return sweep

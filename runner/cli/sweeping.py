@@ -15,7 +15,7 @@ from runner.conduct.lock import hold
 from runner.core.commands import Situation
 from runner.core.errors import InputError, Problem
 from runner.core.journal import read_journal
-from runner.core.rundir import RunDir, Status
+from runner.core.rundir import Status
 from runner.core.text import say
 from runner.core.values import format_value
 from runner.launch.base import LAUNCHERS
@@ -81,7 +81,7 @@ class Sweep:
             return
         name, trial = others[0]["id"], next(trial for trial in self.trials if trial.number == others[0]["trial"])
         try:
-            before = resolve(RunDir(self.folder.runs / name).config, to_run=False)
+            before = resolve(self.folder.identities().run_dir(name).config, to_run=False)
             now = self.plan.runs(replace(trial, seeds=(others[0]["seed"],)))[0].resolved
             differing = ", ".join(differing_keys(before, now)) if now is not None else ""
         except InputError:  # that config cannot be read any more
@@ -151,8 +151,11 @@ def open_sweep(
     sweep = SweepDir(folder)
     plan = SweepPlan(spec, file, folder, overrides, make_dataset=make_dataset, to_run=to_run)
     seen = _seen(sweep)
+    identities = sweep.identities()
+    if identities.unclear:
+        raise InputError([Problem(line) for line in identities.problems()])
     history = read_history(sweep)
-    plan.names.update({run.key: run.name for run in history.runs})
+    plan.names.update({run.key: (run.name, run.folder) for run in history.runs})
     try:
         planned = planned_trials(spec, plan.baseline)
         check_search(spec, plan.baseline)
@@ -189,6 +192,9 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
         watcher.update(now)
 
     refused_before = sum(1 for _ in read_journal(folder.journal, "refused"))
+    identities = folder.identities()
+    for remark in identities.remarks():
+        print(f"note: {remark}", file=sys.stderr)
     with hold(folder.lock) as lock:
         if _seen(folder) != sweep.seen:
             raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
@@ -196,10 +202,10 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
         search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path, racing_rule)
         slots, packing = _slots(sweep) if launcher == "local" else ((), None)
         with Watcher(
-            [RunDir(folder.runs / entry["id"]) for entry in entries],
+            [identities.run_dir(entry["id"]) for entry in entries],
             Terminal(stderr=True),
             title=folder.path.name,
-            known={run.name: run.state for run in sweep.history.runs},
+            known={run.folder: run.state for run in sweep.history.runs},
             metric=spec.metrics[0].name,
             expected=(spec.budget.runs or 0) if spec.design == "optuna" else 0,
         ) as watcher:
@@ -233,7 +239,7 @@ def _result(sweep: Sweep, entries: Sequence[Mapping[str, Any]], outcomes: Sequen
         refused_before: how many refusals the journal had before.
     """
     spec, folder = sweep.spec, sweep.folder
-    ended = {outcome.run.run_dir.name: outcome.status for outcome in outcomes}
+    ended = {outcome.run.identity.id: outcome.status for outcome in outcomes}
     before = {run.name: run for run in sweep.history.runs if run.finished and run.name not in ended}
     states = {name: run.state for name, run in before.items()} | {name: status.state for name, status in ended.items()}
     numbers = {trial.number for trial in sweep.trials}

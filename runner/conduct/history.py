@@ -18,7 +18,7 @@ class PastRun:
     """A run that was started, as it stands.
 
     Args:
-        name: of its directory.
+        name: the run's id.
         trial: number of its trial.
         key: see `runner.plan.run_key`.
         values: tag to number of the last checkpoint, where it is done and the journal says so.
@@ -32,6 +32,13 @@ class PastRun:
     cause: Cause | None = None
     reason: str = ""
     values: Mapping[str, float] | None = None
+    directory: str = ""
+    """Name of its directory, where that is not the run's."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its directory."""
+        return self.directory or self.name
 
     @property
     def finished(self) -> bool:
@@ -106,16 +113,16 @@ def read_history(sweep: SweepDir) -> History:
     found: dict[int, dict[int, PastRun]] = {}
     lost: dict[int, Trial] = {}
     handed_out = {past.trial.number for past in result.trials}
-    for name in sweep.run_names():
+    for name, folder in sorted(sweep.identities().runs.items()):
         run = runs.get(name)
         if run is None or not run.finished or run.trial not in handed_out:
-            run_dir = RunDir(sweep.runs / name)
+            run_dir = RunDir(sweep.runs / folder)
             identity, status = run_dir.identity(), run_dir.status()
             if identity is None:
                 continue
             run = PastRun(name, identity.trial, identity.seed, identity.key, status.state, status.cause, status.reason or "")
             lost[run.trial] = Trial(run.trial, identity.overrides, identity.label or name, (), identity.proposal)
-        found.setdefault(run.trial, {})[run.seed] = run
+        found.setdefault(run.trial, {})[run.seed] = run if folder == name else replace(run, directory=folder)
     for number in sorted(set(lost) - handed_out):
         result.trials += [PastTrial(replace(lost[number], seeds=seeds)) for seeds in _handed_out(sorted(found[number]), sweep.plan())]
     later: dict[int, set[int]] = {}

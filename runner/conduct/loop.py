@@ -261,8 +261,8 @@ class _Conductor:
     def _tell_past(self, trial: Trial, ended: Mapping[int, PastRun], given_up: str) -> None:
         assert self._sweep is not None  # it has a past
         folder, wants_reports = self._sweep.runs, self._search.wants_reports
-        values = {seed: run.values or run_values(RunDir(folder / run.name)) for seed, run in ended.items() if run.state == "done"}
-        reports = {seed: evaluations(RunDir(folder / run.name).records()) for seed, run in ended.items()} if wants_reports else {}
+        values = {seed: run.values or run_values(RunDir(folder / run.folder)) for seed, run in ended.items() if run.state == "done"}
+        reports = {seed: evaluations(RunDir(folder / run.folder).records()) for seed, run in ended.items()} if wants_reports else {}
         states = [(run.state, run.cause, run.reason) for run in ended.values()]
         if failed := tuple(seed for seed, run in ended.items() if run.state == "failed"):
             self._failed_before.append(replace(trial, seeds=failed))
@@ -285,7 +285,7 @@ class _Conductor:
         for exit_ in self._launcher.poll(0.0 if busy else POLL_S):
             watched = self._running.pop(exit_.name)
             if watched.over is not None and watched.over[0] == "pruned" and watched.run.run_dir.status().state == "done":
-                self._note("late", run=watched.run.run_dir.name, state="done")
+                self._note("late", run=watched.run.identity.id, state="done")
             if not self._look_for_folder():
                 continue
             if exit_.returncode == HELD:
@@ -421,7 +421,7 @@ class _Conductor:
             return
         task = one_run.task_of(run)
         status = run.run_dir.status()
-        self._note("start", run=run.run_dir.name, trial=run.trial.number, seed=run.seed, key=run.identity.key, attempt=status.attempt + 1)
+        self._note("start", run=run.identity.id, trial=run.trial.number, seed=run.seed, key=run.identity.key, attempt=status.attempt + 1)
         self._running[task.name] = Watched(run, status.attempt)
         warm = task.warm if self._keep_warm else "no"
         self._launcher.submit(replace(task, warm=warm, memory_gb=self._policy.memory_gb))
@@ -432,7 +432,7 @@ class _Conductor:
         nothing else."""
         if self._sweep is None:
             raise why
-        name = run.run_dir.name
+        name = run.identity.id
         self._aside[name] = run, why
         self._look_aside_at = time.monotonic() + _ASIDE_INTERVAL_S
         if name not in self._aside_since:
@@ -515,13 +515,13 @@ class _Conductor:
             self._brakes.by_hand = command.action == "pause"
         elif command.action == "stop" and command.run:
             for trial in self._trials.values():
-                names = {watched.run.run_dir.name for watched in self._running.values() if watched.run.trial.number == trial.trial.number}
+                names = {watched.run.identity.id for watched in self._running.values() if watched.run.trial.number == trial.trial.number}
                 if command.run == str(trial.trial.number) and trial.left:
                     self._note("prune", trial=trial.trial.number, reason="stopped by hand")
                     self._give_up(trial, "stopped by hand")
                 elif command.run in names:
                     for name, watched in self._running.items():
-                        if watched.run.run_dir.name == command.run and watched.over is None:
+                        if watched.run.identity.id == command.run and watched.over is None:
                             self._prune(name, watched, "stopped by hand")
         elif command.action == "retry":
             self._retry_failures()
@@ -573,7 +573,7 @@ class _Conductor:
             if retries < self._policy.retries:
                 text = f"{status.reason}; started again ({retries + 1} of {self._policy.retries})"
                 self._judge(run.run_dir, Verdict("interrupted", text, status.attempt, time.time(), status.cause, retries + 1, final=True))
-                self._note("retry", run=run.run_dir.name, trial=run.trial.number, reason=status.reason)
+                self._note("retry", run=run.identity.id, trial=run.trial.number, reason=status.reason)
                 self._waiting.appendleft(run)
                 return
             attempts = f"{retries + 1} attempts that ended like this" if retries else "one attempt (resources.retries is 0)"
@@ -595,10 +595,10 @@ class _Conductor:
         self.outcomes.append(outcome)
         if self._stop_when_interrupted and status.state == "interrupted":
             self._stop(grace_s=0.0)
-        if not outcome.reused or run.run_dir.name not in self._noted:
+        if not outcome.reused or run.identity.id not in self._noted:
             self._note(
                 "end",
-                run=run.run_dir.name,
+                run=run.identity.id,
                 trial=run.trial.number,
                 seed=run.seed,
                 key=run.identity.key,

@@ -139,7 +139,8 @@ def allow_again(run_dir: RunDir, journal: Journal | None) -> None:
     reason = f"to be started again; it had ended as {status.state}" + (f": {status.reason}" if status.reason else "")
     run_dir.write_verdict(Verdict("interrupted", reason, status.attempt, time.time(), final=True))
     if journal is not None:
-        journal.write("again", run=run_dir.name)
+        identity = run_dir.identity()
+        journal.write("again", run=identity.id if identity else run_dir.name)
 
 
 def _judge(run_dir: RunDir, status: Status, verdict: Verdict) -> Status:

@@ -15,6 +15,7 @@ from typing import Any
 
 from runner.conduct.findings import Finding, Findings
 from runner.conduct.verify_run import Past, check_lines, verify_run
+from runner.core.identities import Identities
 from runner.core.journal import Journal, read_journal
 from runner.core.lock import holder
 from runner.core.rundir import FINISHED, Identity, RunDir
@@ -38,12 +39,17 @@ def verify(sweep: SweepDir, *, repair: bool = False) -> list[Finding]:
     check_lines(sweep.journal, findings, driven)
     past = read_past(sweep)
     identities: dict[str, Identity] = {}
+    sorted_out = sweep.identities()
+    own = {name: run for run, name in sorted_out.runs.items()}
+    _check_names(sweep, sorted_out, findings)
     for name in sweep.run_names():
         path = sweep.runs / name
+        if name in sorted_out.copies:
+            continue
         if not path.is_dir():
             findings.wrong(path, "is not the directory of a run", "move it away")
-        elif (identity := verify_run(RunDir(path), past.get(name, Past()), sweep, findings, driven=driven)) is not None:
-            identities[name] = identity
+        elif (identity := verify_run(RunDir(path), past.get(own.get(name, name), Past()), sweep, findings, driven=driven)) is not None:
+            identities[own.get(name, name)] = identity
     _check_together(sweep, identities, findings)
     _check_journal(sweep, identities, findings, driven)
     _check_study(sweep, identities, findings)
@@ -86,6 +92,17 @@ def _check_plan(sweep: SweepDir, findings: Findings) -> None:
         findings.wrong(sweep.given, "is not the sweep file that was given: it was cut off or changed", again)
 
 
+def _check_names(sweep: SweepDir, sorted_out: Identities, findings: Findings) -> None:
+    """Say which directories are not called like their run."""
+    for run, name in sorted_out.renamed.items():
+        findings.note(sweep.runs / name, f"is the run {run} under another name", "it counts as that run")
+    for name, run in sorted_out.copies.items():
+        findings.note(sweep.runs / name, f"is a copy of {sorted_out.runs.get(run, run)}", "it does not count")
+    for line in sorted_out.problems():
+        what, advice = line.split("; ", 1)
+        findings.wrong(sweep.runs, what, advice)
+
+
 def _check_together(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings) -> None:
     """No (trial, seed) twice, no number left out."""
     names: dict[tuple[int, int], list[str]] = defaultdict(list)
@@ -112,9 +129,10 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], findings
     spent = {"spent_s": 0.0, "gpu_s": 0.0}
     for event in events:
         spent |= {name: event[name] for name in spent if isinstance(event.get(name), int | float)}
+    known = sweep.identities()
     missing: list[tuple[str, dict[str, Any]]] = []
     for name, identity in identities.items():
-        status = RunDir(sweep.runs / name).status()
+        status = known.run_dir(name).status()
         if identity.trial not in trials:
             trials.add(identity.trial)
             facts = {"label": identity.label or name, "overrides": dict(identity.overrides), "proposal": dict(identity.proposal)}
@@ -123,7 +141,7 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], findings
             ended = {"trial": identity.trial, "seed": identity.seed, "key": identity.key}
             ended |= {"state": status.state, "cause": status.cause, "reason": status.reason, "values": None, "time_s": 0.0}
             missing.append(("end", {"run": name, **ended, **spent}))
-    gone = [name for name, each in past.items() if each.started is not None and name not in sweep.run_names()]
+    gone = [name for name, each in past.items() if each.started is not None and name not in {*known.runs, *known.unclear}]
     if gone:
         findings.wrong(sweep.runs, f"the directories of runs that were started are gone: {_some(gone)}", "`runner sweep` runs them again")
 

@@ -113,8 +113,6 @@ def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings
         made = Identity(run.name, sweep.path.absolute().name, told["trial"], told["seed"], overrides, told["key"], {}, label, proposal)
         findings.wrong(path, what, repair=lambda: run.write_identity(made))
         return made
-    if identity.id != run.name:
-        findings.wrong(path, f"says that this is the run {identity.id}", "rename the directory back, or move it away")
     for source, known in (("plan.json", past.planned), ("the journal", past.started)):
         for name in ("trial", "seed", "key"):
             mine, theirs = getattr(identity, name), (known or {}).get(name)

@@ -6,7 +6,7 @@ import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from runner.config.load import parse
 from runner.config.node import Source, flatten
 from runner.core.errors import Cause, InputError
 from runner.core.files import read_json
+from runner.core.identities import identify
 from runner.core.learning import FlatTerm, flat_terms
 from runner.core.records import Record, decode_number, without_superseded
 from runner.core.rundir import Identity, RunDir, State, find_runs
@@ -49,6 +50,8 @@ class RunResult:
         facts, proposal: see `Identity`.
         cause: see `runner.core.rundir.Status.cause`.
         flat: loss terms that hardly moved (`runner.core.learning`); empty for a run that learned, or has not done half of its steps.
+        copy_of: name of the directory of the sweep's run that it is a copy of, and does not count beside; empty if it counts.
+        unclear: True for one of several copies of a run, of which none has the run's name: none of them counts.
     """
 
     path: Path
@@ -77,6 +80,8 @@ class RunResult:
     proposal: Mapping[str, Any] = field(default_factory=dict)
     cause: Cause | None = None
     flat: tuple[FlatTerm, ...] = ()
+    copy_of: str = ""
+    unclear: bool = False
 
     def best(self, metric: str, goal: Goal) -> tuple[int, float] | None:
         """(step, value) of the best evaluation so far: optimistic, since the best of several is picked by the very
@@ -104,10 +109,27 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
     missing = [path for path in given if not path.exists()]
     if missing:
         raise InputError("\n".join(f"there is no directory {path}" for path in missing))
-    results = [read_run(run_dir) for run_dir in find_runs(given)]
+    results = _mark_copies([read_run(run_dir) for run_dir in find_runs(given)])
     if not results:
         raise InputError(f"no run in {', '.join(map(str, given))}: a run directory has a run.json")
     return results
+
+
+def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Tell copies from the runs of a sweep, and say where a directory has another name than its run."""
+    folders = {run.path.parent for run in runs if run.sweep is not None}
+    known = {folder: identify(folder, sorted(run.path.name for run in runs if run.path.parent == folder)) for folder in folders}
+    result = []
+    for run in runs:
+        if (identities := known.get(run.path.parent)) is not None:
+            original = identities.runs.get(identities.copies.get(run.path.name, ""), "")
+            unclear = run.path.name in identities.unclear.get(run.id, ())
+            remark = f"a copy of {original}: it does not count" if original else ""
+            if not original and run.path.name != run.id:
+                remark = "one of several copies: keep one" if unclear else f"is the run {run.id} under another name"
+            run = replace(run, copy_of=original, unclear=unclear, problem="; ".join(filter(None, [run.problem, remark])))
+        result.append(run)
+    return result
 
 
 def read_run(run_dir: RunDir) -> RunResult:
@@ -128,7 +150,7 @@ def read_run(run_dir: RunDir) -> RunResult:
         trial=identity.trial if identity else -1,
         seed=identity.seed if identity else -1,
         overrides=overrides,
-        label=_label(run_dir.name, identity, overrides),
+        label=_label(identity.id if identity else run_dir.name, identity, overrides),
         state=status.state,
         reason=status.reason,
         problem="; ".join(problems),

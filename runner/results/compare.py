@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.geometry import geometry_warnings, readers_of
-from runner.core.errors import InputError, nearest
+from runner.core.errors import InputError, Problem, nearest
 from runner.core.values import enough_digits, short_keys
 from runner.results.collect import Goal, RunResult
 from runner.results.comparison import DEFAULT_METRIC, Comparison, TrialResult, Verdict
@@ -60,6 +60,7 @@ def compare(
     """
     if not runs:
         raise InputError("there are no runs to compare")
+    check_clear(runs)
     _check_metric(runs, metric)
     groups = _baseline_first(_group(runs))
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
@@ -126,6 +127,21 @@ def _confidence(looks: Sequence[int], judged: Sequence[Mapping[str, Effect]], me
     return look_confidence(tuple(looks), max(1, sum(metric in effects for effects in judged))) if looks else CONFIDENCE
 
 
+def check_clear(runs: Iterable[RunResult]) -> None:
+    """Raise InputError where several directories are the same run of a sweep and none has its name: none of them is guessed."""
+    same: dict[tuple[Path, str], list[Path]] = {}
+    for run in runs:
+        if run.unclear:
+            same.setdefault((run.path.parent, run.id), []).append(run.path)
+    if same:
+        raise InputError(
+            [
+                Problem(f"{', '.join(map(str, paths))}: all of them are the run {run}; keep one, named {run}, and move the others away")
+                for (_, run), paths in same.items()
+            ]
+        )
+
+
 def _check_metric(runs: Sequence[RunResult], metric: str) -> None:
     known = sorted({tag for run in runs for tag in (*run.metrics, *run.undefined)})
     if known and metric not in known:
@@ -169,7 +185,9 @@ def _count(group: _Group, metric: str, uncounted: list[tuple[RunResult, str]], l
     """The runs of a trial that its numbers come from; the others, each with the reason, go to `uncounted`."""
     kept: list[RunResult] = []
     for run in group.runs:
-        if run.state != "done":
+        if run.copy_of:
+            uncounted.append((run, f"a copy of {run.path.with_name(run.copy_of)}: it does not count"))
+        elif run.state != "done":
             state = "infeasible" if run.cause == "out_of_memory" else run.state
             uncounted.append((run, f"{state}{f': {run.reason}' if run.reason else ''}"))
         elif run.path in leave_out:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runner.core.errors import InputError, Problem
+from runner.core.identities import Identities
 from runner.core.journal import read_journal
 from runner.core.learning import flat_terms
 from runner.core.rundir import RunDir, Status
@@ -44,8 +45,8 @@ class SweepFiles(Protocol):
     def metrics(self) -> tuple[Metric, ...]:
         """What decides."""
 
-    def run_names(self) -> list[str]:
-        """Names of what lies below `runs`."""
+    def identities(self) -> Identities:
+        """Which directory below `runs` counts as which run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class Overview:
         events: the journal's last, oldest first.
         unlearned: (name, what is wrong) of the runs that run or are done in which a loss term hardly moved (`runner.core.learning`).
         unjudged: how many runs were not looked at for that, since there are so many.
+        remarks: on directories whose name is not that of their run.
     """
 
     path: Path
@@ -129,6 +131,7 @@ class Overview:
     events: Sequence[Mapping[str, Any]] = ()
     unlearned: Sequence[tuple[str, str]] = ()
     unjudged: int = 0
+    remarks: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For other programs."""
@@ -161,6 +164,7 @@ class Overview:
             "failures": failures,
             "hardly_learned": [{"run": name, "what": what} for name, what in self.unlearned],
             "journal": list(self.events),
+            "remarks": list(self.remarks),
         }
 
 
@@ -188,15 +192,16 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
     for event in events:
         if event["event"] in ("start", "end", "retry") and isinstance(event.get("run"), str):
             last[event["run"]] = event
-    existing = set(sweep.run_names())
-    names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted(existing, key=natural)]))
+    identities = sweep.identities()
+    names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted([*identities.runs, *identities.unclear], key=natural)]))
     known = []
     for name in names:
-        if name not in existing:
+        if name not in identities.runs:
             known.append(_Known(name, _trial_of(name), "waiting"))
         else:
-            known.append(_known(os.path.join(sweep.runs, name), last.get(name, {}), metric.name, driven))
-    return _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True)
+            path = os.path.join(sweep.runs, identities.runs[name])
+            known.append(_known(path, last.get(name, {}), metric.name, driven, name=name))
+    return _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
 
 
 def read_runs(path: Path, runs: Iterable[RunDir]) -> Overview:
@@ -244,9 +249,9 @@ def _planned(plan: Mapping[str, Any]) -> list[str]:
     return [entry["id"] for entry in entries if isinstance(entry, dict) and "id" in entry] if isinstance(entries, list) else []
 
 
-def _known(path: str, event: Mapping[str, Any], metric: str, driven: bool) -> _Known:
+def _known(path: str, event: Mapping[str, Any], metric: str, driven: bool, *, name: str = "") -> _Known:
     """A run that exists: from the journal where that says it has ended for good, else from its own files."""
-    name = os.path.basename(path)
+    name = name or os.path.basename(path)
     if event.get("event") == "end" and event.get("state") in ("done", "pruned"):
         values = event.get("values")
         value = values.get(metric) if isinstance(values, dict) else None
@@ -259,7 +264,15 @@ def _known(path: str, event: Mapping[str, Any], metric: str, driven: bool) -> _K
     return _Known(name, _trial_of(name), now, status, run_dir, final_value(run_dir.metrics, metric) if now == "done" else None)
 
 
-def _overview(path: Path, known: Sequence[_Known], metric: Metric, events: Sequence[Mapping[str, Any]], *, is_sweep: bool) -> Overview:
+def _overview(
+    path: Path,
+    known: Sequence[_Known],
+    metric: Metric,
+    events: Sequence[Mapping[str, Any]],
+    *,
+    is_sweep: bool,
+    remarks: Sequence[str] = (),
+) -> Overview:
     counts = Counter(run.standing for run in known)
     return Overview(
         path,
@@ -272,6 +285,7 @@ def _overview(path: Path, known: Sequence[_Known], metric: Metric, events: Seque
         _best(known, metric),
         events,
         *_unlearned(known),
+        remarks=remarks,
     )
 
 

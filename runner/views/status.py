@@ -31,6 +31,7 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
     parts: list[RenderableType] = [_head(overview)]
     if overview.is_sweep:
         parts.append(plain(f"driver: {driver}" if driver else _no_driver(overview), style="" if driver else "yellow"))
+    parts += [plain(remark, style="yellow") for remark in overview.remarks]
     if overview.best is not None:
         best = overview.best
         of = f" (mean of {best.runs} runs)" if best.runs > 1 else ""
