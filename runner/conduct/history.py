@@ -138,6 +138,16 @@ def read_history(sweep: SweepDir) -> History:
     return result
 
 
+def merged(trials: Sequence[PastTrial]) -> list[PastTrial]:
+    """Each trial once, with all its runs: for a design that hands a trial out once, where an earlier one added seeds to it."""
+    result: dict[int, PastTrial] = {}
+    for past in trials:
+        first = result.setdefault(past.trial.number, past)
+        if first is not past:
+            result[past.trial.number] = replace(first, runs={**past.runs, **first.runs}, given_up=first.given_up or past.given_up)
+    return list(result.values())
+
+
 def _handed_out(seeds: Sequence[int], plan: Mapping[str, Any]) -> list[tuple[int, ...] | None]:
     """With which seeds a trial was handed out, the first time first, by the seeds of the runs that there are: not all of them need have
     been started."""

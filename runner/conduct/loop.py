@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from runner.conduct import runs as one_run
 from runner.conduct.brakes import Brakes
-from runner.conduct.history import History, PastRun
+from runner.conduct.history import History, PastRun, merged
 from runner.conduct.inbox import Inbox
 from runner.conduct.lock import RunHeld, run_held
 from runner.conduct.policy import Policy
@@ -236,13 +236,16 @@ class _Conductor:
         """Tell the search what earlier drivers did, and go on with what they did not finish."""
         self._noted = history.noted
         self._brakes.take_up(history.spent_s, history.gpu_s)
-        fixed = {trial.number: trial for trial in self._search.planned()} if isinstance(self._search, FixedDesign) else None
+        planned = {trial.number: trial for trial in self._search.planned()}
+        is_fixed = isinstance(self._search, FixedDesign)
         handed_out: set[tuple[int, int]] = set()
-        for past in history.trials:
-            if fixed is not None and past.trial.number not in fixed:
+        for past in merged(history.trials) if is_fixed else history.trials:
+            if is_fixed and past.trial.number not in planned:
                 continue  # the design has lost it
-            trial = past.trial if fixed is None else fixed[past.trial.number]
-            if past.refused and fixed is None:
+            trial = planned[past.trial.number] if is_fixed else past.trial
+            if not is_fixed and trial.seeds is None and (now := planned.get(trial.number)) is not None and now.seeds is not None:
+                trial = replace(trial, seeds=now.seeds)  # an earlier driver's design did not say which
+            if past.refused and past.trial.number not in planned:
                 self._search.tell(trial, TrialResult("failed", reason=past.refused))
                 continue
             seeds = self._seeds if trial.seeds is None else trial.seeds
