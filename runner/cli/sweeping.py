@@ -194,7 +194,7 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
     refused_before = sum(1 for _ in read_journal(folder.journal, "refused"))
     identities = folder.identities()
     for remark in identities.remarks():
-        print(f"note: {remark}", file=sys.stderr)
+        say(f"note: {remark}", error=True)
     with hold(folder.lock) as lock:
         if _seen(folder) != sweep.seen:
             raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
