@@ -216,6 +216,8 @@ def test_yolo_without_description(tmp_path: Path, make_picture: Any) -> None:
         "0 nan .5 .1 .1",
         "0 120 80 30 30",
         "-1 .5 .5 .1 .1",
+        "0 .5 .5 .1 .1 x",
+        "0 .5 .5 .1 .1 80",
     ],
 )
 def test_yolo_bad_lines_are_named(tmp_path: Path, make_picture: Any, line: str) -> None:
@@ -224,6 +226,16 @@ def test_yolo_bad_lines_are_named(tmp_path: Path, make_picture: Any, line: str) 
     (tmp_path / "a.txt").write_text(f"0 .5 .5 .1 .1\n{line}\n")
     with pytest.raises(InputError, match=r"a\.txt:2"):
         load_yolo(tmp_path, ())
+
+
+def test_yolo_confidences_are_left_out_with_a_note(tmp_path: Path, make_picture: Any) -> None:
+    (tmp_path / "classes.txt").write_text("x\ny\n")
+    make_picture(tmp_path / "a.jpg", (100, 50))
+    (tmp_path / "a.txt").write_text("0 .5 .5 .1 .2 0.91\n1 .5 .5 .1 .2\n0 .5 .5 .1 .2 1\n")
+    loaded = load_yolo(tmp_path, ())
+    assert loaded.items[0].boxes.tolist() == [pytest.approx([45, 20, 55, 30])] * 3
+    note = next(note for note in loaded.notes if "confidences" in note.what)
+    assert (note.kind, note.count) == ("left out", 2) and note.example == "a.txt:1: 0 .5 .5 .1 .2 0.91"
 
 
 def test_yolo_bad_descriptions(tmp_path: Path, make_picture: Any) -> None:

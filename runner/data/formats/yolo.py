@@ -1,4 +1,4 @@
-"""YOLO text files: "class cx cy w h" a line, in shares of the image; or a polygon, whose box is taken."""
+"""YOLO text files: "class cx cy w h" a line, in shares of the image; or a polygon, whose box is taken. A sixth number is a confidence."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from runner.data.notes import Notes
 
 _MOST_SHARE = 2.0
 """A box may reach out of its image, see `runner.data.boxes`; larger numbers are pixels."""
+_WITH_CONFIDENCE = 6
+"""Numbers of a line that ends with a confidence; a polygon has an odd number of them."""
+_CONFIDENCE = re.compile(r"\s+(0?\.\d+|0|1|1\.0*|0\.0*)\s*$")
 _Row = tuple[int, float, float, float, float, bool]
 
 
@@ -79,7 +82,7 @@ def _items(tree: Tree, lists: _Lists, names: tuple[str, ...], only_listed: bool,
             labels.add(label)
         try:
             size = image_size(image)
-            items.append(make_item(image, size, _rows(label, size, len(names), problems)))
+            items.append(make_item(image, size, _rows(tree, label, size, len(names), notes, problems)))
         except InputError as error:
             problems.found.extend(error.problems)
     unused = [image for image in tree.files(IMAGE_SUFFIXES) if image not in listed] if only_listed else []
@@ -191,11 +194,14 @@ def _in_labels(tree: Tree, path: Path) -> bool:
     return "labels" in tree.relative(path).lower().split("/")[:-1]
 
 
-def _rows(label: Path | None, size: tuple[int, int], class_count: int, problems: Problems) -> list[_Row]:
+def _rows(tree: Tree, label: Path | None, size: tuple[int, int], class_count: int, notes: Notes, problems: Problems) -> list[_Row]:
     rows: list[_Row] = []
     if label is None:
         return rows
     for place, line in read_lines(label):
+        if _CONFIDENCE.search(line) and len(line.split()) == _WITH_CONFIDENCE:  # written by a detector, or by a tool that asks a detector first
+            notes.add("left out", "confidences behind the boxes of labels", f"{tree.relative(label)}:{place}: {line}")
+            line = _CONFIDENCE.sub("", line)
         try:
             rows.append(_row(line, size, class_count))
         except ValueError as error:
@@ -211,7 +217,7 @@ def _row(line: str, size: tuple[int, int], class_count: int) -> _Row:
         raise ValueError(f"expected numbers, got {line!r}") from None
     polygon = len(values) >= 7 and len(values) % 2 == 1
     if not (len(values) == 5 or polygon):
-        raise ValueError(f"expected 'class cx cy w h' or a polygon, got {line!r}")
+        raise ValueError(f"expected 'class cx cy w h', with or without a confidence, or a polygon; got {line!r}")
     if values[0] != int(values[0]) or not 0 <= values[0] < class_count:
         raise ValueError(f"the class {line.split()[0]} is not in 0 to {class_count - 1}")
     if polygon:
