@@ -199,7 +199,7 @@ def _rows(tree: Tree, label: Path | None, size: tuple[int, int], class_count: in
     if label is None:
         return rows
     for place, line in read_lines(label):
-        if _CONFIDENCE.search(line) and len(line.split()) == _WITH_CONFIDENCE:  # written by a detector, or by a tool that asks a detector first
+        if _CONFIDENCE.search(line) and len(line.split()) == _WITH_CONFIDENCE:  # written by a detector
             notes.add("left out", "confidences behind the boxes of labels", f"{tree.relative(label)}:{place}: {line}")
             line = _CONFIDENCE.sub("", line)
         try:
