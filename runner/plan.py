@@ -26,9 +26,10 @@ from runner.config.overrides import apply_mapping, apply_overrides, parse_overri
 from runner.core.checkout import code_state
 from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.expression import Expression
+from runner.core.files import open_descriptor
 from runner.core.lock import hold_folder
 from runner.core.rundir import Identity, RunDir
-from runner.core.values import format_value, same_value, short_keys, value_key
+from runner.core.values import format_value, is_name, same_value, short_keys, value_key
 from runner.moved import data_of, lost_data, moved_data
 from runner.resolve import Resolved, resolve
 from runner.search.base import Trial, run_name
@@ -125,7 +126,7 @@ def claim_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
     Raises:
         InputError: it cannot be made.
     """
-    folder = Path(resolved.config.save_dir) / resolved.path.stem
+    folder = Path(resolved.config.save_dir) / folder_name(resolved.path, "--run-dir")
     changes = dict(_split(text) for text in overrides)
     names = short_keys(changes)
     label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in changes.items()) or "baseline"
@@ -145,6 +146,29 @@ def claim_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
 
 class ConfigChanged(RunnerError):
     """What a sweep was planned from has changed while it runs."""
+
+
+def folder_name(file: Path, option: str) -> str:
+    """The name that a config or sweep file gives to the folder of its runs: its own, without the suffix.
+
+    Args:
+        option: which one gives another folder.
+
+    Raises:
+        InputError: what is left is no name of a folder: ``...yml`` would mean the parent folder.
+    """
+    if not is_name(file.stem):
+        text = f"the runs of {file.name!r} would lie in the folder {file.stem!r}, which is no name; rename the file, or give {option}"
+        raise InputError(Problem(text, where=str(file)))
+    return file.stem
+
+
+def refuse_parent(folder: Path, option: str) -> None:
+    """Refuse a new directory that is the current folder or one above it. Raises InputError."""
+    here = Path.cwd().resolve()
+    if folder.resolve() in (here, *here.parents) and not (folder / "plan.json").is_file():
+        text = "is the current folder or one above it; expected a directory that is made for it, such as runs/NAME"
+        raise InputError(Problem(text, where=str(folder), key=option))
 
 
 class SweepPlan:
@@ -375,7 +399,7 @@ def _weights_fingerprint(source: str | None) -> str:
     """Content hash of a file of weights; anything else is its name."""
     if source is None or not Path(source).expanduser().is_file():
         return source or ""
-    with open(Path(source).expanduser(), "rb") as file:
+    with open(Path(source).expanduser(), "rb", opener=open_descriptor) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

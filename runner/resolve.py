@@ -27,6 +27,7 @@ from runner.config.load import load_config
 from runner.config.node import Node, Source, from_plain
 from runner.config.overrides import apply_mapping, assign
 from runner.core.errors import InputError, Missing, Problem, Remark, RunnerError, UnknownKey
+from runner.core.files import parse_json, read_bytes
 from runner.core.importing import child_environment
 from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
@@ -373,7 +374,7 @@ def _count_classes(tree: Node) -> int | str:
         return AUTO
     path = Path(str(data.get("dataset_dir") or "")) / str(data.get("anno_path") or "")
     try:
-        return len(json.loads(path.read_bytes())["categories"])
+        return len(parse_json(read_bytes(path))["categories"])
     except (OSError, ValueError, KeyError, TypeError):
         return AUTO
 

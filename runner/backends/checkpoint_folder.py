@@ -17,15 +17,15 @@ import hashlib
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from runner.core.errors import InputError
-from runner.core.files import Durable, atomic_open, atomic_write_json, read_json
-from runner.core.typed import Count, Name, build
+from runner.core.files import Durable, atomic_open, atomic_write_json, open_descriptor, read_json
+from runner.core.typed import Count, Moment, Name, build
 
 _OTHER_BYTES = "its bytes are not those that were written (missing, cut off, or changed on the disk)"
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Entry:
 
     file: Name
     step: Count
-    epoch: float
+    epoch: Moment
     sha256: str
     metric: float | None = None
     best: bool = False
@@ -55,14 +55,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
+    """What index.json holds."""
+
     checkpoints: tuple[Entry, ...]
+    version: int = 1
 
 
-def entries_in(index: Any) -> list[Entry] | None:
-    """The checkpoints that the JSON of index.json names, oldest first; None where it is not what `CheckpointFolder` writes. Each name is
+def read_index(path: Path) -> list[Entry] | None:
+    """Return the checkpoints that index.json lists, oldest first; None where it is missing or not what `write_index` writes. Each name is
     that of a file in the folder: no index leads out of it."""
-    found = build(_Index, index)
-    return None if found is None else list(found.checkpoints)
+    index = build(_Index, read_json(path))
+    return None if index is None else list(index.checkpoints)
+
+
+def write_index(path: Path, entries: Sequence[Entry], *, durable: Durable = True) -> None:
+    """Replace index.json."""
+    atomic_write_json(path, asdict(_Index(tuple(entries))), durable=durable, indent=1)
 
 
 class CheckpointFolder:
@@ -81,9 +89,9 @@ class CheckpointFolder:
 
     def entries(self) -> list[Entry]:
         """The checkpoints that count, oldest first; from the files' names if the index cannot be read."""
-        entries = entries_in(read_json(self.path / "index.json"))
-        if entries is not None:
-            return entries
+        listed = read_index(self.path / "index.json")
+        if listed is not None:
+            return listed
         found = sorted(self.path.glob(f"step-*{self.suffix}"))
         return [Entry(file.name, _step_in(file.name), 0.0, "") for file in found]
 
@@ -145,8 +153,7 @@ class CheckpointFolder:
         """
         newest = entries[-1 - self._keep :]
         entries = [entry for entry in entries if entry.best or entry in newest]
-        document = {"version": 1, "checkpoints": [asdict(entry) for entry in entries]}
-        atomic_write_json(self.path / "index.json", document, durable=durable, indent=1)
+        write_index(self.path / "index.json", entries, durable=durable)
         _link(self.path / entries[-1].file, self.path / f"last{self.suffix}")
         best = next((entry for entry in entries if entry.best), None)
         if best is not None:
@@ -263,7 +270,7 @@ def read_newest(
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=open_descriptor) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -23,7 +23,7 @@ from runner.backends.build import Builder, Progress, constraints
 from runner.backends.environments import Record, installed
 from runner.backends.recipes import RECIPES, Recipe
 from runner.core.errors import InputError, Problem, RunnerError, nearest
-from runner.core.files import read_json
+from runner.core.files import open_regular, read_json
 from runner.core.importing import find_program
 
 _RANDOM = "?" * 8  # what tempfile.mkdtemp adds to a prefix
@@ -243,7 +243,7 @@ def _locked(place: Path, backend: str) -> Iterator[None]:
 def _take(path: Path) -> IO[bytes]:
     """The file `path`, locked, with our process id in it. Its name may have been removed, by the one who held it, after we opened it."""
     while True:
-        file = open(path, "a+b")  # noqa: SIM115 - the caller closes it
+        file = open_regular(path, "a+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import open_regular
 
 PADDLE_STATE = "runner.state"
 """Key of a paddle checkpoint of this program under which everything but the weights lies."""
@@ -55,7 +56,7 @@ def read_pdparams(file: Path, key: str = "pretrain_weights") -> dict[str, Any]:
 
 def _unpickled(file: Path, key: str) -> Any:
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             begin = stream.read(2)
             if not begin:
                 raise _problem(file, key, "is empty: get it anew")

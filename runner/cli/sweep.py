@@ -44,11 +44,13 @@ def _run(args: argparse.Namespace) -> int:
     from runner.cli.running import make_dataset  # noqa: PLC0415 - kept out of `runner --help`
     from runner.cli.sweeping import open_sweep, run_sweep  # noqa: PLC0415
     from runner.config.load import find_file  # noqa: PLC0415
+    from runner.plan import folder_name, refuse_parent  # noqa: PLC0415
     from runner.search.load import load_sweep  # noqa: PLC0415
 
     file = find_file(args.file)
     spec = load_sweep(file, args.set)
-    folder = args.dir or Path("runs") / file.stem
+    folder = args.dir or Path("runs") / folder_name(file, "--dir")
+    refuse_parent(folder, "--dir")
     sweep = open_sweep(spec, file, folder, args.opt, make_dataset=None if args.dry_run else make_dataset, to_run=not args.dry_run)
     for warning in sweep.warnings:
         say(f"warning: {warning}", error=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from runner.core.errors import InputError, Problem
@@ -14,7 +15,7 @@ def sweep_at(path: Path) -> SweepDir:
     sweep = SweepDir(path)
     if not path.is_dir():
         raise InputError(Problem("there is no such directory", where=str(path)))
-    if not sweep.plan_file.exists() and not sweep.journal.exists():
+    if not os.path.lexists(sweep.plan_file) and not os.path.lexists(sweep.journal):
         raise InputError(Problem("this is no directory of a sweep (it has no plan.json): `runner sweep` makes them", where=str(path)))
     return sweep
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,9 +29,13 @@ def run_verify(argv: Sequence[str]) -> int:
     from runner.cli.sweep_at import sweep_at  # noqa: PLC0415
     from runner.conduct.lock import hold  # noqa: PLC0415
     from runner.conduct.verify import verify  # noqa: PLC0415
+    from runner.core.files import move_aside  # noqa: PLC0415
     from runner.core.text import json_text, say  # noqa: PLC0415
 
     sweep = sweep_at(args.dir)
+    if args.repair and os.path.lexists(sweep.lock) and not sweep.lock.is_file():
+        move_aside(sweep.lock)
+        say(f"{sweep.lock}: was no regular file; moved aside", error=True)
     with hold(sweep.lock) if args.repair else nullcontext():
         findings = verify(sweep, repair=args.repair)
     wrong = [finding for finding in findings if finding.wrong]

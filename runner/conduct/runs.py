@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from runner.backends.environments import versions
 from runner.conduct.lock import hold_run, run_held
 from runner.core.errors import Cause, InputError, Problem
-from runner.core.files import NO_ROOM, atomic_write_text
+from runner.core.files import NO_ROOM, atomic_write_text, move_aside, read_text
 from runner.core.journal import Journal
 from runner.core.rundir import RunDir, State, Status, Verdict
 from runner.launch.base import Exit, Task, Warm
@@ -71,7 +70,7 @@ def _make_room(run_dir: RunDir, config: str, in_sweep: bool) -> None:
         return
     if not in_sweep or not (run_dir.identity_file.exists() or run_dir.status_file.exists()):
         raise InputError(Problem("exists and is not empty; give another --run-dir, or move it away", where=str(path)))
-    os.rename(path, path.with_name(f".{path.name[:200]}.damaged-{time.time_ns()}"))
+    move_aside(path)
 
 
 def config_text(resolved: Resolved) -> str:
@@ -160,7 +159,7 @@ def _thread_limits() -> dict[str, str]:
 def _text(path: Path) -> str:
     """What stands in a file; empty where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.conduct.findings import Finding, Findings
-from runner.conduct.verify_run import Past, check_lines, verify_run
+from runner.conduct.verify_run import Past, check_lines, is_object, set_aside_no_file, verify_run
+from runner.core.files import read_bytes
 from runner.core.identities import Identities
 from runner.core.journal import Journal, read_journal
 from runner.core.lock import holder
@@ -35,8 +36,10 @@ def verify(sweep: SweepDir, *, repair: bool = False) -> list[Finding]:
     driven = not repair and holder(sweep.lock) is not None
     if driven:
         findings.note(sweep.lock, f"{holder(sweep.lock)} is working on this sweep", "what is being written now may look torn")
+    for path in (sweep.plan_file, sweep.given, sweep.journal, sweep.control, sweep.study):
+        set_aside_no_file(path, findings)
     _check_plan(sweep, findings)
-    check_lines(sweep.journal, findings, driven)
+    check_lines(sweep.journal, findings, driven, is_object)
     past = read_past(sweep)
     identities: dict[str, Identity] = {}
     sorted_out = sweep.identities()
@@ -86,9 +89,9 @@ def _check_plan(sweep: SweepDir, findings: Findings) -> None:
         findings.wrong(sweep.plan_file, "is not whole" if sweep.plan_file.exists() else "is missing", again)
     elif not all(isinstance(plan.get(key), kind) for key, kind in (("spec", dict), ("runs", list))):
         findings.wrong(sweep.plan_file, "lacks what was asked for or the runs that it comes to", again)
-    if not sweep.given.exists():
+    if not sweep.given.is_file():
         findings.wrong(sweep.given, "is missing", again)
-    elif "given" in plan and plan["given"] != hashlib.sha256(sweep.given.read_bytes()).hexdigest():
+    elif "given" in plan and plan["given"] != hashlib.sha256(read_bytes(sweep.given)).hexdigest():
         findings.wrong(sweep.given, "is not the sweep file that was given: it was cut off or changed", again)
 
 

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
-import statistics
 import time
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from array import array
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from runner.backends.checkpoint_folder import CheckpointFolder, entries_in
+from runner.backends.checkpoint_folder import CheckpointFolder, read_index, write_index
 from runner.conduct.findings import Findings
 from runner.conduct.runs import allow_again, config_text
 from runner.config.load import load_config
 from runner.core.errors import InputError
-from runner.core.files import atomic_open, atomic_write_json, atomic_write_text, read_json
+from runner.core.files import atomic_open, atomic_write_text, move_aside, numbered_lines, open_regular, parse_json, read_bytes, read_json
 from runner.core.journal import Journal
-from runner.core.records import Record, decode_number
-from runner.core.rundir import FINISHED, Identity, RunDir, State, Status, Verdict
+from runner.core.records import Record, decode_number, stream_all_records, stream_records
+from runner.core.rundir import FINISHED, Identity, RunDir, Status, Verdict
+from runner.core.typed import build
 from runner.plan import dataset_fingerprint, numerics_versions, run_key
 from runner.resolve import resolve
 from runner.results.progress import is_worked_on
 from runner.sweepdir import SweepDir
+
+_SHOWN_LINES = 5
+_SHOWN_DOUBLED = 3
 
 
 @dataclass(slots=True)
@@ -50,6 +56,8 @@ def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, 
     Args:
         driven: somebody is working on the sweep: what is not whole now may be so in a moment.
     """
+    for path in run.files():
+        set_aside_no_file(path, findings)
     identity = _check_identity(run, past, sweep, findings)
     if identity is None:
         return None
@@ -71,31 +79,61 @@ def verify_result(run: RunDir, sweep: SweepDir, findings: Findings) -> None:
     _check_results(run, status, _check_records(run, status, findings, driven=False), sweep, findings)
 
 
-def check_lines(path: Path, findings: Findings, driven: bool) -> None:
-    """Whether each line of a file of JSON lines is whole."""
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
+def check_lines(path: Path, findings: Findings, driven: bool, is_line: Callable[[bytes], bool]) -> None:
+    """Check each line of a file of JSON lines by `is_line`."""
+    if not path.is_file():
         return
-    *lines, last = text.split(b"\n")
-    torn = [number for number, line in enumerate(lines, 1) if line and not _is_object(line)]
+    torn: list[int] = []
+    count, last = 0, True
+    for line in _every_line(path):
+        count, last = count + 1, line is not None and (not line or is_line(line))
+        if not last and len(torn) < _SHOWN_LINES + 2:
+            torn.append(count)
+    ends = _ends_with_newline(path)
 
     def rewrite() -> None:
         with atomic_open(path) as file:
-            file.writelines(line + b"\n" for line in (*lines, last) if _is_object(line))
+            file.writelines(line + b"\n" for line in _every_line(path) if line and is_line(line))
 
-    if last and not driven:
-        findings.wrong(path, f"its last line, {len(lines) + 1}, is torn", "readers leave it out", rewrite)
+    if not ends and not driven:
+        findings.wrong(path, f"its last line, {count}, is torn", "readers leave it out", rewrite)
+    torn = [number for number in torn if ends or number != count]
     if torn:  # a writer that comes after one that was killed closes its torn line off, so that it stands in the middle
-        which = ", ".join(map(str, torn[:5])) + (", …" if len(torn) > 5 else "")
-        findings.wrong(path, f"lines are torn: {which}", "readers leave them out", rewrite)
+        which = ", ".join(map(str, torn[:_SHOWN_LINES])) + (", …" if len(torn) > _SHOWN_LINES else "")
+        findings.wrong(path, f"lines are torn or damaged: {which}", "readers leave them out", rewrite)
 
 
-def _is_object(line: bytes) -> bool:
+def _every_line(path: Path) -> Iterator[bytes | None]:
+    with open_regular(path) as file:
+        yield from numbered_lines(file)
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with open_regular(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        return file.read(1) in (b"", b"\n")
+
+
+def is_record(line: bytes) -> bool:
+    """Return whether a line of metrics.jsonl is a record."""
+    return Record.from_line(line) is not None
+
+
+def is_object(line: bytes) -> bool:
+    """Return whether a line is a JSON object."""
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(parse_json(line), dict)
     except ValueError:
         return False
+
+
+def set_aside_no_file(path: Path, findings: Findings) -> None:
+    """Report what lies in the place of a file and is none; a repair moves it aside.
+
+    A folder, a FIFO, a socket, a device, or a symbolic link that leads nowhere.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        findings.wrong(path, "is a folder" if path.is_dir() else "is no regular file", repair=lambda: move_aside(path))
 
 
 def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings) -> Identity | None:
@@ -133,7 +171,7 @@ def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Fi
     def write() -> None:
         atomic_write_text(run.config, _config_of(run, identity, sweep))
 
-    if not run.config.exists():
+    if not run.config.is_file():
         findings.wrong(run.config, "is missing", repair=write)
         return
     try:
@@ -172,14 +210,13 @@ def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
 
 def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> Status:
     """How the run stands; checked against the journal."""
-    raw, verdict = read_json(run.status_file), run.verdict()
-    whole = isinstance(raw, dict) and _fits(raw)
-    if run.verdict_file.exists() and verdict is None:
+    raw, verdict = build(Status, read_json(run.status_file)), run.verdict()
+    if run.verdict_file.is_file() and verdict is None:
         ended = past.ended or {}
 
         def judge() -> None:
             if ended.get("state") in ("failed", "pruned"):
-                attempt = max(int(raw.get("attempt", 0)) if isinstance(raw, dict) else 0, _last_attempt(run))
+                attempt = max(raw.attempt if raw is not None else 0, _last_attempt(run))
                 run.write_verdict(Verdict(ended["state"], ended.get("reason") or "", attempt, time.time(), ended.get("cause"), final=True))
             else:
                 run.verdict_file.unlink()
@@ -187,30 +224,24 @@ def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> 
         findings.wrong(run.verdict_file, "is not whole", "what the run itself says counts", judge)
     status = run.status()
     said = (past.ended or {}).get("state")
-    if run.status_file.exists() and not whole:
+    if run.status_file.is_file() and raw is None:
         findings.wrong(run.status_file, "is not whole", repair=lambda: _write_status(run, past))
     elif said in FINISHED and status.state != said and not driven:
-        what = f"says {status.state}" if run.status_file.exists() else "is missing"
+        what = f"says {status.state}" if run.status_file.is_file() else "is missing"
         findings.wrong(
             run.status_file, f"{what}, and the journal has that the run ended as {said}", repair=lambda: _write_status(run, past)
         )
     elif status.state == "running" and not driven and not is_worked_on(run, status):
         findings.note(run.path, f"was cut off at step {status.step}", "`runner sweep` goes on with it")
-    if verdict is not None and whole and verdict.final and raw["state"] == "done" and verdict.state in ("pruned", "failed"):
+    if verdict is not None and raw is not None and verdict.final and raw.state == "done" and verdict.state in ("pruned", "failed"):
         findings.note(run.path, f"is done, and had been given up before: {verdict.reason}", "its result does not count")
     return run.status()
 
 
-def _fits(raw: Mapping[str, Any]) -> bool:
-    """Whether status.json has what it must have."""
-    numbers = ("attempt", "step", "steps", "heartbeat", "pid")
-    return raw.get("state") in get_args(State) and all(isinstance(raw.get(name, 0), int | float) for name in numbers)
-
-
 def _write_status(run: RunDir, past: Past) -> None:
     """A status from what else there is: the journal's end, the records."""
-    ended, records = past.ended or {}, run.records()
-    step, epoch = (records[-1].step, records[-1].epoch) if records else (0, 0.0)
+    ended, last = past.ended or {}, _last_record(run)
+    step, epoch = (last.step, last.epoch) if last is not None else (0, 0.0)
     if ended.get("state") not in FINISHED:
         run.status_file.unlink(missing_ok=True)
         if (attempt := _last_attempt(run)) and run.verdict() is None:  # the next attempt keeps a number of its own
@@ -224,59 +255,80 @@ def _write_status(run: RunDir, past: Past) -> None:
 
 def _last_attempt(run: RunDir) -> int:
     """The number of the last attempt that recorded something."""
-    return max((record.attempt for line in _lines(run) if (record := Record.from_line(line)) is not None), default=0)
+    return max((record.attempt for record, _ in stream_all_records(run.metrics)), default=0)
+
+
+def _last_record(run: RunDir) -> Record | None:
+    """The last record that counts."""
+    return next(iter(deque(stream_records(run.metrics), maxlen=1)), None)
 
 
 def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool) -> Record | None:
     """Whether every line counts once; the last evaluation."""
-    check_lines(run.metrics, findings, driven)
-    records = run.records()
-    counts = Counter((tag, record.step) for record in records for tag in record.values)
-    doubled = [f"{tag} at step {step}" for (tag, step), count in counts.items() if count > 1]
+    check_lines(run.metrics, findings, driven, is_record)
+    doubled: list[str] = []
+    seen: dict[str, int] = {}
+    last = evaluation = None
+    in_order = True
+    for record in stream_records(run.metrics):
+        doubled += [
+            f"{tag} at step {record.step}" for tag in record.values if seen.get(tag) == record.step and len(doubled) < _SHOWN_DOUBLED
+        ]
+        seen |= dict.fromkeys(record.values, record.step)
+        in_order = in_order and (last is None or last.step <= record.step)
+        last = record
+        if any(tag.startswith("bbox/") for tag in record.values):
+            evaluation = record
     if doubled:
-        findings.wrong(run.metrics, f"has values twice: {', '.join(doubled[:3])}", "tell us: an attempt did not say where it went on")
-    if [record.step for record in records] != sorted(record.step for record in records):
+        text = f"has values twice: {', '.join(doubled[:_SHOWN_DOUBLED])}"
+        findings.wrong(run.metrics, text, "tell us: an attempt did not say where it went on")
+    if not in_order:
         findings.wrong(run.metrics, "its steps do not go up", "tell us: an attempt did not say where it went on")
-    if status.state == "done" and (not records or records[-1].step < status.step):
-        at = f"at step {records[-1].step}" if records else "before the first record"
+    if status.state == "done" and (last is None or last.step < status.step):
+        at = f"at step {last.step}" if last is not None else "before the first record"
         findings.wrong(
             run.metrics, f"ends {at}, and the run ended at step {status.step}: what is missing is lost", "its result stands in eval.json"
         )
-    for after, on in _lost(run):
+    for after, on in _lost(run) if in_order else ():
         findings.wrong(run.metrics, f"what was recorded after step {after} and before step {on}, where an attempt went on, is lost")
-    return next((record for record in reversed(records) if any(tag.startswith("bbox/") for tag in record.values)), None)
+    return evaluation
 
 
 def _lost(run: RunDir) -> list[tuple[int, int]]:
-    """Where an attempt went on later than the records before it end: (last step recorded, step it went on from)."""
-    steps = sorted({record.step for record in run.records()})
-    width = statistics.median(after - before for before, after in pairwise(steps)) if len(steps) > 1 else math.inf
-    kept, found = [0], []
-    for record in filter(None, map(Record.from_line, _lines(run))):
+    """Where an attempt went on later than the records before it end: (last step recorded, step it went on from).
+
+    The steps of each attempt go up.
+    """
+    steps = (step for step, _ in groupby(record.step for record in stream_records(run.metrics)))
+    width = _median(Counter(after - before for before, after in pairwise(steps)))
+    kept, found = array("q", [0]), []
+    for record, _ in stream_all_records(run.metrics):
         if record.resumed:
-            kept = [step for step in kept if step <= record.step]
+            del kept[max(1, bisect_right(kept, record.step)) :]
             if record.step - kept[-1] > width:
                 found.append((kept[-1], record.step))
-        else:
+        elif record.step != kept[-1]:
             kept.append(record.step)
     return found
 
 
-def _lines(run: RunDir) -> list[bytes]:
-    try:
-        return run.metrics.read_bytes().splitlines()
-    except OSError:
-        return []
+def _median(counts: Counter[int]) -> float:
+    """The median of numbers that occur so often, infinite if there are none."""
+    half, below = counts.total() / 2, 0
+    for number in sorted(counts):
+        below += counts[number]
+        if below >= half > 0:
+            return number
+    return math.inf
 
 
 def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
     """Whether the checkpoints that the index names have the bytes that were written."""
     index = run.checkpoints / "index.json"
-    if not index.exists():
+    if not index.is_file():
         return
     folder = CheckpointFolder(run.checkpoints)
-    data = read_json(index)
-    entries = entries_in(data)
+    entries = read_index(index)
     if entries is None:
         findings.wrong(index, "is not whole", "checkpoints are found by their names", index.unlink)
         return
@@ -287,7 +339,7 @@ def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
         if not left:
             shutil.rmtree(run.checkpoints)
             return
-        atomic_write_json(index, {**data, "checkpoints": [asdict(entry) for entry in left]}, indent=1)
+        write_index(index, left)
         for entry in damaged:
             (run.checkpoints / entry.file).unlink(missing_ok=True)
 
@@ -311,7 +363,7 @@ def _check_results(run: RunDir, status: Status, last: Record | None, sweep: Swee
 
     metrics = (results or {}).get("metrics")
     if not isinstance(metrics, dict):
-        what = "is not whole" if run.evaluation.exists() else "is missing"
+        what = "is not whole" if run.evaluation.is_file() else "is missing"
         findings.wrong(run.evaluation, what, "--repair lets `runner sweep` evaluate its last checkpoint again", evaluate_again)
         return
     if last is not None and last.step == (results or {}).get("step"):
@@ -323,8 +375,13 @@ def _check_results(run: RunDir, status: Status, last: Record | None, sweep: Swee
     absent = [name for name in absent if not name.startswith("resource/")]
     if absent:
         findings.note(run.evaluation, f"has no number for {', '.join(absent)}", "the run does not count in `runner compare`")
-    if run.predictions.exists():
+    if run.predictions.is_file():
         try:
-            json.loads(run.predictions.read_bytes())
-        except ValueError:
-            findings.wrong(run.predictions, "is not whole", "`runner eval --checkpoint last` of the run predicts again")
+            json.loads(read_bytes(run.predictions))
+        except (ValueError, RecursionError):
+            findings.wrong(
+                run.predictions,
+                "is not whole",
+                "`runner eval --checkpoint last` of the run predicts again",
+                lambda: move_aside(run.predictions),
+            )

@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from runner.conduct.inbox import Lines
 from runner.conduct.policy import Policy
 from runner.core.errors import Cause
 from runner.core.records import Record
 from runner.core.rundir import State, Status
+from runner.core.tail import Tail
 from runner.plan import PlannedRun
 from runner.search.base import Report
 
@@ -38,7 +38,7 @@ class Watched:
     status: Status = field(default_factory=Status)
     _changed: float = 0.0
     _next_look: float = 0.0
-    _lines: Lines | None = None
+    _tail: Tail | None = None
 
     def look(self, policy: Policy) -> tuple[State, Cause, str] | None:
         """Read the status, at most once a second; why it must end now, if it must."""
@@ -60,14 +60,12 @@ class Watched:
 
     def reports(self) -> list[Report]:
         """The evaluations that it has recorded since the last call."""
-        if self._lines is None:
-            self._lines = Lines(self.run.run_dir.metrics, from_start=True)
-        lines = self._lines.read()
+        if self._tail is None:
+            self._tail = Tail(self.run.run_dir.metrics, 0)
+        lines = [line for line in self._tail.read() if b'"bbox/' in line]
         steps = self.run.run_dir.status().steps if lines else 0
         return [
-            Report(self.run.seed, record.step, steps, finite(record))
-            for line in lines
-            if b'"bbox/' in line and (record := Record.from_line(line)) is not None
+            Report(self.run.seed, record.step, steps, finite(record)) for line in lines if (record := Record.from_line(line)) is not None
         ]
 
 

@@ -26,15 +26,15 @@ from typing import Any, Literal
 import yaml
 
 from runner.config.node import Node, Source
+from runner.config.plain import MAX_DEPTH, MAX_NODES
 from runner.core.errors import InputError, Problem, nearest
+from runner.core.files import read_text
 from runner.core.shipped import shipped
 
 BASE_KEY = "_BASE_"
 READER_KEY = "_READER_"
 """0.x's: one file, merged under the one that names it. The key stays, for `runner.config.legacy` to see."""
 _SHIPPED: tuple[Literal["configs", "datasets", "sweeps"], ...] = ("configs", "datasets", "sweeps")
-MAX_NODES = 100_000  # PaddleDetection's largest config has some 2,000; an alias bomb has millions
-MAX_DEPTH = 100
 
 ALTERNATIVES = {"epoch": "max_iters", "snapshot_epoch": "snapshot_iter", "milestones": "milestone_iters", "max_epochs": "max_iters"}
 """Keys that say the same thing in epochs and in iterations: where a later layer sets one, the other one of an earlier layer no longer
@@ -228,7 +228,7 @@ def _layered(base: Node, over: Node) -> Node:
 
 def _load_one(path: Path) -> Node:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(Problem(missing_file(path))) from error
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -103,9 +104,9 @@ def _require_regular(path: Path | str, mode: int) -> None:
         raise OSError(errno.ENXIO, f"{kind}, expected a regular file", str(path))
 
 
-def is_there(path: Path | str) -> bool:
-    """Return whether a directory entry of that name exists, whatever it is: also a symbolic link that leads nowhere."""
-    return os.path.lexists(path)
+def move_aside(path: Path) -> None:
+    """Rename what is damaged to a hidden name beside it, so that its place is free and nothing is lost. Raises OSError."""
+    os.rename(path, path.with_name(f".{path.name[:200]}.damaged-{time.time_ns()}"))
 
 
 def read_bytes(path: Path | str, limit: int | None = None) -> bytes:
@@ -123,13 +124,13 @@ def read_bytes(path: Path | str, limit: int | None = None) -> bytes:
         return file.read()
 
 
-def read_text(path: Path | str, encoding: str = "utf-8") -> str:
+def read_text(path: Path | str, encoding: str = "utf-8", limit: int | None = MAX_JSON_BYTES) -> str:
     """Return the text of a regular file, without waiting, with ``\\n`` as line end.
 
     Raises:
         OSError, UnicodeDecodeError: it cannot be read.
     """
-    return read_bytes(path).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    return read_bytes(path, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
@@ -221,12 +222,17 @@ def read_lines(path: Path | str, *, limit: int = MAX_LINE_BYTES) -> Iterator[byt
 
 def split_lines(file: IO[bytes], *, limit: int = MAX_LINE_BYTES) -> Iterator[bytes]:
     """Yield the lines from where `file` is, as `read_lines` does."""
-    too_long = False
+    return filter(None, numbered_lines(file, limit=limit))
+
+
+def numbered_lines(file: IO[bytes], *, limit: int = MAX_LINE_BYTES) -> Iterator[bytes | None]:
+    """Yield every line from where `file` is without its end, None in the place of those longer than `limit`."""
+    in_long_line = False
     while piece := file.readline(limit + 1):
         ended = piece.endswith(b"\n")
-        if not too_long and (ended or len(piece) <= limit) and (line := piece.rstrip(b"\r\n")):
-            yield line
-        too_long = not ended
+        if not in_long_line:
+            yield piece.rstrip(b"\r\n") if ended or len(piece) <= limit else None
+        in_long_line = not ended
 
 
 def open_lines(path: Path) -> IO[bytes]:

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from runner.core.errors import Cause
+from runner.core.errors import Cause, InputError, Problem
 from runner.core.files import open_lines, parse_json, read_lines
 from runner.core.rundir import State
 from runner.core.typed import Count, Moment, Name, fits
+from runner.core.values import shell_path
 
 _TYPES: dict[str, Any] = {
     "time": Moment,
@@ -49,10 +50,18 @@ _REQUIRED = {
 
 
 class Journal:
-    """Appends events. A disk that is full loses events and nothing else."""
+    """Appends events. A disk that is full loses events and nothing else.
+
+    Raises:
+        InputError: the file cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = open_lines(path)
+        try:
+            self._file: IO[bytes] = open_lines(path)
+        except OSError as error:
+            advice = f"`runner sweep verify {shell_path(path.parent)} --repair` moves aside what is no file"
+            raise InputError(Problem(f"cannot be written: {error.strerror}; {advice}", where=str(path))) from error
 
     def write(self, event: str, **values: Any) -> None:
         """Append ``{"event": event, …, "time": seconds since 1970}`` in a single write. Numbers in `values` must be finite."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -51,7 +52,7 @@ class Record:
         """Return the record in `line`, or None if the line is torn or is not a record."""
         try:
             data = parse_json(line)
-            values = {tag: decode_number(value) for tag, value in data["values"].items()}
+            values = {sys.intern(tag): decode_number(value) for tag, value in data["values"].items()}
             attempt, step, epoch, time = data["attempt"], data["step"], data["epoch"], data["time"]
             resumed = data.get("resumed", False)
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -102,9 +103,14 @@ def read_records(path: Path) -> list[Record]:
 
 
 def stream_records(path: Path) -> Iterator[Record]:
-    """Yield the records that count, in the order of the file: torn lines and what a resume superseded are left out.
+    """Yield the records that count, in the order of the file (see `stream_all_records`). Raises OSError: it cannot be read."""
+    return (record for record, counts in stream_all_records(path) if counts)
 
-    A missing file has none. The file is read twice, first for the marks of resumed attempts, so that a long one costs no memory.
+
+def stream_all_records(path: Path) -> Iterator[tuple[Record, bool]]:
+    """Yield every record of a metrics.jsonl and whether it counts: marks of resumed attempts and what they supersede do not.
+
+    Torn lines are left out, a missing file has none. The file is read twice, first for the marks, so that a long one costs no memory.
 
     Raises:
         OSError: it cannot be read.
@@ -129,8 +135,7 @@ def stream_records(path: Path) -> Iterator[Record]:
                 continue
             if record.resumed:
                 limit = limits.pop() if limits else math.inf
-            elif record.step <= limit:
-                yield record
+            yield record, not record.resumed and record.step <= limit
 
 
 def _mark(line: bytes) -> Record | None:

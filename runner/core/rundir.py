@@ -204,6 +204,11 @@ class RunDir:
         """The directory's own name."""
         return self.path.name
 
+    def files(self) -> tuple[Path, ...]:
+        """Return where the files of a run are that are no folders, whether they are there or not."""
+        described = (self.config, self.identity_file, self.status_file, self.verdict_file, self.control, self.lock)
+        return (*described, self.metrics, self.predictions, self.evaluation, self.log, self.checkpoints / "index.json")
+
     def exists(self) -> bool:
         """Whether a conductor has made this a run directory (run.json is its first file that counts)."""
         return os.path.isfile(self.identity_file)  # unlike Path.is_file, also False for a name too long

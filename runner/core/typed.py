@@ -87,7 +87,7 @@ def convert(value: Any, hint: Any) -> Any:
 
 def _is_scalar(value: Any, hint: Any) -> bool:
     if hint is float:  # a JSON writer may leave out the ".0"
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)
+        return (type(value) is float and math.isfinite(value)) or (type(value) is int and abs(value) < 2**1000)
     if hint in (None, NoneType):
         return value is None
     return hint in (bool, int, str) and type(value) is hint

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.core.errors import InputError
+from runner.core.files import read_bytes
 from runner.data.annotations import Tables, scan
 from runner.data.boxes import CLIPPED_PX, is_flat, place, reaches_out, slightly_out, table_overhang
 from runner.data.choice import DatasetChoice, SplitPaths
@@ -107,7 +108,7 @@ def _against_manifest(data: DatasetChoice) -> list[Finding]:
     changed = [
         facts.annotations
         for facts in manifest.splits.values()
-        if not (path := folder / facts.annotations).is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != facts.sha256
+        if not (path := folder / facts.annotations).is_file() or hashlib.sha256(read_bytes(path)).hexdigest() != facts.sha256
     ]
     if not changed:
         try:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import read_bytes
 from runner.data import boxes as geometry
 from runner.data.annotations import Fault, Tables, as_problems, scan
 from runner.data.cocofile import read_annotations
@@ -167,7 +168,7 @@ def fingerprint(anno_path: Path | str, image_dir: Path | str) -> str:
     anno_path, image_dir = Path(anno_path), Path(image_dir)
     document = read_annotations(anno_path)
     names = sorted(str(entry.get("file_name", "")) for entry in document.get("images", []) if isinstance(entry, dict))
-    digest = hashlib.sha256(anno_path.read_bytes())
+    digest = hashlib.sha256(read_bytes(anno_path))
     faults: list[Fault] = []
     for name in names:
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import read_bytes
 
 
 def read_annotations(path: Path) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
         InputError: missing, cut off or not JSON (with line and byte), or not an object.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         missing = "the annotation file is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise InputError(Problem(missing, str(path))) from error

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import open_regular
 
 _ORIENTATION = 0x0112
 _PNG_TEXTS = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
@@ -38,7 +39,7 @@ def read_image(path: Path | str, expected_size: tuple[int, int] | None = None) -
         InputError: missing, no image, cut off, or of a kind without a defined white (32-bit, floating point).
     """
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             image.load()
             return _to_array(_upright(image, expected_size), path)
     except Image.DecompressionBombError as error:
@@ -71,7 +72,7 @@ def image_sizes(path: Path | str) -> tuple[tuple[int, int], tuple[int, int]]:
         InputError: missing, or no image.
     """
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             width, height = image.size
             # Pillow turns a TIFF by itself, and gives the upright size from the start
             turned = image.format != "TIFF" and _orientation(image, path) in _SWAPS_SIDES

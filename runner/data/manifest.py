@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.files import atomic_write_json, read_json
+from runner.core.typed import Count, build, fits
 from runner.data.coco import fingerprint
 from runner.data.formats.base import Split
 from runner.data.notes import Note, note_of
@@ -27,8 +28,8 @@ class SplitFacts:
     """One split: how many images and boxes, the annotation file (below the set's folder) and its SHA-256, and the files
     of the source's lists that it was taken from (none: it was cut here)."""
 
-    images: int
-    boxes: int
+    images: Count
+    boxes: Count
     annotations: str
     sha256: str
     lists: tuple[str, ...] = ()
@@ -92,12 +93,12 @@ def read_manifest(folder: Path) -> Manifest | None:
     data = read_json(folder / MANIFEST)
     if not isinstance(data, dict) or data.pop("layout", None) != _LAYOUT:
         return None
-    try:
-        splits = {name: SplitFacts(**{**facts, "lists": tuple(facts.get("lists", ()))}) for name, facts in data.pop("splits").items()}
-        if any(ANNOTATIONS[name] != facts.annotations for name, facts in splits.items()):
-            return None
-        return Manifest(
-            **{**data, "classes": tuple(data["classes"]), "notes": tuple(map(note_of, data["notes"]))}, splits=splits, reused=False
-        )
-    except (TypeError, KeyError, AttributeError):
+    notes = data.pop("notes", [])
+    found = build(Manifest, data)
+    if (
+        found is None
+        or not fits(notes, list[str | Note])
+        or any(ANNOTATIONS.get(name) != each.annotations for name, each in found.splits.items())
+    ):
         return None
+    return dataclasses.replace(found, notes=tuple(map(note_of, notes)), reused=False)

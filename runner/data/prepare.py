@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from runner.core.errors import InputError, Problem
-from runner.core.files import sync_folder
+from runner.core.files import open_regular, sync_folder
 from runner.data.convert import convert
 from runner.data.manifest import (
     IMAGE_DIR,
@@ -129,7 +129,7 @@ def _lock(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
     """The file `path`, open and locked. Whoever holds it removes its name at the end, so one that was waited for may be no
     longer the file that the next process opens: then this process, too, has to take the new one."""
     while True:
-        file = open(path, "ab")  # noqa: SIM115 - the caller closes it
+        file = open_regular(path, "ab")
         try:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

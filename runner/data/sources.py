@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import open_regular, read_bytes
 from runner.data.formats.base import capped
 from runner.data.formats.tree import FOLDERS_DEEP, walk
 
@@ -44,8 +45,12 @@ def source_hash(source: Path) -> str:
             path = source / name
             digest.update(f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
             if path.suffix.lower() in _READ_IN_FULL:
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+                digest.update(hashlib.sha256(read_bytes(path)).digest())
         return digest.hexdigest()
+    try:
+        open_regular(source).close()  # a FIFO would be waited for
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", str(source))) from error
     if zipfile.is_zipfile(source):
         try:
             with zipfile.ZipFile(source) as archive:
@@ -54,7 +59,7 @@ def source_hash(source: Path) -> str:
         except zipfile.BadZipFile as error:
             raise InputError(Problem(f"the archive is damaged: {error}; get it again", str(source))) from error
         return digest.hexdigest()
-    with open(source, "rb") as file:
+    with open_regular(source) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

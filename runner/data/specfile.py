@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
+from runner.config.plain import compose, load
 from runner.core.errors import InputError, Problem, nearest
+from runner.core.files import read_text
 
 _TYPE_NAMES = {
     str: "text",
@@ -91,8 +93,7 @@ def read_sections(path: Path) -> Section:
         InputError: it is missing, is not YAML, is no mapping, or uses tags, anchors or a key twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = compose(read_text(path))
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
     except UnicodeDecodeError as error:
@@ -147,7 +148,7 @@ def plain(options: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in options.items():
         try:
-            result[key] = yaml.safe_load(value) if isinstance(value, str) else value
+            result[key] = load(value) if isinstance(value, str) else value
         except yaml.YAMLError as error:
             raise InputError(Problem(f"the value {value!r} is not valid YAML", "option", key)) from error
     return result

@@ -21,6 +21,7 @@ from typing import Any
 import hotcoco
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import read_bytes
 from runner.data.annotations import MAX_AREA
 from runner.evaluation.check import check_predictions, check_truth
 
@@ -38,7 +39,7 @@ def load_truth(path: Path) -> hotcoco.COCO:
             return truth
     except ValueError:
         pass  # not COCO in hotcoco's eyes; the look below says whether it is in ours
-    return hotcoco.COCO(check_truth(_parse(path.read_bytes(), path), str(path)))
+    return hotcoco.COCO(check_truth(_parse(read_bytes(path), path), str(path)))
 
 
 def load_predictions(source: Path | Sequence[Mapping[str, Any]], truth: hotcoco.COCO) -> hotcoco.COCO:
@@ -46,7 +47,7 @@ def load_predictions(source: Path | Sequence[Mapping[str, Any]], truth: hotcoco.
     if not isinstance(source, Path):
         return _from_entries(source, truth, "predictions")
     _require_file(source, "predictions")
-    raw = source.read_bytes()
+    raw = read_bytes(source)
     try:
         with _no_chatter():
             found = truth.load_res(str(source))
@@ -109,7 +110,7 @@ def _parse(raw: bytes, path: Path) -> Any:
     except json.JSONDecodeError as error:
         whole = "is empty" if not raw.strip() else f"is cut off or not JSON ({error.msg}, column {error.colno}, {len(raw)} bytes in all)"
         raise InputError(Problem(f"the file {whole}; write it again", where=f"{path}:{error.lineno}")) from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
         raise InputError(Problem(f"the file is not JSON in UTF-8 ({error}); write it again", where=str(path))) from error
 
 

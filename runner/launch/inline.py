@@ -17,6 +17,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import TextIO
 
+from runner.core.files import open_regular
 from runner.core.importing import child_environment
 from runner.core.process import PARENT_VARIABLE, exit_status
 from runner.launch.base import NOT_STARTED, Exit, Task, exit_of
@@ -128,7 +129,7 @@ def _run(task: Task) -> Exit:
         module, arguments = _module_of(task.argv)
         folder = os.getcwd()
         with contextlib.ExitStack() as stack:
-            log = stack.enter_context(open(task.log, "a", encoding="utf-8", buffering=1))
+            log = stack.enter_context(io.TextIOWrapper(open_regular(task.log, "ab"), encoding="utf-8", line_buffering=True))
             os.chdir(task.cwd)
             stack.callback(os.chdir, folder)
             stack.enter_context(contextlib.redirect_stdout(_Tee(sys.stdout, log)))

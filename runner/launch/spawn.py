@@ -11,6 +11,7 @@ from typing import Protocol
 
 import psutil
 
+from runner.core.files import open_regular
 from runner.core.importing import child_environment
 from runner.core.process import PARENT_VARIABLE
 from runner.launch.base import Task
@@ -55,7 +56,7 @@ def spawn(task: Task) -> Process:
         OSError: its program, folder or log cannot be used.
         ValueError: a NUL in an argument.
     """
-    with open(task.log, "ab") as log:
+    with open_regular(task.log, "ab") as log:
         return subprocess.Popen(
             list(task.argv),
             cwd=task.cwd,

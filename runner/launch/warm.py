@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from runner.core.files import open_regular
 from runner.core.process import PARENT_VARIABLE
 from runner.launch.base import Task
 from runner.launch.spawn import Process, environment_of, kill_group, reap_session, spawn
@@ -146,7 +147,7 @@ class WarmStart:
         self._starter = starter
         self._task = task
         self._warm = warm
-        self._log = open(task.log, "ab")  # noqa: SIM115 - closed with the others
+        self._log = open_regular(task.log, "ab")
         self._report, self._report_end = os.pipe()
         os.set_blocking(self._report, False)
         self._right, right_end = os.pipe()  # to run the task: whoever reads the byte has it
@@ -333,8 +334,8 @@ class WarmStarter:
 
     def tell(self, task: Task, trouble: Exception) -> None:
         """Say in a task's log why it starts late."""
-        with contextlib.suppress(OSError), open(task.log, "a", encoding="utf-8") as log:
-            log.write(f"runner: started in a new process: {trouble}\n")
+        with contextlib.suppress(OSError), open_regular(task.log, "ab") as log:
+            log.write(f"runner: started in a new process: {trouble}\n".encode())
 
     def clear_later(self, start: WarmStart) -> None:
         """Remember a cancelled start until it is gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import Any, Literal
 from runner.config.load import parse
 from runner.config.node import Source, flatten
 from runner.core.errors import Cause, InputError
-from runner.core.files import read_json
+from runner.core.files import read_text
 from runner.core.identities import identify
 from runner.core.learning import FlatTerm, flat_terms
-from runner.core.records import Record, decode_number, without_superseded
+from runner.core.records import Record, decode_number, stream_all_records
 from runner.core.rundir import Identity, RunDir, State, find_runs
 from runner.core.values import format_value, short_keys
 from runner.results.progress import run_status
@@ -25,6 +26,9 @@ Goal = Literal["maximize", "minimize"]
 EVALUATION_PREFIX = "bbox/"
 """Tags below it are evaluation metrics; a record that has some is an evaluation."""
 
+_MOST_VALUES = 1_000_000
+_MOST_PACES = 100_000
+_MOST_OF = ("resource/memory_gb", "resource/gpu_memory_gb")
 _RUN_NAME = re.compile(r"\d+-(?P<label>.+)-s\d+")
 
 
@@ -135,13 +139,13 @@ def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
 def read_run(run_dir: RunDir) -> RunResult:
     """What a run directory says. Never raises for what is in it: `RunResult.problem` tells what could not be read."""
     identity, status = run_dir.identity(), run_status(run_dir)
-    damaged = [file for file in (run_dir.status_file, run_dir.evaluation) if file.is_file() and not isinstance(read_json(file), dict)]
-    problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file]) + damaged]
+    problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file])]
+    problems += [f"{file} is not whole" for file in run_dir.damaged() if file != run_dir.identity_file]
     config, problem = _read_config(run_dir.config)
     problems += filter(None, [problem])
-    raw = _read_raw(run_dir.metrics)
-    records = without_superseded(raw)
-    metrics, undefined = _final_metrics(run_dir, records) if status.state == "done" else ({}, ())
+    seen = _read_metrics(run_dir.metrics)
+    problems += filter(None, [seen.problem])
+    metrics, undefined = _final_metrics(run_dir, seen) if status.state == "done" else ({}, ())
     overrides = identity.overrides if identity else {}
     return RunResult(
         path=run_dir.path,
@@ -156,13 +160,13 @@ def read_run(run_dir: RunDir) -> RunResult:
         problem="; ".join(problems),
         metrics=metrics,
         undefined=undefined,
-        evaluations=[(record.step, record.values) for record in records if _is_evaluation(record)],
+        evaluations=list(seen.evaluations),
         step=status.step,
         steps=status.steps,
-        time_s=_time_spent_s(raw, records),
-        images_per_s=_median(records, "train/images_per_s"),
-        memory_gb=_most(records, "resource/memory_gb"),
-        gpu_memory_gb=_most(records, "resource/gpu_memory_gb"),
+        time_s=seen.time_spent_s(),
+        images_per_s=statistics.median(seen.paces) if seen.paces else None,
+        memory_gb=seen.most.get("resource/memory_gb"),
+        gpu_memory_gb=seen.most.get("resource/gpu_memory_gb"),
         attempts=status.attempt,
         heartbeat=status.heartbeat,
         config=config,
@@ -176,27 +180,83 @@ def read_run(run_dir: RunDir) -> RunResult:
 def _read_config(path: Path) -> tuple[dict[str, Any], str]:
     """(flat config, what is wrong with it)."""
     try:
-        tree = parse(path.read_text(encoding="utf-8"), lambda line: Source(str(path), line)).plain()
+        tree = parse(read_text(path), lambda line: Source(str(path), line)).plain()
     except (OSError, UnicodeDecodeError, InputError) as error:
         return {}, f"{path.name} cannot be read: {error}"
     return dict(flatten(tree)) if isinstance(tree, Mapping) else {}, ""
 
 
-def _read_raw(path: Path) -> list[Record]:
-    """All records, the marks of resumed attempts and what they supersede included."""
+@dataclass(slots=True)
+class _Metrics:
+    """What is shown of a metrics.jsonl, gathered record by record: a file of any length takes little memory.
+
+    Args:
+        evaluations: the newest that count, with no more than `_MOST_VALUES` numbers in all; problem: says so if there were more.
+        paces: images per second of the records that count; of more than `_MOST_PACES` every second, every fourth, …
+        most: tag to its largest number.
+        starts, ends: attempt to the time of its first record, and of its last one that counts.
+    """
+
+    evaluations: deque[tuple[int, Mapping[str, float]]] = field(default_factory=deque)
+    problem: str = ""
+    paces: list[float] = field(default_factory=list)
+    most: dict[str, float] = field(default_factory=dict)
+    starts: dict[int, float] = field(default_factory=dict)
+    ends: dict[int, float] = field(default_factory=dict)
+    _values: int = 0
+    _every: int = 1
+    _paces: int = 0
+
+    def add(self, record: Record, counts: bool) -> None:
+        """Take one record."""
+        self.starts.setdefault(record.attempt, record.time)
+        if not counts:
+            return
+        self.ends[record.attempt] = record.time
+        for tag in _MOST_OF:
+            if math.isfinite(value := record.values.get(tag, math.nan)):
+                self.most[tag] = max(self.most.get(tag, value), value)
+        if math.isfinite(pace := record.values.get("train/images_per_s", math.nan)):
+            self._add_pace(pace)
+        if _is_evaluation(record):
+            self.evaluations.append((record.step, record.values))
+            self._values += len(record.values)
+            while self._values > _MOST_VALUES:
+                self._values -= len(self.evaluations.popleft()[1])
+                self.problem = f"metrics.jsonl has more evaluations than are read; only the last {len(self.evaluations)} are shown"
+
+    def _add_pace(self, pace: float) -> None:
+        if self._paces % self._every == 0:
+            self.paces.append(pace)
+        self._paces += 1
+        if len(self.paces) > _MOST_PACES:
+            del self.paces[1::2]
+            self._every *= 2
+
+    def time_spent_s(self) -> float | None:
+        """Seconds from the start of each attempt (the mark it writes first) to its last record that counts, summed.
+
+        What a killed attempt did after its last checkpoint was done again by the next, and counts once.
+        """
+        return math.fsum(max(0.0, end - self.starts[attempt]) for attempt, end in self.ends.items()) if self.ends else None
+
+
+def _read_metrics(path: Path) -> _Metrics:
+    seen = _Metrics()
     try:
-        lines = path.read_bytes().split(b"\n")
+        for record, counts in stream_all_records(path):
+            seen.add(record, counts)
     except OSError:
-        return []
-    return [record for record in map(Record.from_line, filter(None, lines)) if record is not None]
+        pass  # `problem` of the run's other files tells
+    return seen
 
 
-def _final_metrics(run_dir: RunDir, records: Sequence[Record]) -> tuple[dict[str, float], tuple[str, ...]]:
+def _final_metrics(run_dir: RunDir, seen: _Metrics) -> tuple[dict[str, float], tuple[str, ...]]:
     """(finite metrics of the last checkpoint, tags of those that are not finite): from eval.json, else from the last
     evaluation's record."""
     found = (run_dir.results() or {}).get("metrics")
     if not isinstance(found, Mapping):
-        found = next((record.values for record in reversed(records) if _is_evaluation(record)), {})
+        found = seen.evaluations[-1][1] if seen.evaluations else {}
     numbers = {str(tag): _number(value) for tag, value in found.items()}
     finite = {tag: value for tag, value in numbers.items() if math.isfinite(value)}
     return finite, tuple(tag for tag in numbers if tag not in finite)
@@ -211,27 +271,6 @@ def _number(value: Any) -> float:
 
 def _is_evaluation(record: Record) -> bool:
     return any(tag.startswith(EVALUATION_PREFIX) for tag in record.values)
-
-
-def _time_spent_s(raw: Sequence[Record], kept: Sequence[Record]) -> float | None:
-    """Seconds from the start of each attempt (the mark it writes first) to its last record that counts, summed.
-
-    What a killed attempt did after its last checkpoint was done again by the next, and counts once.
-    """
-    starts: dict[int, float] = {}
-    for record in raw:
-        starts.setdefault(record.attempt, record.time)
-    ends = {record.attempt: record.time for record in kept}
-    return math.fsum(max(0.0, end - starts[attempt]) for attempt, end in ends.items()) if ends else None
-
-
-def _median(records: Sequence[Record], tag: str) -> float | None:
-    values = [record.values[tag] for record in records if math.isfinite(record.values.get(tag, math.nan))]
-    return statistics.median(values) if values else None
-
-
-def _most(records: Sequence[Record], tag: str) -> float | None:
-    return max((record.values[tag] for record in records if math.isfinite(record.values.get(tag, math.nan))), default=None)
 
 
 def _label(name: str, identity: Identity | None, overrides: Mapping[str, Any]) -> str:

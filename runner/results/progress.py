@@ -10,14 +10,15 @@ from pathlib import Path
 
 import psutil
 
+from runner.core.files import open_regular
 from runner.core.lock import holder, last_holder
 from runner.core.process import process_mark
 from runner.core.records import Record
 from runner.core.rundir import RunDir, Status
+from runner.core.tail import Tail
 
 CUT_OFF = "it was cut off: the process that worked on it is gone"
 """Reason of a run whose process could not say how it ended."""
-
 _OVER = ("done", "pruned")
 
 STANDINGS = ("done", "running", "waiting", "failed", "infeasible", "pruned", "interrupted")
@@ -83,7 +84,7 @@ def is_alive(status: Status) -> bool:
 def final_value(path: Path | str, tag: str) -> float | None:
     """The last number of `tag` in the metrics.jsonl of a run that is done; None if it is not among the last records. Never raises."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _LAST_BYTES))
             lines = file.read().split(b"\n")
@@ -99,7 +100,7 @@ class Evaluations:
 
     def __init__(self, path: Path, tag: str) -> None:
         self._path, self._tag = path, tag
-        self._offset = -1
+        self._tail: Tail | None = None
         self._found: list[tuple[int, float]] = []
         self._last: tuple[float, int] | None = None
         self._paces: list[float] = []
@@ -117,21 +118,17 @@ class Evaluations:
     def _look(self) -> None:
         try:
             size = os.stat(self._path).st_size
-            if size != self._offset:
+            if self._tail is None or size != self._tail.offset:
                 self._read(size)
         except OSError:
             pass  # not there yet, or not readable: nothing is known of it
 
     def _read(self, size: int) -> None:
-        if size < self._offset:  # another file in its place
-            self._offset, self._found, self._last, self._paces = -1, [], None, []
-        start = max(0, size - _TAIL_BYTES) if self._offset < 0 else self._offset
-        with open(self._path, "rb") as file:
-            file.seek(start)
-            text = file.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        self._offset = start + len(whole)
-        for record in filter(None, map(Record.from_line, filter(None, whole.split(b"\n")))):
+        if self._tail is not None and size < self._tail.offset:  # another file in its place
+            self._tail, self._found, self._last, self._paces = None, [], None, []
+        if self._tail is None:
+            self._tail = Tail(self._path, max(0, size - _TAIL_BYTES))
+        for record in filter(None, map(Record.from_line, self._tail.read())):
             self._take(record)
 
     def _take(self, record: Record) -> None:

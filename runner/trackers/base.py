@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from runner.core.errors import InputError, nearest
+from runner.core.files import open_regular
 from runner.core.records import Record, last_values
 from runner.core.registry import Registry
 from runner.core.rundir import RunDir
@@ -273,7 +274,7 @@ def as_scalar(value: Any) -> Scalar:
 
 def _is_whole_png(path: Path) -> bool:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             start = file.read(len(_PNG_START))
             file.seek(-len(_PNG_END), 2)
             return start == _PNG_START and file.read() == _PNG_END

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
+from runner.core.files import open_regular
+
 _CHUNK = 1 << 20
 
 
@@ -64,7 +66,7 @@ class LogFile:
                 os.truncate(superseded, 0)
             else:
                 superseded.unlink(missing_ok=True)
-        self._file = open(path, "ab", buffering=0)
+        self._file = open_regular(path, "ab", buffering=0)
         return path
 
     def append(self, data: bytes) -> None:
@@ -105,7 +107,7 @@ def find_log(folder: Path, stem: str) -> Path | None:
 
 
 def _is_prefix(path: Path, whole: Path) -> bool:
-    with open(path, "rb") as old, open(whole, "rb") as new:
+    with open_regular(path) as old, open(whole, "rb") as new:
         while chunk := old.read(_CHUNK):
             if new.read(len(chunk)) != chunk:
                 return False
@@ -113,6 +115,6 @@ def _is_prefix(path: Path, whole: Path) -> bool:
 
 
 def _append_rest(path: Path, whole: Path) -> None:
-    with open(path, "ab") as old, open(whole, "rb") as new:
+    with open_regular(path, "ab") as old, open(whole, "rb") as new:
         new.seek(old.tell())
         shutil.copyfileobj(new, old, _CHUNK)

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from runner.core.files import read_bytes
 from runner.core.records import Record
 from runner.trackers.base import History, Sample, Scalar
 from runner.trackers.logfile import LogFile
@@ -75,7 +76,7 @@ class TensorBoardTracker:
         return protos.frame(wall_time=record.time, step=record.step, summary=protos.summary(value=values))
 
     def _sample(self, sample: Sample) -> bytes:
-        protos, png = self._ready(), sample.png.read_bytes()
+        protos, png = self._ready(), read_bytes(sample.png)
         if len(png) < 24:
             raise ValueError(f"{sample.png} is not a PNG image")
         width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")

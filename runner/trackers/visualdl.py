@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.core.files import open_regular, read_bytes
 from runner.core.records import Record
 from runner.trackers.base import History, Sample, Scalar
 from runner.trackers.logfile import LogFile
@@ -100,7 +101,7 @@ class VisualDLTracker:
         return b"".join(self._frame(id=record.step, tag=_tag(tag), timestamp=time_ms, value=value) for tag, value in record.values.items())
 
     def _sample(self, sample: Sample) -> bytes:
-        picture = self._proto.Image(encoded_image_string=sample.png.read_bytes())
+        picture = self._proto.Image(encoded_image_string=read_bytes(sample.png))
         time_ms = round(sample.png.stat().st_mtime * 1000)
         return self._frame(id=sample.step, tag=_tag(sample.tag), timestamp=time_ms, image=picture)
 
@@ -118,7 +119,7 @@ class VisualDLTracker:
 def is_whole(path: Path) -> bool:
     """Whether the log ends with a whole message. One torn message keeps VisualDL from starting, on any of its runs."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, 2)
             position = 0
             while position < size:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.errors import RunnerError
+from runner.core.files import open_regular
 from runner.core.rundir import RunDir
 from runner.worker.ending import Ending
 
@@ -80,7 +81,7 @@ class Member:
 
     def write_to(self, file: Path) -> None:
         """Send stdout and stderr to the end of `file`, where all ranks write."""
-        with open(file, "ab") as log_file:
+        with open_regular(file, "ab") as log_file:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
                 os.dup2(log_file.fileno(), stream.fileno())

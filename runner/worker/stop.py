@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Literal
+
+from runner.core.files import parse_json
+from runner.core.tail import Tail
+from runner.core.typed import build
 
 _CONTROL_INTERVAL_S = 0.5
 _REASONS: dict[int, str] = {
     signal.SIGTERM: "asked to stop (SIGTERM)",  # also where Ctrl-C reached the conductor, which asks its workers so
     signal.SIGINT: "Ctrl-C",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A line of control.jsonl that the attempt obeys."""
+
+    action: Literal["stop", "prune"]
+    reason: str
 
 
 class StopRequests:
@@ -25,14 +38,17 @@ class StopRequests:
     """
 
     def __init__(self, control: Path, offset: int | None = None) -> None:
-        self._control = control
-        self.offset = offset if offset is not None else control.stat().st_size if control.exists() else 0
-        """How far the control file was read."""
+        self._tail = Tail(control, offset)
         self.signal: int | None = None
         """The first signal that came."""
         self._next_look = 0.0
         self._reason: str | None = None
-        self.action = "stop"
+        self.action: Literal["stop", "prune"] = "stop"
+
+    @property
+    def offset(self) -> int:
+        """How far the control file was read."""
+        return self._tail.offset
 
     def install(self) -> None:
         """Handle the signals from now on (main thread only)."""
@@ -52,19 +68,10 @@ class StopRequests:
         self._reason, self.signal = self._reason or _REASONS[number], self.signal or number
 
     def _read_control(self) -> None:
-        try:
-            with open(self._control, "rb") as file:
-                file.seek(self.offset)
-                text = file.read()
-        except FileNotFoundError:
-            return
-        whole = text[: text.rfind(b"\n") + 1]
-        self.offset += len(whole)
-        for line in whole.splitlines():
+        for line in self._tail.read():
             try:
-                request = json.loads(line)
-                action, reason = request["action"], request["reason"]
-            except (ValueError, KeyError, TypeError):
-                continue  # a torn or foreign line asks for nothing
-            if action in ("stop", "prune"):
-                self.action, self._reason = action, str(reason)
+                request = build(_Request, parse_json(line))
+            except ValueError:
+                continue
+            if request is not None:  # a torn or foreign line asks for nothing
+                self.action, self._reason = request.action, request.reason

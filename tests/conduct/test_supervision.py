@@ -456,18 +456,3 @@ def test_a_point_that_cannot_be_is_told_as_failed(stage: Stage) -> None:
     stage.runs = refuse  # type: ignore[method-assign]
     assert stage.conduct() == {"t0s0": "done"}
     assert stage.search.told[1].state == "failed" and stage.search.told[1].reason == "expected an integer"
-
-
-def test_a_record_that_is_not_whole_yet_waits(tmp_path: Path) -> None:
-    from runner.conduct.inbox import Lines
-
-    lines = Lines(tmp_path / "metrics.jsonl", from_start=True)
-    assert lines.read() == []
-    writer = RecordWriter(tmp_path / "metrics.jsonl")
-    writer.write(Record(1, 1, 0.1, 1.0, {"bbox/AP": 0.5}))
-    writer.close()
-    with open(tmp_path / "metrics.jsonl", "ab") as file:
-        file.write(b'{"attempt"')
-    assert len(lines.read()) == 1 and lines.read() == []
-    os.truncate(tmp_path / "metrics.jsonl", 3)
-    assert lines.read() == []

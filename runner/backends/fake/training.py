@@ -20,6 +20,7 @@ from runner.backends.fake.schema import FakeConfig, Faults
 from runner.backends.fake.script import Script
 from runner.backends.stages import Stages
 from runner.core.errors import InputError, NotFinite, OutOfMemory
+from runner.core.files import parse_json, read_bytes
 
 _SUFFIX = ".json"
 _GIB = 1 << 30
@@ -120,7 +121,7 @@ class Training(Stages):
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        state = json.loads(file.read_bytes())
+        state = parse_json(read_bytes(file))
     except (OSError, ValueError) as error:
         raise InputError(f"is no checkpoint of the fake backend: {error}") from error
     if not isinstance(state, dict) or not isinstance(state.get("step"), int):

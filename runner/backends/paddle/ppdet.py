@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import read_bytes
 
 log = logging.getLogger("runner.backends.paddle")
 _loaded = False
@@ -147,7 +148,7 @@ def _name_what_is_no_image() -> None:
     def apply(self: Any, sample: Any, context: Any = None) -> Any:
         file = str(sample.get("im_file", ""))
         if "image" not in sample:
-            sample["image"] = Path(sample.pop("im_file")).read_bytes()
+            sample["image"] = read_bytes(sample.pop("im_file"))
         if is_cut_off(sample["image"]):
             raise InputError(Problem("is an image that is cut off; replace it", file))
         try:

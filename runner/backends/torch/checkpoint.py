@@ -16,6 +16,7 @@ from runner.backends.checkpoint_folder import CheckpointFolder, Entry
 from runner.backends.torch.ema import ModelEMA
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
+from runner.core.files import open_regular
 from runner.data.classes import read_names
 
 FORMAT = "runner-torch-1"
@@ -39,6 +40,7 @@ def read_state(file: Path) -> dict[str, Any]:
         InputError: not a checkpoint, cut off, or not to be read.
     """
     try:
+        open_regular(file).close()  # a FIFO would be waited for
         state = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"there is no checkpoint at {file}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from runner.config import plain
 from runner.core.errors import InputError, Problem
 from runner.data.formats.base import read_lines, read_text
 
@@ -37,7 +38,7 @@ def read_description(path: Path) -> Description:
         InputError: it is not YAML, or what it says of the classes and lists is not understood.
     """
     try:
-        node = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
+        node = plain.compose(read_text(path))
     except yaml.YAMLError as error:
         raise InputError(Problem(f"is not valid YAML: {error}", str(path))) from error
     except RecursionError as error:

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from runner.config import plain
+from runner.core.files import read_text
 from runner.core.rundir import RunDir
 from runner.trackers import tensorboard, visualdl
 from runner.trackers.base import default_params, rebuild_log
@@ -100,8 +102,8 @@ def _numbered(names: list[str]) -> list[str]:
 
 def _read_config(path: Path) -> Any:
     try:
-        return yaml.load(path.read_bytes(), Loader=_PlainLoader)
-    except (OSError, yaml.YAMLError):
+        return plain.load(read_text(path), _PlainLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None  # only a column of a viewer's table stays empty
 
 

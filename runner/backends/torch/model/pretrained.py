@@ -23,6 +23,7 @@ from runner.backends.torch.model.detector import FCOSDetector
 from runner.backends.torch.model_check import check_weights, is_paddle_file, is_weights_name, weights_hint
 from runner.backends.torch.schema import ResNet
 from runner.core.errors import InputError, Problem
+from runner.core.files import open_regular
 from runner.data.classes import class_sources, copy_rows, describe_taken, read_names
 
 _KEY = "pretrain_weights"
@@ -138,6 +139,7 @@ def _match_classes(
 def _read(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The tensors of a file by name, and the names of its classes if it keeps them."""
     try:
+        open_regular(path).close()  # a FIFO would be waited for
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(_unreadable(path, error)) from error

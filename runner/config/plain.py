@@ -1,0 +1,63 @@
+"""Plain YAML of other people (data specs, a YOLO data.yaml, options): PyYAML's safe loader, with limits to what a text may cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+MAX_NODES = 100_000
+"""Most values of a text, each alias counted as what it stands for. PaddleDetection's largest config has some 2,000; an alias bomb has
+millions."""
+MAX_DEPTH = 100
+
+
+class BeyondLimits(yaml.MarkedYAMLError):
+    """A text that is nested too deep or has too many values."""
+
+
+def compose(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> yaml.Node | None:
+    """Return the nodes of a YAML text; None for an empty one. Raises yaml.YAMLError: no YAML, or beyond the limits."""
+    check_limits(text, loader)
+    node: yaml.Node | None = yaml.compose(text, Loader=loader)
+    return node
+
+
+def load(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """Return the value of a YAML text as `yaml.safe_load` does. Raises yaml.YAMLError: no YAML, or beyond the limits."""
+    check_limits(text, loader)
+    try:
+        return yaml.load(text, Loader=loader)
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, the 31st of February
+        raise yaml.YAMLError(str(error)) from error
+
+
+def check_limits(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> None:
+    """Refuse deep nesting, which PyYAML recurses on, and alias bombs. Raises yaml.YAMLError."""
+    try:
+        _count(text, getattr(yaml, "CSafeLoader", loader))  # in C it takes a hundredth of the time
+    except BeyondLimits:
+        raise
+    except yaml.YAMLError:
+        _count(text, loader)  # for its words, and for what only the one in C refuses
+
+
+def _count(text: str, loader: Any) -> None:
+    sizes: dict[str | None, int] = {}  # anchor to how many values it stands for
+    around: list[tuple[str | None, int]] = []  # anchor of each collection around, and the number of values before it
+    count = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = around.pop()
+            sizes[anchor] = count - before
+        elif isinstance(event, yaml.AliasEvent):
+            count += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.CollectionStartEvent | yaml.ScalarEvent):
+            if isinstance(event, yaml.CollectionStartEvent):
+                around.append((event.anchor, count))
+            count += 1
+        mark: Any = event.start_mark
+        if len(around) > MAX_DEPTH:
+            raise BeyondLimits(problem=f"it is nested more than {MAX_DEPTH} deep", problem_mark=mark)
+        if count > MAX_NODES:
+            raise BeyondLimits(problem=f"with its aliases it has more than {MAX_NODES:,} values", problem_mark=mark)
