@@ -50,6 +50,7 @@ class _Entry:
 _PLAN: dict[str, Any] = {
     "digest": str,
     "command": list[str],
+    "cwd": str,
     "given": str,
     "spec": _Spec,
     "warnings": list[str],
@@ -112,7 +113,7 @@ def write_plan(
     warnings: Sequence[str] = (),
 ) -> None:
     """Write ``sweep.yml`` (the file as given) and ``plan.json``: the spec with its changes, the runs it comes to as far as they are known
-    in advance (see `plan_entry`), the command line that made it, the hash of the file, why it may
+    in advance (see `plan_entry`), the command line that made it and where it was given, the hash of the file, why it may
     mislead.
 
     Raises:
@@ -120,7 +121,7 @@ def write_plan(
     """
     try:
         given = read_bytes(sweep_file)
-        plan: dict[str, Any] = {"digest": digest, "command": list(command), "given": hashlib.sha256(given).hexdigest()}
+        plan: dict[str, Any] = {"digest": digest, "command": list(command), "cwd": os.getcwd(), "given": hashlib.sha256(given).hexdigest()}
         plan |= {"spec": asdict(spec), "warnings": list(warnings), "runs": list(runs)}
         sweep.runs.mkdir(parents=True, exist_ok=True)
         with atomic_open(sweep.given) as file:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
 from runner.core.text import say
+from runner.core.values import shell_path
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,6 +18,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
+    from runner.cli.again import again  # noqa: PLC0415 - kept out of `runner --help`
     from runner.cli.sweep_at import clear_sweep  # noqa: PLC0415 - kept out of `runner --help`
     from runner.conduct.inbox import send  # noqa: PLC0415
     from runner.conduct.lock import hold  # noqa: PLC0415
@@ -25,21 +26,22 @@ def _run(args: argparse.Namespace) -> int:
     from runner.core.commands import Command  # noqa: PLC0415
     from runner.core.journal import Journal  # noqa: PLC0415
     from runner.core.lock import holder  # noqa: PLC0415
+    from runner.results.progress import run_status  # noqa: PLC0415
 
     sweep = clear_sweep(args.dir)
     failed = [run_dir for run_dir in sweep.run_dirs() if run_dir.status().state == "failed"]
     if not failed:
-        say("no run has failed")
+        left = sum(run_status(run_dir).state == "interrupted" for run_dir in sweep.run_dirs())
+        say("no run has failed" + (f"; {left} were interrupted, and go on by: {again(sweep)}" if left else ""))
         return 0
     if holder(sweep.lock) is not None:
         send(sweep.control, Command("retry"))
-        say(f"asked to start {len(failed)} failed runs again; watch it: runner status {sweep.path}")
+        say(f"asked to start {len(failed)} failed runs again; watch it: runner status {shell_path(sweep.path)}")
         return 0
     with hold(sweep.lock):
         journal = Journal(sweep.journal)
         for run_dir in failed:
             allow_again(run_dir, journal)
         journal.close()
-    command = shlex.join(["runner", *sweep.plan().get("command", ["sweep", "SWEEP.yml"])])
-    say(f"{len(failed)} failed runs will be started again by: {command}")
+    say(f"{len(failed)} failed runs will be started again by: {again(sweep)}")
     return 0

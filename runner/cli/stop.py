@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from runner.core.text import say
+from runner.core.values import shell_path
 
 _LOOK_INTERVAL_S = 0.2
 
@@ -20,6 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
+    from runner.cli.again import again  # noqa: PLC0415
     from runner.cli.sweep_at import driven_sweep  # noqa: PLC0415 - kept out of `runner --help`
     from runner.conduct.inbox import send  # noqa: PLC0415
     from runner.core.commands import Command  # noqa: PLC0415
@@ -41,7 +43,7 @@ def _run(args: argparse.Namespace) -> int:
         print("asked; every run saves and ends", flush=True)
         while holder(sweep.lock) is not None:
             time.sleep(_LOOK_INTERVAL_S)
-        say("ended; the same `runner sweep` goes on with it")
+        say(f"ended; go on with it by: {again(sweep)}")
         return 0
     identities = sweep.identities()
     names = sorted(identities.runs)
@@ -57,5 +59,5 @@ def _run(args: argparse.Namespace) -> int:
     if len(meant) >= expected and all(status.state in FINISHED for status in meant):
         raise InputError(Problem(f"{args.trial} has ended already", where=str(sweep.path)))
     send(sweep.control, Command("stop", trial))
-    say(f"asked to give up {trial}; watch it: runner status {sweep.path}")
+    say(f"asked to give up {trial}; watch it: runner status {shell_path(sweep.path)}")
     return 0

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cli.again import again
 from runner.cli.drill import run_drill
 from runner.cli.options import add_overrides, missing_lines
 from runner.cli.verify import run_verify
 from runner.core.text import say
+from runner.core.values import shell_path
 
 if TYPE_CHECKING:
     from runner.cli.sweeping import Sweep
@@ -66,14 +67,13 @@ def _run(args: argparse.Namespace) -> int:
     for number, reason in result.refused.items():
         say(f"runner: trial {number} could not start: {reason}", error=True)
     given_up = f", {result.pruned} given up early" if result.pruned else ""
-    shown = shlex.quote(f"./{folder}" if str(folder).startswith("-") else str(folder))
-    say(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shown}")
+    say(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shell_path(folder)}")
     if result.pruned and spec.pruner is not None:
         _print_audit(folder)
     if result.failed_before:
         say(f"runner: failed before: {_some(result.failed_before)}; --retry-failed starts them again", error=True)
     if result.exit_code == 130:
-        say("runner: interrupted; the same command goes on with it", error=True)
+        say(f"runner: interrupted; the same command goes on with it: {again(sweep.folder)}", error=True)
     elif result.missing:
         why = f": {result.stopped}" if result.stopped else ""
         say(f"runner: {len(result.missing)} planned runs were not started ({_some(result.missing)}){why}", error=True)

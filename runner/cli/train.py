@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.options import add_config, boolean
 from runner.core.text import say
+from runner.core.values import shell_path
 
 if TYPE_CHECKING:
     from runner.conduct import Outcome
@@ -59,7 +59,8 @@ def _plan_new(args: argparse.Namespace) -> PlannedRun:
         say(f"warning: {warning}", error=True)
     run_dir = RunDir(args.run_dir) if args.run_dir else claim_run_dir(resolved, args.opt)
     if args.run_dir and run_dir.exists():
-        raise InputError(f"{args.run_dir}: this run exists; go on with it by `runner train -r {args.run_dir}`, or give another --run-dir")
+        on = f"runner train -r {shell_path(args.run_dir)}"
+        raise InputError(f"{args.run_dir}: this run exists; go on with it by `{on}`, or give another --run-dir")
     return plan_single(resolved, run_dir, args.opt)
 
 
@@ -69,7 +70,7 @@ def _refuse_sweep(path: Path) -> None:
 
     keys = load_config(path).mapping or {}
     if "config" in keys and "architecture" not in keys and any(key in keys for key in ("vary", "trials", "seeds")):
-        raise InputError(Problem(f"this is a sweep file; run: runner sweep {shlex.quote(str(path))}", where=str(path)))
+        raise InputError(Problem(f"this is a sweep file; run: runner sweep {shell_path(path)}", where=str(path)))
 
 
 def _plan_resume(args: argparse.Namespace) -> PlannedRun:
@@ -116,7 +117,7 @@ def _report(outcome: Outcome) -> int:
         say(f"run: {run_dir.path}")
         return 0
     if status.state == "interrupted":
-        say(f"runner: interrupted; go on with: runner train -r {shlex.quote(str(run_dir.path))}", error=True)
+        say(f"runner: interrupted; go on with: runner train -r {shell_path(run_dir.path)}", error=True)
         return 1 if status.cause == "disk_full" else 130
     say(f"runner: {run_dir.path}: {status.state}: {status.reason}; log: {run_dir.log}", error=True)
     return 2 if outcome.exit_code == 2 else 1

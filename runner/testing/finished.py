@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runner.core.files import atomic_write_json
-from runner.core.process import process_mark
 from runner.core.records import Record, RecordWriter, encode_number
 from runner.core.rundir import Identity, RunDir, State, Status
 from runner.search.base import Trial, run_name
@@ -77,8 +75,7 @@ def make_run(
     _write_records(run, last, seconds, evaluations, final if state == "done" else {}, box_loss)
     if state == "done" and final:
         atomic_write_json(run.evaluation, {"metrics": {tag: encode_number(value) for tag, value in final.items()}})
-    mine: dict[str, Any] = {"pid": os.getpid(), "process": process_mark(os.getpid())} if state == "running" else {}
-    status = Status(state=state, reason=reason, attempt=1, step=last, steps=steps, heartbeat=START + seconds, phase="ended", **mine)
+    status = Status(state=state, reason=reason, attempt=1, step=last, steps=steps, heartbeat=START + seconds, phase="ended")
     run.write_status(status)
     return run
 

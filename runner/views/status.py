@@ -21,16 +21,17 @@ _MOST_RUNNING = 50
 _EVENTS = {"trial": "handed out", "start": "started", "end": "ended", "prune": "given up", "retry": "starts again", "late": "came too late"}
 
 
-def render_status(overview: Overview, driver: str = "", *, brief: bool = False) -> RenderableType:
+def render_status(overview: Overview, driver: str = "", *, brief: bool = False, again: str = "the same `runner sweep`") -> RenderableType:
     """How a sweep stands: runs by state, who drives it, the best so far, those that go, what waits, what failed, what happened.
 
     Args:
         driver: who is at work on it; empty if nobody is.
+        again: the command that goes on with it.
         brief: one of several: without what waits and what happened.
     """
     parts: list[RenderableType] = [_head(overview)]
     if overview.is_sweep:
-        parts.append(plain(f"driver: {driver}" if driver else _no_driver(overview), style="" if driver else "yellow"))
+        parts.append(plain(f"driver: {driver}" if driver else _no_driver(overview, again), style="" if driver else "yellow"))
     parts += [plain(remark, style="yellow") for remark in overview.remarks]
     if overview.best is not None:
         best = overview.best
@@ -61,9 +62,9 @@ def _head(overview: Overview) -> Group:
     return Group(plain(str(overview.path), style="bold"), plain(runs))
 
 
-def _no_driver(overview: Overview) -> str:
+def _no_driver(overview: Overview, again: str) -> str:
     left = sum(overview.counts.get(name, 0) for name in ("waiting", "interrupted"))
-    return "nobody is at work on it" + ("; the same `runner sweep` goes on with it" if left else "")
+    return "nobody is at work on it" + (f"; go on with it by: {again}" if left else "")
 
 
 def _running(overview: Overview) -> list[Text]:
