@@ -11,6 +11,8 @@ import pytest
 import torch
 from torchvision import models
 
+from runner.backends.pdnames import to_paddle
+from runner.backends.pdparams import PADDLE_STATE
 from runner.backends.torch import schema
 from runner.backends.torch.model import FCOSDetector, build_model, load_pretrained
 from runner.core.errors import InputError
@@ -276,3 +278,14 @@ def test_weights_without_names_are_taken_as_they_are(model: FCOSDetector, make_c
     load_pretrained(model, str(folder / "old.pt"), said.append, ("a", "b", "c"))
     assert torch.equal(model.fcos_head.fcos_head_cls.weight, other.fcos_head.fcos_head_cls.weight)
     assert len(said) == 1
+
+
+def test_a_paddle_checkpoint_of_ours_is_matched_by_name_too(model: FCOSDetector, make_config: MakeConfig, folder: Path) -> None:
+    other = build_model(make_config())
+    arrays = {name: value.numpy() for name, value in to_paddle(other.state_dict(), other.config.fcos_head.fpn_stride).items()}
+    state = {"format": "runner-paddle-1", "classes": ["a", "b", "c"]}
+    (folder / "last.pdparams").write_bytes(pickle.dumps({**arrays, PADDLE_STATE: state}, protocol=4))
+    said: list[str] = []
+    load_pretrained(model, str(folder / "last.pdparams"), said.append, ("c", "a", "b"))
+    assert torch.equal(model.fcos_head.fcos_head_cls.weight, other.fcos_head.fcos_head_cls.weight[[2, 0, 1]])
+    assert "pretrain_weights: classes matched by name: the file lists them in another order than the data" in said
