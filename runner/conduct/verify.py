@@ -18,7 +18,7 @@ from runner.conduct.verify_run import Past, check_lines, is_object, set_aside_no
 from runner.core.files import read_bytes
 from runner.core.identities import Identities
 from runner.core.journal import Journal, read_journal
-from runner.core.lock import holder
+from runner.core.lock import holder, last_holder
 from runner.core.rundir import FINISHED, Identity, RunDir
 from runner.sweepdir import SweepDir
 
@@ -203,7 +203,7 @@ def _check_litter(sweep: SweepDir, findings: Findings) -> None:
                     path.unlink(missing_ok=True)
 
         findings.note(sweep.path, f"{len(litter)} files of processes that were killed: {litter[0].name}", "they do no harm", remove)
-    if not findings.repair and sweep.lock.exists() and sweep.lock.stat().st_size:  # whoever repairs holds it
+    if not findings.repair and last_holder(sweep.lock) is not None:  # whoever repairs holds it
         findings.note(sweep.lock, "the last driver was killed; its lock ended with it")
 
 

@@ -28,6 +28,8 @@ _ALIVE_WAIT_S = 1.0
 _GONE_WAIT_S = 5.0
 """How long to wait where the process that took the lock is gone: its helpers, which end after it, still have it."""
 _LOOK_INTERVAL_S = 0.01
+_BYTES = 512
+"""Size of a lock file, overwritten in place: one that is truncated and written again is written to the disk when it is closed (ext4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Lock:
     def clear(self) -> None:
         """Write who has it no more into the file: this process is about to end, and the lock ends with it."""
         with suppress(OSError):
-            os.ftruncate(self.descriptor, 0)
+            os.pwrite(self.descriptor, b" " * (_BYTES - 1) + b"\n", 0)
 
     def release(self) -> None:
         """Give the lock back. Idempotent."""
@@ -197,8 +199,7 @@ def _try(descriptor: int, kind: Literal["exclusive", "shared"]) -> bool | None:
 def _write(descriptor: int) -> None:
     me = Holder(os.getpid(), platform.node(), time.time(), process_mark(os.getpid()))
     with suppress(OSError):  # a full disk: the lock holds all the same
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(asdict(me)).encode() + b"\n", 0)
+        os.pwrite(descriptor, json.dumps(asdict(me)).encode().ljust(_BYTES - 1) + b"\n", 0)
 
 
 def _read(path: Path) -> Holder | None:
