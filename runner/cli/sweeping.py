@@ -66,12 +66,22 @@ class Sweep:
         if self._entries is None:
             kept = self.folder.plan()
             entries = kept.get("runs", [])
-            if kept.get("digest") == self.plan.digest() and entries and all({"trial", "seed", "key"} <= entry.keys() for entry in entries):
+            if kept.get("digest") == self.plan.digest() and entries and self._agree(entries):
                 self._entries = entries
             else:
                 self._entries = [plan_entry(run) for run in self.plan.all_runs(self.trials)]
             self._refuse_others(self._entries)
         return self._entries
+
+    def _agree(self, entries: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether entries of plan.json are complete and say the same as the runs that were started; else the file was damaged."""
+        known = {run.name: (run.trial, run.seed, run.key) for run in self.history.runs}
+        numbers = {trial.number for trial in self.trials}
+        found = [(entry.get("trial"), entry.get("seed"), entry.get("key")) for entry in entries]
+        return all(
+            None not in facts and facts[0] in numbers and known.get(entry["id"], facts) == facts
+            for entry, facts in zip(entries, found, strict=True)
+        )
 
     def _refuse_others(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """A directory keeps to one config: where that was changed since, its runs cannot be told from the new ones by their names."""
