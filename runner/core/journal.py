@@ -31,7 +31,7 @@ _TYPES: dict[str, Any] = {
     "state": State,
     "cause": Cause | None,
     "reason": str | None,
-    "values": Mapping[str, float | str] | None,
+    "values": Mapping[str, float] | None,
     "time_s": Moment,
     "spent_s": Moment,
     "gpu_s": Moment,
