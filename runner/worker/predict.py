@@ -32,6 +32,9 @@ Progress = Callable[[int, int, str], None]
 Found = tuple[str, float, tuple[float, float, float, float]]
 """Class name, score, and box as xywh in pixels."""
 
+_MAX_PREDICTIONS_BYTES = 1 << 31
+"""Most bytes that predictions.json may have: COCO's 5,000 validation images with 100 boxes each are about 60 MB."""
+
 
 def backend_of(path: Path) -> tuple[str, str | None]:
     """A run's backend and the interpreter its config gives, if any.
@@ -192,7 +195,7 @@ def _own_predictions(run_dir: RunDir, scorer: Scorer) -> Any:
     if not names or (names == data.class_names and ids in (None, list(here.values()))):
         return run_dir.predictions
     match_classes(names, data.class_names, run_dir.predictions)
-    results = read_json(run_dir.predictions)
+    results = read_json(run_dir.predictions, _MAX_PREDICTIONS_BYTES)
     if not isinstance(ids, list) or [type(number) for number in ids] != [int] * len(names) or not isinstance(results, list):
         text = f"was made when {data.anno_path} listed its classes in another order ({listed(names)}); predict anew: --checkpoint last"
         raise InputError(Problem(text, where=str(run_dir.predictions)))
