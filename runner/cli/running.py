@@ -55,7 +55,7 @@ def run_one(run: PlannedRun, *, launcher: str = "local", retry_failed: bool = Fa
         RunHeld: another process is working on it.
         InputError: its directory holds something else, or cannot be written.
     """
-    if run.run_dir.lock.exists():
+    if os.path.lexists(run.run_dir.lock):  # also False for a name that is too long
         with suppress(OSError), hold_run(run.run_dir):  # before another process's progress is shown
             pass
     with Watcher([run.run_dir], Terminal(stderr=True)) as watcher:

@@ -2,7 +2,7 @@
 
     python -P -m runner.testing.preloaded MODULE…
 
-stdin:  {"run_dir": PATH, "signal": NUMBER or null, "after_s": SECONDS, "twice": BOOL}, one a line
+stdin:  {"run_dir": PATH, "signal": NUMBER or null, "after_s": SECONDS, "twice": BOOL, "file_limit": BYTES or null}, one a line
 stdout: {"returncode": as subprocess has it, "seconds": …}, one a line
 
 The signal is sent `after_s` after the fork (and once more right away if "twice"), unless the worker has ended before.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -41,10 +42,18 @@ class Preloaded:
         self._process = subprocess.Popen(argv, cwd=cwd, env=merged, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._read() == {"ready": True}
 
-    def __call__(self, run: RunDir, *, number: int | None = None, after_s: float = 0.0, twice: bool = False) -> int:
-        """Work on a run; `number` is a signal sent `after_s` after the start. Returns what `subprocess` would have."""
+    def __call__(
+        self, run: RunDir, *, number: int | None = None, after_s: float = 0.0, twice: bool = False, file_limit: int | None = None
+    ) -> int:
+        """Work on a run. Returns what `subprocess` would have.
+
+        Args:
+            number: a signal sent `after_s` after the start, and once more right away if `twice`.
+            file_limit: no file may grow beyond so many bytes, as on a full disk.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"run_dir": str(run.path), "signal": number, "after_s": after_s, "twice": twice}) + "\n")
+        command = {"run_dir": str(run.path), "signal": number, "after_s": after_s, "twice": twice, "file_limit": file_limit}
+        self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         answer = self._read()
         self.seconds: float = answer["seconds"]
@@ -71,6 +80,8 @@ def _child(command: dict[str, Any]) -> None:
     log = os.open(os.path.join(command["run_dir"], "worker.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if command.get("file_limit"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (command["file_limit"], command["file_limit"]))
     code = 70
     try:
         from runner.worker.main import main  # noqa: PLC0415 - after the fork
