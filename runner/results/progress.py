@@ -56,7 +56,7 @@ def is_worked_on(run_dir: RunDir, status: Status) -> bool:
     last = last_holder(run_dir.lock)
     if last is not None and not last.is_here:
         return abs(time.time() - status.heartbeat) < _SILENT_S
-    return not run_dir.lock.exists() and is_alive(status)
+    return not os.path.lexists(run_dir.lock) and is_alive(status)
 
 
 def run_status(run_dir: RunDir) -> Status:
