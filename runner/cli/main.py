@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,11 +12,12 @@ from functools import partial
 from runner import __version__
 from runner.cli import LEFT_OUT, backend, compare, config, data, doctor, evaluate, ls, predict, retry, status, stop, sweep, train
 from runner.cli.streams import expendable_output
-from runner.core.errors import InputError, RunnerError
+from runner.core.errors import InputError, Problem, RunnerError
 from runner.core.files import NO_ROOM
 from runner.core.text import printable_output, say
 
 _COMMANDS = (train, sweep, status, stop, retry, compare, evaluate, predict, ls, config, data, backend, doctor)
+_TOO_LONG = "the path is too long for the file system (usually 255 bytes per name, 4,095 in all); give a shorter one"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,6 +57,9 @@ def _main(arguments: Sequence[str]) -> int:
         _print_nowhere()  # the reader (head, less) has gone: nothing is wrong
         return 0
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG and error.filename is not None:
+            print(_message(InputError(Problem(_TOO_LONG, f"{os.fsdecode(error.filename)[:100]}…"))), file=sys.stderr)
+            return 2
         if error.errno not in NO_ROOM or error.filename is not None:
             raise
         _print_nowhere()

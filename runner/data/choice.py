@@ -83,7 +83,7 @@ def dataset_choice(name: str | Path, root: Path | None = None) -> DatasetChoice:
         message = _how_to_prepare(str(name), spec.generated, folder)
     elif _stale(name, manifest):
         message = (
-            f"the data set {spec.name} in {folder} was prepared by another version of its spec; "
+            f"the data set {spec.name} in {folder} was prepared by another version of its spec or of runner; "
             f"run: runner data prepare {name} --force" + ("" if spec.generated else " --source FOLDER_OR_ARCHIVE")
         )
     train, val, test = (SplitPaths(str(folder), IMAGE_DIR, ANNOTATIONS[split]) for split in ("train", "val", "test"))

@@ -54,3 +54,38 @@ def test_a_fifo_in_the_place_of_an_input_is_refused_at_once(
     os.mkfifo("fifo.yml")
     assert main([*command, "fifo.yml"]) == 2
     assert "FIFO" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "path", ["x" * 300, "ü" * 150, f"runs/{'x' * 256}/run", "/".join(["x" * 200] * 25)], ids=["name", "bytes", "part", "path"]
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["ls"],
+        ["compare"],
+        ["stop"],
+        ["retry", "--failed"],
+        ["sweep"],
+        ["sweep", "verify"],
+        ["train", "-c"],
+        ["train", "-r"],
+        ["eval"],
+        ["dashboard"],
+        ["config", "check", "-c"],
+        ["data", "check"],
+        ["data", "stats"],
+        ["data", "prepare"],
+        ["data", "prepare", "yolo", "--source"],
+    ],
+    ids=" ".join,
+)
+def test_a_path_that_is_too_long_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNNER_DATA", str(tmp_path / "data"))
+    assert main([*command, path]) == 2
+    error = capsys.readouterr().err
+    assert path[:20] in error and error.count("\nrunner: ") == 0

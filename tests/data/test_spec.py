@@ -145,7 +145,8 @@ def test_choice_tells_a_set_of_another_spec(tmp_path: Path, root: Path) -> None:
     assert dataset_choice(spec, root).prepared
     spec.write_text("name: mine\nformat: synthetic_pcb\ngenerate: {train: 2, val: 1, seed: 5}\n")
     choice = dataset_choice(spec, root)
-    assert not choice.prepared and "--force" in choice.message and choice.content == ""
+    assert not choice.prepared and "by another version of its spec or of runner; run: " in choice.message and "--force" in choice.message
+    assert choice.content == ""
 
 
 def test_lists_of_the_source_in_a_spec(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import csv
+import io
 import math
 import random
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 from runner.backends.fake.schema import FakeConfig, Table
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.expression import Expression
+from runner.core.files import read_text
 
 NAMES = ("step", "steps", "seed", "noise", "seed_noise", "curve")
 """What a formula may use beside ``parameters.KEY``."""
@@ -122,14 +124,13 @@ class _Curve:
 def _read_curve(table: Table) -> _Curve:
     path, name = Path(table.file).expanduser(), str(table.curve)
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = [*(reader.fieldnames or ())]
-            if "step" not in columns or name not in columns:
-                lacking = "step" if "step" not in columns else name
-                text = f"has no column {lacking!r}; {nearest(lacking, columns)}".rstrip("; ")
-                raise InputError(Problem(text, where=str(path), key="table.curve"))
-            points = dict(_points(reader, name, path))
+        reader = csv.DictReader(io.StringIO(read_text(path)))
+        columns = [*(reader.fieldnames or ())]
+        if "step" not in columns or name not in columns:
+            lacking = "step" if "step" not in columns else name
+            text = f"has no column {lacking!r}; {nearest(lacking, columns)}".rstrip("; ")
+            raise InputError(Problem(text, where=str(path), key="table.curve"))
+        points = dict(_points(reader, name, path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(Problem(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}", key="table.file")) from error
     if not points:

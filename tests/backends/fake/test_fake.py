@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -183,6 +184,10 @@ def test_a_table(tmp_path: Path) -> None:
         curve(1)
     file.write_text("step,0\n10,many\n")
     with pytest.raises(InputError, match=r"curves 'ü'.csv:2: table.curve: is no step and number"):
+        curve(0)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(InputError, match="cannot be read: a FIFO, expected a regular file"):
         curve(0)
 
 
