@@ -1,4 +1,4 @@
-"""YOLO text files: "class cx cy w h" a line, in shares of the image; or a polygon, whose box is taken. A sixth number is a confidence."""
+"""YOLO sources: data.yaml or classes.txt, images, and a text file of boxes for each."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from runner.core.errors import InputError, Problem
-from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList, make_item, number, read_lines
+from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList, make_item, read_lines
 from runner.data.formats.tree import Tree, below
 from runner.data.formats.yolofile import LIST_KEYS, Description, read_class_file, read_description
+from runner.data.formats.yololabels import LabelReader, compare_classes, label_of, lonely_labels
 from runner.data.images import image_size
 from runner.data.notes import Notes
-
-_MOST_SHARE = 2.0
-"""A box may reach out of its image, see `runner.data.boxes`; larger numbers are pixels."""
-_WITH_CONFIDENCE = 6
-"""Numbers of a line that ends with a confidence; a polygon has an odd number of them."""
-_CONFIDENCE = re.compile(r"\s+(0?\.\d+|0|1|1\.0*|0\.0*)\s*$")
-_Row = tuple[int, float, float, float, float, bool]
 
 
 def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     """Read YOLO labels: the classes from data.yaml (``names``) or classes.txt, the lists from data.yaml's ``train``,
-    ``val`` (``valid``) and ``test``, else from the folder names. The label of ``…/images/a.jpg`` is ``…/labels/a.txt``,
-    or lies beside it; an image without one has no objects.
+    ``val`` (``valid``) and ``test``, else from the folder names. An image without a label file has no objects.
 
     Raises:
         NotThisFormat, InputError: see `Format`.
@@ -50,7 +43,11 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     entries = description.lists or _list_files(tree, description.file.parent)
     lists = _lists(tree, description, entries, notes, problems) if entries else _lists_by_folder(tree)
     problems.check()
-    items = _items(tree, lists, names, bool(entries), notes, problems)
+    labels = {image: label for image in tree.files(IMAGE_SUFFIXES) if (label := label_of(tree, image)) is not None}
+    reader = LabelReader(tree, len(names), description.keypoints, notes, problems)
+    items = _items(tree, lists, bool(entries), labels, reader, notes, problems)
+    used = {path for item in items for path in (item.path, labels.get(item.path)) if path is not None}
+    compare_classes(class_files, names, description.file if description.names else class_files[0], used, problems)
     problems.check()
     if not items:
         raise InputError(Problem("has no images", str(source)))
@@ -67,28 +64,29 @@ _Lists = dict[str, tuple[str, set[Path]]]
 """Name of a list to where it stands, and the images it names."""
 
 
-def _items(tree: Tree, lists: _Lists, names: tuple[str, ...], only_listed: bool, notes: Notes, problems: Problems) -> list[Item]:
+def _items(
+    tree: Tree, lists: _Lists, only_listed: bool, labels: Mapping[Path, Path], reader: LabelReader, notes: Notes, problems: Problems
+) -> list[Item]:
     """The images in the order of their paths, those of test alone last: so they change nothing for the others."""
     listed = {image for _, images in lists.values() for image in images}
     learned = {image for name, (_, images) in lists.items() for image in images if name != "test"}
     images = sorted(listed) if only_listed else tree.files(IMAGE_SUFFIXES)
-    labels: set[Path] = set()
+    owners: dict[Path, Path] = {}
     items = []
     for image in sorted(images, key=lambda path: path in listed and path not in learned):
-        label = _label_of(tree, image)
+        label = labels.get(image) or label_of(tree, image)
         if label is None:
             notes.add("read", "images without a label file, which have no objects", tree.relative(image))
-        else:
-            labels.add(label)
+        elif owners.setdefault(label, image) != image:
+            notes.add("read", "label files that several images share", f"{tree.relative(label)}: {owners[label].name}, {image.name}")
         try:
             size = image_size(image)
-            items.append(make_item(image, size, _rows(tree, label, size, len(names), notes, problems)))
+            items.append(make_item(image, size, reader.rows(label, size) if label is not None else ()))
         except InputError as error:
             problems.found.extend(error.problems)
     unused = [image for image in tree.files(IMAGE_SUFFIXES) if image not in listed] if only_listed else []
     notes.add("left out", "images in none of the lists", tree.relative(unused[0]) if unused else "", len(unused))
-    in_lists = {label for image in unused if (label := _label_of(tree, image)) is not None}
-    lonely = [path for path in tree.files({".txt"}) if _in_labels(tree, path) and path not in labels and path not in in_lists]
+    lonely = lonely_labels(tree, {*owners, *labels.values()})
     notes.add("left out", "label files without an image", tree.relative(lonely[0]) if lonely else "", len(lonely))
     return items
 
@@ -176,56 +174,3 @@ def _lists_by_folder(tree: Tree) -> _Lists:
         if name is not None:
             lists[name].add(image)
     return {name: (f"folders named {name}…", lists[name]) for name in ("train", "val", "test") if name in lists}
-
-
-def _label_of(tree: Tree, image: Path) -> Path | None:
-    parts = tree.relative(image).split("/")
-    for place in range(len(parts) - 2, -1, -1):  # the last folder called images is the one that labels stands for
-        if parts[place].lower() == "images":
-            label = PurePosixPath(*parts[:place], "labels", *parts[place + 1 :]).with_suffix(".txt")
-            if (found := tree.find(tree.root, str(label), quiet=True)) is not None:
-                return found
-            break
-    beside = image.with_suffix(".txt")
-    return beside if beside.is_file() else None
-
-
-def _in_labels(tree: Tree, path: Path) -> bool:
-    return "labels" in tree.relative(path).lower().split("/")[:-1]
-
-
-def _rows(tree: Tree, label: Path | None, size: tuple[int, int], class_count: int, notes: Notes, problems: Problems) -> list[_Row]:
-    rows: list[_Row] = []
-    if label is None:
-        return rows
-    for place, line in read_lines(label):
-        if _CONFIDENCE.search(line) and len(line.split()) == _WITH_CONFIDENCE:  # written by a detector
-            notes.add("left out", "confidences behind the boxes of labels", f"{tree.relative(label)}:{place}: {line}")
-            line = _CONFIDENCE.sub("", line)
-        try:
-            rows.append(_row(line, size, class_count))
-        except ValueError as error:
-            problems.add(str(error), f"{label}:{place}")
-    return rows
-
-
-def _row(line: str, size: tuple[int, int], class_count: int) -> _Row:
-    """Raises ValueError saying what is wrong with the line."""
-    try:
-        values = [number(field) for field in line.split()]
-    except ValueError:
-        raise ValueError(f"expected numbers, got {line!r}") from None
-    polygon = len(values) >= 7 and len(values) % 2 == 1
-    if not (len(values) == 5 or polygon):
-        raise ValueError(f"expected 'class cx cy w h', with or without a confidence, or a polygon; got {line!r}")
-    if values[0] != int(values[0]) or not 0 <= values[0] < class_count:
-        raise ValueError(f"the class {line.split()[0]} is not in 0 to {class_count - 1}")
-    if polygon:
-        xs, ys = values[1::2], values[2::2]
-        x1, y1, x2, y2 = min(xs), min(ys), max(xs), max(ys)
-    else:
-        cx, cy, w, h = values[1:]
-        x1, y1, x2, y2 = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
-    if max(map(abs, values[1:])) > _MOST_SHARE:
-        raise ValueError(f"numbers are shares of the image, 0 to 1, not pixels: {line!r}")
-    return int(values[0]), x1 * size[0], y1 * size[1], x2 * size[0], y2 * size[1], False

@@ -23,12 +23,14 @@ class Description:
         names: the classes in order; empty where it names none.
         root: its ``path``, which the lists are relative to.
         lists: the entries of each list (folders, list files), for the keys that are there and not empty.
+        keypoints: how many numbers of keypoints follow each box, by its ``kpt_shape``; 0 where it has none.
     """
 
     file: Path
     names: tuple[str, ...] = ()
     root: str = "."
     lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    keypoints: int = 0
 
 
 def read_description(path: Path) -> Description:
@@ -48,7 +50,7 @@ def read_description(path: Path) -> Description:
     values: dict[str, yaml.Node] = {}
     for key, value in node.value:
         name = _text(key, path)
-        if name in values and name in ("names", "nc", "path", *LIST_KEYS):
+        if name in values and name in ("names", "nc", "path", "kpt_shape", *LIST_KEYS):
             raise InputError(Problem("stands twice; keep one of them", f"{path}:{key.start_mark.line + 1}", name))
         values[name] = value
     names = _names(values["names"], path) if "names" in values else ()
@@ -57,7 +59,20 @@ def read_description(path: Path) -> Description:
         raise InputError(Problem(text, f"{path}:{values['nc'].start_mark.line + 1}", "nc"))
     lists = {key: _texts(values[key], path, key) for key in LIST_KEYS if key in values}
     root = _texts(values["path"], path, "path") if "path" in values else ()
-    return Description(path, names, root[0] if root else ".", {key: entries for key, entries in lists.items() if entries})
+    return Description(
+        path, names, root[0] if root else ".", {key: entries for key, entries in lists.items() if entries}, _keypoints(values, path)
+    )
+
+
+def _keypoints(values: dict[str, yaml.Node], path: Path) -> int:
+    key = "kpt_shape"
+    texts = _texts(values[key], path, key) if key in values else ()
+    if not texts:
+        return 0
+    if len(texts) != 2 or not texts[0].isdecimal() or len(texts[0]) > 4 or texts[1] not in ("2", "3"):
+        text = f"expected [number of keypoints, 2 or 3], got {', '.join(texts)}"
+        raise InputError(Problem(text, f"{path}:{values[key].start_mark.line + 1}", key))
+    return int(texts[0]) * int(texts[1])
 
 
 def read_class_file(path: Path) -> tuple[str, ...]:
