@@ -13,15 +13,10 @@ from dataclasses import dataclass
 
 from runner.core.errors import InputError, Problem
 from runner.data.formats.base import Loaded, Split, capped
+from runner.data.formats.splits import SPLIT_NAMES
 from runner.data.notes import Note, Notes
 from runner.data.spec import DataSpec
 
-_NAMES: Mapping[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
-"""What lists are called whose split needs no explanation; case does not matter. See `_by_name` for trainval."""
 _TRAIN_AND_VAL = ("trainval",)
 
 
@@ -100,7 +95,7 @@ def _lists_of_splits(spec: DataSpec, loaded: Loaded) -> dict[Split, tuple[str, .
 def _by_name(available: Sequence[str]) -> dict[Split, tuple[str, ...]]:
     """The lists of each split by their names. trainval is for training, where no list is for that alone; a list for
     validation without one for training is not used."""
-    found = {split: tuple(name for name in available if name.lower() in known) for split, known in _NAMES.items()}
+    found = {split: tuple(name for name in available if name.lower() in known) for split, known in SPLIT_NAMES.items()}
     found["train"] = found["train"] or tuple(name for name in available if name.lower() in _TRAIN_AND_VAL)
     if not found["train"]:
         found["val"] = ()
@@ -111,8 +106,7 @@ def _refuse_missing(loaded: Loaded, used: Mapping[Split, tuple[str, ...]]) -> No
     missing = [entry for of_split in used.values() for name in of_split for entry in loaded.lists[name].missing]
     if missing:
         where = [entry.partition(": ") for entry in dict.fromkeys(missing)]
-        text = "matches no image with annotations below the source; correct the list, or take the line out"
-        raise InputError(capped([Problem(f"{entry} {text}", place) for place, _, entry in where]))
+        raise InputError(capped([Problem(f"{entry}; correct the list, or take the line out", place) for place, _, entry in where]))
 
 
 def _pool(loaded: Loaded, names: Sequence[str], notes: Notes) -> list[int]:

@@ -60,6 +60,9 @@ def prepare(
     target = root / spec.name
     with _locked(root, spec.name, progress):
         present = read_manifest(target)
+        if present is not None and source is not None and source.is_relative_to(target.resolve()):
+            message = f"lies within the set that would be made of it, {target}, and --force would delete it; move it elsewhere"
+            raise InputError(Problem(message, str(source)))
         if present is not None and not force:
             return _same_or_refuse(present, spec, source, target, progress)
         if present is None and os.path.lexists(target):

@@ -90,9 +90,9 @@ def test_images_in_two_lists(tmp_path: Path) -> None:
 
 def test_entries_without_an_image_are_named_where_the_list_is_used(tmp_path: Path) -> None:
     lists = {"train": (0, 1), "val": (2,), "odd": (3,)}
-    assert _divide(tmp_path, lists, missing={"odd": ("odd.txt:1: the entry 'x'",)}).sides["val"] == [2]
+    assert _divide(tmp_path, lists, missing={"odd": ("odd.txt:1: the entry 'x' matches no image",)}).sides["val"] == [2]
     with pytest.raises(InputError, match=r"val.txt:2: the entry 'p 9' matches no image"):
-        _divide(tmp_path, lists, missing={"val": ("val.txt:2: the entry 'p 9'",)})
+        _divide(tmp_path, lists, missing={"val": ("val.txt:2: the entry 'p 9' matches no image",)})
 
 
 def test_an_empty_side_is_an_error(tmp_path: Path) -> None:

@@ -416,3 +416,22 @@ def test_classes_that_look_alike_and_options_without_effect_are_noted(root: Path
     texts = [str(note) for note in prepare("voc", source, root, options={"val": 1, "seed": 3}).notes]
     assert "note: these are 2 classes, though their names differ in case or Unicode form only: 'Spur', 'spur'" in texts
     assert any(text.startswith("note: val=1, seed=3 changes nothing") for text in texts)
+
+
+@pytest.mark.parametrize("place", ["raw", "raw.zip", ""])
+def test_a_source_within_the_set_is_never_deleted(root: Path, tmp_path: Path, make_xml: Any, make_picture: Any, place: str) -> None:
+    source = tmp_path / "source"
+    for name in ("a", "b"):
+        make_picture(source / f"{name}.jpg")
+        (source / f"{name}.xml").write_text(make_xml(f"{name}.jpg", [("x", 3, 4, 12, 14)]))
+    prepare("voc", source, root, options={"val": 1})
+    inner = root / "voc" / place
+    if place == "raw":
+        shutil.copytree(source, inner)
+    elif place:
+        shutil.make_archive(str(inner.with_suffix("")), "zip", source)
+    before = sorted((root / "voc").rglob("*"))
+    for force in (False, True):
+        with pytest.raises(InputError, match="lies within the set that would be made of it"):
+            prepare("voc", inner, root, options={"val": 1}, force=force)
+    assert sorted((root / "voc").rglob("*")) == before

@@ -57,7 +57,7 @@ class SourceList:
     Args:
         files: where it stands: text files, keys of data.yaml, annotation files or folders, below the source.
         members: indices of `Loaded.items`, ascending.
-        missing: its entries that belong to no image, each with its line.
+        missing: its entries that belong to no image, or to several: "FILE:LINE: the entry … matches no image …".
     """
 
     files: tuple[str, ...]

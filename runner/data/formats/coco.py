@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from runner.core.errors import InputError, Problem
 from runner.data.annotations import Tables, as_problems, scan
 from runner.data.cocofile import read_annotations
 from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList
+from runner.data.formats.splits import split_word
 from runner.data.formats.tree import Tree, below
 from runner.data.notes import Notes
 
-_ROBOFLOW = "_annotations.coco.json"
-_LIST = re.compile(r"(?:instances_)?(trainval|train|val|valid|test|validation)(?:2014|2017)?", re.IGNORECASE)
-"""Names of annotation files without their suffix; the bracket is the list."""
+_IN_FOLDERS = ("_annotations.coco.json", "annotation_coco.json")
+"""The annotation file of each split's folder, as Roboflow and MMDetection's tools write it."""
+_PREFIX = re.compile(r"instances?_", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,37 +91,47 @@ def _annotation_files(tree: Tree, notes: Notes) -> list[tuple[Path, str | None]]
     jsons = tree.files({".json"})
     places = {tree.root, *(path.parent for path in jsons if path.parent.name.lower().startswith("annotation"))}
     near = [path for path in jsons if path.parent in places]
-    in_folders = list(_roboflow(tree, jsons))
-    choices = [*(_lists_in([path for path in near if path.parent == place]) for place in sorted(places)), *in_folders]
+    in_folders = list(_in_folders(tree, jsons, bool(near)))
+    choices = [
+        *(_lists_in((_PREFIX.sub("", path.stem, 1), path) for path in near if path.parent == place) for place in sorted(places)),
+        *in_folders,
+    ]
     found = next((lists for lists in choices if any(name.startswith("train") for name in lists) and len(lists) > 1), None)
     alone = near or [path for lists in in_folders for path in lists.values()]
     if found is None and len(alone) == 1:
         found = {"": alone[0]}
     if found is None:
         raise NotThisFormat("COCO JSON: Annotations/train.json and val.json (or annotations/instances_train2017.json, …) beside images/")
-    unused = [path for path in near if path not in found.values()]
+    named = [path for path in jsons if path in near or path.name.lower() in _IN_FOLDERS]
+    unused = [path for path in named if path not in found.values()]
     notes.add("left out", "annotation files that are not used", tree.relative(unused[0]) if unused else "", len(unused))
     return [(path, name or None) for name, path in found.items()]
 
 
-def _lists_in(files: Sequence[Path]) -> dict[str, Path]:
-    """The lists among a folder's files; of train2017 and train2014 the later one, and a plain name before both."""
-    found: dict[str, list[Path]] = defaultdict(list)
-    for path in files:
-        if match := _LIST.fullmatch(path.stem):
-            found[match[1].lower()].append(path)
-    ordered = sorted(found, key=lambda name: not name.startswith("train"))
-    return {name: min(found[name], key=lambda path: (len(path.stem), [-ord(letter) for letter in path.stem])) for name in ordered}
+def _lists_in(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """The lists among files with the names they have there, train's first; of train2017 and train2014 the later one,
+    and a plain name before both."""
+    found: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+    for name, path in named:
+        if word := split_word(name):
+            found[word].append((name, path))
+    ordered = sorted(found, key=lambda word: not word.startswith("train"))
+    return {word: min(found[word], key=lambda one: (len(one[0]), [-ord(letter) for letter in one[0]]))[1] for word in ordered}
 
 
-def _roboflow(tree: Tree, jsons: Sequence[Path]) -> Iterator[dict[str, Path]]:
-    folders: dict[Path, list[Path]] = defaultdict(list)
+def _in_folders(tree: Tree, jsons: Sequence[Path], others: bool) -> Iterator[dict[str, Path]]:
+    """The lists whose folders (train/, valid2017/) hold a file each: by its name, or the only one where there are no `others`."""
+    files: dict[Path, list[Path]] = defaultdict(list)
     for path in jsons:
-        if path.name.lower() == _ROBOFLOW and path.parent != tree.root and _LIST.fullmatch(path.parent.name):
-            folders[path.parent.parent].append(path)
-    for folder in sorted(folders):
-        paths = sorted(folders[folder], key=lambda path: (not path.parent.name.lower().startswith("train"), path.parent.name))
-        yield {path.parent.name.lower(): path for path in paths}
+        if path.parent != tree.root and split_word(path.parent.name):
+            files[path.parent].append(path)
+    folders: dict[Path, list[tuple[str, Path]]] = defaultdict(list)
+    for folder in sorted(files):
+        known = [path for path in files[folder] if path.name.lower() in _IN_FOLDERS] or ([] if others else files[folder])
+        if len(known) == 1:
+            folders[folder.parent].append((folder.name, known[0]))
+    for parent in sorted(folders):
+        yield _lists_in(folders[parent])
 
 
 def _items(tree: Tree, part: _Part, order: tuple[str, ...], problems: Problems) -> Iterator[Item]:
@@ -168,13 +179,14 @@ def _shown(tree: Tree, folder: Path, name: str) -> str:
 
 def _image_folder(tree: Tree, part: _Part) -> Path:
     """The folder in which the first name is found that is found at all, tried near the annotation file."""
-    stem = part.path.stem.removeprefix("instances_")
-    tried: list[Path] = []
-    for base in (part.path.parent, part.path.parent.parent):
-        for under in ("images", stem, f"images/{stem}", "JPEGImages", ""):
-            folder = tree.find(base, under, quiet=True) if base.is_relative_to(tree.root) else None
-            if folder is not None and folder.is_dir():
-                tried.append(folder)
+    stem = _PREFIX.sub("", part.path.stem, 1)
+    bases = [base for base in (part.path.parent, part.path.parent.parent) if base.is_relative_to(tree.root)]
+    places = [(base, under) for base in bases for under in ("images", stem, f"images/{stem}", "JPEGImages", "")]
+    tried = [
+        folder
+        for base, under in (*places, *((base, "data") for base in bases))
+        if (folder := tree.find(base, under, quiet=True)) and folder.is_dir()
+    ]
     names = part.tables.file_names
     for exact in (True, False):
         for name in names:
@@ -185,8 +197,8 @@ def _image_folder(tree: Tree, part: _Part) -> Path:
     if outside is not None:
         text = f"the file name {outside!r} leads out of the image folder; expected a path below it"
         raise InputError(Problem(text, str(part.path)))
-    places = ", ".join(dict.fromkeys(tree.relative(folder) for folder in tried))
-    text = f"the image {names[0]!r} is missing, and so are all {len(names):,} that it names; looked for them in {places} of {tree.root}"
+    looked = ", ".join(dict.fromkeys(tree.relative(folder) for folder in tried))
+    text = f"the image {names[0]!r} is missing, and so are all {len(names):,} that it names; looked for them in {looked} of {tree.root}"
     raise InputError(Problem(text, str(part.path)))
 
 

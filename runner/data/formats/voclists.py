@@ -29,6 +29,7 @@ class _Index:
     names: dict[tuple[Path, str], list[int]] = field(default_factory=lambda: defaultdict(list))
     alike: dict[tuple[Path, str], list[int]] = field(default_factory=lambda: defaultdict(list))
     no_xml: set[str] = field(default_factory=set)
+    pairs: Sequence[tuple[Path, Path]] = ()
 
 
 def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated: Sequence[Path], notes: Notes) -> Mapping[str, SourceList]:
@@ -38,7 +39,7 @@ def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated
         annotations: (XML file, image), in item order.
         unannotated: images without an XML file; a list may name them.
     """
-    index = _Index(tree, no_xml={image.stem for image in unannotated})
+    index = _Index(tree, no_xml={image.stem for image in unannotated}, pairs=annotations)
     for number, (xml, image) in enumerate(annotations):
         index.files[xml] = index.files[image] = number
         top = _top(tree.root, xml)
@@ -82,31 +83,53 @@ def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str]]
     missing: list[str] = []
     for number, line in lines:
         found = _find(line, path, tops, index, flagged)
+        where = f"{path}:{number}: the entry {line!r}"
+        if len(found) > 1:
+            first, second = (index.tree.relative(index.pairs[one][0]) for one in found[:2])
+            missing.append(f"{where} fits {len(found)} annotations, {first} and {second} among them, so it has to name the folder")
+            continue
         if members.issuperset(found) and found:
             notes.add("left out", "lines of lists that name an image once more", f"{index.tree.relative(path)}:{number}: {line}")
         members.update(found)
         if not found and not _names_no_xml(line, index, flagged):
-            missing.append(f"{path}:{number}: the entry {line!r}")
+            missing.append(f"{where} matches no image with annotations below the source")
     return members, missing
 
 
 def _find(line: str, path: Path, tops: Sequence[Path], index: _Index, flagged: bool) -> list[int]:
-    """The annotations that an entry means: it is a name, perhaps with spaces; a name and a flag; a path of one of the
-    files, or of both."""
+    """The annotation that an entry means: it is a name, perhaps with spaces; a name and a flag; a path of one of the
+    files, or of both. Several where the name is in several folders and the entry does not say in which."""
     texts = _without_flag(line, flagged)
     for form in (str, _stem):  # the cheap look-up first: VOC's class lists have hundreds of thousands of lines
         for text in texts:
             for top in tops:
                 if found := index.names.get((top, form(text))):
-                    return found if len(found) == 1 else _by_path(text, path, index) or found
+                    return found if len(found) == 1 else _by_path(text, path, index) or _by_folder(text, found, index)
     for text in texts:
         if both := _by_path(text, path, index):
             return both
         for top in tops:
-            if len(alike := index.alike.get((top, alike_key(_stem(text))), [])) == 1:
-                index.tree.matched(text, next(file for file, number in index.files.items() if number == alike[0]))
+            alike = index.alike.get((top, alike_key(_stem(text))), [])
+            if len(alike) > 1:
+                alike = _by_folder(text, alike, index)
+            if len(alike) == 1:
+                index.tree.matched(text, index.pairs[alike[0]][0])
                 return alike
     return []
+
+
+def _by_folder(text: str, found: list[int], index: _Index) -> list[int]:
+    """Those of the annotations `found` by name whose XML file or image lies in the folders that the entry gives (cam1/7),
+    as far as there are such."""
+    folders = tuple(alike_key(folder) for folder in posixpath.dirname(text.replace("\\", "/")).split("/") if folder not in ("", "."))
+    if not folders:
+        return found
+    ends = [number for number in found if any(_ends_with(file.parent, folders) for file in index.pairs[number])]
+    return ends or found
+
+
+def _ends_with(folder: Path, names: tuple[str, ...]) -> bool:
+    return tuple(alike_key(part) for part in folder.parts[-len(names) :]) == names
 
 
 def _without_flag(line: str, flagged: bool) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runner.core.errors import InputError, Problem
 from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList, make_item, read_lines
+from runner.data.formats.splits import split_of_folders
 from runner.data.formats.tree import Tree, below
 from runner.data.formats.yolofile import LIST_KEYS, Description, read_class_file, read_description
 from runner.data.formats.yololabels import LabelReader, compare_classes, label_of, lonely_labels
@@ -106,8 +107,12 @@ def _lists(tree: Tree, description: Description, named: Mapping[str, Sequence[st
     lists: _Lists = {}
     for name, entries in named.items():
         images: set[Path] = set()
-        for entry in entries:
-            place = _place(tree, description.file.parent, description.root, entry)
+        places = [_place(tree, description.file.parent, description.root, entry) for entry in entries]
+        if name == "test" and not any(places) and not any(os.path.exists(entry) for entry in entries if os.path.isabs(entry)):
+            # Roboflow names a test folder whether it exported one or not.
+            notes.add("left out", "lists of the description that are not there", f"{tree.relative(description.file)}: test: {entries[0]}")
+            continue
+        for entry, place in zip(entries, places, strict=True):
             if place is None:
                 problems.add(f"{name}: {entry!r} {_why_not(entry, tree)}", description.file)
             elif place.is_dir():
@@ -169,8 +174,7 @@ def _why_not(text: str, tree: Tree) -> str:
 def _lists_by_folder(tree: Tree) -> _Lists:
     lists: dict[str, set[Path]] = defaultdict(set)
     for image in tree.files(IMAGE_SUFFIXES):
-        parts = tree.relative(image).lower().split("/")[:-1]
-        name = next((name for name in ("train", "val", "test") if any(part.startswith(name) for part in parts)), None)
+        name = split_of_folders(tree.relative(image).split("/")[:-1])
         if name is not None:
             lists[name].add(image)
-    return {name: (f"folders named {name}…", lists[name]) for name in ("train", "val", "test") if name in lists}
+    return {name: (f"folders named {name}…", lists[name]) for name in ("train", "val", "test", "trainval") if name in lists}

@@ -1,0 +1,33 @@
+"""Names of splits: one rule for the files and folders of every format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from runner.data.formats.base import Split
+
+SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+"""What lists are called whose split needs no explanation; case does not matter. trainval is for training, too."""
+_WORD = re.compile(r"(trainval|train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?)(?:[-_ ]?(?:19|20)\d\d)?", re.IGNORECASE)
+_FOLDER_END = re.compile(r"[-_ ]?(?:images?|imgs?|data|dataset|set)$", re.IGNORECASE)
+
+
+def split_word(name: str) -> str | None:
+    """The word for a split that `name` is as a whole, in lower case, perhaps with a year behind it (train2017);
+    None for other names (testbench, valves)."""
+    found = _WORD.fullmatch(name)
+    return found[1].lower() if found else None
+
+
+def split_of_folders(folders: Sequence[str]) -> str | None:
+    """The list (train, val, test or trainval) that images in `folders`, the outermost first, belong to by the nearest
+    folder with the name of a split (valid, val2017, train_images); None where there is none."""
+    for name in reversed(folders):
+        if word := split_word(name) or split_word(_FOLDER_END.sub("", name)):
+            return next((split for split, known in SPLIT_NAMES.items() if word in known), word)
+    return None

@@ -1,0 +1,172 @@
+"""The source's own lists and split folders, in every format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.core.errors import InputError
+from runner.data.formats.base import Loaded
+from runner.data.formats.coco import load as load_coco_source
+from runner.data.formats.splits import split_of_folders, split_word
+from runner.data.formats.voc import load as load_voc
+from runner.data.formats.yolo import load as load_yolo
+from runner.data.prepare import prepare
+
+
+def _members(loaded: Loaded) -> dict[str, tuple[int, ...]]:
+    return {name: one.members for name, one in loaded.lists.items()}
+
+
+def _counts(source: Path, name: str, root: Path) -> dict[str, int]:
+    return {split: facts.images for split, facts in prepare(name, source, root).splits.items()}
+
+
+def _coco(path: Path, images: Path, make: tuple[Any, Any], *names: str) -> None:
+    """A COCO file with one box in each of these images."""
+    make_document, make_picture = make
+    document = make_document(len(names) + 1, 1)
+    document["images"].pop()
+    for image, name in zip(document["images"], names, strict=True):
+        image["file_name"] = name
+        make_picture(images / name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+
+
+@pytest.fixture
+def make_coco(make_document: Any, make_picture: Any) -> tuple[Any, Any]:
+    return make_document, make_picture
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("Train", "train"),
+        ("train2017", "train"),
+        ("val_2014", "val"),
+        ("validation", "validation"),
+        ("trainval", "trainval"),
+        ("testbench", None),
+        ("valves", None),
+        ("training2", None),
+    ],
+)
+def test_whole_names_are_splits(name: str, word: str | None) -> None:
+    assert split_word(name) == word
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [
+        ("train_data/images/val", "val"),
+        ("train_data/images", "train"),
+        ("val2017/cam1", "val"),
+        ("a/Valid/images", "val"),
+        ("testset", "test"),
+        ("images/testbench", None),
+        ("images/trainers", None),
+    ],
+)
+def test_the_nearest_folder_with_the_name_of_a_split(path: str, split: str | None) -> None:
+    assert split_of_folders(path.split("/")) == split
+
+
+def test_yolo_class_folders_are_no_splits(tmp_path: Path, make_picture: Any) -> None:
+    for kind in ("valves", "pumps", "testbench"):
+        make_picture(tmp_path / "images" / kind / "1.jpg")
+    (tmp_path / "classes.txt").write_text("a\n")
+    assert not load_yolo(tmp_path, ()).lists
+
+
+def test_yolo_below_a_folder_with_the_name_of_a_split(tmp_path: Path, make_picture: Any) -> None:
+    for side in ("train", "val"):
+        make_picture(tmp_path / "train_data" / "images" / side / f"{side}.jpg")
+    (tmp_path / "train_data" / "classes.txt").write_text("a\n")
+    assert _members(load_yolo(tmp_path, ())) == {"train": (0,), "val": (1,)}
+
+
+def test_yolo_test_list_that_was_not_exported(tmp_path: Path, make_picture: Any) -> None:
+    text = "train: ../train/images\nval: ../valid/images\ntest: {}\nnames: [a]\n"
+    (tmp_path / "data.yaml").write_text(text.format("../test/images"))
+    for side in ("train", "valid"):
+        make_picture(tmp_path / side / "images" / f"{side}.jpg")
+    loaded = load_yolo(tmp_path, ())
+    assert _members(loaded) == {"train": (0,), "val": (1,)}
+    note = next(note for note in loaded.notes if note.what == "lists of the description that are not there")
+    assert (note.kind, note.example) == ("left out", "data.yaml: test: ../test/images")
+    (tmp_path / "data.yaml").write_text(text.format("../test/images").replace("valid", "vald"))
+    with pytest.raises(InputError, match=r"val: '\.\./vald/images' is not below"):
+        load_yolo(tmp_path, ())
+    (tmp_path / "data.yaml").write_text(text.format("/etc"))
+    with pytest.raises(InputError, match="test: '/etc' is an absolute path"):
+        load_yolo(tmp_path, ())
+
+
+def test_coco_folders_with_years(tmp_path: Path, root: Path, make_coco: Any) -> None:
+    for side, count in (("train2017", 3), ("val2017", 2), ("test2017", 1)):
+        folder = tmp_path / "source" / side
+        _coco(folder / "_annotations.coco.json", folder, make_coco, *(f"{side}{k}.png" for k in range(count)))
+    assert _counts(tmp_path / "source", "coco", root) == {"train": 3, "val": 2, "test": 1}
+
+
+def test_coco_of_two_years_the_later_is_used(tmp_path: Path, make_coco: Any) -> None:
+    for side in ("train2014", "train2017", "val2017"):
+        folder = tmp_path / side
+        _coco(folder / "_annotations.coco.json", folder, make_coco, f"{side}.png")
+    loaded = load_coco_source(tmp_path, ())
+    assert {name: one.files[0].split("/")[0] for name, one in loaded.lists.items()} == {"train": "train2017", "val": "val2017"}
+    assert [note.example for note in loaded.notes if "are not used" in note.what] == ["train2014/_annotations.coco.json"]
+
+
+@pytest.mark.parametrize(
+    ("file", "images"),
+    [
+        ("annotations/instance_{}.json", "images"),
+        ("{}/annotation_coco.json", "{}"),
+        ("{}/labels.json", "{}/data"),
+        ("annotations/instances_{}2017.json", "images/{}2017"),
+    ],
+)
+def test_coco_layouts_of_other_tools(tmp_path: Path, root: Path, make_coco: Any, file: str, images: str) -> None:
+    source = tmp_path / "source"
+    for side, count in (("train", 3), ("val", 2)):
+        _coco(source / file.format(side), source / images.format(side), make_coco, *(f"{side}{k}.png" for k in range(count)))
+    assert _counts(source, "coco", root) == {"train": 3, "val": 2}
+
+
+def test_coco_of_fiftyone(tmp_path: Path, make_coco: Any) -> None:
+    _coco(tmp_path / "labels.json", tmp_path / "data", make_coco, "a.png", "b.png")
+    loaded = load_coco_source(tmp_path, ())
+    assert len(loaded.items) == 2 and not loaded.lists
+
+
+def _cameras(folder: Path, make_picture: Any, make_xml: Any) -> Path:
+    for camera in ("c1", "c2"):
+        for number in range(3):
+            make_picture(folder / "JPEGImages" / camera / f"{number}.jpg")
+            xml = folder / "Annotations" / camera / f"{number}.xml"
+            xml.parent.mkdir(parents=True, exist_ok=True)
+            xml.write_text(make_xml(f"{number}.jpg", [("a", 3, 4, 12, 14)]))
+    lists = folder / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    return lists
+
+
+def test_voc_entries_with_folders_mean_that_folder_only(tmp_path: Path, root: Path, make_picture: Any, make_xml: Any) -> None:
+    lists = _cameras(tmp_path / "source", make_picture, make_xml)
+    (lists / "train.txt").write_text("c1/0\nC1/1\nAnnotations\\c2\\0.xml\n")
+    (lists / "val.txt").write_text("c2/1\nc1/2.jpg\n")
+    assert _members(load_voc(tmp_path / "source", ())) == {"train": (0, 1, 3), "val": (2, 4)}
+    assert _counts(tmp_path / "source", "voc", root) == {"train": 3, "val": 2}
+
+
+def test_voc_entries_that_fit_several_folders_are_refused(tmp_path: Path, root: Path, make_picture: Any, make_xml: Any) -> None:
+    lists = _cameras(tmp_path / "source", make_picture, make_xml)
+    (lists / "train.txt").write_text("c1/0\n1\n")
+    (lists / "val.txt").write_text("c2/2\n")
+    with pytest.raises(InputError, match=r"train\.txt:2: the entry '1' fits 2 annotations, Annotations/c1/1\.xml and .*name the folder"):
+        prepare("voc", tmp_path / "source", root)
