@@ -9,7 +9,7 @@ from typing import Any
 from runner.backends.keys import CommonConfig
 from runner.core.errors import InputError, Missing, Problem, Remark, nearest
 from runner.data.annotations import Fault, Tables
-from runner.data.boxes import boxes_outside, negative_sizes, notes
+from runner.data.boxes import boxes_as_shares, boxes_outside, negative_sizes, notes
 from runner.data.coco import CocoSet, load_coco
 from runner.data.headers import other_sizes
 
@@ -64,7 +64,7 @@ def _load(key: str, dataset: Any, *, evaluation: bool, upright: bool) -> tuple[C
 
     def examine(tables: Tables) -> list[Fault]:
         remarks.extend(Remark(note) for note in notes(tables, anno_path, evaluated=evaluation))
-        faults = [*(negative_sizes(tables) if evaluation else ()), *boxes_outside(tables)]
+        faults = [*(negative_sizes(tables) if evaluation else ()), *boxes_outside(tables), *boxes_as_shares(tables)]
         return faults + other_sizes(image_dir, tables.file_names, tables.sizes, upright=upright)
 
     try:

@@ -31,6 +31,7 @@ _SPEC_ADVICE = {
     "boxes_outside": "correct them, or let the data spec clip or drop them: boxes_outside: clip | drop (--boxes-outside)",
     "boxes_empty": "correct them, or let the data spec drop them: boxes_empty: drop (--boxes-empty drop)",
 }
+_SHARES = "every box lies within the first pixel of its image, as if its numbers were shares of 0 to 1; expected pixels"
 _FILE_ADVICE = "correct the file, or prepare it as a data set (`runner data prepare coco --source …`) with boxes_outside: clip | drop"
 
 
@@ -73,6 +74,17 @@ def boxes_outside(tables: Tables) -> list[Fault]:
     return [Fault(kind, place(tables, row), "boxes", len(tables.boxes), _FILE_ADVICE) for row in rows]
 
 
+def boxes_as_shares(tables: Tables) -> list[Fault]:
+    """Find a file whose boxes are shares of the image instead of pixels."""
+    corners = np.concatenate([tables.boxes[:, :2], tables.boxes[:, :2] + tables.boxes[:, 2:]], axis=1)
+    return [Fault(_SHARES, place(tables, 0))] if _within_a_pixel(corners) else []
+
+
+def _within_a_pixel(boxes: NDArray[np.float64]) -> bool:
+    """Whether all boxes (xyxy) lie within the first pixel, counted from 0 or from 1. Whole numbers are pixels."""
+    return len(boxes) > 0 and bool((np.abs(boxes) <= 1).all() and (boxes != np.round(boxes)).any())
+
+
 def notes(tables: Tables, where: Path, *, evaluated: bool = False) -> tuple[str, ...]:
     """Say which boxes training leaves out, or the evaluation takes as COCO's does, and which are taken as they are though they look odd."""
     out, flat = table_overhang(tables), is_flat(tables)
@@ -112,8 +124,12 @@ def settle(loaded: Loaded, source: Path, outside: str = "", empty: str = "") -> 
         empty: ``drop`` boxes without width or height; empty: they are an error.
 
     Raises:
-        InputError: with the number of such boxes, examples, and the option of the data spec.
+        InputError: with the number of such boxes, examples, and the option of the data spec; or all boxes of a list are shares.
     """
+    for members in (range(len(loaded.items)), *(one.members for one in loaded.lists.values())):
+        items = [loaded.items[index] for index in members if len(loaded.items[index].boxes)]
+        if items and _within_a_pixel(np.concatenate([item.boxes for item in items])):
+            raise InputError(as_problems([Fault(_SHARES, _shown(items[0], 0))], source))
     settled = [_settle(item, outside, empty) for item in loaded.items]
     total = sum(len(item.boxes) for item in loaded.items)
     faults = [

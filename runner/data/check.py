@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from runner.core.errors import InputError
 from runner.core.files import read_bytes
 from runner.data.annotations import Tables, scan
-from runner.data.boxes import CLIPPED_PX, is_flat, place, reaches_out, slightly_out, table_overhang
+from runner.data.boxes import CLIPPED_PX, boxes_as_shares, is_flat, place, reaches_out, slightly_out, table_overhang
 from runner.data.choice import DatasetChoice, SplitPaths
 from runner.data.coco import missing_images
 from runner.data.cocofile import read_annotations
@@ -90,6 +90,8 @@ def check(
     found = [(side, tables) for side in sides if (tables := _annotations(side, num_classes, findings)) is not None]
     if len({tuple(tables.categories) for _, tables in found}) > 1:
         findings.append(Finding("error", "the sides have different categories", str(found[1][0].annotations), 1))
+    if found and not any(len(tables.boxes) for _, tables in found):
+        findings.append(Finding("error", "not a single box, so there is nothing to learn", str(found[0][0].annotations), 1))
     findings += _on_both(found)
     if read_images:
         _images(found, findings, progress)
@@ -127,7 +129,7 @@ def _annotations(side: SplitPaths, num_classes: int | None, findings: list[Findi
     except InputError as error:
         findings.append(Finding("error", str(error), str(path), 1))
         return None
-    faults += missing_images(tables.file_names, side.images)
+    faults += [*missing_images(tables.file_names, side.images), *boxes_as_shares(tables)]
     by_kind: dict[str, list[str]] = defaultdict(list)
     for fault in faults:
         by_kind[f"{fault.of} that {fault.kind}" if fault.of else fault.kind].append(fault.example)

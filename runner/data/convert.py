@@ -45,6 +45,7 @@ def convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> M
     _verify_counts(spec, loaded, source)
     loaded = settle(loaded, source, spec.boxes_outside, spec.boxes_empty)
     names = _names(loaded, source)
+    _refuse_without_boxes(loaded, source)
     progress(0, 0, "reading image headers")
     files = [item.path.relative_to(source).as_posix() for item in loaded.items]
     if wrong := other_sizes(source, files, [(item.width, item.height) for item in loaded.items]):
@@ -82,6 +83,14 @@ def convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> M
         boxes_outside=spec.boxes_outside,
         boxes_empty=spec.boxes_empty,
     )
+
+
+def _refuse_without_boxes(loaded: Loaded, source: Path) -> None:
+    if any(len(item.boxes) for item in loaded.items):
+        return
+    found = "".join(f"\n{note}" for note in loaded.notes)
+    text = f"has {len(loaded.items):,} images and not a single box, so there is nothing to learn; look at where its annotations are"
+    raise InputError(Problem(f"{text}{found}", str(source)))
 
 
 def _note_alike_classes(classes: Sequence[str], notes: Notes) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from runner.core.errors import InputError
 from runner.data.annotations import as_problems
 from runner.data.boxes import settle
-from runner.data.formats.base import Item, Loaded, make_item
+from runner.data.formats.base import Item, Loaded, SourceList, make_item
 from runner.data.headers import other_sizes
 from runner.data.manifest import read_manifest
 from runner.data.prepare import prepare
@@ -218,3 +218,32 @@ def test_an_image_with_two_ids_is_used_twice_with_a_note(tmp_path: Path, root: P
     assert sum(side.images for side in manifest.splits.values()) == 4
     note = next(note for note in manifest.notes if "more than once" in note.what)
     assert (note.count, note.example) == (1, "im 0.png")
+
+
+# Sets without a box, and shares in place of pixels
+
+
+@pytest.mark.parametrize("box", [(0.1, 0.2, 0.6, 0.7), (-0.9, -0.8, -0.4, -0.3), (0, 0, 0.5, 1)])
+def test_shares_are_no_pixels(box: tuple[float, float, float, float]) -> None:
+    with pytest.raises(InputError, match=r"src: every box lies within the first pixel .* expected pixels: im\.png"):
+        settle(loaded(box, (0, 0, 1, 1)), SOURCE)
+    both = Loaded(("a",), (loaded(box).items[0], loaded((3, 3, 9, 9)).items[0]), {"val": SourceList(("val.json",), (0,))})
+    with pytest.raises(InputError, match="expected pixels"):
+        settle(both, SOURCE)
+
+
+def test_single_pixels_and_one_small_box_are_pixels() -> None:
+    assert boxes_of(settle(loaded((0, 0, 1, 1)), SOURCE)) == [[0, 0, 1, 1]]
+    assert len(boxes_of(settle(loaded((0, 0, 0.5, 1), (1, 1, 5, 5)), SOURCE))) == 2
+
+
+@pytest.mark.parametrize("label", ["label/0.txt", "labels/1.txt", "labels/0.json"])
+def test_a_set_without_a_box_is_refused(tmp_path: Path, make_picture: Any, label: str) -> None:
+    source = tmp_path / "source"
+    make_picture(source / "images" / "0.jpg")
+    (source / label).parent.mkdir()
+    (source / label).write_text("0 .5 .5 .1 .1\n")
+    (source / "classes.txt").write_text("a\n")
+    with pytest.raises(InputError, match=r"has 1 images and not a single box[\s\S]*images without a label file"):
+        prepare("yolo", source, tmp_path / "root")
+    assert read_manifest(tmp_path / "root" / "yolo") is None

@@ -154,3 +154,15 @@ def test_the_content_of_a_prepared_set_is_checked(pcb_source: Callable[..., Path
 def test_real_deeppcb_is_sound(deeppcb_source: Path, root: Path) -> None:
     prepare("deeppcb", deeppcb_source, root)
     assert check(dataset_choice("deeppcb", root), num_classes=6) == []
+
+
+def test_no_box_and_shares(sides: tuple[SplitPaths, SplitPaths]) -> None:
+    def shares(document: dict[str, Any]) -> None:
+        for entry in document["annotations"]:
+            entry["bbox"] = [0.1, 0.2, 0.3, 0.4]
+
+    _change(sides[0], shares)
+    assert _found(check(sides, read_images=False), "expected pixels").severity == "error"
+    for side in sides:
+        _change(side, lambda document: document.update(annotations=[]))
+    assert _found(check(sides, read_images=False), "not a single box").severity == "error"
