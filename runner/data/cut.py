@@ -13,11 +13,9 @@ from dataclasses import dataclass
 
 from runner.core.errors import InputError, Problem
 from runner.data.formats.base import Loaded, Split, capped
-from runner.data.formats.splits import SPLIT_NAMES
+from runner.data.formats.splits import SPLIT_NAMES, split_of
 from runner.data.notes import Note, Notes
 from runner.data.spec import DataSpec
-
-_TRAIN_AND_VAL = ("trainval",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,11 @@ def _lists_of_splits(spec: DataSpec, loaded: Loaded) -> dict[Split, tuple[str, .
 
 def _by_name(available: Sequence[str]) -> dict[Split, tuple[str, ...]]:
     """The lists of each split by their names. trainval is for training, where no list is for that alone; a list for
-    validation without one for training is not used."""
+    validation without one for training is not used, and one with a year only where none has the plain name."""
     found = {split: tuple(name for name in available if name.lower() in known) for split, known in SPLIT_NAMES.items()}
-    found["train"] = found["train"] or tuple(name for name in available if name.lower() in _TRAIN_AND_VAL)
+    for split in SPLIT_NAMES:
+        found[split] = found[split] or tuple(name for name in available if split_of(name) == split)
+    found["train"] = found["train"] or tuple(name for name in available if split_of(name) == "trainval")
     if not found["train"]:
         found["val"] = ()
     return {split: lists for split, lists in found.items() if lists}
@@ -146,11 +146,12 @@ def _part(
             )
             del sides[split], who[split], files[split]
             continue
-        both = [index for index, key in zip(sides["train"], who["train"], strict=True) if key in set(who[split])]
+        others = set(who[split])
+        both = [index for index, key in zip(sides["train"], who["train"], strict=True) if key in others]
         if "train" in files:
             what = f"images of train that the source names for {split} too"
             notes.add("left out", what, names[both[0]] if both else "", len(both))
-        sides["train"] = [index for index in sides["train"] if index not in set(both)]
+        sides["train"] = [index for index, key in zip(sides["train"], who["train"], strict=True) if key not in others]
         who["train"] = [_file_key(loaded, index) for index in sides["train"]]
     shared = set(who.get("val", ())) & set(who.get("test", ()))
     if shared:
@@ -171,15 +172,19 @@ def _cut_off_val(spec: DataSpec, sides: dict[Split, list[int]], loaded: Loaded, 
         text = f"the source has no lists for train and val (its lists: {there}), and the spec has no other cut"
         advice = "set cut.by to random or group, or say which lists are meant: cut.lists: {train: [NAME], val: [NAME]}"
         raise InputError(Problem(f"{text}; {advice}", str(spec.file), "cut"))
-    pool, own = sides["train"], [names[index] for index in sides["train"]]
-    wanted = _wanted(spec, len(pool))
+    pool = sides["train"]
+    first: dict[tuple[int, int], int] = {}  # of entries of one file, which have to be on one side
+    place_of = {index: first.setdefault(_file_key(loaded, index), len(first)) for index in pool}
+    files = dict((place, index) for index, place in reversed(place_of.items()))
+    own = [names[files[place]] for place in range(len(files))]
+    wanted = _wanted(spec, len(own))
     if cut.by == "group":
         chosen, note = _whole_groups(spec, own, wanted)
     else:
         order = sorted(range(len(own)), key=lambda index: _draw(cut.seed, own[index]))
         chosen, note = set(order[:wanted]), f"cut at random (seed {cut.seed})"
-    sides["train"] = [index for place, index in enumerate(pool) if place not in chosen]
-    sides["val"] = [index for place, index in enumerate(pool) if place in chosen]
+    sides["train"] = [index for index in pool if place_of[index] not in chosen]
+    sides["val"] = [index for index in pool if place_of[index] in chosen]
     notes.say(f"{note}: {len(sides['train']):,} for train, {len(sides['val']):,} for val")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,35 @@ def test_entries_without_an_image_are_named_where_the_list_is_used(tmp_path: Pat
 def test_an_empty_side_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leaves train empty: 0 for train, 8 for val"):
         _divide(tmp_path, {}, val=8)
+
+
+@pytest.mark.parametrize("val", [1, 0.5, 3])
+@pytest.mark.parametrize("by", ["random", "group"])
+def test_entries_of_one_file_are_on_one_side(tmp_path: Path, val: float, by: str) -> None:
+    """Of 4 files, each with two entries, `val` counts files."""
+    files = [tmp_path / f"{number % 4}_{number // 4}.jpg" for number in range(8)]
+    for file in files[:4]:
+        file.touch()
+    for file, same in zip(files[4:], files, strict=False):
+        file.hardlink_to(same)
+    loaded = Loaded(("a",), tuple(make_item(path, (4, 4), []) for path in files), {})
+    spec = dataclasses.replace(find_spec("voc"), cut=Cut(by=by, val=val, group="^([0-9])_"))  # type: ignore[arg-type]
+    sides = divide(spec, loaded, [path.name for path in files]).sides
+    wanted = round(4 * val) if val < 1 else int(val)
+    assert len(sides["val"]) == 2 * wanted and len(sides["train"]) == 8 - 2 * wanted
+    assert not {index % 4 for index in sides["val"]} & {index % 4 for index in sides["train"]}
+
+
+def test_a_large_set_is_divided_in_no_time(tmp_path: Path) -> None:
+    half = 5000
+    path = tmp_path / "0.jpg"
+    path.touch()
+    items = tuple(make_item(path, (4, 4), []) for _ in range(2 * half))
+    lists = {"train": SourceList(("t",), tuple(range(half))), "val": SourceList(("v",), tuple(range(half, 2 * half)))}
+    names = [f"{number}.jpg" for number in range(2 * half)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("runner.data.cut._file_key", lambda _, index: (0, index if index < half or index % 10 else index - half))
+        started = time.process_time()
+        sides = divide(find_spec("voc"), Loaded(("a",), items, lists), names).sides
+    assert len(sides["train"]) == half - half // 10 and len(sides["val"]) == half
+    assert time.process_time() - started < 1  # took several seconds

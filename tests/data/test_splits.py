@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runner.core.errors import InputError
-from runner.data.formats.base import Loaded
+from runner.data.formats.base import Loaded, NotThisFormat
 from runner.data.formats.coco import load as load_coco_source
 from runner.data.formats.splits import split_of_folders, split_word
 from runner.data.formats.voc import load as load_voc
@@ -170,3 +170,82 @@ def test_voc_entries_that_fit_several_folders_are_refused(tmp_path: Path, root: 
     (lists / "val.txt").write_text("c2/2\n")
     with pytest.raises(InputError, match=r"train\.txt:2: the entry '1' fits 2 annotations, Annotations/c1/1\.xml and .*name the folder"):
         prepare("voc", tmp_path / "source", root)
+
+
+@pytest.mark.parametrize(
+    ("images", "xml"), [("{}", "{}"), ("images/{}", "Annotations/{}"), ("images", "Annotations/{}"), ("{}/JPEGImages", "{}/Annotations")]
+)
+def test_voc_folders_of_splits(tmp_path: Path, root: Path, make_picture: Any, make_xml: Any, images: str, xml: str) -> None:
+    source = tmp_path / "source"
+    for side, count in (("train", 3), ("valid", 2), ("test2007", 1)):
+        for number in range(count):
+            make_picture(source / images.format(side) / f"{side}{number}.jpg")
+            file = source / xml.format(side) / f"{side}{number}.xml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(make_xml(f"{side}{number}.jpg", [("a", 3, 4, 12, 14)]))
+    assert _counts(source, "voc", root) == {"train": 3, "val": 2, "test": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (("train_list", "val_list", "test_list"), "JPEGImages/{0}.jpg Annotations/{0}.xml\n"),
+        (("train", "validation", "testing"), "{0}\n"),
+        (("Train2012", "val2012", "test2012"), "{0}\n"),
+    ],
+)
+@pytest.mark.parametrize("place", ["", "ImageSets/Main"])
+def test_voc_lists_of_other_names(
+    tmp_path: Path, root: Path, make_picture: Any, make_xml: Any, names: tuple[str, ...], pattern: str, place: str
+) -> None:
+    source = tmp_path / "source"
+    (source / place).mkdir(parents=True)
+    (source / "Annotations").mkdir()
+    for number in range(6):
+        make_picture(source / "JPEGImages" / f"{number}.jpg")
+        (source / "Annotations" / f"{number}.xml").write_text(make_xml(f"{number}.jpg", [("a", 3, 4, 12, 14)]))
+    for name, numbers in zip(names, ((0, 1, 2), (3, 4), (5,)), strict=True):
+        (source / place / f"{name}.txt").write_text("".join(pattern.format(number) for number in numbers))
+    assert _counts(source, "voc", root) == {"train": 3, "val": 2, "test": 1}
+
+
+@pytest.mark.parametrize("key", ["validation", "val2017"])
+def test_yolo_keys_with_the_name_of_a_split_are_read_and_others_named(tmp_path: Path, make_picture: Any, root: Path, key: str) -> None:
+    source = tmp_path / "source"
+    for number in range(5):
+        make_picture(source / "images" / f"{number}.jpg")
+    for name, numbers in (("t", (0, 1, 2)), ("v", (3, 4)), ("mini", (4,))):
+        (source / f"{name}.txt").write_text("".join(f"images/{number}.jpg\n" for number in numbers))
+    (source / "data.yaml").write_text(f"train: t.txt\n{key}: v.txt\nminival: mini.txt\ntask: detect\nnames: [a]\n")
+    assert _counts(source, "yolo", root) == {"train": 3, "val": 2}
+    note = next(note for note in load_yolo(source, ()).notes if note.kind == "left out")
+    assert (note.what, note.example) == ("keys of the description that name files, but no split", "data.yaml: minival: mini.txt")
+
+
+def test_yolo_description_of_another_name_if_it_is_the_only_one(tmp_path: Path, make_picture: Any) -> None:
+    make_picture(tmp_path / "images" / "train" / "a.jpg")
+    (tmp_path / "hyp.yaml").write_text("lr0: 0.1\n")
+    (tmp_path / "coco8.yaml").write_text("train: images/train\nnames: [a]\n")
+    assert _members(load_yolo(tmp_path, ())) == {"train": (0,)}
+    (tmp_path / "other.yml").write_text("train: images/train\nnames: [b]\n")
+    with pytest.raises(NotThisFormat, match=r"which of coco8\.yaml, other\.yml is it"):
+        load_yolo(tmp_path, ())
+    (tmp_path / "classes.txt").write_text("c\n")
+    loaded = load_yolo(tmp_path, ())
+    assert loaded.classes == ("c",)
+    assert ("descriptions that are not used", 2) in [(note.what, note.count) for note in loaded.notes]
+
+
+def test_yolo_of_roboflows_darknet_export(tmp_path: Path, make_picture: Any) -> None:
+    for side in ("train", "valid"):
+        make_picture(tmp_path / side / f"{side}.jpg")
+        (tmp_path / side / f"{side}.txt").write_text("1 .5 .5 .1 .1\n")
+        (tmp_path / side / "_darknet.labels").write_text("a\nb\n")
+    loaded = load_yolo(tmp_path, ())
+    assert loaded.classes == ("a", "b") and _members(loaded) == {"train": (0,), "val": (1,)}
+
+
+def test_many_classes_are_read_in_no_time(tmp_path: Path, make_picture: Any) -> None:
+    make_picture(tmp_path / "a.jpg")
+    (tmp_path / "classes.txt").write_text("".join(f"class {number}\n" for number in range(100_000)))
+    assert len(load_yolo(tmp_path, ()).classes) == 100_000  # took two minutes

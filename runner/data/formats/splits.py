@@ -24,10 +24,16 @@ def split_word(name: str) -> str | None:
     return found[1].lower() if found else None
 
 
+def split_of(name: str) -> str | None:
+    """The split (train, val, test, or trainval) that a list called `name` is for; None where its name says nothing."""
+    word = split_word(name) or name.lower()
+    return next((split for split, known in SPLIT_NAMES.items() if word in known), "trainval" if word == "trainval" else None)
+
+
 def split_of_folders(folders: Sequence[str]) -> str | None:
     """The list (train, val, test or trainval) that images in `folders`, the outermost first, belong to by the nearest
     folder with the name of a split (valid, val2017, train_images); None where there is none."""
     for name in reversed(folders):
         if word := split_word(name) or split_word(_FOLDER_END.sub("", name)):
-            return next((split for split, known in SPLIT_NAMES.items() if word in known), word)
+            return split_of(word)
     return None

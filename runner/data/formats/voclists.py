@@ -1,5 +1,6 @@
 """The lists of a VOC source: ``ImageSets/Main/*.txt`` with one name per line, or PaddleDetection's ``train.txt``,
-``valid.txt``, … beside the data with an image and its XML file per line.
+``valid.txt``, … (PaddleX's ``train_list.txt``, …) beside the data with an image and its XML file per line. Without
+these, folders called train, valid, test, … are lists.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.data.formats.base import IMAGE_SUFFIXES, SourceList, read_lines
+from runner.data.formats.splits import split_of_folders, split_word
 from runner.data.formats.tree import Tree, alike_key
 from runner.data.notes import Notes
 
 _FLAG = re.compile(r"(.*\S)\s+(?:-1|0|1)")
 """A name and whether the class of the list is in the image, as VOC's class lists have it."""
-_BESIDE = ("train.txt", "val.txt", "valid.txt", "trainval.txt", "test.txt")
+_LIST_END = re.compile(r"[-_]list$", re.IGNORECASE)
+"""End of the names of PaddleX's lists: train_list.txt."""
 
 
 @dataclass(slots=True)
@@ -53,7 +56,10 @@ def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated
         if missing and not members and path.parent.name.lower() not in ("main", "imagesets"):
             notes.add("left out", "text files that look like lists by their names, but name no image of the source", relative)
             continue
-        found[path.stem].append((relative, members, missing))
+        plain = _LIST_END.sub("", path.stem)
+        found[plain if split_word(plain) else path.stem].append((relative, members, missing))
+    if not found:
+        return _by_folders(tree, annotations)
     return {
         name: SourceList(
             tuple(file for file, _, _ in parts),
@@ -64,6 +70,16 @@ def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated
     }
 
 
+def _by_folders(tree: Tree, annotations: Sequence[tuple[Path, Path]]) -> Mapping[str, SourceList]:
+    """The lists that the images' folders are, or those of their XML files."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for number, (xml, image) in enumerate(annotations):
+        splits = (split_of_folders(tree.relative(path).split("/")[:-1]) for path in (image, xml))
+        if split := next(filter(None, splits), None):
+            members[split].append(number)
+    return {split: SourceList((f"folders named {split}…",), tuple(of_split)) for split, of_split in members.items()}
+
+
 def _list_files(tree: Tree) -> Iterator[Path]:
     """VOC's own lists; only where there are none, those beside the data."""
     texts = tree.files({".txt"})
@@ -72,7 +88,9 @@ def _list_files(tree: Tree) -> Iterator[Path]:
         if own:
             yield from own
             return
-    yield from tree.named(*_BESIDE)
+    beside = sorted(texts, key=lambda path: len(path.parts))
+    plain = [path for path in beside if split_word(path.stem)]
+    yield from plain or [path for path in beside if split_word(_LIST_END.sub("", path.stem))]
 
 
 def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from runner.core.errors import InputError, Problem
 from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList, make_item, read_lines
-from runner.data.formats.splits import split_of_folders
+from runner.data.formats.splits import split_of, split_of_folders
 from runner.data.formats.tree import Tree, below
-from runner.data.formats.yolofile import LIST_KEYS, Description, read_class_file, read_description
+from runner.data.formats.yolofile import Description, describes_lists, read_class_file, read_description
 from runner.data.formats.yololabels import LabelReader, compare_classes, label_of, lonely_labels
 from runner.data.images import image_size
 from runner.data.notes import Notes
@@ -20,7 +20,7 @@ from runner.data.notes import Notes
 
 def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     """Read YOLO labels: the classes from data.yaml (``names``) or classes.txt, the lists from data.yaml's ``train``,
-    ``val`` (``valid``) and ``test``, else from the folder names. An image without a label file has no objects.
+    ``val`` (``valid``, ``validation``) and ``test``, else from the folder names. An image without a label file has no objects.
 
     Raises:
         NotThisFormat, InputError: see `Format`.
@@ -28,11 +28,17 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     notes = Notes()
     tree = Tree(source, notes)
     descriptions = [*tree.named("data.yaml", "data.yml"), *tree.named("dataset.yaml", "dataset.yml")]
-    class_files = [*tree.named("classes.txt"), *tree.named("obj.names")]
+    class_files = [*tree.named("classes.txt"), *tree.named("obj.names"), *tree.named("_darknet.labels")]
+    others = [] if descriptions else [path for path in tree.files({".yaml", ".yml"}) if describes_lists(path)]
+    if not class_files:
+        if len(others) > 1:
+            shown = ", ".join(tree.relative(path) for path in others)
+            raise NotThisFormat(f"YOLO's data.yaml (which of {shown} is it? rename that one)")
+        descriptions, others = descriptions or others, []
     if not descriptions and not class_files:
         raise NotThisFormat("YOLO's data.yaml or classes.txt beside images/ and labels/")
     description = read_description(descriptions[0]) if descriptions else Description(class_files[0])
-    for path in [*descriptions[1:], *tree.files({".data"})]:
+    for path in [*descriptions[1:], *others, *tree.files({".data"})]:
         notes.add("left out", "descriptions that are not used", tree.relative(path))
     names = description.names or (read_class_file(class_files[0]) if class_files else ())
     problems = Problems()
@@ -44,6 +50,11 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     entries = description.lists or _list_files(tree, description.file.parent)
     lists = _lists(tree, description, entries, notes, problems) if entries else _lists_by_folder(tree)
     problems.check()
+    for key, texts in description.others.items():
+        if any(_place(tree, description.file.parent, description.root, text) for text in texts):
+            notes.add(
+                "left out", "keys of the description that name files, but no split", f"{tree.relative(description.file)}: {key}: {texts[0]}"
+            )
     labels = {image: label for image in tree.files(IMAGE_SUFFIXES) if (label := label_of(tree, image)) is not None}
     reader = LabelReader(tree, len(names), description.keypoints, notes, problems)
     items = _items(tree, lists, bool(entries), labels, reader, notes, problems)
@@ -70,7 +81,7 @@ def _items(
 ) -> list[Item]:
     """The images in the order of their paths, those of test alone last: so they change nothing for the others."""
     listed = {image for _, images in lists.values() for image in images}
-    learned = {image for name, (_, images) in lists.items() for image in images if name != "test"}
+    learned = {image for name, (_, images) in lists.items() for image in images if split_of(name) != "test"}
     images = sorted(listed) if only_listed else tree.files(IMAGE_SUFFIXES)
     owners: dict[Path, Path] = {}
     items = []
@@ -95,7 +106,9 @@ def _items(
 def _list_files(tree: Tree, folder: Path) -> dict[str, tuple[str, ...]]:
     """Darknet's (and CVAT's) list files beside the classes, which no data.yaml names: recognised by an image on the first line."""
     found: dict[str, tuple[str, ...]] = {}
-    for name in LIST_KEYS:
+    for name in ("train", "training", "val", "valid", "validation", "test", "testing", "trainval"):
+        if name == "trainval" and "train" in found:
+            continue
         path = tree.find(folder, f"{name}.txt", quiet=True)
         lines = read_lines(path) if path is not None and path.is_file() else []
         if lines and Path(lines[0][1]).suffix.lower() in IMAGE_SUFFIXES:
@@ -108,9 +121,9 @@ def _lists(tree: Tree, description: Description, named: Mapping[str, Sequence[st
     for name, entries in named.items():
         images: set[Path] = set()
         places = [_place(tree, description.file.parent, description.root, entry) for entry in entries]
-        if name == "test" and not any(places) and not any(os.path.exists(entry) for entry in entries if os.path.isabs(entry)):
+        if split_of(name) == "test" and not any(places) and not any(os.path.exists(entry) for entry in entries if os.path.isabs(entry)):
             # Roboflow names a test folder whether it exported one or not.
-            notes.add("left out", "lists of the description that are not there", f"{tree.relative(description.file)}: test: {entries[0]}")
+            notes.add("left out", "lists of the description that are not there", f"{tree.relative(description.file)}: {name}: {entries[0]}")
             continue
         for entry, place in zip(entries, places, strict=True):
             if place is None:

@@ -10,8 +10,9 @@ import yaml
 from runner.config import plain
 from runner.core.errors import InputError, Problem
 from runner.data.formats.base import read_lines, read_text
+from runner.data.formats.splits import split_word
 
-LIST_KEYS = ("train", "val", "valid", "test")
+_NO_LISTS = ("names", "nc", "path", "kpt_shape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Description:
         names: the classes in order; empty where it names none.
         root: its ``path``, which the lists are relative to.
         lists: the entries of each list (folders, list files), for the keys that are there and not empty.
+        others: the texts of other keys, which are not read.
         keypoints: how many numbers of keypoints follow each box, by its ``kpt_shape``; 0 where it has none.
     """
 
@@ -31,6 +33,7 @@ class Description:
     root: str = "."
     lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
     keypoints: int = 0
+    others: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_description(path: Path) -> Description:
@@ -50,18 +53,33 @@ def read_description(path: Path) -> Description:
     values: dict[str, yaml.Node] = {}
     for key, value in node.value:
         name = _text(key, path)
-        if name in values and name in ("names", "nc", "path", "kpt_shape", *LIST_KEYS):
+        if name in values and (name in _NO_LISTS or split_word(name)):
             raise InputError(Problem("stands twice; keep one of them", f"{path}:{key.start_mark.line + 1}", name))
         values[name] = value
     names = _names(values["names"], path) if "names" in values else ()
     if names and "nc" in values and _text(values["nc"], path, "nc") != str(len(names)):
         text = f"is {_text(values['nc'], path, 'nc')}, but names has {len(names)} classes: {', '.join(names)}; correct one of them"
         raise InputError(Problem(text, f"{path}:{values['nc'].start_mark.line + 1}", "nc"))
-    lists = {key: _texts(values[key], path, key) for key in LIST_KEYS if key in values}
+    lists = {key: _texts(value, path, key) for key, value in values.items() if split_word(key)}
+    others = {key: _scalars(value) for key, value in values.items() if key not in lists and key not in _NO_LISTS}
     root = _texts(values["path"], path, "path") if "path" in values else ()
-    return Description(
-        path, names, root[0] if root else ".", {key: entries for key, entries in lists.items() if entries}, _keypoints(values, path)
-    )
+    filled = {key: entries for key, entries in lists.items() if entries}
+    return Description(path, names, root[0] if root else ".", filled, _keypoints(values, path), others)
+
+
+def describes_lists(path: Path) -> bool:
+    """Whether a YAML file of any name has the keys of a data.yaml: names, and a list."""
+    try:
+        node = plain.compose(read_text(path))
+    except (yaml.YAMLError, InputError, RecursionError):
+        return False
+    keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []
+    return "names" in keys and any(split_word(key) for key in keys)
+
+
+def _scalars(node: yaml.Node) -> tuple[str, ...]:
+    nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    return tuple(str(one.value) for one in nodes if isinstance(one, yaml.ScalarNode) and one.value)
 
 
 def _keypoints(values: dict[str, yaml.Node], path: Path) -> int:
@@ -112,11 +130,12 @@ def _names(node: yaml.Node, path: Path) -> tuple[str, ...]:
 
 
 def _distinct(names: list[str], path: Path) -> tuple[str, ...]:
+    first: dict[str, int] = {}
     for place, name in enumerate(names):
         if not name:
             raise InputError(Problem(f"the class number {place} has no name", str(path)))
-        if name in names[:place]:
-            raise InputError(Problem(f"the class {name!r} stands twice, as number {names.index(name)} and {place}; rename one", str(path)))
+        if first.setdefault(name, place) != place:
+            raise InputError(Problem(f"the class {name!r} stands twice, as number {first[name]} and {place}; rename one", str(path)))
     return tuple(names)
 
 
