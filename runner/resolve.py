@@ -26,7 +26,7 @@ from runner.config.length import schedule_warnings
 from runner.config.load import load_config
 from runner.config.node import Node, Source, from_plain
 from runner.config.overrides import apply_mapping, assign
-from runner.core.errors import InputError, Missing, Problem, Remark, RunnerError, UnknownKey
+from runner.core.errors import InputError, Missing, Problem, Remark, RunnerError, TooFewImages, UnknownKey
 from runner.core.files import parse_json, read_bytes
 from runner.core.importing import child_environment
 from runner.data.choice import DatasetChoice, dataset_choice
@@ -91,6 +91,7 @@ def resolve(
     threads: int | None = None,
     make_dataset: Callable[[str], None] | None = None,
     to_run: bool = True,
+    to_train: bool = True,
     settled: bool = False,
 ) -> Resolved:
     """Resolve the config in `path`.
@@ -102,6 +103,7 @@ def resolve(
         threads: what ``cpu_threads: auto`` means; default: the cores this process may use.
         make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
         to_run: data, weights, a GPU or an environment that is missing is an error; else it is in `Resolved.missing`.
+        to_train: a training set that is too small for a step is an error.
         settled: the config is a run's own: `dataset` is a mere name for what its sections say.
 
     Raises:
@@ -123,7 +125,8 @@ def resolve(
     tree, bound, found = _bind_and_check(tree, backend, python)
     problems += bound.problems
     notes += [str(problem) for problem in found if isinstance(problem, Remark)]
-    found = [problem for problem in found if not isinstance(problem, Remark)]
+    passed = (Remark,) if to_train else (Remark, TooFewImages)
+    found = [problem for problem in found if not isinstance(problem, passed)]
     moot = (*_DATA_SECTIONS, "num_classes") if data_is_missing else () if counted else ("num_classes",)
     found = [_placed(problem, tree) for problem in found if not problem.key.startswith(moot)]
     missing += [problem for problem in found if isinstance(problem, Missing)]

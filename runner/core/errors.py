@@ -54,6 +54,12 @@ class Missing(Problem):
     __slots__ = ()
 
 
+class TooFewImages(Problem):
+    """A training set without one step to make. It stops training, and no evaluation."""
+
+    __slots__ = ()
+
+
 class RunnerError(Exception):
     """Anything this program raises on purpose. The command line prints it without a traceback and exits with `exit_code`."""
 

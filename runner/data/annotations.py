@@ -24,6 +24,7 @@ _MAX_ID = 2**63 - 1
 _MAX_NUMBER = 2.0**53
 _MAX_SIDE = 2**31 - 1
 _EXAMPLES = 3
+_HALVES = "with half a character (a lone surrogate)"
 _LISTS = ("images", "categories", "annotations")
 
 
@@ -226,6 +227,9 @@ def _images(images: _Ids, boxes_only: bool) -> Iterator[_Image]:
             if not isinstance(name, str) or not name or "\0" in name:
                 images.fault("have no file_name", shortened(name), index)
                 whole = False
+            elif _has_half_characters(name):
+                images.fault(f"have a file_name {_HALVES}", ascii(name), index)
+                whole = False
             if width is None or height is None:
                 example = f"{shortened(name)}: {shortened(entry.get('width'))} x {shortened(entry.get('height'))}"
                 images.fault("have a width or height that is not a whole number ≥ 1", example, index)
@@ -246,8 +250,11 @@ def _categories(categories: _Ids, boxes_only: bool) -> Iterator[tuple[int, str]]
         number, name = categories.take_id(entry, index), entry.get("name")
         if boxes_only:
             name = str(name or f"class {number}")
-        elif not isinstance(name, str) or not name:
+        elif not isinstance(name, str) or not name.strip():
             categories.fault("have no name that is a text", shortened(name), index)
+            continue
+        elif _has_half_characters(name):
+            categories.fault(f"have a name {_HALVES}", ascii(name), index)
             continue
         elif name in names:
             categories.fault("repeat a name", repr(name), index, "make names unique")
@@ -255,6 +262,15 @@ def _categories(categories: _Ids, boxes_only: bool) -> Iterator[tuple[int, str]]
         names.add(name)
         if number is not None:
             yield number, name
+
+
+def _has_half_characters(text: str) -> bool:
+    """Tell whether a text holds surrogates, which JSON can write and no file or terminal takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 _Row = tuple[list[float], int, int, bool, bool, float]

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import read_bytes
 
+_MANY_DIGITS = 1000
+_CONTEXT = 30
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity|\d{1000,}', re.DOTALL)
+"""Texts of a JSON file, so that nothing in them is taken for a number, and what may be the number that Python refuses."""
 
-def read_annotations(path: Path) -> dict[str, Any]:
+
+def read_annotations(path: Path, *, any_encoding: bool = False) -> dict[str, Any]:
     """The JSON object in `path`.
+
+    Args:
+        any_encoding: read UTF-16 and UTF-32 too. Only for what is written anew: backends and the evaluator
+            open the file themselves.
 
     Raises:
         InputError: missing, cut off or not JSON (with line and byte), or not an object.
@@ -21,17 +31,22 @@ def read_annotations(path: Path) -> dict[str, Any]:
     except OSError as error:
         missing = "the annotation file is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise InputError(Problem(missing, str(path))) from error
+    encoding = json.detect_encoding(data) if data[:4].strip(b"\0") else "utf-8"  # zeros alone: a file that was never written
+    name = encoding.removesuffix("-sig").upper()
+    if name != "UTF-8" and not any_encoding:
+        raise InputError(Problem(f"is {name} text, expected UTF-8; save it as UTF-8, or have runner data prepare do so", str(path)))
     try:
-        value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise _broken(path, data, error.start, "not UTF-8 text") from error
+        raise _broken(path, data, error.start, data.count(b"\n", 0, error.start) + 1, f"not {name} text") from error
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        at = len(error.doc[: error.pos].encode("utf-8")) + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
-        raise _broken(path, data, at, error.msg) from error
+        raise _broken(path, data, len(text[: error.pos].encode(encoding)), error.lineno, _why(text, error)) from error
     except RecursionError as error:
         raise InputError(Problem("is nested too deeply to be an annotation file", str(path))) from error
     except ValueError as error:
-        raise InputError(Problem(f"is not valid JSON: {error}", str(path))) from error
+        raise _unusable_number(path, text, str(error)) from error
     if not isinstance(value, dict):
         raise InputError(
             Problem(
@@ -43,14 +58,29 @@ def read_annotations(path: Path) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number that JSON knows")
+    raise ValueError(name)
 
 
-def _broken(path: Path, data: bytes, at: int, why: str) -> InputError:
+def _unusable_number(path: Path, text: str, why: str) -> InputError:
+    """Say which number Python's parser refused, which tells no place: NaN and Infinity, or one of thousands of digits."""
+    found = next((match for match in _TOKENS.finditer(text) if not match[0].startswith('"')), None)
+    if found is None:
+        return InputError(Problem(f"is not valid JSON: {why}", str(path)))
+    shown = found[0] if len(found[0]) < _MANY_DIGITS else f"{found[0][:10]}…, a number of {len(found[0]):,} digits"
+    line = text.count("\n", 0, found.start()) + 1
+    behind = text[max(0, found.start() - _CONTEXT) : found.start()].rpartition("\n")[2].strip()
+    place = f"character {found.start():,}" + (f", behind {behind!r}," if behind else "")
+    return InputError(Problem(f"is not valid JSON: {shown} at {place} is no number that can be used; correct it", f"{path}:{line}"))
+
+
+def _why(text: str, error: json.JSONDecodeError) -> str:
+    if not text.strip("\ufeff \t\r\n"):
+        return "the file is empty"
+    if not text.rstrip().endswith("}") or error.pos >= len(text.rstrip()):
+        return f"the file is cut off ({error.msg})"
+    return error.msg
+
+
+def _broken(path: Path, data: bytes, at: int, line: int, why: str) -> InputError:
     """The error for JSON that stops making sense at byte `at`."""
-    line = data.count(b"\n", 0, at) + 1
-    if not data.strip():
-        why = "the file is empty"
-    elif not data.rstrip().endswith(b"}") or at >= len(data.rstrip()):
-        why = f"the file is cut off ({why})"
     return InputError(Problem(f"is not valid JSON at byte {at:,} of {len(data):,}: {why}; get the file again", f"{path}:{line}"))

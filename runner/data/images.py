@@ -69,11 +69,12 @@ def image_sizes(path: Path | str) -> tuple[tuple[int, int], tuple[int, int]]:
     """(width, height) of the stored pixels and of the upright image, from the header. Boxes of either size can be used, see `read_image`.
 
     Raises:
-        InputError: missing, or no image.
+        InputError: missing, no image, or of a kind without a defined white.
     """
     try:
         with open_regular(path) as file, Image.open(file) as image:
             width, height = image.size
+            _require_defined_white(image, path)
             # Pillow turns a TIFF by itself, and gives the upright size from the start
             turned = image.format != "TIFF" and _orientation(image, path) in _SWAPS_SIDES
     except FileNotFoundError as error:
@@ -81,6 +82,17 @@ def image_sizes(path: Path | str) -> tuple[tuple[int, int], tuple[int, int]]:
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise _unusable(path, "is not an image that can be read; replace it") from error
     return (width, height), (height, width) if turned else (width, height)
+
+
+def _require_defined_white(image: Image.Image, path: Path | str) -> None:
+    """Refuse what `read_image` will refuse, so that it is found before training starts. The pixels are looked at only where the header
+    leaves it open: a file of 32 bits per pixel may hold no more than 16."""
+    if image.mode == "F":
+        raise _unusable(path, _FLOATING)
+    if image.mode == "I" and image.format not in _16_BIT_AT_MOST:
+        least, most = image.getextrema()
+        if int(least) < 0 or int(most) > _MOST_16_BIT:  # type: ignore[arg-type]
+            raise _unusable(path, _32_BIT)
 
 
 def _orientation(image: Image.Image, path: Path | str) -> int | None:
@@ -105,6 +117,13 @@ def _has_texts_at_its_end(path: Path | str) -> bool:
             pixels = pixels or kind == b"IDAT"
             file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
     return False
+
+
+_FLOATING = "is a floating point image, whose white is not defined; save it with 8 or 16 bits"
+_32_BIT = "is a 32-bit image, whose white is not defined; save it with 8 or 16 bits"
+_16_BIT_AT_MOST = ("PNG", "PPM")
+"""Formats that Pillow opens in its 32-bit mode, though they hold no more than 16."""
+_MOST_16_BIT = 65535
 
 
 def _unusable(path: Path | str, message: str) -> InputError:
@@ -132,7 +151,7 @@ def _to_array(image: Image.Image, path: Path | str) -> NDArray[np.uint8]:
     if mode.startswith("I"):
         return _from_16_bit(np.array(image), path)
     if mode == "F":
-        raise _unusable(path, "is a floating point image, whose white is not defined; save it with 8 or 16 bits")
+        raise _unusable(path, _FLOATING)
     if mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     if mode == "LA":
@@ -142,8 +161,8 @@ def _to_array(image: Image.Image, path: Path | str) -> NDArray[np.uint8]:
 
 def _from_16_bit(values: NDArray[np.generic], path: Path | str) -> NDArray[np.uint8]:
     wide = values.astype(np.int64)
-    if wide.size and (wide.min() < 0 or wide.max() > 65535):
-        raise _unusable(path, "is a 32-bit image, whose white is not defined; save it with 8 or 16 bits")
+    if wide.size and (wide.min() < 0 or wide.max() > _MOST_16_BIT):
+        raise _unusable(path, _32_BIT)
     return _repeat_grey(((wide + 128) // 257).astype(np.uint8))
 
 

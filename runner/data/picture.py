@@ -9,12 +9,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from runner.core.errors import InputError
+from runner.core.text import printable
 from runner.data.coco import CocoImage, CocoSet
 from runner.data.images import read_image
 from runner.data.stats import SplitStats, box_sides, stats
 
 _INK, _GREY, _LINE, _PAPER = (32, 36, 40), (104, 110, 116), (222, 225, 228), (255, 255, 255)
-_SIDE_COLOURS = ((47, 111, 178), (232, 142, 46))
+_SIDE_COLOURS = ((47, 111, 178), (232, 142, 46), (92, 148, 84))
 PALETTE = (
     (228, 26, 28),
     (255, 200, 0),
@@ -52,8 +53,8 @@ def draw(sides: Mapping[str, CocoSet], numbers: Mapping[str, SplitStats], title:
     height = _TOP + 3 * _TILE + 2 * 8 + _GAP
     picture = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(picture)
-    pen.text((_GAP, 18), title, fill=_INK, font=_font(26))
-    pen.text((_GAP, 56), _summary(numbers), fill=_GREY, font=_font(16))
+    pen.text((_GAP, 18), printable(title), fill=_INK, font=_font(26))
+    pen.text((_GAP, 56), _summary(numbers), fill=_GREY, font=_font(16 if len(numbers) < 3 else 13))
     middle = _TOP + (height - _TOP) * 56 // 100
     _class_bars(pen, (_GAP, _TOP, _GAP + _LEFT, middle), numbers, classes)
     _size_bars(pen, (_GAP, middle + 16, _GAP + _LEFT, height - _GAP), sides)
@@ -78,17 +79,17 @@ def _class_bars(pen: ImageDraw.ImageDraw, area: Area, numbers: Mapping[str, Spli
         pen.text((x1 + 150, y1 + 3), f"the first {len(shown)} of {len(classes)}", fill=_GREY, font=_font(14))
     top, row = y1 + 34, (y2 - y1 - 34) / max(1, len(shown))
     text = _font(min(15, max(9, int(row * 0.7))))
-    labels = min(200.0, max(pen.textlength(name, font=text) for name in shown) + 34)
+    labels = min(200.0, max(pen.textlength(printable(name), font=text) for name in shown) + 34)
     most = max([1, *(one.per_class[name] for one in numbers.values() for name in shown)])
     bar = row * 0.72 / len(numbers)
     for index, name in enumerate(shown):
         y = top + index * row
         pen.rectangle((x1, y + row * 0.36 - 6, x1 + 11, y + row * 0.36 + 5), fill=PALETTE[index % len(PALETTE)])
-        pen.text((x1 + 20, y + row * 0.36), _fit(pen, name, text, labels - 26), fill=_INK, font=text, anchor="lm")
+        pen.text((x1 + 20, y + row * 0.36), _fit(pen, printable(name), text, labels - 26), fill=_INK, font=text, anchor="lm")
         for position, one in enumerate(numbers.values()):
             value, at = one.per_class[name], y + position * bar
             length = (x2 - x1 - labels - 60) * value / most
-            pen.rectangle((x1 + labels, at, x1 + labels + max(1.0, length), at + bar - 2), fill=_SIDE_COLOURS[position % 2])
+            pen.rectangle((x1 + labels, at, x1 + labels + max(1.0, length), at + bar - 2), fill=_SIDE_COLOURS[position])
             small = _font(min(13, max(8, int(bar))))
             pen.text((x1 + labels + length + 6, at + bar / 2 - 1), f"{value:,}", fill=_GREY, font=small, anchor="lm")
 
@@ -117,7 +118,7 @@ def _size_bars(pen: ImageDraw.ImageDraw, area: Area, sides: Mapping[str, CocoSet
         for index, value in enumerate(share.tolist()):
             x = x1 + index * step + step * 0.08 + position * part
             if value > 0:
-                pen.rectangle((x, base - (base - top) * value / most, x + part - 1, base), fill=_SIDE_COLOURS[position % 2])
+                pen.rectangle((x, base - (base - top) * value / most, x + part - 1, base), fill=_SIDE_COLOURS[position])
     pen.line((x1, base, x2, base), fill=_INK)
     every = max(1, (len(edges) - 1) // 8)
     for index in range(0, len(edges), every):
@@ -174,7 +175,7 @@ def _legend(pen: ImageDraw.ImageDraw, corner: tuple[int, int], names: Sequence[s
     for position in reversed(range(len(names))):
         x -= pen.textlength(names[position], font=_font(15))
         pen.text((x, corner[1] + 2), names[position], fill=_INK, font=_font(15))
-        pen.rectangle((x - 20, corner[1] + 5, x - 7, corner[1] + 16), fill=_SIDE_COLOURS[position % 2])
+        pen.rectangle((x - 20, corner[1] + 5, x - 7, corner[1] + 16), fill=_SIDE_COLOURS[position])
         x -= 40
 
 

@@ -25,6 +25,8 @@ Progress = Callable[[int, int, str], None]
 
 _READ_IN_FULL = frozenset({".json", ".xml", ".txt", ".yaml", ".yml", ".names"})
 _BLOCK = 1 << 20
+_NAME_BYTES = 255
+"""Most bytes of a file's or folder's name on the usual file systems."""
 _ZIP_UTF8 = 0x800
 """The bit of a zip member's flags that says its name is UTF-8."""
 
@@ -51,7 +53,7 @@ def source_hash(source: Path) -> str:
         open_regular(source).close()  # a FIFO would be waited for
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", str(source))) from error
-    if zipfile.is_zipfile(source):
+    if _is_zip(source):
         try:
             with zipfile.ZipFile(source) as archive:
                 for info in sorted(archive.infolist(), key=lambda info: info.filename):
@@ -79,7 +81,7 @@ def unpack(archive: Path, target: Path, progress: Progress = silent) -> str:
         InputError: as above (all such members, capped), or the archive is damaged, encrypted or of another kind.
     """
     try:
-        if zipfile.is_zipfile(archive):
+        if _is_zip(archive):
             return _unpack_zip(archive, target, progress)
         if tarfile.is_tarfile(archive):
             return _unpack_tar(archive, target, progress)
@@ -90,20 +92,24 @@ def unpack(archive: Path, target: Path, progress: Progress = silent) -> str:
         raise InputError(Problem(f"the archive cannot be unpacked: {error}", str(archive))) from error
 
 
+def _is_zip(path: Path) -> bool:
+    """Tell a zip from a tar whose last member is a zip: both end like one."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with open_regular(path) as file:
+        return file.read(2) == b"PK" or not tarfile.is_tarfile(path)
+
+
 def _unpack_zip(path: Path, target: Path, progress: Progress) -> str:
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
         doubtful: list[str] = []
         names = [_zip_name(info, doubtful) for info in infos]
-        seen: set[str] = set()
-        bad = []
+        bad = _collisions([(name, name.endswith("/")) for name in names])
         for name, info in zip(names, infos, strict=True):
             kind = stat.S_IFMT(info.external_attr >> 16)
             special = kind not in (0, stat.S_IFREG, stat.S_IFDIR)
             bad += _refusal(name, "a link or device" if special else "")
-            if not name.endswith("/") and posixpath.normpath(name) in seen:
-                bad.append(f"{name!r} is there twice")
-            seen.add(posixpath.normpath(name))
         _refuse(path, bad, target, sum(info.file_size for info in infos))
         files = [(name, info) for name, info in zip(names, infos, strict=True) if not name.endswith("/")]
         for done, (name, info) in enumerate(files):
@@ -139,7 +145,7 @@ def _unpack_tar(path: Path, target: Path, progress: Progress) -> str:
     with tarfile.open(path) as archive:
         progress(0, 0, f"reading {path.name}")
         members = archive.getmembers()
-        bad = []
+        bad = _collisions([(member.name, member.isdir()) for member in members])
         for member in members:
             bad += _refusal(member.name, "" if member.isfile() or member.isdir() else "a link or device")
         _refuse(path, bad, target, sum(member.size for member in members))
@@ -153,6 +159,31 @@ def _unpack_tar(path: Path, target: Path, progress: Progress) -> str:
     return _advice(path, [name for member in members if (name := member.name).encode("utf-8", "replace").decode() != name])
 
 
+def _collisions(members: Iterable[tuple[str, bool]]) -> list[str]:
+    """Find files that would be written where another member lies or has its folder.
+
+    Args:
+        members: the name of each, and whether it is a folder.
+    """
+    files: set[str] = set()
+    folders: set[str] = set()
+    bad = []
+    for name, is_folder in members:
+        path = posixpath.normpath(name)
+        parts = path.split("/")
+        if len(parts) > FOLDERS_DEEP:
+            continue  # refused anyway
+        above = {"/".join(parts[:count]) for count in range(1, len(parts) + is_folder)}
+        if not is_folder and path in files:
+            bad.append(f"{name!r} is there twice")
+        elif files & above or (not is_folder and path in folders):
+            bad.append(f"{name!r} collides with a file or folder of the same name")
+        folders |= above
+        if not is_folder:
+            files.add(path)
+    return bad
+
+
 def _refusal(name: str, special: str) -> list[str]:
     parts = name.replace("\\", "/").split("/")
     if special:
@@ -161,6 +192,8 @@ def _refusal(name: str, special: str) -> list[str]:
         return [f"{name!r} leads out of the folder"]
     if len(parts) > FOLDERS_DEEP:
         return [f"{name[:100]!r}… lies more than {FOLDERS_DEEP} folders deep"]
+    if any(len(part.encode("utf-8", "surrogateescape")) > _NAME_BYTES for part in parts):
+        return [f"{name[:100]!r}… has a name of more than {_NAME_BYTES} bytes"]
     return []
 
 

@@ -45,12 +45,11 @@ class SplitStats:
 
 
 def load_sides(choice: DatasetChoice) -> dict[str, CocoSet]:
-    """Both sides of a prepared set, images without objects included. Raises InputError."""
+    """Read the splits of a prepared set, images without objects included. Raises InputError."""
     if not choice.prepared:
         raise InputError(choice.message)
-    return {
-        name: load_coco(side.annotations, side.images, allow_empty=True) for name, side in (("train", choice.train), ("val", choice.eval))
-    }
+    sides = {"train": choice.train, "val": choice.eval, "test": choice.test}
+    return {name: load_coco(side.annotations, side.images, allow_empty=True) for name, side in sides.items() if side is not None}
 
 
 def stats(sides: Mapping[str, CocoSet]) -> dict[str, SplitStats]:

@@ -82,7 +82,7 @@ def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: P
     Raises:
         InputError: the config names no weights, or they do not fit.
     """
-    resolved = resolve(config_file, overrides)
+    resolved = resolve(config_file, overrides, to_train=False)
     config = resolved.config
     if not config.weights:
         raise InputError(

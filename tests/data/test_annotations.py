@@ -29,6 +29,11 @@ def said(document: Any, **options: Any) -> list[str]:
         ("images", {"id": "0"}, "1 of 3 images have no id that is a whole number ≥ 0: '0' (entry 0)"),
         ("images", {"id": 2**70}, "1 of 3 images have no id that is a whole number ≥ 0: 1180591620717411303424 (entry 0)"),
         ("images", {"file_name": ""}, "1 of 3 images have no file_name: '' (entry 0)"),
+        (
+            "images",
+            {"file_name": "\ud83d.png"},
+            "1 of 3 images have a file_name with half a character (a lone surrogate): '\\ud83d.png' (entry 0)",
+        ),
         ("images", {"file_name": 7}, "1 of 3 images have no file_name: 7 (entry 0)"),
         ("images", {"width": "40"}, "1 of 3 images have a width or height that is not a whole number ≥ 1: 'im 0.png': '40' x 30 (entry 0)"),
         (
@@ -45,6 +50,8 @@ def said(document: Any, **options: Any) -> list[str]:
         ("categories", {"id": -1}, "1 of 2 categories have no id that is a whole number ≥ 0: -1 (entry 0)"),
         ("categories", {"id": 3}, "1 of 2 categories repeat an id: 3 (entry 1); make ids unique"),
         ("categories", {"name": "open"}, "1 of 2 categories repeat a name: 'open' (entry 1); make names unique"),
+        ("categories", {"name": "a\ud83d"}, "1 of 2 categories have a name with half a character (a lone surrogate): 'a\\ud83d' (entry 0)"),
+        ("categories", {"name": " \n"}, "1 of 2 categories have no name that is a text: ' \\n' (entry 0)"),
         ("categories", {"name": 7}, "1 of 2 categories have no name that is a text: 7 (entry 0)"),
         ("annotations", {"id": 1.5}, "1 of 4 annotations have no id that is a whole number: 1.5 (entry 0)"),
         ("annotations", {"id": 2}, "1 of 4 annotations repeat an id: 2 (entry 1); make ids unique"),

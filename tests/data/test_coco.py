@@ -139,6 +139,40 @@ def test_cut_off_at_every_byte(coco_source: tuple[Path, Path]) -> None:
         assert "cut off" in text or "empty" in text or data[:length].rstrip().endswith(b"}")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_encodings_of_json(coco_source: tuple[Path, Path], encoding: str) -> None:
+    path, _ = coco_source
+    document = read_annotations(path)
+    text = json.dumps(document | {"info": {"title": "ü板"}}, ensure_ascii=False)
+    path.write_bytes(text.encode(encoding))
+    assert read_annotations(path, any_encoding=True)["info"] == {"title": "ü板"}
+    if encoding != "utf-8-sig":
+        with pytest.raises(InputError, match=r"is UTF-(16|32).* text, expected UTF-8; save it as UTF-8, or have runner data prepare"):
+            read_annotations(path)
+    path.write_bytes(text[:-20].encode(encoding))
+    with pytest.raises(InputError, match="the file is cut off"):
+        read_annotations(path, any_encoding=True)
+    path.write_bytes(b"\0" * 4096)
+    with pytest.raises(InputError, match="at byte 0 of 4,096: the file is cut off"):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("NaN", "NaN at character 54, behind '{\"area\":', is no number"),
+        ("-Infinity", "-Infinity at"),
+        ("1" + "0" * 5000, "1000000000…, a number of 5,001 digits at"),
+    ],
+)
+def test_the_place_of_a_number_that_is_none(tmp_path: Path, value: str, words: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(f'{{"info": "NaN \\" Infinity",\n"annotations": [\n{{"area": {value}}}]}}')
+    with pytest.raises(InputError) as caught:
+        read_annotations(path)
+    assert str(caught.value).startswith(f"{path}:3: ") and words in str(caught.value) and "set_int" not in str(caught.value)
+
+
 def test_line_and_byte_of_broken_json(tmp_path: Path) -> None:
     path = tmp_path / "broken.json"
     path.write_bytes('{"ü":\n 1,\n "b": nope}\n'.encode())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -344,6 +345,22 @@ def test_yolo_class_file_with_a_blank_line(tmp_path: Path, make_picture: Any) ->
     make_picture(tmp_path / "a.jpg")
     (tmp_path / "classes.txt").write_text("x\n\ny\n")
     with pytest.raises(InputError, match=r"classes\.txt:2: the line is blank"):
+        load_yolo(tmp_path, ())
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_yolo_many_classes_and_blank_ones(tmp_path: Path, make_picture: Any, blank: str) -> None:
+    make_picture(tmp_path / "a.jpg")
+    names = [f"class {number}" for number in range(30_000)]
+    (tmp_path / "classes.txt").write_text("\n".join(names))
+    before = time.process_time()
+    assert len(load_yolo(tmp_path, ()).classes) == 30_000
+    assert time.process_time() - before < 2
+    (tmp_path / "classes.txt").write_text("\n".join([*names, names[7]]))
+    with pytest.raises(InputError, match="the class 'class 7' stands twice, as number 7 and 30000"):
+        load_yolo(tmp_path, ())
+    (tmp_path / "data.yaml").write_text(f"names: [x, '{blank}']\n")
+    with pytest.raises(InputError, match="the class number 1 has no name"):
         load_yolo(tmp_path, ())
 
 

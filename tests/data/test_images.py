@@ -140,3 +140,18 @@ def test_damaged_exif_data_say_nothing(tmp_path: Path, suffix: str, exif: bytes)
     path = tmp_path / f"photo.{suffix}"
     Image.fromarray(_gradient(64, 32)).save(path, exif=exif)
     assert image_sizes(path) == ((64, 32), (64, 32)) and read_image(path).shape == (32, 64, 3)
+
+
+def test_an_image_without_a_defined_white_is_refused_by_its_size_too(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 6), 0.5, np.float32)).save(tmp_path / "float.tif")
+    Image.fromarray(np.full((4, 6), 0.5, np.float32)).save(tmp_path / "float.pfm")
+    Image.fromarray(np.full((4, 6), 70_000, np.int32)).save(tmp_path / "wide.tif")
+    Image.fromarray(np.full((4, 6), -1, np.int32)).save(tmp_path / "negative.tif")
+    for name, word in (("float.tif", "floating"), ("float.pfm", "floating"), ("wide.tif", "32-bit"), ("negative.tif", "32-bit")):
+        for read in (image_size, read_image):
+            with pytest.raises(InputError, match=f"{name}.*{word}"):
+                read(tmp_path / name)
+    Image.fromarray(np.full((4, 6), 65_535, np.int32)).save(tmp_path / "narrow.tif")
+    Image.fromarray(np.full((4, 6), 65_535, np.uint16)).save(tmp_path / "narrow.png")
+    for name in ("narrow.tif", "narrow.png"):
+        assert image_size(tmp_path / name) == (6, 4) and read_image(tmp_path / name).min() == 255

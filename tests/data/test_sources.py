@@ -212,3 +212,49 @@ def test_source_hash_sees_what_links_lead_to(tmp_path: Path) -> None:
     first = source_hash(tmp_path / "source")
     (tmp_path / "disk" / "a.jpg").write_bytes(b"1")
     assert source_hash(tmp_path / "source") != first
+
+
+def _tar(path: Path, *members: tuple[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as file:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_a_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as file:
+        file.writestr("inner.txt", "x")
+    archive = _tar(tmp_path / "a.tar", ("outer.txt", b"x"), ("old.zip", inner.getvalue()))
+    assert zipfile.is_zipfile(archive)
+    (tmp_path / "out").mkdir()
+    unpack(archive, tmp_path / "out")
+    assert _below(tmp_path / "out") == ["old.zip", "outer.txt"]
+    other = _tar(tmp_path / "b.tar", ("another.txt", b"x"), ("old.zip", inner.getvalue()))
+    assert source_hash(archive) != source_hash(other)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("a/x.txt", "./a/x.txt"), "'./a/x.txt' is there twice"),
+        (("a", "a/x.txt"), "'a/x.txt' collides with a file or folder"),
+        (("a/b/x.txt", "a/b"), "'a/b' collides with a file or folder"),
+        (("a.txt", f"b/{'ü' * 128}/c.txt"), "has a name of more than 255 bytes"),
+    ],
+)
+def test_members_that_cannot_be_written_beside_one_another(tmp_path: Path, kind: str, names: tuple[str, str], words: str) -> None:
+    archive = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as file:
+            for name in names:
+                file.writestr(name, "x")
+    else:
+        _tar(archive, *((name, b"x") for name in names))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match=words):
+        unpack(archive, tmp_path / "out")
+    assert not _below(tmp_path / "out")

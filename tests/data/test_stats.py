@@ -48,3 +48,18 @@ def test_picture_of_odd_sets(tmp_path: Path, make_document: Any, make_picture: A
     data = load_coco(tmp_path / "a.json", tmp_path, allow_empty=True)
     write_picture({"val": data}, tmp_path / "out.png", "no boxes at all")
     assert (tmp_path / "out.png").stat().st_size > 1000
+
+
+def test_picture_of_a_set_with_odd_class_names_and_a_test_split(root: Path, tmp_path: Path, make_document: Any, make_picture: Any) -> None:
+    document = make_document()
+    document["categories"][0]["name"] = "a\nb\x1b[31m"
+    for split in ("train", "valid", "test"):
+        (tmp_path / "source" / split).mkdir(parents=True)
+        (tmp_path / "source" / split / "_annotations.coco.json").write_text(json.dumps(document))
+        for number, image in enumerate(document["images"]):
+            make_picture(tmp_path / "source" / split / image["file_name"], seed=number)
+    prepare("coco", tmp_path / "source", root)
+    sides = load_sides(dataset_choice("coco", root))
+    assert list(stats(sides)) == ["train", "val", "test"]
+    write_picture(sides, tmp_path / "out.png", "two\nlines")
+    assert (tmp_path / "out.png").stat().st_size > 1000

@@ -16,6 +16,7 @@ import torch
 from runner.core.errors import InputError
 from runner.core.rundir import RunDir
 from runner.data.manifest import Manifest, SplitFacts, write_manifest
+from runner.resolve import resolve
 from runner.worker.predict import evaluate_run, evaluate_weights, predict_images
 
 
@@ -102,6 +103,14 @@ def test_a_checkpoint_is_evaluated_by_name(run: Path, data: Path, capsys: pytest
     assert "in another order" in capsys.readouterr().err
     weights = [f"weights={run / 'checkpoints' / 'last.pt'}"]
     assert evaluate_weights(run / "config.yml", weights, progress=quiet)["metrics"] == before
+
+
+@pytest.mark.slow
+def test_an_evaluation_needs_no_full_batch_of_training_images(run: Path) -> None:
+    options = [f"weights={run / 'checkpoints' / 'last.pt'}", "TrainReader.batch_size=1000", "TrainReader.drop_last=true"]
+    assert evaluate_weights(run / "config.yml", options, progress=quiet)["metrics"] == evaluate(run, "last")
+    with pytest.raises(InputError, match="training images do not fill one step of 1000"):
+        resolve(run / "config.yml", options)
 
 
 @pytest.mark.slow

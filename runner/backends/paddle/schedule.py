@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.backends.paddle.schema import PaddleConfig
 from runner.config.schema import Tagged
-from runner.core.errors import InputError, Problem
+from runner.core.errors import InputError, Problem, TooFewImages
 
 IN_ITERATIONS = {"PiecewiseDecay": "milestone_iters", "CosineDecay": "max_iters"}
 """Schedule to its key of ours, which counts in iterations."""
@@ -86,7 +86,7 @@ def steps_per_epoch(config: PaddleConfig, images: int) -> int:
     samples = images * config.train_dataset.repeat
     steps = samples // batch if keys.get("drop_last", True) else -(-samples // batch)
     if steps < 1:
-        raise InputError(Problem(f"{samples} images do not fill one batch of {batch}", key="TrainReader.batch_size"))
+        raise InputError(TooFewImages(f"{samples} images do not fill one batch of {batch}", key="TrainReader.batch_size"))
     return steps
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from runner.backends.torch.schema import CosineDecay, LinearWarmup, PiecewiseDecay, TorchConfig
-from runner.core.errors import InputError, Problem
+from runner.core.errors import InputError, Problem, TooFewImages
 
 
 def steps_per_epoch(config: TorchConfig, n_images: int) -> int:
@@ -28,7 +28,7 @@ def steps_per_epoch(config: TorchConfig, n_images: int) -> int:
         return max(1, math.ceil(n_samples / group))
     if n_samples < group:
         raise InputError(
-            Problem(
+            TooFewImages(
                 f"{n_samples} training images do not fill one step of {group} (batch_size {config.train_reader.batch_size} x "
                 f"gradient_accumulation {config.gradient_accumulation}), and drop_last leaves out what does not: "
                 "use a smaller batch or drop_last: false",

@@ -51,7 +51,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     problems = Problems()
     parts = []
     for path, list_name in files:
-        document = read_annotations(path)
+        document = read_annotations(path, any_encoding=True)
         tables, faults = scan(document)
         problems.found += as_problems(faults, path)
         parts.append(_Part(path, list_name, document, tables))

@@ -132,7 +132,7 @@ def _names(node: yaml.Node, path: Path) -> tuple[str, ...]:
 def _distinct(names: list[str], path: Path) -> tuple[str, ...]:
     first: dict[str, int] = {}
     for place, name in enumerate(names):
-        if not name:
+        if not name.strip():
             raise InputError(Problem(f"the class number {place} has no name", str(path)))
         if first.setdefault(name, place) != place:
             raise InputError(Problem(f"the class {name!r} stands twice, as number {first[name]} and {place}; rename one", str(path)))
