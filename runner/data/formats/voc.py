@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     problems.check()
     if not annotations:
         raise NotThisFormat("VOC XML files with <annotation> at their top")
+    _note_folders(annotations, tree, notes)
     without = [path for path in image_files if path not in owners]
     lists = read_lists(tree, [(one.file, one.image) for one in annotations], without, notes)
     items = [_item(one, order) for one in annotations]
@@ -103,24 +105,28 @@ def _read(path: Path, images: _Images, problems: Problems, notes: Notes) -> _Ann
     except ET.ParseError as error:
         problems.add(f"is not valid XML: {error}; the file may be cut off", path)
         return None
+    _lower_tags(root, images.tree.relative(path), notes)
     if root.tag != "annotation":
         notes.add("left out", "XML files that are no annotations", images.tree.relative(path))
         return None
-    image = images.of(path, root.findtext("filename") or "")
+    image = images.of(path, _base_name(root))
     if image is None:
         problems.add(
             f"its image ({path.stem} or {root.findtext('filename')!r}) is not below the source, or more than once there",
             path,
         )
         return None
+    named = image.with_name(_base_name(root) or image.name)
+    if named != image and named in images.files:
+        what = "XML files that name another image than the one called as they are, which is taken"
+        notes.add("read", what, f"{images.tree.relative(path)}: {named.name} instead of {image.name}")
     try:
         size = (int(number(root.findtext("size/width") or "0")), int(number(root.findtext("size/height") or "0")))
         if min(size) < 1:
             size = image_size(image)
             notes.add("changed", "annotations without a size, taken from the image", images.tree.relative(path))
         one = _Annotation(path, image, size)
-        for element in root.iterfind("object"):
-            one.objects.append(_object(element))
+        one.objects += [_object(element) for element in _objects(root)]
     except InputError as error:
         problems.found.extend(error.problems)
         return None
@@ -130,11 +136,45 @@ def _read(path: Path, images: _Images, problems: Problems, notes: Notes) -> _Ann
     return one
 
 
+def _note_folders(annotations: Sequence[_Annotation], tree: Tree, notes: Notes) -> None:
+    """Note XML files whose image has its name alone in common with them: most files beside the XML have their images elsewhere, and most
+    images beside the image have their XML elsewhere."""
+    pairs = Counter((one.file.parent, one.image.parent) for one in annotations)
+    most_of_xml: Counter[Path] = Counter()
+    most_of_images: Counter[Path] = Counter()
+    for (xml, images), count in pairs.items():
+        most_of_xml[xml], most_of_images[images] = max(most_of_xml[xml], count), max(most_of_images[images], count)
+    for one in annotations:
+        if pairs[one.file.parent, one.image.parent] < min(most_of_xml[one.file.parent], most_of_images[one.image.parent]):
+            shown = f"{tree.relative(one.file)} for {tree.relative(one.image)}"
+            notes.add("read", "XML files whose image lies in another folder than those of their neighbours, found by its name", shown)
+
+
+def _lower_tags(root: ET.Element, shown: str, notes: Notes) -> None:
+    for element in root.iter():
+        if element.tag != element.tag.lower():
+            notes.add("changed", "XML tags that are not in lower case, taken as if", f"{shown}: <{element.tag}>")
+            element.tag = element.tag.lower()
+
+
+def _objects(root: ET.Element) -> list[ET.Element]:
+    """The objects of an annotation, in order; some tools put them into <objects>. Raises ValueError where others stand elsewhere."""
+    found = [
+        one for child in root for one in ([child] if child.tag == "object" else child.findall("object") if child.tag == "objects" else [])
+    ]
+    if more := len(list(root.iter("object"))) - len(found):
+        raise ValueError(f"{more} of its objects do not stand directly in <annotation> or <objects>; move them there")
+    return found
+
+
 def _object(element: ET.Element) -> _Object:
     """Raises ValueError saying what is wrong with the object."""
     name = (element.findtext("name") or "").strip()
     if not name:
         raise ValueError("an object has no name")
+    for tag in ("name", "bndbox", *(f"bndbox/{key}" for key in ("xmin", "ymin", "xmax", "ymax"))):
+        if (count := len(element.findall(tag))) > 1:
+            raise ValueError(f"the object {name!r} has {count} of <{tag}>, expected one; make an object of each")
     texts = [element.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
     try:
         x1, y1, x2, y2 = (number(text or "") for text in texts)
@@ -143,20 +183,24 @@ def _object(element: ET.Element) -> _Object:
     return _Object(name, (x1 - 1, y1 - 1, x2, y2), _is_true(element.findtext("difficult") or ""))
 
 
+def _base_name(root: ET.Element) -> str:
+    """The name that <filename> says, without folders."""
+    return (root.findtext("filename") or "").replace("\\", "/").rsplit("/", 1)[-1]
+
+
 class _Images:
     """The images of a source, found by what XML files call them."""
 
     def __init__(self, tree: Tree, files: list[Path]) -> None:
-        self.tree = tree
+        self.tree, self.files = tree, frozenset(files)
         self._stems: dict[str, list[Path]] = defaultdict(list)
         self._alike: dict[str, list[Path]] = defaultdict(list)
         for path in files:
             self._stems[path.stem].append(path)
             self._alike[alike_key(path.stem)].append(path)
 
-    def of(self, xml: Path, file_name: str) -> Path | None:
+    def of(self, xml: Path, named: str) -> Path | None:
         """The one image of an XML file; None if there is none, or which one is open."""
-        named = file_name.replace("\\", "/").rsplit("/", 1)[-1]
         stems = tuple(dict.fromkeys((xml.stem, Path(named).stem)))
         for stem in stems:
             found = self._stems.get(stem, [])
