@@ -100,3 +100,16 @@ def test_a_file_that_names_another_image_is_noted(tmp_path: Path, make_picture: 
     assert [item.path.name for item in loaded.items] == ["0.jpg", "1.jpg", "2.jpg"]
     what = "XML files that name another image than the one called as they are, which is taken"
     assert _notes(loaded)[what] == (1, "0.xml: 1.jpg instead of 0.jpg")
+
+
+def test_jpeg_by_other_suffixes_and_pictures_that_are_not_read(tmp_path: Path, make_picture: Any, make_xml: Any) -> None:
+    _pairs(tmp_path, make_picture, make_xml, "0.jpg", "0.xml", "1.xml", "2.xml")
+    (tmp_path / "0.jpg").rename(tmp_path / "0.jfif")
+    for name in ("1.JPE", "2.gif"):
+        (tmp_path / name).write_bytes((tmp_path / "0.jfif").read_bytes())
+    with pytest.raises(InputError, match=r"2\.gif is of a type that is not read: save it as PNG or JPEG"):
+        load(tmp_path, ())
+    (tmp_path / "2.xml").unlink()
+    loaded = load(tmp_path, ())
+    assert [item.path.name for item in loaded.items] == ["0.jfif", "1.JPE"]
+    assert _notes(loaded)["pictures of types that are not read; save them as PNG or JPEG"] == (1, "2.gif")

@@ -111,3 +111,15 @@ def test_a_class_file_that_disagrees_with_data_yaml(tmp_path: Path, make_picture
     (tmp_path / "labels" / "classes.txt").write_text("b\na\n")
     with pytest.raises(InputError, match=r"its classes are b, a; those of .*data\.yaml are a, b"):
         load(tmp_path, ())
+
+
+def test_jpeg_by_other_suffixes_and_pictures_that_are_not_read(tmp_path: Path, make_picture: Any) -> None:
+    (tmp_path / "classes.txt").write_text("a\n")
+    make_picture(tmp_path / "0.jpg").rename(tmp_path / "0.jfif")
+    for name in "012":
+        (tmp_path / f"{name}.txt").write_text("0 .5 .5 .1 .1\n")
+    (tmp_path / "1.gif").write_bytes(b"GIF89a")
+    loaded = load(tmp_path, ())
+    assert [item.path.name for item in loaded.items] == ["0.jfif"]
+    assert _notes(loaded)["pictures of types that are not read; save them as PNG or JPEG"] == (1, "1.gif")
+    assert _notes(loaded)["label files without an image"] == (2, "1.txt")

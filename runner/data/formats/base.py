@@ -17,7 +17,9 @@ from runner.core.errors import InputError, Problem
 from runner.core.files import read_bytes
 from runner.data.notes import Note
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+UNREAD_SUFFIXES = frozenset({".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".tga", ".dng", ".svg"})
+"""Pictures that no format looks for: what lies beside them would be lost unsaid."""
 MAX_PROBLEMS = 20
 Split = Literal["train", "val", "test"]
 

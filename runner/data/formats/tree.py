@@ -110,6 +110,12 @@ class Tree:
             names = [name for name in self._names if name.startswith(prefix)]
         return [self.root / name for name in names if os.path.splitext(name)[1].lower() in suffixes]
 
+    def note_others(self, suffixes: Collection[str]) -> None:
+        """Note the files with one of `suffixes`, which are pictures that nothing looks for."""
+        found = self.files(suffixes)
+        what = "pictures of types that are not read; save them as PNG or JPEG"
+        self._notes.add("left out", what, self.relative(found[0]) if found else "", len(found))
+
     def named(self, *names: str) -> list[Path]:
         """Files of one of these names (lower case; case does not matter), the one nearest to the root first."""
         found = [name for name in self._own if posixpath.basename(name).lower() in names]

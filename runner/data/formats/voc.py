@@ -12,6 +12,7 @@ from pathlib import Path
 from runner.core.errors import InputError
 from runner.data.formats.base import (
     IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
     Item,
     Loaded,
     NotThisFormat,
@@ -82,6 +83,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     without = [path for path in image_files if path not in owners]
     lists = read_lists(tree, [(one.file, one.image) for one in annotations], without, notes)
     items = [_item(one, order) for one in annotations]
+    tree.note_others(UNREAD_SUFFIXES)
     notes.add("read", "XML files", tree.relative(xml_files[0]), len(annotations))
     notes.add("left out", "images without an XML file", tree.relative(without[0]) if without else "", len(without))
     return Loaded(order, tuple(items), lists=lists, notes=notes.listed())
@@ -112,7 +114,8 @@ def _read(path: Path, images: _Images, problems: Problems, notes: Notes) -> _Ann
     image = images.of(path, _base_name(root))
     if image is None:
         problems.add(
-            f"its image ({path.stem} or {root.findtext('filename')!r}) is not below the source, or more than once there",
+            f"its image ({path.stem} or {root.findtext('filename')!r}) is not below the source, or more than once there"
+            f"{images.hint(path.stem)}",
             path,
         )
         return None
@@ -198,6 +201,11 @@ class _Images:
         for path in files:
             self._stems[path.stem].append(path)
             self._alike[alike_key(path.stem)].append(path)
+
+    def hint(self, stem: str) -> str:
+        """What may be meant where no image is found."""
+        found = next((path for path in self.tree.files(UNREAD_SUFFIXES) if path.stem == stem), None)
+        return f"; {self.tree.relative(found)} is of a type that is not read: save it as PNG or JPEG" if found else ""
 
     def of(self, xml: Path, named: str) -> Path | None:
         """The one image of an XML file; None if there is none, or which one is open."""

@@ -9,7 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runner.core.errors import InputError, Problem
-from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList, make_item, read_lines
+from runner.data.formats.base import (
+    IMAGE_SUFFIXES,
+    UNREAD_SUFFIXES,
+    Item,
+    Loaded,
+    NotThisFormat,
+    Problems,
+    SourceList,
+    make_item,
+    read_lines,
+)
 from runner.data.formats.splits import split_of, split_of_folders
 from runner.data.formats.tree import Tree, below
 from runner.data.formats.yolofile import Description, describes_lists, read_class_file, read_description
@@ -68,6 +78,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
         name: SourceList((where,), tuple(sorted(index[image] for image in images if image in index)))
         for name, (where, images) in lists.items()
     }
+    tree.note_others(UNREAD_SUFFIXES)
     notes.add("read", "images", tree.relative(items[0].path), len(items))
     return Loaded(names, tuple(items), own, notes=notes.listed())
 
