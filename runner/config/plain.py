@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -12,8 +13,12 @@ millions."""
 MAX_DEPTH = 100
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half characters, which escapes such as ``\\ud83d`` can write and no file or terminal takes."""
+
+
 class BeyondLimits(yaml.MarkedYAMLError):
-    """A text that is nested too deep or has too many values."""
+    """A text that is nested too deep, has too many values, or one that cannot be written."""
 
 
 def compose(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> yaml.Node | None:
@@ -57,6 +62,8 @@ def _count(text: str, loader: Any) -> None:
                 around.append((event.anchor, count))
             count += 1
         mark: Any = event.start_mark
+        if isinstance(event, yaml.ScalarEvent) and _SURROGATE.search(event.value):
+            raise BeyondLimits(problem=f"{event.value!a} holds half a character (a lone surrogate)", problem_mark=mark)
         if len(around) > MAX_DEPTH:
             raise BeyondLimits(problem=f"it is nested more than {MAX_DEPTH} deep", problem_mark=mark)
         if count > MAX_NODES:

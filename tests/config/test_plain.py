@@ -32,3 +32,10 @@ def test_ordinary_texts_are_read_as_ever() -> None:
     assert load(text) == yaml.safe_load(text)
     assert load("[" * MAX_DEPTH + "]" * MAX_DEPTH) == yaml.safe_load("[" * MAX_DEPTH + "]" * MAX_DEPTH)
     assert load("") is None and compose("") is None
+
+
+@pytest.mark.parametrize("text", ['names: ["a\\ud83d", b]', '{"a\\ud83d": 1}', '["\\ud83d\\ude00"]'])
+def test_half_characters_are_refused(text: str) -> None:
+    for read in (load, compose):
+        with pytest.raises(yaml.YAMLError, match=r"'a?.ud83d.*' holds half a character"):
+            read(text)
