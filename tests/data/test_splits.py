@@ -216,6 +216,7 @@ def test_yolo_keys_with_the_name_of_a_split_are_read_and_others_named(tmp_path: 
         make_picture(source / "images" / f"{number}.jpg")
     for name, numbers in (("t", (0, 1, 2)), ("v", (3, 4)), ("mini", (4,))):
         (source / f"{name}.txt").write_text("".join(f"images/{number}.jpg\n" for number in numbers))
+    (source / "images" / "0.txt").write_text("0 .5 .5 .1 .1\n")
     (source / "data.yaml").write_text(f"train: t.txt\n{key}: v.txt\nminival: mini.txt\ntask: detect\nnames: [a]\n")
     assert _counts(source, "yolo", root) == {"train": 3, "val": 2}
     note = next(note for note in load_yolo(source, ()).notes if note.kind == "left out")
@@ -249,3 +250,63 @@ def test_many_classes_are_read_in_no_time(tmp_path: Path, make_picture: Any) -> 
     make_picture(tmp_path / "a.jpg")
     (tmp_path / "classes.txt").write_text("".join(f"class {number}\n" for number in range(100_000)))
     assert len(load_yolo(tmp_path, ()).classes) == 100_000  # took two minutes
+
+
+def test_coco_files_with_some_of_the_categories(tmp_path: Path, make_coco: Any) -> None:
+    for side in ("train", "val"):
+        _coco(tmp_path / "annotations" / f"{side}.json", tmp_path / "images", make_coco, f"{side}.png")
+    path = tmp_path / "annotations" / "val.json"
+    document = json.loads(path.read_text())
+    document["categories"] = [{"id": 1, "name": "open"}]
+    document["annotations"][0]["category_id"] = 1
+    path.write_text(json.dumps(document))
+    loaded = load_coco_source(tmp_path, ())
+    assert loaded.classes == ("short", "open") and loaded.items[1].classes.tolist() == [1]
+    assert ("changed", "annotations/val.json: 1 of 2") in [(note.kind, note.example) for note in loaded.notes]
+    path.rename(tmp_path / "kept")
+    (tmp_path / "annotations" / "train.json").rename(path)
+    (tmp_path / "kept").rename(tmp_path / "annotations" / "train.json")
+    with pytest.raises(InputError, match=r"val\.json: its categories differ"):
+        load_coco_source(tmp_path, ())
+
+
+def test_coco_test_file_without_annotations_is_left_out(tmp_path: Path, root: Path, make_coco: Any) -> None:
+    for side in ("train", "val", "test"):
+        _coco(tmp_path / "source" / "annotations" / f"{side}.json", tmp_path / "source" / "images", make_coco, f"{side}.png")
+    for side in ("test", "val"):
+        path = tmp_path / "source" / "annotations" / f"{side}.json"
+        document = json.loads(path.read_text())
+        del document["annotations"]
+        path.write_text(json.dumps(document))
+        if side == "test":
+            assert _counts(tmp_path / "source", "coco", root) == {"train": 1, "val": 1}
+            notes = [(note.what, note.example) for note in load_coco_source(tmp_path / "source", ()).notes]
+            assert ("test lists whose file has no annotations", "annotations/test.json") in notes
+            assert ("images in no annotation file", "images/test.png") in notes
+    with pytest.raises(InputError, match=r"val\.json: .*need the list 'annotations'"):
+        load_coco_source(tmp_path / "source", ())
+
+
+def test_coco_images_in_several_folders_are_noted(tmp_path: Path, make_coco: Any, make_picture: Any) -> None:
+    for side in ("train", "val"):
+        _coco(tmp_path / f"{side}.json", tmp_path / "images", make_coco, "a.png")
+        make_picture(tmp_path / side / "a.png", seed=1)
+    note = next(note for note in load_coco_source(tmp_path, ()).notes if "several folders" in note.what)
+    assert (note.count, note.example) == (2, "train.json: images, train")
+
+
+def test_voc_masks_are_no_images(tmp_path: Path, make_picture: Any, make_xml: Any) -> None:
+    make_picture(tmp_path / "JPEGImages" / "2007_0.jpg")
+    make_picture(tmp_path / "SegmentationClass" / "2007_0.png")
+    (tmp_path / "Annotations").mkdir()
+    for name in ("2007_0", "2007_0.jpg", ""):
+        (tmp_path / "Annotations" / "2007_0.xml").write_text(make_xml(name, [("a", 3, 4, 12, 14)]))
+        assert [item.path.parent.name for item in load_voc(tmp_path, ()).items] == ["JPEGImages"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_voc_xml_that_declares_utf_16(tmp_path: Path, make_picture: Any, make_xml: Any, encoding: str) -> None:
+    make_picture(tmp_path / "a.jpg")
+    text = '<?xml version="1.0" encoding="utf-16"?>' + make_xml("a.jpg", [("短路", 3, 4, 12, 14)])
+    (tmp_path / "a.xml").write_bytes(text.encode(encoding))
+    assert load_voc(tmp_path, ()).classes == ("短路",)

@@ -15,7 +15,7 @@ from runner.core.errors import InputError, Problem
 from runner.data.annotations import Tables, as_problems, scan
 from runner.data.cocofile import read_annotations
 from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList
-from runner.data.formats.splits import split_word
+from runner.data.formats.splits import split_of, split_word
 from runner.data.formats.tree import Tree, below
 from runner.data.notes import Notes
 
@@ -38,7 +38,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     """Read COCO JSON: ``Annotations/train.json`` and ``val.json`` with ``images/`` (the article's),
     ``annotations/instances_*.json`` with ``train2017/``, ``val2017/``, or ``train/`` and ``valid/`` with
     ``_annotations.coco.json`` in each; likewise ``test``. One file alone is no list. Categories that the files have in
-    another order or under other numbers are matched by name.
+    another order or under other numbers are matched by name; the first file, train's, has to have all of them.
 
     Class numbers of the source (of its first file) are kept, segmentations are not.
 
@@ -52,6 +52,9 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     parts = []
     for path, list_name in files:
         document = read_annotations(path, any_encoding=True)
+        if list_name is not None and split_of(list_name) == "test" and "annotations" not in document:  # as COCO's image_info_test2017.json
+            notes.add("left out", "test lists whose file has no annotations", tree.relative(path))
+            continue
         tables, faults = scan(document)
         problems.found += as_problems(faults, path)
         parts.append(_Part(path, list_name, document, tables))
@@ -60,9 +63,12 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     names = tuple(number)
     for part in parts[1:]:
         own = part.tables.categories
-        if {name for _, name in own} != set(names):
+        if not {name for _, name in own} <= set(names):
             text = f"its categories differ from those of {parts[0].path.name}: {own} against {parts[0].tables.categories}"
             problems.add(text, part.path)
+        elif len(own) < len(names):
+            what = f"files that have only some of the categories of {parts[0].path.name}, matched by name"
+            notes.add("changed", what, f"{tree.relative(part.path)}: {len(own)} of {len(names)}")
         elif own != parts[0].tables.categories:
             what = f"files whose categories have another order or other numbers than in {parts[0].path.name}, matched by name"
             notes.add("changed", what, tree.relative(part.path))
@@ -74,7 +80,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     lists: dict[str, SourceList] = {}
     for part in parts:
         before = len(items)
-        items += _items(tree, part, order, problems)
+        items += _items(tree, part, order, notes, problems)
         if part.list_name is not None:
             lists[part.list_name] = SourceList((tree.relative(part.path),), tuple(range(before, len(items))))
         notes.add("read", "annotated images", items[before].path.name if len(items) > before else "", len(items) - before)
@@ -134,9 +140,9 @@ def _in_folders(tree: Tree, jsons: Sequence[Path], others: bool) -> Iterator[dic
         yield _lists_in(folders[parent])
 
 
-def _items(tree: Tree, part: _Part, order: tuple[str, ...], problems: Problems) -> Iterator[Item]:
+def _items(tree: Tree, part: _Part, order: tuple[str, ...], notes: Notes, problems: Problems) -> Iterator[Item]:
     tables = part.tables
-    folder = _image_folder(tree, part)
+    folder = _image_folder(tree, part, notes)
     position = np.array([order.index(name) for _, name in tables.categories], dtype=np.int64)
     areas = np.where(tables.areas > 0, tables.areas, np.abs(tables.boxes[:, 2] * tables.boxes[:, 3]))
     by_image = np.argsort(tables.image_index, kind="stable")
@@ -177,7 +183,7 @@ def _shown(tree: Tree, folder: Path, name: str) -> str:
     return (Path(tree.relative(folder)) / name).as_posix()
 
 
-def _image_folder(tree: Tree, part: _Part) -> Path:
+def _image_folder(tree: Tree, part: _Part, notes: Notes) -> Path:
     """The folder in which the first name is found that is found at all, tried near the annotation file."""
     stem = _PREFIX.sub("", part.path.stem, 1)
     bases = [base for base in (part.path.parent, part.path.parent.parent) if base.is_relative_to(tree.root)]
@@ -191,7 +197,8 @@ def _image_folder(tree: Tree, part: _Part) -> Path:
     for exact in (True, False):
         for name in names:
             for folder in tried:
-                if _find_image(tree, folder, name, exact=exact, quiet=True) is not None:
+                if (file := _find_image(tree, folder, name, exact=exact, quiet=True)) is not None:
+                    _note_choice(tree, part, folder, [other for other in tried if _holds_another(tree, other, name, file)], notes)
                     return folder
     outside = next((name for name in names if below(name) is None), None)
     if outside is not None:
@@ -200,6 +207,18 @@ def _image_folder(tree: Tree, part: _Part) -> Path:
     looked = ", ".join(dict.fromkeys(tree.relative(folder) for folder in tried))
     text = f"the image {names[0]!r} is missing, and so are all {len(names):,} that it names; looked for them in {looked} of {tree.root}"
     raise InputError(Problem(text, str(part.path)))
+
+
+def _holds_another(tree: Tree, folder: Path, name: str, file: Path) -> bool:
+    other = _find_image(tree, folder, name, exact=True, quiet=True)
+    return other is not None and not other.samefile(file)
+
+
+def _note_choice(tree: Tree, part: _Part, folder: Path, others: Sequence[Path], notes: Notes) -> None:
+    if others:
+        text = "annotation files whose images are in several folders, of which the first was taken"
+        folders = ", ".join(dict.fromkeys(tree.relative(place) for place in (folder, *others)))
+        notes.add("read", text, f"{tree.relative(part.path)}: {folders}")
 
 
 def _count_left_out(part: _Part, notes: Notes) -> None:

@@ -27,6 +27,7 @@ from runner.data.formats.voclists import read_lists
 from runner.data.images import image_size
 from runner.data.notes import Notes
 
+_IMAGE_FOLDERS = ("jpegimages", "images")
 _LABEL_FILES = ("labels.txt", "label_list.txt", "classes.txt")
 
 
@@ -218,6 +219,8 @@ class _Images:
                 found = near or found
             if len(found) > 1:
                 found = [image for image in found if image.name == named] or found
+            if len(found) > 1:  # beside masks, as VOC's SegmentationClass/
+                found = [image for image in found if image.parent.name.lower() in _IMAGE_FOLDERS] or found
             if len(found) == 1:
                 return found[0]
         for stem in stems:
@@ -235,9 +238,12 @@ def _listed_classes(tree: Tree) -> tuple[str, ...]:
 
 
 def _declared_encoding(data: bytes) -> str | None:
-    """The encoding of an XML declaration; the Chinese ones by the widest of them, which reads all three."""
+    """The encoding of an XML declaration; the Chinese ones by the widest of them, which reads all three. A declaration that can
+    be read byte by byte is not in UTF-16 or UTF-32, whatever it says (.NET writes so): then it counts as none."""
     found = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""", data[:200])
     name = found[1].decode("ascii").lower() if found else ""
+    if name.startswith(("utf-16", "utf16", "utf-32", "utf32", "ucs-2", "unicode")):
+        return None
     return "gb18030" if name in ("gbk", "gb2312", "cp936") else name or None
 
 
