@@ -96,12 +96,11 @@ def _refuse_without_boxes(loaded: Loaded, source: Path) -> None:
 def _note_alike_classes(classes: Sequence[str], notes: Notes) -> None:
     by_key: dict[str, list[str]] = defaultdict(list)
     for name in classes:
-        by_key[alike_key(name)].append(name)
+        by_key[" ".join(alike_key(name).split())].append(name)
     for names in by_key.values():
         if len(names) > 1:
-            notes.say(
-                f"these are {len(names)} classes, though their names differ in case or Unicode form only: {', '.join(map(ascii, names))}"
-            )
+            shown = ", ".join(map(ascii, names))
+            notes.say(f"these are {len(names)} classes, though their names differ in case, spaces or Unicode form only: {shown}")
 
 
 def _names(loaded: Loaded, source: Path) -> list[str]:

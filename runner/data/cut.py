@@ -49,7 +49,8 @@ def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> Division:
     _refuse_missing(loaded, used)
     for name, one in loaded.lists.items():
         if not any(name in of_split for of_split in used.values()):
-            notes.add("left out", "lists of the source that are not used", ", ".join(one.files))
+            what = "lists of the source that are not used" if one.members else "lists of the source that are empty"
+            notes.add("left out", what, ", ".join(one.files))
     files = {split: tuple(file for name in of_split for file in loaded.lists[name].files) for split, of_split in used.items()}
     sides = {split: sorted({index for name in of_split for index in loaded.lists[name].members}) for split, of_split in used.items()}
     if "train" in sides:

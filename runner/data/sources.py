@@ -85,7 +85,8 @@ def unpack(archive: Path, target: Path, progress: Progress = silent) -> str:
             return _unpack_zip(archive, target, progress)
         if tarfile.is_tarfile(archive):
             return _unpack_tar(archive, target, progress)
-        raise InputError(Problem("is neither a folder nor a .zip or .tar archive", str(archive)))
+        hint = "; give the folder that it lies in" if archive.suffix.lower() in _READ_IN_FULL else ""
+        raise InputError(Problem(f"is neither a folder nor a .zip or .tar archive{hint}", str(archive)))
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
         raise InputError(Problem(f"the archive is damaged or cut off ({error}); get it again", str(archive))) from error
     except (RuntimeError, NotImplementedError) as error:  # zipfile's words for encrypted, and for unknown compression

@@ -131,3 +131,8 @@ def test_a_large_set_is_divided_in_no_time(tmp_path: Path) -> None:
         sides = divide(find_spec("voc"), Loaded(("a",), items, lists), names).sides
     assert len(sides["train"]) == half - half // 10 and len(sides["val"]) == half
     assert time.process_time() - started < 1  # took several seconds
+
+
+def test_an_empty_list_is_called_empty(tmp_path: Path) -> None:
+    found = _divide(tmp_path, {"train": (0, 1, 2, 3, 4, 5), "val": ()}, 6)
+    assert ("left out", "lists of the source that are empty", "val.txt") in {(note.kind, note.what, note.example) for note in found.notes}

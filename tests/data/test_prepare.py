@@ -408,13 +408,16 @@ def test_a_manifest_that_points_elsewhere_is_none(root: Path) -> None:
 def test_classes_that_look_alike_and_options_without_effect_are_noted(root: Path, tmp_path: Path, make_xml: Any, make_picture: Any) -> None:
     source = tmp_path / "source"
     (source / "ImageSets").mkdir(parents=True)
-    for number, kind in enumerate(("Spur", "spur", "open")):
+    for number, kind in enumerate(("Spur", "spur", "open  pin")):
         make_picture(source / f"{number}.png", seed=number)
         (source / f"{number}.xml").write_text(make_xml(f"{number}.png", [(kind, 2, 2, 9, 9)]))
     (source / "ImageSets" / "train.txt").write_text("0\n1\n")
     (source / "ImageSets" / "val.txt").write_text("2\n")
+    (source / "3.xml").write_text(make_xml("3.png", [("open pin", 2, 2, 9, 9)]))
+    make_picture(source / "3.png", seed=3)
     texts = [str(note) for note in prepare("voc", source, root, options={"val": 1, "seed": 3}).notes]
-    assert "note: these are 2 classes, though their names differ in case or Unicode form only: 'Spur', 'spur'" in texts
+    assert any("spaces or Unicode form only: 'open  pin', 'open pin'" in text for text in texts)
+    assert "note: these are 2 classes, though their names differ in case, spaces or Unicode form only: 'Spur', 'spur'" in texts
     assert any(text.startswith("note: val=1, seed=3 changes nothing") for text in texts)
 
 

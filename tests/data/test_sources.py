@@ -91,6 +91,9 @@ def test_damaged_archives(tmp_path: Path) -> None:
     (tmp_path / "text.zip").write_text("no archive")
     with pytest.raises(InputError, match="neither a folder nor"):
         unpack(tmp_path / "text.zip", target)
+    (tmp_path / "train.json").write_text("{}")
+    with pytest.raises(InputError, match="neither a folder nor .*; give the folder that it lies in"):
+        unpack(tmp_path / "train.json", target)
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
         info = tarfile.TarInfo("x")
         info.size = 100_000

@@ -123,3 +123,10 @@ def test_jpeg_by_other_suffixes_and_pictures_that_are_not_read(tmp_path: Path, m
     assert [item.path.name for item in loaded.items] == ["0.jfif"]
     assert _notes(loaded)["pictures of types that are not read; save them as PNG or JPEG"] == (1, "1.gif")
     assert _notes(loaded)["label files without an image"] == (2, "1.txt")
+
+
+def test_a_list_that_names_a_folder(tmp_path: Path, make_picture: Any) -> None:
+    _one(tmp_path, make_picture, "0 .5 .5 .1 .1", "names: [a]\ntrain: train.txt\n")
+    (tmp_path / "train.txt").write_text("images/0.jpg\nimages\n")
+    with pytest.raises(InputError, match=r"train\.txt:2: names 'images', which is a folder; expected an image"):
+        load(tmp_path, ())

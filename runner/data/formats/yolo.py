@@ -160,7 +160,8 @@ def _listed(tree: Tree, path: Path, root: str, notes: Notes, problems: Problems)
         if image in images:
             notes.add("left out", "lines of lists that name an image once more", f"{tree.relative(path)}:{place}: {line}")
         if image is None or not image.is_file():
-            problems.add(f"names {line!r}, which {_why_not(line, tree)}", f"{path}:{place}")
+            why = "is a folder; expected an image" if image is not None and image.is_dir() else _why_not(line, tree)
+            problems.add(f"names {line!r}, which {why}", f"{path}:{place}")
         else:
             images.add(image)
     return images
