@@ -214,6 +214,7 @@ def test_yolo_keys_with_the_name_of_a_split_are_read_and_others_named(tmp_path: 
     source = tmp_path / "source"
     for number in range(5):
         make_picture(source / "images" / f"{number}.jpg")
+        (source / "images" / f"{number}.txt").write_text("0 .5 .5 .1 .1\n")
     for name, numbers in (("t", (0, 1, 2)), ("v", (3, 4)), ("mini", (4,))):
         (source / f"{name}.txt").write_text("".join(f"images/{number}.jpg\n" for number in numbers))
     (source / "images" / "0.txt").write_text("0 .5 .5 .1 .1\n")
