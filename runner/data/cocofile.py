@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from runner.core.errors import InputError, Problem
 from runner.core.files import read_bytes
 
+_LISTS = ("images", "annotations", "categories")
 _MANY_DIGITS = 1000
 _CONTEXT = 30
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity|\d{1000,}', re.DOTALL)
@@ -54,7 +55,20 @@ def read_annotations(path: Path, *, any_encoding: bool = False) -> dict[str, Any
                 str(path),
             )
         )
+    _refuse_twice(path, text)
     return value
+
+
+def _refuse_twice(path: Path, text: str) -> None:
+    """Refuse a list that stands twice, of which JSON's readers take the last without a word."""
+    if not any(text.count(f'"{key}"') > 1 for key in _LISTS):
+        return  # nearly always, and a second reading would cost as much as the first
+    keys = [key for key, _ in json.loads(text, object_pairs_hook=list)]
+    for key in _LISTS:
+        if keys.count(key) > 1:
+            raise InputError(
+                Problem(f"the list {key!r} stands {keys.count(key)} times, expected one; merge them or take out all but one", str(path))
+            )
 
 
 def _refuse_constant(name: str) -> NoReturn:

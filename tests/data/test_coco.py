@@ -254,3 +254,15 @@ def test_100k_annotations_are_fast(tmp_path: Path) -> None:
     data = load_coco(path, tmp_path, check_images=False)
     assert time.process_time() - start < 4  # 0.6 s on an idle machine; room for a busy one
     assert sum(len(image.boxes) for image in data.images) == 100_000
+
+
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_a_list_that_stands_twice_is_refused(coco_source: tuple[Path, Path], key: str) -> None:
+    path, images = coco_source
+    text = path.read_text()
+    for within in ('"info": {"images": 3, "annotations": 4, "categories": 2}', '"info": "\\"annotations\\": 3"'):
+        path.write_text(f"{{{within}, {text[1:]}")
+        assert load_coco(path, images).images  # elsewhere the words mean nothing
+    path.write_text(f'{text.rstrip()[:-1]}, "{key}": []}}')
+    with pytest.raises(InputError, match=f"the list '{key}' stands 2 times"):
+        load_coco(path, images)
