@@ -170,6 +170,11 @@ def test_voc_entries_that_fit_several_folders_are_refused(tmp_path: Path, root: 
     (lists / "val.txt").write_text("c2/2\n")
     with pytest.raises(InputError, match=r"train\.txt:2: the entry '1' fits 2 annotations, Annotations/c1/1\.xml and .*name the folder"):
         prepare("voc", tmp_path / "source", root)
+    for name, text in (("train", "0\n1\n"), ("val", "2\n")):  # in lists beside the data too
+        (lists / f"{name}.txt").unlink()
+        (tmp_path / "source" / f"{name}.txt").write_text(text)
+    with pytest.raises(InputError, match=r"train\.txt:1: the entry '0' fits 2 annotations"):
+        prepare("voc", tmp_path / "source", root)
 
 
 @pytest.mark.parametrize(

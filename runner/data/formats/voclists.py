@@ -52,12 +52,12 @@ def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated
     found: dict[str, list[tuple[str, set[int], list[str]]]] = defaultdict(list)
     for path in _list_files(tree):
         relative = tree.relative(path)
-        members, missing = _read(path, index, notes)
-        if missing and not members and path.parent.name.lower() not in ("main", "imagesets"):
+        members, doubtful, unknown = _read(path, index, notes)
+        if unknown and not members and not doubtful and path.parent.name.lower() not in ("main", "imagesets"):
             notes.add("left out", "text files that look like lists by their names, but name no image of the source", relative)
             continue
         plain = _LIST_END.sub("", path.stem)
-        found[plain if split_word(plain) else path.stem].append((relative, members, missing))
+        found[plain if split_word(plain) else path.stem].append((relative, members, doubtful + unknown))
     if not found:
         return _by_folders(tree, annotations)
     return {
@@ -93,25 +93,27 @@ def _list_files(tree: Tree) -> Iterator[Path]:
     yield from plain or [path for path in beside if split_word(_LIST_END.sub("", path.stem))]
 
 
-def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str]]:
+def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str], list[str]]:
+    """The annotations that a list names, and its entries that fit several or none."""
     lines = read_lines(path)
     flagged = all(_FLAG.fullmatch(line) for _, line in lines)
     tops = tuple(dict.fromkeys((_top(index.tree.root, path), path.parent)))
     members: set[int] = set()
-    missing: list[str] = []
+    doubtful: list[str] = []
+    unknown: list[str] = []
     for number, line in lines:
         found = _find(line, path, tops, index, flagged)
         where = f"{path}:{number}: the entry {line!r}"
         if len(found) > 1:
             first, second = (index.tree.relative(index.pairs[one][0]) for one in found[:2])
-            missing.append(f"{where} fits {len(found)} annotations, {first} and {second} among them, so it has to name the folder")
+            doubtful.append(f"{where} fits {len(found)} annotations, {first} and {second} among them, so it has to name the folder")
             continue
         if members.issuperset(found) and found:
             notes.add("left out", "lines of lists that name an image once more", f"{index.tree.relative(path)}:{number}: {line}")
         members.update(found)
         if not found and not _names_no_xml(line, index, flagged):
-            missing.append(f"{where} matches no image with annotations below the source")
-    return members, missing
+            unknown.append(f"{where} matches no image with annotations below the source")
+    return members, doubtful, unknown
 
 
 def _find(line: str, path: Path, tops: Sequence[Path], index: _Index, flagged: bool) -> list[int]:
