@@ -17,7 +17,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.journal import read_journal
 from runner.core.rundir import Status
 from runner.core.text import say
-from runner.core.values import format_value
+from runner.core.values import format_value, shell_path
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import plan_slots, read_machine
 from runner.launch.packing import Packing
@@ -71,6 +71,7 @@ class Sweep:
             else:
                 self._entries = [plan_entry(run) for run in self.plan.all_runs(self.trials)]
             self._refuse_others(self._entries)
+            self._refuse_in_the_way(self._entries)
         return self._entries
 
     def _agree(self, entries: Sequence[Mapping[str, Any]]) -> bool:
@@ -101,6 +102,22 @@ class Sweep:
             "give another --dir, or the sweep as it was"
         )
         raise InputError(Problem(text, where=str(self.folder.path)))
+
+    def _refuse_in_the_way(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """A directory in which another run lies cannot be that of the run it is called like."""
+        known = self.folder.identities()
+        started = [str(event.get("run")) for event in read_journal(self.folder.journal, "start", "end")]
+        found = known.in_the_way(dict.fromkeys([*(entry["id"] for entry in entries), *started]))
+        problems = [
+            Problem(
+                f"holds the run {run} in the place of the run {name}, which is gone; move it away, or let "
+                f"`runner sweep verify {shell_path(self.folder.path)} --repair` do so; the same `runner sweep` then makes that run again",
+                where=str(self.folder.runs / name),
+            )
+            for name, run in found.items()
+        ]
+        if problems:
+            raise InputError(problems)
 
     def still_to_come(self) -> list[str]:
         """What will be tried besides, in words."""

@@ -21,6 +21,9 @@ from runner.results.progress import is_alive
 from runner.worker.ending import DISK_FULL
 
 _ANOTHER = "holds another run (its config, data or versions differ); give another --run-dir, or go on with it by `runner train -r`"
+_ANOTHER_IN_SWEEP = (
+    "holds another run, {id} (or its config, data or versions differ); move it away, and the same `runner sweep` makes the run in its place"
+)
 _STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
 
 
@@ -51,7 +54,7 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
                 atomic_write_text(run_dir.config, config, durable=False)  # one that a power loss damaged is written again below
                 run_dir.write_identity(run.identity, durable=not in_sweep)
             elif identity.key != run.identity.key:
-                raise InputError(Problem(_ANOTHER, where=str(path)))
+                raise InputError(Problem(_ANOTHER_IN_SWEEP.format(id=identity.id) if in_sweep else _ANOTHER, where=str(path)))
             elif _text(run_dir.config) != config and (run_dir.status().attempt == 0 or not _is_of(run_dir, run)):
                 atomic_write_text(run_dir.config, config)
     except OSError as error:

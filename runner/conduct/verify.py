@@ -10,12 +10,13 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runner.conduct.findings import Finding, Findings
 from runner.conduct.verify_run import Past, check_lines, is_object, set_aside_no_file, verify_run
-from runner.core.files import read_bytes
+from runner.core.files import move_aside, read_bytes
 from runner.core.identities import Identities
 from runner.core.journal import Journal, read_journal
 from runner.core.lock import holder, last_holder
@@ -43,18 +44,21 @@ def verify(sweep: SweepDir, *, repair: bool = False) -> list[Finding]:
     past = read_past(sweep)
     identities: dict[str, Identity] = {}
     sorted_out = sweep.identities()
+    in_the_way = sorted_out.in_the_way(past)
+    _check_names(sweep, sorted_out, past.keys(), in_the_way, findings)
+    if repair and in_the_way:
+        sorted_out = sweep.identities()
     own = {name: run for run, name in sorted_out.runs.items()}
-    _check_names(sweep, sorted_out, findings)
     for name in sweep.run_names():
         path = sweep.runs / name
-        if name in sorted_out.copies:
+        if name in sorted_out.copies or name in in_the_way:
             continue
         if not path.is_dir():
             findings.wrong(path, "is not the directory of a run", "move it away")
         elif (identity := verify_run(RunDir(path), past.get(own.get(name, name), Past()), sweep, findings, driven=driven)) is not None:
             identities[own.get(name, name)] = identity
     _check_together(sweep, identities, findings)
-    _check_journal(sweep, identities, findings, driven)
+    _check_journal(sweep, identities, in_the_way, findings, driven)
     _check_study(sweep, identities, findings)
     if not driven:
         _check_litter(sweep, findings)
@@ -95,12 +99,33 @@ def _check_plan(sweep: SweepDir, findings: Findings) -> None:
         findings.wrong(sweep.given, "is not the sweep file that was given: it was cut off or changed", again)
 
 
-def _check_names(sweep: SweepDir, sorted_out: Identities, findings: Findings) -> None:
-    """Say which directories are not called like their run."""
+def _check_names(sweep: SweepDir, sorted_out: Identities, known: Iterable[str], in_the_way: Mapping[str, str], findings: Findings) -> None:
+    """Say which directories are not called like their run.
+
+    A repair moves those `in_the_way` to their own place, or aside if they are a copy or none of the `known` runs.
+    """
+    counted = {name: run for run, name in sorted_out.runs.items() if run in known}
+
+    def clear(name: str) -> None:
+        if name not in counted:
+            move_aside(sweep.runs / name)
+            return
+        own = counted[name]
+        if os.path.lexists(sweep.runs / own):  # a third run, or a copy
+            clear(own)
+        (sweep.runs / name).rename(sweep.runs / own)
+
     for run, name in sorted_out.renamed.items():
-        findings.note(sweep.runs / name, f"is the run {run} under another name", "it counts as that run")
+        if name not in in_the_way:
+            findings.note(sweep.runs / name, f"is the run {run} under another name", "it counts as that run")
     for name, run in sorted_out.copies.items():
-        findings.note(sweep.runs / name, f"is a copy of {sorted_out.runs.get(run, run)}", "it does not count")
+        if name not in in_the_way:
+            findings.note(sweep.runs / name, f"is a copy of {sorted_out.runs.get(run, run)}", "it does not count")
+    for name, run in in_the_way.items():
+        text = f"holds the run {run} in the place of the run {name}, which is gone"
+        findings.wrong(
+            sweep.runs / name, text, "move it away or use --repair; `runner sweep` then makes that run again", partial(clear, name)
+        )
     for line in sorted_out.problems():
         what, advice = line.split("; ", 1)
         findings.wrong(sweep.runs, what, advice)
@@ -122,8 +147,12 @@ def _check_together(sweep: SweepDir, identities: Mapping[str, Identity], finding
         findings.note(sweep.runs, f"trials {_some(gaps)} have no run: they were never started, or have left the plan")
 
 
-def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings, driven: bool) -> None:
-    """Whether the journal has every trial and every end that the run directories have."""
+def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared: Iterable[str], findings: Findings, driven: bool) -> None:
+    """Whether the journal has every trial and every end that the run directories have.
+
+    Args:
+        cleared: runs that have no directory, as was already said.
+    """
     if driven:
         return
     events = list(read_journal(sweep.journal))
@@ -144,7 +173,8 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], findings
             ended = {"trial": identity.trial, "seed": identity.seed, "key": identity.key}
             ended |= {"state": status.state, "cause": status.cause, "reason": status.reason, "values": None, "time_s": 0.0}
             missing.append(("end", {"run": name, **ended, **spent}))
-    gone = [name for name, each in past.items() if each.started is not None and name not in {*known.runs, *known.unclear}]
+    there = {*known.runs, *known.unclear, *cleared}
+    gone = [name for name, each in past.items() if each.started is not None and name not in there]
     if gone:
         findings.wrong(sweep.runs, f"the directories of runs that were started are gone: {_some(gone)}", "`runner sweep` runs them again")
 

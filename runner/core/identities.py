@@ -48,6 +48,11 @@ class Identities:
         lines += [f"{name} is a copy of {self.runs.get(run, run)} and does not count" for name, run in sorted(self.copies.items())]
         return lines + self.problems()
 
+    def in_the_way(self, runs: Iterable[str]) -> dict[str, str]:
+        """Those of `runs` that have no directory and in whose place another run lies, to the id of that run."""
+        holds = {name: run for run, name in self.runs.items()} | dict(self.copies)
+        return {run: holds[run] for run in runs if run not in self.runs and run not in self.unclear and run in holds}
+
     def problems(self) -> list[str]:
         """A line for each run of which several directories, and none of its name, are copies."""
         return [

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -122,3 +123,33 @@ def test_a_directory_without_identity_is_what_it_is_called(copied: FakeSweep) ->
     found = copied.sweep.identities()
     assert found.runs[FIRST] == FIRST and found.runs["stray"] == "stray" and found.remarks() == []
     assert identify(copied.folder / "nothing", []).runs == {}
+
+
+def test_a_copy_in_the_place_of_another_run_is_refused_and_repaired(copied: FakeSweep, shown: Shown) -> None:
+    shutil.rmtree(copied.sweep.runs / FIRST)
+    shutil.copytree(copied.sweep.runs / SECOND, copied.sweep.runs / FIRST)
+    for arguments in ((), ("--dry-run",)):
+        ended = copied.finish(copied.command("sweep", "sweep.yml", *arguments))
+        assert ended.code == 2 and ended.out == "" and "done" not in ended.err, ended
+        assert f"{FIRST}: holds the run {SECOND} in the place of the run {FIRST}, which is gone; move it away" in ended.err
+        assert "--run-dir" not in ended.err and "train -r" not in ended.err
+    found = shown("sweep", "verify", "runs/sweep", code=1)
+    assert f"holds the run {SECOND} in the place of the run {FIRST}, which is gone; move it away" in found and "6 runs: 1 problems" in found
+    assert "1 problems, 1 repaired" in shown("sweep", "verify", "runs/sweep", "--repair")
+    assert not (copied.sweep.runs / FIRST).exists() and (copied.sweep.runs / SECOND).is_dir()
+    ended = copied.finish()
+    assert ended.code == 0 and "6 of 6 runs done" in ended.out, ended
+    assert [str(finding) for finding in verify(copied.sweep)] == []
+
+
+def test_runs_moved_each_into_the_place_of_the_next_are_moved_back(copied: FakeSweep, shown: Shown) -> None:
+    names = copied.sweep.run_names()[:3]
+    metrics = [(copied.sweep.runs / name / "metrics.jsonl").read_bytes() for name in names]
+    shutil.rmtree(copied.sweep.runs / names[0])
+    for to, name in pairwise(names):
+        (copied.sweep.runs / name).rename(copied.sweep.runs / to)
+    assert f"holds the run {names[1]} in the place of" in copied.finish().err
+    shown("sweep", "verify", "runs/sweep", "--repair")
+    assert [(copied.sweep.runs / name / "metrics.jsonl").read_bytes() for name in names[1:]] == metrics[1:]
+    ended = copied.finish()
+    assert ended.code == 0 and "6 of 6 runs done" in ended.out and "another name" not in ended.err, ended
