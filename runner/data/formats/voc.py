@@ -130,6 +130,7 @@ def _read(path: Path, images: _Images, problems: Problems, notes: Notes) -> _Ann
             size = image_size(image)
             notes.add("changed", "annotations without a size, taken from the image", images.tree.relative(path))
         one = _Annotation(path, image, size)
+        _refuse_several(root, ("filename", "size"), "the annotation")
         one.objects += [_object(element) for element in _objects(root)]
     except InputError as error:
         problems.found.extend(error.problems)
@@ -171,14 +172,19 @@ def _objects(root: ET.Element) -> list[ET.Element]:
     return found
 
 
+def _refuse_several(element: ET.Element, tags: Sequence[str], what: str, advice: str = "") -> None:
+    for tag in tags:
+        if (count := len(element.findall(tag))) > 1:
+            raise ValueError(f"{what} has {count} of <{tag}>, expected one{advice}")
+
+
 def _object(element: ET.Element) -> _Object:
     """Raises ValueError saying what is wrong with the object."""
     name = (element.findtext("name") or "").strip()
     if not name:
         raise ValueError("an object has no name")
-    for tag in ("name", "bndbox", *(f"bndbox/{key}" for key in ("xmin", "ymin", "xmax", "ymax"))):
-        if (count := len(element.findall(tag))) > 1:
-            raise ValueError(f"the object {name!r} has {count} of <{tag}>, expected one; make an object of each")
+    tags = ("name", "difficult", "bndbox", *(f"bndbox/{key}" for key in ("xmin", "ymin", "xmax", "ymax")))
+    _refuse_several(element, tags, f"the object {name!r}", "; make an object of each")
     texts = [element.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
     try:
         x1, y1, x2, y2 = (number(text or "") for text in texts)
