@@ -169,6 +169,16 @@ def test_nothing_is_trained_that_evaluation_would_refuse(spoilt: Callable[..., T
     assert any(message.startswith(words) for message in messages), messages
 
 
+def test_boxes_in_shares_are_refused(spoilt: Callable[..., TorchConfig]) -> None:
+    given = spoilt()
+    file = Path(given.eval_dataset.dataset_dir, "val.json")
+    document = json.loads(file.read_text())
+    for entry in document["annotations"]:
+        entry["bbox"] = [0.1, 0.2, 0.3, 0.4]
+    file.write_text(json.dumps(document))
+    assert any("expected pixels" in message for key, message in found(given) if key == "EvalDataset.anno_path")
+
+
 @pytest.mark.parametrize(
     ("box", "words"),
     [
