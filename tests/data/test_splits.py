@@ -316,3 +316,11 @@ def test_voc_xml_that_declares_utf_16(tmp_path: Path, make_picture: Any, make_xm
     text = '<?xml version="1.0" encoding="utf-16"?>' + make_xml("a.jpg", [("短路", 3, 4, 12, 14)])
     (tmp_path / "a.xml").write_bytes(text.encode(encoding))
     assert load_voc(tmp_path, ()).classes == ("短路",)
+
+
+def test_coco_of_one_file_with_images_in_folders_of_splits(tmp_path: Path, root: Path, make_coco: Any) -> None:
+    names = ("train/a.png", "train/b.png", "valid/a.png", "test2017/a.png")
+    _coco(tmp_path / "source" / "result.json", tmp_path / "source" / "images", make_coco, *names)
+    assert _counts(tmp_path / "source", "coco", root) == {"train": 2, "val": 1, "test": 1}
+    _coco(tmp_path / "one" / "result.json", tmp_path / "one" / "images", make_coco, *names[:2])
+    assert not load_coco_source(tmp_path / "one", ()).lists

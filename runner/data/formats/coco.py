@@ -15,7 +15,7 @@ from runner.core.errors import InputError, Problem
 from runner.data.annotations import Tables, as_problems, scan
 from runner.data.cocofile import read_annotations
 from runner.data.formats.base import IMAGE_SUFFIXES, Item, Loaded, NotThisFormat, Problems, SourceList
-from runner.data.formats.splits import split_of, split_word
+from runner.data.formats.splits import lists_of_folders, split_of, split_word
 from runner.data.formats.tree import Tree, below
 from runner.data.notes import Notes
 
@@ -37,7 +37,8 @@ class _Part:
 def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     """Read COCO JSON: ``Annotations/train.json`` and ``val.json`` with ``images/`` (the article's),
     ``annotations/instances_*.json`` with ``train2017/``, ``val2017/``, or ``train/`` and ``valid/`` with
-    ``_annotations.coco.json`` in each; likewise ``test``. One file alone is no list. Categories that the files have in
+    ``_annotations.coco.json`` in each; likewise ``test``. One file alone is no list, but the
+    folders of its images may be. Categories that the files have in
     another order or under other numbers are matched by name; the first file, train's, has to have all of them.
 
     Class numbers of the source (of its first file) are kept, segmentations are not.
@@ -86,6 +87,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
         notes.add("read", "annotated images", items[before].path.name if len(items) > before else "", len(items) - before)
         _count_left_out(part, notes)
     problems.check()
+    lists = lists or lists_of_folders([[tree.relative(item.path)] for item in items], alone=False)
     used = {item.path for item in items}
     unused = [path for path in tree.files(IMAGE_SUFFIXES) if path not in used]
     notes.add("left out", "images in no annotation file", tree.relative(unused[0]) if unused else "", len(unused))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from runner.data.formats.base import Split
+from runner.data.formats.base import SourceList, Split
 
 SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -37,3 +38,19 @@ def split_of_folders(folders: Sequence[str]) -> str | None:
         if word := split_word(name) or split_word(_FOLDER_END.sub("", name)):
             return split_of(word)
     return None
+
+
+def lists_of_folders(items: Sequence[Sequence[str]], *, alone: bool = True) -> dict[str, SourceList]:
+    """The lists that the folders of items are.
+
+    Args:
+        items: the paths of each, of which the first in a folder with the name of a split counts.
+        alone: whether a single list is one.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for number, paths in enumerate(items):
+        if split := next(filter(None, (split_of_folders(path.split("/")[:-1]) for path in paths)), None):
+            members[split].append(number)
+    if len(members) == 1 and not alone:
+        return {}
+    return {split: SourceList((f"folders named {split}…",), tuple(of_split)) for split, of_split in members.items()}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.data.formats.base import IMAGE_SUFFIXES, SourceList, read_lines
-from runner.data.formats.splits import split_of_folders, split_word
+from runner.data.formats.splits import lists_of_folders, split_word
 from runner.data.formats.tree import Tree, alike_key
 from runner.data.notes import Notes
 
@@ -59,7 +59,7 @@ def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated
         plain = _LIST_END.sub("", path.stem)
         found[plain if split_word(plain) else path.stem].append((relative, members, doubtful + unknown))
     if not found:
-        return _by_folders(tree, annotations)
+        return lists_of_folders([[tree.relative(image), tree.relative(xml)] for xml, image in annotations])
     return {
         name: SourceList(
             tuple(file for file, _, _ in parts),
@@ -68,16 +68,6 @@ def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated
         )
         for name, parts in found.items()
     }
-
-
-def _by_folders(tree: Tree, annotations: Sequence[tuple[Path, Path]]) -> Mapping[str, SourceList]:
-    """The lists that the images' folders are, or those of their XML files."""
-    members: dict[str, list[int]] = defaultdict(list)
-    for number, (xml, image) in enumerate(annotations):
-        splits = (split_of_folders(tree.relative(path).split("/")[:-1]) for path in (image, xml))
-        if split := next(filter(None, splits), None):
-            members[split].append(number)
-    return {split: SourceList((f"folders named {split}…",), tuple(of_split)) for split, of_split in members.items()}
 
 
 def _list_files(tree: Tree) -> Iterator[Path]:
