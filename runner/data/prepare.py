@@ -19,6 +19,7 @@ from runner.core.files import open_regular, sync_folder
 from runner.data.convert import convert
 from runner.data.manifest import (
     IMAGE_DIR,
+    MANIFEST,
     Manifest,
     read_manifest,
     write_manifest,
@@ -27,6 +28,8 @@ from runner.data.notes import Note, merged
 from runner.data.sources import Progress, silent, source_hash, unpack
 from runner.data.spec import SYNTHETIC, DataSpec, apply_options, find_spec
 from runner.data.synthetic.write import write_generated
+
+_MOST_SHOWN = 3
 
 
 def prepare(
@@ -65,6 +68,8 @@ def prepare(
             raise InputError(Problem(message, str(source)))
         if present is not None and not force:
             return _same_or_refuse(present, spec, source, target, progress)
+        if present is not None:
+            _refuse_strangers(target)
         if present is None and os.path.lexists(target):
             raise InputError(Problem("exists and was not made by runner; move it away, or set RUNNER_DATA to another folder", str(target)))
         if source is None and not spec.generated:
@@ -164,6 +169,19 @@ def _same_or_refuse(present: Manifest, spec: DataSpec, source: Path | None, targ
             message = f"was prepared from {present.source}, which held something else than {source} does now"
             raise InputError(Problem(f"{message}; --force prepares it anew", str(target)))
     return dataclasses.replace(present, reused=True)
+
+
+def _refuse_strangers(target: Path) -> None:
+    """Refuse to replace a set in whose folder somebody keeps things of their own; pictures are `runner data stats`'s."""
+    ours = (MANIFEST, "annotations", IMAGE_DIR)
+    others = [
+        path.name for path in sorted(target.iterdir()) if path.name not in ours and not path.name.startswith(".") and path.suffix != ".png"
+    ]
+    if others:
+        shown = ", ".join(others[:_MOST_SHOWN]) + (", …" if len(others) > _MOST_SHOWN else "")
+        raise InputError(
+            Problem(f"holds what runner did not put there, and --force would delete it: {shown}; move it elsewhere", str(target))
+        )
 
 
 def _put_in_place(work: Path, target: Path) -> None:

@@ -438,3 +438,17 @@ def test_a_source_within_the_set_is_never_deleted(root: Path, tmp_path: Path, ma
         with pytest.raises(InputError, match="lies within the set that would be made of it"):
             prepare("voc", inner, root, options={"val": 1}, force=force)
     assert sorted((root / "voc").rglob("*")) == before
+
+
+def test_what_somebody_keeps_in_the_folder_of_a_set_is_never_deleted(root: Path, tmp_path: Path, make_xml: Any, make_picture: Any) -> None:
+    source = tmp_path / "source"
+    for name in ("a", "b"):
+        make_picture(source / f"{name}.jpg")
+        (source / f"{name}.xml").write_text(make_xml(f"{name}.jpg", [("x", 3, 4, 12, 14)]))
+    prepare("voc", source, root, options={"val": 1})
+    (root / "voc" / "stats.png").touch()
+    prepare("voc", source, root, options={"val": 1}, force=True)
+    (root / "voc" / "raw").mkdir()
+    with pytest.raises(InputError, match="did not put there, and --force would delete it: raw; move it elsewhere"):
+        prepare("voc", source, root, options={"val": 1}, force=True)
+    assert (root / "voc" / "raw").is_dir()
