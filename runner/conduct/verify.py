@@ -81,6 +81,8 @@ def read_past(sweep: SweepDir) -> dict[str, Past]:
             past[name].ended = event if kind == "end" else None
         elif isinstance(name, str) and kind == "again" and name in past:
             past[name].ended = None
+        elif isinstance(name, str) and kind == "lost":
+            past[name].lost.add(event["reason"])
     for each in past.values():
         each.trial = trials.get((each.started or {}).get("trial"))
     return past

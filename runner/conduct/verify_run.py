@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,14 @@ class Past:
 
     Args:
         planned: its entry in plan.json; started: the newest event of its start or end; ended: of its end, if that is the newest; trial: the
-            event of its trial.
+            event of its trial; lost: what of its records an earlier repair found lost.
     """
 
     planned: Mapping[str, Any] | None = None
     started: Mapping[str, Any] | None = None
     ended: Mapping[str, Any] | None = None
     trial: Mapping[str, Any] | None = None
+    lost: set[str] = field(default_factory=set)
 
 
 def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, driven: bool) -> Identity | None:
@@ -63,7 +64,7 @@ def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, 
         return None
     _check_config(run, identity, sweep, findings)
     status = _check_status(run, past, findings, driven)
-    last = _check_records(run, status, findings, driven)
+    last = _check_records(run, status, findings, driven, _Losses(identity.id, past, sweep, findings))
     _check_checkpoints(run, status, findings)
     _check_results(run, status, last, sweep, findings)
     return identity
@@ -76,7 +77,7 @@ def verify_result(run: RunDir, sweep: SweepDir, findings: Findings) -> None:
         sweep: whose metric decides.
     """
     status = run.status()
-    _check_results(run, status, _check_records(run, status, findings, driven=False), sweep, findings)
+    _check_results(run, status, _check_records(run, status, findings, False, _Losses(run.name, Past(), sweep, findings)), sweep, findings)
 
 
 def check_lines(path: Path, findings: Findings, driven: bool, is_line: Callable[[bytes], bool]) -> None:
@@ -263,7 +264,27 @@ def _last_record(run: RunDir) -> Record | None:
     return next(iter(deque(stream_records(run.metrics), maxlen=1)), None)
 
 
-def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool) -> Record | None:
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """Records of a run that nothing brings back. A repair writes them into the sweep's journal; from then on they are a note."""
+
+    run: str
+    past: Past
+    sweep: SweepDir
+    findings: Findings
+
+    def tell(self, path: Path, what: str, advice: str = "") -> None:
+        if self.findings.repair and what not in self.past.lost:
+            journal = Journal(self.sweep.journal)
+            journal.write("lost", run=self.run, reason=what)
+            journal.close()
+        elif what not in self.past.lost:
+            self.findings.wrong(path, what, "; ".join(filter(None, [advice, "--repair records the loss in the journal"])))
+            return
+        self.findings.note(path, what, "; ".join(filter(None, [advice, "the journal has recorded this loss"])))
+
+
+def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool, losses: _Losses) -> Record | None:
     """Whether every line counts once; the last evaluation."""
     check_lines(run.metrics, findings, driven, is_record)
     doubled: list[str] = []
@@ -286,11 +307,11 @@ def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool
         findings.wrong(run.metrics, "its steps do not go up", "tell us: an attempt did not say where it went on")
     if status.state == "done" and (last is None or last.step < status.step):
         at = f"at step {last.step}" if last is not None else "before the first record"
-        findings.wrong(
+        losses.tell(
             run.metrics, f"ends {at}, and the run ended at step {status.step}: what is missing is lost", "its result stands in eval.json"
         )
     for after, on in _lost(run) if in_order else ():
-        findings.wrong(run.metrics, f"what was recorded after step {after} and before step {on}, where an attempt went on, is lost")
+        losses.tell(run.metrics, f"what was recorded after step {after} and before step {on}, where an attempt went on, is lost")
     return evaluation
 
 

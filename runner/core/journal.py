@@ -43,6 +43,7 @@ _REQUIRED = {
     "start": {"run"},
     "end": {"run", "state"},
     "again": {"run"},
+    "lost": {"run", "reason"},
     "prune": {"trial", "reason"},
     "refused": {"trial", "reason"},
 }

@@ -89,7 +89,12 @@ class Budget:
     hours: Annotated[float | None, Doc("most hours of the clock, all drivers of the sweep together"), Range(0, open_low=True)] = None
     gpu_hours: Annotated[float | None, Doc("most hours of GPUs: a run on half a GPU costs half its time"), Range(0, open_low=True)] = None
     failures_in_a_row: Annotated[
-        int, Doc("the sweep stops after so many failed runs one after the other, and says what they share"), Range(1)
+        int,
+        Doc(
+            "the sweep stops after so many failed runs one after the other, of more than one trial, and says what they share; runs that "
+            "end with not_finite, out_of_memory or timeout speak of their trial's values: they do not count and end the row"
+        ),
+        Range(1),
     ] = 5
 
 

@@ -18,7 +18,15 @@ from runner.views.terminal import plain
 _NAME_WIDTH = 40
 _MOST_NAMES = 3
 _MOST_RUNNING = 50
-_EVENTS = {"trial": "handed out", "start": "started", "end": "ended", "prune": "given up", "retry": "starts again", "late": "came too late"}
+_EVENTS = {
+    "trial": "handed out",
+    "start": "started",
+    "end": "ended",
+    "prune": "given up",
+    "retry": "starts again",
+    "late": "came too late",
+    "lost": "records lost",
+}
 
 
 def render_status(overview: Overview, driver: str = "", *, brief: bool = False, again: str = "the same `runner sweep`") -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,27 @@ def test_verify_says_what_where_and_what_to_do(copied: FakeSweep, check: Callabl
     ]
     assert run.status().step == 40
     check(copied)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_bytes(b"\0" * 99), lambda path: path.write_text("{}\n", "utf-16"), Path.mkdir, os.mkfifo]
+)
+def test_lost_records_are_a_note_once_a_repair_has_recorded_the_loss(copied: FakeSweep, damage: Callable[[Path], None]) -> None:
+    run = copied.run("0001-lr=0.01-s0")
+    metrics = f"runs/{run.name}/metrics.jsonl"
+    run.metrics.unlink()
+    damage(run.metrics)
+    found = copied.finish(copied.command("sweep", "verify", copied.sweep.path))
+    assert found.code == 1 and "what is missing is lost" in found.out and "--repair records the loss in the journal" in found.out
+    for options in (["--repair"], [], ["--repair"]):
+        found = copied.finish(copied.command("sweep", "verify", copied.sweep.path, *options))
+        assert found.code == 0 and f"note: {metrics}: ends before the first record" in found.out, found
+        assert "its result stands in eval.json; the journal has recorded this loss" in found.out
+    assert len(copied.events("lost")) == 1
+    ended = copied.finish()
+    assert ended.code == 0 and "6 of 6 runs done" in ended.out, ended
+    copied.run("0002-lr=0.04-s1").metrics.write_text("")
+    assert copied.finish(copied.command("sweep", "verify", copied.sweep.path)).code == 1  # another loss
 
 
 def test_a_sweep_file_may_have_the_name_of_a_command(stage: FakeSweep) -> None:
