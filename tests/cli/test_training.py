@@ -185,8 +185,6 @@ def test_a_conductor_that_is_killed_leaves_no_worker(tiny_file: Callable[..., Pa
     process = start("train", "-c", tiny_file(tmp_path / "tiny.yml", **LONG), "--run-dir", "run", cwd=tmp_path)
     wait_for(is_training(run, 7), process)
     worker = run.status().pid
-    other = cli("train", "-r", "run")
-    assert f"process {worker} is working on this run right now" in other.refused()
     process.kill()
     process.communicate(timeout=60)
     deadline = time.monotonic() + 20

@@ -158,10 +158,10 @@ def test_a_loss_that_is_not_finite(work: Preloaded, new_run: NewRun) -> None:
 @pytest.mark.parametrize("processes", [0, 1])
 def test_a_file_that_is_no_image_is_named(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path, processes: int) -> None:
     broken = Path(shutil.copytree(coco, tmp_path / "broken"))
-    for file in (broken / "images").iterdir():
-        file.write_text("no image")
     data = {"name": "COCODataSet", "dataset_dir": str(broken), "image_dir": "images", "anno_path": "train.json"}
     run = new_run(TrainDataset=data, worker_num=processes)
+    for file in (broken / "images").iterdir():
+        file.write_text("no image")
     assert work(run) == 2
     reason = run.status().reason or ""
     assert "Traceback" not in reason and str(broken) in reason and "is not an image that can be read" in reason, reason
@@ -169,10 +169,10 @@ def test_a_file_that_is_no_image_is_named(work: Preloaded, new_run: NewRun, coco
 
 def test_a_file_that_is_no_image_is_named_by_an_evaluation(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(coco, tmp_path / "broken"))
-    for file in (broken / "images").iterdir():
-        file.write_text("no image")
     data = {"name": "COCODataSet", "dataset_dir": str(broken), "image_dir": "images", "anno_path": "train.json"}
     run = new_run(EvalDataset=data, worker_num=1)
+    for file in (broken / "images").iterdir():
+        file.write_text("no image")
     assert work(run) == 2
     reason = run.status().reason or ""
     assert "Traceback" not in reason and str(broken) in reason and "is not an image that can be read" in reason, reason
