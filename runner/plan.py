@@ -165,8 +165,8 @@ def folder_name(file: Path, option: str) -> str:
 
 def refuse_parent(folder: Path, option: str) -> None:
     """Refuse a new directory that is the current folder or one above it. Raises InputError."""
-    here = Path.cwd().resolve()
-    if folder.resolve() in (here, *here.parents) and not (folder / "plan.json").is_file():
+    here = Path(os.path.realpath(Path.cwd()))
+    if Path(os.path.realpath(folder)) in (here, *here.parents) and not (folder / "plan.json").is_file():
         text = "is the current folder or one above it; expected a directory that is made for it, such as runs/NAME"
         raise InputError(Problem(text, where=str(folder), key=option))
 
@@ -384,7 +384,7 @@ def facts(resolved: Resolved) -> dict[str, Any]:
         "gpus": list(probe.gpus) if probe else [],
         "driver": probe.driver if probe else "",
         "code": _code_state(Path(__file__).parent),
-        "config_code": _code_state(resolved.path.resolve().parent),
+        "config_code": _code_state(Path(os.path.realpath(resolved.path)).parent),
     }
 
 

@@ -26,7 +26,7 @@ from typing import Any, Literal
 import yaml
 
 from runner.config.node import Node, Source
-from runner.config.plain import MAX_DEPTH, MAX_NODES
+from runner.config.plain import MAX_DEPTH, MAX_NODES, check_number
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.files import read_text
 from runner.core.shipped import shipped
@@ -198,7 +198,7 @@ def put_data_aside(base: Node, name: Node | None) -> Node:
 
 def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Node]) -> Node:
     """The merged tree of one file; `above` are the files that lead to it, `loaded` those that are done (two files may share a base)."""
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))  # unlike Path.resolve, also of a link that leads to itself
     if resolved in loaded:
         return loaded[resolved]
     if resolved in above:
@@ -245,6 +245,8 @@ def _load_one(path: Path) -> Node:
 
 def missing_file(path: Path) -> str:
     """That there is no such file, and what there is instead."""
+    if path.is_symlink():
+        return f"{path} is a symbolic link that leads to no file"
     siblings = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
     hint = nearest(path.name, siblings) if path.parent.is_dir() else f"the folder {path.parent} does not exist"
     return f"there is no file {path}" + (f"; {hint}" if hint else "")
@@ -287,7 +289,7 @@ class _Converter:
         self._count += 1
         if self._count > MAX_NODES or depth > MAX_DEPTH:
             what = f"more than {MAX_NODES} values" if self._count > MAX_NODES else f"nested more than {MAX_DEPTH} deep"
-            raise InputError(Problem(f"grows to {what} (an alias that repeats itself?)", where=str(source)))
+            raise InputError(Problem(f"grows to {what}, aliases counted as what they stand for", where=str(source)))
         tag = self._tag(node, source)
         anchor = self._anchors.pop(_place(node), None)  # popped: an alias leads to the same node later, but is not written with it
         if isinstance(node, yaml.MappingNode):
@@ -299,7 +301,7 @@ class _Converter:
                 raise InputError(Problem(f"!{tag} takes a mapping, a list or nothing, not {node.value!r}", where=str(source)))
             return Node(None, source, tag, anchor=anchor)
         try:
-            value = self._loader.construct_object(node)
+            value = check_number(self._loader.construct_object(node))
             return Node(value, source, anchor=anchor, text=None if isinstance(value, str) else node.value)
         except (ValueError, KeyError) as error:
             name = node.tag.removeprefix(_STANDARD)

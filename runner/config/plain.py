@@ -37,6 +37,13 @@ def load(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
         raise yaml.YAMLError(str(error)) from error
 
 
+def check_number(value: Any) -> Any:
+    """Return a scalar's value. Raises ValueError for an integer of more than 64 bits: one in hex or base 60 can have any number of digits."""
+    if isinstance(value, int) and abs(value) >= 2**64:
+        raise ValueError("an integer of more than 64 bits")
+    return value
+
+
 def check_limits(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> None:
     """Refuse deep nesting, which PyYAML recurses on, and alias bombs. Raises yaml.YAMLError."""
     try:

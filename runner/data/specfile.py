@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from runner.config.plain import compose, load
+from runner.config.plain import check_number, compose, load
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.files import read_text
 
@@ -137,7 +137,7 @@ def _value(node: yaml.Node, path: Path, name: str, problems: list[Problem], seen
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, path, f"{name}[{index}]", problems, seen) for index, item in enumerate(node.value)]
     try:
-        return yaml.SafeLoader("").construct_object(node)
+        return check_number(yaml.SafeLoader("").construct_object(node))
     except (yaml.YAMLError, ValueError) as error:
         problems.append(Problem(f"cannot be read: {error}", where, name))
         return None

@@ -108,6 +108,16 @@ def test_a_base_whose_name_is_too_long(tmp_path: Path) -> None:
         load_config(write(tmp_path / "top.yml", f"_BASE_: {'x' * 300}.yml\n"))
 
 
+def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
+    link = tmp_path / "loop.yml"
+    link.symlink_to(link)
+    with pytest.raises(InputError, match=r"loop\.yml: cannot be read: Too many levels of symbolic links"):
+        load_config(link)
+    (tmp_path / "a.yml").write_text("_BASE_: loop.yml\n")
+    with pytest.raises(InputError, match=r"a\.yml:1: _BASE_: .*loop\.yml is a symbolic link that leads to no file"):
+        load_config(tmp_path / "a.yml")
+
+
 def test_a_directory_as_base(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="no file"):
@@ -410,6 +420,9 @@ def test_deep_nesting(text: str) -> None:
         ("a: !!bool maybe\n", 1, "'maybe' cannot be read as !!bool"),
         ("x: 1\na: 0x_\n", 2, "cannot be read as !!int"),
         (f"a: {'1' * 5000}\n", 1, "cannot be read as !!int"),
+        (f"a: 0x{'f' * 5000}\n", 1, "cannot be read as !!int"),
+        (f"a: 0b{'1' * 65}\n", 1, "cannot be read as !!int"),
+        (f"a: {':'.join(['59'] * 3000)}\n", 1, "cannot be read as !!int"),
         ("x: 1\na: \x01\n", 2, "control characters"),
         ("x: 1\na: \0\n", 2, "control characters"),
         ("x: 1\na: \udcff\n", 2, "is not UTF-8"),
