@@ -245,7 +245,7 @@ def _load_one(path: Path) -> Node:
 
 def missing_file(path: Path) -> str:
     """That there is no such file, and what there is instead."""
-    if path.is_symlink():
+    if os.path.islink(path):
         return f"{path} is a symbolic link that leads to no file"
     siblings = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
     hint = nearest(path.name, siblings) if path.parent.is_dir() else f"the folder {path.parent} does not exist"

@@ -11,6 +11,7 @@ MAX_NODES = 100_000
 """Most values of a text, each alias counted as what it stands for. PaddleDetection's largest config has some 2,000; an alias bomb has
 millions."""
 MAX_DEPTH = 100
+MAX_BITS = 4096
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -38,9 +39,9 @@ def load(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
 
 
 def check_number(value: Any) -> Any:
-    """Return a scalar's value. Raises ValueError for an integer of more than 64 bits: one in hex or base 60 can have any number of digits."""
-    if isinstance(value, int) and abs(value) >= 2**64:
-        raise ValueError("an integer of more than 64 bits")
+    """Return a scalar's value. Raises ValueError for an integer that is too long to be printed, as one in hex or base 60 may be."""
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ValueError(f"an integer of more than {MAX_BITS} bits")
     return value
 
 
