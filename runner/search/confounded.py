@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from runner.core.expression import Expression
@@ -84,22 +84,38 @@ def _moved_together(spec: SweepSpec) -> list[set[str]]:
 
 def _fixed_decay(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
     """Steps of the learning rate that stay where they are while the length of training is varied."""
-    for length, steps in ((ITERATIONS, "milestone_iters"), (EPOCHS, "milestones")):
-        for scheduler in ("LearningRate.schedulers.0", "LearningRate.schedulers.1"):
-            places = baseline(f"{scheduler}.{steps}")
-            fixed = any(length in keys and not any(key.startswith(scheduler) for key in keys) for keys in _moved_together(spec))
-            if fixed and isinstance(places, list | tuple) and places:
-                yield (
-                    f"{length} is varied and the learning rate decays at {format_value(places)} all the same: a longer training is one "
-                    f"with more time at the lowest rate; to let it follow, couple {scheduler}.{steps}.0, .1, …"
-                )
-            end = baseline(f"{scheduler}.{COSINE[length]}")
-            if fixed and end not in (None, ABSENT) and baseline(length) not in (None, ABSENT):
-                yield (
-                    f"{length} is varied and the cosine of the learning rate ends at {format_value(end)} all the same: a trial of another "
-                    f"length ends in the middle of it, or goes on after it; to let it follow: "
-                    f'couple: {{{scheduler}.{COSINE[length]}: "round(base * {length} / {format_value(baseline(length))})"}}'
-                )
+    moved = _moved_together(spec)
+    for scheduler in ("LearningRate.schedulers.0", "LearningRate.schedulers.1"):
+        lengths = [name for name in COSINE if any(name in keys and not any(key.startswith(scheduler) for key in keys) for keys in moved)]
+        unit, steps = _given(baseline, scheduler, {ITERATIONS: "milestone_iters", EPOCHS: "milestones"})
+        places = baseline(f"{scheduler}.{steps}")
+        for length in lengths if isinstance(places, list | tuple) and places else ():
+            instead = f"vary {unit} instead and " if unit != length else ""
+            yield (
+                f"{length} is varied and the learning rate decays at {format_value(places)}{_in(unit, length)} all the same: a longer "
+                f"training is one with more time at the lowest rate; to let it follow, {instead}couple {scheduler}.{steps}.0, .1, …"
+            )
+        unit, steps = _given(baseline, scheduler, COSINE)
+        end, whole = baseline(f"{scheduler}.{steps}"), baseline(unit)
+        for length in lengths if end not in (None, ABSENT) else ():
+            instead = f"vary {unit} instead; " if unit != length else ""
+            follow = f'couple: {{{scheduler}.{steps}: "round(base * {unit} / {format_value(whole)})"}}'
+            yield (
+                f"{length} is varied and the cosine of the learning rate ends at {format_value(end)}{_in(unit, length)} all the same: a "
+                f"trial of another length ends in the middle of it, or goes on after it; to let it follow: "
+                f"{instead}{follow if whole not in (None, ABSENT) else f'set {scheduler}.{steps} in each trial'}"
+            )
+
+
+def _given(baseline: Baseline, scheduler: str, keys: Mapping[str, str]) -> tuple[str, str]:
+    """The unit that a schedule is given in, as the key of the training's length, and its own key; iterations outrank epochs."""
+    unit = EPOCHS if baseline(f"{scheduler}.{keys[ITERATIONS]}") in (None, ABSENT) else ITERATIONS
+    return unit, keys[unit]
+
+
+def _in(unit: str, length: str) -> str:
+    """The unit of a schedule in words, where that of the varied length is another."""
+    return "" if unit == length else " iterations" if unit == ITERATIONS else " epochs"
 
 
 def _off_the_baseline(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:

@@ -377,6 +377,49 @@ def test_a_cosine_of_a_fixed_length_does_not_follow_either() -> None:
     assert warnings(config, vary={"max_iters": (800,)}) == []
 
 
+@pytest.mark.parametrize(
+    ("schedule", "top", "vary", "says"),
+    [
+        (
+            {"milestone_iters": [200, 300]},
+            {"max_iters": 400},
+            "epoch",
+            "epoch is varied and the learning rate decays at [200, 300] iterations",
+        ),
+        ({"milestone_iters": [200]}, {"max_iters": None, "epoch": 12}, "epoch", "decays at [200] iterations all the same"),
+        (
+            {"milestones": [8, 11]},
+            {"max_iters": None, "epoch": 12},
+            "max_iters",
+            "max_iters is varied and the learning rate decays at [8, 11] epochs",
+        ),
+        ({"max_iters": 300}, {"max_iters": 300}, "epoch", "epoch is varied and the cosine of the learning rate ends at 300 iterations"),
+        (
+            {"max_iters": 300},
+            {"max_iters": 300},
+            "epoch",
+            'vary max_iters instead; couple: {LearningRate.schedulers.0.max_iters: "round(base *',
+        ),
+        (
+            {"max_iters": 300},
+            {"max_iters": None, "epoch": 12},
+            "max_iters",
+            "to let it follow: set LearningRate.schedulers.0.max_iters in each",
+        ),
+        (
+            {"max_epochs": 12},
+            {"max_iters": None, "epoch": 12},
+            "max_iters",
+            "the cosine of the learning rate ends at 12 epochs all the same",
+        ),
+    ],
+)
+def test_a_schedule_in_the_other_unit_does_not_follow(schedule: dict[str, Any], top: dict[str, Any], vary: str, says: str) -> None:
+    config = {**CONFIG, **top, "LearningRate": {"base_lr": 0.01, "schedulers": [schedule]}}
+    (text,) = warnings(config, vary={vary: (100,)})
+    assert says in text
+
+
 def test_a_coupling_that_is_off_in_the_baseline_is_told() -> None:
     found = warnings(vary=BATCH, couple={"LearningRate.base_lr": "base * TrainReader.batch_size / 4"})
     assert any("comes to 0.005 in the baseline itself (TrainReader.batch_size 2), where it is 0.01" in text for text in found)
