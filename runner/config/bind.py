@@ -60,10 +60,17 @@ def field_infos(cls: type[Any]) -> tuple[FieldInfo, ...]:
 
 
 _INFOS: dict[type[Any], tuple[FieldInfo, ...]] = {}
+_SECTIONS: dict[type[Any], Mapping[str, type[Any]]] = {}
 
 
-def section_classes(cls: type[Any]) -> dict[str, type[Any]]:
+def section_classes(cls: type[Any]) -> Mapping[str, type[Any]]:
     """Name to class of every section (a class written as a top-level mapping of its own) that `cls` can refer to."""
+    if cls not in _SECTIONS:
+        _SECTIONS[cls] = _find_sections(cls)
+    return _SECTIONS[cls]
+
+
+def _find_sections(cls: type[Any]) -> dict[str, type[Any]]:
     found: dict[str, type[Any]] = {}
     todo, seen = [cls], {cls}
     while todo:

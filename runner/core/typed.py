@@ -62,9 +62,9 @@ def convert(value: Any, hint: Any) -> Any:
     Raises:
         ValueError: the value is of another type, or a number is not finite.
     """
-    origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
         return value
+    origin, arguments = _parts(hint)
     if origin is Annotated:
         made = convert(value, arguments[0])
         if not all(check.holds(made) for check in arguments[1:] if isinstance(check, Check)):
@@ -109,6 +109,12 @@ def _convert_dataclass(value: Any, cls: type) -> Any:
     if not required <= value.keys():
         raise ValueError(f"lacks {', '.join(sorted(required - value.keys()))}")
     return cls(**{name: convert(value[name], hint) for name, hint in hints.items() if name in value})
+
+
+@functools.cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Origin and arguments of a type, which `typing` works out anew at each call."""
+    return get_origin(hint), get_args(hint)
 
 
 @functools.cache
