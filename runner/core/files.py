@@ -210,14 +210,19 @@ def read_lines(path: Path | str, *, limit: int = MAX_LINE_BYTES) -> Iterator[byt
     Raises:
         OSError: it cannot be read.
     """
+    if (file := open_if_there(path)) is not None:
+        with file:
+            yield from split_lines(file, limit=limit)
+
+
+def open_if_there(path: Path | str) -> IO[bytes] | None:
+    """Open a regular file for reading, as `open_regular` does; None where the path leads to no file. Raises OSError: it cannot be read."""
     try:
-        file = open_regular(path)
+        return open_regular(path)
     except OSError as error:
         if error.errno in NO_FILE_THERE:
-            return
+            return None
         raise
-    with file:
-        yield from split_lines(file, limit=limit)
 
 
 def split_lines(file: IO[bytes], *, limit: int = MAX_LINE_BYTES) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any
 
-from runner.core.files import NO_FILE_THERE, open_lines, open_regular, parse_json, split_lines
+from runner.core.files import open_if_there, open_lines, parse_json, split_lines
 
 _NUMBERS = (int, float)
 _MOST = 2**53
@@ -115,12 +115,8 @@ def stream_all_records(path: Path) -> Iterator[tuple[Record, bool]]:
     Raises:
         OSError: it cannot be read.
     """
-    try:
-        file = open_regular(path)
-    except OSError as error:
-        if error.errno in NO_FILE_THERE:
-            return
-        raise
+    if (file := open_if_there(path)) is None:
+        return
     with file:
         marks = [record.step for line in split_lines(file) if b'"resumed"' in line and (record := _mark(line)) is not None]
         end = file.tell()  # what is appended from now on may hold another mark

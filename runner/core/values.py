@@ -26,6 +26,15 @@ def same_value(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def is_number(text: str) -> bool:
+    """Return whether Python reads a text as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def value_key(value: Any) -> Hashable:
     """Equal for two YAML values exactly where `same_value` is true, so that many can be looked up."""
     if isinstance(value, bool):

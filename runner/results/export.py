@@ -13,6 +13,7 @@ from typing import Any
 
 from runner.core.records import encode_number
 from runner.core.text import json_text, printable
+from runner.core.values import is_number
 from runner.results.comparison import Comparison, TrialResult, followers, uncounted_lines
 from runner.results.intervals import Difference, Summary
 from runner.results.params import ABSENT
@@ -180,15 +181,7 @@ def _csv(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = printable(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not is_number(text) else text
 
 
 def _cell(value: Any) -> Any:

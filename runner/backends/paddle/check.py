@@ -17,6 +17,7 @@ from runner.backends.paddle.schema import PaddleConfig
 from runner.config.bind import field_infos
 from runner.config.schema import Tagged
 from runner.core.errors import InputError, Missing, Problem, UnknownKey, nearest
+from runner.core.values import is_number
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
 _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_param_lr_func", "model_name"))
@@ -166,7 +167,7 @@ class _Modules:
             return ""
         if isinstance(default, bool):
             return "" if value in (True, False) or (operator and isinstance(value, str)) else "true or false"
-        number = _is_number(value) if isinstance(value, str) else not isinstance(value, Mapping | list)
+        number = is_number(value) if isinstance(value, str) else not isinstance(value, Mapping | list)
         return "" if number else "a number"
 
     def _created(self, value: Any, path: str) -> Iterator[Problem]:
@@ -259,14 +260,6 @@ class _Modules:
             yield Problem(f"there is no {name!r} here{_hint(str(name), known)}", key=f"{path}.type")
             return
         yield from self._keys(str(name), known[str(name)], value, path, skip=("type",))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _shown(value: Any) -> str:
