@@ -27,7 +27,7 @@ def lost_data(tree: Node) -> dict[str, Path]:
 
 
 def moved_data(tree: Node, run_dir: RunDir) -> dict[str, Any]:
-    """Where the lost data of a run is now: in the prepared set of its name. Raises InputError where that is not there either."""
+    """Find where the lost data of a run is now: in the prepared set of its name. Raises InputError where that is not there either."""
     lost = lost_data(tree)
     name = tree.get("dataset")
     choice = None
@@ -47,7 +47,7 @@ def _lost(section: str, path: Path, run_dir: RunDir) -> Problem:
 
 
 def data_of(resolved: Resolved) -> dict[str, Any]:
-    """Where the data of a resolved config lies, as values for another one."""
+    """Return where the data of a resolved config lies, as values for another one."""
     config, keys = resolved.config, ("dataset_dir", "image_dir", "anno_path")
     sections = {"TrainDataset": config.train_dataset, "EvalDataset": config.eval_dataset}
     return {f"{section}.{key}": getattr(data, key) for section, data in sections.items() if data is not None for key in keys}

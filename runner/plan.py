@@ -145,7 +145,7 @@ def claim_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
 
 
 class ConfigChanged(RunnerError):
-    """What a sweep was planned from has changed while it runs."""
+    """A file that a sweep was planned from has changed while it runs."""
 
 
 def folder_name(file: Path, option: str) -> str:
@@ -433,7 +433,7 @@ def _fixed(fixed: Mapping[str, Any], overrides: Sequence[str], sweep_file: Path)
 
 
 def _contains(held: Any, value: Any) -> bool:
-    """Whether a resolved value is `value`; of a mapping every key that it gives (the defaults of others are written out)."""
+    """Return whether a resolved value is `value`; of a mapping every key that it gives (the defaults of others are written out)."""
     if isinstance(value, Mapping) and isinstance(held, Mapping):
         return all(_contains(held.get(key), item) for key, item in value.items())
     if isinstance(value, list | tuple) and isinstance(held, list | tuple):

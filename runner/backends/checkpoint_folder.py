@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """What index.json holds."""
+    """Contents of index.json."""
 
     checkpoints: tuple[Entry, ...]
     version: int = 1

@@ -67,7 +67,7 @@ InitialDistance = Annotated[
 
 
 def check_initial_distance(distance: float, *, has_effect: bool) -> Iterator[Problem]:
-    """Whether `initial_distance` does what it says with this model."""
+    """Return whether `initial_distance` does what it says with this model."""
     if distance and not has_effect:
         text = f"is {distance:g}, and is for FCOS with norm_reg_targets: true alone: there is no ReLU behind other distances; take it out"
         yield Problem(text, key="initial_distance")

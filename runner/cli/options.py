@@ -31,7 +31,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def missing_lines(missing: Sequence[Problem]) -> list[str]:
-    """What a config needs that this machine has not, as a block of lines; empty if nothing is missing."""
+    """Return what a config needs and this machine lacks, as a block of lines; empty if nothing is missing."""
     return ["a run would also need:", *(f"  {problem}" for problem in missing)] if missing else []
 
 

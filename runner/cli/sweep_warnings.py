@@ -1,4 +1,4 @@
-"""What is worth a warning in the configs of a sweep's trials, before any of them starts."""
+"""Warnings about the configs of a sweep's trials, before any of them starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GEOMETRY_AND_LENGTH = ("TrainReader", "EvalReader", "LearningRate", "epoch", "m
 
 
 def trial_warnings(spec: SweepSpec, plan: SweepPlan, trials: Sequence[Trial]) -> list[str]:
-    """Where trials evaluate otherwise than they train, or end before their learning rate's schedule, in the trials known in advance; of
+    """Find trials that evaluate otherwise than they train, or end before their learning rate's schedule, in the trials known in advance; of
     Optuna's space at its ends."""
     found = [(trial.label, trial.overrides) for trial in trials[1:]]
     for key, points in (edges(spec) if spec.design == "optuna" else {}).items():

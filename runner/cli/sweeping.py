@@ -75,7 +75,7 @@ class Sweep:
         return self._entries
 
     def _agree(self, entries: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether entries of plan.json are complete and say the same as the runs that were started; else the file was damaged."""
+        """Return whether entries of plan.json are complete and say the same as the runs that were started; else the file was damaged."""
         known = {run.name: (run.trial, run.seed, run.key) for run in self.history.runs}
         numbers = {trial.number for trial in self.trials}
         found = [(entry.get("trial"), entry.get("seed"), entry.get("key")) for entry in entries]
@@ -259,7 +259,7 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
 
 
 def _result(sweep: Sweep, entries: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome], stopped: str, refused_before: int) -> Result:
-    """How the sweep stands after a driver of it has ended.
+    """Collect the state of the sweep after its driver has ended.
 
     Args:
         outcomes, stopped: what the driver says.

@@ -59,6 +59,6 @@ def hold_run(run_dir: RunDir, *, wait: bool = True) -> Iterator[None]:
 
 
 def run_held(run_dir: RunDir, who: str, pid: int) -> RunHeld:
-    """What is said of a run that another process is working on."""
+    """Make the message for a run that another process is working on."""
     stop = f", or stop it: kill {pid}" if pid else ""
     return RunHeld(Problem(f"{who} is working on this run right now; wait for it{stop}", where=str(run_dir.path)))

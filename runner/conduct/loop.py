@@ -43,7 +43,7 @@ _MEASURE_INTERVAL_S = 2.0
 _FOLDER_INTERVAL_S = 1.0
 _ASIDE_INTERVAL_S = 1.0
 _ASIDE_PATIENCE_S = 10.0
-"""How long the driver waits for a run that another process is working on, when nothing else is left to do."""
+"""Seconds that the driver waits for a run that another process is working on, when nothing else is left to do."""
 _RETRIED: frozenset[str | None] = frozenset({"crash", "hung"})
 
 
@@ -679,7 +679,7 @@ class _Conductor:
 
 
 def _gone(sweep: SweepDir, lock: Lock) -> str:
-    """What is said where a sweep's directory is not at its place any more."""
+    """Make the message for a sweep whose directory is not at its place any more."""
     now = lock.moved_to()
     if now and Path(now) != sweep.path.absolute():
         what, advice = f"was moved to {now}", f"go on with it by the same command and --dir {shell_path(now)}"

@@ -52,7 +52,7 @@ class Elsewhere:
         return False
 
     def _problem(self, other: RunDir, run: PlannedRun) -> str:
-        """Why a run cannot stand for `run`; empty if it can. Its own files tell, whatever a journal says of it."""
+        """Say why a run cannot stand for `run`; empty if it can. Its own files tell, whatever a journal says of it."""
         identity = other.identity()
         if identity is None or identity.key != run.identity.key:
             return "is another run by now"
@@ -102,7 +102,7 @@ class Elsewhere:
 
 
 def _left_behind(folder: str, names: Sequence[str]) -> set[str]:
-    """What is not copied: what belongs to the other run alone, and what is neither a file nor a folder."""
+    """Select what is not copied: what belongs to the other run alone, and what is neither a file nor a folder."""
     paths: dict[str, Any] = {name: os.path.join(folder, name) for name in names}
     odd = {name for name, path in paths.items() if os.path.islink(path) or not (os.path.isfile(path) or os.path.isdir(path))}
     return odd | (_LEFT_BEHIND & set(names)) | {name for name in names if name.startswith(".")}

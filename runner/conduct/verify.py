@@ -150,7 +150,7 @@ def _check_together(sweep: SweepDir, identities: Mapping[str, Identity], finding
 
 
 def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared: Iterable[str], findings: Findings, driven: bool) -> None:
-    """Whether the journal has every trial and every end that the run directories have.
+    """Return whether the journal has every trial and every end that the run directories have.
 
     Args:
         cleared: runs that have no directory, as was already said.

@@ -483,7 +483,7 @@ _ODD_NUMBER = re.compile(r"[-+]?(0[0-7_]+|0[xb][0-9a-fA-F_]+|[0-9_.]*_[0-9_.]*|[
 
 
 def _takes_text(kind: Any, node: Node) -> bool:
-    """Whether what was typed for `node` would be understood as a text."""
+    """Return whether what was typed for `node` would be understood as a text."""
     if get_origin(kind) is Literal:
         return node.text in get_args(kind)
     return kind in (str, Any) or (get_origin(kind) is not dict and any(_takes_text(member, node) for member in _members(kind)))
@@ -501,7 +501,7 @@ def _quotes_hint(kind: Any, node: Node, path: str) -> str:
 
 
 def _in_quotes(node: Node, path: str) -> str:
-    """What to write so that YAML takes it for a text; on the command line the whole override."""
+    """Return what to write so that YAML takes it for a text; on the command line the whole override."""
     for option in ("-o", "--set"):
         if node.source.file.startswith(f"{option} {path}="):
             return quoted_override(option, path, node.text or "")

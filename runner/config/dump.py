@@ -63,7 +63,7 @@ def _keys_of(value: Any, sections: dict[str, Any], *, neutral: bool) -> dict[str
 
 
 def _counts(info: FieldInfo, value: Any) -> bool:
-    """Whether a key goes into a run's key."""
+    """Return whether a key goes into a run's key."""
     return not info.neutral and not (info.added_later and value == info.default)
 
 

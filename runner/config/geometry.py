@@ -22,7 +22,7 @@ _NORMALIZATION: Final = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """What a reader makes of an image.
+    """Geometry and values that a reader gives an image.
 
     Args:
         sizes: (height, width) in pixels of each size, (shorter, longer side) with `keep_ratio`; None: not known; empty: as the file is.
@@ -60,7 +60,7 @@ class Difference:
 
 
 def differences(config: Mapping[str, Any]) -> list[Difference]:
-    """What `TrainReader` and `EvalReader` of a plain config do not have in common; empty where either is missing."""
+    """List the differences between `TrainReader` and `EvalReader` of a plain config; empty where either is missing."""
     readers = [config.get(name) for name in READERS]
     if not all(isinstance(reader, Mapping) for reader in readers):
         return []
@@ -177,7 +177,7 @@ def _sizes(train: Geometry, eval_: Geometry) -> Iterator[Difference]:
 
 
 def _within(train: Sequence[tuple[int, int]], eval_: Sequence[tuple[int, int]]) -> bool:
-    """Whether every evaluation size is within the range of the training sizes, side by side."""
+    """Return whether every evaluation size is within the range of the training sizes, side by side."""
     if not train or not eval_:
         return not train and not eval_
     return all(min(one[side] for one in train) <= size[side] <= max(one[side] for one in train) for size in eval_ for side in (0, 1))

@@ -39,7 +39,7 @@ class Length:
 
 
 def training_length(config: Mapping[str, Any], images: int | None = None) -> Length | None:
-    """How long a plain config trains; None where it gives no length. `images` are those of an epoch, None where they are not known."""
+    """Return the length of a training; None where its config gives none. `images` are those of an epoch, None where they are not known."""
     return _both(config, images, config.get("max_iters"), config.get("epoch"))
 
 

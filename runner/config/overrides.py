@@ -38,7 +38,7 @@ def parse_override(text: str, option: str = "-o") -> tuple[str, Node]:
 
 
 def quoted_override(option: str, key: str, text: str) -> str:
-    """What to type in a shell so that YAML takes `text` for a text: ``-o 'a.b="*.jpg"'``."""
+    """Return what to type in a shell so that YAML takes `text` for a text: ``-o 'a.b="*.jpg"'``."""
     return f"{option} {shlex.quote(f'{key}={quoted(text.strip())}')}"
 
 

@@ -212,7 +212,7 @@ class _Ids:
         self.rows = {number: position for position, number in enumerate(kept)}
 
     def knows(self, raw: Any, number: int | None) -> bool:
-        """Whether an entry has this id, or would have, were the id valid."""
+        """Return whether an entry has this id, or would have, were the id valid."""
         return number in self.seen or (number is None and isinstance(raw, str | int | float) and (type(raw), raw) in self.bad)
 
 

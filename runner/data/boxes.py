@@ -50,12 +50,12 @@ def overhang(boxes: NDArray[np.floating[Any]], sizes: NDArray[np.floating[Any]])
 
 
 def reaches_out(out: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether an `overhang` is an error. Bool[N]"""
+    """Return whether an `overhang` is an error. Bool[N]"""
     return out > CLIPPED_PX + _WRITTEN_PX
 
 
 def slightly_out(out: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether an `overhang` is no error, and more than rounding. Bool[N]"""
+    """Return whether an `overhang` is no error, and more than rounding. Bool[N]"""
     return (out > _ROUNDING_PX) & ~reaches_out(out)
 
 
@@ -81,7 +81,7 @@ def boxes_as_shares(tables: Tables) -> list[Fault]:
 
 
 def _within_a_pixel(boxes: NDArray[np.float64]) -> bool:
-    """Whether all boxes (xyxy) lie within the first pixel, counted from 0 or from 1. Whole numbers are pixels."""
+    """Return whether all boxes (xyxy) lie within the first pixel, counted from 0 or from 1. Whole numbers are pixels."""
     return len(boxes) > 0 and bool((np.abs(boxes) <= 1).all() and (boxes != np.round(boxes)).any())
 
 
@@ -98,7 +98,7 @@ def notes(tables: Tables, where: Path, *, evaluated: bool = False) -> tuple[str,
 
 
 def is_flat(tables: Tables) -> NDArray[np.bool_]:
-    """Whether a box has no width or no height. Bool[N]"""
+    """Return whether a box has no width or no height. Bool[N]"""
     return np.asarray((tables.boxes[:, 2:] <= MIN_SIDE_PX).any(axis=1))
 
 

@@ -20,7 +20,7 @@ from runner.data.spec import DataSpec
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """How a source was divided.
+    """Division of a source into splits.
 
     Args:
         sides: indices of `Loaded.items` for each split, in item order; ``test`` only where the source keeps one.

@@ -106,7 +106,7 @@ def _orientation(image: Image.Image, path: Path | str) -> int | None:
 
 
 def _has_texts_at_its_end(path: Path | str) -> bool:
-    """Whether a PNG has EXIF data or texts, which may hold such, after its pixels. Reads the heads of its chunks."""
+    """Return whether a PNG has EXIF data or texts, which may hold such, after its pixels. Reads the heads of its chunks."""
     with open(path, "rb") as file:
         file.seek(8)
         pixels = False

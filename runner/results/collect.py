@@ -274,7 +274,7 @@ def _is_evaluation(record: Record) -> bool:
 
 
 def _label(name: str, identity: Identity | None, overrides: Mapping[str, Any]) -> str:
-    """What the trial is called: as it was recorded, as in its directory's name, else by what was overridden, else by the directory."""
+    """Return the name of the trial: as it was recorded, as in its directory's name, else by what was overridden, else by the directory."""
     if identity is not None and identity.sweep is not None:
         match = _RUN_NAME.fullmatch(name)
         if identity.label or match:

@@ -197,7 +197,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: `trouble` is what it must not do, empty if it did not."""
+    """End of a command: `trouble` is what it must not do, empty if it did not."""
 
     code: int
     out: str

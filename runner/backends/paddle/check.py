@@ -51,7 +51,7 @@ def check(config: PaddleConfig) -> list[Problem]:
 
 
 def _has_relu(config: PaddleConfig) -> bool:
-    """Whether the model is an FCOS with a ReLU behind its distances."""
+    """Return whether the model is an FCOS with a ReLU behind its distances."""
     head = config.modules.get("FCOSHead")
     keys = head.keys if isinstance(head, Tagged) else head
     return config.architecture == "FCOS" and (not isinstance(keys, Mapping) or keys.get("norm_reg_targets", True) is True)

@@ -25,7 +25,7 @@ _BACKSLASHES = "paths written with backslashes, taken as folders"
 
 @dataclass(slots=True)
 class Walk:
-    """What `walk` found, as posix paths relative to the folder.
+    """Result of `walk`, as posix paths relative to the folder.
 
     Args:
         files: in the order of their parts.

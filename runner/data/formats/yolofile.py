@@ -17,7 +17,7 @@ _NO_LISTS = ("names", "nc", "path", "kpt_shape")
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a data.yaml says.
+    """Contents of a data.yaml.
 
     Args:
         file: the file.
@@ -68,7 +68,7 @@ def read_description(path: Path) -> Description:
 
 
 def describes_lists(path: Path) -> bool:
-    """Whether a YAML file of any name has the keys of a data.yaml: names, and a list."""
+    """Return whether a YAML file of any name has the keys of a data.yaml: names, and a list."""
     try:
         node = plain.compose(read_text(path))
     except (yaml.YAMLError, InputError, RecursionError):
