@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.results.effects import effects, t_quantile
 from runner.results.images import IOUS, bootstrap
-from runner.results.intervals import difference, summarize
-from runner.results.permutation import permutation_p
 from runner.results.sequential import raced_effects, racing_rule
 from runner.search.base import Trial, TrialResult
 from runner.search.racing import Racing, looks
+from runner.stats.effects import effects, t_quantile
+from runner.stats.intervals import difference, summarize
+from runner.stats.permutation import permutation_p
 
 TAG = "bbox/AP"
 Floats = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""False alarms and detections of the rules by which a run is marked as having hardly learned (`runner.core.learning`).
+"""False alarms and detections of the rules by which a run is marked as having hardly learned (`runner.training.learning`).
 
     python -m benchmarks.learning FOLDER [--seeds 40] [--report]
 
@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.importing import child_environment
-from runner.core.learning import BOX_TERM, judge
-from runner.core.records import Record
-from runner.core.rundir import RunDir, find_runs
 from runner.results.collect import RunResult, read_run
+from runner.store.records import Record
+from runner.store.run_dir import RunDir, find_runs
+from runner.training.learning import BOX_TERM, judge
 
 CONFIG = "configs/fcos_tiny.yml"
 STEPS = 150

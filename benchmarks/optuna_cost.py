@@ -3,7 +3,7 @@
     python -m benchmarks.optuna_cost [--trials N] [--samplers NAME …] [--gp-trials N] [--no-db]
 
 2,000 trials of 8 parameters (4 logarithmic, 2 linear, 1 of integers, 1 of choices), one after the other, with a made-up objective, through
-`runner.search.optuna_search` as a sweep uses it: proposals kept, points drawn anew from (seed, number), study.db written after each change.
+`runner.search.optuna.search` as a sweep uses it: proposals kept, points drawn anew from (seed, number), study.db written after each change.
 A trial is reported on three times. Numeric libraries use one thread. Prints a table; the bound is 100 ms a trial.
 """
 
@@ -24,7 +24,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 from runner.search.base import Report, Trial, TrialResult  # noqa: E402 - after the number of threads
-from runner.search.optuna_search import OptunaSearch  # noqa: E402
+from runner.search.optuna.search import OptunaSearch  # noqa: E402
 from runner.search.spec import Budget, Choice, Component, Metric, Span, SweepSpec  # noqa: E402
 
 METRIC = "bbox/AP"

@@ -26,7 +26,7 @@ import numpy as np
 
 from runner.backends.pdparams import read_pdparams
 from runner.core.importing import child_environment
-from runner.core.rundir import RunDir
+from runner.store.run_dir import RunDir
 from runner.worker.main import load_run
 from runner.worker.scoring import load_dataset
 

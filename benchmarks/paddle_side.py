@@ -104,7 +104,7 @@ def ours_evaluation(run_dir: str, stopwatch: Stopwatch) -> None:
 
 
 def _run_dir(path: str) -> Any:
-    from runner.core.rundir import RunDir  # noqa: PLC0415
+    from runner.store.run_dir import RunDir  # noqa: PLC0415
 
     return RunDir(Path(path))
 

@@ -27,12 +27,12 @@ from typing import Any
 
 from PIL import Image
 
-from runner.backends.environments import interpreter, versions
-from runner.conduct import prepare_run_dir
-from runner.core.rundir import RunDir
 from runner.data.synthetic.generate import CLASSES, generate
-from runner.plan import plan_single
+from runner.environments.interpreters import interpreter, versions
 from runner.resolve import resolve
+from runner.store.run_dir import RunDir
+from runner.sweep.plan import plan_single
+from runner.sweep.runs import prepare_run_dir
 
 REQUIRED = 1.0
 BATCH, IMAGES = 2, 120

@@ -4,7 +4,7 @@
     python -m benchmarks.pruning --record      # makes the table anew (about 4 minutes on one core)
 
 Every point of the table (see `benchmarks.pruning_table`) is a trial, in `--seeds` shuffled orders; what is counted is epochs. Optuna's own
-pruners run plainly: `study.optimize`, one trial after the other. Ours goes through `runner.search.optuna_search` with the calls that the
+pruners run plainly: `study.optimize`, one trial after the other. Ours goes through `runner.search.optuna.search` with the calls that the
 conductor makes, in simulated time on one and on several slots. At last a part of the table goes through `runner sweep` and the fake
 backend, with real processes.
 
@@ -28,11 +28,11 @@ import optuna
 
 from benchmarks.pruning_sweep import run_sweep
 from benchmarks.pruning_table import BASELINE, EPOCHS, GRID, TABLE, Point, Table, read_table, record
-from runner.results.adaptive.trials import search_results
-from runner.results.audit import FEW_FINISHED, audit_pruning
 from runner.results.collect import RunResult
+from runner.results.search.audit import FEW_FINISHED, audit_pruning
+from runner.results.search.trials import search_results
 from runner.search.base import Report, Trial, TrialResult, Wait
-from runner.search.optuna_search import OptunaSearch
+from runner.search.optuna.search import OptunaSearch
 from runner.search.spec import Component, Metric, SweepSpec
 
 REQUIRED_SHARE = 1 / 3

@@ -25,7 +25,7 @@ import psutil
 import yaml
 
 from runner.core.importing import child_environment
-from runner.core.journal import read_journal
+from runner.store.journal import read_journal
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = 4
@@ -105,7 +105,7 @@ def look(process: psutil.Process, seen: Driver) -> None:
     seen.rss_mb, seen.pss_mb = max(seen.rss_mb, memory.rss / 1e6), max(seen.pss_mb, memory.pss / 1e6)
     seen.cpu_s = times.user + times.system
     for child in process.children():
-        if "runner.launch.warm_process" in child.cmdline():
+        if "runner.launch.starters.warm_process" in child.cmdline():
             spent = child.cpu_times()
             seen.helper_cpu_s = max(seen.helper_cpu_s, spent.user + spent.system)
 

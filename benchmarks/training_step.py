@@ -45,14 +45,14 @@ from torchvision.transforms.v2 import functional as F
 
 from runner.backends.torch import schema
 from runner.backends.torch.device import prepare
+from runner.backends.torch.meter import FiniteCheck, Window
 from runner.backends.torch.model import build_model
 from runner.backends.torch.reader import load_training_data, training_steps
 from runner.backends.torch.samples import PackedBatch
 from runner.backends.torch.schedule import learning_rate
 from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.step import TrainStep
-from runner.backends.torch.window import FiniteCheck, Window
-from runner.results.intervals import student_t_quantile
+from runner.stats.intervals import student_t_quantile
 
 REQUIRED, REQUIRED_LOWER = 1.0, 0.97
 CLASSES, IMAGES, BOXES, SEED = 6, 16, 6, 0

@@ -18,11 +18,11 @@ import rich._export_format
 from PIL import Image
 from rich.console import Console
 
-from runner.core.rundir import RunDir
 from runner.results.collect import RunResult, collect
 from runner.results.compare import compare
 from runner.results.comparison import Comparison
-from runner.sweepdir import SweepDir, metric_of
+from runner.store.run_dir import RunDir
+from runner.sweep.sweep_dir import SweepDir, metric_of
 from runner.views.table import render_comparison
 
 IMAGES = Path(__file__).parent / "images"

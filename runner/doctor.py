@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from runner.backends.recipes import RECIPES
-from runner.backends.whereabouts import whereabouts
+from runner.backends.status import whereabouts
 from runner.core.errors import RunnerError
 from runner.data.choice import dataset_choice
 from runner.data.spec import data_root, spec_names
+from runner.environments.specs import RECIPES
 from runner.launch.machine import available_cores
 from runner.resolve import probe_backend
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from runner.backends.base import BACKENDS, Backend, Probe
-from runner.backends.environments import interpreter, versions
 from runner.config.bind import Bound, bind, field_infos, require
 from runner.config.dump import canonical, to_plain, to_yaml
 from runner.config.geometry import geometry_warnings
@@ -31,6 +30,7 @@ from runner.core.files import parse_json, read_bytes
 from runner.core.importing import child_environment
 from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
+from runner.environments.interpreters import interpreter, versions
 from runner.launch.machine import available_cores
 
 AUTO = "auto"

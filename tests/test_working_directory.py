@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.conduct.fake_sweep import FakeSweep
-from runner.core.rundir import RunDir
 from runner.launch.base import Exit, Task, Warm
 from runner.launch.inline import InlineLauncher
 from runner.launch.local import LocalLauncher
+from runner.store.run_dir import RunDir
+from runner.sweep.fake_sweep import FakeSweep
 from runner.testing.launchers import collect
 from runner.testing.run_dirs import make_run_dir
 
@@ -138,7 +138,7 @@ def _launch(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tensorboard", "visualdl"])
 def test_a_viewer(poisoned: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    from runner.views.dashboard.viewers import start_viewer
+    from runner.views.viewers.processes import start_viewer
 
     shown: RunDir = make_run_dir(poisoned / "r", steps=20, resumed_at=None)
     monkeypatch.chdir(poisoned)

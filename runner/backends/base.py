@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from runner.core.errors import Problem
 from runner.core.registry import Registry
-from runner.core.rundir import RunDir
+from runner.training.context import RunContext
 
 BACKENDS = Registry(
     "backend",
@@ -69,68 +69,13 @@ class Ranks:
     number_in: str
 
 
-class RunContext(Protocol):
-    """What the worker gives a backend that trains. A backend writes nothing into the run directory but below `checkpoints/`.
-
-    Where several processes train together each has one. Only what the first one gives counts; it alone writes checkpoints, evaluates and
-    is asked to stop.
-    """
-
-    rank: int
-    """Which of them this process is, from 0."""
-    ranks: int
-    """How many they are."""
-    run_dir: RunDir
-    attempt: int
-    resume_from: Path | None
-    """The folder of checkpoints to go on from (it may hold none yet), None to start anew. A damaged one is passed over, and `say` says
-    so."""
-
-    def resumed(self, step: int, epoch: float) -> None:
-        """Called once, before the first record of an attempt: what a reader finds after `step` is superseded."""
-
-    def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        """Append a record: `step` optimiser steps and `epoch` epochs are done."""
-
-    def progress(self, step: int, steps: int, epoch: float, phase: str, values: Mapping[str, float] | None = None) -> None:
-        """Call as often as you like (every step): tells whoever watches; written at most twice a second."""
-
-    def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
-        """COCO results of the evaluation images → metrics by tag, already recorded. `final` writes predictions.json and eval.json."""
-
-    def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
-        """What `evaluate` does with its metrics, for a backend that has no predictions: they are recorded; `final` writes eval.json."""
-
-    def stop_requested(self) -> str | None:
-        """Why the run should save and end now (a signal, a control record), or None. Cheap: call it every step.
-
-        The backend then saves a checkpoint and raises `runner.core.errors.Interrupted` with that reason.
-        """
-
-    def meet(self, word: Any) -> list[Any]:
-        """Wait until every rank has called this, however long that takes.
-
-        Args:
-            word: what JSON can hold.
-
-        Returns:
-            The words of all, by rank.
-
-        Raises:
-            RunnerError: another rank has ended, so that it will not come.
-        """
-
-    def say(self, message: str) -> None:
-        """A line for the log and for people."""
-
-
 class Backend(Protocol):
     """One framework. Made without arguments; importing its module and calling `check` loads no framework."""
 
     name: str
     config_class: type[Any]
     """The declared class (see `runner.config.schema`) a resolved config of this backend is bound to; it has the keys of
-    `runner.backends.keys.CommonConfig`."""
+    `runner.training.common_config.CommonConfig`."""
 
     packages: tuple[str, ...]
     """Distributions whose arithmetic the results come from: their versions go into the run's key."""

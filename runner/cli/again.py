@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.core.values import shell_path
 
 if TYPE_CHECKING:
-    from runner.sweepdir import SweepDir
+    from runner.sweep.sweep_dir import SweepDir
 
 
 def again(sweep: SweepDir) -> str:

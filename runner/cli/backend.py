@@ -32,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _install(args: argparse.Namespace) -> int:
-    from runner.backends.install import install, size_bytes  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.environments.install import install, size_bytes  # noqa: PLC0415 - kept out of `runner --help`
 
     with _Line() as line:
         made = install(args.name, gpu=args.gpu, index=args.index, python=args.python, force=args.force, progress=line.show)
@@ -55,9 +55,9 @@ def _list(_args: argparse.Namespace) -> int:
     from rich.table import Table  # noqa: PLC0415
 
     from runner.backends.base import BACKENDS  # noqa: PLC0415
-    from runner.backends.install import size_bytes, tidy  # noqa: PLC0415
-    from runner.backends.recipes import RECIPES  # noqa: PLC0415
-    from runner.backends.whereabouts import whereabouts  # noqa: PLC0415
+    from runner.backends.status import whereabouts  # noqa: PLC0415
+    from runner.environments.install import size_bytes, tidy  # noqa: PLC0415
+    from runner.environments.specs import RECIPES  # noqa: PLC0415
     from runner.views.terminal import Terminal, plain  # noqa: PLC0415
 
     table = Table("backend", "runs in", "versions", "build", "size", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -77,7 +77,7 @@ def _list(_args: argparse.Namespace) -> int:
 
 
 def _remove(args: argparse.Namespace) -> int:
-    from runner.backends.install import remove  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.environments.install import remove  # noqa: PLC0415 - kept out of `runner --help`
 
     folder, size = remove(args.name)
     say(f"{args.name}: removed {folder} ({size / 1e9:.1f} GB)")
@@ -98,7 +98,7 @@ class _Line:
         return self
 
     def show(self, stage: str, seconds: float) -> None:
-        """A `runner.backends.install.Progress`."""
+        """A `runner.environments.install.Progress`."""
         if self._live:
             print(f"\r\x1b[K{stage}: {seconds:.0f} s", end="", file=self._file, flush=True)
         elif stage != self._stage:

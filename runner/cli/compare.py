@@ -42,7 +42,7 @@ def _compare(args: argparse.Namespace) -> int:
     from runner.results.collect import collect  # noqa: PLC0415
     from runner.results.compare import SHOWN_METRICS, compare  # noqa: PLC0415
     from runner.results.export import to_csv, to_json, to_markdown  # noqa: PLC0415
-    from runner.sweepdir import SweepDir, metric_of  # noqa: PLC0415
+    from runner.sweep.sweep_dir import SweepDir, metric_of  # noqa: PLC0415
     from runner.views.table import render_comparison  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
@@ -80,7 +80,7 @@ def _looks(plans: list[dict[str, Any]]) -> tuple[int, ...]:
 def _compare_search(args: argparse.Namespace) -> int:
     """Of a sweep whose trials were proposed: its best was picked among many, which a table of differences would hide."""
     from runner.cli.search_view import load_search  # noqa: PLC0415
-    from runner.results.adaptive.export import to_json  # noqa: PLC0415
+    from runner.results.search.export import to_json  # noqa: PLC0415
     from runner.views.search_table import render  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
@@ -98,8 +98,8 @@ def _compare_search(args: argparse.Namespace) -> int:
 
 def _dashboard(args: argparse.Namespace) -> int:
     from runner.core.errors import InputError  # noqa: PLC0415
-    from runner.core.rundir import find_runs  # noqa: PLC0415
-    from runner.views.dashboard.viewers import start_viewer  # noqa: PLC0415
+    from runner.store.run_dir import find_runs  # noqa: PLC0415
+    from runner.views.viewers.processes import start_viewer  # noqa: PLC0415
 
     runs = list(find_runs(args.paths))
     if not runs:

@@ -30,7 +30,7 @@ def run_drill(argv: Sequence[str]) -> int:
 
     from rich.table import Table  # noqa: PLC0415
 
-    from runner.conduct.drill import Drill, clear  # noqa: PLC0415
+    from runner.sweep.drill import Drill, clear  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
     folder = Path(tempfile.mkdtemp(prefix="runner-drill-"))

@@ -16,8 +16,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.core.rundir import find_runs  # noqa: PLC0415
     from runner.results.collect import collect  # noqa: PLC0415
+    from runner.store.run_dir import find_runs  # noqa: PLC0415
     from runner.views.table import render_runs  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 

@@ -8,16 +8,16 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from runner.backends.environments import interpreter
-from runner.conduct import Outcome, conduct
-from runner.conduct.lock import hold_run
 from runner.core.importing import child_environment
 from runner.core.text import say
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
+from runner.environments.interpreters import interpreter
 from runner.launch.base import LAUNCHERS
-from runner.plan import PlannedRun
 from runner.search.base import FixedDesign
+from runner.store.lock import hold_run
+from runner.sweep.loop import Outcome, conduct
+from runner.sweep.plan import PlannedRun
 from runner.views.counting import count_progress
 from runner.views.progress import Watcher
 from runner.views.terminal import Terminal

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from runner.results.adaptive.trials import SearchResults
+    from runner.results.search.trials import SearchResults
 
 
 def load_search(path: Path, metric: str | None = None, goal: Literal["maximize", "minimize"] | None = None) -> SearchResults:
@@ -16,13 +16,13 @@ def load_search(path: Path, metric: str | None = None, goal: Literal["maximize",
         metric, goal: what to rank by, instead of what the sweep file says.
 
     Raises:
-        InputError: see `runner.results.collect.collect` and `runner.results.adaptive.trials.search_results`.
+        InputError: see `runner.results.collect.collect` and `runner.results.search.trials.search_results`.
     """
-    from runner.results.adaptive.trials import search_results  # noqa: PLC0415 - kept out of `runner --help`
     from runner.results.collect import collect  # noqa: PLC0415
     from runner.results.compare import check_clear  # noqa: PLC0415
+    from runner.results.search.trials import search_results  # noqa: PLC0415 - kept out of `runner --help`
     from runner.search.spec import Metric  # noqa: PLC0415
-    from runner.sweepdir import SweepDir  # noqa: PLC0415
+    from runner.sweep.sweep_dir import SweepDir  # noqa: PLC0415
 
     sweep = SweepDir(path)
     metrics = sweep.metrics() or (Metric(),)

@@ -21,8 +21,8 @@ def _run(args: argparse.Namespace) -> int:
     from runner.cli.again import again  # noqa: PLC0415
     from runner.core.lock import holder  # noqa: PLC0415
     from runner.core.text import json_text  # noqa: PLC0415
-    from runner.results.overview import find_places, read_runs, read_sweep  # noqa: PLC0415
-    from runner.sweepdir import SweepDir  # noqa: PLC0415
+    from runner.monitor.overview import find_places, read_runs, read_sweep  # noqa: PLC0415
+    from runner.sweep.sweep_dir import SweepDir  # noqa: PLC0415
     from runner.views.status import render_status  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 

@@ -45,8 +45,8 @@ def _run(args: argparse.Namespace) -> int:
     from runner.cli.running import make_dataset  # noqa: PLC0415 - kept out of `runner --help`
     from runner.cli.sweeping import open_sweep, run_sweep  # noqa: PLC0415
     from runner.config.load import find_file  # noqa: PLC0415
-    from runner.plan import folder_name, refuse_parent  # noqa: PLC0415
     from runner.search.load import load_sweep  # noqa: PLC0415
+    from runner.sweep.plan import folder_name, refuse_parent  # noqa: PLC0415
 
     file = find_file(args.file)
     spec = load_sweep(file, args.set)
@@ -87,7 +87,7 @@ def _some(names: Sequence[str]) -> str:
 def _print_audit(folder: Path) -> None:
     """What giving trials up early may have cost."""
     from runner.cli.search_view import load_search  # noqa: PLC0415
-    from runner.results.audit import audit_pruning, audit_text  # noqa: PLC0415
+    from runner.results.search.audit import audit_pruning, audit_text  # noqa: PLC0415
 
     audit = audit_pruning(load_search(folder))
     for line in audit_text(audit) if audit is not None else ():

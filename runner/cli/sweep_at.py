@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.core.errors import InputError, Problem
 from runner.core.lock import holder
-from runner.sweepdir import SweepDir
+from runner.sweep.sweep_dir import SweepDir
 
 
 def sweep_at(path: Path) -> SweepDir:

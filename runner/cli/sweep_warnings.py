@@ -11,11 +11,11 @@ from runner.config.node import Source, from_plain
 from runner.config.overrides import apply_mapping
 from runner.core.errors import InputError
 from runner.core.values import value_key
-from runner.plan import SweepPlan
 from runner.resolve import training_images
 from runner.search.base import Trial
 from runner.search.designs import coupled, edges, trial_label
 from runner.search.spec import SweepSpec
+from runner.sweep.plan import SweepPlan
 
 _GEOMETRY_AND_LENGTH = ("TrainReader", "EvalReader", "LearningRate", "epoch", "max_iters", "gradient_accumulation")
 """Beginnings of the keys that how images are seen, and how long is trained, depend on."""

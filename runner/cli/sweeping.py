@@ -9,19 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from runner.cli.sweep_warnings import trial_warnings
-from runner.conduct import Outcome, Policy, conduct
-from runner.conduct.history import History, read_history
-from runner.conduct.lock import hold
-from runner.core.commands import Situation
 from runner.core.errors import InputError, Problem
-from runner.core.journal import read_journal
-from runner.core.rundir import Status
 from runner.core.text import say
 from runner.core.values import format_value, shell_path
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import plan_slots, read_machine
 from runner.launch.packing import Packing
-from runner.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, renumber
 from runner.resolve import resolve
 from runner.results.sequential import racing_rule
 from runner.search.base import Search, Trial
@@ -29,7 +22,15 @@ from runner.search.build import build_search, check_search, planned_trials
 from runner.search.confounded import confounded
 from runner.search.designs import coupled, edges, trial_label
 from runner.search.spec import SweepSpec
-from runner.sweepdir import SweepDir, plan_entry, write_plan
+from runner.store.commands import Situation
+from runner.store.journal import read_journal
+from runner.store.lock import hold
+from runner.store.run_dir import Status
+from runner.sweep.history import History, read_history
+from runner.sweep.loop import Outcome, conduct
+from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, renumber
+from runner.sweep.policy import Policy
+from runner.sweep.sweep_dir import SweepDir, plan_entry, write_plan
 from runner.views.progress import Watcher
 from runner.views.terminal import Terminal
 
@@ -141,7 +142,7 @@ class Result:
         refused: trial number to why none of its runs could start.
         missing: names of planned runs that have not ended, and were not started by this driver.
         failed_before: names of runs that failed under an earlier driver and were not started again.
-        stopped: see `runner.core.commands.Situation`; empty where nothing is left to do all the same.
+        stopped: see `runner.store.commands.Situation`; empty where nothing is left to do all the same.
     """
 
     runs: int

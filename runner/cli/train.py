@@ -12,8 +12,8 @@ from runner.core.text import say
 from runner.core.values import shell_path
 
 if TYPE_CHECKING:
-    from runner.conduct import Outcome
-    from runner.plan import PlannedRun
+    from runner.sweep.loop import Outcome
+    from runner.sweep.plan import PlannedRun
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,9 +44,9 @@ def _run(args: argparse.Namespace) -> int:
 def _plan_new(args: argparse.Namespace) -> PlannedRun:
     from runner.cli.running import make_dataset  # noqa: PLC0415
     from runner.core.errors import InputError  # noqa: PLC0415
-    from runner.core.rundir import RunDir  # noqa: PLC0415
-    from runner.plan import claim_run_dir, plan_single  # noqa: PLC0415
     from runner.resolve import resolve, warnings_of  # noqa: PLC0415
+    from runner.store.run_dir import RunDir  # noqa: PLC0415
+    from runner.sweep.plan import claim_run_dir, plan_single  # noqa: PLC0415
 
     if args.config is None:
         raise InputError("give a config: runner train -c configs/fcos_tiny.yml (or -r RUN to go on with a run)")
@@ -76,8 +76,8 @@ def _refuse_sweep(path: Path) -> None:
 def _plan_resume(args: argparse.Namespace) -> PlannedRun:
     """The run in a directory, as it was planned. A config or overrides given beside it must come to the same run."""
     from runner.core.errors import InputError  # noqa: PLC0415
-    from runner.core.rundir import RunDir  # noqa: PLC0415
-    from runner.plan import plan_again  # noqa: PLC0415
+    from runner.store.run_dir import RunDir  # noqa: PLC0415
+    from runner.sweep.plan import plan_again  # noqa: PLC0415
 
     run_dir = RunDir(args.resume)
     if not run_dir.exists():

@@ -27,10 +27,10 @@ def run_verify(argv: Sequence[str]) -> int:
     from dataclasses import asdict  # noqa: PLC0415
 
     from runner.cli.sweep_at import sweep_at  # noqa: PLC0415
-    from runner.conduct.lock import hold  # noqa: PLC0415
-    from runner.conduct.verify import verify  # noqa: PLC0415
     from runner.core.files import move_aside  # noqa: PLC0415
     from runner.core.text import json_text, say  # noqa: PLC0415
+    from runner.store.lock import hold  # noqa: PLC0415
+    from runner.sweep.verify import verify  # noqa: PLC0415
 
     sweep = sweep_at(args.dir)
     if args.repair and os.path.lexists(sweep.lock) and not sweep.lock.is_file():

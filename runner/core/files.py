@@ -68,7 +68,7 @@ def atomic_write_text(path: Path, text: str, *, durable: Durable = True) -> None
 
 
 def atomic_write_json(path: Path, value: Any, *, durable: Durable = True, indent: int | None = None) -> None:
-    """Replace `path` by `value` as JSON in one step. Numbers must be finite (see `runner.core.records.encode_number`)."""
+    """Replace `path` by `value` as JSON in one step. Numbers must be finite (see `runner.store.records.encode_number`)."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     atomic_write_text(path, text + "\n", durable=durable)
 

@@ -21,10 +21,10 @@ from runner.data.boxes import CLIPPED_PX, boxes_as_shares, is_flat, place, reach
 from runner.data.choice import DatasetChoice, SplitPaths
 from runner.data.coco import missing_images
 from runner.data.cocofile import read_annotations
-from runner.data.cut import groups
 from runner.data.images import image_sizes, read_image
 from runner.data.manifest import prepared_content, read_manifest
 from runner.data.sources import Progress, silent
+from runner.data.split import groups
 from runner.data.synthetic.write import written_content
 
 Severity = Literal["error", "warning", "note"]

@@ -13,7 +13,6 @@ from runner.core.errors import InputError, Problem
 from runner.data.annotations import as_problems
 from runner.data.boxes import settle
 from runner.data.coco import save_json
-from runner.data.cut import divide
 from runner.data.formats import FORMATS
 from runner.data.formats.base import Loaded, NotThisFormat, Split, capped
 from runner.data.formats.save import to_coco
@@ -30,6 +29,7 @@ from runner.data.manifest import (
 from runner.data.notes import Notes, merged
 from runner.data.sources import Progress, link_or_copy
 from runner.data.spec import DataSpec
+from runner.data.split import divide
 
 
 def convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> Manifest:

@@ -42,7 +42,7 @@ class Cut:
         seed: of the random order.
         group: regular expression on the image's file name; its first bracket is the group (the board).
         lists: the source's lists (by name) that make up train, val and test; empty: by their names, see
-            `runner.data.cut`. Without val it is cut off train.
+            `runner.data.split`. Without val it is cut off train.
     """
 
     by: CutBy = "source"

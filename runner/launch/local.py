@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runner.core.process import adopt_orphans
-from runner.launch import guard
+from runner.launch import leftovers as guard
 from runner.launch.base import NOT_STARTED, TRACE_S, Exit, Task, exit_of
 from runner.launch.memory import Gauge, OomKills, pss_gb, sessions
-from runner.launch.spawn import MARK_VARIABLE, Process, kill_group, mark_of, reap_session, spawn
-from runner.launch.warm import WarmStart, WarmStarter
+from runner.launch.starters.spawn import MARK_VARIABLE, Process, kill_group, mark_of, reap_session, spawn
+from runner.launch.starters.warm import WarmStart, WarmStarter
 
 _CLOSE_INTERVAL_S = 0.001
 _LOOK_INTERVAL_S = 0.02  # where the kernel has no pidfd to wait on
@@ -67,8 +67,8 @@ class LocalLauncher:
 
     A task that calls `runner.core.process.die_with_parent` (the worker does) dies with this process, however that ends. Linux ties this to
     the thread that called `submit` or `poll`: it must live as long as the launcher. What a task has started besides is killed by
-    `runner.launch.guard` then, and by the launcher when the task ends: on Linux this process becomes the parent of orphans below it. Where
-    a task allows it, it starts in a warm process (see `Task.warm`).
+    `runner.launch.leftovers` then, and by the launcher when the task ends: on Linux this process becomes the parent of orphans below it.
+    Where a task allows it, it starts in a warm process (see `Task.warm`).
 
     Args:
         slots: tasks at a time; or the environment variables of each slot (CUDA_VISIBLE_DEVICES), which its task gets on top of its own. Of

@@ -15,12 +15,12 @@ from runner.config.load import parse
 from runner.config.node import Source, flatten
 from runner.core.errors import Cause, InputError
 from runner.core.files import read_text
-from runner.core.identities import identify
-from runner.core.learning import FlatTerm, flat_terms
-from runner.core.records import Record, decode_number, stream_all_records
-from runner.core.rundir import Identity, RunDir, State, find_runs
 from runner.core.values import format_value, short_keys
-from runner.results.progress import run_status
+from runner.monitor.progress import run_status
+from runner.store.identities import identify
+from runner.store.records import Record, decode_number, stream_all_records
+from runner.store.run_dir import Identity, RunDir, State, find_runs
+from runner.training.learning import FlatTerm, flat_terms
 
 Goal = Literal["maximize", "minimize"]
 EVALUATION_PREFIX = "bbox/"
@@ -38,7 +38,7 @@ class RunResult:
 
     Args:
         path: its directory.
-        id: its name there; `sweep`, `trial`, `seed`, `overrides`: see `runner.core.rundir.Identity`.
+        id: its name there; `sweep`, `trial`, `seed`, `overrides`: see `runner.store.run_dir.Identity`.
         label: the trial for people: ``batch_size=8``.
         state, reason: how it stands or ended; `problem` is what about it could not be read, empty if all could.
         metrics: tag to number of the last checkpoint, all finite; empty before the run is done.
@@ -52,8 +52,8 @@ class RunResult:
         heartbeat: seconds since 1970 of its last sign of life; 0 if there was none.
         config: dotted key to scalar or list of the resolved config.
         facts, proposal: see `Identity`.
-        cause: see `runner.core.rundir.Status.cause`.
-        flat: loss terms that hardly moved (`runner.core.learning`); empty for a run that learned, or has not done half of its steps.
+        cause: see `runner.store.run_dir.Status.cause`.
+        flat: loss terms that hardly moved (`runner.training.learning`); empty for a run that learned, or has not done half of its steps.
         copy_of: name of the directory of the sweep's run that it is a copy of, and does not count beside; empty if it counts.
         unclear: True for one of several copies of a run, of which none has the run's name: none of them counts.
     """

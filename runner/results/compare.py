@@ -12,15 +12,15 @@ from runner.core.errors import InputError, Problem, nearest
 from runner.core.values import enough_digits, short_keys
 from runner.results.collect import Goal, RunResult
 from runner.results.comparison import DEFAULT_METRIC, Comparison, TrialResult, Verdict
-from runner.results.effects import Effect, effects
 from runner.results.images import ImageComparison, compare_on_images
-from runner.results.intervals import CONFIDENCE, summarize
+from runner.results.notes import notes
 from runner.results.params import ABSENT, CONTENT, data_warnings, differing_keys, evaluated_on, parameters
-from runner.results.permutation import LEAST_SEEDS, permutation_p
-from runner.results.power import noise, seeds_to_tell
 from runner.results.sequential import look_confidence, raced_effects
 from runner.results.unlearned import describe_unlearned, unlearned
-from runner.results.wording import notes
+from runner.stats.effects import Effect, effects
+from runner.stats.intervals import CONFIDENCE, summarize
+from runner.stats.permutation import LEAST_SEEDS, permutation_p
+from runner.stats.power import noise, seeds_to_tell
 
 SHOWN_METRICS = ("bbox/AP", "bbox/AP50", "bbox/AP75")
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from runner.core.values import LEAST_DIGITS, format_value, same_value
 from runner.results.collect import Goal, RunResult
 from runner.results.images import ImageComparison
-from runner.results.intervals import Difference, Summary
 from runner.results.params import ABSENT, CONTENT, SHOWN_DIGITS
-from runner.results.power import Noise
+from runner.stats.intervals import Difference, Summary
+from runner.stats.power import Noise
 
 Verdict = Literal["better", "worse", "cannot tell"]
 DEFAULT_METRIC = "bbox/AP"

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runner.core.records import encode_number
 from runner.core.text import json_text, printable
 from runner.core.values import is_number
 from runner.results.comparison import Comparison, TrialResult, followers, uncounted_lines
-from runner.results.intervals import Difference, Summary
 from runner.results.params import ABSENT
-from runner.results.power import MOST_SEEDS
+from runner.stats.intervals import Difference, Summary
+from runner.stats.power import MOST_SEEDS
+from runner.store.records import encode_number
 
 FORMAT = 1
 MINUS = "\N{MINUS SIGN}"

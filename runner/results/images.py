@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.core.errors import InputError
-from runner.core.rundir import RunDir
 from runner.results.collect import RunResult
-from runner.results.intervals import CONFIDENCE, Difference
+from runner.stats.intervals import CONFIDENCE, Difference
+from runner.store.run_dir import RunDir
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from runner.core.values import same_value
 from runner.results.comparison import Comparison, TrialResult
-from runner.results.effects import t_quantile
-from runner.results.intervals import CONFIDENCE, Difference, Summary
+from runner.stats.effects import t_quantile
+from runner.stats.intervals import CONFIDENCE, Difference, Summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from runner.results.effects import Effect, effects
-from runner.results.intervals import CONFIDENCE, summarize
 from runner.search.racing import Results, looks
+from runner.stats.effects import Effect, effects
+from runner.stats.intervals import CONFIDENCE, summarize
 
 _GRID: Final = 64
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runner.results.collect import RunResult
 from runner.results.comparison import Comparison, TrialResult
 from runner.results.export import show_delta, show_interval, show_summary, show_verdict
-from runner.results.wording import name
+from runner.results.notes import name
 
 
 def describe_unlearned(found: Comparison, without: Comparison) -> Iterator[str]:

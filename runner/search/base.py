@@ -21,7 +21,7 @@ class Trial:
             baseline.
         label: for people: ``batch_size=8, schedule=800``; ``baseline`` for the baseline.
         seeds: the seeds to run it with now; None: all seeds of the sweep.
-        proposal: see `runner.core.rundir.Identity.proposal`.
+        proposal: see `runner.store.run_dir.Identity.proposal`.
     """
 
     number: int

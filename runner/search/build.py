@@ -21,7 +21,7 @@ def planned_trials(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
 def check_search(spec: SweepSpec, baseline: Baseline) -> None:
     """Raises InputError for a sampler or pruner that does not exist, that cannot be used for this, or whose package is not installed."""
     if spec.design == "optuna":
-        from runner.search.optuna_search import OptunaSearch  # noqa: PLC0415 - Optuna takes half a second to import
+        from runner.search.optuna.search import OptunaSearch  # noqa: PLC0415 - Optuna takes half a second to import
 
         OptunaSearch(spec, baseline, None)
 
@@ -39,7 +39,7 @@ def build_search(
         InputError: a sampler or pruner that does not exist, or whose package is not installed.
     """
     if spec.design == "optuna":
-        from runner.search.optuna_search import OptunaSearch  # noqa: PLC0415 - Optuna takes half a second to import
+        from runner.search.optuna.search import OptunaSearch  # noqa: PLC0415 - Optuna takes half a second to import
 
         return OptunaSearch(spec, baseline, folder)
     if spec.racing is not None:

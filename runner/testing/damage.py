@@ -23,9 +23,9 @@ from typing import Any
 import yaml
 
 from runner.cli.main import main
-from runner.core.rundir import find_runs
+from runner.store.run_dir import find_runs
 from runner.trackers.base import rebuild_log
-from runner.views.dashboard.layout import shown_params
+from runner.views.viewers.layout import shown_params
 
 TIMEOUT_S = 60.0
 CONFIG: Mapping[str, Any] = {

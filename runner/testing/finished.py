@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.files import atomic_write_json
-from runner.core.records import Record, RecordWriter, encode_number
-from runner.core.rundir import Identity, RunDir, State, Status
 from runner.search.base import Trial, run_name
+from runner.store.records import Record, RecordWriter, encode_number
+from runner.store.run_dir import Identity, RunDir, State, Status
 
 START = 1_780_000_000.0
 

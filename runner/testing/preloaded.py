@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.importing import child_environment
-from runner.core.rundir import RunDir
+from runner.store.run_dir import RunDir
 
 
 class Preloaded:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.core.records import Record, RecordWriter
-from runner.core.rundir import Identity, RunDir, State, Status
+from runner.store.records import Record, RecordWriter
+from runner.store.run_dir import Identity, RunDir, State, Status
 
 START_TIME = 1_780_000_000.0
 

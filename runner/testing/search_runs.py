@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.errors import Cause
-from runner.core.rundir import State
-from runner.results.adaptive.trials import SearchResults, search_results
 from runner.results.collect import RunResult
+from runner.results.search.trials import SearchResults, search_results
 from runner.search.spec import Metric
+from runner.store.run_dir import State
 
 AP = Metric(name="bbox/AP")
 MEMORY = Metric(name="resource/gb", goal="minimize")

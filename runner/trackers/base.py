@@ -20,9 +20,9 @@ from typing import Any, Protocol
 
 from runner.core.errors import InputError, nearest
 from runner.core.files import open_regular
-from runner.core.records import Record, last_values
 from runner.core.registry import Registry
-from runner.core.rundir import RunDir
+from runner.store.records import Record, last_values
+from runner.store.run_dir import RunDir
 
 Scalar = bool | int | float | str
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.files import read_bytes
-from runner.core.records import Record
+from runner.store.records import Record
 from runner.trackers.base import History, Sample, Scalar
 from runner.trackers.logfile import LogFile
 

@@ -13,15 +13,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runner.core.commands import Command, Situation
-from runner.core.rundir import RunDir, State, Status
+from runner.monitor.progress import standing
+from runner.monitor.watch import FINAL, Watch, Watched
 from runner.results.export import show_duration
-from runner.results.progress import standing
+from runner.store.commands import Command, Situation
+from runner.store.run_dir import RunDir, State, Status
 from runner.views.keys import Keys
 from runner.views.screen import Menu, Screen
 from runner.views.table import STATE_STYLES
 from runner.views.terminal import plain
-from runner.views.watch import FINAL, Watch, Watched
 
 _LINE_INTERVAL_S = 10.0
 _LOOK_INTERVAL_S = 0.4
@@ -44,7 +44,7 @@ class Watcher:
         console: where to.
         title: what the whole is called (the sweep's name).
         clock: seconds that always go forward.
-        known: see `runner.views.watch.Watch`.
+        known: see `runner.monitor.watch.Watch`.
         metric: tag of the metric that decides, shown of running runs.
         expected: how many runs there will be in all, where more will be proposed (a budget); 0: those there are.
         keys: the keyboard; None: standard input, where a sweep is shown on a terminal.

@@ -10,10 +10,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.text import Text
 
-from runner.core.commands import Command, Situation
 from runner.core.text import printable
+from runner.monitor.watch import Watched
 from runner.results.export import show_duration
-from runner.views.watch import Watched
+from runner.store.commands import Command, Situation
 
 Mode = Literal["watch", "choose", "stop", "quit", "help"]
 
@@ -127,7 +127,7 @@ class Screen:
 
     Args:
         title: what the whole is called.
-        counts: see `runner.views.watch.Watch.counts`.
+        counts: see `runner.monitor.watch.Watch.counts`.
         running: the runs that go.
         situation: what the conductor says.
         menu: what the keys do now.

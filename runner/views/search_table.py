@@ -12,12 +12,12 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from runner.results.adaptive.importance import Importances, importances, short_number
-from runner.results.adaptive.shapes import Axis, Slice, parallel, pareto_front, slices
-from runner.results.adaptive.trials import SearchResults, SearchTrial
-from runner.results.audit import Audit, audit_pruning, audit_text
 from runner.results.export import show_delta, show_interval, show_summary
-from runner.results.intervals import Summary
+from runner.results.search.audit import Audit, audit_pruning, audit_text
+from runner.results.search.importance import Importances, importances, short_number
+from runner.results.search.shapes import Axis, Slice, parallel, pareto_front, slices
+from runner.results.search.trials import SearchResults, SearchTrial
+from runner.stats.intervals import Summary
 from runner.views.terminal import plain
 
 View = Literal["best", "importances", "pareto", "slice", "parallel"]
@@ -36,7 +36,7 @@ def render(results: SearchResults, view: View = "best") -> RenderableType:
     """One view of a search, for `rich`.
 
     Args:
-        results: from `runner.results.adaptive.trials.search_results`.
+        results: from `runner.results.search.trials.search_results`.
         view: best: the best ten trials, whether fresh seeds confirm the winner, and the harm audit where trials were pruned; importances;
             pareto; slice: each parameter against the metric; parallel: a line a trial.
     """

@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.core.text import printable
+from runner.monitor.overview import Failure, Overview, RunNow
 from runner.results.export import show_duration
-from runner.results.overview import Failure, Overview, RunNow
 from runner.views.screen import shorten
 from runner.views.terminal import plain
 

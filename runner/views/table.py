@@ -14,7 +14,6 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from runner.core.learning import in_words
 from runner.core.text import printable
 from runner.core.values import enough_digits, format_value, short_keys
 from runner.results.collect import RunResult
@@ -28,7 +27,8 @@ from runner.results.comparison import (
     uncounted_lines,
 )
 from runner.results.export import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
-from runner.results.intervals import Summary
+from runner.stats.intervals import Summary
+from runner.training.learning import in_words
 from runner.views.terminal import plain
 
 _VERDICT_STYLES = {

@@ -1,4 +1,4 @@
-"""What the worker gives a backend while it trains: records, progress, evaluation, stop requests (`runner.backends.base.RunContext`)."""
+"""What the worker gives a backend while it trains: records, progress, evaluation, stop requests (`runner.training.context.RunContext`)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from runner.config.dump import canonical, to_plain
 from runner.config.node import flatten
 from runner.core.errors import RunnerError
 from runner.core.files import atomic_write_json
-from runner.core.learning import flat_terms, in_words
 from runner.core.lock import Lock
 from runner.core.process import process_mark
-from runner.core.records import Record, RecordWriter, encode_number
-from runner.core.rundir import RunDir, Status
+from runner.store.records import Record, RecordWriter, encode_number
+from runner.store.run_dir import RunDir, Status
 from runner.trackers.base import TrackerSet
+from runner.training.learning import flat_terms, in_words
 from runner.worker.ending import Ending
 from runner.worker.ranks import Member
 from runner.worker.stop import StopRequests

@@ -14,7 +14,7 @@ from typing import Literal, NoReturn
 
 from runner.core.errors import Cause, Interrupted, RunnerError
 from runner.core.files import disk_is_full, says_disk_full
-from runner.core.rundir import State
+from runner.store.run_dir import State
 
 log = logging.getLogger("runner.worker")
 

@@ -20,12 +20,12 @@ from runner.core.errors import RunnerError
 from runner.core.files import disk_is_full, says_disk_full
 from runner.core.lock import Held, Lock, take
 from runner.core.process import die_with_parent
-from runner.core.rundir import RunDir
+from runner.store.run_dir import RunDir
 from runner.worker.attempt import Attempt
 from runner.worker.ending import DONE, HELD, Ending, disk_full, ending_of, leave
-from runner.worker.lead import lead
 from runner.worker.ranks import Member, OtherRank
 from runner.worker.stop import StopRequests
+from runner.worker.supervisor import lead
 
 if TYPE_CHECKING:
     from runner.worker.scoring import Scorer
@@ -39,7 +39,7 @@ _STDERR = 2  # the descriptor, which is the log whatever `sys.stderr` is
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m runner.worker RUN_DIR``: goes on from the run's checkpoints if it has any.
 
-    Where several processes train together, this one leads them (`runner.worker.lead`) or is one of them (`runner.worker.ranks`).
+    Where several processes train together, this one leads them (`runner.worker.supervisor`) or is one of them (`runner.worker.ranks`).
 
     Returns:
         0 done; 1 failed; 2 failed because something the config names cannot be used; 74 there is no room on the disk; 75 another process is

@@ -15,7 +15,6 @@ from runner.backends.base import Backend, ImageRef
 from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json, read_bytes, read_json
-from runner.core.rundir import RunDir
 from runner.core.text import say
 from runner.data.classes import listed, match_classes, read_names
 from runner.data.coco import load_coco
@@ -23,6 +22,7 @@ from runner.data.images import read_image
 from runner.data.manifest import IMAGE_DIR, read_manifest
 from runner.evaluation.draw import draw_boxes
 from runner.resolve import resolve
+from runner.store.run_dir import RunDir
 from runner.worker.main import load_run
 from runner.worker.scoring import Scorer
 

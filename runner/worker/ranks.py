@@ -1,4 +1,4 @@
-"""One of several processes that work on one attempt together: how it speaks with the leader (`runner.worker.lead`), and what its backend
+"""A rank of an attempt: how it communicates with the supervisor (`runner.worker.supervisor`), and what its backend
 is given where it is not the first."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from runner.core.errors import RunnerError
 from runner.core.files import open_regular
-from runner.core.rundir import RunDir
+from runner.store.run_dir import RunDir
 from runner.worker.ending import Ending
 
 VARIABLE = "RUNNER_RANKS"
@@ -115,7 +115,7 @@ class Member:
 
 
 class OtherRank:
-    """What a backend gets in every rank but the first (`runner.backends.base.RunContext`): it writes nothing."""
+    """What a backend gets in every rank but the first (`runner.training.context.RunContext`): it writes nothing."""
 
     def __init__(self, run_dir: RunDir, member: Member) -> None:
         self.run_dir = run_dir

@@ -10,10 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from runner.core.rundir import RunDir
 from runner.data.coco import CocoImage, CocoSet
 from runner.data.images import read_image
 from runner.evaluation.draw import draw_boxes
+from runner.store.run_dir import RunDir
 
 SCORE_THRESHOLD = 0.3
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.errors import InputError
-from runner.core.rundir import RunDir
 from runner.data.boxes import negative_sizes
 from runner.data.coco import CocoSet, load_coco, no_faults
 from runner.evaluation import evaluate
 from runner.evaluation.result import Evaluation
+from runner.store.run_dir import RunDir
 from runner.worker.samples import draw_samples
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli.again import again
-from runner.sweepdir import SweepDir
+from runner.sweep.sweep_dir import SweepDir
 
 
 def made_by(folder: Path, *command: str, cwd: Path | None = None) -> SweepDir:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from runner.cli.main import main
-from runner.conduct.fake_sweep import CONFIG
+from runner.sweep.fake_sweep import CONFIG
 
 
 @pytest.mark.parametrize("name", ["...yml", "..yml"])

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.conduct.fake_sweep import FakeSweep
+from runner.sweep.fake_sweep import FakeSweep
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2028x\r\nrunner: all is well\t[red]:smile:[/red][/]|`<b>"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from runner.cli.main import main
-from runner.conduct.lock import hold
-from runner.core.journal import Journal
-from runner.core.rundir import RunDir, Status
-from runner.sweepdir import SweepDir
+from runner.store.journal import Journal
+from runner.store.lock import hold
+from runner.store.run_dir import RunDir, Status
+from runner.sweep.sweep_dir import SweepDir
 from runner.testing.finished import make_run
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.core.rundir import RunDir, find_runs
+from runner.store.run_dir import RunDir, find_runs
 
 Cli = Callable[..., Any]
 WriteConfig = Callable[..., Path]

@@ -15,9 +15,9 @@ from runner.core.importing import child_environment, find_program, leave_working
 ROOT = Path(__file__).resolve().parents[2]
 EXCEPT = {
     "core/checkout.py": "git, with variables of its own",
-    "views/dashboard/guard.py": "a script that was started with them itself",
+    "views/viewers/watchdog.py": "a script that was started with them itself",
     "backends/gpu.py": "no Python",
-    "backends/environments.py": "a Python that may be too old to know -P; it starts in the root folder",
+    "environments/interpreters.py": "a Python that may be too old to know -P; it starts in the root folder",
     "testing/tasks.py": "tests only",
 }
 STARTS = {"run", "Popen", "call", "check_call", "check_output"}

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import pytest
 
-from runner.core.rundir import Identity, Status, Verdict
 from runner.core.typed import Count, Moment, Name, build, fits
+from runner.store.run_dir import Identity, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)

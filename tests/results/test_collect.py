@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import InputError
-from runner.core.records import Record, RecordWriter
-from runner.core.rundir import RunDir, Status, Verdict
 from runner.results.collect import collect, read_run
+from runner.store.records import Record, RecordWriter
+from runner.store.run_dir import RunDir, Status, Verdict
 from runner.testing.finished import START, make_run
 
 

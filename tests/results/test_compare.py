@@ -16,14 +16,14 @@ from scipy import stats
 
 from runner.config.load import load_config
 from runner.core.errors import InputError
-from runner.core.rundir import Verdict
 from runner.results.collect import collect
 from runner.results.compare import compare
 from runner.results.comparison import Comparison, by_factor, followers, parameter_text, uncounted_lines
 from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
 from runner.results.interactions import contrast, interactions
-from runner.results.intervals import Difference, summarize
 from runner.results.params import ABSENT, ADDED_LATER, NEUTRAL_KEYS, differing_keys
+from runner.stats.intervals import Difference, summarize
+from runner.store.run_dir import Verdict
 from runner.testing.finished import make_run
 
 BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}

@@ -1,4 +1,4 @@
-"""Sweeps of the scripted trainer (`runner.conduct.fake_sweep`) that tests do harm to."""
+"""Sweeps of the scripted trainer (`runner.sweep.fake_sweep`) that tests do harm to."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.conduct.fake_sweep import FakeSweep
-from runner.conduct.verify import verify
+from runner.sweep.fake_sweep import FakeSweep
+from runner.sweep.verify import verify
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.conduct.drill import Drill
-from runner.conduct.fake_sweep import FakeSweep
+from runner.sweep.drill import Drill
+from runner.sweep.fake_sweep import FakeSweep
 
 
 def test_verify_says_what_where_and_what_to_do(copied: FakeSweep, check: Callable[[FakeSweep], None]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runner.conduct.fake_sweep import FakeSweep, steps_twice, wait_for
-from runner.conduct.verify import verify
+from runner.sweep.fake_sweep import FakeSweep, steps_twice, wait_for
+from runner.sweep.verify import verify
 
 CONFIG = {
     "max_iters": 16,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.conduct.fake_sweep import FakeSweep, wait_for
 from runner.core.lock import holder
+from runner.sweep.fake_sweep import FakeSweep, wait_for
 
 SLOW = {"max_iters": 40, "step_s": 0.05}
 ONE_SLOT = {"resources": {"concurrency": 1}, "seeds": [0], "vary": {"parameters.lr": [0.005, 0.08, 0.01]}}

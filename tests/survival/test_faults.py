@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runner.conduct.fake_sweep import FakeSweep, results_of, wait_for
-from runner.conduct.verify import verify
-from runner.core.rundir import Status
 from runner.results.collect import collect
+from runner.store.run_dir import Status
+from runner.sweep.fake_sweep import FakeSweep, results_of, wait_for
+from runner.sweep.verify import verify
 
 Check = Callable[[FakeSweep], None]
 RUNS = ["0000-baseline-s0", "0000-baseline-s1"]
@@ -161,7 +161,7 @@ def test_a_clock_that_is_set_changes_nothing(stage: FakeSweep, undisturbed: Fake
 def test_a_live_worker_is_told_from_a_process_with_its_number(copied: FakeSweep) -> None:
     """Whatever the clock says: the heartbeat is from the future, from the past, or the number is another process's by now."""
     from runner.core.process import process_mark
-    from runner.results.progress import is_alive
+    from runner.monitor.progress import is_alive
 
     mark = process_mark(os.getpid())
     if not mark:

@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from runner.conduct.fake_sweep import FakeSweep, results_of, steps_twice, wait_for
 from runner.core.lock import holder
-from runner.core.records import Record
-from runner.core.rundir import RunDir
+from runner.store.records import Record
+from runner.store.run_dir import RunDir
+from runner.sweep.fake_sweep import FakeSweep, results_of, steps_twice, wait_for
 
 Check = Callable[[FakeSweep], None]
 KILLS = int(os.environ.get("RUNNER_TEST_KILLS", "8"))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.conduct.fake_sweep import FakeSweep
-from runner.conduct.history import read_history
-from runner.conduct.verify import verify
 from runner.results.collect import collect
+from runner.sweep.fake_sweep import FakeSweep
+from runner.sweep.history import read_history
+from runner.sweep.verify import verify
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-import runner.conduct.verify_run
-from runner.conduct.fake_sweep import FakeSweep, results_of
-from runner.conduct.findings import Finding
-from runner.conduct.history import read_history
-from runner.conduct.verify import verify
-from runner.core.journal import read_journal
-from runner.core.records import read_records
-from runner.core.rundir import RunDir
-from runner.plan import run_key
+import runner.sweep.verify_run
 from runner.resolve import resolve
 from runner.results.collect import collect
-from runner.sweepdir import SweepDir
+from runner.store.journal import read_journal
+from runner.store.records import read_records
+from runner.store.run_dir import RunDir
+from runner.sweep.fake_sweep import FakeSweep, results_of
+from runner.sweep.findings import Finding
+from runner.sweep.history import read_history
+from runner.sweep.plan import run_key
+from runner.sweep.sweep_dir import SweepDir
+from runner.sweep.verify import verify
 
 RUN = "0001-lr=0.01-s1"
 SMALL = [
@@ -74,7 +74,7 @@ def test_every_byte_of_a_small_file(one: SweepDir, file: str, monkeypatch: pytes
     if file.endswith("config.yml"):
         key = run_key(resolve(path))
     else:  # the same config each time
-        monkeypatch.setattr(runner.conduct.verify_run, "resolve", functools.cache(resolve))
+        monkeypatch.setattr(runner.sweep.verify_run, "resolve", functools.cache(resolve))
     whole = path.read_bytes()
     records, events = read_records(run.metrics), list(read_journal(one.journal))
     assert wrong(one) == [] and len(records) == 4 and len(events) == 3

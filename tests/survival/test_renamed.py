@@ -11,11 +11,11 @@ from itertools import pairwise
 import pytest
 
 from runner.cli.main import main
-from runner.conduct.fake_sweep import FakeSweep, steps_twice
-from runner.conduct.verify import verify
-from runner.core.identities import identify
 from runner.results.collect import collect
 from runner.results.compare import compare
+from runner.store.identities import identify
+from runner.sweep.fake_sweep import FakeSweep, steps_twice
+from runner.sweep.verify import verify
 
 FIRST, SECOND = "0000-baseline-s0", "0001-lr=0.01-s0"
 Shown = Callable[..., str]

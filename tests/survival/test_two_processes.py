@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from runner.conduct.fake_sweep import FakeSweep, steps_twice, wait_for
 from runner.core.lock import holder
-from runner.core.rundir import RunDir
+from runner.monitor.overview import read_runs
+from runner.monitor.progress import run_status
 from runner.results.collect import collect
-from runner.results.overview import read_runs
-from runner.results.progress import run_status
+from runner.store.run_dir import RunDir
+from runner.sweep.fake_sweep import FakeSweep, steps_twice, wait_for
 
 WORKED_ON = r"process \d+ on \S+ \(since [^)]*\) is working on this run right now; wait for it, or stop it: kill \d+"
 

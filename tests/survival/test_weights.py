@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.conduct.fake_sweep import FakeSweep, steps_twice
-from runner.conduct.verify import verify
+from runner.sweep.fake_sweep import FakeSweep, steps_twice
+from runner.sweep.verify import verify
 
 
 @pytest.mark.slow

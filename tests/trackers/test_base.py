@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import InputError
-from runner.core.records import Record
-from runner.core.rundir import RunDir
+from runner.store.records import Record
+from runner.store.run_dir import RunDir
 from runner.testing.run_dirs import make_run_dir, png_bytes
 from runner.trackers import base
 from runner.trackers.base import (
@@ -159,7 +159,7 @@ def test_as_scalar(value: object, shown: Scalar) -> None:
 
 def test_importing_the_trackers_loads_no_viewer() -> None:
     code = (
-        "import sys, runner.trackers.tensorboard, runner.trackers.visualdl, runner.views.dashboard.viewers as v; "
+        "import sys, runner.trackers.tensorboard, runner.trackers.visualdl, runner.views.viewers.processes as v; "
         "print(sorted({'tensorboard', 'visualdl', 'torch', 'cv2', 'numpy', 'google.protobuf'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

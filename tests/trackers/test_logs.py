@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.core.records import Record, RecordWriter
-from runner.core.rundir import RunDir
+from runner.store.records import Record, RecordWriter
+from runner.store.run_dir import RunDir
 from runner.testing.run_dirs import START_TIME, make_run_dir
 from runner.trackers import visualdl as visualdl_tracker
 from runner.trackers.base import TrackerSet, default_params, final_metrics, rebuild_log
@@ -153,8 +153,8 @@ def test_kill_while_writing_then_rebuild(tmp_path: Path, kind: str) -> None:
     code = f"""
 import itertools
 from pathlib import Path
-from runner.core.records import Record, RecordWriter
-from runner.core.rundir import RunDir
+from runner.store.records import Record, RecordWriter
+from runner.store.run_dir import RunDir
 from runner.trackers.base import TrackerSet
 run = RunDir(Path({str(run.path)!r}))
 writer = RecordWriter(run.metrics)

@@ -19,13 +19,13 @@ import psutil
 import pytest
 
 from runner.core.errors import InputError, RunnerError
-from runner.core.records import Record, RecordWriter
-from runner.core.rundir import RunDir
+from runner.store.records import Record, RecordWriter
+from runner.store.run_dir import RunDir
 from runner.testing.run_dirs import START_TIME, make_run_dir
 from runner.trackers.base import TrackerSet, default_params, final_metrics
 from runner.trackers.logfile import find_log
-from runner.views.dashboard import viewers
-from runner.views.dashboard.viewers import Viewer, start_viewer
+from runner.views.viewers import processes as viewers
+from runner.views.viewers.processes import Viewer, start_viewer
 
 NAMES = ["0000-baseline-s1", "0001-lr=0.02, 'é' \"缺陷\" %41 #x&y+z-s1", "-dash; <b>", "untracked", "torn"]
 both = pytest.mark.parametrize("kind", ["tensorboard", "visualdl"])
@@ -231,8 +231,8 @@ def test_no_process_and_no_folder_is_left(tmp_path: Path, kind: str, how: signal
     run = make_run_dir(tmp_path / "r", steps=20, resumed_at=None)
     code = f"""
 from pathlib import Path
-from runner.core.rundir import RunDir
-from runner.views.dashboard.viewers import start_viewer
+from runner.store.run_dir import RunDir
+from runner.views.viewers.processes import start_viewer
 viewer = start_viewer({kind!r}, [RunDir(Path({str(run.path)!r}))])
 wait = viewer.process.wait
 def says_that_it_waits():

@@ -230,8 +230,8 @@ SWEEP = """
     import json, sys, time
     from pathlib import Path
     from rich.console import Console
-    from runner.core.commands import Situation
-    from runner.core.rundir import RunDir, Status
+    from runner.store.commands import Situation
+    from runner.store.run_dir import RunDir, Status
     from runner.views.progress import Watcher
     folder = Path(sys.argv[1])
     runs = [RunDir(folder / f"000{number}-lr={number}-s0") for number in range(4)]

@@ -9,10 +9,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from runner.core.commands import Command, Situation
-from runner.core.rundir import RunDir, State, Status
+from runner.monitor.watch import Watched
+from runner.store.commands import Command, Situation
+from runner.store.run_dir import RunDir, State, Status
 from runner.views.screen import HELP, Menu, Screen, shorten
-from runner.views.watch import Watched
 
 SIZES = [(80, 19), (120, 35), (40, 8), (20, 4)]
 NAMES = [f"{number:04d}-batch_size={8 * number},base_lr=0.00{number}-s{seed}" for number in range(1, 9) for seed in range(5)]

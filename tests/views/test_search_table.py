@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from runner.results.adaptive.trials import SearchResults
+from runner.results.search.trials import SearchResults
 from runner.search.spec import Metric
 from runner.testing.search_runs import AP, MEMORY, found, run
 from runner.views.search_table import VIEWS, View, render

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.core.rundir import RunDir
+from runner.store.run_dir import RunDir
 
 Cli = Callable[..., Any]
 

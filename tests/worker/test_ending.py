@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.conduct import prepare_run_dir
 from runner.core.errors import InputError, Interrupted, OutOfMemory
 from runner.core.files import disk_is_full, says_disk_full
 from runner.core.process import PARENT_VARIABLE
-from runner.core.rundir import RunDir
-from runner.plan import plan_single
 from runner.resolve import resolve
+from runner.store.run_dir import RunDir
+from runner.sweep.plan import plan_single
+from runner.sweep.runs import prepare_run_dir
 from runner.worker.ending import Ending, ending_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from runner.backends.checkpoint_folder import CheckpointFolder
-from runner.conduct import conclude
-from runner.core.rundir import RunDir
 from runner.launch.base import exit_of
+from runner.monitor.watch import Watch
 from runner.results.collect import collect
+from runner.store.checkpoints import CheckpointFolder
+from runner.store.run_dir import RunDir
+from runner.sweep.runs import conclude
 from runner.trackers.base import TrackerSet
 from runner.views.table import render_runs
-from runner.views.watch import Watch
 
 KILLS = 50
 SEED = 20261121

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from runner.core.errors import InputError
-from runner.core.rundir import RunDir
 from runner.data.manifest import Manifest, SplitFacts, write_manifest
 from runner.resolve import resolve
+from runner.store.run_dir import RunDir
 from runner.worker.predict import evaluate_run, evaluate_weights, predict_images
 
 

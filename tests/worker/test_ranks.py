@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from runner.core.rundir import RunDir
+from runner.store.run_dir import RunDir
 
 LAUNCH = """
 import os, subprocess, sys
@@ -71,8 +71,8 @@ import faulthandler, logging, signal, sys
 from pathlib import Path
 from runner.backends.base import Ranks
 from runner.core.process import die_with_parent
-from runner.core.rundir import RunDir
-from runner.worker.lead import lead
+from runner.store.run_dir import RunDir
+from runner.worker.supervisor import lead
 from runner.worker.stop import StopRequests
 faulthandler.register(signal.SIGUSR1, file=2)
 die_with_parent()

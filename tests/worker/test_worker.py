@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from runner.conduct import conclude
-from runner.core.rundir import RunDir
 from runner.launch.base import exit_of
+from runner.store.run_dir import RunDir
+from runner.sweep.runs import conclude
 
 NewRun = Callable[..., RunDir]
 LONG: dict[str, Any] = {"max_iters": 30, "snapshot_iter": 7, "log_iter": 1}

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.backends.base import ImageRef, Probe, RunContext
+from runner.backends.base import ImageRef, Probe
 from runner.backends.fake.schema import FakeConfig
 from runner.backends.fake.script import Script
 from runner.backends.fake.training import Training
 from runner.core.errors import InputError, Problem
+from runner.training.context import RunContext
 
 
 class FakeBackend:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.backends.keys import CommonConfig
 from runner.config.schema import Doc, Form, Neutral, Range
+from runner.training.common_config import CommonConfig
 
 _NO_IMAGES = "the fake backend has no images"
 Step = Range(1)

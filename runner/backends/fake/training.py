@@ -1,4 +1,4 @@
-"""A scripted training: between its steps it does what all do (see `runner.backends.stages`)."""
+"""A scripted training: between its steps it does what all do (see `runner.training.trainer`)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 
 import psutil
 
-from runner.backends.base import RunContext
-from runner.backends.checkpoint_folder import Entry
-from runner.backends.clock import Clock
 from runner.backends.fake.schema import FakeConfig, Faults
 from runner.backends.fake.script import Script
-from runner.backends.stages import Stages
 from runner.core.errors import InputError, NotFinite, OutOfMemory
 from runner.core.files import parse_json, read_bytes
+from runner.store.checkpoints import Entry
+from runner.training.clock import Clock
+from runner.training.context import RunContext
+from runner.training.trainer import Stages
 
 _SUFFIX = ".json"
 _GIB = 1 << 30

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.base import ImageRef, Ranks, RunContext
+from runner.backends.base import ImageRef, Ranks
 from runner.backends.paddle.check import check
 from runner.backends.paddle.schema import PaddleConfig
 from runner.core.errors import Problem
+from runner.training.context import RunContext
 
 if TYPE_CHECKING:
     from runner.backends.base import Probe

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.backends.checks import check_data, check_length
-from runner.backends.environments import interpreter
-from runner.backends.keys import check_initial_distance
 from runner.backends.paddle import schedule
-from runner.backends.paddle.catalogue import Catalogue, Signature, catalogue
+from runner.backends.paddle.module_registry import Catalogue, Signature, catalogue
 from runner.backends.paddle.schema import PaddleConfig
 from runner.config.bind import field_infos
 from runner.config.schema import Tagged
 from runner.core.errors import InputError, Missing, Problem, UnknownKey, nearest
 from runner.core.values import is_number
+from runner.environments.interpreters import interpreter
+from runner.training.checks import check_data, check_length
+from runner.training.common_config import check_initial_distance
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
 _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_param_lr_func", "model_name"))

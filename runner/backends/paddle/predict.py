@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.backends.base import ImageRef
-from runner.backends.checkpoint_folder import read_newest, read_verified
 from runner.backends.paddle import device
 from runner.backends.paddle.ppdet import load_ppdet, quiet, refusals_told
 from runner.backends.paddle.schema import PaddleConfig
+from runner.store.checkpoints import read_newest, read_verified
 
 load_ppdet()
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from runner.backends.base import ImageRef
-from runner.backends.order import epoch_order
 from runner.backends.paddle.ppdet import load_ppdet
 from runner.core.errors import InputError, Problem, TrainingFailed
 from runner.core.process import PARENT_VARIABLE, die_with_parent
+from runner.training.sampler import epoch_order
 
 load_ppdet()
 

@@ -1,13 +1,13 @@
 """What the paddle backend declares of a config: the top level and the data sets. Modules (FCOSHead, TrainReader, …) are ppdet's own: what
-they take is in its catalogue (`runner.backends.paddle.catalogue`). Imports no Paddle."""
+they take is in its catalogue (`runner.backends.paddle.module_registry`). Imports no Paddle."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from runner.backends.keys import COCODataSetKeys, CommonConfig, InitialDistance
 from runner.config.schema import Doc, Form, Key, Neutral, Range, Rest
+from runner.training.common_config import COCODataSetKeys, CommonConfig, InitialDistance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

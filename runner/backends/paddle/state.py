@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from runner.backends.checkpoint_folder import read_verified
 from runner.backends.paddle.ppdet import load_ppdet
 from runner.backends.pdparams import PADDLE_STATE as STATE
 from runner.backends.pdparams import read_pdparams
 from runner.core.errors import InputError, Problem
 from runner.data.classes import class_sources, copy_rows, describe_taken, differing, read_names
+from runner.store.checkpoints import read_verified
 
 load_ppdet()
 

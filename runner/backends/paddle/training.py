@@ -1,6 +1,6 @@
 """A training by `ppdet.engine.Trainer`: its own loop, with one callback in the place of all of ppdet's.
 
-What comes between a step, its moving average counted in, and the next one: `runner.backends.stages`.
+What comes between a step, its moving average counted in, and the next one: `runner.training.trainer`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from runner.backends.base import ImageRef, RunContext
+from runner.backends.base import ImageRef
 from runner.backends.paddle import device
 from runner.backends.paddle.launch import forget_notes
 from runner.backends.paddle.ppdet import load_ppdet, quiet, refusals_told
 from runner.backends.paddle.schedule import total_steps
 from runner.backends.paddle.schema import PaddleConfig
-from runner.backends.stages import METRIC, Stages
 from runner.core.errors import NotFinite, OutOfMemory
 from runner.data.coco import load_coco
+from runner.training.context import RunContext
+from runner.training.trainer import METRIC, Stages
 
 load_ppdet()
 
@@ -30,12 +31,12 @@ from ppdet.engine import Trainer  # noqa: E402
 from ppdet.engine.callbacks import Callback, ComposeCallback  # noqa: E402
 
 from runner.backends.paddle.average import Average  # noqa: E402
+from runner.backends.paddle.meter import Window  # noqa: E402
 from runner.backends.paddle.predict import evaluate_images  # noqa: E402
 from runner.backends.paddle.reader import Course, reader_died, train_by  # noqa: E402
 from runner.backends.paddle.run_config import ppdet_config  # noqa: E402
 from runner.backends.paddle.scaler import ResumableScaler  # noqa: E402
 from runner.backends.paddle.state import SUFFIX, load_pretrained, load_weights, read_state, to_tensors, write_state  # noqa: E402
-from runner.backends.paddle.window import Window  # noqa: E402
 
 
 class Training(Stages):
@@ -251,7 +252,7 @@ class _Statistics:
 
 def _evaluation_images(config: PaddleConfig) -> tuple[list[ImageRef], tuple[str, ...]]:
     """The images of EvalDataset, and the names of the classes, which are the same as those of TrainDataset
-    (`runner.backends.checks.check_data`)."""
+    (`runner.training.checks.check_data`)."""
     data = config.eval_dataset
     folder = Path(data.dataset_dir)
     found = load_coco(folder / data.anno_path, folder / data.image_dir, allow_empty=True, sample_num=data.sample_num)

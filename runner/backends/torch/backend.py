@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.base import ImageRef, RunContext
+from runner.backends.base import ImageRef
 from runner.backends.torch.check import check
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import Problem
+from runner.training.context import RunContext
 
 if TYPE_CHECKING:
     from runner.backends.base import Probe

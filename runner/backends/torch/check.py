@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from runner.backends.checks import check_data, check_length
 from runner.backends.torch import schedule, schema
 from runner.backends.torch.model_check import check_model, check_weights
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import Problem
+from runner.training.checks import check_data, check_length
 
 
 def check(config: TorchConfig) -> list[Problem]:

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from runner.backends import checkpoint_folder
-from runner.backends.checkpoint_folder import CheckpointFolder, Entry
 from runner.backends.torch.ema import ModelEMA
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 from runner.core.files import open_regular
 from runner.data.classes import read_names
+from runner.store import checkpoints as checkpoint_folder
+from runner.store.checkpoints import CheckpointFolder, Entry
 
 FORMAT = "runner-torch-1"
 _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError)
@@ -54,12 +54,12 @@ def read_state(file: Path) -> dict[str, Any]:
 
 
 def read_verified(file: Path) -> dict[str, Any]:
-    """`runner.backends.checkpoint_folder.read_verified` of this backend's files (torch does not check what it reads)."""
+    """`runner.store.checkpoints.read_verified` of this backend's files (torch does not check what it reads)."""
     return checkpoint_folder.read_verified(file, read_state)
 
 
 def read_newest(path: Path, say: Callable[[str], None]) -> tuple[CheckpointFolder, Entry, dict[str, Any]]:
-    """`runner.backends.checkpoint_folder.read_newest` of this backend's files."""
+    """`runner.store.checkpoints.read_newest` of this backend's files."""
     return checkpoint_folder.read_newest(path, read_state, say)
 
 

@@ -1,4 +1,4 @@
-"""A training with PyTorch: the steps, the state, predicting (see `runner.backends.stages` for what comes between)."""
+"""A training with PyTorch: the steps, the state, predicting (see `runner.training.trainer` for what comes between)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 import torch
 
-from runner.backends.base import RunContext
-from runner.backends.stages import METRIC, Stages
 from runner.backends.torch import reader
 from runner.backends.torch.checkpoint import architecture_keys, load_weights, read_state, write_state
 from runner.backends.torch.device import describe, memory_gb, memory_in_words, prepare
+from runner.backends.torch.meter import FiniteCheck, Window
 from runner.backends.torch.model import build_model, load_pretrained
 from runner.backends.torch.predict import predict
 from runner.backends.torch.schedule import learning_rate
 from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.step import TrainStep
-from runner.backends.torch.window import FiniteCheck, Window
 from runner.core.errors import NotFinite, OutOfMemory
+from runner.training.context import RunContext
+from runner.training.trainer import METRIC, Stages
 
 
 class Training(Stages):

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from runner.backends.keys import check_initial_distance
 from runner.backends.torch.schema import FCOS, FPN, FCOSHead, Gt2FCOSTarget, MobileNetV3, ResNet, TorchConfig
 from runner.core.errors import Missing, Problem, nearest
+from runner.training.common_config import check_initial_distance
 
 NORM_GROUPS = 32
 """Groups of every group norm, as in PaddleDetection."""

@@ -43,7 +43,7 @@ def predict_files(
 
 def load_model(config: TorchConfig, weights: Path, say: Callable[[str], None]) -> nn.Module:
     """The model that `config` describes with the weights of a checkpoint (see
-    `runner.backends.checkpoint_folder.locate`).
+    `runner.store.checkpoints.locate`).
     """
     if weights.is_dir():
         folder, entry, state = read_newest(weights, say)

@@ -30,13 +30,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
 from runner.backends.base import ImageRef
-from runner.backends.order import epoch_order
 from runner.backends.torch import schema
 from runner.backends.torch.samples import Failure, PackedBatch, Samples, Source
 from runner.backends.torch.schedule import steps_per_epoch, total_steps
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 from runner.data.coco import CocoSet, load_coco
+from runner.training.sampler import epoch_order
 
 Pairs = list[tuple[int, int]]
 """The samples of one batch as (epoch, sample) pairs."""

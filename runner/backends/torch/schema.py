@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.backends.keys import COCODataSetKeys, CommonConfig, InitialDistance
 from runner.config.schema import Doc, Form, Key, Neutral, Range, Shared
+from runner.training.common_config import COCODataSetKeys, CommonConfig, InitialDistance
 
 Positive = Range(0, open_low=True)
 Fraction = Range(0, 1)

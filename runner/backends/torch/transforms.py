@@ -22,7 +22,7 @@ from runner.core.errors import InputError
 
 cv2.setNumThreads(0)  # every data worker is one thread; OpenCV's own pool would not survive the fork either
 
-_AUGMENT = 1  # what a derived generator is for: keeps the streams apart (0 is runner.backends.order's)
+_AUGMENT = 1  # what a derived generator is for: keeps the streams apart (0 is runner.training.sampler's)
 
 SAMPLE_INTERPS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 """What RandomResize's random_interp draws from."""

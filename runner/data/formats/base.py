@@ -76,7 +76,7 @@ class Loaded:
         items: images, in an order that depends on the source's content alone.
         lists: the source's own lists by name.
         split_lists: the lists that are each split where the format itself defines it; empty: by their names, see
-            `runner.data.cut`.
+            `runner.data.split`.
         category_ids: the source's own numbers of the classes; None: 1, 2, …
         notes: what was read, left out and changed, counted by `runner.data.notes.Notes`.
     """

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.conduct import prepare_run_dir
-from runner.core.rundir import RunDir
-from runner.plan import plan_single
 from runner.resolve import resolve
+from runner.store.run_dir import RunDir
+from runner.sweep.plan import plan_single
+from runner.sweep.runs import prepare_run_dir
 from runner.testing.preloaded import Preloaded
 
 ROOT = Path(__file__).resolve().parents[3]

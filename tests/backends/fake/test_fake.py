@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from runner.backends.checkpoint_folder import CheckpointFolder
 from runner.backends.fake.schema import FakeConfig, Table
 from runner.backends.fake.script import Script
 from runner.core.errors import InputError
-from runner.core.rundir import RunDir
 from runner.resolve import resolve
+from runner.store.checkpoints import CheckpointFolder
+from runner.store.run_dir import RunDir
 
 ROOT = Path(__file__).resolve().parents[3]
 NewRun = Callable[..., RunDir]
@@ -218,8 +218,8 @@ def test_commands(cli: Any) -> None:
 def test_its_page_tells_of_every_key() -> None:
     from runner.backends.fake.schema import Faults
     from runner.backends.fake.script import NAMES
-    from runner.backends.keys import CommonConfig
     from runner.config.bind import field_infos
+    from runner.training.common_config import CommonConfig
 
     page = (ROOT / "docs" / "fake-backend.md").read_text(encoding="utf-8")
     common = {info.key for info in field_infos(CommonConfig)}

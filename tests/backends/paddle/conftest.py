@@ -15,8 +15,8 @@ from runner.testing.preloaded import Preloaded
 def paddle_python() -> Path:
     """An interpreter with Paddle: ``RUNNER_TEST_PADDLE``, else what a run would use. Without one the test is skipped; with
     ``RUNNER_REQUIRE_PADDLE`` set, as .ci/run does, it fails."""
-    from runner.backends.environments import interpreter
     from runner.core.errors import InputError
+    from runner.environments.interpreters import interpreter
 
     try:
         return interpreter("paddle", os.environ.get("RUNNER_TEST_PADDLE")).python

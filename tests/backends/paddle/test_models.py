@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 
 from runner.backends.pdparams import read_pdparams
-from runner.conduct import prepare_run_dir
-from runner.core.rundir import RunDir
-from runner.plan import plan_single
 from runner.resolve import resolve
+from runner.store.run_dir import RunDir
+from runner.sweep.plan import plan_single
+from runner.sweep.runs import prepare_run_dir
 from runner.testing.preloaded import Preloaded
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -19,15 +19,15 @@ import psutil
 import pytest
 from PIL import Image
 
-from runner.backends.checkpoint_folder import CheckpointFolder
-from runner.backends.order import epoch_order
 from runner.backends.paddle.launch import arguments, free_port, prepare
 from runner.backends.pdparams import read_pdparams
-from runner.conduct import prepare_run_dir
 from runner.core.process import PARENT_VARIABLE
-from runner.core.rundir import RunDir
-from runner.plan import plan_single
 from runner.resolve import resolve
+from runner.store.checkpoints import CheckpointFolder
+from runner.store.run_dir import RunDir
+from runner.sweep.plan import plan_single
+from runner.sweep.runs import prepare_run_dir
+from runner.training.sampler import epoch_order
 
 NewRun = Callable[..., RunDir]
 

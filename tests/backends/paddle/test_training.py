@@ -18,12 +18,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from runner.backends.checkpoint_folder import CheckpointFolder
 from runner.backends.pdparams import read_pdparams
-from runner.conduct import prepare_run_dir
-from runner.core.rundir import RunDir
-from runner.plan import plan_single
 from runner.resolve import resolve
+from runner.store.checkpoints import CheckpointFolder
+from runner.store.run_dir import RunDir
+from runner.sweep.plan import plan_single
+from runner.sweep.runs import prepare_run_dir
 from runner.testing.preloaded import Preloaded
 
 NewRun = Callable[..., RunDir]

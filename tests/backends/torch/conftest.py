@@ -14,7 +14,7 @@ import pytest
 
 from runner.backends.torch import schema
 from runner.backends.torch.schema import TorchConfig
-from runner.core.rundir import RunDir
+from runner.store.run_dir import RunDir
 
 CLASSES = ("short", "spur")
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from runner.backends.checks import check_data
 from runner.backends.torch import schema
 from runner.backends.torch.backend import TorchBackend
 from runner.backends.torch.schema import CosineDecay, LearningRate, LinearWarmup, PiecewiseDecay, TorchConfig
 from runner.core.errors import Remark
+from runner.training.checks import check_data
 
 Config = Callable[..., TorchConfig]
 WARM = LinearWarmup()

@@ -1,0 +1,259 @@
+"""Makes and removes the environments of backends. A new one is built in a folder of its own, checked, and put in use by replacing one small
+file (`Record`); whoever is killed on the way leaves the old one in use, and a folder that the next call sweeps away."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from runner.core.errors import InputError, Problem, RunnerError, nearest
+from runner.core.files import open_regular, read_json
+from runner.core.importing import find_program
+from runner.environments import interpreters as environments
+from runner.environments.build import Builder, Progress, constraints
+from runner.environments.interpreters import Record, installed
+from runner.environments.specs import RECIPES, Recipe
+
+_RANDOM = "?" * 8  # what tempfile.mkdtemp adds to a prefix
+_SPARE = 1.5  # what pip downloads and unpacks lies beside what it installs
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An environment that is ready. `fresh` is False if it was there already."""
+
+    folder: Path
+    record: Record
+    fresh: bool
+
+
+def install(
+    backend: str,
+    *,
+    gpu: bool = False,
+    index: str = "",
+    python: str = "",
+    force: bool = False,
+    progress: Progress = lambda _stage, _seconds: None,
+) -> Outcome:
+    """Make the environment of `backend`, check it, and put it in use; do nothing if the same one is there and whole.
+
+    Args:
+        gpu: with the framework's GPU build.
+        index: address of a further package index, which has a newer GPU build.
+        python: interpreter to make it from; else this one or ``python3.11``, whichever has the version it needs.
+        force: make it anew in any case.
+
+    Raises:
+        InputError: it cannot be made as asked; nothing was changed.
+        RunnerError: a step failed; what was there before is still in use.
+    """
+    recipe = _recipe(backend)
+    if index and not gpu:
+        raise InputError("--index names where a newer GPU build is: it goes with --gpu")
+    wish = wish_of(recipe, gpu=gpu, index=index)
+    place = environments.folder()
+    with _locked(place, backend):
+        sweep(place, backend)
+        present = installed(backend)
+        if present and present.record and not present.problem and present.record.wish == wish and not force:
+            return Outcome(present.folder, present.record, fresh=False)
+        base = find_python(backend, recipe, python)
+        _require_space(place, recipe.gpu_size_gb if gpu else recipe.size_gb)
+        home = Path(tempfile.mkdtemp(prefix=f"{backend}-", dir=place))
+        try:
+            home.chmod(place.stat().st_mode)  # mkdtemp's is for its owner alone
+            record = Builder(backend, recipe, home, _log(place, backend), progress).build(base, wish, index)
+            record.write(place / f"{backend}.json")
+        except OSError as error:
+            shutil.rmtree(home, ignore_errors=True)
+            raise RunnerError(f"the environment of {backend} was not made: {error.strerror}: {error.filename or home}") from error
+        except BaseException:
+            shutil.rmtree(home, ignore_errors=True)
+            raise
+        environments.forget()
+        sweep(place, backend)
+    return Outcome(home, record, fresh=True)
+
+
+def remove(backend: str) -> tuple[Path, int]:
+    """Delete the environment of `backend`.
+
+    Returns:
+        Its folder and the bytes it took.
+
+    Raises:
+        InputError: there is none, somebody uses it, or it cannot be deleted.
+    """
+    _recipe(backend)
+    file = environments.record_file(backend)
+    if not file.parent.is_dir():
+        raise InputError(f"there is no environment of {backend} to remove (looked in {file.parent})")
+    with _locked(file.parent, backend):
+        present = installed(backend)
+        if present is None:
+            sweep(file.parent, backend)
+            raise InputError(f"there is no environment of {backend} to remove (looked in {file.parent})")
+        if present.record and (users := _users(present.folder)):
+            raise InputError(Problem(f"is in use by {_processes(users)}; end them first", str(present.folder)))
+        size = size_bytes(present.folder) if present.record else 0
+        file.unlink()
+        sweep(file.parent, backend)
+        _log(file.parent, backend).unlink(missing_ok=True)
+        environments.forget()
+    return present.folder, size
+
+
+def sweep(place: Path, backend: str) -> None:
+    """Delete what killed installs left and what is no longer in use. The caller holds the lock."""
+    data = read_json(place / f"{backend}.json")
+    kept = data.get("directory") if isinstance(data, dict) else None
+    for left in place.glob(f"{backend}-{_RANDOM}/"):
+        if left.name != kept and not left.is_symlink() and not _users(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def tidy(backend: str) -> None:
+    """`sweep`, unless somebody is at work there or nothing can be written."""
+    place = environments.folder()
+    if any(place.glob(f"{backend}-{_RANDOM}/")):
+        try:
+            with _locked(place, backend):
+                sweep(place, backend)
+        except InputError:
+            return
+
+
+def wish_of(recipe: Recipe, *, gpu: bool, index: str) -> dict[str, Any]:
+    """What is asked for, so that it can be compared with what is there. An index is kept without user and password."""
+    parts = urlsplit(index)
+    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    framework = recipe.newer_gpu if index else recipe.gpu if gpu else recipe.cpu
+    pins = [line for line in constraints(recipe).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    digest = hashlib.sha256("\n".join(sorted(pins)).encode()).hexdigest()
+    return {"framework": framework, "packages": [*recipe.packages, *recipe.bare], "gpu": gpu, "index": shown, "pins": digest}
+
+
+def find_python(backend: str, recipe: Recipe, given: str = "") -> Path:
+    """An interpreter of the version the recipe needs: `given`, else this one, else the one of that name on PATH.
+
+    Raises:
+        InputError: none of them is; says what was looked at.
+    """
+    wanted = ".".join(map(str, recipe.python))
+    on_path = find_program(f"python{wanted}")
+    candidates = {given: given} if given else {"this interpreter": sys.executable, f"python{wanted} on PATH": on_path}
+    looked = []
+    for what, name in candidates.items():
+        path = Path(os.path.abspath(Path((os.sep not in name and find_program(name)) or name).expanduser())) if name else None
+        try:
+            version = environments.python_version(path) if path else ()
+        except InputError as error:
+            looked.append(f"{what} ({error})")
+            continue
+        if path is not None and version[:2] == recipe.python:
+            return path
+        looked.append(f"{what} ({'.'.join(map(str, version)) or 'not there'})")
+    message = f"the backend {backend} needs Python {wanted} ({recipe.why_python}); looked at: {', '.join(looked)}."
+    raise InputError(f"{message} Install it, or say where it is: --python /path/to/python{wanted}")
+
+
+def size_bytes(folder: Path) -> int:
+    """What the files below `folder` take."""
+    total = 0
+    for home, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(home, name)).st_size
+            except OSError:
+                continue  # deleted meanwhile
+    return total
+
+
+def _log(place: Path, backend: str) -> Path:
+    """What the newest install's programs printed."""
+    return place / f"{backend}-install.log"
+
+
+def _recipe(backend: str) -> Recipe:
+    if backend in RECIPES:
+        return RECIPES[backend]
+    if backend == "torch":
+        raise InputError("the backend torch runs in this interpreter's environment: pip install 'detection-runner[torch]'")
+    raise InputError(f"there is no environment to install for {backend!r}; {nearest(backend, list(RECIPES))}".rstrip("; "))
+
+
+def _require_space(place: Path, size_gb: float) -> None:
+    free_gb = shutil.disk_usage(place).free / 1e9
+    if free_gb < size_gb * _SPARE:
+        message = f"only {free_gb:.1f} GB free, {size_gb * _SPARE:.1f} GB needed; make room, or set {environments.PLACE_VARIABLE}"
+        raise InputError(Problem(message, str(place)))
+
+
+def _users(home: Path) -> list[int]:
+    """Processes that run this environment's interpreter."""
+    import psutil  # noqa: PLC0415 - only here
+
+    start = f"{home / 'bin'}{os.sep}"
+    found = ((process.pid, process.info["cmdline"]) for process in psutil.process_iter(["cmdline"]))
+    return [pid for pid, words in found if words and words[0].startswith(start)]
+
+
+def _processes(pids: Sequence[int]) -> str:
+    return f"process {pids[0]}" if len(pids) == 1 else f"processes {', '.join(map(str, pids))}"
+
+
+@contextmanager
+def _locked(place: Path, backend: str) -> Iterator[None]:
+    """Hold the lock on the environments of `backend` in `place`; the system frees it if we are killed.
+
+    Raises:
+        InputError: another process holds it (says which), or `place` cannot be written.
+    """
+    path = place / f".{backend}.lock"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        file = _take(path)
+    except BlockingIOError:
+        who = read_json(path) or {}
+        since = f" since {who['since']}" if "since" in who else ""
+        message = f"process {who.get('pid', '?')} is at work on the environment of {backend}{since}; wait until it has ended"
+        raise InputError(Problem(message, str(place))) from None
+    except OSError as error:
+        raise InputError(Problem(f"environments cannot be kept here: {error.strerror}", str(place))) from error
+    with file:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # while it is held: see _take
+
+
+def _take(path: Path) -> IO[bytes]:
+    """The file `path`, locked, with our process id in it. Its name may have been removed, by the one who held it, after we opened it."""
+    while True:
+        file = open_regular(path, "a+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.truncate(0)
+                file.write(json.dumps({"pid": os.getpid(), "since": f"{datetime.now():%H:%M:%S}"}).encode())
+                file.flush()
+                return file
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            file.close()
+            raise
+        file.close()

@@ -1,0 +1,67 @@
+"""What `runner backend install` makes for a backend that cannot live beside ours. Adding one is an entry here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the environment of a backend is made of.
+
+    Args:
+        modules: what must be importable there.
+        shown: the distributions whose versions people want to see.
+        python: (major, minor) of its interpreter.
+        why_python: why it must be this one.
+        cpu, gpu, newer_gpu: the framework for CPUs, for GPUs, and for GPUs from an index that the user names.
+        packages: further requirements.
+        bare: requirements to install last and without what they require.
+        size_gb, gpu_size_gb, minutes: what it takes, as people who are about to install it are told.
+        constraints: file of pins in constraints/.
+        check: module to run there as ``python -m check FILE``: fails, or writes what it found as JSON to FILE.
+        catalogue: "module:function", called with the new interpreter's path.
+    """
+
+    modules: tuple[str, ...]
+    shown: tuple[str, ...]
+    python: tuple[int, int]
+    why_python: str
+    cpu: str
+    gpu: str
+    newer_gpu: str
+    packages: tuple[str, ...]
+    bare: tuple[str, ...]
+    size_gb: float
+    gpu_size_gb: float
+    minutes: int
+    constraints: str
+    check: str
+    catalogue: str = ""
+
+
+RECIPES = {
+    "paddle": Recipe(
+        modules=("paddle", "ppdet"),
+        shown=("paddlepaddle", "paddlepaddle-gpu", "paddledet"),
+        python=(3, 11),
+        why_python="paddledet 2.6.0 needs numpy<1.24, which has no build for a newer one",
+        cpu="paddlepaddle==3.3.1",
+        gpu="paddlepaddle-gpu==2.6.2",
+        newer_gpu="paddlepaddle-gpu>=3",
+        # What paddledet 2.6.0 requires, with two changes: scikit-learn, which it imports, for `sklearn`, a name without content; and the
+        # build of OpenCV that needs no libGL. setuptools is there for its pkg_resources. TensorBoard is ours: trackers run in here.
+        packages=(
+            *("numpy<1.24", "opencv-python-headless<=4.6.0", "scikit-learn<1.6", "setuptools<81", "visualdl>=2.5.3", "tensorboard>=2.16"),
+            *("cython", "lap", "motmetrics", "pyclipper", "pycocotools", "pyyaml", "scipy", "shapely", "terminaltables", "tqdm"),
+            "typeguard",
+        ),
+        bare=("paddledet==2.6.0",),
+        size_gb=1.6,
+        gpu_size_gb=3.8,
+        minutes=2,
+        constraints="paddle.txt",
+        check="runner.backends.paddle.smoke_test",
+        catalogue="runner.backends.paddle.module_registry:catalogue",
+    )
+}

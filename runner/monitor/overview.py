@@ -1,0 +1,350 @@
+"""How a sweep, or a run, stands now, for another terminal than the one it runs in. Only files are read, few of them where there are many.
+
+The journal says which runs have ended for good; the others' own files say how they stand. Without a journal every run is read.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from runner.core.errors import InputError, Problem
+from runner.core.values import natural
+from runner.monitor.progress import STANDINGS, Evaluations, final_value, run_status, standing
+from runner.search.spec import Metric
+from runner.store.identities import Identities
+from runner.store.journal import read_journal
+from runner.store.run_dir import RunDir, Status
+from runner.training.learning import flat_terms
+
+_SILENT_S = 30.0
+_EVENTS = 8
+_MOST_JUDGED = 500
+_DEPTH = 5
+_SWEEP_FILES = ("plan.json", "journal.jsonl")
+_FAILED = ("failed", "infeasible", "interrupted")
+
+
+class SweepFiles(Protocol):
+    """What is asked of a sweep directory (see `runner.sweep.sweep_dir.SweepDir`)."""
+
+    path: Path
+    runs: Path
+    journal: Path
+
+    def plan(self) -> dict[str, Any]:
+        """plan.json; empty if it is missing or not whole."""
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """What decides."""
+
+    def identities(self) -> Identities:
+        """Which directory below `runs` counts as which run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunNow:
+    """A run that goes.
+
+    Args:
+        name: of its directory.
+        status: as its file says.
+        value: newest value of the metric; None before the first evaluation.
+        left_s: seconds of training left, as far as that can be told.
+        silent_s: seconds since its last sign of life, by this machine's clock, where that is worrying.
+    """
+
+    name: str
+    status: Status
+    value: float | None = None
+    left_s: float | None = None
+    silent_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Runs that ended alike.
+
+    Args:
+        standing: failed, infeasible or interrupted.
+        cause: see `runner.core.errors.Cause`; empty if none was recorded.
+        reason: of the first of them.
+        runs: their names.
+    """
+
+    standing: str
+    cause: str
+    reason: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best trial so far.
+
+    Args:
+        trial: its number and label, as in the names of its runs.
+        metric: tag of the metric that decides.
+        value: mean of its runs that are done; runs: how many that are.
+    """
+
+    trial: str
+    metric: str
+    value: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How the runs of one sweep, or some runs by themselves, stand.
+
+    Args:
+        path: directory of the sweep; of the runs' folder, or of the run, where there is no sweep.
+        is_sweep: whether it is one.
+        metric: tag of the metric that decides.
+        counts: how many runs count as each of `runner.monitor.progress.STANDINGS`.
+        running: those that go.
+        waiting: names of those known in advance that have not begun, in their order.
+        failures: why others ended, the commonest first.
+        best: None while there is none.
+        events: the journal's last, oldest first.
+        unlearned: (name, what is wrong) of the runs that run or are done in which a loss term hardly moved (`runner.training.learning`).
+        unjudged: how many runs were not looked at for that, since there are so many.
+        remarks: on directories whose name is not that of their run.
+    """
+
+    path: Path
+    is_sweep: bool
+    metric: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    running: Sequence[RunNow] = ()
+    waiting: Sequence[str] = ()
+    failures: Sequence[Failure] = ()
+    best: Best | None = None
+    events: Sequence[Mapping[str, Any]] = ()
+    unlearned: Sequence[tuple[str, str]] = ()
+    unjudged: int = 0
+    remarks: Sequence[str] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """For other programs."""
+        running = [
+            {
+                "run": run.name,
+                "attempt": run.status.attempt,
+                "step": run.status.step,
+                "steps": run.status.steps,
+                "phase": run.status.phase,
+                "value": run.value if run.value is not None and math.isfinite(run.value) else None,
+                "left_s": run.left_s,
+                "silent_s": run.silent_s,
+            }
+            for run in self.running
+        ]
+        failures = [
+            {"state": failure.standing, "cause": failure.cause or None, "reason": failure.reason, "runs": list(failure.runs)}
+            for failure in self.failures
+        ]
+        best = None if self.best is None else {"trial": self.best.trial, "value": self.best.value, "runs": self.best.runs}
+        return {
+            "path": str(self.path),
+            "is_sweep": self.is_sweep,
+            "metric": self.metric,
+            "runs": dict(self.counts),
+            "best": best,
+            "running": running,
+            "waiting": list(self.waiting),
+            "failures": failures,
+            "hardly_learned": [{"run": name, "what": what} for name, what in self.unlearned],
+            "journal": list(self.events),
+            "remarks": list(self.remarks),
+        }
+
+
+@dataclass(slots=True)
+class _Known:
+    """A run, as far as it had to be read."""
+
+    name: str
+    trial: str
+    standing: str
+    status: Status = Status()
+    run_dir: RunDir | None = None
+    value: float | None = None
+
+
+def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
+    """How a sweep stands. Never raises for what is in its files.
+
+    Args:
+        driven: whether somebody is at work on it (its lock is held).
+    """
+    metric = next(iter(sweep.metrics()), Metric())
+    events = list(read_journal(sweep.journal))
+    last: dict[str, Mapping[str, Any]] = {}
+    for event in events:
+        if event["event"] in ("start", "end", "retry") and isinstance(event.get("run"), str):
+            last[event["run"]] = event
+    identities = sweep.identities()
+    names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted([*identities.runs, *identities.unclear], key=natural)]))
+    known = []
+    for name in names:
+        if name not in identities.runs:
+            known.append(_Known(name, _trial_of(name), "waiting"))
+        else:
+            path = os.path.join(sweep.runs, identities.runs[name])
+            known.append(_known(path, last.get(name, {}), metric.name, driven, name=name))
+    return _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
+
+
+def read_runs(path: Path, runs: Iterable[RunDir]) -> Overview:
+    """How runs by themselves stand; all of them lie in `path`, or are it."""
+    known = [_known(str(run.path), {}, Metric().name, driven=False) for run in runs]
+    return _overview(path, known, Metric(), (), is_sweep=False)
+
+
+def find_places(path: Path) -> Iterator[tuple[Path, list[RunDir]]]:
+    """(directory of a sweep, nothing) and (folder, its runs that belong to no sweep), at `path` or below it, by name.
+
+    Raises:
+        InputError: it does not exist, or there is nothing.
+    """
+    if not path.is_dir():
+        text = "this is a file; give the directory of a sweep or a run" if path.exists() else "there is no such directory"
+        raise InputError(Problem(text, where=str(path)))
+    path = path.resolve() if path.name in ("", "..") else path
+    found = [(path, [RunDir(path)])] if RunDir(path).exists() else list(_places(path, _DEPTH))
+    if not found:
+        raise InputError(
+            Problem("this is neither a sweep nor a run, and holds none: `runner sweep` and `runner train` make them", where=str(path))
+        )
+    yield from found
+
+
+def _places(folder: Path, depth: int) -> Iterator[tuple[Path, list[RunDir]]]:
+    try:
+        entries = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
+        below = sorted((entry.path for entry in entries), key=natural)
+    except OSError:
+        return  # not ours to read
+    if any((folder / name).is_file() for name in _SWEEP_FILES):
+        yield folder, []
+        return
+    runs = [path for path in below if os.path.isfile(os.path.join(path, "run.json"))]
+    if runs:
+        yield folder, [RunDir(path) for path in runs]
+    for path in [path for path in below if path not in runs] if depth else ():
+        yield from _places(Path(path), depth - 1)
+
+
+def _planned(plan: Mapping[str, Any]) -> list[str]:
+    entries = plan.get("runs")
+    return [entry["id"] for entry in entries if isinstance(entry, dict) and "id" in entry] if isinstance(entries, list) else []
+
+
+def _known(path: str, event: Mapping[str, Any], metric: str, driven: bool, *, name: str = "") -> _Known:
+    """A run that exists: from the journal where that says it has ended for good, else from its own files."""
+    name = name or os.path.basename(path)
+    if event.get("event") == "end" and event.get("state") in ("done", "pruned"):
+        values = event.get("values")
+        value = values.get(metric) if isinstance(values, dict) else None
+        if isinstance(value, int | float) or event["state"] == "pruned":
+            return _Known(name, _trial_of(name), event["state"], run_dir=RunDir(path), value=value)
+    run_dir = RunDir(path)
+    status = run_status(run_dir)
+    starting = driven and event.get("event") == "start" and status.attempt < _int(event.get("attempt"))  # its process has no lock yet
+    now = standing(status, at_work=starting or None)
+    return _Known(name, _trial_of(name), now, status, run_dir, final_value(run_dir.metrics, metric) if now == "done" else None)
+
+
+def _overview(
+    path: Path,
+    known: Sequence[_Known],
+    metric: Metric,
+    events: Sequence[Mapping[str, Any]],
+    *,
+    is_sweep: bool,
+    remarks: Sequence[str] = (),
+) -> Overview:
+    counts = Counter(run.standing for run in known)
+    return Overview(
+        path,
+        is_sweep,
+        metric.name,
+        {name: counts[name] for name in STANDINGS if counts[name]},
+        [_run_now(run.run_dir, run.status, metric.name) for run in known if run.standing == "running" and run.run_dir is not None],
+        [run.name for run in known if run.standing == "waiting"],
+        _failures(known),
+        _best(known, metric),
+        events,
+        *_unlearned(known),
+        remarks=remarks,
+    )
+
+
+def _unlearned(known: Sequence[_Known]) -> tuple[list[tuple[str, str]], int]:
+    """The runs in which a loss term hardly moved, and how many were not looked at: each costs a read, so the first ones are."""
+    judged = [run for run in known if run.standing in ("done", "running")]
+    found = []
+    for run in judged[:_MOST_JUDGED]:
+        if run.run_dir is not None and (terms := flat_terms(run.run_dir.metrics, run.status.steps if run.standing == "running" else None)):
+            found.append((run.name, ", ".join(map(str, terms))))
+    return found, max(0, len(judged) - _MOST_JUDGED)
+
+
+def _run_now(run: RunDir, status: Status, metric: str) -> RunNow:
+    evaluations = Evaluations(run.metrics, metric)
+    silence = time.time() - status.heartbeat if status.heartbeat > 0 else 0.0
+    pace = evaluations.seconds_a_step()
+    left = pace * max(0, status.steps - status.step) if pace is not None and status.steps > 0 else None
+    return RunNow(run.name, status, evaluations.newest(), left, silence if silence > _SILENT_S else None)
+
+
+def _failures(known: Sequence[_Known]) -> list[Failure]:
+    """Runs that ended alike: by reasons that differ in numbers and in the place of the log alone."""
+    groups: dict[tuple[str, str, str], list[_Known]] = {}
+    for run in known:
+        if run.standing in _FAILED:
+            alike = re.sub(r"\d+", "N", _reason(run.status).partition("; log: ")[0])
+            groups.setdefault((run.standing, run.status.cause or "", alike), []).append(run)
+    failures = [
+        Failure(state, cause, _reason(runs[0].status), tuple(run.name for run in runs)) for (state, cause, _), runs in groups.items()
+    ]
+    return sorted(failures, key=lambda failure: (STANDINGS.index(failure.standing), -len(failure.runs)))
+
+
+def _reason(status: Status) -> str:
+    return status.reason or "no reason was recorded"
+
+
+def _best(known: Sequence[_Known], metric: Metric) -> Best | None:
+    """The trial with the best mean, of those whose runs are all done; while there is none, of those with a run that is."""
+    trials: dict[str, list[_Known]] = {}
+    for run in known:
+        trials.setdefault(run.trial, []).append(run)
+    found: list[tuple[bool, float, str, int]] = []
+    for trial, runs in trials.items():
+        values = [run.value for run in runs if run.standing == "done" and run.value is not None and math.isfinite(run.value)]
+        if values:
+            mean = math.fsum(values) / len(values)
+            found.append((len(values) == len(runs), mean if metric.goal == "maximize" else -mean, trial, len(values)))
+    if not found:
+        return None
+    _, rank, trial, runs_done = max(found)
+    return Best(trial, metric.name, rank if metric.goal == "maximize" else -rank, runs_done)
+
+
+def _trial_of(name: str) -> str:
+    """``0003-batch_size=8`` of ``0003-batch_size=8-s1``."""
+    return re.sub(r"-s\d+$", "", name)
+
+
+def _int(value: Any) -> int:
+    return value if isinstance(value, int) else 0

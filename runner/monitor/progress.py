@@ -1,0 +1,142 @@
+"""How far a run is, from its files while it goes on."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from runner.core.files import open_regular
+from runner.core.lock import holder, last_holder
+from runner.core.process import process_mark
+from runner.core.tail import Tail
+from runner.store.records import Record
+from runner.store.run_dir import RunDir, Status
+
+CUT_OFF = "it was cut off: the process that worked on it is gone"
+"""Reason of a run whose process could not say how it ended."""
+_OVER = ("done", "pruned")
+
+STANDINGS = ("done", "running", "waiting", "failed", "infeasible", "pruned", "interrupted")
+"""How runs are counted, in the order people ask for it. Infeasible: it failed because it does not fit into the memory."""
+
+_TAIL_BYTES = 1 << 16
+_LAST_BYTES = 1 << 13
+_CLOCK_TOLERANCE_S = 1.0
+_SILENT_S = 45.0
+"""A process of another machine, whose lock is not seen here, counts as gone after so long without a sign of life."""
+
+
+def standing(status: Status, *, at_work: bool | None = None) -> str:
+    """Which of `STANDINGS` a run counts as.
+
+    Args:
+        at_work: whether somebody works on it; None: as its status says. One that says it is running and is not, was cut off.
+    """
+    if at_work:
+        return "running"
+    if status.state == "running" and at_work is False:
+        return "interrupted"
+    if status.state == "failed" and status.cause == "out_of_memory":
+        return "infeasible"
+    return "waiting" if status.state == "pending" else status.state
+
+
+def is_worked_on(run_dir: RunDir, status: Status) -> bool:
+    """True while a process works on the run: it holds the run's lock. Where locks do not reach, for a process of another machine on a
+    network file system, its last sign of life counts; without a lock file (an older version's run), the process that `status` names."""
+    if holder(run_dir.lock) is not None:
+        return True
+    if status.state != "running":
+        return False
+    last = last_holder(run_dir.lock)
+    if last is not None and not last.is_here:
+        return abs(time.time() - status.heartbeat) < _SILENT_S
+    return not os.path.lexists(run_dir.lock) and is_alive(status)
+
+
+def run_status(run_dir: RunDir) -> Status:
+    """How a run stands, its lock counted in: one that says it is running, and that nobody works on, was interrupted; one that says it
+    failed, and has another attempt now, is running."""
+    status = run_dir.status()
+    if status.state in _OVER:
+        return status
+    if is_worked_on(run_dir, status):
+        return status if status.state == "running" else replace(status, state="running", reason=None, cause=None)
+    return replace(status, state="interrupted", reason=CUT_OFF) if status.state == "running" else status
+
+
+def is_alive(status: Status) -> bool:
+    """Whether the process that wrote `status` is still there: its number alone may be another's by now."""
+    if status.process:
+        return process_mark(status.pid) == status.process
+    try:  # one that was given the number later is younger than the last heartbeat
+        process = psutil.Process(status.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= status.heartbeat + _CLOCK_TOLERANCE_S
+    except (psutil.Error, ValueError):
+        return False
+
+
+def final_value(path: Path | str, tag: str) -> float | None:
+    """The last number of `tag` in the metrics.jsonl of a run that is done; None if it is not among the last records. Never raises."""
+    try:
+        with open_regular(path) as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _LAST_BYTES))
+            lines = file.read().split(b"\n")
+    except OSError:
+        return None
+    name = tag.encode()
+    found = (Record.from_line(line) for line in reversed(lines) if name in line)
+    return next((record.values[tag] for record in found if record is not None and tag in record.values), None)
+
+
+class Evaluations:
+    """One metric of a run, and its pace: what is appended to its metrics.jsonl, read piece by piece, at first only the end of it."""
+
+    def __init__(self, path: Path, tag: str) -> None:
+        self._path, self._tag = path, tag
+        self._tail: Tail | None = None
+        self._found: list[tuple[int, float]] = []
+        self._last: tuple[float, int] | None = None
+        self._paces: list[float] = []
+
+    def newest(self) -> float | None:
+        """Its newest value that counts; None before the first. Never raises."""
+        self._look()
+        return self._found[-1][1] if self._found else None
+
+    def seconds_a_step(self) -> float | None:
+        """By the times in the newest records; the middle one of many differences, so that a clock that was set between two is no matter."""
+        self._look()
+        return statistics.median(self._paces) if self._paces else None
+
+    def _look(self) -> None:
+        try:
+            size = os.stat(self._path).st_size
+            if self._tail is None or size != self._tail.offset:
+                self._read(size)
+        except OSError:
+            pass  # not there yet, or not readable: nothing is known of it
+
+    def _read(self, size: int) -> None:
+        if self._tail is not None and size < self._tail.offset:  # another file in its place
+            self._tail, self._found, self._last, self._paces = None, [], None, []
+        if self._tail is None:
+            self._tail = Tail(self._path, max(0, size - _TAIL_BYTES))
+        for record in filter(None, map(Record.from_line, self._tail.read())):
+            self._take(record)
+
+    def _take(self, record: Record) -> None:
+        if record.resumed:
+            self._found = [(step, value) for step, value in self._found if step <= record.step]
+            self._last, self._paces = None, []
+        elif self._last is not None and record.step > self._last[1]:
+            self._paces = [*self._paces[-50:], (record.time - self._last[0]) / (record.step - self._last[1])]
+        if self._tag in record.values:
+            self._found.append((record.step, record.values[self._tag]))
+        self._last = record.time, record.step

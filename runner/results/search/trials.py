@@ -1,0 +1,302 @@
+"""Runs grouped to the trials of a search: what each one tried, how far it came, and what it reached."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from runner.core.errors import InputError, nearest
+from runner.core.expression import Expression
+from runner.core.values import short_keys
+from runner.results.collect import Goal, RunResult
+from runner.search.spec import Metric
+from runner.stats.effects import effects
+from runner.stats.intervals import Difference, Summary, summarize
+
+TrialState = Literal["done", "running", "interrupted", "pending", "failed", "infeasible", "pruned"]
+Curve = tuple[tuple[int, float], ...]
+
+_MEMORY = {"resource/memory_gb": "memory_gb", "resource/gpu_memory_gb": "gpu_memory_gb"}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTrial:
+    """A point that was tried.
+
+    Args:
+        number: in its sweep; 0 is the baseline.
+        label: for people.
+        parameters: dotted key to value, of the searched keys that applied to this trial (one with an unmet `when` does not).
+        state: of its runs with the search's seeds together.
+        reason: why it failed or was given up; empty if it was not.
+        values: tag to summary over the search's seeds, finished runs only.
+        fresh: the same over other seeds: the trial's confirmation.
+        violated: the constraints that it does not keep.
+        curve: (step, mean of the deciding metric) of the evaluations that all its runs with the search's seeds have; runs without any
+            are left out.
+        step, steps: the most that one of these runs has done, and what it was to do (0: not known).
+        steps_done, steps_full: optimiser steps over all of the search's seeds: done, and to do.
+    """
+
+    number: int
+    label: str
+    parameters: Mapping[str, Any]
+    state: TrialState
+    reason: str
+    values: Mapping[str, Summary]
+    fresh: Mapping[str, Summary]
+    violated: tuple[str, ...]
+    curve: Curve
+    step: int
+    steps: int
+    steps_done: int
+    steps_full: int
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is the point that the sweep set out from."""
+        return self.number == 0
+
+    def value(self, tag: str) -> float | None:
+        """Mean of a metric over the search's seeds; None before all of them are done."""
+        return self.values[tag].mean if self.state == "done" and tag in self.values else None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults:
+    """A search as it stands.
+
+    Args:
+        metrics: what decides, the first one first.
+        constraints: as the sweep file has them.
+        parameters: the searched keys in the order in which they first came up; short: a short name for each.
+        trials: in the order of their numbers.
+        ranked: numbers of the finished trials that keep the constraints, the best first by the first metric.
+        gain: the winner on fresh seeds minus the baseline on all of its seeds; None without both.
+        warnings: why the numbers may mean something else than they seem to.
+    """
+
+    metrics: tuple[Metric, ...]
+    constraints: tuple[str, ...]
+    parameters: tuple[str, ...]
+    short: Mapping[str, str]
+    trials: tuple[SearchTrial, ...]
+    ranked: tuple[int, ...]
+    gain: Difference | None
+    warnings: tuple[str, ...]
+
+    @property
+    def winner(self) -> SearchTrial | None:
+        """The best of the ranked trials."""
+        return self.trial(self.ranked[0]) if self.ranked else None
+
+    def trial(self, number: int) -> SearchTrial:
+        """The trial with this number."""
+        return next(trial for trial in self.trials if trial.number == number)
+
+    def states(self) -> dict[TrialState, int]:
+        """How many trials are in each state, of the states that occur."""
+        return dict(Counter(trial.state for trial in self.trials))
+
+
+def search_results(
+    runs: Sequence[RunResult],
+    metrics: Sequence[Metric],
+    *,
+    seeds: Collection[int] = (),
+    constraints: Sequence[str] = (),
+) -> SearchResults:
+    """Group the runs of one sweep to its trials.
+
+    Args:
+        metrics: what decides; the first one ranks.
+        seeds: the search's; runs with another seed are confirmations, and a trial is not done before each of these is. Empty: all seeds are
+            the search's.
+        constraints: expressions over metrics and ``resource/memory_gb``; a trial keeps them if they hold for each of its seeds.
+
+    Raises:
+        InputError: no runs, runs of several sweeps, no finished run has a metric, or a constraint that cannot be read.
+    """
+    grouped = _group(runs)
+    _check_metrics(runs, metrics)
+    rules = _parse(constraints)
+    keys = tuple(dict.fromkeys(key for members in grouped.values() for key in _searched(members[0])))
+    trials = tuple(_trial(number, members, keys, metrics, seeds, rules) for number, members in sorted(grouped.items()))
+    first = metrics[0]
+    ranked = [(value, trial.number) for trial in trials if not trial.violated and (value := trial.value(first.name)) is not None]
+    ranked.sort(key=lambda item: (-item[0] if first.goal == "maximize" else item[0], item[1]))
+    order = tuple(number for _, number in ranked)
+    return SearchResults(
+        metrics=tuple(metrics),
+        constraints=tuple(constraints),
+        parameters=keys,
+        short=short_keys(keys),
+        trials=trials,
+        ranked=order,
+        gain=_gain(trials, order, first.name),
+        warnings=tuple(_warnings(trials, runs)),
+    )
+
+
+def better(one: float, other: float, goal: Goal) -> bool:
+    """Whether `one` is better than `other`."""
+    return one > other if goal == "maximize" else one < other
+
+
+def _group(runs: Sequence[RunResult]) -> dict[int, list[RunResult]]:
+    if not runs:
+        raise InputError("there are no runs to look at")
+    folders = dict.fromkeys(run.path.parent for run in runs)
+    if len(folders) > 1:
+        raise InputError(f"this view is of one sweep, and these are runs of {len(folders)}: {', '.join(map(_sweep_name, folders))}")
+    grouped: dict[int, list[RunResult]] = {}
+    for run in runs:
+        if run.trial >= 0:
+            grouped.setdefault(run.trial, []).append(run)
+    return grouped
+
+
+def _sweep_name(runs_folder: Path) -> str:
+    return str(runs_folder.parent if runs_folder.name == "runs" else runs_folder)
+
+
+def _check_metrics(runs: Sequence[RunResult], metrics: Sequence[Metric]) -> None:
+    known = sorted({tag for run in runs for tag in (*run.metrics, *run.undefined)})
+    for metric in metrics:
+        if known and metric.name not in known:
+            raise InputError(
+                f"no finished run has the metric {metric.name!r}; {nearest(metric.name, known) or 'there is ' + ', '.join(known)}"
+            )
+
+
+def _parse(constraints: Sequence[str]) -> list[tuple[str, Expression]]:
+    found = []
+    for text in constraints:
+        try:
+            found.append((text, Expression.parse(text)))
+        except ValueError as error:
+            raise InputError(f"the constraint {text!r} cannot be read: {error}") from error
+    return found
+
+
+def _searched(run: RunResult) -> list[str]:
+    """The keys that the search chose for this run; what follows a chosen key by `couple` is none of them."""
+    proposed = run.proposal.get("params")
+    if isinstance(proposed, Mapping) and proposed:
+        return [str(key) for key in proposed]
+    return [key for key in run.overrides if key != "seed"]
+
+
+def _trial(
+    number: int,
+    runs: Sequence[RunResult],
+    keys: Sequence[str],
+    metrics: Sequence[Metric],
+    seeds: Collection[int],
+    rules: Sequence[tuple[str, Expression]],
+) -> SearchTrial:
+    search = [run for run in runs if not seeds or run.seed in seeds]
+    fresh = [run for run in runs if seeds and run.seed not in seeds]
+    names = [metric.name for metric in metrics]
+    state, reason = _state(search, seeds, names)
+    parameters = _parameters(runs[0], keys)
+    steps = max((run.steps for run in search), default=0)
+    values = _summaries(search, names)
+    return SearchTrial(
+        number=number,
+        label=runs[0].label,
+        parameters=parameters,
+        state=state,
+        reason=reason,
+        values=values,
+        fresh=_summaries(fresh, names),
+        violated=tuple(text for text, rule in rules if state == "done" and not _holds(rule, search)),
+        curve=mean_curve(search, names[0]),
+        step=max((run.step for run in search), default=0),
+        steps=steps,
+        steps_done=sum(run.step for run in search),
+        steps_full=steps * max(len(seeds), len(search)),
+    )
+
+
+def _state(runs: Sequence[RunResult], seeds: Collection[int], metrics: Sequence[str]) -> tuple[TrialState, str]:
+    """(the trial's state, why): the worst of its runs decides."""
+    for run in runs:
+        if run.state == "failed":
+            return ("infeasible" if run.cause == "out_of_memory" else "failed"), run.reason or ""
+    for run in runs:
+        if run.state == "pruned":
+            return "pruned", run.reason or ""
+    for run in runs:
+        if run.state == "done" and (missing := [name for name in metrics if name not in run.metrics]):
+            what = "is not a finite number" if missing[0] in run.undefined else "is missing"
+            return "failed", f"{missing[0]} {what} in its evaluation"
+    if any(run.state == "running" for run in runs):
+        return "running", ""
+    if any(run.state == "interrupted" for run in runs):
+        return "interrupted", next(run.reason or "" for run in runs if run.state == "interrupted")
+    done = {run.seed for run in runs if run.state == "done"}
+    if not done or set(seeds) - done or any(run.state != "done" for run in runs):
+        return "pending", ""
+    return "done", ""
+
+
+def _parameters(run: RunResult, keys: Sequence[str]) -> dict[str, Any]:
+    """Values of the searched keys. Where the search did not choose one the key did not apply; but a baseline that lies outside of the
+    space was not chosen at all, and has what its config says."""
+    chosen, proposed = _searched(run) or keys, run.proposal.get("params") or {}
+    # a choice that is a mapping stands in the config in parts, and in the proposal as text
+    places = (run.overrides, run.config, proposed)
+    return {key: next(place[key] for place in places if key in place) for key in keys if key in chosen and any(key in p for p in places)}
+
+
+def _summaries(runs: Sequence[RunResult], metrics: Sequence[str]) -> dict[str, Summary]:
+    by_seed = {run.seed: run for run in runs if run.state == "done"}
+    found = {name: [run.metrics[name] for run in by_seed.values() if name in run.metrics] for name in metrics}
+    return {name: summarize(values) for name, values in found.items() if values}
+
+
+def mean_curve(runs: Sequence[RunResult], metric: str) -> Curve:
+    """(step, mean over those of `runs` that have any finite value of `metric`) for each step at which all of these have one."""
+    every = [{step: values[metric] for step, values in run.evaluations if math.isfinite(values.get(metric, math.nan))} for run in runs]
+    curves = [curve for curve in every if curve]
+    shared = [step for step in curves[0] if all(step in curve for curve in curves)] if curves else []
+    return tuple((step, statistics.fmean(curve[step] for curve in curves)) for step in sorted(shared))
+
+
+def _holds(rule: Expression, runs: Sequence[RunResult]) -> bool:
+    """Whether a constraint holds for each of `runs`; one whose numbers are missing does not."""
+
+    for run in runs:
+        known = {**run.metrics, **{tag: value for tag, name in _MEMORY.items() if (value := getattr(run, name)) is not None}}
+        try:
+            if not rule.evaluate(known.__getitem__):
+                return False
+        except (KeyError, ValueError):
+            return False
+    return True
+
+
+def _gain(trials: Sequence[SearchTrial], ranked: Sequence[int], metric: str) -> Difference | None:
+    baseline = next((trial for trial in trials if trial.is_baseline and trial.state == "done"), None)
+    winner = next((trial for trial in trials if ranked and trial.number == ranked[0]), None)
+    if baseline is None or winner is None or winner is baseline or metric not in winner.fresh:
+        return None
+    # nobody chose the baseline for its numbers, so all of them are honest
+    both = [*baseline.values[metric].values, *(baseline.fresh[metric].values if metric in baseline.fresh else ())]
+    return effects(summarize(both), [winner.fresh[metric]])[0].together
+
+
+def _warnings(trials: Sequence[SearchTrial], runs: Sequence[RunResult]) -> list[str]:
+    found = [f"{run.path}: {run.problem}" for run in runs if run.problem]
+    if flat := [f"{run.id} ({', '.join(map(str, run.flat))})" for run in runs if run.flat]:
+        found.append(f"{len(flat)} of the runs hardly learned, and count: {', '.join(flat)}")
+    lengths = sorted({trial.steps for trial in trials if trial.steps})
+    if len(lengths) > 1:
+        found.append(f"trials train for between {lengths[0]} and {lengths[-1]} steps: equal steps are not equal shares of them")
+    return found

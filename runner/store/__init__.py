@@ -1,0 +1,1 @@
+"""Files on disk: run directories, records, checkpoints, sweep journals, control files and locks. Formats only, no decisions."""

@@ -1,0 +1,287 @@
+"""The run directory: the one class that knows what a run's files are called, and how each is read.
+
+Every reader works at any moment of a run's life, also after a kill: a missing file is an empty answer, never an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from runner.core.errors import Cause
+from runner.core.files import atomic_write_json, open_lines, read_json
+from runner.core.typed import Count, Moment, Name, build, fits
+from runner.core.values import natural
+from runner.store.records import Record, read_records
+
+State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
+FINISHED: frozenset[str] = frozenset({"done", "failed", "pruned"})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """run.json: what this run is. Written once, by the conductor, before the first attempt starts.
+
+    Args:
+        id: name of the directory, unique in its sweep: ``0003-batch_size=8-s1``.
+        sweep: name of the sweep, or None for a run by itself.
+        trial: number of the trial (0 is the baseline).
+        seed: the run's seed.
+        overrides: dotted key to value, against the sweep's config; what makes this trial differ.
+        key: hash of everything that can change the result (see `runner.sweep`); equal keys are the same run.
+        facts: recorded, not hashed: code commit, packages, host, devices, config file as given.
+        label: the trial for people: ``batch_size=8``; empty where it was not recorded.
+        proposal: how an adaptive search came to the trial, in its own words (Optuna's parameters, distributions, system attributes), so
+            that its database can be built anew from the run directories; empty for a fixed design.
+    """
+
+    id: Name
+    sweep: str | None
+    trial: Count
+    seed: Count
+    overrides: Mapping[str, Any]
+    key: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    proposal: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """status.json: how the run stands. Written by the attempt alone.
+
+    Args:
+        state: one of `State`.
+        reason: why it ended as it did; None while it runs or when it is done.
+        attempt: number of the attempt that wrote this.
+        step, steps: optimiser steps done, and in all (0: not known yet).
+        epoch: epochs done, as a fraction.
+        heartbeat: seconds since 1970 when this was written.
+        pid: process id of the attempt.
+        values: the newest numbers, by tag, for whoever watches (``train/loss``, ``train/lr``, ``train/images_per_s``, …);
+            non-finite ones as strings.
+        phase: what it is doing: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
+        cause: why it failed, where somebody does something about it (see `runner.core.errors.Cause`).
+        process: which process `pid` was, see `runner.core.process.process_mark`; empty if that is not known.
+        warning: what the attempt noticed about its training, for people (`runner.training.learning`); empty if nothing.
+    """
+
+    state: State = "pending"
+    reason: str | None = None
+    attempt: Count = 0
+    step: Count = 0
+    steps: Count = 0
+    epoch: Moment = 0.0
+    heartbeat: Moment = 0.0
+    pid: Count = 0
+    values: Mapping[str, float | str] = field(default_factory=dict)
+    phase: str = "starting"
+    cause: Cause | None = None
+    process: str = ""
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """verdict.json: what the conductor concluded about the last attempt that could not say so itself.
+
+    Args:
+        state: the state the run counts as from now on.
+        reason: for people: "worker was killed by SIGKILL after step 120; log: …/worker.log".
+        attempt: the attempt it speaks of; a later attempt's status outranks it.
+        time: seconds since 1970.
+        cause: see `Status.cause`.
+        retries: how often the run has been started again because it failed, this time not counted.
+        final: whatever the attempt says later, it comes too late: the run was given up, or its result was taken from another sweep.
+    """
+
+    state: State
+    reason: str
+    attempt: Count
+    time: Moment
+    cause: Cause | None = None
+    retries: Count = 0
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _ClassRow:
+    """What is shown of a class in eval.json."""
+
+    name: str
+    ap: float | None = None
+    ap50: float | None = None
+    ar100: float | None = None
+    boxes: Count = 0
+
+
+_RESULTS: dict[str, Any] = {
+    "step": Count,
+    "images": Count,
+    "classes": list[str],
+    "metrics": Mapping[str, float | Literal["NaN", "Infinity", "-Infinity"] | None],
+    "per_class": list[_ClassRow],
+}
+"""Types of what other parts read of eval.json."""
+
+
+class RunDir:
+    """Paths and readers of one run directory. Nothing is created or touched by making this object, and making thousands takes no time."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunDir({str(self.path)!r})"
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yml"
+
+    @property
+    def identity_file(self) -> Path:
+        """What the run is."""
+        return self.path / "run.json"
+
+    @property
+    def status_file(self) -> Path:
+        """How it stands."""
+        return self.path / "status.json"
+
+    @property
+    def verdict_file(self) -> Path:
+        """What the conductor concluded."""
+        return self.path / "verdict.json"
+
+    @property
+    def control(self) -> Path:
+        """What the conductor asks for."""
+        return self.path / "control.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """The records."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """COCO results of the last checkpoint."""
+        return self.path / "predictions.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """What was computed from them."""
+        return self.path / "eval.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of evaluation images."""
+        return self.path / "samples"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works on the run (see `runner.core.lock`)."""
+        return self.path / "run.lock"
+
+    @property
+    def log(self) -> Path:
+        """What the worker wrote to its output."""
+        return self.path / "worker.log"
+
+    @property
+    def name(self) -> str:
+        """The directory's own name."""
+        return self.path.name
+
+    def files(self) -> tuple[Path, ...]:
+        """Return where the files of a run are that are no folders, whether they are there or not."""
+        described = (self.config, self.identity_file, self.status_file, self.verdict_file, self.control, self.lock)
+        return (*described, self.metrics, self.predictions, self.evaluation, self.log, self.checkpoints / "index.json")
+
+    def exists(self) -> bool:
+        """Whether a conductor has made this a run directory (run.json is its first file that counts)."""
+        return os.path.isfile(self.identity_file)  # unlike Path.is_file, also False for a name too long
+
+    def tracker(self, name: str) -> Path:
+        """Folder of a tracker's files: ``tensorboard`` or ``visualdl``."""
+        return self.path / name
+
+    def identity(self) -> Identity | None:
+        """run.json, or None if it is missing or not whole."""
+        return build(Identity, read_json(self.identity_file))
+
+    def status(self) -> Status:
+        """How the run stands: status.json, outranked by a verdict on the same or a later attempt. Never raises.
+
+        The attempt is the verdict's then: one that was killed before it wrote anything counts too, so that the next one
+        has a number of its own.
+        """
+        status = build(Status, read_json(self.status_file)) or Status()
+        verdict = self.verdict()
+        if verdict is None or verdict.attempt < status.attempt or (status.state in FINISHED and not verdict.final):
+            return status
+        return replace(status, state=verdict.state, reason=verdict.reason or None, attempt=verdict.attempt, cause=verdict.cause)
+
+    def verdict(self) -> Verdict | None:
+        """verdict.json, or None."""
+        return build(Verdict, read_json(self.verdict_file))
+
+    def records(self) -> list[Record]:
+        """The records that count (see `runner.store.records.read_records`)."""
+        return read_records(self.metrics)
+
+    def results(self) -> dict[str, Any] | None:
+        """eval.json: what was computed from the last checkpoint's predictions, or None before the run's end."""
+        value = read_json(self.evaluation)
+        return value if isinstance(value, dict) and all(fits(value[key], hint) for key, hint in _RESULTS.items() if key in value) else None
+
+    def damaged(self) -> list[Path]:
+        """Return the JSON files of the run that are there and cannot be used."""
+        found = {
+            self.identity_file: self.identity(),
+            self.status_file: build(Status, read_json(self.status_file)),
+            self.verdict_file: self.verdict(),
+            self.evaluation: self.results(),
+        }
+        return [file for file, value in found.items() if value is None and os.path.lexists(file)]
+
+    def write_status(self, status: Status, *, durable: bool = False) -> None:
+        """Replace status.json (the attempt only)."""
+        atomic_write_json(self.status_file, asdict(status), durable=durable)
+
+    def write_identity(self, identity: Identity, *, durable: bool = True) -> None:
+        """Write run.json (the conductor only, once)."""
+        atomic_write_json(self.identity_file, asdict(identity), durable=durable, indent=2)
+
+    def write_verdict(self, verdict: Verdict) -> None:
+        """Replace verdict.json (the conductor only)."""
+        atomic_write_json(self.verdict_file, asdict(verdict), indent=2)
+
+    def request(self, action: Literal["stop", "pause", "prune"], reason: str) -> None:
+        """Ask the running attempt for something (the conductor only): append to control.jsonl."""
+        line = json.dumps({"action": action, "reason": reason, "time": time.time()}, ensure_ascii=False)
+        with open_lines(self.control) as file:
+            file.write(line.encode() + b"\n")
+
+
+def find_runs(paths: list[Path]) -> Iterator[RunDir]:
+    """The run directories at or below each of `paths`, in the order of their names (s2 before s10); a directory is yielded once."""
+    seen: set[Path] = set()
+    for path in paths:
+        own = path / "run.json"
+        for identity in [own] if own.is_file() else sorted(path.rglob("run.json"), key=lambda found: natural(str(found))):
+            folder = identity.parent
+            if folder.resolve() not in seen:
+                seen.add(folder.resolve())
+                yield RunDir(folder)

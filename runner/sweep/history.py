@@ -1,0 +1,159 @@
+"""What earlier drivers of a sweep did: from its journal, and from the run directories for all that the journal does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from runner.core.errors import Cause
+from runner.search.base import Trial
+from runner.store.journal import read_journal
+from runner.store.run_dir import FINISHED, RunDir, State
+from runner.sweep.sweep_dir import SweepDir
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run that was started, as it stands.
+
+    Args:
+        name: the run's id.
+        trial: number of its trial.
+        key: see `runner.sweep.plan.run_key`.
+        values: tag to number of the last checkpoint, where it is done and the journal says so.
+    """
+
+    name: str
+    trial: int
+    seed: int
+    key: str
+    state: State
+    cause: Cause | None = None
+    reason: str = ""
+    values: Mapping[str, float] | None = None
+    directory: str = ""
+    """Name of its directory, where that is not the run's."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its directory."""
+        return self.directory or self.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended for good."""
+        return self.state in FINISHED
+
+
+@dataclass(slots=True)
+class PastTrial:
+    """A trial that was handed out.
+
+    Args:
+        trial: with the seeds it was handed out with.
+        runs: seed to run, as far as they were started.
+        given_up: why the whole trial was given up; empty if it was not.
+        refused: why none of its runs could start; empty if they could.
+    """
+
+    trial: Trial
+    runs: dict[int, PastRun] = field(default_factory=dict)
+    given_up: str = ""
+    refused: str = ""
+
+
+@dataclass(slots=True)
+class History:
+    """All of it.
+
+    Args:
+        trials: in the order in which they were handed out; one stands there again for each time it was handed out with further seeds.
+        spent_s: seconds that the drivers have worked; gpu_s: seconds that the runs have used a GPU, by the number of GPUs.
+        noted: names of the runs whose end is in the journal.
+    """
+
+    trials: list[PastTrial] = field(default_factory=list)
+    spent_s: float = 0.0
+    gpu_s: float = 0.0
+    noted: frozenset[str] = frozenset()
+
+    @property
+    def runs(self) -> list[PastRun]:
+        """Every run that was started."""
+        return list({run.name: run for past in self.trials for run in past.runs.values()}.values())
+
+
+def read_history(sweep: SweepDir) -> History:
+    """Never raises for what lies in the directory. A run that the journal says has ended is not read, so that thousands cost little."""
+    result, runs, given_up, refused = History(), dict[str, PastRun](), dict[int, str](), dict[int, str]()
+    for event in read_journal(sweep.journal):
+        try:
+            match event["event"]:
+                case "trial":
+                    seeds = None if event["seeds"] is None else tuple(event["seeds"])
+                    trial = Trial(event["trial"], event["overrides"], event["label"], seeds, event["proposal"])
+                    if all(past.trial != trial for past in result.trials[-1:]):
+                        result.trials.append(PastTrial(trial))
+                case "start":
+                    runs[event["run"]] = PastRun(event["run"], event["trial"], event["seed"], event["key"], "pending")
+                case "end":
+                    told = {name: event[name] for name in ("trial", "seed", "key", "state", "cause", "values")}
+                    runs[event["run"]] = PastRun(event["run"], reason=event["reason"] or "", **told)
+                    result.spent_s, result.gpu_s = event["spent_s"], event["gpu_s"]
+                case "again":
+                    runs.pop(event["run"], None)
+                case "prune":
+                    given_up[event["trial"]] = event["reason"]
+                case "refused":
+                    refused[event["trial"]] = event["reason"]
+        except (KeyError, TypeError):
+            continue  # of another version, or of somebody else
+    result.noted = frozenset(name for name, run in runs.items() if run.finished)
+    found: dict[int, dict[int, PastRun]] = {}
+    lost: dict[int, Trial] = {}
+    handed_out = {past.trial.number for past in result.trials}
+    for name, folder in sorted(sweep.identities().runs.items()):
+        run = runs.get(name)
+        if run is None or not run.finished or run.trial not in handed_out:
+            run_dir = RunDir(sweep.runs / folder)
+            identity, status = run_dir.identity(), run_dir.status()
+            if identity is None:
+                continue
+            run = PastRun(name, identity.trial, identity.seed, identity.key, status.state, status.cause, status.reason or "")
+            lost[run.trial] = Trial(run.trial, identity.overrides, identity.label or name, (), identity.proposal)
+        found.setdefault(run.trial, {})[run.seed] = run if folder == name else replace(run, directory=folder)
+    for number in sorted(set(lost) - handed_out):
+        result.trials += [PastTrial(replace(lost[number], seeds=seeds)) for seeds in _handed_out(sorted(found[number]), sweep.plan())]
+    later: dict[int, set[int]] = {}
+    for past in result.trials:
+        later.setdefault(past.trial.number, set()).update(past.trial.seeds or ())
+    for past in result.trials:
+        number, seeds = past.trial.number, past.trial.seeds
+        past.runs = {seed: run for seed, run in found.get(number, {}).items() if seeds is None or seed in seeds}
+        others = later.get(number, set()) if seeds is None else set()
+        pruned = next((run for run in past.runs.values() if run.state == "pruned" and run.seed not in others), None)
+        past.refused = refused.get(number, "") if not past.runs else ""
+        past.given_up = given_up.get(number, "") or (pruned.reason or "pruned" if pruned else "")
+    return result
+
+
+def merged(trials: Sequence[PastTrial]) -> list[PastTrial]:
+    """Each trial once, with all its runs: for a design that hands a trial out once, where an earlier one added seeds to it."""
+    result: dict[int, PastTrial] = {}
+    for past in trials:
+        first = result.setdefault(past.trial.number, past)
+        if first is not past:
+            result[past.trial.number] = replace(first, runs={**past.runs, **first.runs}, given_up=first.given_up or past.given_up)
+    return list(result.values())
+
+
+def _handed_out(seeds: Sequence[int], plan: Mapping[str, Any]) -> list[tuple[int, ...] | None]:
+    """With which seeds a trial was handed out, the first time first, by the seeds of the runs that there are: not all of them need have
+    been started."""
+    spec = plan.get("spec") or {}
+    own = [seed for seed in seeds if seed in (spec.get("seeds") or ())]
+    if spec.get("racing") or not own:
+        return [tuple(seeds)]
+    others = tuple(seed for seed in seeds if seed not in own)
+    return [None, others] if others else [None]

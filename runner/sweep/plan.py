@@ -1,0 +1,489 @@
+"""From a config or a sweep file to runs that can start: every one resolved, named and given its key before the first begins."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import json
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from runner import __version__, evaluation
+from runner.config.dump import result_affecting
+from runner.config.load import OVERRULED_BY, load_config
+from runner.config.node import Node, Source, flatten
+from runner.config.overrides import apply_mapping, apply_overrides, parse_override
+from runner.core.checkout import code_state
+from runner.core.errors import InputError, Problem, RunnerError, nearest
+from runner.core.expression import Expression
+from runner.core.files import open_descriptor
+from runner.core.lock import hold_folder
+from runner.core.values import format_value, is_name, same_value, short_keys, value_key
+from runner.environments.interpreters import versions
+from runner.resolve import Resolved, resolve
+from runner.search.base import Trial, run_name
+from runner.search.designs import ABSENT, Baseline, baseline_values
+from runner.search.spec import SweepSpec
+from runner.store.run_dir import Identity, RunDir
+from runner.sweep.moved import data_of, lost_data, moved_data
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """A run that can start.
+
+    Args:
+        run_dir: where it is, or will be, kept.
+        trial, seed: what it is in its sweep.
+        resolved: its whole config; None where it was looked at only, or has been written down.
+        identity: what run.json says, or will say.
+    """
+
+    run_dir: RunDir
+    trial: Trial
+    seed: int
+    resolved: Resolved | None
+    identity: Identity
+
+
+def plan_single(resolved: Resolved, run_dir: RunDir, overrides: Sequence[str] = ()) -> PlannedRun:
+    """The run of `runner train`: a trial by itself."""
+    seed = resolved.config.seed
+    changes = dict(_split(text) for text in overrides)
+    trial = Trial(0, changes, run_dir.name)
+    identity = Identity(run_dir.name, None, 0, seed, changes, run_key(resolved), facts(resolved))
+    return PlannedRun(run_dir, trial, seed, resolved, identity)
+
+
+def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[str] = ()) -> PlannedRun:
+    """The run in an existing directory, from its own config.yml.
+
+    Args:
+        config, overrides: what the user gave beside it; it must come to the same run.
+
+    Raises:
+        InputError: its files are damaged, or what was given comes to another run (with the keys that differ).
+    """
+    identity = run_dir.identity()
+    if identity is None:
+        raise InputError(Problem("run.json is missing or damaged", where=str(run_dir.path)))
+    tree = load_config(run_dir.config)
+    lost = lost_data(tree)
+    given = None
+    if config is not None:
+        given = resolve(config, overrides)
+    elif overrides:
+        changed = apply_overrides(tree, overrides)
+        given = resolve(run_dir.config, overrides, values=moved_data(changed, run_dir) if lost_data(changed) else {}, settled=True)
+    places = {} if not lost else moved_data(tree, run_dir) if given is None else data_of(given)
+    resolved = resolve(run_dir.config, values=places, values_from=str(run_dir.config), settled=True)
+    if given is not None and run_key(given) != run_key(resolved):
+        differing = ", ".join(differing_keys(resolved, given)) or "its data"
+        text = f"is another run than the config given: {differing} differ; a resumed run keeps its config"
+        raise InputError(Problem(text, where=str(run_dir.path)))
+    _check_data(resolved, identity, run_dir, lost)
+    if places:
+        note = f"its data has moved and is the same: {resolved.config.train_dataset.dataset_dir}"
+        resolved = replace(resolved, notes=(*resolved.notes, note))
+    trial = Trial(identity.trial, identity.overrides, run_dir.name)
+    return PlannedRun(run_dir, trial, identity.seed, resolved, identity)
+
+
+def _check_data(resolved: Resolved, identity: Identity, run_dir: RunDir, lost: Mapping[str, Path]) -> None:
+    """Refuse to go on with a run on other data than it began with. Raises InputError."""
+    recorded = identity.facts.get("data")
+    sets = {"train": ("TrainDataset", resolved.config.train_dataset), "eval": ("EvalDataset", resolved.config.eval_dataset)}
+    problems = []
+    for which, (section, data) in sets.items():
+        before = recorded.get(which) if isinstance(recorded, Mapping) else None
+        if before and dataset_fingerprint(data) != before:
+            gone = f"{lost[section]} is missing, and " if section in lost else ""
+            now = Path(data.dataset_dir, data.anno_path)
+            text = f"{gone}{now} or its images are not what this run began with; put that data back, or train a new run"
+            problems.append(Problem(text, where=str(run_dir.config), key=section))
+    if problems:
+        raise InputError(problems)
+
+
+def differing_keys(one: Resolved, other: Resolved) -> list[str]:
+    """The keys that make two configs another run; empty where only data or versions do."""
+    mine, theirs = (dict(flatten(result_affecting(each.config))) for each in (one, other))
+    return [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+
+
+def claim_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
+    """Make a new directory, ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``; of two processes that do so at once, each gets a number of its own.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    folder = Path(resolved.config.save_dir) / folder_name(resolved.path, "--run-dir")
+    changes = dict(_split(text) for text in overrides)
+    names = short_keys(changes)
+    label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in changes.items()) or "baseline"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with hold_folder(folder):
+            taken = [int(found.group()) for path in folder.glob("[0-9]*-*") if (found := re.match(r"\d+", path.name))]
+            for number in itertools.count(max(taken, default=0) + 1):
+                path = folder / run_name(Trial(number, changes, label), resolved.config.seed)
+                with suppress(FileExistsError):  # where folders have no locks
+                    path.mkdir()
+                    return RunDir(path)
+    except OSError as error:
+        raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(folder))) from error
+    raise AssertionError("numbers do not end")
+
+
+class ConfigChanged(RunnerError):
+    """A file that a sweep was planned from has changed while it runs."""
+
+
+def folder_name(file: Path, option: str) -> str:
+    """The name that a config or sweep file gives to the folder of its runs: its own, without the suffix.
+
+    Args:
+        option: which one gives another folder.
+
+    Raises:
+        InputError: what is left is no name of a folder: ``...yml`` would mean the parent folder.
+    """
+    if not is_name(file.stem):
+        text = f"the runs of {file.name!r} would lie in the folder {file.stem!r}, which is no name; rename the file, or give {option}"
+        raise InputError(Problem(text, where=str(file)))
+    return file.stem
+
+
+def refuse_parent(folder: Path, option: str) -> None:
+    """Refuse a new directory that is the current folder or one above it. Raises InputError."""
+    here = Path(os.path.realpath(Path.cwd()))
+    if Path(os.path.realpath(folder)) in (here, *here.parents) and not (folder / "plan.json").is_file():
+        text = "is the current folder or one above it; expected a directory that is made for it, such as runs/NAME"
+        raise InputError(Problem(text, where=str(folder), key=option))
+
+
+class SweepPlan:
+    """The runs of a sweep's trials. A trial is resolved when its runs are asked for, and so checked as a whole before it starts.
+
+    Args:
+        make_dataset, to_run: see `runner.resolve.resolve`.
+
+    Raises:
+        InputError: the baseline cannot be resolved, or the metric is none that an evaluation has.
+    """
+
+    def __init__(
+        self,
+        spec: SweepSpec,
+        sweep_file: Path,
+        folder: Path,
+        overrides: Sequence[str] = (),
+        *,
+        make_dataset: Callable[[str], None] | None = None,
+        to_run: bool = True,
+    ) -> None:
+        self.spec, self.folder = spec, folder
+        self._file, self._overrides = sweep_file, tuple(overrides)
+        self._config = spec.config_path(sweep_file)
+        self._make_dataset, self._to_run = make_dataset, to_run
+        self._fixed = _fixed(spec.overrides, overrides, sweep_file)
+        self.first = self._resolve({"seed": spec.seeds[0]})
+        """The baseline with the first seed."""
+        _check_metrics(spec, self.first, sweep_file)
+        self.baseline_values: Mapping[str, Any] = dict(flatten(self.first.plain))
+        """Dotted key to the baseline's resolved value."""
+        self._baseline = baseline_values(self.first.plain)
+        self._given = load_config(self._config).plain()
+        self.names: dict[str, tuple[str, str]] = {}
+        """Key to the id of the run that has it and the name of its directory; other runs are named for their trial and seed."""
+
+    def baseline(self, key: str) -> Any:
+        """The baseline's resolved value of a dotted key; `ABSENT` if it has none."""
+        return self._baseline(key)
+
+    def digest(self) -> str:
+        """Hash of all that the plan of a fixed design comes from: while it stays, so does the plan."""
+        everything = [asdict(self.spec), self._overrides, self._given, run_key(self.first)]
+        return hashlib.sha256(json.dumps(everything, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+    def check_unchanged(self) -> None:
+        """See that the config's files are as they were when this plan was made.
+
+        Raises:
+            ConfigChanged: they are not.
+        """
+        try:
+            given = load_config(self._config).plain()
+        except InputError as error:
+            raise ConfigChanged(f"the config cannot be read any more ({error}); put it back, then the same command goes on") from error
+        if given != self._given:
+            raise ConfigChanged(
+                f"the config {self._config} was changed while the sweep ran; put it back and give the same command again, or a new --dir"
+            )
+
+    def seeds(self, trial: Trial) -> tuple[int, ...]:
+        """The seeds that `trial` is to be run with."""
+        return self.spec.seeds if trial.seeds is None else trial.seeds
+
+    def runs(self, trial: Trial) -> list[PlannedRun]:
+        """The runs of `trial`, one a seed.
+
+        Raises:
+            InputError: with everything that is wrong in it.
+        """
+        seeds = self.seeds(trial)
+        try:
+            resolved = self._resolve({**trial.overrides, "seed": seeds[0]})
+        except InputError as error:
+            raise InputError([replace(problem, where=_place(problem, trial, self._file)) for problem in error.problems]) from None
+        self._refuse_lost(trial, resolved)
+        known = facts(resolved)
+        return [self._run(trial, seed, replace(resolved, config=replace(resolved.config, seed=seed)), known) for seed in seeds]
+
+    def all_runs(self, trials: Sequence[Trial]) -> list[PlannedRun]:
+        """The runs of all `trials`. Raises InputError with everything that is wrong in any of them."""
+        problems: list[Problem] = []
+        runs: list[PlannedRun] = []
+        for trial in trials:
+            try:
+                runs += [replace(run, resolved=None) for run in self.runs(trial)]
+            except InputError as error:
+                problems += error.problems
+        problems += _same_runs(runs, self._file)
+        if problems:
+            raise InputError(dict.fromkeys(problems))
+        return runs
+
+    def _run(self, trial: Trial, seed: int, resolved: Resolved, known: Mapping[str, Any]) -> PlannedRun:
+        key = run_key(resolved)
+        name = run_name(trial, seed)
+        name, directory = self.names.get(key, (name, name))
+        run_dir = RunDir(self.folder / "runs" / directory)
+        identity = Identity(
+            name, self.folder.name, trial.number, seed, dict(trial.overrides), key, known, trial.label, dict(trial.proposal)
+        )
+        return PlannedRun(run_dir, trial, seed, resolved, identity)
+
+    def _refuse_lost(self, trial: Trial, resolved: Resolved) -> None:
+        """Refuse a trial whose config has not what it is named after: a value without effect makes no trial of its own.
+
+        A value that is not found as it was given may have been written in another way, or have become another one (a path): then the config
+        is another one without it.
+        """
+        plain = resolved.plain
+        held = baseline_values(plain)
+        problems = []
+        for key, value in trial.overrides.items():
+            by = overruled_by(key, held)
+            if by or (not _contains(held(key), value) and self._is_same_without(key, trial, plain, resolved.config.seed)):
+                stays = f"{by} ({format_value(held(by))}) goes before it" if by else f"the resolved config has {_shown(held(key))}"
+                text = f"{format_value(value)} has no effect in this trial: {stays}; take it out"
+                problems.append(Problem(text, where=f"{self._file} (trial {trial.label})", key=key))
+        if problems:
+            raise InputError(problems)
+
+    def _is_same_without(self, key: str, trial: Trial, plain: Mapping[str, Any], seed: int) -> bool:
+        others = {name: value for name, value in trial.overrides.items() if name != key}
+        try:
+            return self._resolve({**others, "seed": seed}).plain == plain
+        except InputError:
+            return False  # it is needed
+
+    def _resolve(self, values: Mapping[str, Any]) -> Resolved:
+        return resolve(
+            self._config,
+            self._overrides,
+            values=values,
+            fixed=self._fixed,
+            values_from=str(self._file),
+            threads=self.spec.resources.cpus,
+            make_dataset=self._make_dataset,
+            to_run=self._to_run,
+        )
+
+
+def renumber(trials: Sequence[Trial], numbers: dict[int, Mapping[str, Any]]) -> list[Trial]:
+    """Trials that the sweep had before keep their number; the numbers of others are never given away again.
+
+    Args:
+        numbers: number to overrides of those it had.
+    """
+    result: list[Trial] = []
+    had = {value_key(overrides): number for number, overrides in reversed(numbers.items())}
+    taken, fresh = set(numbers), max(numbers, default=-1) + 1
+    for trial in trials:
+        old = had.get(value_key(trial.overrides))
+        if old is not None:
+            result.append(replace(trial, number=old))
+        else:
+            number = fresh if trial.number in taken else trial.number
+            result.append(replace(trial, number=number))
+            taken.add(number)
+            fresh = max(fresh, number + 1)
+    return result
+
+
+def run_key(resolved: Resolved) -> str:
+    """Hash of everything that can change the run's result: equal keys are the same run.
+
+    Of the config the keys that can change a number, the data's content, the initial weights' content, and the versions of what computes:
+    packages, and the numerics version that a backend and the evaluation count up when a change of theirs changes numbers. Seed and
+    threads are keys of the config. Code, packages and host are recorded (see `facts`) and not hashed.
+    """
+    config = resolved.config
+    data = {
+        "config": result_affecting(config),
+        "train": dataset_fingerprint(config.train_dataset),
+        "eval": dataset_fingerprint(config.eval_dataset),
+        "weights": _weights_fingerprint(config.pretrain_weights),
+        "versions": numerics_versions(resolved),
+        "numerics": [resolved.backend.numerics_version, evaluation.NUMERICS_VERSION],
+    }
+    return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:20]
+
+
+def dataset_fingerprint(dataset: Any) -> str:
+    """Hash of a data set's annotations and its images' names and sizes; empty where it does not exist yet, and for None."""
+    if dataset is None:
+        return ""
+    folder = Path(dataset.dataset_dir)
+    annotations, images = folder / dataset.anno_path, folder / dataset.image_dir
+    return _fingerprint(annotations, images, annotations.stat().st_mtime_ns) if annotations.is_file() else ""
+
+
+def numerics_versions(resolved: Resolved) -> dict[str, str]:
+    """Versions of the packages whose arithmetic the result comes from, and the GPU's name if it is used."""
+    found = _package_versions(resolved)
+    if resolved.config.use_gpu and resolved.probe is not None:
+        found["gpu"] = ", ".join(resolved.probe.gpus[:1])
+    return found
+
+
+def facts(resolved: Resolved) -> dict[str, Any]:
+    """What is recorded of where and from what a run was made, for people: nothing here decides what is the same run."""
+    probe = resolved.probe
+    return {
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "config_file": str(resolved.path),
+        "command": sys.argv,
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "packages": {"detection-runner": __version__, **_package_versions(resolved)},
+        "data": {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)},
+        "gpus": list(probe.gpus) if probe else [],
+        "driver": probe.driver if probe else "",
+        "code": _code_state(Path(__file__).parent),
+        "config_code": _code_state(Path(os.path.realpath(resolved.path)).parent),
+    }
+
+
+@functools.lru_cache(maxsize=64)
+def _fingerprint(annotations: Path, images: Path, _changed_ns: int) -> str:
+    from runner.data.coco import fingerprint  # noqa: PLC0415 - it brings NumPy, which a sweep without data does not need
+
+    return fingerprint(annotations, images)
+
+
+def _weights_fingerprint(source: str | None) -> str:
+    """Content hash of a file of weights; anything else is its name."""
+    if source is None or not Path(source).expanduser().is_file():
+        return source or ""
+    with open(Path(source).expanduser(), "rb", opener=open_descriptor) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _package_versions(resolved: Resolved) -> dict[str, str]:
+    return dict(versions(resolved.python, resolved.backend.packages)) if resolved.python else {}
+
+
+_code_state = functools.lru_cache(maxsize=8)(code_state)
+
+
+def _split(text: str) -> tuple[str, Any]:
+    key, node = parse_override(text)
+    return key, node.plain()
+
+
+def _fixed(fixed: Mapping[str, Any], overrides: Sequence[str], sweep_file: Path) -> dict[str, Any]:
+    """What the sweep file's `overrides` set, as the command line leaves it: that has the last word.
+
+    Raises:
+        InputError: two of them exclude each other.
+    """
+    source = Source(str(sweep_file))
+    try:
+        tree = apply_mapping(Node({}, source), fixed, source)
+    except InputError as error:
+        raise InputError([replace(problem, key=f"overrides.{problem.key}") for problem in error.problems]) from None
+    tree = apply_overrides(tree, overrides)
+    left = {key: (node.plain() if node.mapping else fixed[key]) for key in fixed if (node := tree.get(key)) is not None}
+    given = dict(_split(text) for text in overrides)
+    return left | {key: value for key, value in given.items() if any(f"{key}.".startswith(f"{other}.") for other in fixed)}
+
+
+def _contains(held: Any, value: Any) -> bool:
+    """Return whether a resolved value is `value`; of a mapping every key that it gives (the defaults of others are written out)."""
+    if isinstance(value, Mapping) and isinstance(held, Mapping):
+        return all(_contains(held.get(key), item) for key, item in value.items())
+    if isinstance(value, list | tuple) and isinstance(held, list | tuple):
+        return len(value) == len(held) and all(map(_contains, held, value))
+    return same_value(held, value)
+
+
+def overruled_by(key: str, held: Baseline) -> str:
+    """The key of a schedule that goes before `key` in a resolved config; empty if there is none (see `OVERRULED_BY`)."""
+    folder, _, name = key.rpartition(".")
+    other = f"{folder}.{OVERRULED_BY.get(name, '')}"
+    first = name not in OVERRULED_BY or not folder.startswith("LearningRate.") or held(f"{folder}.epochs_first") is False
+    return "" if first or held(other) in (None, ABSENT) else other
+
+
+def _shown(value: Any) -> str:
+    return "no such key" if value is ABSENT else format_value(value)
+
+
+def _same_runs(runs: Sequence[PlannedRun], sweep_file: Path) -> list[Problem]:
+    """Two trials that resolve to one run: neither name says what is different, since nothing is."""
+    first: dict[str, PlannedRun] = {}
+    found: dict[tuple[int, int], Problem] = {}
+    for run in runs:
+        other = first.setdefault(run.identity.key, run)
+        if other.trial.number != run.trial.number:
+            text = (
+                f"{other.run_dir.name} and {run.run_dir.name} are the same run: what they are named after changes nothing that counts in a "
+                "result; take one of the two trials out"
+            )
+            found.setdefault((other.trial.number, run.trial.number), Problem(text, where=str(sweep_file)))
+    return list(found.values())
+
+
+def _check_metrics(spec: SweepSpec, baseline: Resolved, sweep_file: Path) -> None:
+    """Refuse a metric that no evaluation will have: better now than after all the training. Classes are not known here."""
+    own = getattr(baseline.config, "metrics", None)  # a scripted trainer says itself what it evaluates
+    thresholds = baseline.config.eval_iou_thresholds
+    known = [*own] if own else [*evaluation.STAT_TAGS, "bbox/best_f1", *(f"bbox/AP@{threshold:g}" for threshold in thresholds)]
+    known += ["resource/memory_gb", "resource/gpu_memory_gb"]
+    used = [("metric.name", metric.name) for metric in spec.metrics]
+    used += [(f"constraints.{index}", name) for index, text in enumerate(spec.constraints) for name in sorted(Expression.parse(text).names)]
+    problems = []
+    for key, name in used:
+        if name not in known and not name.startswith("bbox/AP/"):
+            hint = nearest(name, [*known, "bbox/AP/<class>"])
+            problems.append(Problem(f"no evaluation has {name!r}; {hint or 'see docs/run-directory.md'}", where=str(sweep_file), key=key))
+    if problems:
+        raise InputError(problems)
+
+
+def _place(problem: Problem, trial: Trial, sweep_file: Path) -> str:
+    return f"{problem.where} (trial {trial.label})" if problem.where in ("", str(sweep_file)) else problem.where

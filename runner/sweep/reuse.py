@@ -1,0 +1,115 @@
+"""Runs that another sweep has done already: an equal key is the same run, so its files are taken over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.core.files import disk_is_full, sync_folder
+from runner.store.journal import read_journal
+from runner.store.run_dir import RunDir, Verdict
+from runner.sweep.findings import Findings
+from runner.sweep.plan import PlannedRun
+from runner.sweep.runs import has_config_of
+from runner.sweep.sweep_dir import SweepDir
+from runner.sweep.verify_run import verify_result
+
+_LEFT_BEHIND = frozenset({"checkpoints", "control.jsonl", "worker.log", "run.json", "run.lock", "verdict.json"})
+
+
+class Elsewhere:
+    """The finished runs beside a sweep: of the other sweeps in the same folder, and of `runner train` there.
+
+    They are looked for once, when the first is asked for.
+
+    Args:
+        note: writes an event to the sweep's journal.
+    """
+
+    def __init__(self, sweep: SweepDir, note: Callable[..., None]) -> None:
+        self._sweep = sweep
+        self._note = note
+        self._found: dict[str, list[RunDir]] | None = None
+
+    def take_over(self, run: PlannedRun) -> bool:
+        """Make the directory of `run` from a finished run with its key, if there is one, and say in its verdict where it came from.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self._found is None:
+            self._found = self._look()
+        for other in self._found.get(run.identity.key, ()):
+            if problem := self._problem(other, run) or self._copy(other, run):
+                self._note("not_reused", run=run.run_dir.name, trial=run.trial.number, reason=f"{other.path}: {problem}")
+            else:
+                return True
+        return False
+
+    def _problem(self, other: RunDir, run: PlannedRun) -> str:
+        """Say why a run cannot stand for `run`; empty if it can. Its own files tell, whatever a journal says of it."""
+        identity = other.identity()
+        if identity is None or identity.key != run.identity.key:
+            return "is another run by now"
+        if other.status().state != "done":
+            return "is not done"
+        if not has_config_of(other, run):
+            return "config.yml is not the config it was made with"
+        findings = Findings(other.path)
+        verify_result(other, self._sweep, findings)
+        return "; ".join(str(finding) for finding in findings.found if finding.wrong)
+
+    def _copy(self, other: RunDir, run: PlannedRun) -> str:
+        """Copy it; why that did not work, for a reason that is not the disk's."""
+        path = run.run_dir.path
+        unfinished = RunDir(path.with_name(f".{path.name[:200]}.tmp"))
+        shutil.rmtree(unfinished.path, ignore_errors=True)
+        try:
+            shutil.copytree(other.path, unfinished.path, ignore=_left_behind)
+        except shutil.Error as error:
+            shutil.rmtree(unfinished.path, ignore_errors=True)
+            if disk_is_full(path.parent):
+                raise
+            return f"cannot be copied: {error.args[0][0][2]}"
+        reason = f"the same run as {os.path.relpath(other.path, path)}, which was done before"
+        unfinished.write_verdict(Verdict("done", reason, other.status().attempt, time.time(), final=True))
+        unfinished.write_identity(run.identity)
+        os.rename(unfinished.path, path)
+        sync_folder(path.parent)
+        return ""
+
+    def _look(self) -> dict[str, list[RunDir]]:
+        """Key to the runs that may have it: what a journal says is looked at before it is believed."""
+        found: dict[str, list[RunDir]] = defaultdict(list)
+        for folder in _folders(self._sweep.path.absolute().parent):
+            other = SweepDir(folder)
+            if folder == self._sweep.path.absolute():
+                continue
+            if other.journal.exists():
+                for event in read_journal(other.journal, "end"):
+                    if event.get("state") == "done" and isinstance(event.get("key"), str):
+                        found[event["key"]].append(RunDir(other.runs / str(event.get("run"))))
+                continue
+            for run_dir in map(RunDir, _folders(folder)):
+                if (identity := run_dir.identity()) is not None:
+                    found[identity.key].append(run_dir)
+        return {key: list({run.path: run for run in runs}.values()) for key, runs in found.items()}
+
+
+def _left_behind(folder: str, names: Sequence[str]) -> set[str]:
+    """Select what is not copied: what belongs to the other run alone, and what is neither a file nor a folder."""
+    paths: dict[str, Any] = {name: os.path.join(folder, name) for name in names}
+    odd = {name for name, path in paths.items() if os.path.islink(path) or not (os.path.isfile(path) or os.path.isdir(path))}
+    return odd | (_LEFT_BEHIND & set(names)) | {name for name in names if name.startswith(".")}
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        return []

@@ -1,0 +1,185 @@
+"""One run, as its conductor sees it: its directory, the command that works on it, and how it stands once that has ended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from runner.core.errors import Cause, InputError, Problem
+from runner.core.files import NO_ROOM, atomic_write_text, move_aside, read_text
+from runner.environments.interpreters import versions
+from runner.launch.base import Exit, Task, Warm
+from runner.monitor.progress import is_alive
+from runner.resolve import Resolved, resolve
+from runner.store.journal import Journal
+from runner.store.lock import hold_run, run_held
+from runner.store.run_dir import RunDir, State, Status, Verdict
+from runner.sweep.plan import PlannedRun, run_key
+from runner.worker.ending import DISK_FULL
+
+_ANOTHER = "holds another run (its config, data or versions differ); give another --run-dir, or go on with it by `runner train -r`"
+_ANOTHER_IN_SWEEP = (
+    "holds another run, {id} (or its config, data or versions differ); move it away, and the same `runner sweep` makes the run in its place"
+)
+_STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
+
+
+def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
+    """Make the run's directory and write config.yml and run.json, unless it already is this very run. Holds the run's lock meanwhile.
+
+    Args:
+        in_sweep: the directory can belong to nobody else, and what it has to hold is known. So it need not be on the disk when this
+            returns, which takes 10 to 50 ms; where a power loss has left no more than a ruin, this is moved aside. The folder above it
+            is there; one that is not has been moved or deleted, and is not made again.
+
+    Raises:
+        RunHeld: another process is working on the run.
+        InputError: the directory holds something else, or cannot be written.
+        OSError: the disk is full.
+    """
+    run_dir, path = run.run_dir, run.run_dir.path
+    if run.resolved is None:
+        raise ValueError(f"{path} has no config to write")
+    config = config_text(run.resolved)
+    try:
+        if run_dir.identity() is None:
+            _make_room(run_dir, config, in_sweep)
+            path.mkdir(parents=not in_sweep, exist_ok=True)
+        with hold_run(run_dir, wait=not in_sweep):
+            identity = run_dir.identity()
+            if identity is None:
+                atomic_write_text(run_dir.config, config, durable=False)  # one that a power loss damaged is written again below
+                run_dir.write_identity(run.identity, durable=not in_sweep)
+            elif identity.key != run.identity.key:
+                raise InputError(Problem(_ANOTHER_IN_SWEEP.format(id=identity.id) if in_sweep else _ANOTHER, where=str(path)))
+            elif _text(run_dir.config) != config and (run_dir.status().attempt == 0 or not _is_of(run_dir, run)):
+                atomic_write_text(run_dir.config, config)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(path))) from error
+    status = run_dir.status()
+    if status.state == "running" and is_alive(status):  # by an older version, or where there are no locks
+        raise run_held(run_dir, f"process {status.pid}", status.pid)
+
+
+def _make_room(run_dir: RunDir, config: str, in_sweep: bool) -> None:
+    """See that nothing else is in the place of a run directory that is to be made. Raises InputError."""
+    path = run_dir.path
+    if not path.exists() or _only_beginnings(path) or _text(run_dir.config) == config:
+        return
+    if not in_sweep or not (run_dir.identity_file.exists() or run_dir.status_file.exists()):
+        raise InputError(Problem("exists and is not empty; give another --run-dir, or move it away", where=str(path)))
+    move_aside(path)
+
+
+def config_text(resolved: Resolved) -> str:
+    """What stands in config.yml."""
+    return f"# resolved by runner; `runner train -c` of this file repeats the run\n{resolved.yaml}"
+
+
+def task_of(run: PlannedRun) -> Task:
+    """The command that works on a run, in the environment of its backend, and how that may be kept warm."""
+    run_dir, resolved = run.run_dir, run.resolved
+    if resolved is None:
+        raise ValueError(f"{run_dir.path} is not resolved")
+    backend, python = resolved.backend, resolved.python or Path(sys.executable)
+    argv = [str(python), "-P", "-m", "runner.worker", str(run_dir.path.absolute())]  # a relative one may begin like an option
+    warm: Warm = "standby" if versions(python, backend.open_gpu_on_import) else "fork"
+    if backend.ranks(resolved.config) is not None:
+        warm = "no"
+    preload = (backend.preload, "runner.worker.main")
+    return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, _thread_limits(), preload, warm)
+
+
+def conclude(
+    run_dir: RunDir, exit_: Exit, attempts_before: int, *, asked_to_stop: bool = False, over: tuple[State, Cause | None, str] | None = None
+) -> Status:
+    """A run's status after its worker has gone; a verdict is written where the worker could not say how it ended.
+
+    Args:
+        over: (state, cause, reason) that the conductor had decided on before it ended it: this outranks what the worker says.
+    """
+    status = run_dir.status()
+    verdict = run_dir.verdict()
+    retries = verdict.retries if verdict else 0
+    said = status.attempt > attempts_before and status.state not in ("pending", "running")
+    attempt = status.attempt if said else max(status.attempt, attempts_before + 1)
+    if over is None and exit_.over_memory_gb is not None:
+        reason = f"its processes held {exit_.over_memory_gb:.2f} GB, more than resources.memory_gb allows: a smaller batch needs less"
+        over = ("failed", "out_of_memory", reason)
+    if over is not None:
+        state, cause, reason = over
+        if said and status.state == state:
+            return status
+        return _judge(run_dir, status, Verdict(state, reason, attempt, time.time(), cause, retries, final=state != "interrupted"))
+    if said:
+        return replace(status, cause="disk_full") if exit_.returncode == DISK_FULL else status
+    if exit_.oom_killed:
+        reason = f"the worker was {exit_} after step {status.step}: a smaller batch needs less"
+        return _judge(run_dir, status, Verdict("failed", reason, attempt, time.time(), "out_of_memory", retries))
+    if not run_dir.path.is_dir():
+        return replace(status, state="failed", reason="its directory was moved or deleted while it ran", attempt=attempt, cause="input")
+    by_signal = exit_.signal in _STOPPED_BY
+    full = exit_.returncode == DISK_FULL
+    after = f" after step {status.step}" if status.attempt > attempts_before and status.step else ""
+    reason = f"the worker {'was ' if exit_.signal else ''}{exit_}{after}; log: {run_dir.log}"
+    if full:
+        reason = f"the disk is full{after}; log: {run_dir.log}"
+    if exit_.signal == signal.SIGKILL:
+        reason += " (asked to stop, it had not ended)" if asked_to_stop else " (out of memory? `dmesg` knows)"
+    what: Cause = "disk_full" if full else "crash"
+    return _judge(run_dir, status, Verdict("interrupted" if by_signal or full else "failed", reason, attempt, time.time(), what, retries))
+
+
+def allow_again(run_dir: RunDir, journal: Journal | None) -> None:
+    """Let a run that has ended be started again, with all its retries. Raises OSError if this cannot be written."""
+    status = run_dir.status()
+    reason = f"to be started again; it had ended as {status.state}" + (f": {status.reason}" if status.reason else "")
+    run_dir.write_verdict(Verdict("interrupted", reason, status.attempt, time.time(), final=True))
+    if journal is not None:
+        identity = run_dir.identity()
+        journal.write("again", run=identity.id if identity else run_dir.name)
+
+
+def _judge(run_dir: RunDir, status: Status, verdict: Verdict) -> Status:
+    reason = verdict.reason
+    try:
+        run_dir.write_verdict(verdict)
+    except OSError as error:  # a full disk is likely what ended the worker; the other runs go on
+        reason += f" (and this cannot be recorded: {error.strerror})"
+    return replace(status, state=verdict.state, reason=reason, attempt=verdict.attempt, cause=verdict.cause)
+
+
+def _thread_limits() -> dict[str, str]:
+    """Libraries that start a thread a core on import are kept to one; the backend raises it to the config's cpu_threads."""
+    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _text(path: Path) -> str:
+    """What stands in a file; empty where it cannot be read."""
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def has_config_of(run_dir: RunDir, run: PlannedRun) -> bool:
+    """True where the config.yml of a directory is, or comes to, that of `run`."""
+    return run.resolved is not None and (_text(run_dir.config) == config_text(run.resolved) or _is_of(run_dir, run))
+
+
+def _is_of(run_dir: RunDir, run: PlannedRun) -> bool:
+    """Whether the directory's config.yml comes to `run`, though it may be written in other words (other trackers, an older version)."""
+    try:
+        return run_key(resolve(run_dir.config)) == run.identity.key
+    except InputError:
+        return False
+
+
+def _only_beginnings(path: Path) -> bool:
+    """True where a driver may have been killed between making the directory and writing run.json."""
+    return all(entry.name in ("config.yml", "run.lock") or entry.name.endswith(".tmp") for entry in path.iterdir())

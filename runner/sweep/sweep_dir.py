@@ -1,0 +1,150 @@
+"""The sweep directory: what a sweep was asked to do, and what its drivers did, beside the runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.core.errors import InputError, Problem
+from runner.core.files import NO_FILE_THERE, atomic_open, atomic_write_json, read_bytes, read_json
+from runner.core.typed import Count, Name, build, fits
+from runner.core.values import natural
+from runner.search.spec import Metric, SweepSpec
+from runner.store.identities import Identities, identify
+from runner.store.run_dir import RunDir
+from runner.sweep.plan import PlannedRun
+
+
+@dataclass(frozen=True, slots=True)
+class _Racing:
+    max_seeds: Count
+
+
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    """What is read of the spec in plan.json."""
+
+    design: str = ""
+    seeds: tuple[Count, ...] = ()
+    metric: Metric | tuple[Metric, ...] = ()
+    racing: _Racing | None = None
+    constraints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What is read of a run in plan.json."""
+
+    id: Name
+    trial: Count = 0
+    seed: Count = 0
+    key: str = ""
+    label: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+_PLAN: dict[str, Any] = {
+    "digest": str,
+    "command": list[str],
+    "cwd": str,
+    "given": str,
+    "spec": _Spec,
+    "warnings": list[str],
+    "runs": list[_Entry],
+}
+"""Types of what stands in plan.json."""
+
+
+class SweepDir:
+    """Paths of one sweep directory. Nothing is created or touched by making this object."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.runs = self.path / "runs"
+        self.given = self.path / "sweep.yml"
+        self.plan_file = self.path / "plan.json"
+        self.journal = self.path / "journal.jsonl"
+        self.control = self.path / "control.jsonl"
+        self.lock = self.path / "sweep.lock"
+        self.study = self.path / "study.db"
+
+    def plan(self) -> dict[str, Any]:
+        """Return what plan.json holds; empty if it is missing, not whole, or has values of other types than it is written with."""
+        plan = read_json(self.plan_file)
+        return plan if isinstance(plan, dict) and all(fits(plan[key], hint) for key, hint in _PLAN.items() if key in plan) else {}
+
+    def identities(self) -> Identities:
+        """Which directory in ``runs/`` counts as which run."""
+        return identify(self.runs, self.run_names())
+
+    def run_dirs(self) -> list[RunDir]:
+        """The runs that exist, by name; copies are left out."""
+        return [run for run in self.identities().run_dirs() if run.exists()]
+
+    def run_names(self) -> list[str]:
+        """Names of what lies in ``runs/``."""
+        try:
+            return sorted((entry.name for entry in os.scandir(self.runs) if not entry.name.startswith(".")), key=natural)
+        except OSError as error:
+            if error.errno in NO_FILE_THERE:
+                return []
+            raise InputError(Problem(f"cannot be read: {error.strerror}", where=str(self.runs))) from error
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """What decides, as the plan says; empty where there is no plan."""
+        spec = build(_Spec, self.plan().get("spec"))
+        if spec is None:
+            return ()  # a run directory, or a plan that a newer version wrote
+        return spec.metric if isinstance(spec.metric, tuple) else (spec.metric,)
+
+
+def write_plan(
+    sweep: SweepDir,
+    sweep_file: Path,
+    spec: SweepSpec,
+    runs: Sequence[Mapping[str, Any]],
+    *,
+    digest: str,
+    command: Sequence[str],
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write ``sweep.yml`` (the file as given) and ``plan.json``: the spec with its changes, the runs it comes to as far as they are known
+    in advance (see `plan_entry`), the command line that made it and where it was given, the hash of the file, why it may
+    mislead.
+
+    Raises:
+        InputError: the directory cannot be written.
+    """
+    try:
+        given = read_bytes(sweep_file)
+        plan: dict[str, Any] = {"digest": digest, "command": list(command), "cwd": os.getcwd(), "given": hashlib.sha256(given).hexdigest()}
+        plan |= {"spec": asdict(spec), "warnings": list(warnings), "runs": list(runs)}
+        sweep.runs.mkdir(parents=True, exist_ok=True)
+        with atomic_open(sweep.given) as file:
+            file.write(given)
+        atomic_write_json(sweep.plan_file, plan, indent=2 if len(runs) <= 1000 else None)
+    except OSError as error:
+        raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(sweep.path))) from error
+
+
+def plan_entry(run: PlannedRun) -> dict[str, Any]:
+    """A run in plan.json."""
+    trial = run.trial
+    return {
+        "id": run.identity.id,
+        "trial": trial.number,
+        "label": trial.label,
+        "seed": run.seed,
+        "key": run.identity.key,
+        "overrides": dict(trial.overrides),
+    }
+
+
+def metric_of(paths: Sequence[Path]) -> Metric:
+    """What decides in the sweeps at `paths`, as their plans say; the default where there is no plan, or where they differ."""
+    found = [metrics[0] for path in paths if (metrics := SweepDir(path).metrics())]
+    return found[0] if found and all(metric == found[0] for metric in found) else Metric()

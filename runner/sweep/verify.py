@@ -1,0 +1,244 @@
+"""Checks what has to hold in a sweep directory, and puts right what can be: `runner sweep verify`.
+
+What counts are the run directories (`runner.sweep.verify_run`); plan, journal and study database are checked against them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from runner.core.files import move_aside, read_bytes
+from runner.core.lock import holder, last_holder
+from runner.store.identities import Identities
+from runner.store.journal import Journal, read_journal
+from runner.store.run_dir import FINISHED, Identity, RunDir
+from runner.sweep.findings import Finding, Findings
+from runner.sweep.sweep_dir import SweepDir
+from runner.sweep.verify_run import Past, check_lines, is_object, set_aside_no_file, verify_run
+
+_LITTER = (".*.tmp", ".link-*", ".probe-*")
+"""Names of the files that a process makes on the way to another, and that stay where it is killed."""
+
+
+def verify(sweep: SweepDir, *, repair: bool = False) -> list[Finding]:
+    """Everything that is wrong with a sweep directory, or worth knowing, in the order of its files.
+
+    Args:
+        repair: put right what can be; the caller holds the sweep's lock. A finding says whether it was.
+    """
+    findings = Findings(sweep.path, repair)
+    driven = not repair and holder(sweep.lock) is not None
+    if driven:
+        findings.note(sweep.lock, f"{holder(sweep.lock)} is working on this sweep", "what is being written now may look torn")
+    for path in (sweep.plan_file, sweep.given, sweep.journal, sweep.control, sweep.study):
+        set_aside_no_file(path, findings)
+    _check_plan(sweep, findings)
+    check_lines(sweep.journal, findings, driven, is_object)
+    past = read_past(sweep)
+    identities: dict[str, Identity] = {}
+    sorted_out = sweep.identities()
+    in_the_way = sorted_out.in_the_way(past)
+    _check_names(sweep, sorted_out, past.keys(), in_the_way, findings)
+    if repair and in_the_way:
+        sorted_out = sweep.identities()
+    own = {name: run for run, name in sorted_out.runs.items()}
+    for name in sweep.run_names():
+        path = sweep.runs / name
+        if name in sorted_out.copies or name in in_the_way:
+            continue
+        if not path.is_dir():
+            findings.wrong(path, "is not the directory of a run", "move it away")
+        elif (identity := verify_run(RunDir(path), past.get(own.get(name, name), Past()), sweep, findings, driven=driven)) is not None:
+            identities[own.get(name, name)] = identity
+    _check_together(sweep, identities, findings)
+    _check_journal(sweep, identities, in_the_way, findings, driven)
+    _check_study(sweep, identities, findings)
+    if not driven:
+        _check_litter(sweep, findings)
+    return findings.found
+
+
+def read_past(sweep: SweepDir) -> dict[str, Past]:
+    """What plan and journal say of each run, by its name."""
+    past: dict[str, Past] = defaultdict(Past)
+    for entry in sweep.plan().get("runs") or ():
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+            past[entry["id"]].planned = entry
+    trials: dict[Any, dict[str, Any]] = {}
+    for event in read_journal(sweep.journal):
+        name, kind = event.get("run"), event["event"]
+        if kind == "trial":
+            trials[event.get("trial")] = event
+        elif isinstance(name, str) and kind in ("start", "end"):
+            past[name].started = event
+            past[name].ended = event if kind == "end" else None
+        elif isinstance(name, str) and kind == "again" and name in past:
+            past[name].ended = None
+        elif isinstance(name, str) and kind == "lost":
+            past[name].lost.add(event["reason"])
+    for each in past.values():
+        each.trial = trials.get((each.started or {}).get("trial"))
+    return past
+
+
+def _check_plan(sweep: SweepDir, findings: Findings) -> None:
+    plan = sweep.plan()
+    again = "the same `runner sweep` writes it again"
+    if not plan:
+        findings.wrong(sweep.plan_file, "is not whole" if sweep.plan_file.exists() else "is missing", again)
+    elif not all(isinstance(plan.get(key), kind) for key, kind in (("spec", dict), ("runs", list))):
+        findings.wrong(sweep.plan_file, "lacks what was asked for or the runs that it comes to", again)
+    if not sweep.given.is_file():
+        findings.wrong(sweep.given, "is missing", again)
+    elif "given" in plan and plan["given"] != hashlib.sha256(read_bytes(sweep.given)).hexdigest():
+        findings.wrong(sweep.given, "is not the sweep file that was given: it was cut off or changed", again)
+
+
+def _check_names(sweep: SweepDir, sorted_out: Identities, known: Iterable[str], in_the_way: Mapping[str, str], findings: Findings) -> None:
+    """Say which directories are not called like their run.
+
+    A repair moves those `in_the_way` to their own place, or aside if they are a copy or none of the `known` runs.
+    """
+    counted = {name: run for run, name in sorted_out.runs.items() if run in known}
+
+    def clear(name: str) -> None:
+        if name not in counted:
+            move_aside(sweep.runs / name)
+            return
+        own = counted[name]
+        if os.path.lexists(sweep.runs / own):  # a third run, or a copy
+            clear(own)
+        (sweep.runs / name).rename(sweep.runs / own)
+
+    for run, name in sorted_out.renamed.items():
+        if name not in in_the_way:
+            findings.note(sweep.runs / name, f"is the run {run} under another name", "it counts as that run")
+    for name, run in sorted_out.copies.items():
+        if name not in in_the_way:
+            findings.note(sweep.runs / name, f"is a copy of {sorted_out.runs.get(run, run)}", "it does not count")
+    for name, run in in_the_way.items():
+        text = f"holds the run {run} in the place of the run {name}, which is gone"
+        findings.wrong(
+            sweep.runs / name, text, "move it away or use --repair; `runner sweep` then makes that run again", partial(clear, name)
+        )
+    for line in sorted_out.problems():
+        what, advice = line.split("; ", 1)
+        findings.wrong(sweep.runs, what, advice)
+
+
+def _check_together(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings) -> None:
+    """No (trial, seed) twice, no number left out."""
+    names: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for name, identity in identities.items():
+        names[identity.trial, identity.seed].append(name)
+    for (trial, seed), same in names.items():
+        if len(same) > 1:
+            text = f"trial {trial} with seed {seed} is there more than once: {', '.join(same)}"
+            findings.wrong(sweep.runs, text, "keep one of them, move the others away")
+    handed_out = {event.get("trial") for event in read_journal(sweep.journal, "trial")}
+    known = {identity.trial for identity in identities.values()} | {number for number in handed_out if isinstance(number, int)}
+    gaps = sorted(set(range(max(known, default=-1) + 1)) - known)
+    if gaps:
+        findings.note(sweep.runs, f"trials {_some(gaps)} have no run: they were never started, or have left the plan")
+
+
+def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared: Iterable[str], findings: Findings, driven: bool) -> None:
+    """Return whether the journal has every trial and every end that the run directories have.
+
+    Args:
+        cleared: runs that have no directory, as was already said.
+    """
+    if driven:
+        return
+    events = list(read_journal(sweep.journal))
+    trials = {event.get("trial") for event in events if event["event"] == "trial"}
+    past = read_past(sweep)
+    spent = {"spent_s": 0.0, "gpu_s": 0.0}
+    for event in events:
+        spent |= {name: event[name] for name in spent if isinstance(event.get(name), int | float)}
+    known = sweep.identities()
+    missing: list[tuple[str, dict[str, Any]]] = []
+    for name, identity in identities.items():
+        status = known.run_dir(name).status()
+        if identity.trial not in trials:
+            trials.add(identity.trial)
+            facts = {"label": identity.label or name, "overrides": dict(identity.overrides), "proposal": dict(identity.proposal)}
+            missing.append(("trial", {"trial": identity.trial, "seeds": None, **facts}))
+        if status.state in FINISHED and past[name].ended is None:
+            ended = {"trial": identity.trial, "seed": identity.seed, "key": identity.key}
+            ended |= {"state": status.state, "cause": status.cause, "reason": status.reason, "values": None, "time_s": 0.0}
+            missing.append(("end", {"run": name, **ended, **spent}))
+    there = {*known.runs, *known.unclear, *cleared}
+    gone = [name for name, each in past.items() if each.started is not None and name not in there]
+    if gone:
+        findings.wrong(sweep.runs, f"the directories of runs that were started are gone: {_some(gone)}", "`runner sweep` runs them again")
+
+    def write() -> None:
+        journal = Journal(sweep.journal)
+        for event, values in missing:
+            journal.write(event, **values)
+        journal.close()
+
+    if missing:
+        what = sorted({values.get("run", f"trial {values['trial']}") for _, values in missing})
+        findings.note(sweep.journal, f"lacks what the run directories have: {_some(what)}", "it is read from them", write)
+
+
+def _check_study(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings) -> None:
+    """Whether Optuna's database can be read and has the trials that have ended."""
+    optuna = (sweep.plan().get("spec") or {}).get("design") == "optuna"
+    again = "`runner sweep` makes it anew from the runs"
+    if not sweep.study.exists():
+        if optuna and identities:
+            findings.note(sweep.study, "is missing", again)
+        return
+
+    def remove() -> None:
+        for path in sweep.path.glob(f"{sweep.study.name}*"):
+            path.unlink()
+
+    try:
+        with sqlite3.connect(f"{sweep.study.absolute().as_uri()}?mode=ro", uri=True, timeout=5) as database:
+            (answer,) = database.execute("PRAGMA quick_check").fetchone()
+            numbers = {number for (number,) in database.execute("SELECT number FROM trials")}
+        database.close()
+    except sqlite3.Error as error:
+        findings.wrong(sweep.study, f"cannot be read: {error}", again, remove)
+        return
+    lacking = sorted({identity.trial for identity in identities.values()} - numbers)
+    if answer != "ok":
+        findings.wrong(sweep.study, f"is damaged: {answer}", again, remove)
+    elif lacking:
+        findings.note(sweep.study, f"lacks trials {_some(lacking)}", again)
+
+
+def _check_litter(sweep: SweepDir, findings: Findings) -> None:
+    """What killed processes have left."""
+    litter = sorted({path for pattern in _LITTER for path in sweep.path.rglob(pattern)})
+    if litter:
+
+        def remove() -> None:
+            for path in litter:
+                if path.is_dir():
+                    for folder, _, files in os.walk(path, topdown=False):
+                        for file in files:
+                            os.unlink(Path(folder) / file)
+                        os.rmdir(folder)
+                else:
+                    path.unlink(missing_ok=True)
+
+        findings.note(sweep.path, f"{len(litter)} files of processes that were killed: {litter[0].name}", "they do no harm", remove)
+    if not findings.repair and last_holder(sweep.lock) is not None:  # whoever repairs holds it
+        findings.note(sweep.lock, "the last driver was killed; its lock ended with it")
+
+
+def _some(items: Iterable[object]) -> str:
+    texts = [str(item) for item in items]
+    return ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")

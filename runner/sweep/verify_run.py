@@ -1,0 +1,408 @@
+"""Checks one run directory of a sweep, for `runner.sweep.verify`."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from array import array
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+from runner.config.load import load_config
+from runner.core.errors import InputError
+from runner.core.files import atomic_open, atomic_write_text, move_aside, numbered_lines, open_regular, parse_json, read_bytes, read_json
+from runner.core.typed import build
+from runner.monitor.progress import is_worked_on
+from runner.resolve import resolve
+from runner.store.checkpoints import CheckpointFolder, read_index, write_index
+from runner.store.journal import Journal
+from runner.store.records import Record, decode_number, stream_all_records, stream_records
+from runner.store.run_dir import FINISHED, Identity, RunDir, Status, Verdict
+from runner.sweep.findings import Findings
+from runner.sweep.plan import dataset_fingerprint, numerics_versions, run_key
+from runner.sweep.runs import allow_again, config_text
+from runner.sweep.sweep_dir import SweepDir
+
+_SHOWN_LINES = 5
+_SHOWN_DOUBLED = 3
+
+
+@dataclass(slots=True)
+class Past:
+    """What plan and journal say of a run.
+
+    Args:
+        planned: its entry in plan.json; started: the newest event of its start or end; ended: of its end, if that is the newest; trial: the
+            event of its trial; lost: what of its records an earlier repair found lost.
+    """
+
+    planned: Mapping[str, Any] | None = None
+    started: Mapping[str, Any] | None = None
+    ended: Mapping[str, Any] | None = None
+    trial: Mapping[str, Any] | None = None
+    lost: set[str] = field(default_factory=set)
+
+
+def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, driven: bool) -> Identity | None:
+    """What it is, after everything in its directory was looked at; None if nobody can tell.
+
+    Args:
+        driven: somebody is working on the sweep: what is not whole now may be so in a moment.
+    """
+    for path in run.files():
+        set_aside_no_file(path, findings)
+    identity = _check_identity(run, past, sweep, findings)
+    if identity is None:
+        return None
+    _check_config(run, identity, sweep, findings)
+    status = _check_status(run, past, findings, driven)
+    last = _check_records(run, status, findings, driven, _Losses(identity.id, past, sweep, findings))
+    _check_checkpoints(run, status, findings)
+    _check_results(run, status, last, sweep, findings)
+    return identity
+
+
+def verify_result(run: RunDir, sweep: SweepDir, findings: Findings) -> None:
+    """Check the records and the result of a run that is done, wherever it lies.
+
+    Args:
+        sweep: whose metric decides.
+    """
+    status = run.status()
+    _check_results(run, status, _check_records(run, status, findings, False, _Losses(run.name, Past(), sweep, findings)), sweep, findings)
+
+
+def check_lines(path: Path, findings: Findings, driven: bool, is_line: Callable[[bytes], bool]) -> None:
+    """Check each line of a file of JSON lines by `is_line`."""
+    if not path.is_file():
+        return
+    torn: list[int] = []
+    count, last = 0, True
+    for line in _every_line(path):
+        count, last = count + 1, line is not None and (not line or is_line(line))
+        if not last and len(torn) < _SHOWN_LINES + 2:
+            torn.append(count)
+    ends = _ends_with_newline(path)
+
+    def rewrite() -> None:
+        with atomic_open(path) as file:
+            file.writelines(line + b"\n" for line in _every_line(path) if line and is_line(line))
+
+    if not ends and not driven:
+        findings.wrong(path, f"its last line, {count}, is torn", "readers leave it out", rewrite)
+    torn = [number for number in torn if ends or number != count]
+    if torn:  # a writer that comes after one that was killed closes its torn line off, so that it stands in the middle
+        which = ", ".join(map(str, torn[:_SHOWN_LINES])) + (", …" if len(torn) > _SHOWN_LINES else "")
+        findings.wrong(path, f"lines are torn or damaged: {which}", "readers leave them out", rewrite)
+
+
+def _every_line(path: Path) -> Iterator[bytes | None]:
+    with open_regular(path) as file:
+        yield from numbered_lines(file)
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with open_regular(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        return file.read(1) in (b"", b"\n")
+
+
+def is_record(line: bytes) -> bool:
+    """Return whether a line of metrics.jsonl is a record."""
+    return Record.from_line(line) is not None
+
+
+def is_object(line: bytes) -> bool:
+    """Return whether a line is a JSON object."""
+    try:
+        return isinstance(parse_json(line), dict)
+    except ValueError:
+        return False
+
+
+def set_aside_no_file(path: Path, findings: Findings) -> None:
+    """Report what lies in the place of a file and is none; a repair moves it aside.
+
+    A folder, a FIFO, a socket, a device, or a symbolic link that leads nowhere.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        findings.wrong(path, "is a folder" if path.is_dir() else "is no regular file", repair=lambda: move_aside(path))
+
+
+def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings) -> Identity | None:
+    identity, path = run.identity(), run.identity_file
+    if identity is None and not path.exists() and all(_is_beginning(each) for each in run.path.iterdir()):
+        findings.note(run.path, "its driver was killed while it made this directory", "`runner sweep` goes on with it")
+        return None
+    if identity is None:
+        told = {**(past.trial or {}), **(past.started or {}), **(past.planned or {})}
+        what = "is not whole" if path.exists() else "is missing"
+        if not {"trial", "seed", "key"} <= told.keys():
+            findings.wrong(path, f"{what}, and neither plan nor journal knows this run", "move the directory away")
+            return None
+        overrides, label, proposal = told.get("overrides") or {}, told.get("label") or "", told.get("proposal") or {}
+        made = Identity(run.name, sweep.path.absolute().name, told["trial"], told["seed"], overrides, told["key"], {}, label, proposal)
+        findings.wrong(path, what, repair=lambda: run.write_identity(made))
+        return made
+    for source, known in (("plan.json", past.planned), ("the journal", past.started)):
+        for name in ("trial", "seed", "key"):
+            mine, theirs = getattr(identity, name), (known or {}).get(name)
+            if known is not None and mine != theirs:
+                findings.wrong(
+                    path, f"has {name} {mine!r}, and {source} has {theirs!r} for this run", "move the directory away: it runs again"
+                )
+    return identity
+
+
+def _is_beginning(path: Path) -> bool:
+    return path.name == "config.yml" or path.name.startswith(".")
+
+
+def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Findings) -> None:
+    """Whether config.yml comes to the run's key, as far as data and packages are still those it was made with."""
+
+    def write() -> None:
+        atomic_write_text(run.config, _config_of(run, identity, sweep))
+
+    if not run.config.is_file():
+        findings.wrong(run.config, "is missing", repair=write)
+        return
+    try:
+        if load_config(run.config).get("backend") is None:
+            raise InputError("it names no backend")
+        resolved = resolve(run.config, to_run=False)
+    except InputError as error:
+        findings.wrong(run.config, f"is no config any more: {error.problems[0].message}", repair=write)
+        return
+    facts: Mapping[str, Any] = identity.facts
+    packages, data = facts.get("packages") or {}, facts.get("data") or {}
+    versions = numerics_versions(resolved)
+    gpu = versions.pop("gpu", None)
+    same = all(packages.get(name, version) == version for name, version in versions.items()) and gpu in (
+        None,
+        *(facts.get("gpus") or [])[:1],
+    )
+    now = {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)}
+    if same and (not data or data == now) and run_key(resolved) != identity.key:
+        findings.wrong(run.config, "is not the config that this run was made with: it was cut off or changed", repair=write)
+
+
+def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
+    """The run's config, from that of another run and what differs: the key says whether it is right. Raises OSError if none comes to it."""
+    for other in sweep.run_dirs():
+        theirs = other.identity()
+        if other.name != run.name and theirs is not None and theirs.overrides in ({}, identity.overrides):
+            try:
+                resolved = resolve(other.config, values={**identity.overrides, "seed": identity.seed}, to_run=False)
+            except InputError:
+                continue
+            if run_key(resolved) == identity.key:
+                return config_text(resolved)
+    raise OSError("no other run tells what it was; `runner sweep` writes it again if the run is not over")
+
+
+def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> Status:
+    """How the run stands; checked against the journal."""
+    raw, verdict = build(Status, read_json(run.status_file)), run.verdict()
+    if run.verdict_file.is_file() and verdict is None:
+        ended = past.ended or {}
+
+        def judge() -> None:
+            if ended.get("state") in ("failed", "pruned"):
+                attempt = max(raw.attempt if raw is not None else 0, _last_attempt(run))
+                run.write_verdict(Verdict(ended["state"], ended.get("reason") or "", attempt, time.time(), ended.get("cause"), final=True))
+            else:
+                run.verdict_file.unlink()
+
+        findings.wrong(run.verdict_file, "is not whole", "what the run itself says counts", judge)
+    status = run.status()
+    said = (past.ended or {}).get("state")
+    if run.status_file.is_file() and raw is None:
+        findings.wrong(run.status_file, "is not whole", repair=lambda: _write_status(run, past))
+    elif said in FINISHED and status.state != said and not driven:
+        what = f"says {status.state}" if run.status_file.is_file() else "is missing"
+        findings.wrong(
+            run.status_file, f"{what}, and the journal has that the run ended as {said}", repair=lambda: _write_status(run, past)
+        )
+    elif status.state == "running" and not driven and not is_worked_on(run, status):
+        findings.note(run.path, f"was cut off at step {status.step}", "`runner sweep` goes on with it")
+    if verdict is not None and raw is not None and verdict.final and raw.state == "done" and verdict.state in ("pruned", "failed"):
+        findings.note(run.path, f"is done, and had been given up before: {verdict.reason}", "its result does not count")
+    return run.status()
+
+
+def _write_status(run: RunDir, past: Past) -> None:
+    """A status from what else there is: the journal's end, the records."""
+    ended, last = past.ended or {}, _last_record(run)
+    step, epoch = (last.step, last.epoch) if last is not None else (0, 0.0)
+    if ended.get("state") not in FINISHED:
+        run.status_file.unlink(missing_ok=True)
+        if (attempt := _last_attempt(run)) and run.verdict() is None:  # the next attempt keeps a number of its own
+            run.write_verdict(Verdict("interrupted", "status.json was damaged", attempt, time.time()))
+        return
+    values = {tag: value for tag, value in (ended.get("values") or {}).items() if tag.startswith("resource/")}
+    attempt, at = _last_attempt(run), float(ended.get("time") or 0.0)
+    status = Status(ended["state"], ended.get("reason"), attempt, step, 0, epoch, at, 0, values, "ended", ended.get("cause"))
+    run.write_status(replace(status, steps=step if status.state == "done" else 0), durable=True)
+
+
+def _last_attempt(run: RunDir) -> int:
+    """The number of the last attempt that recorded something."""
+    return max((record.attempt for record, _ in stream_all_records(run.metrics)), default=0)
+
+
+def _last_record(run: RunDir) -> Record | None:
+    """The last record that counts."""
+    return next(iter(deque(stream_records(run.metrics), maxlen=1)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """Records of a run that nothing brings back. A repair writes them into the sweep's journal; from then on they are a note."""
+
+    run: str
+    past: Past
+    sweep: SweepDir
+    findings: Findings
+
+    def tell(self, path: Path, what: str, advice: str = "") -> None:
+        if self.findings.repair and what not in self.past.lost:
+            journal = Journal(self.sweep.journal)
+            journal.write("lost", run=self.run, reason=what)
+            journal.close()
+        elif what not in self.past.lost:
+            self.findings.wrong(path, what, "; ".join(filter(None, [advice, "--repair records the loss in the journal"])))
+            return
+        self.findings.note(path, what, "; ".join(filter(None, [advice, "the journal has recorded this loss"])))
+
+
+def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool, losses: _Losses) -> Record | None:
+    """Whether every line counts once; the last evaluation."""
+    check_lines(run.metrics, findings, driven, is_record)
+    doubled: list[str] = []
+    seen: dict[str, int] = {}
+    last = evaluation = None
+    in_order = True
+    for record in stream_records(run.metrics):
+        doubled += [
+            f"{tag} at step {record.step}" for tag in record.values if seen.get(tag) == record.step and len(doubled) < _SHOWN_DOUBLED
+        ]
+        seen |= dict.fromkeys(record.values, record.step)
+        in_order = in_order and (last is None or last.step <= record.step)
+        last = record
+        if any(tag.startswith("bbox/") for tag in record.values):
+            evaluation = record
+    if doubled:
+        text = f"has values twice: {', '.join(doubled[:_SHOWN_DOUBLED])}"
+        findings.wrong(run.metrics, text, "tell us: an attempt did not say where it went on")
+    if not in_order:
+        findings.wrong(run.metrics, "its steps do not go up", "tell us: an attempt did not say where it went on")
+    if status.state == "done" and (last is None or last.step < status.step):
+        at = f"at step {last.step}" if last is not None else "before the first record"
+        losses.tell(
+            run.metrics, f"ends {at}, and the run ended at step {status.step}: what is missing is lost", "its result stands in eval.json"
+        )
+    for after, on in _lost(run) if in_order else ():
+        losses.tell(run.metrics, f"what was recorded after step {after} and before step {on}, where an attempt went on, is lost")
+    return evaluation
+
+
+def _lost(run: RunDir) -> list[tuple[int, int]]:
+    """Where an attempt went on later than the records before it end: (last step recorded, step it went on from).
+
+    The steps of each attempt go up.
+    """
+    steps = (step for step, _ in groupby(record.step for record in stream_records(run.metrics)))
+    width = _median(Counter(after - before for before, after in pairwise(steps)))
+    kept, found = array("q", [0]), []
+    for record, _ in stream_all_records(run.metrics):
+        if record.resumed:
+            del kept[max(1, bisect_right(kept, record.step)) :]
+            if record.step - kept[-1] > width:
+                found.append((kept[-1], record.step))
+        elif record.step != kept[-1]:
+            kept.append(record.step)
+    return found
+
+
+def _median(counts: Counter[int]) -> float:
+    """The median of numbers that occur so often, infinite if there are none."""
+    half, below = counts.total() / 2, 0
+    for number in sorted(counts):
+        below += counts[number]
+        if below >= half > 0:
+            return number
+    return math.inf
+
+
+def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
+    """Whether the checkpoints that the index names have the bytes that were written."""
+    index = run.checkpoints / "index.json"
+    if not index.is_file():
+        return
+    folder = CheckpointFolder(run.checkpoints)
+    entries = read_index(index)
+    if entries is None:
+        findings.wrong(index, "is not whole", "checkpoints are found by their names", index.unlink)
+        return
+    damaged = [entry for entry in entries if not folder.is_whole(entry)]
+    left = [entry for entry in entries if entry not in damaged]
+
+    def drop() -> None:
+        if not left:
+            shutil.rmtree(run.checkpoints)
+            return
+        write_index(index, left)
+        for entry in damaged:
+            (run.checkpoints / entry.file).unlink(missing_ok=True)
+
+    if damaged:
+        over = status.state in FINISHED
+        advice = "" if over else (f"the run goes on from step {left[-1].step}" if left else "none is left: the run starts anew")
+        names = ", ".join(entry.file for entry in damaged)
+        findings.wrong(run.checkpoints, f"{names}: not the bytes that were written", advice, None if over and not left else drop)
+
+
+def _check_results(run: RunDir, status: Status, last: Record | None, sweep: SweepDir, findings: Findings) -> None:
+    """Whether a finished run has its result, and the metric that decides."""
+    if status.state != "done":
+        return
+    results = run.results()
+
+    def evaluate_again() -> None:
+        journal = Journal(sweep.journal)
+        allow_again(run, journal)
+        journal.close()
+
+    metrics = (results or {}).get("metrics")
+    if not isinstance(metrics, dict):
+        what = "is not whole" if run.evaluation.is_file() else "is missing"
+        findings.wrong(run.evaluation, what, "--repair lets `runner sweep` evaluate its last checkpoint again", evaluate_again)
+        return
+    if last is not None and last.step == (results or {}).get("step"):
+        other = [tag for tag, value in last.values.items() if tag in metrics and repr(decode_number(metrics[tag])) != repr(value)]
+        if other:
+            text = f"has other values than metrics.jsonl: {', '.join(other[:3])}"
+            findings.wrong(run.evaluation, text, "--repair lets `runner sweep` evaluate its last checkpoint again", evaluate_again)
+    absent = [metric.name for metric in sweep.metrics() if not isinstance(metrics.get(metric.name), int | float)]
+    absent = [name for name in absent if not name.startswith("resource/")]
+    if absent:
+        findings.note(run.evaluation, f"has no number for {', '.join(absent)}", "the run does not count in `runner compare`")
+    if run.predictions.is_file():
+        try:
+            json.loads(read_bytes(run.predictions))
+        except (ValueError, RecursionError):
+            findings.wrong(
+                run.predictions,
+                "is not whole",
+                "`runner eval --checkpoint last` of the run predicts again",
+                lambda: move_aside(run.predictions),
+            )

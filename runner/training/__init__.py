@@ -1,0 +1,1 @@
+"""Parts shared by all training loops, whatever the framework."""

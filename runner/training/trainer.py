@@ -1,0 +1,281 @@
+"""What every training does between its steps, whatever the framework: log, evaluate, save, stop, end.
+
+Order at a snapshot: evaluate → record → checkpoint. A record stands in metrics.jsonl once, whenever the process is killed: a run goes on
+from a checkpoint, and what was recorded after its step is superseded. The last checkpoint of a training is written before the final
+evaluation, with the records of its step still to come; a run that goes on from it records and evaluates that step anew.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from runner.core.errors import InputError, Interrupted
+from runner.data.classes import differing, listed, read_names
+from runner.store.checkpoints import CheckpointFolder, Entry, read_newest
+from runner.training.common_config import CommonConfig
+from runner.training.context import RunContext
+
+METRIC = "bbox/AP"
+"""What the best checkpoint is best in."""
+
+
+class _StopEvaluation(Exception):
+    """Ends an evaluation between two batches."""
+
+
+class Stages(ABC):
+    """One attempt at one run: made, `run` once, thrown away. A backend's training adds the steps, the state, and how images are predicted;
+    it sets `total` and `per_epoch` when it is made.
+
+    Raises (from either):
+        InputError, NotFinite, OutOfMemory, Interrupted: see `runner.backends.base.Backend.train`.
+    """
+
+    total: int
+    """Steps of the whole training."""
+    per_epoch: int
+    """Steps of an epoch."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of the model's outputs; empty where there are no images. Kept with the weights."""
+
+    def __init__(self, config: CommonConfig, run: RunContext, suffix: str) -> None:
+        self.config: Any = config
+        self.run_context = run
+        self.folder = CheckpointFolder(run.run_dir.checkpoints, config.keep_checkpoints, suffix)
+        if run.rank == 0:
+            self.folder.prepare()
+        self.window = self._new_window()
+        self.step = 0
+        self.saved: Entry | None = None
+        """The checkpoint of the present step, None while the step has none."""
+        self.evaluation_due = False
+        """The present step's checkpoint was written before its evaluation."""
+
+    @property
+    def epoch(self) -> float:
+        """Epochs done, as a fraction."""
+        return self.step / self.per_epoch
+
+    def run(self) -> None:
+        """Train from where the state stands to the end, evaluate."""
+        with self._failures_named():
+            self._begin()
+            recorded = self.step - 1 if self.evaluation_due else self.step  # else the present step's records would come twice
+            self.run_context.resumed(recorded, recorded / self.per_epoch)
+            if self.evaluation_due and self.step < self.total:
+                self._snapshot()
+            if self.step < self.total:
+                self._train()
+            self._end()
+
+    # -------------------------------------------------------------------------------------------- a backend's own part
+    @abstractmethod
+    def _begin(self) -> None:
+        """Make the state: go on from a checkpoint (`_restore`), or take up pretrained weights."""
+
+    @abstractmethod
+    def _train(self) -> None:
+        """The steps that are left: `_stepped` after each, and `_between_steps` before the next. The last one's records and checkpoint are
+        `_end`'s."""
+
+    @abstractmethod
+    def _values(self) -> Mapping[str, float]:
+        """By record tag, what the steps since the last record came to."""
+
+    @abstractmethod
+    def _score(self, *, final: bool) -> float | None:
+        """Predict the evaluation images, `_evaluating` after each batch, and have this scored; returns what checkpoints are compared by."""
+
+    @abstractmethod
+    def _state_writer(self, state: Mapping[str, Any]) -> Callable[[Any], None]:
+        """Writes a checkpoint: `state`, and all of the framework's."""
+
+    @abstractmethod
+    def _read_state(self, file: Path) -> Mapping[str, Any]:
+        """What `_state_writer` wrote. Raises InputError."""
+
+    @abstractmethod
+    def _load_state(self, state: Mapping[str, Any], source: Path) -> None:
+        """Take up the framework's part of it. Raises InputError where it does not fit."""
+
+    @abstractmethod
+    def _place(self) -> Mapping[str, int]:
+        """What must be equal for step numbers to mean the same data."""
+
+    @abstractmethod
+    def _new_window(self, state: Any = None) -> Any:
+        """What is summed between two records, a `Clock` with `steps` and a `state_dict`: empty, or as in a checkpoint."""
+
+    def _refuse_non_finite(self) -> None:  # noqa: B027 - not every training has to
+        """Raises NotFinite where a loss since the last record was not."""
+
+    def _refuse_non_finite_weights(self) -> None:  # noqa: B027 - not every training has to
+        """Raises NotFinite: such a checkpoint would replace a good one."""
+
+    def _share_window(self) -> None:  # noqa: B027 - not every training has to
+        """Where several processes train: what each has counted becomes that of all."""
+
+    def _failures_named(self) -> AbstractContextManager[None]:
+        """Says in words what a framework's errors mean."""
+        return nullcontext()
+
+    # ----------------------------------------------------------------------------------------------------- the stages
+    def _stepped(self) -> None:
+        self.step, self.saved = self.step + 1, None
+        self._progress("training")
+
+    def _between_steps(self) -> None:
+        if self._snapshot_is_due():
+            self._snapshot()
+        elif self.step % self.config.log_iter == 0:
+            self._record()
+        self._stop_if_asked()
+
+    def _snapshot_is_due(self) -> bool:
+        if self.config.snapshot_iter is not None:
+            return bool(self.step % self.config.snapshot_iter == 0)
+        return bool(self.step % (self.config.snapshot_epoch * self.per_epoch) == 0)
+
+    def _snapshot(self) -> None:
+        self.evaluation_due = self.config.eval_at_snapshot
+        metric = self._evaluate(final=False) if self.evaluation_due else None
+        self.evaluation_due = False
+        self._record()
+        self._save(metric)
+
+    def _end(self) -> None:
+        """The last checkpoint, the final evaluation, and the mark that both are there."""
+        self.evaluation_due = True
+        entry = self._last_checkpoint()
+        self._stop_if_asked()
+        metric = self._evaluate(final=True)
+        self._record()
+        if entry is not None and self.run_context.rank == 0:
+            self.folder.finish(entry, metric)
+
+    def _last_checkpoint(self) -> Entry | None:
+        return self.saved or self._save()
+
+    def _record(self) -> None:
+        """Record the means since the last record, if any step was made."""
+        if self.window.steps == 0:
+            return
+        self._share_window()
+        self._refuse_non_finite()
+        values = self._values()
+        self.run_context.record(self.step, self.epoch, values)
+        self._progress("training", values)
+        self.window = self._new_window()
+        self.window.go_on()
+
+    def _evaluate(self, *, final: bool) -> float | None:
+        """Have the weights scored by the first process."""
+        self.window.pause()
+        outcome: tuple[bool, float | None] | None = None
+        if self.run_context.rank == 0:
+            try:
+                outcome = False, self._score(final=final)
+            except _StopEvaluation:
+                outcome = True, None
+        first: tuple[bool, float | None] = self.run_context.meet(outcome)[0]
+        was_stopped, metric = first
+        if was_stopped:
+            self._stop_if_asked()
+        self.window.go_on()
+        return metric
+
+    def _evaluating(self, done: int, images: int) -> None:
+        self._progress("evaluating", {"evaluation/done": done / images})
+        if self.run_context.stop_requested() is not None:
+            raise _StopEvaluation
+
+    def _stop_if_asked(self) -> None:
+        reasons = self.run_context.meet(self.run_context.stop_requested())
+        reason = next((reason for reason in reasons if reason is not None), None)
+        if reason is None:
+            return
+        if self.saved is None:
+            if not self.evaluation_due:
+                self._record()
+            self._save()
+        self.run_context.say(f"{reason}; saved at step {self.step}")
+        raise Interrupted(reason)
+
+    def _progress(self, phase: str, values: Mapping[str, float] | None = None) -> None:
+        self.run_context.progress(self.step, self.total, self.epoch, phase, values)
+
+    # ----------------------------------------------------------------------------------------------------- checkpoints
+    def _save(self, metric: float | None = None) -> Entry:
+        """Write the whole state."""
+        self._share_window()
+        if self.run_context.rank > 0:
+            self.saved = Entry("", self.step, self.epoch, "")
+            return self.saved
+        self.window.pause()
+        self._progress("saving")
+        self._refuse_non_finite()
+        self._refuse_non_finite_weights()
+        state = {
+            "step": self.step,
+            "epoch": self.epoch,
+            "place": dict(self._place()),
+            "classes": list(self.classes),
+            "window": self.window.state_dict(),
+            "evaluation_due": self.evaluation_due,
+        }
+        self.saved = self.folder.save(self._state_writer(state), self.step, self.epoch, metric=metric)
+        self.window.go_on()
+        return self.saved
+
+    def _resume_from(self) -> Path | None:
+        """The checkpoint to go on from. Of this run itself there may be none yet: it was ended before its first, and starts anew."""
+        path, own = self.run_context.resume_from, self.folder.path
+        if path is None or self.folder.last() is not None:
+            return path
+        if path.resolve() in (own.parent.resolve(), own.resolve(), own.resolve() / f"last{self.folder.suffix}"):
+            self.run_context.say("this run has no checkpoint yet: starting anew")
+            return None
+        return path
+
+    def _restore(self, path: Path) -> None:
+        """Go on from the newest whole checkpoint that `path` means."""
+        folder, entry, state = read_newest(path, self._read_state, self.run_context.say, suffix=self.folder.suffix)
+        source, step = folder.path / entry.file, int(state["step"])
+        different = {key: (state["place"].get(key), value) for key, value in self._place().items() if state["place"].get(key) != value}
+        if different:
+            words = ", ".join(f"{key} {there} there and {here} here" for key, (there, here) in different.items())
+            raise InputError(
+                f"{source} was made with other data or batches ({words}), so it cannot be continued exactly: "
+                f"start from its weights, pretrain_weights={source}"
+            )
+        classes = read_names(state.get("classes"))
+        if classes and classes != self.classes:
+            order = f"in the order {listed(classes)} there and {listed(self.classes)} here"
+            text = differing(classes, self.classes) if set(classes) != set(self.classes) else order
+            raise InputError(
+                f"{source} was made with other classes ({text}), so it cannot be continued exactly: put back the annotations it was "
+                f"trained on, or start from its weights, pretrain_weights={source}"
+            )
+        if step > self.total:
+            raise InputError(f"{source} is at step {step}, this config ends at {self.total}: give a larger epoch or max_iters")
+        self._load_state(state, source)
+        self.step = step
+        was_the_end = entry.finished and step < self.total  # of a training that was shorter; its records stand
+        self.evaluation_due = bool(state["evaluation_due"]) and not was_the_end
+        self.window = self._new_window(state["window"] if self.evaluation_due else None)
+        self.saved = entry if folder.path.resolve() == self.folder.path.resolve() and self.evaluation_due else None
+        self.run_context.say(f"going on from {source} at step {step} of {self.total}")
+
+    def _what_is_left(self) -> str:
+        """What a run that met a loss that is not finite can go on from."""
+        last = self.folder.last()
+        left = f"The last good checkpoint is {self.folder.path / last.file} (step {last.step})" if last else "There is no checkpoint yet"
+        return f"{left}. A lower base_lr, a longer warm-up or clip_grad_by_norm may help"
+
+    def _last_in_words(self) -> str:
+        last = self.folder.last()
+        return f"The last checkpoint is {self.folder.path / last.file} (step {last.step}). " if last else ""

@@ -1,0 +1,133 @@
+"""A folder that shows a viewer each run under a name people can read, whatever the runs' directories are called."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.config import plain
+from runner.core.files import read_text
+from runner.store.run_dir import RunDir
+from runner.trackers import tensorboard, visualdl
+from runner.trackers.base import default_params, rebuild_log
+from runner.trackers.logfile import find_log
+
+_STEMS = {"tensorboard": tensorboard.STEM, "visualdl": visualdl.STEM}
+_MAX_BYTES = 240  # of a file name; file systems take 255
+_SHOWN = {ord('"'): "”", ord("\\"): "⧵", **{code: "�" for code in (*range(32), 127)}}
+
+
+def display_names(runs: Sequence[RunDir]) -> list[str]:
+    """One name a run: its directory's; where several are called the same, with what tells their parents apart.
+
+    ``a/batchsize/runs/0000-baseline-s0`` and ``a/lr/runs/0000-baseline-s0`` become ``0000-baseline-s0 (batchsize)`` and
+    ``0000-baseline-s0 (lr)``. What TensorBoard cannot digest is replaced: its data server (0.7) gives no image of a run
+    whose name JSON must escape, and its HPARAMS page doubles every metric where a name ends with a dot.
+    """
+    paths = [run.path.absolute() for run in runs]
+    names: list[str] = []
+    for path in paths:
+        twins = {other for other in paths if other.name == path.name}
+        names.append(path.name if len(twins) == 1 else f"{path.name} ({_telling_part(path, twins)})")
+    return _numbered([_cut(name.translate(_SHOWN).rstrip(".") or "run") for name in names])
+
+
+def build_layout(kind: str, runs: Sequence[RunDir], folder: Path) -> list[str]:
+    """Fill `folder` with one entry a run: a link to its log, so that a run in training is seen live, or a rebuilt log.
+
+    A log is rebuilt from the run's records where there is none (the tracker was off, or it went to a folder of the
+    user's) and where VisualDL's ends in half a message, which would keep the viewer from starting.
+
+    Returns:
+        The entries' names, in the order of `runs`.
+
+    Raises:
+        ImportError: the viewer's package is not installed.
+    """
+    names = display_names(runs)
+    varied = sorted({key for run in runs for key in default_params(run)} - {"seed"})
+    for run, name in zip(runs, names, strict=True):
+        own = run.tracker(kind).absolute()
+        log = find_log(own, _STEMS[kind])
+        if log is not None and (kind != "visualdl" or visualdl.is_whole(log)):
+            (folder / name).symlink_to(own, target_is_directory=True)
+        else:
+            rebuild_log(kind, run, folder / name, shown_params(run, varied))
+    return names
+
+
+def shown_params(run: RunDir, varied: Iterable[str]) -> dict[str, Any]:
+    """The run's seed and its value of every key that some run varies: its override, else what its config says."""
+    params = default_params(run)
+    missing = [key for key in varied if key not in params]
+    tree = _read_config(run.config) if missing else None
+    for key in missing:
+        value = _look_up(tree, key)
+        if value is not None:
+            params[key] = value
+    return params
+
+
+def _telling_part(path: Path, twins: set[Path]) -> str:
+    """The nearest parent whose name differs from all twins' at the same depth; failing that, the whole path."""
+    others = [twin for twin in twins if twin != path]
+    for depth in range(1, len(path.parts) - 1):
+        part = path.parents[depth - 1].name
+        if all(len(twin.parents) < depth or twin.parents[depth - 1].name != part for twin in others):
+            return part
+    return path.parent.as_posix().strip("/").replace("/", "∕")
+
+
+def _cut(name: str) -> str:
+    while len(os.fsencode(name)) > _MAX_BYTES:
+        name = name[:-1]
+    return name
+
+
+def _numbered(names: list[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    result: list[str] = []
+    for name in names:
+        seen[name] += 1
+        while seen[name] > 1 and (numbered := f"{name} #{seen[name]}") in names:
+            seen[name] += 1
+        result.append(name if seen[name] == 1 else numbered)
+    return result
+
+
+def _read_config(path: Path) -> Any:
+    try:
+        return plain.load(read_text(path), _PlainLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None  # only a column of a viewer's table stays empty
+
+
+def _look_up(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        if isinstance(tree, Mapping):
+            tree = tree.get(part)
+        elif isinstance(tree, Sequence) and not isinstance(tree, str) and part.isdecimal() and int(part) < len(tree):
+            tree = tree[int(part)]
+        else:
+            return None
+    return tree
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads ``!Tag {…}`` as the plain mapping, list or text behind the tag; ``!!python/…`` stays refused."""
+
+
+def _untagged(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return node.value
+
+
+_PlainLoader.add_multi_constructor("!", _untagged)

@@ -1,0 +1,245 @@
+"""Leads an attempt of several processes: starts them, is where they meet, passes a stop request on, and says how it ended.
+
+It is the attempt's first process, and none of those that train. All of them end with it, by whatever it ends.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from runner.backends.base import Ranks
+from runner.core.importing import child_environment
+from runner.core.lock import Lock
+from runner.core.process import PARENT_VARIABLE
+from runner.store.run_dir import RunDir
+from runner.worker.ending import Ending
+from runner.worker.ranks import VARIABLE, Summons
+from runner.worker.stop import StopRequests
+
+log = logging.getLogger("runner.worker")
+
+_LOOK_INTERVAL_S = 0.2
+_END_GRACE_S = 30.0
+"""How long the others may take to end after one has failed. Paddle's launcher takes 1 to 7 s."""
+_LONGEST_TMPDIR = 80  # a socket's path has at most 107 bytes
+
+
+@dataclass
+class _Rank:
+    """One of them, as the leader sees it."""
+
+    channel: socket.socket
+    number: int = -1
+    pid: int = 0
+    rest: bytes = b""
+    """The beginning of a line."""
+    end: Ending | None = None
+    gone: bool = False
+    word: list[Any] = field(default_factory=list)
+    """What it waits with for the others; empty while it does not wait."""
+
+
+def lead(run_dir: RunDir, ranks: Ranks, stop: StopRequests, lock: Lock | None = None) -> int:
+    """Work on a run with several processes.
+
+    Args:
+        lock: the run's; what starts the ranks gets it too, and so keeps it as long as they last.
+
+    Returns:
+        What `runner.worker.main.main` returns. How it ended is in status.json.
+
+    Raises:
+        OSError: they cannot be started.
+    """
+    number = run_dir.status().attempt + 1
+    log.info("attempt %d at %s, with %d processes", number, run_dir.name, ranks.count)
+    scratch = tempfile.gettempdir()
+    with tempfile.TemporaryDirectory(prefix="runner-", dir=scratch if len(scratch) <= _LONGEST_TMPDIR else "/tmp") as folder:
+        path = str(Path(folder) / "leader")
+        summons = Summons(path, ranks.count, ranks.number_in, number, run_dir.checkpoints.is_dir(), stop.offset)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(ranks.count)
+            command = [*ranks.command, sys.executable, "-P", "-m", "runner.worker", str(run_dir.path)]
+            environment = child_environment({VARIABLE: summons.text(), PARENT_VARIABLE: str(os.getpid())})
+            inherited = [lock.descriptor] if lock is not None else []
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=inherited)
+            leader = _Leader(process, listener, ranks.count, stop)
+            with leader.passing_traces_on():
+                leader.serve()
+    return leader.conclude(run_dir, number)
+
+
+class _Leader:
+    def __init__(self, process: subprocess.Popen[bytes], listener: socket.socket, count: int, stop: StopRequests) -> None:
+        self._process, self._count, self._stop = process, count, stop
+        self._ranks: dict[int, _Rank] = {}
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._arrive(listener.accept()[0]))
+        self._failed: _Rank | None = None
+        """Who failed first."""
+        self._lost: _Rank | None = None
+        """Whom the others miss: the first that failed or ended early. Those told so fail too, and are not the reason."""
+        self._kill_at = float("inf")
+        self._told_to_stop = False
+
+    def serve(self) -> None:
+        """Until all of them have ended."""
+        while self._process.poll() is None or self._some_are_left():
+            for key, _ in self._selector.select(_LOOK_INTERVAL_S):
+                handle: Callable[[], None] = key.data
+                handle()
+            self._answer()
+            self._pass_stop_on()
+            if (self._failed is not None or self._process.poll() is not None) and self._kill_at == float("inf"):
+                self._kill_at = time.monotonic() + _END_GRACE_S
+            if time.monotonic() > self._kill_at:
+                self._kill()
+
+    def conclude(self, run_dir: RunDir, number: int) -> int:
+        """Write down what the first rank could not; the exit code of the attempt."""
+        first = self._ranks.get(0)
+        if self._failed is None and len(self._ranks) == self._count and first is not None and first.end is not None:
+            return first.end.exit_code
+        ending = self._why(run_dir)
+        log.error("%s", ending.reason)
+        status = run_dir.status()
+        if self._failed is not first or first is None or status.attempt != number or status.state != ending.state:
+            ended = replace(status, state=ending.state, reason=ending.reason, cause=ending.cause, attempt=number)
+            run_dir.write_status(replace(ended, phase="ended", heartbeat=time.time()), durable=True)
+        return ending.exit_code
+
+    def _why(self, run_dir: RunDir) -> Ending:
+        failed = self._failed
+        if failed is None:
+            code = self._process.returncode
+            text = f"its processes could not be started, or one ended without a word (exit status {code}); log: {run_dir.log}"
+            return Ending("failed", 1, text, "crash")
+        if failed.end is None:
+            text = f"process {failed.pid} (rank {failed.number} of {self._count}) was killed or crashed; log: {run_dir.log}"
+            return Ending("failed", 1, f"{text} (out of memory? `dmesg` knows)", "crash")
+        place = f"rank {failed.number} of {self._count}: " if failed.number else ""
+        return replace(failed.end, reason=f"{place}{failed.end.reason}")
+
+    # ------------------------------------------------------------------------------------------------ what they say
+    def _arrive(self, channel: socket.socket) -> None:
+        """A process connects. Who it is stands in its first line."""
+        rank = _Rank(channel)
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hear(rank))
+
+    def _hear(self, rank: _Rank) -> None:
+        """Read what has come from it."""
+        try:
+            while data := rank.channel.recv(1 << 16, socket.MSG_DONTWAIT):
+                *lines, rank.rest = (rank.rest + data).split(b"\n")
+                for line in lines:
+                    self._take(rank, json.loads(line))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            pass  # as good as closed
+        if rank.channel in self._selector.get_map():
+            self._selector.unregister(rank.channel)
+            if not hasattr(os, "pidfd_open"):
+                self._leave(rank)
+
+    def _take(self, rank: _Rank, message: Mapping[str, Any]) -> None:
+        if "rank" in message:
+            rank.number, rank.pid = int(message["rank"]), int(message["pid"])
+            self._ranks[rank.number] = rank
+            if hasattr(os, "pidfd_open"):  # its channel does not tell: a process that reads images for it may hold it open
+                try:
+                    pidfd = os.pidfd_open(rank.pid)
+                except ProcessLookupError:  # it has ended, and what started it has noticed
+                    self._leave(rank)
+                    return
+                self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._leave(rank, pidfd))
+        elif "meet" in message:
+            rank.word = [message["meet"]]
+        else:
+            rank.end = Ending(**message["end"])
+            if rank.end.is_trouble:
+                self._failed = self._failed or rank
+
+    def _leave(self, rank: _Rank, pidfd: int | None = None) -> None:
+        """It has ended. What it said last may still be on its way."""
+        if pidfd is not None:
+            self._selector.unregister(pidfd)
+            os.close(pidfd)
+            self._hear(rank)
+        rank.gone = True
+        if rank.end is None:
+            self._failed = self._failed or rank
+
+    def _answer(self) -> None:
+        """Let them go on where all have come, or where somebody never will."""
+        waiting = [rank for rank in self._ranks.values() if rank.word]
+        if len(waiting) == self._count:
+            answer: dict[str, Any] = {"words": [self._ranks[number].word[0] for number in range(self._count)]}
+        elif lost := self._whom_they_miss():
+            why = lost.end.reason if lost.end is not None and lost.end.reason else "it has ended"
+            answer = {"lost": f"rank {lost.number} of {self._count} is gone: {why}"}
+        else:
+            return
+        for rank in waiting:
+            rank.word = []
+            try:
+                rank.channel.sendall(json.dumps(answer).encode() + b"\n")
+            except OSError:
+                pass  # it is gone, and will be noticed as such
+
+    def _whom_they_miss(self) -> _Rank | None:
+        if self._lost is None:
+            self._lost = self._failed or next((rank for rank in self._ranks.values() if rank.end is not None or rank.gone), None)
+        return self._lost
+
+    # -------------------------------------------------------------------------------------------------- their ends
+    @contextmanager
+    def passing_traces_on(self) -> Iterator[None]:
+        """Whoever finds the attempt hung asks this process where: the ranks know."""
+
+        def ask_all(_number: int, _frame: FrameType | None) -> None:
+            faulthandler.dump_traceback(sys.stderr.fileno())
+            for rank in self._ranks.values():
+                if not rank.gone:
+                    with suppress(ProcessLookupError):
+                        os.kill(rank.pid, signal.SIGUSR1)
+
+        faulthandler.unregister(signal.SIGUSR1)
+        signal.signal(signal.SIGUSR1, ask_all)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it ends, and must not die of a question that comes late
+
+    def _pass_stop_on(self) -> None:
+        """A signal that this process got goes to the first rank, which saves the state; it tells the others when they meet."""
+        first = self._ranks.get(0)
+        if self._stop.signal is not None and first is not None and not first.gone and not self._told_to_stop:
+            self._told_to_stop = True
+            os.kill(first.pid, self._stop.signal)
+
+    def _some_are_left(self) -> bool:
+        return time.monotonic() <= self._kill_at and any(not rank.gone for rank in self._ranks.values())
+
+    def _kill(self) -> None:
+        """Their launcher, and they with it."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()

@@ -1,0 +1,459 @@
+"""What a sweep allows its runs: retries, limits, pruning, commands, budgets, a full disk. Workers are scripted processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import runner.sweep.limits
+import runner.sweep.runs
+from runner.core.errors import InputError, RunnerError
+from runner.launch.base import Task
+from runner.launch.local import LocalLauncher
+from runner.search.base import FixedDesign, Report, Trial, TrialResult
+from runner.search.spec import Metric
+from runner.store.commands import Command, Situation
+from runner.store.journal import read_journal
+from runner.store.records import Record, RecordWriter
+from runner.store.run_dir import Identity, RunDir, Status
+from runner.sweep.history import read_history
+from runner.sweep.loop import Outcome, conduct
+from runner.sweep.plan import PlannedRun
+from runner.sweep.policy import Policy
+from runner.sweep.sweep_dir import SweepDir
+
+WORKER = """
+import faulthandler, json, os, signal, sys, time
+from pathlib import Path
+from runner.store.records import Record, RecordWriter
+from runner.store.run_dir import RunDir, Status
+faulthandler.register(signal.SIGUSR1)
+run = RunDir(sys.argv[1])
+number = run.status().attempt + 1
+acts = json.loads(Path(sys.argv[2]).read_text()).get(run.name, ["done"])
+act = acts[min(number, len(acts)) - 1]
+with open(Path(sys.argv[2]).with_name("started"), "a") as file:
+    file.write(f"{run.name} {number}\\n")
+step = 0
+def say(state, reason=None, cause=None):
+    run.write_status(Status(state, reason, number, step, 10, pid=os.getpid(), heartbeat=time.time(), cause=cause, phase="training",
+        values={"resource/memory_gb": 0.5}))
+stop = []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+say("running")
+if act == "killed": os.kill(os.getpid(), signal.SIGKILL)
+if act == "crash": say("failed", "KeyError: 'x'", "crash"); sys.exit(1)
+if act == "oom": say("failed", "out of memory in step 1", "out_of_memory"); sys.exit(1)
+if act == "nan": say("failed", "the loss of step 4 is not finite", "not_finite"); sys.exit(1)
+if act == "full": say("interrupted", "no room", "disk_full"); sys.exit(74)
+if act == "hang":
+    def wait_here():
+        time.sleep(120)
+    wait_here()
+if act.startswith("slow"):
+    writer = RecordWriter(run.metrics)
+    deaf = act == "slow and deaf"
+    for step in range(1, 200):
+        writer.write(Record(number, step, step / 10, time.time(), {"bbox/AP": step / 1000}))
+        say("running")
+        time.sleep(0.05)
+        asked = run.control.exists() and "prune" in run.control.read_text()
+        if asked and not deaf: say("pruned", "asked"); sys.exit(130)
+        if asked: break
+        if stop: say("interrupted", "asked to stop (SIGTERM)"); sys.exit(130)
+run.evaluation.write_text(json.dumps({"step": 10, "metrics": {"bbox/AP": 0.25 + run.identity().trial / 10}}))
+step = 10
+say("done")
+"""
+
+
+NO_LIMITS = Policy()
+
+
+class Search(FixedDesign):
+    """A fixed design that keeps what it was told, and gives up what it is told to."""
+
+    def __init__(self, trials: Sequence[Trial], give_up: Callable[[Trial, Report], str | None] | None = None) -> None:
+        super().__init__(trials)
+        self.told: dict[int, TrialResult] = {}
+        self.resumed: list[int] = []
+        self.reports: list[tuple[int, int, int]] = []
+        self._give_up = give_up
+        self.wants_reports = give_up is not None
+
+    def tell(self, trial: Trial, result: TrialResult) -> None:
+        self.told[trial.number] = result
+        super().tell(trial, result)
+
+    def resume(self, trial: Trial) -> None:
+        self.resumed.append(trial.number)
+        super().resume(trial)
+
+    def report(self, trial: Trial, report: Report) -> str | None:
+        self.reports.append((trial.number, report.seed, report.step))
+        return self._give_up(trial, report) if self._give_up else None
+
+
+class Stage:
+    """A sweep of scripted workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sweep = SweepDir(folder / "sweep -ü '")
+        self.sweep.runs.mkdir(parents=True)
+        (folder / "worker.py").write_text(WORKER)
+        self.acts()
+        self.trials, self.seeds = 2, (0,)
+        self.prefix = ""
+        self.seen: list[Situation] = []
+        self.watch: Callable[[Situation], None] = self.seen.append
+
+    def acts(self, **acts: list[str]) -> None:
+        (self.folder / "acts.json").write_text(json.dumps(acts))
+
+    def started(self) -> list[str]:
+        file = self.folder / "started"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def events(self, *kinds: str) -> list[dict[str, Any]]:
+        return list(read_journal(self.sweep.journal, *kinds))
+
+    def task(self, run: PlannedRun) -> Task:
+        argv = [sys.executable, str(self.folder / "worker.py"), str(run.run_dir.path), str(self.folder / "acts.json")]
+        return Task(str(run.run_dir.path), argv, Path.cwd(), run.run_dir.log, {"PYTHONPATH": str(Path(__file__).resolve().parents[2])})
+
+    def runs(self, trial: Trial) -> list[PlannedRun]:
+        runs = []
+        for seed in self.seeds if trial.seeds is None else trial.seeds:
+            name = f"t{trial.number}s{seed}"
+            identity = Identity(name, "sweep", trial.number, seed, {}, f"{self.prefix}key of {name}", {}, trial.label)
+            resolved: Any = SimpleNamespace(yaml=f"seed: {seed}\n")
+            runs.append(PlannedRun(RunDir(self.sweep.runs / name), trial, seed, resolved, identity))
+        return runs
+
+    def conduct(
+        self, policy: Policy = NO_LIMITS, *, give_up: Callable[[Trial, Report], str | None] | None = None, slots: int = 2, **options: Any
+    ) -> dict[str, str]:
+        self.search = Search([Trial(number, {}, f"trial {number}") for number in range(self.trials)], give_up)
+        outcomes = conduct(
+            self.search,
+            self.runs,
+            LocalLauncher(slots, close_grace_s=1),
+            sweep=self.sweep,
+            history=read_history(self.sweep),
+            metrics=(Metric(),),
+            policy=policy,
+            watch=self.watch,
+            seeds=self.seeds,
+            slots=slots,
+            **options,
+        )
+        self.outcomes: dict[str, Outcome] = {outcome.run.run_dir.name: outcome for outcome in outcomes}
+        return {name: outcome.status.state for name, outcome in self.outcomes.items()}
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    stage = Stage(tmp_path)
+    monkeypatch.setattr(runner.sweep.runs, "task_of", stage.task)
+    return stage
+
+
+def reason(stage: Stage, name: str) -> str:
+    return stage.outcomes[name].status.reason or ""
+
+
+# ------------------------------------------------------------------------------------------------------------ retries
+@pytest.mark.parametrize("act", ["killed", "crash"])
+def test_a_run_that_dies_is_started_again_until_the_cap(stage: Stage, act: str) -> None:
+    stage.acts(t0s0=[act, "done"], t1s0=[act])
+    assert stage.conduct(Policy(retries=2)) == {"t0s0": "done", "t1s0": "failed"}
+    assert sorted(stage.started()) == ["t0s0 1", "t0s0 2", "t1s0 1", "t1s0 2", "t1s0 3"]
+    assert "given up after 3 attempts that ended like this" in reason(stage, "t1s0")
+    assert [event["run"] for event in stage.events("retry")].count("t1s0") == 2
+    assert stage.conduct(Policy(retries=2)) == {} and len(stage.started()) == 5  # the cap holds for the next driver too
+    assert {number: result.state for number, result in stage.search.told.items()} == {0: "done", 1: "failed"}
+
+
+@pytest.mark.parametrize(("act", "cause", "state"), [("oom", "out_of_memory", "infeasible"), ("nan", "not_finite", "failed")])
+def test_what_would_happen_again_is_not_tried_again(stage: Stage, act: str, cause: str, state: str) -> None:
+    stage.acts(t1s0=[act])
+    assert stage.conduct(Policy(retries=2)) == {"t0s0": "done", "t1s0": "failed"}
+    assert stage.outcomes["t1s0"].status.cause == cause and stage.search.told[1].state == state and len(stage.started()) == 2
+
+
+def test_a_run_that_hangs_leaves_a_trace_and_is_started_again(stage: Stage) -> None:
+    stage.trials = 1
+    stage.acts(t0s0=["hang", "done"])
+    assert stage.conduct(Policy(stall_s=1.0, retries=1)) == {"t0s0": "done"}
+    assert "in wait_here" in RunDir(stage.sweep.runs / "t0s0").log.read_text()
+    assert "no sign of life for 1 s" in stage.events("retry")[0]["reason"]
+
+
+def test_a_run_that_takes_too_long_has_failed(stage: Stage) -> None:
+    stage.acts(t0s0=["slow"])
+    assert stage.conduct(Policy(timeout_s=1.0, retries=2)) == {"t0s0": "failed", "t1s0": "done"}
+    assert "longer than resources.timeout (1 s)" in reason(stage, "t0s0") and stage.outcomes["t0s0"].status.cause == "timeout"
+    assert stage.conduct() == {}
+
+
+@pytest.mark.parametrize("act", ["killed", "slow"])
+def test_a_run_that_somebody_ends_is_told_to_the_search(stage: Stage, act: str) -> None:
+    stage.acts(t0s0=[act])
+
+    def watch(situation: Situation) -> None:
+        run = RunDir(stage.sweep.runs / "t0s0")
+        if act == "slow" and run.status().state == "running" and run.status().step > 1:
+            os.kill(run.status().pid, signal.SIGTERM)
+
+    stage.watch = watch
+    assert stage.conduct() == {"t0s0": "failed", "t1s0": "done"}
+    assert "given up after one attempt (resources.retries is 0)" in reason(stage, "t0s0") and stage.search.told[0].state == "failed"
+
+
+class Confirming(Search):
+    """Asks for one more run when its time is up."""
+
+    finished = False
+
+    def finish(self) -> None:
+        self.finished, self._waiting = True, {9: Trial(9, {}, "confirmation")}
+
+
+def test_a_search_may_confirm_what_it_has_found_when_the_time_is_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "Search", Confirming)
+    stage.trials = 3
+    assert stage.conduct(Policy(gpu_hours=1e-9, gpus=1.0), slots=1).keys() == {"t0s0", "t1s0", "t9s0"}  # one was handed out already
+
+
+# ------------------------------------------------------------------------------------------------------------ pruning
+def test_a_trial_that_is_given_up_ends_with_all_its_runs(stage: Stage) -> None:
+    stage.seeds = (0, 1, 2)
+    stage.acts(**{f"t1s{seed}": ["slow"] for seed in range(3)})
+
+    def give_up(trial: Trial, report: Report) -> str | None:
+        return "worse than the median" if trial.number == 1 and report.step >= 3 else None
+
+    states = stage.conduct(give_up=give_up)
+    assert states == {"t0s0": "done", "t0s1": "done", "t0s2": "done"} | {f"t1s{seed}": "pruned" for seed in range(3)}
+    assert stage.search.told[1].state == "pruned" and stage.search.told[1].reason == "worse than the median"
+    assert any(steps for steps in stage.search.told[1].reports.values())
+    assert len(stage.events("prune")) == 1 and "t1s2 1" not in stage.started()
+    assert stage.conduct(give_up=give_up) == {} and stage.search.told[1].state == "pruned" and stage.search.resumed == []
+
+
+def test_a_result_that_comes_after_giving_up_is_logged_and_ignored(stage: Stage) -> None:
+    stage.acts(t1s0=["slow and deaf"])
+    states = stage.conduct(give_up=lambda trial, report: "no hope" if trial.number == 1 and report.step < 150 else None)
+    run = RunDir(stage.sweep.runs / "t1s0")
+    assert states["t1s0"] == "pruned" == run.status().state and stage.search.told[1].state == "pruned"
+    assert json.loads(run.status_file.read_text())["state"] == "done" and [event["run"] for event in stage.events("late")] == ["t1s0"]
+    assert 1 not in stage.search.told[1].values
+
+
+# ------------------------------------------------------------------------------------------------- commands and budgets
+def test_pause_stop_and_quit(stage: Stage) -> None:
+    stage.trials = 4
+    stage.acts(**{f"t{number}s0": ["slow", "done"] for number in range(4)})
+    asked = iter([[Command("pause")], [Command("stop", "0")], [Command("stop", "t1s0")]])
+    wishes: list[Command] = []
+
+    def commands() -> Sequence[Command]:
+        if len(stage.started()) == 2 and (more := next(asked, None)) is not None:
+            return more
+        states = [RunDir(stage.sweep.runs / f"t{number}s0").status().state for number in range(2)]
+        if states == ["pruned", "pruned"] and not wishes:
+            assert stage.seen[-1].paused == "paused by hand" and len(stage.started()) == 2
+            wishes.append(Command("resume"))
+            return wishes
+        if len(stage.started()) == 4 and len(wishes) == 1:
+            wishes.append(Command("quit"))
+            return wishes[1:]
+        return ()
+
+    states = stage.conduct(commands=commands)
+    assert states == {"t0s0": "pruned", "t1s0": "pruned", "t2s0": "interrupted", "t3s0": "interrupted"}
+    assert stage.conduct() == {"t2s0": "done", "t3s0": "done"}
+
+
+def test_another_terminal_is_heard(stage: Stage) -> None:
+    from runner.store.control import send
+
+    stage.trials = 1
+    stage.acts(t0s0=["slow", "done"])
+    send(stage.sweep.control, Command("quit"))  # asked of nobody: it does not count
+    sent: list[int] = []
+
+    def watch(situation: Situation) -> None:
+        if stage.started() and not sent:
+            sent.append(1)
+            with open(stage.sweep.control, "a") as file:
+                file.write('{"action": "jump"}\n[1]\n{"act')
+                file.write("\n")
+            send(stage.sweep.control, Command("quit"))
+
+    stage.watch = watch
+    assert stage.conduct() == {"t0s0": "interrupted"}
+
+
+def test_failed_runs_are_started_again_when_asked_also_those_of_before(stage: Stage) -> None:
+    stage.trials = 3
+    stage.acts(t0s0=["nan", "done"], t1s0=["nan", "done"], t2s0=["done"])
+    assert stage.conduct(slots=1)["t0s0"] == "failed"
+    stage.trials = 4  # a later driver, which has one more trial
+    stage.acts(t0s0=["nan", "done"], t1s0=["nan", "done"], t3s0=["slow", "done"])
+    asked: list[int] = []
+
+    def commands() -> Sequence[Command]:
+        if not asked and "t3s0 1" in stage.started():
+            asked.append(1)
+            return [Command("retry")]
+        return ()
+
+    assert stage.conduct(commands=commands) == {"t0s0": "done", "t1s0": "done", "t3s0": "done"}
+    assert stage.conduct() == {} and {number: result.state for number, result in stage.search.told.items()} == dict.fromkeys(
+        range(4), "done"
+    )
+
+
+def test_a_budget_that_is_used_up_starts_nothing_more(stage: Stage) -> None:
+    stage.trials = 3
+    states = stage.conduct(Policy(gpu_hours=1e-9, gpus=1.0), slots=1)
+    assert states == {"t0s0": "done"} and stage.events("budget")[0]["reason"].startswith("budget.gpu_hours is used up")
+    assert stage.conduct(Policy(gpu_hours=1e-9, gpus=1.0)) == {}  # what earlier drivers used counts
+    assert stage.conduct() == {"t1s0": "done", "t2s0": "done"}
+
+
+def test_failures_in_a_row_stop_a_sweep_with_the_common_reason(stage: Stage) -> None:
+    stage.trials = 6
+    stage.acts(**{f"t{number}s0": ["crash"] for number in range(6)})
+    with pytest.raises(RunnerError, match=r"3 runs failed one after the other .* 3 of them like this: .*KeyError"):
+        stage.conduct(Policy(failures_in_a_row=3), slots=1)
+    assert len(stage.started()) == 3
+    stage.acts(**{f"t{number}s0": ["nan"] for number in range(6)})
+    assert len(stage.conduct(Policy(failures_in_a_row=3), retry_failed=True)) == 6  # these speak of their values
+
+
+def test_a_full_disk_pauses_and_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.sweep.limits, "_DISK_INTERVAL_S", 0.2)
+    full = iter([True, True, False])
+    monkeypatch.setattr(runner.sweep.limits, "disk_is_full", lambda folder: next(full))
+    stage.acts(t0s0=["full", "done"])
+    assert stage.conduct(Policy(retries=0)) == {"t0s0": "done", "t1s0": "done"}
+    assert any("the disk is full" in situation.paused for situation in stage.seen)
+    assert [event["event"] for event in stage.events("pause", "resume")] == ["pause", "resume"]
+
+
+# ------------------------------------------------------------------------------------------------ what was done before
+def test_a_driver_goes_on_where_the_last_one_was_killed(stage: Stage) -> None:
+    stage.trials, stage.seeds = 3, (0, 1)
+    for trial in range(2):
+        for run in stage.runs(Trial(trial, {}, f"trial {trial}")):
+            runner.sweep.runs.prepare_run_dir(run)
+    RunDir(stage.sweep.runs / "t0s0").write_status(Status("done", attempt=1))
+    RunDir(stage.sweep.runs / "t0s1").write_status(Status("done", attempt=1))
+    RunDir(stage.sweep.runs / "t1s0").write_status(Status("done", attempt=1))
+    RunDir(stage.sweep.runs / "t1s1").write_status(Status("running", attempt=1, pid=2**22 - 7, heartbeat=time.time()))
+    states = stage.conduct()
+    assert states == {"t1s0": "done", "t1s1": "done", "t2s0": "done", "t2s1": "done"} and stage.search.resumed == [1]
+    assert sorted(stage.started()) == ["t1s1 2", "t2s0 1", "t2s1 1"]
+    stage.seeds = (0, 1, 2)  # only what is new
+    assert stage.conduct().keys() >= {"t0s2", "t1s2", "t2s2"} and len(stage.started()) == 6
+
+
+def test_the_journal_is_enough_and_so_are_the_run_directories(stage: Stage) -> None:
+    stage.trials = 3
+    stage.conduct()
+    told = stage.search.told
+    assert told[2].values[0] == {"bbox/AP": pytest.approx(0.45), "resource/memory_gb": 0.5}
+    assert stage.conduct() == {} and stage.search.told == told
+    assert stage.seen[-1].best == "0002 trial 2: bbox/AP 0.45"
+    stage.sweep.journal.unlink()
+    assert stage.conduct() == {} and stage.search.told == told and len(stage.started()) == 3
+
+
+def test_a_run_of_another_sweep_is_taken_over(stage: Stage) -> None:
+    stage.conduct()
+    first = stage.sweep
+    for name in ("t0s0", "t1s0"):
+        record(RunDir(first.runs / name))
+    RunDir(first.runs / "t1s0").checkpoints.mkdir()
+    (first.runs / "t1s0" / "a link").symlink_to("/etc")
+    os.mkfifo(first.runs / "t1s0" / "a pipe")
+    stage.sweep = SweepDir(stage.folder / "another")
+    stage.sweep.runs.mkdir(parents=True)
+    assert stage.conduct() == {"t0s0": "done", "t1s0": "done"} and len(stage.started()) == 2
+    run = RunDir(stage.sweep.runs / "t1s0")
+    assert run.status().state == "done" and "the same run as" in (run.status().reason or "") and not run.checkpoints.exists()
+    assert run.results() == RunDir(first.runs / "t1s0").results() and run.identity() is not None
+    stage.sweep, stage.prefix = SweepDir(stage.folder / "third"), "another "
+    stage.sweep.runs.mkdir(parents=True)
+    assert len(stage.conduct()) == 2 and len(stage.started()) == 4
+
+
+def record(run: RunDir) -> None:
+    """The last evaluation in metrics.jsonl, as every real worker writes it."""
+    writer = RecordWriter(run.metrics)
+    writer.write(Record(1, 10, 1.0, 1.0, (run.results() or {})["metrics"]))
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda run: run.evaluation.write_text('{"step": 10, "metr'), "eval.json: is not whole"),
+        (lambda run: run.evaluation.unlink(), "eval.json: is missing"),
+        (lambda run: run.evaluation.write_text('{"step": 10, "metrics": {"bbox/AP": 0.9}}'), "other values than metrics.jsonl"),
+        (lambda run: run.config.write_text("seed: 7\n"), "config.yml is not the config it was made with"),
+        (lambda run: run.write_identity(replace(run.identity(), key="another")), "is another run by now"),
+        (lambda run: run.write_status(Status("running", attempt=2)), "is not done"),
+    ],
+)
+def test_a_run_of_another_sweep_that_is_not_whole_is_run_again(stage: Stage, harm: Callable[[RunDir], Any], reason: str) -> None:
+    """Its own files count, and not what the journal beside it says."""
+    stage.trials = 1
+    stage.conduct()
+    first = RunDir(stage.sweep.runs / "t0s0")
+    record(first)
+    harm(first)
+    stage.sweep = SweepDir(stage.folder / "another")
+    stage.sweep.runs.mkdir(parents=True)
+    assert stage.conduct() == {"t0s0": "done"} and len(stage.started()) == 2
+    assert [reason in event["reason"] for event in stage.events("not_reused")] == [True]
+
+
+def test_a_journal_does_not_lead_out_of_its_sweep(stage: Stage) -> None:
+    stage.trials = 1
+    stage.conduct()
+    record(RunDir(stage.sweep.runs / "t0s0"))
+    outside = stage.folder / "elsewhere" / "deep" / "x"
+    outside.parent.mkdir(parents=True)
+    shutil.move(stage.sweep.runs / "t0s0", outside)
+    stage.sweep.journal.write_text(stage.sweep.journal.read_text().replace('"t0s0"', '"../../elsewhere/deep/x"'))
+    stage.sweep = SweepDir(stage.folder / "another")
+    stage.sweep.runs.mkdir(parents=True)
+    assert stage.conduct() == {"t0s0": "done"} and len(stage.started()) == 2
+
+
+def test_a_point_that_cannot_be_is_told_as_failed(stage: Stage) -> None:
+    runs = stage.runs
+
+    def refuse(trial: Trial) -> list[PlannedRun]:
+        if trial.number == 1:
+            raise InputError("expected an integer")
+        return runs(trial)
+
+    stage.runs = refuse  # type: ignore[method-assign]
+    assert stage.conduct() == {"t0s0": "done"}
+    assert stage.search.told[1].state == "failed" and stage.search.told[1].reason == "expected an integer"
