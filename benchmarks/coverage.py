@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.results.images import IOUS, bootstrap
-from runner.results.sequential import raced_effects, racing_rule
 from runner.search.base import Trial, TrialResult
-from runner.search.racing import Racing, looks
+from runner.search.racing import Racing, significance_rule
 from runner.stats.effects import effects, t_quantile
-from runner.stats.intervals import difference, summarize
+from runner.stats.intervals import summarize
 from runner.stats.permutation import permutation_p
+from runner.stats.sequential import looks, raced_effects
 
 TAG = "bbox/AP"
 Floats = NDArray[np.float64]
@@ -83,7 +83,7 @@ class Raced:
 def race(truth: Sequence[float], sweeps: int, *, first: int = 3, most: int = 10, seed: int = 0, spreads: Sequence[float] = ()) -> Raced:
     """Race trials whose true differences are `truth`, in standard deviations of the baseline."""
     rng = np.random.default_rng(seed)
-    rule, planned = racing_rule(TAG, first, most), looks(first, most)
+    rule, planned = significance_rule(TAG, first, most), looks(first, most)
     trials = [Trial(number, {}, str(number)) for number in range(len(truth) + 1)]
     scale = np.array(spreads or [1.0] * len(trials))
     false = covered = told = spent = 0
@@ -133,9 +133,15 @@ def optional_stopping(sweeps: int, first: int = 3, most: int = 10, seed: int = 0
     for _ in range(sweeps):
         one, other = rng.normal(size=(2, most))
         looks_at = range(first, most + 1)
-        pooled += any(not difference(summarize(one[:n].tolist()), summarize(other[:n].tolist())).is_open for n in looks_at)
+        pooled += any(_pooled_t(one[:n], other[:n]) > t_quantile(2 * n - 2) for n in looks_at)
         paired += any(_paired_t((one - other)[:n]) > t_quantile(n - 1) for n in looks_at)
     return pooled / sweeps, paired / sweeps
+
+
+def _pooled_t(one: Floats, other: Floats) -> float:
+    """Student's t of two sides with as many values."""
+    variance = (one.var(ddof=1) + other.var(ddof=1)) / 2
+    return float(abs(one.mean() - other.mean()) / math.sqrt(variance * 2 / len(one)))
 
 
 def _paired_t(pairs: Floats) -> float:
@@ -164,7 +170,7 @@ def t_power(effect: float, n: int, sweeps: int, trials: int = 4, seed: int = 0) 
         base, one = values[:2]
         told += [
             abs(one.mean() - base.mean()) > half,
-            not difference(summarize(one.tolist()), summarize(base.tolist())).is_open,
+            _pooled_t(one, base) > t_quantile(2 * n - 2),
             _paired_t(one - base) > t_quantile(n - 1),
         ]
     return tuple((told / sweeps).tolist())

@@ -71,7 +71,7 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _looks(plans: list[dict[str, Any]]) -> tuple[int, ...]:
     """Seeds a trial at each look, where one of the sweeps raced its seeds."""
-    from runner.search.racing import looks  # noqa: PLC0415
+    from runner.stats.sequential import looks  # noqa: PLC0415
 
     found = [(len(spec["seeds"]), int(spec["racing"]["max_seeds"])) for plan in plans if (spec := plan.get("spec") or {}).get("racing")]
     return looks(min(first for first, _ in found), max(most for _, most in found)) if found else ()

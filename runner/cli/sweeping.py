@@ -16,7 +16,6 @@ from runner.launch.base import LAUNCHERS
 from runner.launch.machine import plan_slots, read_machine
 from runner.launch.packing import Packing
 from runner.resolve import resolve
-from runner.results.sequential import racing_rule
 from runner.search.base import Search, Trial
 from runner.search.build import build_search, check_search, planned_trials
 from runner.search.confounded import confounded
@@ -227,7 +226,7 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
         if _seen(folder) != sweep.seen:
             raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
         write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sys.argv[1:], warnings=sweep.warnings)
-        search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path, racing_rule)
+        search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path)
         slots, packing = _slots(sweep) if launcher == "local" else ((), None)
         with Watcher(
             [identities.run_dir(entry["id"]) for entry in entries],

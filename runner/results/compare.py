@@ -15,12 +15,12 @@ from runner.results.comparison import DEFAULT_METRIC, Comparison, TrialResult, V
 from runner.results.images import ImageComparison, compare_on_images
 from runner.results.notes import notes
 from runner.results.params import ABSENT, CONTENT, data_warnings, differing_keys, evaluated_on, parameters
-from runner.results.sequential import look_confidence, raced_effects
 from runner.results.unlearned import describe_unlearned, unlearned
 from runner.stats.effects import Effect, effects
 from runner.stats.intervals import CONFIDENCE, summarize
 from runner.stats.permutation import LEAST_SEEDS, permutation_p
 from runner.stats.power import noise, seeds_to_tell
+from runner.stats.sequential import look_confidence, raced_effects
 
 SHOWN_METRICS = ("bbox/AP", "bbox/AP50", "bbox/AP75")
 
@@ -50,7 +50,7 @@ def compare(
 
     Args:
         metric, goal: what decides; metrics: further tags to show, those that no run has left out.
-        looks: seeds a trial at each look, where the sweep raced its seeds (see `runner.search.racing.looks`).
+        looks: seeds a trial at each look, where the sweep raced its seeds (see `runner.stats.sequential.looks`).
         warnings: what is known beforehand to make the comparison mean less: confounded factors.
         leave_out: run directories whose runs are grouped and not counted.
         images: bootstrap the images of each trial's and the baseline's first common seed; None: where one of them has a single seed.

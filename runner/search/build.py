@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from runner.search.base import FixedDesign, Search, Trial
 from runner.search.designs import BASELINE_LABEL, Baseline, JoinBest, design_trials
-from runner.search.racing import Racing, Rule
+from runner.search.racing import Racing, significance_rule
 from runner.search.spec import SweepSpec
 
 
@@ -26,14 +26,11 @@ def check_search(spec: SweepSpec, baseline: Baseline) -> None:
         OptunaSearch(spec, baseline, None)
 
 
-def build_search(
-    spec: SweepSpec, trials: Sequence[Trial], baseline: Baseline, folder: Path, rule: Callable[[str, int, int], Rule]
-) -> Search:
+def build_search(spec: SweepSpec, trials: Sequence[Trial], baseline: Baseline, folder: Path) -> Search:
     """The search over `trials` (see `planned_trials`), or the one that starts from them.
 
     Args:
         folder: the sweep's directory, for a search that keeps a database.
-        rule: makes the rule of seed racing from the metric's tag and the seeds of the first and the last look.
 
     Raises:
         InputError: a sampler or pruner that does not exist, or whose package is not installed.
@@ -44,7 +41,7 @@ def build_search(
         return OptunaSearch(spec, baseline, folder)
     if spec.racing is not None:
         most = spec.racing.max_seeds
-        return Racing(trials, spec.seeds, most, rule(spec.metrics[0].name, len(spec.seeds), most), spec.budget.runs)
+        return Racing(trials, spec.seeds, most, significance_rule(spec.metrics[0].name, len(spec.seeds), most), spec.budget.runs)
     if spec.join_best:
         return JoinBest(spec, trials, baseline)
     return FixedDesign(trials)

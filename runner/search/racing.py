@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from runner.search.base import WAIT, Report, Trial, TrialResult, Wait
-
-GROWTH: Final = 1.6
-"""Each look has that many times the seeds of the one before: 3, 5, 8, 13, …"""
+from runner.stats.sequential import looks, undecided
 
 Results = Mapping[int, Mapping[int, Mapping[str, float]]]
 """Trial number → seed → tag → number."""
@@ -20,18 +16,20 @@ Rule = Callable[[Results], Collection[int]]
 """From everything known after a look to the numbers of the trials that are still open."""
 
 
-def looks(first: int, most: int) -> tuple[int, ...]:
-    """How many seeds a trial has at each look, from `first` to `most`: fixed in advance, since the rule allows for each of them.
+def significance_rule(metric: str, first: int, most: int) -> Rule:
+    """Return the rule that keeps a trial open until its interval leaves zero out.
 
-    Raises:
-        ValueError: fewer than two seeds at the first look, or fewer at the last than at the first.
+    Args:
+        metric: tag of the deciding metric.
+        first, most: seeds per trial at the first and at the last look.
     """
-    if first < 2 or most < first:
-        raise ValueError(f"racing looks at two seeds or more first, and at no fewer in the end; got {first} and {most}")
-    result = [first]
-    while result[-1] < most:
-        result.append(min(most, math.ceil(GROWTH * result[-1])))
-    return tuple(result)
+    planned = looks(first, most)
+
+    def open_trials(results: Results) -> set[int]:
+        values = {number: {seed: tags[metric] for seed, tags in by_seed.items() if metric in tags} for number, by_seed in results.items()}
+        return undecided(values, planned)
+
+    return open_trials
 
 
 class Racing:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from runner.search.base import WAIT, Report, Trial, TrialResult
-from runner.search.racing import Racing, Results, looks
+from runner.search.racing import Racing, Results, significance_rule
 
 TRIALS = [Trial(0, {}, "baseline"), Trial(1, {"a": 1}, "a=1"), Trial(2, {"a": 2}, "a=2")]
 Handed = tuple[int, tuple[int, ...] | None]
@@ -40,11 +40,9 @@ def race(search: Racing, states: Mapping[Handed, str] | None = None) -> list[Han
     return handed
 
 
-def test_looks_rise_to_the_most() -> None:
-    assert looks(3, 10) == (3, 5, 8, 10) and looks(3, 4) == (3, 4) and looks(2, 7) == (2, 4, 7) and looks(5, 5) == (5,)
-    for first, most in ((1, 5), (4, 3)):
-        with pytest.raises(ValueError, match="two seeds or more"):
-            looks(first, most)
+def test_the_rule_looks_at_its_metric_alone() -> None:
+    rule = significance_rule("x", 2, 4)
+    assert rule({0: {0: {"x": 1.0}, 1: {"x": 1.1}}, 1: {0: {"x": 5.0, "y": 0.0}, 1: {"x": 5.1}}, 2: {0: {"y": 1.0}}}) == {2}
 
 
 @pytest.mark.parametrize(("most", "runs"), [(None, 21), (20, 15), (15, 15), (14, 9)])

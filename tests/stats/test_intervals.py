@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from runner.stats.intervals import (
-    difference,
     incomplete_beta,
     student_t_cdf,
     student_t_quantile,
@@ -50,29 +48,3 @@ def test_summaries() -> None:
     assert (summarize([0.4]).mean, summarize([0.4]).std) == (0.4, None)
     three = summarize([1.0, 2.0, 4.0])
     assert (three.n, three.mean, three.std) == (3, pytest.approx(7 / 3), pytest.approx(stats.tstd([1, 2, 4])))
-
-
-@pytest.mark.parametrize(("one", "base"), [([0.42, 0.40], [0.41, 0.39, 0.43]), ([0.5, 0.52, 0.51, 0.49], [0.4, 0.6])])
-def test_interval_is_scipys(one: list[float], base: list[float]) -> None:
-    found = difference(summarize(one), summarize(base))
-    expected = stats.ttest_ind(one, base, equal_var=True).confidence_interval(0.95)
-    assert found.delta == pytest.approx(sum(one) / len(one) - sum(base) / len(base))
-    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
-
-
-def test_no_interval_without_noise_to_judge_by() -> None:
-    one, two, flat = summarize([0.4]), summarize([0.4, 0.5]), summarize([0.4, 0.4])
-    assert difference(one, two).low is None and difference(two, one).high is None
-    assert difference(flat, flat).low is None
-    assert difference(two, flat).low is not None
-
-
-@pytest.mark.parametrize("n", [2, 3, 5])
-def test_coverage_by_simulation(n: int) -> None:
-    rng, hits, rounds = random.Random(n), 0, 1000
-    for _ in range(rounds):
-        one, base = ([rng.gauss(mean, 0.01) for _ in range(n)] for mean in (0.42, 0.40))
-        found = difference(summarize(one), summarize(base))
-        assert found.low is not None and found.high is not None
-        hits += found.low <= 0.02 <= found.high
-    assert 0.93 <= hits / rounds <= 0.97

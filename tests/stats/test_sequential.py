@@ -7,15 +7,15 @@ import random
 import pytest
 
 from benchmarks.coverage import race
-from runner.results.sequential import look_confidence, raced_effects, racing_rule
+from runner.stats.sequential import look_confidence, looks, raced_effects, undecided
 
 
 @pytest.mark.parametrize(
-    ("looks", "level"), [((1,), 0.05), ((1, 2), 0.0294), ((1, 2, 3), 0.0221), ((1, 2, 3, 4), 0.0182), ((2, 4, 6, 8, 10), 0.0158)]
+    ("planned", "level"), [((1,), 0.05), ((1, 2), 0.0294), ((1, 2, 3), 0.0221), ((1, 2, 3, 4), 0.0182), ((2, 4, 6, 8, 10), 0.0158)]
 )
-def test_levels_are_pococks(looks: tuple[int, ...], level: float) -> None:
+def test_levels_are_pococks(planned: tuple[int, ...], level: float) -> None:
     """Jennison and Turnbull 2000, table 2.1: nominal levels of Pocock's test."""
-    assert 1 - look_confidence(looks) == pytest.approx(level, abs=1e-4)
+    assert 1 - look_confidence(planned) == pytest.approx(level, abs=1e-4)
 
 
 def test_more_trials_are_looked_at_more_strictly() -> None:
@@ -35,15 +35,20 @@ def test_a_difference_saves_seeds() -> None:
 
 def test_a_verdict_is_that_of_the_look_at_which_the_trial_was_stopped() -> None:
     rng = random.Random(1)
-    tag, seeds = "bbox/AP", range(10)
+    seeds = range(10)
     values = {number: {seed: rng.gauss(mean, 1.0) for seed in seeds} for number, mean in ((0, 0.0), (1, 5.0), (2, 0.3))}
-    rule = racing_rule(tag, 3, 10)
-    first = {number: {seed: {tag: mine[seed]} for seed in range(3)} for number, mine in values.items()}
-    assert rule(first) == {2}
+    assert undecided({number: {seed: mine[seed] for seed in range(3)} for number, mine in values.items()}, looks(3, 10)) == {2}
     early = raced_effects({number: dict(list(mine.items())[:3]) for number, mine in values.items()}, (3, 5, 8, 10))
     late = raced_effects({0: values[0], 1: dict(list(values[1].items())[:3]), 2: values[2]}, (3, 5, 8, 10))
     assert early[1] == late[1] and early[2] != late[2]
 
 
-def test_without_two_values_a_decision_is_open() -> None:
-    assert racing_rule("x", 2, 4)({0: {0: {"x": 1.0}, 1: {"x": 1.1}}, 1: {0: {"x": 5.0}}, 2: {}}) == {1, 2}
+def test_a_trial_without_two_values_is_undecided() -> None:
+    assert undecided({0: {0: 1.0, 1: 1.1}, 1: {0: 5.0}, 2: {}}, looks(2, 4)) == {1, 2}
+
+
+def test_looks_rise_to_the_most() -> None:
+    assert looks(3, 10) == (3, 5, 8, 10) and looks(3, 4) == (3, 4) and looks(2, 7) == (2, 4, 7) and looks(5, 5) == (5,)
+    for first, most in ((1, 5), (4, 3)):
+        with pytest.raises(ValueError, match="two seeds or more"):
+            looks(first, most)
