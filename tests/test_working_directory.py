@@ -64,7 +64,7 @@ def test_a_sweep(poisoned: Path, run: Callable[..., subprocess.CompletedProcess[
     FakeSweep(poisoned).write()
     done = run("sweep", "sweep.yml")
     assert done.returncode == 0, done.stderr
-    for arguments in (["compare", "runs/sweep"], ["status", "runs/sweep"], ["sweep", "verify", "runs/sweep"], ["ls", "runs"], ["doctor"]):
+    for arguments in (["compare", "runs/sweep"], ["status", "runs/sweep"], ["verify", "runs/sweep"], ["ls", "runs"], ["doctor"]):
         assert run(*arguments).returncode == 0, arguments
     assert ran(poisoned) == []
 

@@ -1,29 +1,28 @@
-"""`runner sweep drill`: what may happen to a sweep, made to happen on this machine."""
+"""`runner drill`: faults made to happen to a small sweep on this machine."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from runner.core.text import say
 
 
-def run_drill(argv: Sequence[str]) -> int:
-    """``runner sweep drill ARGUMENT…``.
-
-    Returns:
-        0 the sweep survived everything; 1 it did not.
-    """
-    parser = argparse.ArgumentParser(
-        prog="runner sweep drill",
-        description="Run a sweep of a scripted trainer in a temporary folder, do to it what may happen (kills, hangs, torn files, "
-        "a full disk), and check that it comes to the same as one that is left alone. Nothing else on this machine is touched.",
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "drill",
+        help="show on this machine which faults a sweep survives",
+        description="Run a sweep of a scripted trainer in a temporary folder, expose it to faults (kills, hangs, torn files, a full disk), "
+        "and check that its results equal those of an undisturbed sweep. Nothing else on this machine is touched.",
     )
-    parser.add_argument("--minutes", type=float, default=1.0, metavar="N", help="about how long faults go on (default: 1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="what follows what, and when (default: 0)")
-    parser.add_argument("--kills", type=int, metavar="N", help="kill the driver so many times at random moments, and nothing else")
-    args = parser.parse_args(argv)
+    parser.add_argument("--minutes", type=float, default=1.0, metavar="N", help="about how long faults happen (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the faults' order and times (default: 0)")
+    parser.add_argument("--kills", type=int, metavar="N", help="only kill the driver, N times at random moments")
+    parser.set_defaults(run=_run)
 
+
+def _run(args: argparse.Namespace) -> int:
+    """Return 0 if the sweep survived every fault, 1 if not."""
     import sys  # noqa: PLC0415 - kept out of `runner --help`
     import tempfile  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415

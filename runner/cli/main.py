@@ -7,16 +7,32 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
 
 from runner import __version__
-from runner.cli import LEFT_OUT, backend, compare, config, data, doctor, evaluate, ls, predict, retry, status, stop, sweep, train
+from runner.cli import (
+    LEFT_OUT,
+    backend,
+    compare,
+    config,
+    data,
+    doctor,
+    drill,
+    evaluate,
+    ls,
+    predict,
+    retry,
+    status,
+    stop,
+    sweep,
+    train,
+    verify,
+)
 from runner.cli.streams import expendable_output
 from runner.core.errors import InputError, Problem, RunnerError
 from runner.core.files import NO_ROOM
 from runner.core.text import printable_output, say
 
-_COMMANDS = (train, sweep, status, stop, retry, compare, evaluate, predict, ls, config, data, backend, doctor)
+_COMMANDS = (train, sweep, status, stop, retry, verify, compare, evaluate, predict, ls, config, data, backend, doctor, drill)
 _TOO_LONG = "the path is too long for the file system (usually 255 bytes per name, 4,095 in all); give a shorter one"
 
 
@@ -27,24 +43,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 it worked; 1 it ran and failed; 2 what was asked cannot be done as asked; 130 interrupted.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    is_driver = arguments[:1] in (["sweep"], ["train"]) and "--dry-run" not in arguments and arguments[1:2] != ["verify"]
-    with expendable_output(stdout=is_driver), printable_output():
-        return _main(arguments)
-
-
-def _main(arguments: Sequence[str]) -> int:
-    if not arguments:
-        build_parser().print_help(sys.stderr)
-        return 2
-    if arguments[0] == "sweep" and arguments[1:] and arguments[1] in sweep.TOOLS:
-        run = partial(sweep.TOOLS[arguments[1]], arguments[2:])
-    else:
+    with expendable_output(stdout=False), printable_output():
+        if not arguments:
+            build_parser().print_help(sys.stderr)
+            return 2
         args = build_parser().parse_args(arguments)
-        run = partial(args.run, args)
+    is_driver = getattr(args, "drives", False) and not getattr(args, "dry_run", False)
+    with expendable_output(stdout=is_driver), printable_output():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     if relative := [entry for entry in LEFT_OUT if entry]:
         say(f"PYTHONPATH: {', '.join(relative)} left out; nothing is imported from the working directory: give absolute paths", error=True)
     try:
-        code: int = run()
+        code: int = args.run(args)
         if sys.stdout is not None:
             sys.stdout.flush()
     except RunnerError as error:

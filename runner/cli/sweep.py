@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.again import again
-from runner.cli.drill import run_drill
 from runner.cli.options import add_overrides, missing_lines
-from runner.cli.verify import run_verify
 from runner.core.text import say
 from runner.core.values import shell_path
 
 if TYPE_CHECKING:
     from runner.cli.sweeping import Sweep
 
-TOOLS: Mapping[str, Callable[[Sequence[str]], int]] = {"verify": run_verify, "drill": run_drill}
-"""What may stand in place of a sweep file, each with a command line of its own."""
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "sweep",
-        help="run a sweep: a baseline and what is varied, over several seeds",
-        epilog="`runner sweep verify DIR` checks a sweep's directory and repairs it; `runner sweep drill` shows on this machine what "
-        "a sweep survives. Each has its own --help. (A sweep file of such a name: ./verify)",
-    )
+    parser = commands.add_parser("sweep", help="run a sweep: a baseline and what is varied, over several seeds")
     parser.add_argument("file", type=Path, metavar="SWEEP.yml", help="for example sweeps/batchsize.yml")
     add_overrides(parser)
     parser.add_argument(
@@ -38,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--dry-run", action="store_true", help="print the trials and start none")
     parser.add_argument("--launcher", choices=("local", "inline"), default="local", help="inline: one after the other in this process")
     parser.add_argument("--retry-failed", action="store_true", help="start failed runs again")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, drives=True)
 
 
 def _run(args: argparse.Namespace) -> int:

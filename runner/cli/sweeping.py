@@ -111,7 +111,7 @@ class Sweep:
         problems = [
             Problem(
                 f"holds the run {run} in the place of the run {name}, which is gone; move it away, or let "
-                f"`runner sweep verify {shell_path(self.folder.path)} --repair` do so; the same `runner sweep` then makes that run again",
+                f"`runner verify {shell_path(self.folder.path)} --repair` do so; the same `runner sweep` then makes that run again",
                 where=str(self.folder.runs / name),
             )
             for name, run in found.items()

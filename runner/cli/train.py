@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--launcher", choices=("local", "inline"), default="local", help="inline trains in this very process (for a debugger)"
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, drives=True)
 
 
 def _run(args: argparse.Namespace) -> int:

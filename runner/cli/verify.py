@@ -1,29 +1,28 @@
-"""`runner sweep verify`: what is wrong with a sweep directory, and putting it right."""
+"""`runner verify`: checks a sweep's directory and repairs it."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 
-def run_verify(argv: Sequence[str]) -> int:
-    """``runner sweep verify ARGUMENT…``.
-
-    Returns:
-        0 nothing is wrong, or all of it was repaired; 1 something is.
-    """
-    parser = argparse.ArgumentParser(
-        prog="runner sweep verify",
-        description="Check everything that has to hold in a sweep directory: every run once and whole, the journal, the checkpoints.",
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "verify",
+        help="check a sweep's directory, and repair it",
+        description="Check what must hold in a sweep's directory: every run there once and complete, the journal, the checkpoints.",
     )
-    parser.add_argument("dir", type=Path, metavar="DIR", help="directory of a sweep")
-    parser.add_argument("--repair", action="store_true", help="put right what can be; nobody may be working on the sweep")
-    parser.add_argument("--json", action="store_true", help="print a JSON list of what was found")
-    args = parser.parse_args(argv)
+    parser.add_argument("dir", type=Path, metavar="SWEEP", help="directory of a sweep")
+    parser.add_argument("--repair", action="store_true", help="repair what can be repaired; no driver may be working on the sweep")
+    parser.add_argument("--json", action="store_true", help="print the findings as a JSON list")
+    parser.set_defaults(run=_run)
 
-    from contextlib import nullcontext  # noqa: PLC0415
+
+def _run(args: argparse.Namespace) -> int:
+    """Return 0 if nothing is wrong or all of it was repaired, 1 if something is wrong."""
+    from contextlib import nullcontext  # noqa: PLC0415 - kept out of `runner --help`
     from dataclasses import asdict  # noqa: PLC0415
 
     from runner.cli.sweep_at import sweep_at  # noqa: PLC0415

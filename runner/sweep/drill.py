@@ -1,4 +1,4 @@
-"""What may happen to a sweep, made to happen to a small one on this machine: `runner sweep drill`."""
+"""What may happen to a sweep, made to happen to a small one on this machine: `runner drill`."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ class Drill:
         self._repair(fault)
 
     def _repair(self, fault: Fault) -> None:
-        ended = self._stage.finish(self._stage.command("sweep", "verify", self._stage.sweep.path, "--repair"))
+        ended = self._stage.finish(self._stage.command("verify", self._stage.sweep.path, "--repair"))
         if ended.code not in (0, 1) or "Traceback" in ended.err:
             fault.wrong.append(f"verify: {ended.err}")
 
@@ -289,7 +289,7 @@ class Drill:
             "names as in the undisturbed sweep": "" if names == theirs.run_names() else f"{len(names)} runs, not {len(theirs.run_names())}",
             "every run ends once": ", ".join(twice),
             "no step twice": ", ".join(doubled),
-            "runner sweep verify": "; ".join(left[:3]),
+            "runner verify": "; ".join(left[:3]),
             "results bit for bit as undisturbed": ", ".join(differing[:5]),
         }
 

@@ -1,4 +1,4 @@
-"""What `runner sweep verify` has found, and what it did about it."""
+"""What `runner verify` has found, and what it did about it."""
 
 from __future__ import annotations
 

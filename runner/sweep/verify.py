@@ -1,4 +1,4 @@
-"""Checks what has to hold in a sweep directory, and puts right what can be: `runner sweep verify`.
+"""Checks what has to hold in a sweep directory, and puts right what can be: `runner verify`.
 
 What counts are the run directories (`runner.sweep.verify_run`); plan, journal and study database are checked against them.
 """

@@ -263,8 +263,8 @@ LOOKS: Mapping[str, Sequence[str]] = {
     "compare --json": ("compare", "runs/sweep", "--json"),
     "compare --md": ("compare", "runs/sweep", "--md"),
     "sweep --dry-run": ("sweep", "sweep.yml", "--dry-run"),
-    "sweep verify": ("sweep", "verify", "runs/sweep"),
-    "sweep verify --json": ("sweep", "verify", "runs/sweep", "--json"),
+    "verify": ("verify", "runs/sweep"),
+    "verify --json": ("verify", "runs/sweep", "--json"),
     "config diff": ("config", "diff", f"{BASELINE}/config.yml", "config.yml"),
     "config show": ("config", "show", "-c", f"{BASELINE}/config.yml"),
     "stop": ("stop", "runs/sweep"),
@@ -307,11 +307,11 @@ def try_all(mutation: Mutation, pristine: Stage, scratch: Path, looks: Sequence[
         for argv in CHANGES[name]:
             note(name, stage.call(*argv))
         stage = damaged()
-    note("sweep verify --repair", stage.call("sweep", "verify", "runs/sweep", "--repair"), (0, 1))
+    note("verify --repair", stage.call("verify", "runs/sweep", "--repair"), (0, 1))
     note("sweep after the repair", stage.call(*SWEEP), (0,))
-    verified = stage.call("sweep", "verify", "runs/sweep")
+    verified = stage.call("verify", "runs/sweep")
     left = [line for line in verified.out.splitlines()[:-1] if not line.startswith("note: ") and not any(map(line.__contains__, _LOST))]
-    note("sweep verify after that", verified, (0, 1) if not left else (0,))
+    note("verify after that", verified, (0, 1) if not left else (0,))
     return count, troubles
 
 

@@ -68,7 +68,7 @@ def test_a_fifo_in_the_place_of_an_input_is_refused_at_once(
         ["stop"],
         ["retry", "--failed"],
         ["sweep"],
-        ["sweep", "verify"],
+        ["verify"],
         ["train", "-c"],
         ["train", "-r"],
         ["eval"],

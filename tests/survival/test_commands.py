@@ -1,4 +1,4 @@
-"""`runner sweep verify` and `runner sweep drill` beside `runner sweep FILE`."""
+"""`runner verify` and `runner drill`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from runner.sweep.fake_sweep import FakeSweep
 
 
 def test_verify_says_what_where_and_what_to_do(copied: FakeSweep, check: Callable[[FakeSweep], None]) -> None:
-    fine = copied.finish(copied.command("sweep", "verify", copied.sweep.path))
+    fine = copied.finish(copied.command("verify", copied.sweep.path))
     assert (fine.code, fine.out) == (0, "6 runs: nothing is wrong\n")
     run = copied.run("0001-lr=0.01-s0")
     run.status_file.write_text("{")
     (copied.sweep.path / ".plan.json.abc.tmp").write_text("half")
-    found = copied.finish(copied.command("sweep", "verify", copied.sweep.path))
+    found = copied.finish(copied.command("verify", copied.sweep.path))
     assert found.code == 1 and f"runs/{run.name}/status.json: is not whole; --repair puts it right" in found.out
     assert "note: .: 1 files of processes that were killed" in found.out and found.out.endswith("6 runs: 1 problems, 0 repaired\n")
-    mended = copied.finish(copied.command("sweep", "verify", copied.sweep.path, "--repair", "--json"))
+    mended = copied.finish(copied.command("verify", copied.sweep.path, "--repair", "--json"))
     assert mended.code == 0 and [(entry["where"], entry["repaired"]) for entry in json.loads(mended.out)] == [
         (f"runs/{run.name}/status.json", True),
         (".", True),
@@ -39,27 +39,27 @@ def test_lost_records_are_a_note_once_a_repair_has_recorded_the_loss(copied: Fak
     metrics = f"runs/{run.name}/metrics.jsonl"
     run.metrics.unlink()
     damage(run.metrics)
-    found = copied.finish(copied.command("sweep", "verify", copied.sweep.path))
+    found = copied.finish(copied.command("verify", copied.sweep.path))
     assert found.code == 1 and "what is missing is lost" in found.out and "--repair records the loss in the journal" in found.out
     for options in (["--repair"], [], ["--repair"]):
-        found = copied.finish(copied.command("sweep", "verify", copied.sweep.path, *options))
+        found = copied.finish(copied.command("verify", copied.sweep.path, *options))
         assert found.code == 0 and f"note: {metrics}: ends before the first record" in found.out, found
         assert "its result stands in eval.json; the journal has recorded this loss" in found.out
     assert len(copied.events("lost")) == 1
     ended = copied.finish()
     assert ended.code == 0 and "6 of 6 runs done" in ended.out, ended
     copied.run("0002-lr=0.04-s1").metrics.write_text("")
-    assert copied.finish(copied.command("sweep", "verify", copied.sweep.path)).code == 1  # another loss
+    assert copied.finish(copied.command("verify", copied.sweep.path)).code == 1  # another loss
 
 
 def test_a_sweep_file_may_have_the_name_of_a_command(stage: FakeSweep) -> None:
     stage.write(vary={"parameters.lr": [0.01]})
     (stage.folder / "verify").write_text((stage.folder / "sweep.yml").read_text())
-    planned = stage.finish(stage.command("sweep", "./verify", "--dry-run"))
+    planned = stage.finish(stage.command("sweep", "verify", "--dry-run"))
     assert planned.code == 0 and "0001-lr=0.01-s1" in planned.out, planned.err
     for name in ("verify", "drill"):
-        assert f"runner sweep {name}" in stage.finish(stage.command("sweep", name, "--help")).out
-    nowhere = stage.finish(stage.command("sweep", "verify", "nowhere"))
+        assert f"usage: runner {name}" in stage.finish(stage.command(name, "--help")).out
+    nowhere = stage.finish(stage.command("verify", "nowhere"))
     assert nowhere.code == 2 and "nowhere: there is no such directory" in nowhere.err
 
 
@@ -67,9 +67,9 @@ def test_nobody_repairs_what_is_driven(stage: FakeSweep) -> None:
     stage.write(config={"step_s": 0.5})
     driver = stage.start()
     stage.worker(step=1)
-    refused = stage.finish(stage.command("sweep", "verify", stage.sweep.path, "--repair"))
+    refused = stage.finish(stage.command("verify", stage.sweep.path, "--repair"))
     assert refused.code == 2 and f"process {driver.pid} on" in refused.err
-    looked = stage.finish(stage.command("sweep", "verify", stage.sweep.path))
+    looked = stage.finish(stage.command("verify", stage.sweep.path))
     assert "is working on this sweep" in looked.out and "Traceback" not in looked.err
 
 

@@ -184,7 +184,7 @@ def test_directories_with_difficult_names(stage: FakeSweep, name: str, check: Ch
     (elsewhere.folder / "runs").mkdir(parents=True)
     (stage.folder / name / "sweep").rename(elsewhere.sweep.path)
     check(elsewhere)
-    assert "nothing is wrong" in stage.finish(stage.command("sweep", "verify", elsewhere.sweep.path)).out
+    assert "nothing is wrong" in stage.finish(stage.command("verify", elsewhere.sweep.path)).out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes into a read-only directory")

@@ -10,7 +10,7 @@ import pytest
 
 from runner.testing.damage import CHANGES, FILES, LOOKS, Mutation, Stage, field_mutations, try_all, whole_file_mutations
 
-QUICK_LOOKS = ("ls", "status", "compare --json", "sweep --dry-run", "sweep verify")
+QUICK_LOOKS = ("ls", "status", "compare --json", "sweep --dry-run", "verify")
 QUICK_CHANGES = ("sweep",)
 
 

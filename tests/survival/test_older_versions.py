@@ -47,5 +47,5 @@ def test_nothing_of_it_is_run_again(old: FakeSweep) -> None:
     for command in ("compare", "status", "ls"):
         shown = old.finish(old.command(command, old.sweep.path))
         assert shown.code == 0 and "Traceback" not in shown.err, (command, shown.err)
-    assert "4 runs: nothing is wrong" in old.finish(old.command("sweep", "verify", old.sweep.path)).out
+    assert "4 runs: nothing is wrong" in old.finish(old.command("verify", old.sweep.path)).out
     old.close()

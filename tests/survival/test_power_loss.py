@@ -138,7 +138,7 @@ def test_a_sweep_goes_on_with_cut_files(copied: FakeSweep, undisturbed: FakeSwee
     for file in cut:
         path = copied.sweep.path / file
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    ended = copied.finish(copied.command("sweep", "verify", copied.sweep.path, "--repair"))
+    ended = copied.finish(copied.command("verify", copied.sweep.path, "--repair"))
     assert ended.code == 1, ended.err  # plan.json and sweep.yml are written by the next start
     assert [file for file in cut if file.replace("/step", ": step") not in ended.out] == ["sweep.yml"], ended.out  # plan.json had its hash
     again = copied.finish()

@@ -95,7 +95,7 @@ def test_of_several_copies_none_is_guessed(copied: FakeSweep, shown: Shown) -> N
     for command in (["compare", "runs/sweep"], ["retry", "runs/sweep", "--failed"], ["stop", "runs/sweep"]):
         assert places in shown(*command, code=2)
     assert "6 runs: 5 done, 1 waiting" in (text := shown("status", "runs/sweep")) and places in text
-    assert "keep one" in shown("sweep", "verify", "runs/sweep", code=1)
+    assert "keep one" in shown("verify", "runs/sweep", code=1)
     assert "one of several copies: keep one" in shown("ls", "runs/sweep")
 
 
@@ -133,9 +133,9 @@ def test_a_copy_in_the_place_of_another_run_is_refused_and_repaired(copied: Fake
         assert ended.code == 2 and ended.out == "" and "done" not in ended.err, ended
         assert f"{FIRST}: holds the run {SECOND} in the place of the run {FIRST}, which is gone; move it away" in ended.err
         assert "--run-dir" not in ended.err and "train -r" not in ended.err
-    found = shown("sweep", "verify", "runs/sweep", code=1)
+    found = shown("verify", "runs/sweep", code=1)
     assert f"holds the run {SECOND} in the place of the run {FIRST}, which is gone; move it away" in found and "6 runs: 1 problems" in found
-    assert "1 problems, 1 repaired" in shown("sweep", "verify", "runs/sweep", "--repair")
+    assert "1 problems, 1 repaired" in shown("verify", "runs/sweep", "--repair")
     assert not (copied.sweep.runs / FIRST).exists() and (copied.sweep.runs / SECOND).is_dir()
     ended = copied.finish()
     assert ended.code == 0 and "6 of 6 runs done" in ended.out, ended
@@ -149,7 +149,7 @@ def test_runs_moved_each_into_the_place_of_the_next_are_moved_back(copied: FakeS
     for to, name in pairwise(names):
         (copied.sweep.runs / name).rename(copied.sweep.runs / to)
     assert f"holds the run {names[1]} in the place of" in copied.finish().err
-    shown("sweep", "verify", "runs/sweep", "--repair")
+    shown("verify", "runs/sweep", "--repair")
     assert [(copied.sweep.runs / name / "metrics.jsonl").read_bytes() for name in names[1:]] == metrics[1:]
     ended = copied.finish()
     assert ended.code == 0 and "6 of 6 runs done" in ended.out and "another name" not in ended.err, ended
