@@ -1,4 +1,4 @@
-"""What `train` and `sweep` share: making the generated data set, and conducting runs while somebody watches."""
+"""Steps shared by `train` and `sweep`: making the generated data set, and running with progress on the terminal."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from runner.environments.interpreters import interpreter
 from runner.launch.base import LAUNCHERS
 from runner.search.base import FixedDesign
 from runner.store.lock import hold_run
-from runner.sweep.loop import Outcome, conduct
+from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun
+from runner.sweep.setup import LoopOptions, RunOutcome, Workload
 from runner.views.counting import count_progress
 from runner.views.progress import Watcher
 from runner.views.terminal import Terminal
@@ -48,8 +49,8 @@ def make_dataset(name: str) -> None:
         ensure_synthetic(data_root(), progress)
 
 
-def run_one(run: PlannedRun, *, launcher: str = "local", retry_failed: bool = False) -> Outcome | None:
-    """Conduct a run by itself, showing what happens on the terminal; None if it was interrupted before it began.
+def run_one(run: PlannedRun, *, launcher: str = "local", retry_failed: bool = False) -> RunOutcome | None:
+    """Run a run by itself with progress on the terminal; None if it was interrupted before it began.
 
     Raises:
         RunHeld: another process is working on it.
@@ -59,12 +60,10 @@ def run_one(run: PlannedRun, *, launcher: str = "local", retry_failed: bool = Fa
         with suppress(OSError), hold_run(run.run_dir):  # before another process's progress is shown
             pass
     with Watcher([run.run_dir], Terminal(stderr=True)) as watcher:
-        outcomes = conduct(
-            FixedDesign([run.trial]),
-            lambda trial: [run],
+        outcomes = run_loop(
+            Workload(FixedDesign([run.trial]), lambda trial: [run]),
             LAUNCHERS.get(launcher)(1),
+            LoopOptions(retry_failed=retry_failed, stop_when_interrupted=launcher == "inline"),
             watch=lambda situation: watcher.update(),
-            retry_failed=retry_failed,
-            stop_when_interrupted=launcher == "inline",
         )
     return outcomes[0] if outcomes else None

@@ -26,9 +26,10 @@ from runner.store.journal import read_journal
 from runner.store.lock import hold
 from runner.store.run_dir import Status
 from runner.sweep.history import History, read_history
-from runner.sweep.loop import Outcome, conduct
+from runner.sweep.loop import run_loop
 from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, renumber
 from runner.sweep.policy import Policy
+from runner.sweep.setup import DrivenSweep, LoopOptions, RunOutcome, Workload
 from runner.sweep.sweep_dir import SweepDir, plan_entry, write_plan
 from runner.views.progress import Watcher
 from runner.views.terminal import Terminal
@@ -236,29 +237,28 @@ def run_sweep(sweep: Sweep, *, launcher: str = "local", retry_failed: bool = Fal
             metric=spec.metrics[0].name,
             expected=(spec.budget.runs or 0) if spec.design == "optuna" else 0,
         ) as watcher:
-            outcomes = conduct(
-                search,
-                _checked(sweep, entries),
+            keys = {(entry["trial"], entry["seed"]): entry["key"] for entry in entries}
+            outcomes = run_loop(
+                Workload(search, _checked(sweep, entries), spec.seeds, keys, spec.metrics),
                 LAUNCHERS.get(launcher)(slots or 1),
+                LoopOptions(
+                    policy=_policy(sweep),
+                    slots=len(slots) or 1,
+                    packing=packing,
+                    retry_failed=retry_failed,
+                    stop_when_interrupted=launcher == "inline",
+                    keep_warm=len(entries) > 1 or spec.design == "optuna",
+                ),
+                DrivenSweep(folder, lock, sweep.history),
                 watch=watch,
                 commands=watcher.commands,
-                sweep=folder,
-                lock=lock,
-                history=sweep.history,
-                metrics=spec.metrics,
-                policy=_policy(sweep),
-                packing=packing,
-                seeds=spec.seeds,
-                keys={(entry["trial"], entry["seed"]): entry["key"] for entry in entries},
-                slots=len(slots) or 1,
-                retry_failed=retry_failed,
-                stop_when_interrupted=launcher == "inline",
-                keep_warm=len(entries) > 1 or spec.design == "optuna",
             )
     return _result(sweep, entries, outcomes, situation.stopped, refused_before)
 
 
-def _result(sweep: Sweep, entries: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome], stopped: str, refused_before: int) -> Result:
+def _result(
+    sweep: Sweep, entries: Sequence[Mapping[str, Any]], outcomes: Sequence[RunOutcome], stopped: str, refused_before: int
+) -> Result:
     """Collect the state of the sweep after its driver has ended.
 
     Args:

@@ -12,8 +12,8 @@ from runner.core.text import say
 from runner.core.values import shell_path
 
 if TYPE_CHECKING:
-    from runner.sweep.loop import Outcome
     from runner.sweep.plan import PlannedRun
+    from runner.sweep.setup import RunOutcome
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -101,7 +101,7 @@ def _overrides(args: argparse.Namespace) -> list[str]:
     return overrides
 
 
-def _report(outcome: Outcome) -> int:
+def _report(outcome: RunOutcome) -> int:
     """Print the evaluation, or how to go on. Why it ended was said when it ended (see `runner.views.progress`).
 
     Returns:

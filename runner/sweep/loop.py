@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType, MappingProxyType
-from typing import Any, Protocol
+from types import FrameType
+from typing import Any
 
 from runner.core.errors import InputError, RunnerError
 from runner.core.lock import Lock, last_holder
@@ -32,6 +32,7 @@ from runner.sweep.plan import PlannedRun
 from runner.sweep.policy import Policy
 from runner.sweep.reuse import Elsewhere
 from runner.sweep.running import Watched, evaluations
+from runner.sweep.setup import ConcurrencyLimit, DrivenSweep, LoopOptions, RunOutcome, Workload
 from runner.sweep.sweep_dir import SweepDir
 from runner.sweep.trial_result import finite_number, run_values, trial_result
 from runner.worker.ending import HELD
@@ -45,33 +46,6 @@ _ASIDE_INTERVAL_S = 1.0
 _ASIDE_PATIENCE_S = 10.0
 """Seconds that the driver waits for a run that another process is working on, when nothing else is left to do."""
 _RETRIED: frozenset[str | None] = frozenset({"crash", "hung"})
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run stands after conducting.
-
-    Args:
-        run: the run, without its config.
-        status: its status, the conductor's verdict counted in.
-        reused: it was finished before; nothing was started.
-        exit_code: of its worker (see `runner.worker.main.main`); None if it was reused or died of a signal.
-    """
-
-    run: PlannedRun
-    status: Status
-    reused: bool = False
-    exit_code: int | None = None
-
-
-class Packing(Protocol):
-    """How many runs go at a time, by what they are seen to use (see `runner.launch.packing`)."""
-
-    def observe(self, name: str, memory_gb: float, gpu_memory_gb: float, *, settled: bool) -> None:
-        """What a run uses now, or used at most."""
-
-    def room(self, running: int) -> bool:
-        """Whether one more may start beside `running` ones."""
 
 
 @dataclass
@@ -93,74 +67,52 @@ class _Trial:
     given_up: str = ""
 
 
-def conduct(
-    search: Search,
-    runs_of: Callable[[Trial], Sequence[PlannedRun]],
+def run_loop(
+    work: Workload,
     launcher: Launcher,
+    options: LoopOptions = LoopOptions(),  # noqa: B008 - frozen
+    sweep: DrivenSweep | None = None,
     *,
     watch: Callable[[Situation], None] = lambda situation: None,
     commands: Callable[[], Sequence[Command]] = lambda: (),
-    sweep: SweepDir | None = None,
-    lock: Lock | None = None,
-    history: History | None = None,
-    metrics: Sequence[Metric] = (),
-    policy: Policy = Policy(),  # noqa: B008 - frozen
-    packing: Packing | None = None,
-    slots: int = 1,
-    seeds: Sequence[int] = (0,),
-    keys: Mapping[tuple[int, int], str] = MappingProxyType({}),
-    retry_failed: bool = False,
-    stop_when_interrupted: bool = False,
-    keep_warm: bool = False,
-) -> list[Outcome]:
-    """Work through a search until it has no more trials, or until somebody presses Ctrl-C.
+) -> list[RunOutcome]:
+    """Run the trials of a search until there are no more, or until SIGINT or SIGTERM.
 
-    The first SIGINT or SIGTERM asks every worker to save and end; a second one kills them. Runs that are finished are not started again;
-    those that were interrupted go on from their last checkpoint.
+    The first signal asks every worker to save and end; a second one kills them. Finished runs are not started again; interrupted
+    runs are resumed from their last checkpoint.
 
     Args:
-        runs_of: the runs of a trial, one a seed.
-        watch: called about five times a second.
-        commands: what a person has asked for since the last call; besides, what other terminals ask of `sweep`.
-        sweep: the directory of the sweep, locked by the caller; None for a run by itself.
-        lock: that lock, which notices where the directory is moved or deleted.
-        history: what earlier drivers of it did.
-        metrics: what decides, the first for `Situation.best`.
-        packing: how many go at a time, where `launcher` has a slot for more.
-        slots: how many slots it has.
-        seeds: those of a trial that names none.
-        keys: (trial number, seed) to the key of the run, for those that `history` is checked against.
-        retry_failed: start failed runs again.
-        stop_when_interrupted: a run that was interrupted ends the sweep (the inline launcher's worker takes the signals of this process).
-        keep_warm: processes that have imported the framework are kept, which pays from the second run on.
+        sweep: the directory of the sweep; None for a run by itself.
+        watch: called about five times per second.
+        commands: returns the requests made in this process since its last call; those of other terminals come from the sweep's directory.
 
     Returns:
-        How each run stands, those of `history` that were finished left out.
+        The end of each run, except those that had finished before according to the sweep's history.
 
     Raises:
-        InputError: a run directory cannot be written, holds another run, or is being worked on by another process.
+        InputError: a run directory cannot be written, holds another run, or another process is working on it.
         RunnerError: too many runs failed in a row; the config changed; the sweep's directory was moved or deleted.
     """
     conductor = _Conductor(
-        search=search,
-        runs_of=runs_of,
+        search=work.search,
+        runs_of=work.runs_of,
         launcher=launcher,
         commands=commands,
-        sweep=sweep,
-        lock=lock,
-        metrics=tuple(metrics),
-        policy=policy,
-        packing=packing,
-        slots=slots,
-        seeds=tuple(seeds),
-        keys=keys,
-        retry_failed=retry_failed,
-        stop_when_interrupted=stop_when_interrupted,
-        keep_warm=keep_warm,
+        sweep=sweep.folder if sweep else None,
+        lock=sweep.lock if sweep else None,
+        metrics=tuple(work.metrics),
+        policy=options.policy,
+        packing=options.packing,
+        slots=options.slots,
+        seeds=tuple(work.seeds),
+        keys=work.keys,
+        retry_failed=options.retry_failed,
+        stop_when_interrupted=options.stop_when_interrupted,
+        keep_warm=options.keep_warm,
     )
     with _interrupts() as interrupts:
         try:
-            conductor.take_up(history or History())
+            conductor.take_up(sweep.history if sweep else History())
             while conductor.step(interrupts):
                 watch(conductor.situation())
         finally:
@@ -182,7 +134,7 @@ class _Conductor:
         lock: Lock | None,
         metrics: tuple[Metric, ...],
         policy: Policy,
-        packing: Packing | None,
+        packing: ConcurrencyLimit | None,
         slots: int,
         seeds: tuple[int, ...],
         keys: Mapping[tuple[int, int], str],
@@ -229,7 +181,7 @@ class _Conductor:
         self._lock = lock
         self._is_gone = False
         self._look_for_folder_at = 0.0
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[RunOutcome] = []
 
     # ------------------------------------------------------------------------------------------------------ beginning
     def take_up(self, history: History) -> None:
@@ -410,11 +362,11 @@ class _Conductor:
             return
         light = replace(run, resolved=None)
         if finished:
-            self._finish(Outcome(light, run.run_dir.status(), reused=True))
+            self._finish(RunOutcome(light, run.run_dir.status(), reused=True))
         elif trial.given_up:
             if run.run_dir.exists():
                 self._judge(run.run_dir, Verdict("pruned", trial.given_up, status.attempt, time.time(), final=True))
-            self._finish(Outcome(light, replace(status, state="pruned", reason=trial.given_up), reused=True))
+            self._finish(RunOutcome(light, replace(status, state="pruned", reason=trial.given_up), reused=True))
         else:
             self._ready.append(run)
 
@@ -585,7 +537,7 @@ class _Conductor:
             self._judge(run.run_dir, Verdict("failed", text, status.attempt, time.time(), status.cause, retries, final=True))
         if self._search.wants_reports and status.state == "done":
             self._report(watched)
-        self._finish(Outcome(replace(run, resolved=None), status, exit_code=exit_code), took_s)
+        self._finish(RunOutcome(replace(run, resolved=None), status, exit_code=exit_code), took_s)
 
     def _judge(self, run_dir: RunDir, verdict: Verdict) -> None:
         try:
@@ -593,7 +545,7 @@ class _Conductor:
         except OSError as error:
             self._note("unrecorded", run=run_dir.name, state=verdict.state, reason=str(error))
 
-    def _finish(self, outcome: Outcome, took_s: float = 0.0) -> None:
+    def _finish(self, outcome: RunOutcome, took_s: float = 0.0) -> None:
         run, status = outcome.run, outcome.status
         self.outcomes.append(outcome)
         if self._stop_when_interrupted and status.state == "interrupted":

@@ -25,9 +25,10 @@ from runner.launch.base import Exit, Task
 from runner.launch.local import LocalLauncher
 from runner.search.base import FixedDesign, Trial, TrialResult
 from runner.store.run_dir import Identity, RunDir, Status, Verdict
-from runner.sweep.loop import Outcome, conduct
+from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun
 from runner.sweep.runs import conclude, prepare_run_dir
+from runner.sweep.setup import LoopOptions, RunOutcome, Workload
 
 WORKER = """
 import json, os, signal, sys, time
@@ -106,14 +107,11 @@ class Stage:
         resolved: Any = SimpleNamespace(yaml="seed: 1\n")
         return PlannedRun(run_dir, Trial(trial, {}, name), seed, resolved, identity)
 
-    def conduct(self, *runs: PlannedRun, slots: int = 2, **options: Any) -> list[Outcome]:
+    def drive(self, *runs: PlannedRun, slots: int = 2, **options: Any) -> list[RunOutcome]:
         self.search = Remembering(list({run.trial.number: run.trial for run in runs}.values()))
-        return conduct(
-            self.search,
-            lambda trial: [run for run in runs if run.trial.number == trial.number],
-            LocalLauncher(slots, close_grace_s=1),
-            **options,
-        )
+        watch = options.pop("watch", lambda situation: None)
+        work = Workload(self.search, lambda trial: [run for run in runs if run.trial.number == trial.number])
+        return run_loop(work, LocalLauncher(slots, close_grace_s=1), LoopOptions(**options), watch=watch)
 
 
 @pytest.fixture
@@ -123,14 +121,14 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     return stage
 
 
-def states(outcomes: Sequence[Outcome]) -> dict[str, str]:
+def states(outcomes: Sequence[RunOutcome]) -> dict[str, str]:
     return {outcome.run.run_dir.name: outcome.status.state for outcome in outcomes}
 
 
 def test_runs_a_sweep_and_tells_the_search(stage: Stage) -> None:
     runs = [stage.plan(f"t{trial}s{seed}", trial, seed) for trial in range(2) for seed in range(2)]
     watched: list[int] = []
-    outcomes = stage.conduct(*runs, watch=lambda situation: watched.append(situation.slots))
+    outcomes = stage.drive(*runs, watch=lambda situation: watched.append(situation.slots))
     assert states(outcomes) == dict.fromkeys(["t0s0", "t0s1", "t1s0", "t1s1"], "done")
     assert [(number, result.state) for number, result in stage.search.told] in ([(0, "done"), (1, "done")], [(1, "done"), (0, "done")])
     assert len(watched) >= 2 and [outcome.exit_code for outcome in outcomes] == [0] * 4
@@ -141,9 +139,9 @@ def test_runs_a_sweep_and_tells_the_search(stage: Stage) -> None:
 def test_finished_runs_are_not_run_again(stage: Stage) -> None:
     stage.acts(b=["fail"])
     runs = [stage.plan("a", 0), stage.plan("b", 1), stage.plan("c", 2)]
-    assert states(stage.conduct(*runs)) == {"a": "done", "b": "failed", "c": "done"}
+    assert states(stage.drive(*runs)) == {"a": "done", "b": "failed", "c": "done"}
     before = {run.run_dir.name: run.run_dir.status_file.stat().st_mtime_ns for run in runs}
-    again = stage.conduct(*runs)
+    again = stage.drive(*runs)
     assert states(again) == {"a": "done", "b": "failed", "c": "done"} and all(outcome.reused for outcome in again)
     assert len(stage.started()) == 3
     assert {run.run_dir.name: run.run_dir.status_file.stat().st_mtime_ns for run in runs} == before
@@ -153,8 +151,8 @@ def test_finished_runs_are_not_run_again(stage: Stage) -> None:
 def test_failed_runs_are_retried_when_asked(stage: Stage) -> None:
     stage.acts(b=["fail", "done"])
     runs = [stage.plan("a", 0), stage.plan("b", 1)]
-    stage.conduct(*runs)
-    assert states(stage.conduct(*runs, retry_failed=True)) == {"a": "done", "b": "done"}
+    stage.drive(*runs)
+    assert states(stage.drive(*runs, retry_failed=True)) == {"a": "done", "b": "done"}
     assert sorted(stage.started()) == ["a 1", "b 1", "b 2"]
 
 
@@ -169,27 +167,27 @@ def test_failed_runs_are_retried_when_asked(stage: Stage) -> None:
 )
 def test_what_a_worker_could_not_say_is_written_down(stage: Stage, act: str, state: str, words: str) -> None:
     stage.acts(a=[act, act, "done"])
-    (outcome,) = stage.conduct(stage.plan("a"))
+    (outcome,) = stage.drive(stage.plan("a"))
     verdict = outcome.run.run_dir.verdict()
     assert verdict is not None and outcome.status.state == state == verdict.state == outcome.run.run_dir.status().state
     assert words in verdict.reason and str(outcome.run.run_dir.log) in verdict.reason
     assert ("dmesg" in verdict.reason) == ("kill" in act)
-    (outcome,) = stage.conduct(stage.plan("a"), retry_failed=True)  # a second death is an attempt of its own
+    (outcome,) = stage.drive(stage.plan("a"), retry_failed=True)  # a second death is an attempt of its own
     assert outcome.status.attempt == 2
-    (outcome,) = stage.conduct(stage.plan("a"), retry_failed=True)
+    (outcome,) = stage.drive(stage.plan("a"), retry_failed=True)
     assert (outcome.status.state, outcome.status.attempt) == ("done", 3)
     assert outcome.run.run_dir.status() == outcome.status
 
 
 def test_a_killed_run_goes_on_without_being_asked_twice(stage: Stage) -> None:
     stage.acts(a=["killed", "done"])
-    stage.conduct(stage.plan("a"))
-    assert states(stage.conduct(stage.plan("a"))) == {"a": "done"}
+    stage.drive(stage.plan("a"))
+    assert states(stage.drive(stage.plan("a"))) == {"a": "done"}
 
 
 def test_bad_input_found_by_the_worker_keeps_its_exit_code(stage: Stage) -> None:
     stage.acts(a=["bad input"])
-    (outcome,) = stage.conduct(stage.plan("a"))
+    (outcome,) = stage.drive(stage.plan("a"))
     assert (outcome.status.state, outcome.status.reason, outcome.exit_code) == ("failed", "the image x.png is cut off", 2)
 
 
@@ -199,7 +197,7 @@ def test_a_worker_that_cannot_be_started(stage: Stage, monkeypatch: pytest.Monke
         return Task(str(run_dir.path), ["/no/such/python"], Path.cwd(), run_dir.log)
 
     monkeypatch.setattr(runner.sweep.runs, "task_of", task)
-    (outcome,) = stage.conduct(stage.plan("a"))
+    (outcome,) = stage.drive(stage.plan("a"))
     assert outcome.status.state == "failed" and "could not be started" in (outcome.status.reason or "")
 
 
@@ -225,12 +223,12 @@ def test_one_signal_asks_every_worker_to_save_and_starts_no_other(stage: Stage, 
     runs = [stage.plan(name, index) for index, name in enumerate("abc")]
     before = signal.getsignal(number)
     thread = signal_after(lambda: all(run.run_dir.status().state == "running" for run in runs[:2]), 0.1, number=number)
-    outcomes = stage.conduct(*runs, slots=2)
+    outcomes = stage.drive(*runs, slots=2)
     thread.join()
     assert states(outcomes) == {"a": "interrupted", "b": "interrupted"} and len(stage.started()) == 2
     assert all(outcome.run.run_dir.verdict() is None for outcome in outcomes)  # the workers said it themselves
     assert signal.getsignal(number) == before
-    assert states(stage.conduct(*runs)) == dict.fromkeys("abc", "done")
+    assert states(stage.drive(*runs)) == dict.fromkeys("abc", "done")
 
 
 def test_two_signals_end_it_at_once(stage: Stage) -> None:
@@ -238,11 +236,11 @@ def test_two_signals_end_it_at_once(stage: Stage) -> None:
     run = stage.plan("a")
     thread = signal_after(lambda: run.run_dir.status().state == "running", 0.1, 0.5)
     started = time.monotonic()
-    (outcome,) = stage.conduct(run)
+    (outcome,) = stage.drive(run)
     thread.join()
     assert time.monotonic() - started < 15
     assert outcome.status.state == "interrupted" and "SIGKILL" in (outcome.status.reason or "")
-    assert states(stage.conduct(run)) == {"a": "done"}
+    assert states(stage.drive(run)) == {"a": "done"}
 
 
 # ----------------------------------------------------------------------------------------------------- the directories
@@ -264,7 +262,7 @@ def test_a_directory_of_another_run_is_left_alone(stage: Stage) -> None:
     prepare_run_dir(stage.plan("a"))
 
 
-def test_a_conductor_killed_between_its_first_files_leaves_no_obstacle(stage: Stage) -> None:
+def test_a_driver_killed_between_its_first_files_leaves_no_obstacle(stage: Stage) -> None:
     run = stage.plan("a")
     run.run_dir.path.mkdir(parents=True)
     prepare_run_dir(run)
@@ -295,7 +293,7 @@ def test_a_file_in_the_place_of_a_directory(stage: Stage, where: str) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text("mine")
     with pytest.raises(InputError, match="cannot be written"):
-        stage.conduct(stage.plan("a"))
+        stage.drive(stage.plan("a"))
     assert file.read_text() == "mine" and stage.started() == []
 
 
@@ -305,7 +303,7 @@ def test_a_verdict_that_cannot_be_written_ends_nothing(stage: Stage, monkeypatch
 
     monkeypatch.setattr(RunDir, "write_verdict", full)
     stage.acts(a=["killed"])
-    outcomes = stage.conduct(stage.plan("a", 0), stage.plan("b", 1), slots=1)
+    outcomes = stage.drive(stage.plan("a", 0), stage.plan("b", 1), slots=1)
     assert states(outcomes) == {"a": "interrupted", "b": "done"}
     assert "cannot be recorded: No space left on device" in (outcomes[0].status.reason or "")
 

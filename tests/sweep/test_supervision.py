@@ -28,9 +28,10 @@ from runner.store.journal import read_journal
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import Identity, RunDir, Status
 from runner.sweep.history import read_history
-from runner.sweep.loop import Outcome, conduct
+from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun
 from runner.sweep.policy import Policy
+from runner.sweep.setup import DrivenSweep, LoopOptions, RunOutcome, Workload
 from runner.sweep.sweep_dir import SweepDir
 
 WORKER = """
@@ -142,24 +143,19 @@ class Stage:
             runs.append(PlannedRun(RunDir(self.sweep.runs / name), trial, seed, resolved, identity))
         return runs
 
-    def conduct(
+    def drive(
         self, policy: Policy = NO_LIMITS, *, give_up: Callable[[Trial, Report], str | None] | None = None, slots: int = 2, **options: Any
     ) -> dict[str, str]:
         self.search = Search([Trial(number, {}, f"trial {number}") for number in range(self.trials)], give_up)
-        outcomes = conduct(
-            self.search,
-            self.runs,
+        outcomes = run_loop(
+            Workload(self.search, self.runs, self.seeds, options.pop("keys", {}), (Metric(),)),
             LocalLauncher(slots, close_grace_s=1),
-            sweep=self.sweep,
-            history=read_history(self.sweep),
-            metrics=(Metric(),),
-            policy=policy,
+            LoopOptions(policy, slots, **{name: value for name, value in options.items() if name != "commands"}),
+            DrivenSweep(self.sweep, history=read_history(self.sweep)),
             watch=self.watch,
-            seeds=self.seeds,
-            slots=slots,
-            **options,
+            commands=options.get("commands", lambda: ()),
         )
-        self.outcomes: dict[str, Outcome] = {outcome.run.run_dir.name: outcome for outcome in outcomes}
+        self.outcomes: dict[str, RunOutcome] = {outcome.run.run_dir.name: outcome for outcome in outcomes}
         return {name: outcome.status.state for name, outcome in self.outcomes.items()}
 
 
@@ -178,34 +174,34 @@ def reason(stage: Stage, name: str) -> str:
 @pytest.mark.parametrize("act", ["killed", "crash"])
 def test_a_run_that_dies_is_started_again_until_the_cap(stage: Stage, act: str) -> None:
     stage.acts(t0s0=[act, "done"], t1s0=[act])
-    assert stage.conduct(Policy(retries=2)) == {"t0s0": "done", "t1s0": "failed"}
+    assert stage.drive(Policy(retries=2)) == {"t0s0": "done", "t1s0": "failed"}
     assert sorted(stage.started()) == ["t0s0 1", "t0s0 2", "t1s0 1", "t1s0 2", "t1s0 3"]
     assert "given up after 3 attempts that ended like this" in reason(stage, "t1s0")
     assert [event["run"] for event in stage.events("retry")].count("t1s0") == 2
-    assert stage.conduct(Policy(retries=2)) == {} and len(stage.started()) == 5  # the cap holds for the next driver too
+    assert stage.drive(Policy(retries=2)) == {} and len(stage.started()) == 5  # the cap holds for the next driver too
     assert {number: result.state for number, result in stage.search.told.items()} == {0: "done", 1: "failed"}
 
 
 @pytest.mark.parametrize(("act", "cause", "state"), [("oom", "out_of_memory", "infeasible"), ("nan", "not_finite", "failed")])
 def test_what_would_happen_again_is_not_tried_again(stage: Stage, act: str, cause: str, state: str) -> None:
     stage.acts(t1s0=[act])
-    assert stage.conduct(Policy(retries=2)) == {"t0s0": "done", "t1s0": "failed"}
+    assert stage.drive(Policy(retries=2)) == {"t0s0": "done", "t1s0": "failed"}
     assert stage.outcomes["t1s0"].status.cause == cause and stage.search.told[1].state == state and len(stage.started()) == 2
 
 
 def test_a_run_that_hangs_leaves_a_trace_and_is_started_again(stage: Stage) -> None:
     stage.trials = 1
     stage.acts(t0s0=["hang", "done"])
-    assert stage.conduct(Policy(stall_s=1.0, retries=1)) == {"t0s0": "done"}
+    assert stage.drive(Policy(stall_s=1.0, retries=1)) == {"t0s0": "done"}
     assert "in wait_here" in RunDir(stage.sweep.runs / "t0s0").log.read_text()
     assert "no sign of life for 1 s" in stage.events("retry")[0]["reason"]
 
 
 def test_a_run_that_takes_too_long_has_failed(stage: Stage) -> None:
     stage.acts(t0s0=["slow"])
-    assert stage.conduct(Policy(timeout_s=1.0, retries=2)) == {"t0s0": "failed", "t1s0": "done"}
+    assert stage.drive(Policy(timeout_s=1.0, retries=2)) == {"t0s0": "failed", "t1s0": "done"}
     assert "longer than resources.timeout (1 s)" in reason(stage, "t0s0") and stage.outcomes["t0s0"].status.cause == "timeout"
-    assert stage.conduct() == {}
+    assert stage.drive() == {}
 
 
 @pytest.mark.parametrize("act", ["killed", "slow"])
@@ -218,7 +214,7 @@ def test_a_run_that_somebody_ends_is_told_to_the_search(stage: Stage, act: str) 
             os.kill(run.status().pid, signal.SIGTERM)
 
     stage.watch = watch
-    assert stage.conduct() == {"t0s0": "failed", "t1s0": "done"}
+    assert stage.drive() == {"t0s0": "failed", "t1s0": "done"}
     assert "given up after one attempt (resources.retries is 0)" in reason(stage, "t0s0") and stage.search.told[0].state == "failed"
 
 
@@ -234,7 +230,7 @@ class Confirming(Search):
 def test_a_search_may_confirm_what_it_has_found_when_the_time_is_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "Search", Confirming)
     stage.trials = 3
-    assert stage.conduct(Policy(gpu_hours=1e-9, gpus=1.0), slots=1).keys() == {"t0s0", "t1s0", "t9s0"}  # one was handed out already
+    assert stage.drive(Policy(gpu_hours=1e-9, gpus=1.0), slots=1).keys() == {"t0s0", "t1s0", "t9s0"}  # one was handed out already
 
 
 # ------------------------------------------------------------------------------------------------------------ pruning
@@ -245,17 +241,17 @@ def test_a_trial_that_is_given_up_ends_with_all_its_runs(stage: Stage) -> None:
     def give_up(trial: Trial, report: Report) -> str | None:
         return "worse than the median" if trial.number == 1 and report.step >= 3 else None
 
-    states = stage.conduct(give_up=give_up)
+    states = stage.drive(give_up=give_up)
     assert states == {"t0s0": "done", "t0s1": "done", "t0s2": "done"} | {f"t1s{seed}": "pruned" for seed in range(3)}
     assert stage.search.told[1].state == "pruned" and stage.search.told[1].reason == "worse than the median"
     assert any(steps for steps in stage.search.told[1].reports.values())
     assert len(stage.events("prune")) == 1 and "t1s2 1" not in stage.started()
-    assert stage.conduct(give_up=give_up) == {} and stage.search.told[1].state == "pruned" and stage.search.resumed == []
+    assert stage.drive(give_up=give_up) == {} and stage.search.told[1].state == "pruned" and stage.search.resumed == []
 
 
 def test_a_result_that_comes_after_giving_up_is_logged_and_ignored(stage: Stage) -> None:
     stage.acts(t1s0=["slow and deaf"])
-    states = stage.conduct(give_up=lambda trial, report: "no hope" if trial.number == 1 and report.step < 150 else None)
+    states = stage.drive(give_up=lambda trial, report: "no hope" if trial.number == 1 and report.step < 150 else None)
     run = RunDir(stage.sweep.runs / "t1s0")
     assert states["t1s0"] == "pruned" == run.status().state and stage.search.told[1].state == "pruned"
     assert json.loads(run.status_file.read_text())["state"] == "done" and [event["run"] for event in stage.events("late")] == ["t1s0"]
@@ -282,9 +278,9 @@ def test_pause_stop_and_quit(stage: Stage) -> None:
             return wishes[1:]
         return ()
 
-    states = stage.conduct(commands=commands)
+    states = stage.drive(commands=commands)
     assert states == {"t0s0": "pruned", "t1s0": "pruned", "t2s0": "interrupted", "t3s0": "interrupted"}
-    assert stage.conduct() == {"t2s0": "done", "t3s0": "done"}
+    assert stage.drive() == {"t2s0": "done", "t3s0": "done"}
 
 
 def test_another_terminal_is_heard(stage: Stage) -> None:
@@ -304,13 +300,13 @@ def test_another_terminal_is_heard(stage: Stage) -> None:
             send(stage.sweep.control, Command("quit"))
 
     stage.watch = watch
-    assert stage.conduct() == {"t0s0": "interrupted"}
+    assert stage.drive() == {"t0s0": "interrupted"}
 
 
 def test_failed_runs_are_started_again_when_asked_also_those_of_before(stage: Stage) -> None:
     stage.trials = 3
     stage.acts(t0s0=["nan", "done"], t1s0=["nan", "done"], t2s0=["done"])
-    assert stage.conduct(slots=1)["t0s0"] == "failed"
+    assert stage.drive(slots=1)["t0s0"] == "failed"
     stage.trials = 4  # a later driver, which has one more trial
     stage.acts(t0s0=["nan", "done"], t1s0=["nan", "done"], t3s0=["slow", "done"])
     asked: list[int] = []
@@ -321,28 +317,26 @@ def test_failed_runs_are_started_again_when_asked_also_those_of_before(stage: St
             return [Command("retry")]
         return ()
 
-    assert stage.conduct(commands=commands) == {"t0s0": "done", "t1s0": "done", "t3s0": "done"}
-    assert stage.conduct() == {} and {number: result.state for number, result in stage.search.told.items()} == dict.fromkeys(
-        range(4), "done"
-    )
+    assert stage.drive(commands=commands) == {"t0s0": "done", "t1s0": "done", "t3s0": "done"}
+    assert stage.drive() == {} and {number: result.state for number, result in stage.search.told.items()} == dict.fromkeys(range(4), "done")
 
 
 def test_a_budget_that_is_used_up_starts_nothing_more(stage: Stage) -> None:
     stage.trials = 3
-    states = stage.conduct(Policy(gpu_hours=1e-9, gpus=1.0), slots=1)
+    states = stage.drive(Policy(gpu_hours=1e-9, gpus=1.0), slots=1)
     assert states == {"t0s0": "done"} and stage.events("budget")[0]["reason"].startswith("budget.gpu_hours is used up")
-    assert stage.conduct(Policy(gpu_hours=1e-9, gpus=1.0)) == {}  # what earlier drivers used counts
-    assert stage.conduct() == {"t1s0": "done", "t2s0": "done"}
+    assert stage.drive(Policy(gpu_hours=1e-9, gpus=1.0)) == {}  # what earlier drivers used counts
+    assert stage.drive() == {"t1s0": "done", "t2s0": "done"}
 
 
 def test_failures_in_a_row_stop_a_sweep_with_the_common_reason(stage: Stage) -> None:
     stage.trials = 6
     stage.acts(**{f"t{number}s0": ["crash"] for number in range(6)})
     with pytest.raises(RunnerError, match=r"3 runs failed one after the other .* 3 of them like this: .*KeyError"):
-        stage.conduct(Policy(failures_in_a_row=3), slots=1)
+        stage.drive(Policy(failures_in_a_row=3), slots=1)
     assert len(stage.started()) == 3
     stage.acts(**{f"t{number}s0": ["nan"] for number in range(6)})
-    assert len(stage.conduct(Policy(failures_in_a_row=3), retry_failed=True)) == 6  # these speak of their values
+    assert len(stage.drive(Policy(failures_in_a_row=3), retry_failed=True)) == 6  # these speak of their values
 
 
 def test_a_full_disk_pauses_and_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +344,7 @@ def test_a_full_disk_pauses_and_goes_on(stage: Stage, monkeypatch: pytest.Monkey
     full = iter([True, True, False])
     monkeypatch.setattr(runner.sweep.limits, "disk_is_full", lambda folder: next(full))
     stage.acts(t0s0=["full", "done"])
-    assert stage.conduct(Policy(retries=0)) == {"t0s0": "done", "t1s0": "done"}
+    assert stage.drive(Policy(retries=0)) == {"t0s0": "done", "t1s0": "done"}
     assert any("the disk is full" in situation.paused for situation in stage.seen)
     assert [event["event"] for event in stage.events("pause", "resume")] == ["pause", "resume"]
 
@@ -365,26 +359,26 @@ def test_a_driver_goes_on_where_the_last_one_was_killed(stage: Stage) -> None:
     RunDir(stage.sweep.runs / "t0s1").write_status(Status("done", attempt=1))
     RunDir(stage.sweep.runs / "t1s0").write_status(Status("done", attempt=1))
     RunDir(stage.sweep.runs / "t1s1").write_status(Status("running", attempt=1, pid=2**22 - 7, heartbeat=time.time()))
-    states = stage.conduct()
+    states = stage.drive()
     assert states == {"t1s0": "done", "t1s1": "done", "t2s0": "done", "t2s1": "done"} and stage.search.resumed == [1]
     assert sorted(stage.started()) == ["t1s1 2", "t2s0 1", "t2s1 1"]
     stage.seeds = (0, 1, 2)  # only what is new
-    assert stage.conduct().keys() >= {"t0s2", "t1s2", "t2s2"} and len(stage.started()) == 6
+    assert stage.drive().keys() >= {"t0s2", "t1s2", "t2s2"} and len(stage.started()) == 6
 
 
 def test_the_journal_is_enough_and_so_are_the_run_directories(stage: Stage) -> None:
     stage.trials = 3
-    stage.conduct()
+    stage.drive()
     told = stage.search.told
     assert told[2].values[0] == {"bbox/AP": pytest.approx(0.45), "resource/memory_gb": 0.5}
-    assert stage.conduct() == {} and stage.search.told == told
+    assert stage.drive() == {} and stage.search.told == told
     assert stage.seen[-1].best == "0002 trial 2: bbox/AP 0.45"
     stage.sweep.journal.unlink()
-    assert stage.conduct() == {} and stage.search.told == told and len(stage.started()) == 3
+    assert stage.drive() == {} and stage.search.told == told and len(stage.started()) == 3
 
 
 def test_a_run_of_another_sweep_is_taken_over(stage: Stage) -> None:
-    stage.conduct()
+    stage.drive()
     first = stage.sweep
     for name in ("t0s0", "t1s0"):
         record(RunDir(first.runs / name))
@@ -393,13 +387,13 @@ def test_a_run_of_another_sweep_is_taken_over(stage: Stage) -> None:
     os.mkfifo(first.runs / "t1s0" / "a pipe")
     stage.sweep = SweepDir(stage.folder / "another")
     stage.sweep.runs.mkdir(parents=True)
-    assert stage.conduct() == {"t0s0": "done", "t1s0": "done"} and len(stage.started()) == 2
+    assert stage.drive() == {"t0s0": "done", "t1s0": "done"} and len(stage.started()) == 2
     run = RunDir(stage.sweep.runs / "t1s0")
     assert run.status().state == "done" and "the same run as" in (run.status().reason or "") and not run.checkpoints.exists()
     assert run.results() == RunDir(first.runs / "t1s0").results() and run.identity() is not None
     stage.sweep, stage.prefix = SweepDir(stage.folder / "third"), "another "
     stage.sweep.runs.mkdir(parents=True)
-    assert len(stage.conduct()) == 2 and len(stage.started()) == 4
+    assert len(stage.drive()) == 2 and len(stage.started()) == 4
 
 
 def record(run: RunDir) -> None:
@@ -423,19 +417,19 @@ def record(run: RunDir) -> None:
 def test_a_run_of_another_sweep_that_is_not_whole_is_run_again(stage: Stage, harm: Callable[[RunDir], Any], reason: str) -> None:
     """Its own files count, and not what the journal beside it says."""
     stage.trials = 1
-    stage.conduct()
+    stage.drive()
     first = RunDir(stage.sweep.runs / "t0s0")
     record(first)
     harm(first)
     stage.sweep = SweepDir(stage.folder / "another")
     stage.sweep.runs.mkdir(parents=True)
-    assert stage.conduct() == {"t0s0": "done"} and len(stage.started()) == 2
+    assert stage.drive() == {"t0s0": "done"} and len(stage.started()) == 2
     assert [reason in event["reason"] for event in stage.events("not_reused")] == [True]
 
 
 def test_a_journal_does_not_lead_out_of_its_sweep(stage: Stage) -> None:
     stage.trials = 1
-    stage.conduct()
+    stage.drive()
     record(RunDir(stage.sweep.runs / "t0s0"))
     outside = stage.folder / "elsewhere" / "deep" / "x"
     outside.parent.mkdir(parents=True)
@@ -443,7 +437,7 @@ def test_a_journal_does_not_lead_out_of_its_sweep(stage: Stage) -> None:
     stage.sweep.journal.write_text(stage.sweep.journal.read_text().replace('"t0s0"', '"../../elsewhere/deep/x"'))
     stage.sweep = SweepDir(stage.folder / "another")
     stage.sweep.runs.mkdir(parents=True)
-    assert stage.conduct() == {"t0s0": "done"} and len(stage.started()) == 2
+    assert stage.drive() == {"t0s0": "done"} and len(stage.started()) == 2
 
 
 def test_a_point_that_cannot_be_is_told_as_failed(stage: Stage) -> None:
@@ -455,5 +449,5 @@ def test_a_point_that_cannot_be_is_told_as_failed(stage: Stage) -> None:
         return runs(trial)
 
     stage.runs = refuse  # type: ignore[method-assign]
-    assert stage.conduct() == {"t0s0": "done"}
+    assert stage.drive() == {"t0s0": "done"}
     assert stage.search.told[1].state == "failed" and stage.search.told[1].reason == "expected an integer"
