@@ -219,3 +219,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory, coco: Path) -> Trained:
 def tiny_file(coco: Path) -> Callable[..., Path]:
     """Writes the small config to a path, with changes of top-level keys."""
     return lambda path, **changes: tiny_config(path, coco, **changes)
+
+
+@pytest.fixture(scope="session")
+def paddle_python() -> Path:
+    """An interpreter with Paddle: ``RUNNER_TEST_PADDLE``, else what a run would use. Without one the test is skipped; with
+    ``RUNNER_REQUIRE_PADDLE`` set, as .ci/run does, it fails."""
+    from runner.core.errors import InputError
+    from runner.environments.interpreters import interpreter
+
+    try:
+        return interpreter("paddle", os.environ.get("RUNNER_TEST_PADDLE")).python
+    except InputError as error:
+        if os.environ.get("RUNNER_REQUIRE_PADDLE"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))

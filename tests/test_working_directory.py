@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from support.run_dirs import make_run_dir
 
 from runner.launch.base import Exit, Task, Warm
 from runner.launch.inline import InlineLauncher
@@ -16,7 +17,6 @@ from runner.launch.local import LocalLauncher
 from runner.store.run_dir import RunDir
 from runner.sweep.fake_sweep import FakeSweep
 from runner.testing.launchers import collect
-from runner.testing.run_dirs import make_run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = "random queue json types copy torch numpy yaml PIL paddle ppdet tensorboard visualdl cv2 psutil rich sitecustomize usercustomize"

@@ -11,7 +11,7 @@ What differs from PaddleDetection's loader, on purpose:
 - A base is put together before it goes over the bases named before it. There, its own bases go over those first, one after the other;
   it matters where one of them replaces a mapping by a scalar, a list or null and the next one by a mapping again.
 
-`runner.backends.paddle.loader_comparison` compares the two on PaddleDetection's own configs.
+`tools.loader_comparison` compares the two on PaddleDetection's own configs.
 """
 
 from __future__ import annotations

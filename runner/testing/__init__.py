@@ -1,1 +1,1 @@
-"""Helpers for tests, ours and those of third parties' plug-ins. Nothing here runs outside of tests."""
+"""Contract suites for plug-ins, to be subclassed in a plug-in's own tests."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.finished import make_run
 
 from runner.cli.main import main
 from runner.core.files import atomic_write_json
-from runner.testing.finished import make_run
 
 BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}
 AP = {"name": "bbox/AP", "goal": "maximize"}

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from support.finished import make_run
 
 from runner.cli.search_view import load_search
 from runner.core.errors import InputError
 from runner.core.files import atomic_write_json
 from runner.search.spec import Metric, SweepSpec
-from runner.testing.finished import make_run
 
 AP = Metric(name="bbox/AP")
 

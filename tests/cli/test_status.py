@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+from support.finished import make_run
 
 from runner.cli.main import main
 from runner.store.journal import Journal
 from runner.store.lock import hold
 from runner.store.run_dir import RunDir, Status
 from runner.sweep.sweep_dir import SweepDir
-from runner.testing.finished import make_run
 
 
 @pytest.fixture

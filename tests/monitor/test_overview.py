@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.finished import make_run
 
 from runner.core.errors import InputError
 from runner.monitor.overview import Best, Overview, find_places, read_runs, read_sweep
@@ -21,7 +22,6 @@ from runner.store.journal import Journal
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir, State, Status, Verdict
 from runner.sweep.sweep_dir import SweepDir
-from runner.testing.finished import make_run
 
 METRIC = {"name": "bbox/AP", "goal": "maximize"}
 

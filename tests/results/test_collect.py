@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from support.finished import START, make_run
 
 from runner.core.errors import InputError
 from runner.results.collect import collect, read_run
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir, Status, Verdict
-from runner.testing.finished import START, make_run
 
 
 def test_a_done_run(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from scipy import stats
+from support.finished import make_run
 
 from runner.config.load import load_config
 from runner.core.errors import InputError
@@ -24,7 +25,6 @@ from runner.results.interactions import contrast, interactions
 from runner.results.params import ABSENT, ADDED_LATER, NEUTRAL_KEYS, differing_keys
 from runner.stats.intervals import Difference, summarize
 from runner.store.run_dir import Verdict
-from runner.testing.finished import make_run
 
 BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}
 LONGER: dict[str, Any] = {"label": "schedule=600", "max_iters": 600, "steps": 600, "overrides": {"max_iters": 600}}

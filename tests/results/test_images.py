@@ -9,6 +9,7 @@ from typing import Any
 import hotcoco
 import numpy as np
 import pytest
+from support.finished import make_run
 
 from benchmarks.coverage import _detectors, image_coverage
 from runner.evaluation import evaluate
@@ -16,7 +17,6 @@ from runner.results.collect import read_run
 from runner.results.compare import compare
 from runner.results.images import IOUS, _ap, _matched, bootstrap, compare_on_images
 from runner.store.run_dir import RunDir
-from runner.testing.finished import make_run
 
 BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}
 

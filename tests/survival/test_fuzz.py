@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-
-from runner.testing.damage import CHANGES, FILES, LOOKS, Mutation, Stage, field_mutations, try_all, whole_file_mutations
+from support.damage import CHANGES, FILES, LOOKS, Mutation, Stage, field_mutations, try_all, whole_file_mutations
 
 QUICK_LOOKS = ("ls", "status", "compare --json", "sweep --dry-run", "verify")
 QUICK_CHANGES = ("sweep",)

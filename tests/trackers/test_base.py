@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from support.run_dirs import make_run_dir, png_bytes
 
 from runner.core.errors import InputError
 from runner.store.records import Record
 from runner.store.run_dir import RunDir
-from runner.testing.run_dirs import make_run_dir, png_bytes
 from runner.trackers import base
 from runner.trackers.base import (
     History,

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.run_dirs import START_TIME, make_run_dir
 
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir
-from runner.testing.run_dirs import START_TIME, make_run_dir
 from runner.trackers import visualdl as visualdl_tracker
 from runner.trackers.base import TrackerSet, default_params, final_metrics, rebuild_log
 from runner.trackers.logfile import find_log

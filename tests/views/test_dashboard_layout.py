@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from support.run_dirs import make_run_dir
 
 from runner.store.run_dir import RunDir
-from runner.testing.run_dirs import make_run_dir
 from runner.trackers.base import TrackerSet
 from runner.trackers.logfile import find_log
 from runner.views.viewers.layout import build_layout, display_names, shown_params

@@ -17,11 +17,11 @@ from typing import Any
 
 import psutil
 import pytest
+from support.run_dirs import START_TIME, make_run_dir
 
 from runner.core.errors import InputError, RunnerError
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir
-from runner.testing.run_dirs import START_TIME, make_run_dir
 from runner.trackers.base import TrackerSet, default_params, final_metrics
 from runner.trackers.logfile import find_log
 from runner.views.viewers import processes as viewers

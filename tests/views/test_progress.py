@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from support.finished import make_run
 
 from runner.monitor.watch import Watch
 from runner.store.commands import Situation
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir, State, Status, Verdict
-from runner.testing.finished import make_run
 from runner.views.progress import Watcher
 
 VALUES = {"train/loss": 1.234, "train/lr": 0.002, "train/images_per_s": 12.3, "resource/memory_gb": 1.2}

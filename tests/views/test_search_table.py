@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from support.search_runs import AP, MEMORY, found, run
 
 from runner.results.search.trials import SearchResults
 from runner.search.spec import Metric
-from runner.testing.search_runs import AP, MEMORY, found, run
 from runner.views.search_table import VIEWS, View, render
 
 WIDTHS = (80, 100, 200)

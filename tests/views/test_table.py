@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
+from support.finished import START, make_run
 
 from runner.results.collect import collect
 from runner.results.compare import compare
-from runner.testing.finished import START, make_run
 from runner.views.table import PlannedRow, render_comparison, render_plan, render_runs
 
 BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.preloaded import Preloaded
 
 from runner.resolve import resolve
 from runner.store.run_dir import RunDir
 from runner.sweep.plan import plan_single
 from runner.sweep.runs import prepare_run_dir
-from runner.testing.preloaded import Preloaded
 
 ROOT = Path(__file__).resolve().parents[2]
 

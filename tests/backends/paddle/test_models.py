@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.preloaded import Preloaded
 
 from runner.backends.pdparams import read_pdparams
 from runner.resolve import resolve
 from runner.store.run_dir import RunDir
 from runner.sweep.plan import plan_single
 from runner.sweep.runs import prepare_run_dir
-from runner.testing.preloaded import Preloaded
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = Path(__file__).with_name("configs")

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from runner.testing.warm import assert_same_bits
+from support.warm import assert_same_bits
 
 PROGRAM = """
 from runner.backends.paddle.ppdet import load_ppdet

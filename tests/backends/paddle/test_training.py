@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from support.preloaded import Preloaded
 
 from runner.backends.pdparams import read_pdparams
 from runner.resolve import resolve
@@ -24,7 +25,6 @@ from runner.store.checkpoints import CheckpointFolder
 from runner.store.run_dir import RunDir
 from runner.sweep.plan import plan_single
 from runner.sweep.runs import prepare_run_dir
-from runner.testing.preloaded import Preloaded
 
 NewRun = Callable[..., RunDir]
 EMA = {"use_ema": True, "ema_decay": 0.9}

@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from runner.testing.warm import assert_same_bits
+from support.warm import assert_same_bits
 
 PROGRAM = """
 import torch, torchvision

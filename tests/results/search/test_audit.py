@@ -6,10 +6,10 @@ import random
 
 import pytest
 from scipy import stats
+from support.search_runs import MEMORY, found, run
 
 from runner.results.collect import RunResult
 from runner.results.search.audit import audit_pruning, audit_text
-from runner.testing.search_runs import MEMORY, found, run
 
 
 def rising(number: int, height: float, *, until: int = 100, crossing: bool = False) -> RunResult:

@@ -8,9 +8,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from support.search_runs import found, run
 
 from runner.results.search.importance import importances
-from runner.testing.search_runs import found, run
 
 NAMES = ("strong", "weak", "none", "choice")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
+from support.search_runs import AP, MEMORY, found, run
 
 from runner.results.search.shapes import Bin, parallel, pareto_front, slices
-from runner.testing.search_runs import AP, MEMORY, found, run
 
 BOTH = (AP, MEMORY)
 

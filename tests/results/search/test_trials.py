@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.finished import make_run
+from support.search_runs import AP, MEMORY, found, run
 
 from runner.core.errors import InputError
 from runner.results.collect import collect
@@ -14,8 +16,6 @@ from runner.results.search.export import search_data, to_json
 from runner.results.search.trials import search_results
 from runner.search.spec import Metric
 from runner.store.run_dir import RunDir
-from runner.testing.finished import make_run
-from runner.testing.search_runs import AP, MEMORY, found, run
 
 RATE, KIND, MOMENTUM = "LearningRate.base_lr", "optimizer.type", "optimizer.momentum"
 

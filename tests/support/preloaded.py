@@ -1,6 +1,6 @@
 """A process that has imported a framework once and forks a worker for each line it is given, so that each test does not pay for importing.
 
-    python -P -m runner.testing.preloaded MODULE…
+    python -P tests/support/preloaded.py MODULE…
 
 stdin:  {"run_dir": PATH, "signal": NUMBER or null, "after_s": SECONDS, "twice": BOOL, "file_limit": BYTES or null}, one a line
 stdout: {"returncode": as subprocess has it, "seconds": …}, one a line
@@ -37,7 +37,7 @@ class Preloaded:
     """
 
     def __init__(self, python: Path | str, modules: Sequence[str], cwd: Path, env: dict[str, str] | None = None) -> None:
-        argv = [str(python), "-P", "-m", "runner.testing.preloaded", *modules]
+        argv = [str(python), "-P", __file__, *modules]
         merged = child_environment({"OMP_NUM_THREADS": "1"}, env or {})
         self._process = subprocess.Popen(argv, cwd=cwd, env=merged, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._read() == {"ready": True}

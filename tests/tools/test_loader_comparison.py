@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from runner.backends.paddle.loader_comparison import REASONS, Finding, configs_of, differences, main, plain, summary
 from runner.config.load import load_config
 from runner.core.errors import InputError
 from runner.environments.interpreters import Environment
+from tools.loader_comparison import REASONS, Finding, configs_of, differences, main, plain, summary
 
 EQUAL, BUT_FOR, DIFFERENT = "equal", "equal but for", "different"
 MEANT, THERE, BOTH = "refused here on purpose", "refused there", "refused by both"
@@ -219,8 +219,8 @@ def test_no_checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     ("verdicts", "status"), [([EQUAL, BUT_FOR, MEANT, THERE, BOTH], 0), ([EQUAL, DIFFERENT], 1), (["refused here", EQUAL], 1)]
 )
 def test_exit_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdicts: list[str], status: int) -> None:
-    monkeypatch.setattr("runner.backends.paddle.loader_comparison.agreement", lambda *_: [Finding("x", verdict) for verdict in verdicts])
-    monkeypatch.setattr("runner.backends.paddle.loader_comparison.interpreter", lambda *_: Environment(Path(sys.executable), "given"))
+    monkeypatch.setattr("tools.loader_comparison.agreement", lambda *_: [Finding("x", verdict) for verdict in verdicts])
+    monkeypatch.setattr("tools.loader_comparison.interpreter", lambda *_: Environment(Path(sys.executable), "given"))
     assert main([str(tmp_path)]) == status
 
 

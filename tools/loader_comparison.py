@@ -1,6 +1,6 @@
 """Whether our loader reads PaddleDetection's configs as ppdet does.
 
-    python -m runner.backends.paddle.loader_comparison CHECKOUT [--json FILE] [--jobs N] [--python PADDLE_PYTHON]
+    python -m tools.loader_comparison CHECKOUT [--json FILE] [--jobs N] [--python PADDLE_PYTHON]
 
 CHECKOUT is a clone of PaddleDetection. Every YAML file below its ``configs``, but for those in ``_base_`` folders, is loaded with
 `runner.config.load` and, in a process of its own, with ppdet (`ppdet_config` says how that becomes plain data). A line tells of each
@@ -97,9 +97,7 @@ class Finding:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m runner.backends.paddle.loader_comparison", description=(__doc__ or "").partition("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m tools.loader_comparison", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("checkout", type=Path, help="a clone of PaddleDetection")
     parser.add_argument("--json", type=Path, help="write everything found to this file")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="configs that ppdet loads at a time")
@@ -161,7 +159,7 @@ def configs_of(checkout: Path) -> list[Path]:
 def _ask_ppdet(files: Sequence[Path], python: Path, jobs: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        command = [str(python), "-P", "-m", "runner.backends.paddle.ppdet_config", str(answer), str(jobs)]
+        command = [str(python), "-P", "-m", "tools.ppdet_config", str(answer), str(jobs)]
         asked = json.dumps([str(file.absolute()) for file in files])
         done = subprocess.run(command, input=asked, env=child_environment(), capture_output=True, text=True, check=False)
         if done.returncode != 0:

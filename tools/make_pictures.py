@@ -1,4 +1,4 @@
-"""The README's pictures, from a finished sweep: ``python docs/make_pictures.py runs/batchsize``.
+"""The README's pictures, from a finished sweep: ``python -m tools.make_pictures runs/batchsize``.
 
     docs/images/comparison.svg    what `runner compare` prints, on a terminal of 110 columns
     docs/images/samples.png       the sample images of the baseline's last evaluation, true and predicted boxes
@@ -25,7 +25,7 @@ from runner.store.run_dir import RunDir
 from runner.sweep.sweep_dir import SweepDir, metric_of
 from runner.views.table import render_comparison
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WIDTH = 110
 SAMPLE_SIDE_PX = 256
 MAY_BE_SHOWN = "synthetic_pcb"

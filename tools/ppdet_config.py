@@ -1,9 +1,9 @@
-"""What ppdet's `load_config` makes of config files, as plain data: the other side of `agreement`.
+"""What ppdet's `load_config` makes of config files, as plain data: the other side of `loader_comparison`.
 
-    PADDLE_PYTHON -m runner.backends.paddle.ppdet_config ANSWER.json JOBS < files.json
+    PADDLE_PYTHON -m tools.ppdet_config ANSWER.json JOBS < files.json
 
 ppdet merges every file into one global mapping, so each file is loaded in a process of its own, forked from one that has imported ppdet.
-The trees compared (`runner.backends.paddle.loader_comparison` brings ours to the same form):
+The trees compared (`tools.loader_comparison` brings ours to the same form):
 
 - A mapping is a dict whose keys are texts, whatever they were (``0:`` is "0"): in our configs a key is a word.
 - A tagged object ``!T {x: 1}`` is ``{"!T": {"x": 1}}``. ppdet has made an instance of it by then, from which the arguments cannot be had
