@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from benchmarks.pruning_table import BASELINE, EPOCHS, Table
-from runner.cli.search_view import load_search
 from runner.core.importing import child_environment
 from runner.results.search.audit import audit_pruning, audit_text
+from runner.sweep.session_results import load_search
 
 EVERY = 4
 EPOCH_S = 0.25

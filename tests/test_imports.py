@@ -45,7 +45,7 @@ def test_checking_a_config_loads_no_framework() -> None:
 
 
 def test_the_conductors_process_loads_no_framework() -> None:
-    loaded = loaded_after("import runner.sweep, runner.sweep.plan, runner.cli.running, runner.results.collect, runner.launch.local")
+    loaded = loaded_after("import runner.sweep, runner.sweep.plan, runner.sweep.session_run, runner.results.collect, runner.launch.local")
     assert not loaded & {"torch", "torchvision", "paddle", "cv2", "optuna", "scipy", "tensorboard", "visualdl"}
 
 

@@ -79,8 +79,8 @@ def _looks(plans: list[dict[str, Any]]) -> tuple[int, ...]:
 
 def _compare_search(args: argparse.Namespace) -> int:
     """Of a sweep whose trials were proposed: its best was picked among many, which a table of differences would hide."""
-    from runner.cli.search_view import load_search  # noqa: PLC0415
     from runner.results.search.export import to_json  # noqa: PLC0415
+    from runner.sweep.session_results import load_search  # noqa: PLC0415
     from runner.views.search_table import render  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 

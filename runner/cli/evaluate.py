@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(args: argparse.Namespace) -> int:
 
-    from runner.cli.running import go_where_it_runs  # noqa: PLC0415
+    from runner.cli.elsewhere import go_where_it_runs  # noqa: PLC0415
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.core.text import json_text  # noqa: PLC0415
     from runner.resolve import backend_in  # noqa: PLC0415

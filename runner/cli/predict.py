@@ -31,7 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.running import go_where_it_runs  # noqa: PLC0415
+    from runner.cli.elsewhere import go_where_it_runs  # noqa: PLC0415
     from runner.core.errors import InputError, Problem  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415 - kept out of `runner --help`
     from runner.worker.predict import backend_of, predict_images  # noqa: PLC0415

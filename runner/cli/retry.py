@@ -19,7 +19,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(args: argparse.Namespace) -> int:
     from runner.cli.again import again  # noqa: PLC0415 - kept out of `runner --help`
-    from runner.cli.sweep_at import clear_sweep  # noqa: PLC0415 - kept out of `runner --help`
     from runner.core.lock import holder  # noqa: PLC0415
     from runner.monitor.progress import run_status  # noqa: PLC0415
     from runner.store.commands import Command  # noqa: PLC0415
@@ -27,6 +26,7 @@ def _run(args: argparse.Namespace) -> int:
     from runner.store.journal import Journal  # noqa: PLC0415
     from runner.store.lock import hold  # noqa: PLC0415
     from runner.sweep.runs import allow_again  # noqa: PLC0415
+    from runner.sweep.sweep_dir import clear_sweep  # noqa: PLC0415 - kept out of `runner --help`
 
     sweep = clear_sweep(args.dir)
     failed = [run_dir for run_dir in sweep.run_dirs() if run_dir.status().state == "failed"]

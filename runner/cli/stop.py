@@ -22,12 +22,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(args: argparse.Namespace) -> int:
     from runner.cli.again import again  # noqa: PLC0415
-    from runner.cli.sweep_at import driven_sweep  # noqa: PLC0415 - kept out of `runner --help`
     from runner.core.errors import InputError, Problem, nearest  # noqa: PLC0415
     from runner.core.lock import holder  # noqa: PLC0415
     from runner.store.commands import Command  # noqa: PLC0415
     from runner.store.control import send  # noqa: PLC0415
     from runner.store.run_dir import FINISHED, RunDir  # noqa: PLC0415
+    from runner.sweep.sweep_dir import driven_sweep  # noqa: PLC0415 - kept out of `runner --help`
 
     run_dir = RunDir(args.dir)
     if run_dir.exists() and args.trial is None:

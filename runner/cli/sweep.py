@@ -13,7 +13,7 @@ from runner.core.text import say
 from runner.core.values import shell_path
 
 if TYPE_CHECKING:
-    from runner.cli.sweeping import Sweep
+    from runner.sweep.session_plan import PlannedSweep
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,17 +32,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.running import make_dataset  # noqa: PLC0415 - kept out of `runner --help`
-    from runner.cli.sweeping import open_sweep, run_sweep  # noqa: PLC0415
-    from runner.config.load import find_file  # noqa: PLC0415
+    from runner.config.load import find_file  # noqa: PLC0415 - kept out of `runner --help`
     from runner.search.load import load_sweep  # noqa: PLC0415
     from runner.sweep.plan import folder_name, refuse_parent  # noqa: PLC0415
+    from runner.sweep.session_plan import plan_sweep  # noqa: PLC0415
+    from runner.sweep.session_run import make_dataset, run_sweep  # noqa: PLC0415
 
     file = find_file(args.file)
     spec = load_sweep(file, args.set)
     folder = args.dir or Path("runs") / folder_name(file, "--dir")
     refuse_parent(folder, "--dir")
-    sweep = open_sweep(spec, file, folder, args.opt, make_dataset=None if args.dry_run else make_dataset, to_run=not args.dry_run)
+    sweep = plan_sweep(spec, file, folder, args.opt, make_dataset=None if args.dry_run else make_dataset, to_run=not args.dry_run)
     for warning in sweep.warnings:
         say(f"warning: {warning}", error=True)
     if args.dry_run:
@@ -76,15 +76,15 @@ def _some(names: Sequence[str]) -> str:
 
 def _print_audit(folder: Path) -> None:
     """What giving trials up early may have cost."""
-    from runner.cli.search_view import load_search  # noqa: PLC0415
     from runner.results.search.audit import audit_pruning, audit_text  # noqa: PLC0415
+    from runner.sweep.session_results import load_search  # noqa: PLC0415
 
     audit = audit_pruning(load_search(folder))
     for line in audit_text(audit) if audit is not None else ():
         say(line)
 
 
-def _print_plan(sweep: Sweep) -> None:
+def _print_plan(sweep: PlannedSweep) -> None:
     from runner.core.text import printable  # noqa: PLC0415
     from runner.views.table import PlannedRow, render_plan  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415

@@ -32,7 +32,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.running import go_where_it_runs, run_one  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.cli.elsewhere import go_where_it_runs  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.sweep.session_run import run_one  # noqa: PLC0415
 
     run = _plan_resume(args) if args.resume else _plan_new(args)
     if args.launcher == "inline" and run.resolved is not None:
@@ -42,11 +43,11 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _plan_new(args: argparse.Namespace) -> PlannedRun:
-    from runner.cli.running import make_dataset  # noqa: PLC0415
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.resolve import resolve, warnings_of  # noqa: PLC0415
     from runner.store.run_dir import RunDir  # noqa: PLC0415
     from runner.sweep.plan import claim_run_dir, plan_single  # noqa: PLC0415
+    from runner.sweep.session_run import make_dataset  # noqa: PLC0415
 
     if args.config is None:
         raise InputError("give a config: runner train -c configs/fcos_tiny.yml (or -r RUN to go on with a run)")

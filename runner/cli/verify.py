@@ -25,10 +25,10 @@ def _run(args: argparse.Namespace) -> int:
     from contextlib import nullcontext  # noqa: PLC0415 - kept out of `runner --help`
     from dataclasses import asdict  # noqa: PLC0415
 
-    from runner.cli.sweep_at import sweep_at  # noqa: PLC0415
     from runner.core.files import move_aside  # noqa: PLC0415
     from runner.core.text import json_text, say  # noqa: PLC0415
     from runner.store.lock import hold  # noqa: PLC0415
+    from runner.sweep.sweep_dir import sweep_at  # noqa: PLC0415
     from runner.sweep.verify import verify  # noqa: PLC0415
 
     sweep = sweep_at(args.dir)

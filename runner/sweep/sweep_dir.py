@@ -11,6 +11,7 @@ from typing import Any
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import NO_FILE_THERE, atomic_open, atomic_write_json, read_bytes, read_json
+from runner.core.lock import holder
 from runner.core.typed import Count, Name, build, fits
 from runner.core.values import natural
 from runner.search.spec import Metric, SweepSpec
@@ -148,3 +149,29 @@ def metric_of(paths: Sequence[Path]) -> Metric:
     """What decides in the sweeps at `paths`, as their plans say; the default where there is no plan, or where they differ."""
     found = [metrics[0] for path in paths if (metrics := SweepDir(path).metrics())]
     return found[0] if found and all(metric == found[0] for metric in found) else Metric()
+
+
+def sweep_at(path: Path) -> SweepDir:
+    """The sweep in `path`. Raises InputError if there is none."""
+    sweep = SweepDir(path)
+    if not path.is_dir():
+        raise InputError(Problem("there is no such directory", where=str(path)))
+    if not os.path.lexists(sweep.plan_file) and not os.path.lexists(sweep.journal):
+        raise InputError(Problem("this is no directory of a sweep (it has no plan.json): `runner sweep` makes them", where=str(path)))
+    return sweep
+
+
+def clear_sweep(path: Path) -> SweepDir:
+    """The sweep in `path`. Raises InputError if there is none, or if several directories are the same run of it."""
+    sweep = sweep_at(path)
+    if problems := sweep.identities().problems():
+        raise InputError([Problem(line) for line in problems])
+    return sweep
+
+
+def driven_sweep(path: Path) -> SweepDir:
+    """The sweep in `path`, which somebody is working on now. Raises InputError if nobody is."""
+    sweep = clear_sweep(path)
+    if holder(sweep.lock) is None:
+        raise InputError(Problem("nobody is working on this sweep now: there is nothing to stop", where=str(path)))
+    return sweep

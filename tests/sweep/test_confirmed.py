@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.sweeping import Result, open_sweep, run_sweep
 from runner.search.load import load_sweep
 from runner.store.journal import Journal, read_journal
 from runner.store.run_dir import RunDir
 from runner.sweep.runs import allow_again
+from runner.sweep.session_plan import plan_sweep
+from runner.sweep.session_run import SweepResult, run_sweep
 from runner.sweep.sweep_dir import SweepDir
 
 CONFIG = "{backend: fake, max_iters: 4, parameters: {lr: 0.02}, metrics: {bbox/AP: 0.3 + parameters.lr + 0.01 * noise}}"
@@ -27,8 +28,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def run(file: Path, *changes: str) -> Result:
-    return run_sweep(open_sweep(load_sweep(file, changes), file, file.parent / "s"), launcher="inline")
+def run(file: Path, *changes: str) -> SweepResult:
+    return run_sweep(plan_sweep(load_sweep(file, changes), file, file.parent / "s"), launcher="inline")
 
 
 def values(file: Path) -> dict[int, float]:

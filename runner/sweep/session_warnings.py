@@ -9,7 +9,7 @@ from runner.config.geometry import geometry_warnings
 from runner.config.length import length_warnings
 from runner.config.node import Source, from_plain
 from runner.config.overrides import apply_mapping
-from runner.core.errors import InputError
+from runner.core.errors import InputError, Problem
 from runner.core.values import value_key
 from runner.resolve import training_images
 from runner.search.base import Trial
@@ -26,7 +26,7 @@ def trial_warnings(spec: SweepSpec, plan: SweepPlan, trials: Sequence[Trial]) ->
     Optuna's space at its ends."""
     found = [(trial.label, trial.overrides) for trial in trials[1:]]
     for key, points in (edges(spec) if spec.design == "optuna" else {}).items():
-        with suppress(InputError):  # said by `_check_space`
+        with suppress(InputError):  # said by `space_warnings`
             found += [(trial_label(spec, {key: point[key]}), coupled(spec, point, plan.baseline)) for point in points]
     source = Source(str(plan.folder))
     tree, configs, seen = from_plain(plan.first.plain, source), [("baseline", plan.first.plain)], set()
@@ -38,3 +38,28 @@ def trial_warnings(spec: SweepSpec, plan: SweepPlan, trials: Sequence[Trial]) ->
                 configs.append((label, apply_mapping(tree, counts, source).plain()))
     varied = {*spec.vary, *spec.space, *(key for trial in spec.trials for key in trial)}
     return [*geometry_warnings(configs, varied), *length_warnings(configs, training_images(plan.first.config))]
+
+
+def space_warnings(spec: SweepSpec, plan: SweepPlan) -> list[str]:
+    """Return what the config refuses of the space's ends, as far as that is known before anything is proposed.
+
+    Raises:
+        InputError: it refuses all that was tried of a key.
+    """
+    problems: list[Problem] = []
+    warnings: list[str] = []
+    for key, points in (edges(spec) if spec.design == "optuna" else {}).items():
+        refused: list[InputError] = []
+        for point in points:
+            try:
+                overrides = coupled(spec, point, plan.baseline)
+                plan.runs(Trial(1, overrides, trial_label(spec, {key: point[key]}), spec.seeds[:1]))
+            except InputError as error:
+                refused.append(error)
+        if len(refused) == len(points):
+            problems += refused[0].problems
+        else:
+            warnings += [f"not every value of space.{key} can be: {problem}" for error in refused for problem in error.problems[:1]]
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    return warnings

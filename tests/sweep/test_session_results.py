@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from support.finished import make_run
 
-from runner.cli.search_view import load_search
 from runner.core.errors import InputError
 from runner.core.files import atomic_write_json
 from runner.search.spec import Metric, SweepSpec
+from runner.sweep.session_results import load_search
 
 AP = Metric(name="bbox/AP")
 

@@ -1,0 +1,190 @@
+"""A sweep before it starts: its trials, their runs, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from runner.core.errors import InputError, Problem
+from runner.core.values import format_value, shell_path
+from runner.resolve import resolve
+from runner.search.base import Trial
+from runner.search.build import check_search, planned_trials
+from runner.search.confounded import confounded
+from runner.search.spec import SweepSpec
+from runner.store.journal import read_journal
+from runner.sweep.history import History, read_history
+from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, renumber
+from runner.sweep.session_warnings import space_warnings, trial_warnings
+from runner.sweep.sweep_dir import SweepDir, plan_entry
+
+
+@dataclass
+class PlannedSweep:
+    """A sweep that can run.
+
+    Args:
+        folder: its directory.
+        trials: those known in advance, the baseline first, with the numbers they have in `folder`.
+        history: what earlier drivers did in `folder`.
+        warnings: why its answers may mean less than they seem to.
+        seen: the journal's size and time when `history` was read, None without one.
+    """
+
+    spec: SweepSpec
+    file: Path
+    folder: SweepDir
+    overrides: tuple[str, ...]
+    plan: SweepPlan
+    trials: Sequence[Trial]
+    history: History
+    warnings: Sequence[str]
+    seen: tuple[int, int] | None = None
+    _entries: list[dict[str, Any]] | None = field(default=None, repr=False)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The runs known in advance, each as in plan.json; all of them are checked, unless that was done before and nothing changed.
+
+        Raises:
+            InputError: with everything that is wrong in any of them; or they are others than those in `folder`.
+        """
+        if self._entries is None:
+            kept = self.folder.plan()
+            entries = kept.get("runs", [])
+            if kept.get("digest") == self.plan.digest() and entries and self._agree(entries):
+                self._entries = entries
+            else:
+                self._entries = [plan_entry(run) for run in self.plan.all_runs(self.trials)]
+            self._refuse_others(self._entries)
+            self._refuse_in_the_way(self._entries)
+        return self._entries
+
+    def _agree(self, entries: Sequence[Mapping[str, Any]]) -> bool:
+        """Return whether entries of plan.json are complete and say the same as the runs that were started; else the file was damaged."""
+        known = {run.name: (run.trial, run.seed, run.key) for run in self.history.runs}
+        numbers = {trial.number for trial in self.trials}
+        found = [(entry.get("trial"), entry.get("seed"), entry.get("key")) for entry in entries]
+        return all(
+            None not in facts and facts[0] in numbers and known.get(entry["id"], facts) == facts
+            for entry, facts in zip(entries, found, strict=True)
+        )
+
+    def _refuse_others(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """A directory keeps to one config: where that was changed since, its runs cannot be told from the new ones by their names."""
+        keys = {run.name: run.key for run in self.history.runs}
+        others = [entry for entry in entries if keys.get(entry["id"], entry["key"]) != entry["key"]]
+        if not others:
+            return
+        name, trial = others[0]["id"], next(trial for trial in self.trials if trial.number == others[0]["trial"])
+        try:
+            before = resolve(self.folder.identities().run_dir(name).config, to_run=False)
+            now = self.plan.runs(replace(trial, seeds=(others[0]["seed"],)))[0].resolved
+            differing = ", ".join(differing_keys(before, now)) if now is not None else ""
+        except InputError:  # that config cannot be read any more
+            differing = ""
+        text = (
+            f"holds {len(others)} runs of another config ({differing or 'data or versions'} differ in {name}): "
+            "give another --dir, or the sweep as it was"
+        )
+        raise InputError(Problem(text, where=str(self.folder.path)))
+
+    def _refuse_in_the_way(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """A directory in which another run lies cannot be that of the run it is called like."""
+        known = self.folder.identities()
+        started = [str(event.get("run")) for event in read_journal(self.folder.journal, "start", "end")]
+        found = known.in_the_way(dict.fromkeys([*(entry["id"] for entry in entries), *started]))
+        problems = [
+            Problem(
+                f"holds the run {run} in the place of the run {name}, which is gone; move it away, or let "
+                f"`runner verify {shell_path(self.folder.path)} --repair` do so; the same `runner sweep` then makes that run again",
+                where=str(self.folder.runs / name),
+            )
+            for name, run in found.items()
+        ]
+        if problems:
+            raise InputError(problems)
+
+    def still_to_come(self) -> list[str]:
+        """What will be tried besides, in words."""
+        spec = self.spec
+        if spec.design != "optuna":
+            joined = ["a last trial joins the best levels, where two or more factors helped"] if spec.join_best else []
+            raced = f"further seeds, up to {spec.racing.max_seeds} a trial, where the decision is open" if spec.racing else ""
+            return [*joined, *filter(None, [raced])]
+        most = f", up to {spec.budget.runs} runs in all," if spec.budget.runs is not None else ""
+        lines = [f"{spec.sampler.name} proposes the other trials{most} from:"]
+        return lines + [f"  {key}: {format_value(_plain(span))}" for key, span in spec.space.items()]
+
+
+def plan_sweep(
+    spec: SweepSpec,
+    file: Path,
+    folder: Path,
+    overrides: Sequence[str] = (),
+    *,
+    make_dataset: Callable[[str], None] | None = None,
+    to_run: bool = True,
+) -> PlannedSweep:
+    """Everything about a sweep that is known before it starts.
+
+    Raises:
+        InputError: with everything that is wrong.
+    """
+    sweep = SweepDir(folder)
+    plan = SweepPlan(spec, file, folder, overrides, make_dataset=make_dataset, to_run=to_run)
+    seen = journal_stamp(sweep)
+    identities = sweep.identities()
+    if identities.unclear:
+        raise InputError([Problem(line) for line in identities.problems()])
+    history = read_history(sweep)
+    plan.names.update({run.key: (run.name, run.folder) for run in history.runs})
+    try:
+        planned = planned_trials(spec, plan.baseline)
+        check_search(spec, plan.baseline)
+    except InputError as error:
+        raise InputError([replace(problem, where=problem.where or str(file)) for problem in error.problems]) from None
+    trials = renumber(planned, {past.trial.number: past.trial.overrides for past in history.trials})
+    count = len(trials) + spec.join_best  # the last one may not come, but there has to be room for it
+    runs = count * len(spec.seeds)
+    if spec.budget.runs is not None and runs > spec.budget.runs:
+        text = f"is {spec.budget.runs}, and {count} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer, or allow more"
+        raise InputError(Problem(text, where=str(file), key="budget.runs"))
+    warnings = [*confounded(spec, plan.baseline), *trial_warnings(spec, plan, trials), *space_warnings(spec, plan)]
+    return PlannedSweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings, seen)
+
+
+def checked_runs(sweep: PlannedSweep, entries: Sequence[Mapping[str, Any]]) -> Callable[[Trial], list[PlannedRun]]:
+    """Return the function from a trial to its runs, which refuses them once what they were planned from has changed."""
+    keys = {(entry["trial"], entry["seed"]): entry["key"] for entry in entries}
+
+    def runs_of(trial: Trial) -> list[PlannedRun]:
+        try:
+            runs = sweep.plan.runs(trial)
+        except InputError:
+            sweep.plan.check_unchanged()
+            raise
+        planned = [keys.get((trial.number, run.seed)) for run in runs]
+        if [run.identity.key for run in runs] != planned:
+            sweep.plan.check_unchanged()
+        if any(key not in (None, run.identity.key) for run, key in zip(runs, planned, strict=True)):
+            raise ConfigChanged("data, weights or packages were changed while the sweep ran; the same command says what differs")
+        return runs
+
+    return runs_of
+
+
+def journal_stamp(sweep: SweepDir) -> tuple[int, int] | None:
+    """Size and time of the journal, by which a change is noticed; None without one."""
+    try:
+        found = sweep.journal.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _plain(span: Any) -> Any:
+    if isinstance(span, list | tuple):
+        return list(span)
+    return {name: value for name in span.__slots__ if (value := getattr(span, name)) not in (None, False)}

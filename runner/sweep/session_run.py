@@ -1,0 +1,209 @@
+"""Runs that are driven: a sweep or a single run, with progress on the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runner.core.errors import InputError, Problem
+from runner.core.text import say
+from runner.data.prepare import ensure_synthetic
+from runner.data.spec import data_root
+from runner.launch.base import LAUNCHERS
+from runner.launch.machine import plan_slots, read_machine
+from runner.launch.packing import Packing
+from runner.search.base import FixedDesign, Search
+from runner.search.build import build_search
+from runner.store.commands import Situation
+from runner.store.journal import read_journal
+from runner.store.lock import hold, hold_run
+from runner.store.run_dir import Status
+from runner.sweep.loop import run_loop
+from runner.sweep.plan import PlannedRun
+from runner.sweep.policy import Policy
+from runner.sweep.session_plan import PlannedSweep, checked_runs, journal_stamp
+from runner.sweep.setup import DrivenSweep, LoopOptions, RunOutcome, Workload
+from runner.sweep.sweep_dir import write_plan
+from runner.views.counting import count_progress
+from runner.views.progress import Watcher
+from runner.views.terminal import Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """How a sweep stands.
+
+    Args:
+        runs: known runs; done: those of them that are done; pruned: those that were given up early.
+        unfinished: run name to status of those that this driver could not bring to a good end.
+        refused: trial number to why none of its runs could start.
+        missing: names of planned runs that have not ended, and were not started by this driver.
+        failed_before: names of runs that failed under an earlier driver and were not started again.
+        stopped: see `runner.store.commands.Situation`; empty where nothing is left to do all the same.
+    """
+
+    runs: int
+    done: int
+    pruned: int
+    unfinished: Mapping[str, Status]
+    refused: Mapping[int, str]
+    missing: Sequence[str] = ()
+    failed_before: Sequence[str] = ()
+    stopped: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0: every planned run is done or was given up early; 130: interrupted before that; 1: otherwise."""
+        if any(status.state == "interrupted" for status in self.unfinished.values()) or self.stopped == "interrupted":
+            return 130
+        return 1 if self.unfinished or self.refused or self.missing or self.failed_before else 0
+
+
+def run_sweep(sweep: PlannedSweep, *, launcher: str = "local", retry_failed: bool = False) -> SweepResult:
+    """Run what is not finished, showing what happens on the terminal.
+
+    Raises:
+        InputError: somebody else is working on it; it cannot be written; something in a trial is wrong.
+        RunnerError: too many runs failed in a row.
+    """
+    spec, folder = sweep.spec, sweep.folder
+    entries = sweep.entries()
+    try:
+        folder.runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(folder.path))) from error
+    situation = Situation()
+
+    def watch(now: Situation) -> None:
+        nonlocal situation
+        situation = now
+        watcher.update(now)
+
+    refused_before = sum(1 for _ in read_journal(folder.journal, "refused"))
+    identities = folder.identities()
+    for remark in identities.remarks():
+        say(f"note: {remark}", error=True)
+    with hold(folder.lock) as lock:
+        if journal_stamp(folder) != sweep.seen:
+            raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
+        write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sys.argv[1:], warnings=sweep.warnings)
+        search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path)
+        slots, packing = _slots(sweep) if launcher == "local" else ((), None)
+        with Watcher(
+            [identities.run_dir(entry["id"]) for entry in entries],
+            Terminal(stderr=True),
+            title=folder.path.name,
+            known={run.folder: run.state for run in sweep.history.runs},
+            metric=spec.metrics[0].name,
+            expected=(spec.budget.runs or 0) if spec.design == "optuna" else 0,
+        ) as watcher:
+            keys = {(entry["trial"], entry["seed"]): entry["key"] for entry in entries}
+            outcomes = run_loop(
+                Workload(search, checked_runs(sweep, entries), spec.seeds, keys, spec.metrics),
+                LAUNCHERS.get(launcher)(slots or 1),
+                LoopOptions(
+                    policy=_policy(sweep),
+                    slots=len(slots) or 1,
+                    packing=packing,
+                    retry_failed=retry_failed,
+                    stop_when_interrupted=launcher == "inline",
+                    keep_warm=len(entries) > 1 or spec.design == "optuna",
+                ),
+                DrivenSweep(folder, lock, sweep.history),
+                watch=watch,
+                commands=watcher.commands,
+            )
+    return _result(sweep, entries, outcomes, situation.stopped, refused_before)
+
+
+def _result(
+    sweep: PlannedSweep, entries: Sequence[Mapping[str, Any]], outcomes: Sequence[RunOutcome], stopped: str, refused_before: int
+) -> SweepResult:
+    """Collect the state of the sweep after its driver has ended.
+
+    Args:
+        outcomes, stopped: what the driver says.
+        refused_before: how many refusals the journal had before.
+    """
+    spec, folder = sweep.spec, sweep.folder
+    ended = {outcome.run.identity.id: outcome.status for outcome in outcomes}
+    before = {run.name: run for run in sweep.history.runs if run.finished and run.name not in ended}
+    states = {name: run.state for name, run in before.items()} | {name: status.state for name, status in ended.items()}
+    numbers = {trial.number for trial in sweep.trials}
+    adaptive = spec.design == "optuna" or spec.join_best  # has trials that are not among those
+    failed_before = [name for name, run in before.items() if run.state == "failed" and (adaptive or run.trial in numbers)]
+    given_up = {event["trial"] for event in read_journal(folder.journal, "prune")}
+    states |= {entry["id"]: "pruned" for entry in entries if entry["id"] not in states and entry["trial"] in given_up}
+    missing = [entry["id"] for entry in entries if entry["id"] not in states]
+    unfinished = {name: status for name, status in ended.items() if status.state in ("failed", "interrupted")}
+    is_over = not missing and not unfinished and not adaptive and spec.racing is None
+    refusals = list(read_journal(folder.journal, "refused"))
+    refused = {event["trial"]: event["reason"] for event in (refusals if spec.design == "optuna" else refusals[refused_before:])}
+    done, pruned = (sum(state == which for state in states.values()) for which in ("done", "pruned"))
+    runs = len({entry["id"] for entry in entries} | set(states))
+    return SweepResult(runs, done, pruned, unfinished, refused, missing, failed_before, "" if is_over else stopped)
+
+
+def _slots(sweep: PlannedSweep) -> tuple[Sequence[Mapping[str, str]], Packing | None]:
+    """Where runs go, and how many go at a time. Says what a user should know of it."""
+    resources, first = sweep.spec.resources, sweep.plan.first
+    machine = read_machine()
+    plan = plan_slots(
+        machine,
+        gpus_wanted=first.config.use_gpu,
+        gpus=resources.gpus,
+        cpus=resources.cpus,
+        memory_gb=resources.memory_gb,
+        concurrency=resources.concurrency,
+        probed_gpus=len(first.probe.gpus) if first.probe else 0,
+    )
+    if plan.problems:
+        raise InputError([replace(problem, where=str(sweep.file)) for problem in plan.problems])
+    for note in plan.notes:
+        say(f"note: {note}", error=True)
+    return plan.slots, Packing.of(plan, machine, resources.memory_gb) if resources.concurrency == "auto" else None
+
+
+def _policy(sweep: PlannedSweep) -> Policy:
+    resources, budget = sweep.spec.resources, sweep.spec.budget
+    return Policy(
+        timeout_s=resources.timeout_s,
+        stall_s=resources.stall_s,
+        retries=resources.retries,
+        memory_gb=resources.memory_gb,
+        gpus=(resources.gpus or 1.0) if sweep.plan.first.config.use_gpu else 0.0,
+        hours=budget.hours,
+        gpu_hours=budget.gpu_hours,
+        failures_in_a_row=budget.failures_in_a_row,
+    )
+
+
+def make_dataset(name: str) -> None:
+    """Make the generated data set and say so."""
+    say(f"making the data set {name} in {data_root() / name} (generated, not downloaded)", error=True)
+    with count_progress() as progress:
+        ensure_synthetic(data_root(), progress)
+
+
+def run_one(run: PlannedRun, *, launcher: str = "local", retry_failed: bool = False) -> RunOutcome | None:
+    """Run a run by itself with progress on the terminal; None if it was interrupted before it began.
+
+    Raises:
+        RunHeld: another process is working on it.
+        InputError: its directory holds something else, or cannot be written.
+    """
+    if os.path.lexists(run.run_dir.lock):  # also False for a name that is too long
+        with suppress(OSError), hold_run(run.run_dir):  # before another process's progress is shown
+            pass
+    with Watcher([run.run_dir], Terminal(stderr=True)) as watcher:
+        outcomes = run_loop(
+            Workload(FixedDesign([run.trial]), lambda trial: [run]),
+            LAUNCHERS.get(launcher)(1),
+            LoopOptions(retry_failed=retry_failed, stop_when_interrupted=launcher == "inline"),
+            watch=lambda situation: watcher.update(),
+        )
+    return outcomes[0] if outcomes else None
