@@ -244,7 +244,7 @@ def test_a_backends_problem_has_the_place_of_its_key(write_config: WriteConfig) 
 
 def test_an_unknown_backend(write_config: WriteConfig) -> None:
     (message,) = refusal(write_config(backend="tensorflow"))
-    assert "backend: there is no backend 'tensorflow'; allowed: fake, paddle, torch" in message and "tiny.yml:" in message
+    assert "backend: unknown backend 'tensorflow'; allowed: fake, paddle, torch" in message and "tiny.yml:" in message
 
 
 def test_an_older_config_is_answered_as_such(tmp_path: Path) -> None:

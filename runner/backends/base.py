@@ -11,15 +11,6 @@ from runner.core.errors import Problem
 from runner.core.registry import Registry
 from runner.training.context import RunContext
 
-BACKENDS = Registry(
-    "backend",
-    {
-        "torch": "runner.backends.torch.backend:TorchBackend",
-        "paddle": "runner.backends.paddle.backend:PaddleBackend",
-        "fake": "runner.backends.fake.backend:FakeBackend",
-    },
-)
-
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
@@ -131,3 +122,14 @@ class Backend(Protocol):
     ) -> list[dict[str, Any]]:
         """COCO results (category_id is the contiguous class index from 0 until the caller maps it) of `images` by the model in
         `weights`."""
+
+
+BACKENDS: Registry[type[Backend]] = Registry(
+    "backend",
+    {
+        "torch": "runner.backends.torch.backend:TorchBackend",
+        "paddle": "runner.backends.paddle.backend:PaddleBackend",
+        "fake": "runner.backends.fake.backend:FakeBackend",
+    },
+    Backend,
+)

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import signal as signals
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from runner.core.registry import Registry
-
-LAUNCHERS = Registry(
-    "launcher",
-    {
-        "inline": "runner.launch.inline:InlineLauncher",
-        "local": "runner.launch.local:LocalLauncher",
-    },
-)
 
 Warm = Literal["no", "fork", "standby"]
 
@@ -143,3 +135,13 @@ class MeasuresMemory(Protocol):
 
     def held_gb(self) -> dict[str, float]:
         """What all the processes of each running task hold now, in 2**30 bytes. Takes up to 0.05 s a process: ask every ten seconds."""
+
+
+LAUNCHERS: Registry[Callable[..., Launcher]] = Registry(
+    "launcher",
+    {
+        "inline": "runner.launch.inline:InlineLauncher",
+        "local": "runner.launch.local:LocalLauncher",
+    },
+    Launcher,
+)

@@ -18,21 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from runner.core.errors import InputError, nearest
 from runner.core.files import open_regular
 from runner.core.registry import Registry
 from runner.store.records import Record, last_values
 from runner.store.run_dir import RunDir
 
 Scalar = bool | int | float | str
-
-TRACKERS = Registry(
-    "tracker",
-    {
-        "tensorboard": "runner.trackers.tensorboard:TensorBoardTracker",
-        "visualdl": "runner.trackers.visualdl:VisualDLTracker",
-    },
-)
 
 OWN = "run"
 """Owner mark of files in a folder that belongs to one run alone."""
@@ -111,6 +102,16 @@ class Tracker(Protocol):
         """Finish the files. Called once more or without `open`, it does nothing."""
 
 
+TRACKERS: Registry[type[Tracker]] = Registry(
+    "tracker",
+    {
+        "tensorboard": "runner.trackers.tensorboard:TensorBoardTracker",
+        "visualdl": "runner.trackers.visualdl:VisualDLTracker",
+    },
+    Tracker,
+)
+
+
 class TrackerSet:
     """The trackers of one attempt. None of them can end the run: one that fails is named in one warning and dropped.
 
@@ -129,10 +130,9 @@ class TrackerSet:
 
     def __init__(self, names: Iterable[str], run_dir: RunDir, folders: Mapping[str, Path] | None = None) -> None:
         wanted = list(dict.fromkeys(names))
-        known = TRACKERS.names()
         for name in wanted:
-            if name not in known:
-                raise InputError(f"there is no tracker {name!r}; {nearest(name, known)}".rstrip("; "))
+            if name not in TRACKERS:
+                TRACKERS.get(name)  # raises: a mistake of the user; one that is there and cannot be loaded only warns
         self._trackers: dict[str, Tracker] = {}
         history = history_of(run_dir) if wanted else History(run_dir.name)
         for name in wanted:
@@ -169,7 +169,7 @@ class TrackerSet:
 
     def _open(self, name: str, run_dir: RunDir, parent: Path | None, history: History) -> None:
         folder, owner = (run_dir.tracker(name), OWN) if parent is None else shared_folder(parent, run_dir)
-        tracker: Tracker = TRACKERS.get(name)()
+        tracker = TRACKERS.get(name)()
         self._trackers[name] = tracker
         tracker.open(folder, owner, history)
 

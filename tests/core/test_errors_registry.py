@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib.metadata
-from typing import Any
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, ClassVar, Protocol
 
 import pytest
 
+from runner.backends.base import BACKENDS
 from runner.core.errors import InputError, Interrupted, Problem, RunnerError, TrainingFailed, nearest
 from runner.core.registry import Registry
 from runner.core.shipped import shipped
+from runner.data.formats import FORMATS
+from runner.launch.base import LAUNCHERS
+from runner.trackers.base import TRACKERS
 
 
 def test_a_problem_says_where_and_what() -> None:
@@ -39,35 +45,127 @@ def test_nearest(name: str, allowed: list[str], hint: str) -> None:
     assert nearest(name, allowed).startswith(hint) and bool(nearest(name, allowed)) == bool(hint)
 
 
-class _Point:
-    def __init__(self, name: str, thing: Any) -> None:
-        self.name, self.thing = name, thing
+class Greeter(Protocol):
+    """A kind of plug-in."""
+
+    polite: ClassVar[bool]
+    words: ClassVar[tuple[str, ...]]
+    limit: ClassVar[int | None]
+    answer_class: ClassVar[type[Any]]
+
+    def greet(self, name: str) -> str:
+        """Greet."""
+
+    @classmethod
+    def for_night(cls) -> Greeter:
+        """Make one."""
+
+
+class Good:
+    polite = True
+    words = ("hello",)
+    limit = None
+    answer_class = str
+
+    def greet(self, name: str) -> str:
+        return name
+
+    @classmethod
+    def for_night(cls) -> Good:
+        return cls()
+
+
+class Bad:
+    polite = 1
+    words = ("hello", 2)
+    limit = True
+    for_night = "now"
+
+
+@dataclass(frozen=True)
+class Distribution:
+    name: str = "some-greeters"
+    version: str = "1.2"
+
+
+class Point:
+    """An entry point."""
+
+    def __init__(self, name: str, plugin: Any, dist: Distribution | None = Distribution()) -> None:
+        self.name, self.plugin, self.value, self.dist = name, plugin, f"greeters:{name}", dist
 
     def load(self) -> Any:
-        if isinstance(self.thing, Exception):
-            raise self.thing
-        return self.thing
+        if isinstance(self.plugin, Exception):
+            raise self.plugin
+        return self.plugin
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
-    points = [_Point("good", dict), _Point("broken", ImportError("no module named nothing"))]
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "runner.things" else [])
-    return Registry("thing", {"own": "json:dumps"})
+def greeters(monkeypatch: pytest.MonkeyPatch) -> Registry[type[Greeter]]:
+    """Registry with a built-in plug-in and those of another distribution."""
+    points = [
+        *(Point("good", Good), Point("bad", Bad), Point("function", len), Point("broken", ImportError("no module named nothing"))),
+        *(Point("twice", Good), Point("twice", Good, Distribution("others")), Point("own", Bad)),
+    ]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "runner.greeters" else [])
+    return Registry("greeter", {"own": f"{__name__}:Good"}, Greeter)
 
 
-def test_registry(registry: Registry) -> None:
-    import json
-
-    assert registry.names() == ["broken", "good", "own"]
-    assert registry.get("own") is json.dumps and registry.get("good") is dict
-    with pytest.raises(InputError, match=r"there is no thing 'goood'; did you mean 'good'\?"):
-        registry.get("goood")
+def test_names_are_found_and_nothing_is_loaded(greeters: Registry[type[Greeter]]) -> None:
+    assert greeters.names() == ["bad", "broken", "function", "good", "own", "twice"]
+    assert "own" in greeters and "broken" in greeters and "goood" not in greeters
 
 
-def test_a_strangers_broken_plug_in_is_named(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="the thing 'broken' cannot be loaded: no module named nothing"):
-        registry.get("broken")
+def test_a_plug_in_that_fits_is_returned(greeters: Registry[type[Greeter]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runner.core.registry.importlib.import_module", lambda name: SimpleNamespace(Good=Good))
+    assert greeters.get("good") is Good and greeters.get("own") is Good
+    assert [name for name, _ in greeters.usable()] == ["good", "own"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("goood", "unknown greeter 'goood'; did you mean 'good'?"),
+        (
+            "broken",
+            "greeter 'broken' cannot be loaded from some-greeters 1.2, entry point broken = greeters:broken: "
+            "ImportError: no module named nothing",
+        ),
+        (
+            "bad",
+            "greeter 'bad' cannot be used: polite is 1 (expected bool); words is ('hello', 2) (expected a tuple of str); limit is True "
+            "(expected int or None); answer_class is missing (expected a class); for_night() is missing; greet() is missing "
+            "(some-greeters 1.2, entry point bad = greeters:bad)",
+        ),
+        (
+            "function",
+            "greeter 'function' cannot be used: expected a class, found the builtin_function_or_method <built-in function len> "
+            "(some-greeters 1.2, entry point function = greeters:function)",
+        ),
+        (
+            "twice",
+            "greeter 'twice' is provided twice: by some-greeters 1.2, entry point twice = greeters:twice and others 1.2, "
+            "entry point twice = greeters:twice; uninstall one of them",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_message(greeters: Registry[type[Greeter]], name: str, message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        greeters.get(name)
+    assert str(refused.value) == message
+
+
+def test_problems_are_listed(greeters: Registry[type[Greeter]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runner.core.registry.importlib.import_module", lambda name: SimpleNamespace(Good=Good))
+    problems = list(greeters.problems())
+    assert len(problems) == 5
+    assert problems[-1] == "greeter 'own' of some-greeters 1.2, entry point own = greeters:own is ignored: that name is built in"
+
+
+@pytest.mark.parametrize("registry", [BACKENDS, LAUNCHERS, TRACKERS, FORMATS], ids=lambda registry: registry.kind)
+def test_every_plug_in_of_ours_fits(registry: Registry[Any]) -> None:
+    assert len(list(registry.usable())) == len(registry.names()) >= 2
+    assert list(registry.problems()) == []
 
 
 def test_shipped_folders() -> None:

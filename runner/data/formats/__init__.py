@@ -4,8 +4,9 @@ point group ``runner.data_formats``."""
 from __future__ import annotations
 
 from runner.core.registry import Registry
+from runner.data.formats.base import Format
 
-FORMATS = Registry(
+FORMATS: Registry[Format] = Registry(
     "data_format",
     {
         "coco": "runner.data.formats.coco:load",
