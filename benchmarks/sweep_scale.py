@@ -25,6 +25,7 @@ import psutil
 import yaml
 
 from runner.core.importing import child_environment
+from runner.store.events import RunEnded, RunStarted
 from runner.store.journal import read_journal
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,10 +120,9 @@ def refills(folder: Path, slots: int) -> list[float]:
 
 def driver_refills(folder: Path, slots: int) -> list[float]:
     """The part of `refills` that is the driver's: from when it had noticed the end to when it had started the next."""
-    moments: dict[str, list[float]] = {"start": [], "end": []}
-    for event in read_journal(folder / "journal.jsonl", *moments):
-        moments[event["event"]].append(event["time"])
-    return [start - end for end, start in zip(sorted(moments["end"]), sorted(moments["start"])[slots:], strict=False)]
+    starts = [event.time for event in read_journal(folder / "journal.jsonl", RunStarted)]
+    ends = [event.time for event in read_journal(folder / "journal.jsonl", RunEnded)]
+    return [start - end for end, start in zip(sorted(ends), sorted(starts)[slots:], strict=False)]
 
 
 def times(folder: Path) -> Iterator[tuple[float, float]]:

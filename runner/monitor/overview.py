@@ -19,6 +19,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.values import natural
 from runner.monitor.progress import STANDINGS, Evaluations, final_value, run_status, standing
 from runner.search.spec import Metric
+from runner.store.events import Event, RunEnded, RunRetried, RunStarted, event_to_json
 from runner.store.identities import Identities
 from runner.store.journal import read_journal
 from runner.store.run_dir import RunDir, Status
@@ -128,7 +129,7 @@ class Overview:
     waiting: Sequence[str] = ()
     failures: Sequence[Failure] = ()
     best: Best | None = None
-    events: Sequence[Mapping[str, Any]] = ()
+    events: Sequence[Event] = ()
     unlearned: Sequence[tuple[str, str]] = ()
     unjudged: int = 0
     remarks: Sequence[str] = ()
@@ -163,7 +164,7 @@ class Overview:
             "waiting": list(self.waiting),
             "failures": failures,
             "hardly_learned": [{"run": name, "what": what} for name, what in self.unlearned],
-            "journal": list(self.events),
+            "journal": [event_to_json(event) for event in self.events],
             "remarks": list(self.remarks),
         }
 
@@ -188,10 +189,7 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
     """
     metric = next(iter(sweep.metrics()), Metric())
     events = list(read_journal(sweep.journal))
-    last: dict[str, Mapping[str, Any]] = {}
-    for event in events:
-        if event["event"] in ("start", "end", "retry") and isinstance(event.get("run"), str):
-            last[event["run"]] = event
+    last: dict[str, Event] = {event.run: event for event in events if isinstance(event, RunStarted | RunEnded | RunRetried)}
     identities = sweep.identities()
     names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted([*identities.runs, *identities.unclear], key=natural)]))
     known = []
@@ -200,13 +198,13 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
             known.append(_Known(name, _trial_of(name), "waiting"))
         else:
             path = os.path.join(sweep.runs, identities.runs[name])
-            known.append(_known(path, last.get(name, {}), metric.name, driven, name=name))
+            known.append(_known(path, last.get(name), metric.name, driven, name=name))
     return _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
 
 
 def read_runs(path: Path, runs: Iterable[RunDir]) -> Overview:
     """How runs by themselves stand; all of them lie in `path`, or are it."""
-    known = [_known(str(run.path), {}, Metric().name, driven=False) for run in runs]
+    known = [_known(str(run.path), None, Metric().name, driven=False) for run in runs]
     return _overview(path, known, Metric(), (), is_sweep=False)
 
 
@@ -249,17 +247,16 @@ def _planned(plan: Mapping[str, Any]) -> list[str]:
     return [entry["id"] for entry in entries if isinstance(entry, dict) and "id" in entry] if isinstance(entries, list) else []
 
 
-def _known(path: str, event: Mapping[str, Any], metric: str, driven: bool, *, name: str = "") -> _Known:
+def _known(path: str, event: Event | None, metric: str, driven: bool, *, name: str = "") -> _Known:
     """A run that exists: from the journal where that says it has ended for good, else from its own files."""
     name = name or os.path.basename(path)
-    if event.get("event") == "end" and event.get("state") in ("done", "pruned"):
-        values = event.get("values")
-        value = values.get(metric) if isinstance(values, dict) else None
-        if isinstance(value, int | float) or event["state"] == "pruned":
-            return _Known(name, _trial_of(name), event["state"], run_dir=RunDir(path), value=value)
+    if isinstance(event, RunEnded) and event.state in ("done", "pruned"):
+        value = (event.values or {}).get(metric)
+        if value is not None or event.state == "pruned":
+            return _Known(name, _trial_of(name), event.state, run_dir=RunDir(path), value=value)
     run_dir = RunDir(path)
     status = run_status(run_dir)
-    starting = driven and event.get("event") == "start" and status.attempt < _int(event.get("attempt"))  # its process has no lock yet
+    starting = driven and isinstance(event, RunStarted) and status.attempt < event.attempt  # its process has no lock yet
     now = standing(status, at_work=starting or None)
     return _Known(name, _trial_of(name), now, status, run_dir, final_value(run_dir.metrics, metric) if now == "done" else None)
 
@@ -268,7 +265,7 @@ def _overview(
     path: Path,
     known: Sequence[_Known],
     metric: Metric,
-    events: Sequence[Mapping[str, Any]],
+    events: Sequence[Event],
     *,
     is_sweep: bool,
     remarks: Sequence[str] = (),
@@ -344,7 +341,3 @@ def _best(known: Sequence[_Known], metric: Metric) -> Best | None:
 def _trial_of(name: str) -> str:
     """``0003-batch_size=8`` of ``0003-batch_size=8-s1``."""
     return re.sub(r"-s\d+$", "", name)
-
-
-def _int(value: Any) -> int:
-    return value if isinstance(value, int) else 0

@@ -1,4 +1,4 @@
-"""What a person asks of a sweep that runs, and what they are shown of it besides the run directories."""
+"""Requests to the driver of a sweep, and the state of a sweep as its driver sees it."""
 
 from __future__ import annotations
 
@@ -13,29 +13,45 @@ Action = Literal["pause", "resume", "stop", "retry", "quit"]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A wish, from a key pressed or from another terminal.
+    """A request to the driver of a sweep.
 
     Args:
-        action: pause: start nothing new; resume: start again; stop: end one run, or all of a trial, for good; retry: start failed runs
-            again; quit: save and end everything, so that the same command goes on with it.
-        run: name of the run's directory, or the number of the trial, that `stop` means.
+        action: pause: start no further runs; resume: start runs again; stop: end one run, or all runs of a trial, for good; retry: start
+            failed runs again; quit: save and end everything, so that the sweep can be resumed.
+        run: `stop` only: name of the run's directory, or number of the trial.
+        save: `pause` only: also save and end the active runs; `resume` continues them from there.
     """
 
     action: Action
     run: str | None = None
+    save: bool = False
+
+    def __str__(self) -> str:
+        return " ".join([self.action, *([self.run] if self.run else []), *(["--save"] if self.save else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line of control.jsonl that is no command.
+
+    Args:
+        text: the line, shortened.
+    """
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """How a sweep stands, as its conductor sees it.
+    """The state of a sweep as its driver sees it.
 
     Args:
-        slots: runs that may go at a time; used: that do.
-        paused: why nothing new is started; empty if it is. by_hand: because somebody wanted so.
-        best: the best trial so far in words: ``0007-base_lr=0.02: bbox/AP 0.412``; empty while there is none.
-        running: the runs that have a slot now; None: not told, who watches looks for itself.
-        stopped: why the sweep ends before everything it was to do is done: "interrupted", or the budget; empty while it goes on.
-        ended: those that have ended since this was last told, or were found to have ended before; may name one again.
+        slots: runs that may be active at a time; used: active runs.
+        paused: why no further runs are started; empty if they are. by_hand: because a command asked for it.
+        best: the best trial so far, for people: ``0007-base_lr=0.02: bbox/AP 0.412``; empty while there is none.
+        running: the active runs; None: unknown, the monitor has to look for itself.
+        ended: runs that have ended since the last situation, or had ended before; may name one again.
+        stopped: why the sweep ends before all of its work is done: "interrupted", or the budget; empty while it continues.
     """
 
     slots: int = 1

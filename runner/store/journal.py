@@ -1,57 +1,28 @@
-"""A sweep's journal: what its drivers did, one JSON object a line, appended as it happens.
+"""A sweep's journal: what its drivers did, one JSON object per line, appended as it happens.
 
-It is an index and a diary: what counts stands in the run directories, and a journal that is lost or cut off costs time and no result.
+It is an index: the run directories are the truth, and a journal that is lost or cut off costs time and no result.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypeVar, overload
 
-from runner.core.errors import Cause, InputError, Problem
+from runner.core.errors import InputError, Problem
 from runner.core.files import open_lines, parse_json, read_lines
-from runner.core.typed import Count, Moment, Name, fits
 from runner.core.values import shell_path
-from runner.store.run_dir import State
+from runner.store import legacy
+from runner.store.events import Event, event_from_json, event_to_json, kind_of
 
-_TYPES: dict[str, Any] = {
-    "time": Moment,
-    "run": Name,
-    "trial": Count,
-    "seed": Count,
-    "seeds": list[Count] | None,
-    "attempt": Count,
-    "key": str,
-    "label": str,
-    "overrides": Mapping[str, Any],
-    "proposal": Mapping[str, Any],
-    "state": State,
-    "cause": Cause | None,
-    "reason": str | None,
-    "values": Mapping[str, float] | None,
-    "time_s": Moment,
-    "spent_s": Moment,
-    "gpu_s": Moment,
-}
-"""Types of the fields that events have, in whichever of them."""
-
-_REQUIRED = {
-    "trial": {"trial", "seeds", "overrides", "label", "proposal"},
-    "start": {"run"},
-    "end": {"run", "state"},
-    "again": {"run"},
-    "lost": {"run", "reason"},
-    "prune": {"trial", "reason"},
-    "refused": {"trial", "reason"},
-}
-"""Fields without which an event of a kind says nothing."""
+E = TypeVar("E", bound=Event)
 
 
 class Journal:
-    """Appends events. A disk that is full loses events and nothing else.
+    """A file that events are appended to. A full disk loses events and nothing else.
 
     Raises:
         InputError: the file cannot be opened.
@@ -61,44 +32,48 @@ class Journal:
         try:
             self._file: IO[bytes] = open_lines(path)
         except OSError as error:
-            advice = f"`runner verify {shell_path(path.parent)} --repair` moves aside what is no file"
+            advice = f"`runner sweep verify {shell_path(path.parent)} --repair` moves aside what is no file"
             raise InputError(Problem(f"cannot be written: {error.strerror}; {advice}", where=str(path))) from error
 
-    def write(self, event: str, **values: Any) -> None:
-        """Append ``{"event": event, …, "time": seconds since 1970}`` in a single write. Numbers in `values` must be finite."""
-        line = json.dumps({"event": event, **values, "time": round(time.time(), 3)}, ensure_ascii=False, allow_nan=False)
+    def append(self, event: Event) -> None:
+        """Append an event and its time in a single write. Numbers in it must be finite."""
+        value = event_to_json(replace(event, time=round(time.time(), 3)))
+        line = json.dumps(value, ensure_ascii=False, allow_nan=False)
         try:
             self._file.write(line.encode() + b"\n")
         except OSError:
-            pass  # it can be built anew from the run directories
+            pass  # `runner verify --repair` adds it again from the run directories
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def read_journal(path: Path, *kinds: str) -> Iterator[dict[str, Any]]:
-    """Yield the events in `path`, in order, only those of `kinds` if there are any. A missing file has none.
+@overload
+def read_journal(path: Path) -> Iterator[Event]: ...
 
-    Left out are lines that are torn or foreign, and events that lack a field of their kind or have a value of another type in one.
+
+@overload
+def read_journal(path: Path, *kinds: type[E]) -> Iterator[E]: ...
+
+
+def read_journal(path: Path, *kinds: type[Event]) -> Iterator[Event]:
+    """Yield the events in `path`, in order; only those of `kinds` if there are any. A missing file has none.
+
+    Lines that are torn or foreign are left out, and so are events that lack a field or have a value of another type in one.
 
     Raises:
         OSError: it cannot be read.
     """
-    marks = [json.dumps(kind).encode() for kind in kinds]
+    names = [kind_of(kind) for kind in kinds]
+    marks = [json.dumps(name).encode() for name in [*names, *legacy.former_events(names)]]
     for line in read_lines(path):
-        if not line.startswith(b"{") or (kinds and all(mark not in line for mark in marks)):  # to read it would cost ten times as much
+        if not line.startswith(b"{") or (kinds and all(mark not in line for mark in marks)):  # parsing it would cost ten times as much
             continue
         try:
-            event = parse_json(line)
+            value = parse_json(line)
         except ValueError:
             continue
-        if is_event(event) and (not kinds or event["event"] in kinds):
+        event = event_from_json(legacy.upgrade_event(value)) if isinstance(value, dict) else None
+        if event is not None and (not kinds or isinstance(event, kinds)):
             yield event
-
-
-def is_event(value: Any) -> bool:
-    """Return whether a JSON value is an event whose fields have the types that readers expect."""
-    if not isinstance(value, dict) or not fits(value.get("event"), str) or not _REQUIRED.get(value["event"], frozenset()) <= value.keys():
-        return False
-    return all(fits(value[name], hint) for name, hint in _TYPES.items() if name in value)

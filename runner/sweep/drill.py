@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from runner.core.lock import holder
+from runner.store.events import RunEnded, RunReopened
 from runner.store.run_dir import RunDir
 from runner.sweep.fake_sweep import FakeSweep, results_of, steps_twice, wait_for
 from runner.sweep.verify import verify
@@ -277,8 +278,8 @@ class Drill:
     def _check(self, to_the_end: str) -> dict[str, str]:
         mine, theirs = self._stage.sweep, self._whole.sweep
         names = mine.run_names()
-        ends = Counter(event["run"] for event in self._stage.events("end"))
-        again = {event["run"] for event in self._stage.events("again")}
+        ends = Counter(event.run for event in self._stage.events(RunEnded))
+        again = {event.run for event in self._stage.events(RunReopened)}
         twice = [name for name, count in ends.items() if count > 1 and name not in again]
         doubled = [name for name in names if steps_twice(self._stage.run(name))]
         left = [str(finding) for finding in verify(mine) if finding.wrong and " lost" not in finding.what]

@@ -16,11 +16,13 @@ import yaml
 from runner.core.files import read_json
 from runner.core.importing import child_environment
 from runner.store.checkpoints import file_sha256
+from runner.store.events import Event
 from runner.store.journal import read_journal
 from runner.store.run_dir import RunDir
 from runner.sweep.sweep_dir import SweepDir
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Event)
 CONFIG: Mapping[str, Any] = {
     "backend": "fake",
     "max_iters": 40,
@@ -92,7 +94,7 @@ class FakeSweep:
         out, err = process.communicate(timeout=timeout_s)
         return Ended(process.returncode, out, err)
 
-    def events(self, *kinds: str) -> list[dict[str, Any]]:
+    def events(self, *kinds: type[E]) -> list[E]:
         """Those of the journal."""
         return list(read_journal(self.sweep.journal, *kinds))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.core.errors import Cause
 from runner.search.base import Trial
+from runner.store.events import RunEnded, RunReopened, RunStarted, TrialPruned, TrialQueued, TrialRefused
 from runner.store.journal import read_journal
 from runner.store.run_dir import FINISHED, RunDir, State
 from runner.sweep.sweep_dir import SweepDir
@@ -53,13 +54,13 @@ class PastTrial:
     Args:
         trial: with the seeds it was handed out with.
         runs: seed to run, as far as they were started.
-        given_up: why the whole trial was given up; empty if it was not.
+        pruned: why the whole trial was pruned; empty if it was not.
         refused: why none of its runs could start; empty if they could.
     """
 
     trial: Trial
     runs: dict[int, PastRun] = field(default_factory=dict)
-    given_up: str = ""
+    pruned: str = ""
     refused: str = ""
 
 
@@ -86,29 +87,26 @@ class History:
 
 def read_history(sweep: SweepDir) -> History:
     """Never raises for what lies in the directory. A run that the journal says has ended is not read, so that thousands cost little."""
-    result, runs, given_up, refused = History(), dict[str, PastRun](), dict[int, str](), dict[int, str]()
+    result, runs, pruned, refused = History(), dict[str, PastRun](), dict[int, str](), dict[int, str]()
     for event in read_journal(sweep.journal):
-        try:
-            match event["event"]:
-                case "trial":
-                    seeds = None if event["seeds"] is None else tuple(event["seeds"])
-                    trial = Trial(event["trial"], event["overrides"], event["label"], seeds, event["proposal"])
-                    if all(past.trial != trial for past in result.trials[-1:]):
-                        result.trials.append(PastTrial(trial))
-                case "start":
-                    runs[event["run"]] = PastRun(event["run"], event["trial"], event["seed"], event["key"], "pending")
-                case "end":
-                    told = {name: event[name] for name in ("trial", "seed", "key", "state", "cause", "values")}
-                    runs[event["run"]] = PastRun(event["run"], reason=event["reason"] or "", **told)
-                    result.spent_s, result.gpu_s = event["spent_s"], event["gpu_s"]
-                case "again":
-                    runs.pop(event["run"], None)
-                case "prune":
-                    given_up[event["trial"]] = event["reason"]
-                case "refused":
-                    refused[event["trial"]] = event["reason"]
-        except (KeyError, TypeError):
-            continue  # of another version, or of somebody else
+        match event:
+            case TrialQueued():
+                trial = Trial(event.trial, event.overrides, event.label, event.seeds, event.proposal)
+                if all(past.trial != trial for past in result.trials[-1:]):
+                    result.trials.append(PastTrial(trial))
+            case RunStarted():
+                runs[event.run] = PastRun(event.run, event.trial, event.seed, event.key, "pending")
+            case RunEnded():
+                runs[event.run] = PastRun(
+                    event.run, event.trial, event.seed, event.key, event.state, event.cause, event.reason or "", event.values
+                )
+                result.spent_s, result.gpu_s = event.spent_s, event.gpu_s
+            case RunReopened():
+                runs.pop(event.run, None)
+            case TrialPruned():
+                pruned[event.trial] = event.reason
+            case TrialRefused():
+                refused[event.trial] = event.reason
     result.noted = frozenset(name for name, run in runs.items() if run.finished)
     found: dict[int, dict[int, PastRun]] = {}
     lost: dict[int, Trial] = {}
@@ -132,9 +130,9 @@ def read_history(sweep: SweepDir) -> History:
         number, seeds = past.trial.number, past.trial.seeds
         past.runs = {seed: run for seed, run in found.get(number, {}).items() if seeds is None or seed in seeds}
         others = later.get(number, set()) if seeds is None else set()
-        pruned = next((run for run in past.runs.values() if run.state == "pruned" and run.seed not in others), None)
+        of_run = next((run for run in past.runs.values() if run.state == "pruned" and run.seed not in others), None)
         past.refused = refused.get(number, "") if not past.runs else ""
-        past.given_up = given_up.get(number, "") or (pruned.reason or "pruned" if pruned else "")
+        past.pruned = pruned.get(number, "") or (of_run.reason or "pruned" if of_run else "")
     return result
 
 
@@ -144,7 +142,7 @@ def merged(trials: Sequence[PastTrial]) -> list[PastTrial]:
     for past in trials:
         first = result.setdefault(past.trial.number, past)
         if first is not past:
-            result[past.trial.number] = replace(first, runs={**past.runs, **first.runs}, given_up=first.given_up or past.given_up)
+            result[past.trial.number] = replace(first, runs={**past.runs, **first.runs}, pruned=first.pruned or past.pruned)
     return list(result.values())
 
 

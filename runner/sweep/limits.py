@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runner.core.errors import RunnerError
 from runner.core.files import NO_ROOM, disk_is_full
+from runner.store.events import Event, SweepPaused, SweepResumed, SweepStopped
 from runner.store.run_dir import Status
 from runner.sweep.policy import Policy
 
@@ -27,7 +28,7 @@ class Brakes:
         note: writes an event to the journal.
     """
 
-    def __init__(self, policy: Policy, folder: Path | None, note: Callable[..., None]) -> None:
+    def __init__(self, policy: Policy, folder: Path | None, note: Callable[[Event], None]) -> None:
         self._policy = policy
         self._folder = folder
         self._note = note
@@ -77,7 +78,7 @@ class Brakes:
         if isinstance(error.errno, int) and error.errno not in NO_ROOM:
             raise error
         if not self._full:
-            self._note("pause", reason=f"the disk is full: {error}")
+            self._note(SweepPaused(f"the disk is full: {error}"))
         self._full = f"the disk is full ({error}): goes on when there is room"
         self._next_look = time.monotonic() + _DISK_INTERVAL_S
 
@@ -87,7 +88,7 @@ class Brakes:
             self._next_look = time.monotonic() + _DISK_INTERVAL_S
             if self._folder is None or not disk_is_full(self._folder):
                 self._full = ""
-                self._note("resume", reason="there is room on the disk")
+                self._note(SweepResumed("there is room on the disk"))
 
     # ---------------------------------------------------------------------------------------------------------- failures
     def count(self, trial: int, status: Status) -> None:
@@ -107,7 +108,7 @@ class Brakes:
         reason = next(reason for _, reason in self._failing if _alike(reason) == common)
         text = f"{len(self._failing)} runs failed one after the other (budget.failures_in_a_row), {times} of them like this: {reason}"
         self.problem = RunnerError(text)
-        self._note("given up", reason=text)
+        self._note(SweepStopped(text))
 
 
 def _alike(reason: str) -> str:

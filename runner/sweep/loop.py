@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from runner.core.errors import InputError, RunnerError
 from runner.core.lock import Lock, last_holder
@@ -20,8 +19,23 @@ from runner.core.values import shell_path
 from runner.launch.base import Launcher, MeasuresMemory
 from runner.search.base import Finishes, FixedDesign, Search, Trial, TrialResult, Wait
 from runner.search.spec import Metric
-from runner.store.commands import Command, Situation
+from runner.store.commands import Command, Situation, Unreadable
 from runner.store.control import Inbox
+from runner.store.events import (
+    BudgetSpent,
+    CommandIgnored,
+    CommandReceived,
+    Event,
+    LateResultIgnored,
+    OverrideNotWritten,
+    RunBlocked,
+    RunEnded,
+    RunRetried,
+    RunStarted,
+    TrialPruned,
+    TrialQueued,
+    TrialRefused,
+)
 from runner.store.journal import Journal
 from runner.store.lock import RunHeld, run_held
 from runner.store.run_dir import FINISHED, RunDir, Status, Verdict
@@ -204,14 +218,14 @@ class _Conductor:
             started = {seed: run for seed, run in past.runs.items() if seed in seeds}  # others came later, to confirm it
             ended = {seed: run for seed, run in started.items() if run.finished and not (self._retry_failed and run.state == "failed")}
             kept = [seed for seed in seeds if seed in ended and ended[seed].key == self._keys.get((trial.number, seed), ended[seed].key)]
-            if len(kept) == len(seeds) or (past.given_up and len(ended) == len(started)):
-                self._tell_past(trial, ended, past.given_up)
+            if len(kept) == len(seeds) or (past.pruned and len(ended) == len(started)):
+                self._tell_past(trial, ended, past.pruned)
                 continue
             self._search.resume(trial)
             if left := tuple(seed for seed in seeds if (trial.number, seed) not in handed_out):  # seeds may have been added since
                 trial = trial if len(left) == len(seeds) else replace(trial, seeds=left)
                 handed_out.update((trial.number, seed) for seed in left)
-                self._hand_out(trial, list(self._runs_of(trial)), past.given_up, known=True)
+                self._hand_out(trial, list(self._runs_of(trial)), past.pruned, known=True)
 
     def _tell_past(self, trial: Trial, ended: Mapping[int, PastRun], given_up: str) -> None:
         assert self._sweep is not None  # it has a past
@@ -230,7 +244,12 @@ class _Conductor:
             interrupts.handled = interrupts.count
             self._stop(grace_s=SAVE_GRACE_S if interrupts.count == 1 else 0.0)
         for command in [*self._commands(), *(self._inbox.read() if self._inbox else ())]:
-            self._obey(command)
+            if isinstance(command, Unreadable):
+                self._note(CommandIgnored(command.text, "not a command"))
+            elif ignored := self._obey(command):
+                self._note(CommandIgnored(str(command), ignored))
+            else:
+                self._note(CommandReceived(command.action, command.run))
         if time.monotonic() >= self._look_for_folder_at:
             self._look_for_folder_at = time.monotonic() + _FOLDER_INTERVAL_S
             self._look_for_folder()
@@ -240,7 +259,7 @@ class _Conductor:
         for exit_ in self._launcher.poll(0.0 if busy else POLL_S):
             watched = self._running.pop(exit_.name)
             if watched.over is not None and watched.over[0] == "pruned" and watched.run.run_dir.status().state == "done":
-                self._note("late", run=watched.run.identity.id, state="done")
+                self._note(LateResultIgnored(watched.run.identity.id, "done"))
             if not self._look_for_folder():
                 continue
             if exit_.returncode == HELD:
@@ -282,7 +301,7 @@ class _Conductor:
     # --------------------------------------------------------------------------------------------------------- starting
     def _start_what_can(self) -> None:
         if not self._asked_to_stop and not self._exhausted and (over := self._brakes.out_of_budget()):
-            self._note("budget", reason=over)
+            self._note(BudgetSpent(over))
             if isinstance(self._search, Finishes):
                 self._search.finish()
                 self._brakes.closing = True
@@ -323,7 +342,7 @@ class _Conductor:
             runs = list(self._runs_of(trial))
         except InputError as error:  # a point that was proposed and cannot be: what is fixed in advance was checked before
             self._note_trial(trial)
-            self._note("refused", trial=trial.number, reason=str(error))
+            self._note(TrialRefused(trial.number, str(error)))
             self._tell(trial, TrialResult("failed", reason=str(error)))
             self._brakes.count_failure(trial.number, str(error))
             return True
@@ -376,7 +395,7 @@ class _Conductor:
             return
         task = one_run.task_of(run)
         status = run.run_dir.status()
-        self._note("start", run=run.identity.id, trial=run.trial.number, seed=run.seed, key=run.identity.key, attempt=status.attempt + 1)
+        self._note(RunStarted(run.identity.id, run.trial.number, run.seed, run.identity.key, status.attempt + 1))
         self._running[task.name] = Watched(run, status.attempt)
         warm = task.warm if self._keep_warm else "no"
         self._launcher.submit(replace(task, warm=warm, memory_gb=self._policy.memory_gb))
@@ -392,7 +411,7 @@ class _Conductor:
         self._look_aside_at = time.monotonic() + _ASIDE_INTERVAL_S
         if name not in self._aside_since:
             self._aside_since[name] = time.monotonic()
-            self._note("held", run=name, trial=run.trial.number, reason=str(why))
+            self._note(RunBlocked(name, run.trial.number, str(why)))
 
     def _waits_for_others(self) -> str:
         """Why nothing goes on, where it is for others that are working on what is left."""
@@ -443,7 +462,7 @@ class _Conductor:
                 return
             reason = self._search.report(trial.trial, report)
             if reason:
-                self._note("prune", trial=trial.trial.number, seed=report.seed, step=report.step, reason=reason)
+                self._note(TrialPruned(trial.trial.number, reason, report.seed, report.step))
                 self._give_up(trial, reason)
 
     def _give_up(self, trial: _Trial, reason: str) -> None:
@@ -463,29 +482,34 @@ class _Conductor:
         except OSError:
             self._launcher.cancel(name, grace_s=SAVE_GRACE_S)
 
-    def _obey(self, command: Command) -> None:
+    def _obey(self, command: Command) -> str:
+        """Carry out a command; returns why it cannot be, empty if it was."""
         if command.action == "quit":
             self._stop(grace_s=SAVE_GRACE_S)
         elif command.action in ("pause", "resume"):
             self._brakes.by_hand = command.action == "pause"
-        elif command.action == "stop" and command.run:
+        elif command.action == "stop":
+            found = False
             for trial in self._trials.values():
                 names = {watched.run.identity.id for watched in self._running.values() if watched.run.trial.number == trial.trial.number}
                 if command.run == str(trial.trial.number) and trial.left:
-                    self._note("prune", trial=trial.trial.number, reason="stopped by hand")
+                    found = True
+                    self._note(TrialPruned(trial.trial.number, "stopped by hand"))
                     self._give_up(trial, "stopped by hand")
                 elif command.run in names:
+                    found = True
                     for name, watched in self._running.items():
                         if watched.run.identity.id == command.run and watched.over is None:
                             self._prune(name, watched, "stopped by hand")
+            return "" if found else "no active run or trial has this name"
         elif command.action == "retry":
+            if self._asked_to_stop:
+                return "the sweep is stopping"
             self._retry_failures()
-        self._note(command.action, asked_for=command.run)
+        return ""
 
     def _retry_failures(self) -> None:
         """Start all runs again that have failed, in this driver's time or before. What an adaptive search was told of them stands."""
-        if self._asked_to_stop:
-            return
         try:
             for trial in self._trials.values():
                 failed = tuple(seed for seed, (_, status) in trial.ended.items() if status.state == "failed")
@@ -528,7 +552,7 @@ class _Conductor:
             if retries < self._policy.retries:
                 text = f"{status.reason}; started again ({retries + 1} of {self._policy.retries})"
                 self._judge(run.run_dir, Verdict("interrupted", text, status.attempt, time.time(), status.cause, retries + 1, final=True))
-                self._note("retry", run=run.identity.id, trial=run.trial.number, reason=status.reason)
+                self._note(RunRetried(run.identity.id, run.trial.number, status.reason))
                 self._waiting.appendleft(run)
                 return
             attempts = f"{retries + 1} attempts that ended like this" if retries else "one attempt (resources.retries is 0)"
@@ -543,7 +567,7 @@ class _Conductor:
         try:
             run_dir.write_verdict(verdict)
         except OSError as error:
-            self._note("unrecorded", run=run_dir.name, state=verdict.state, reason=str(error))
+            self._note(OverrideNotWritten(run_dir.name, verdict.state, str(error)))
 
     def _finish(self, outcome: RunOutcome, took_s: float = 0.0) -> None:
         run, status = outcome.run, outcome.status
@@ -552,18 +576,19 @@ class _Conductor:
             self._stop(grace_s=0.0)
         if not outcome.reused or run.identity.id not in self._noted:
             self._note(
-                "end",
-                run=run.identity.id,
-                trial=run.trial.number,
-                seed=run.seed,
-                key=run.identity.key,
-                state=status.state,
-                cause=status.cause,
-                reason=status.reason,
-                values=(run_values(run.run_dir) if self._sweep else {}) if status.state == "done" else None,
-                time_s=round(took_s, 3),
-                spent_s=round(self._brakes.spent_s(), 3),
-                gpu_s=round(self._brakes.gpu_s, 3),
+                RunEnded(
+                    run.identity.id,
+                    run.trial.number,
+                    run.seed,
+                    run.identity.key,
+                    status.state,
+                    status.cause,
+                    status.reason,
+                    values=(run_values(run.run_dir) if self._sweep else {}) if status.state == "done" else None,
+                    time_s=round(took_s, 3),
+                    spent_s=round(self._brakes.spent_s(), 3),
+                    gpu_s=round(self._brakes.gpu_s, 3),
+                )
             )
         if not outcome.reused:
             self._brakes.count(run.trial.number, status)
@@ -591,13 +616,11 @@ class _Conductor:
 
     # --------------------------------------------------------------------------------------------------------- journal
     def _note_trial(self, trial: Trial) -> None:
-        seeds = None if trial.seeds is None else list(trial.seeds)
-        overrides, proposal = dict(trial.overrides), dict(trial.proposal)
-        self._note("trial", trial=trial.number, label=trial.label, overrides=overrides, seeds=seeds, proposal=proposal)
+        self._note(TrialQueued(trial.number, trial.label, trial.overrides, trial.seeds, trial.proposal))
 
-    def _note(self, event: str, **values: Any) -> None:
+    def _note(self, event: Event) -> None:
         if self._journal is not None:
-            self._journal.write(event, **values)
+            self._journal.append(event)
 
     def _is_left(self) -> bool:
         """True while there is something that has not been started."""

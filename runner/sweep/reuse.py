@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.files import disk_is_full, sync_folder
+from runner.store.events import Event, ReuseRefused, RunEnded
 from runner.store.journal import read_journal
 from runner.store.run_dir import RunDir, Verdict
 from runner.sweep.findings import Findings
@@ -31,7 +32,7 @@ class Elsewhere:
         note: writes an event to the sweep's journal.
     """
 
-    def __init__(self, sweep: SweepDir, note: Callable[..., None]) -> None:
+    def __init__(self, sweep: SweepDir, note: Callable[[Event], None]) -> None:
         self._sweep = sweep
         self._note = note
         self._found: dict[str, list[RunDir]] | None = None
@@ -46,7 +47,7 @@ class Elsewhere:
             self._found = self._look()
         for other in self._found.get(run.identity.key, ()):
             if problem := self._problem(other, run) or self._copy(other, run):
-                self._note("not_reused", run=run.run_dir.name, trial=run.trial.number, reason=f"{other.path}: {problem}")
+                self._note(ReuseRefused(run.run_dir.name, run.trial.number, f"{other.path}: {problem}"))
             else:
                 return True
         return False
@@ -91,9 +92,9 @@ class Elsewhere:
             if folder == self._sweep.path.absolute():
                 continue
             if other.journal.exists():
-                for event in read_journal(other.journal, "end"):
-                    if event.get("state") == "done" and isinstance(event.get("key"), str):
-                        found[event["key"]].append(RunDir(other.runs / str(event.get("run"))))
+                for event in read_journal(other.journal, RunEnded):
+                    if event.state == "done":
+                        found[event.key].append(RunDir(other.runs / event.run))
                 continue
             for run_dir in map(RunDir, _folders(folder)):
                 if (identity := run_dir.identity()) is not None:

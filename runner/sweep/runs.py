@@ -14,6 +14,7 @@ from runner.environments.interpreters import versions
 from runner.launch.base import Exit, Task, Warm
 from runner.monitor.progress import is_alive
 from runner.resolve import Resolved, resolve
+from runner.store.events import RunReopened
 from runner.store.journal import Journal
 from runner.store.lock import hold_run, run_held
 from runner.store.run_dir import RunDir, State, Status, Verdict
@@ -142,7 +143,7 @@ def allow_again(run_dir: RunDir, journal: Journal | None) -> None:
     run_dir.write_verdict(Verdict("interrupted", reason, status.attempt, time.time(), final=True))
     if journal is not None:
         identity = run_dir.identity()
-        journal.write("again", run=identity.id if identity else run_dir.name)
+        journal.append(RunReopened(identity.id if identity else run_dir.name))
 
 
 def _judge(run_dir: RunDir, status: Status, verdict: Verdict) -> Status:

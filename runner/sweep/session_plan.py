@@ -14,6 +14,7 @@ from runner.search.base import Trial
 from runner.search.build import check_search, planned_trials
 from runner.search.confounded import confounded
 from runner.search.spec import SweepSpec
+from runner.store.events import RunEnded, RunStarted
 from runner.store.journal import read_journal
 from runner.sweep.history import History, read_history
 from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, renumber
@@ -93,7 +94,7 @@ class PlannedSweep:
     def _refuse_in_the_way(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """A directory in which another run lies cannot be that of the run it is called like."""
         known = self.folder.identities()
-        started = [str(event.get("run")) for event in read_journal(self.folder.journal, "start", "end")]
+        started = [event.run for kind in (RunStarted, RunEnded) for event in read_journal(self.folder.journal, kind)]
         found = known.in_the_way(dict.fromkeys([*(entry["id"] for entry in entries), *started]))
         problems = [
             Problem(

@@ -19,6 +19,7 @@ from runner.launch.packing import Packing
 from runner.search.base import FixedDesign, Search
 from runner.search.build import build_search
 from runner.store.commands import Situation
+from runner.store.events import TrialPruned, TrialRefused
 from runner.store.journal import read_journal
 from runner.store.lock import hold, hold_run
 from runner.store.run_dir import Status
@@ -83,7 +84,7 @@ def run_sweep(sweep: PlannedSweep, *, launcher: str = "local", retry_failed: boo
         situation = now
         watcher.update(now)
 
-    refused_before = sum(1 for _ in read_journal(folder.journal, "refused"))
+    refused_before = sum(1 for _ in read_journal(folder.journal, TrialRefused))
     identities = folder.identities()
     for remark in identities.remarks():
         say(f"note: {remark}", error=True)
@@ -136,13 +137,13 @@ def _result(
     numbers = {trial.number for trial in sweep.trials}
     adaptive = spec.design == "optuna" or spec.join_best  # has trials that are not among those
     failed_before = [name for name, run in before.items() if run.state == "failed" and (adaptive or run.trial in numbers)]
-    given_up = {event["trial"] for event in read_journal(folder.journal, "prune")}
-    states |= {entry["id"]: "pruned" for entry in entries if entry["id"] not in states and entry["trial"] in given_up}
+    pruned_trials = {event.trial for event in read_journal(folder.journal, TrialPruned)}
+    states |= {entry["id"]: "pruned" for entry in entries if entry["id"] not in states and entry["trial"] in pruned_trials}
     missing = [entry["id"] for entry in entries if entry["id"] not in states]
     unfinished = {name: status for name, status in ended.items() if status.state in ("failed", "interrupted")}
     is_over = not missing and not unfinished and not adaptive and spec.racing is None
-    refusals = list(read_journal(folder.journal, "refused"))
-    refused = {event["trial"]: event["reason"] for event in (refusals if spec.design == "optuna" else refusals[refused_before:])}
+    refusals = list(read_journal(folder.journal, TrialRefused))
+    refused = {event.trial: event.reason for event in (refusals if spec.design == "optuna" else refusals[refused_before:])}
     done, pruned = (sum(state == which for state in states.values()) for which in ("done", "pruned"))
     runs = len({entry["id"] for entry in entries} | set(states))
     return SweepResult(runs, done, pruned, unfinished, refused, missing, failed_before, "" if is_over else stopped)

@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from runner.core.files import move_aside, read_bytes
 from runner.core.lock import holder, last_holder
+from runner.store.events import Event, RecordsLost, RunEnded, RunReopened, RunStarted, TrialQueued
 from runner.store.identities import Identities
 from runner.store.journal import Journal, read_journal
 from runner.store.run_dir import FINISHED, Identity, RunDir
@@ -71,20 +71,21 @@ def read_past(sweep: SweepDir) -> dict[str, Past]:
     for entry in sweep.plan().get("runs") or ():
         if isinstance(entry, dict) and isinstance(entry.get("id"), str):
             past[entry["id"]].planned = entry
-    trials: dict[Any, dict[str, Any]] = {}
+    trials: dict[int, TrialQueued] = {}
     for event in read_journal(sweep.journal):
-        name, kind = event.get("run"), event["event"]
-        if kind == "trial":
-            trials[event.get("trial")] = event
-        elif isinstance(name, str) and kind in ("start", "end"):
-            past[name].started = event
-            past[name].ended = event if kind == "end" else None
-        elif isinstance(name, str) and kind == "again" and name in past:
-            past[name].ended = None
-        elif isinstance(name, str) and kind == "lost":
-            past[name].lost.add(event["reason"])
+        match event:
+            case TrialQueued():
+                trials[event.trial] = event
+            case RunStarted():
+                past[event.run].started, past[event.run].ended = event, None
+            case RunEnded():
+                past[event.run].started = past[event.run].ended = event
+            case RunReopened() if event.run in past:
+                past[event.run].ended = None
+            case RecordsLost():
+                past[event.run].lost.add(event.reason)
     for each in past.values():
-        each.trial = trials.get((each.started or {}).get("trial"))
+        each.trial = trials.get(each.started.trial) if each.started is not None else None
     return past
 
 
@@ -142,8 +143,8 @@ def _check_together(sweep: SweepDir, identities: Mapping[str, Identity], finding
         if len(same) > 1:
             text = f"trial {trial} with seed {seed} is there more than once: {', '.join(same)}"
             findings.wrong(sweep.runs, text, "keep one of them, move the others away")
-    handed_out = {event.get("trial") for event in read_journal(sweep.journal, "trial")}
-    known = {identity.trial for identity in identities.values()} | {number for number in handed_out if isinstance(number, int)}
+    queued = {event.trial for event in read_journal(sweep.journal, TrialQueued)}
+    known = {identity.trial for identity in identities.values()} | queued
     gaps = sorted(set(range(max(known, default=-1) + 1)) - known)
     if gaps:
         findings.note(sweep.runs, f"trials {_some(gaps)} have no run: they were never started, or have left the plan")
@@ -158,23 +159,21 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared:
     if driven:
         return
     events = list(read_journal(sweep.journal))
-    trials = {event.get("trial") for event in events if event["event"] == "trial"}
+    trials = {event.trial for event in events if isinstance(event, TrialQueued)}
     past = read_past(sweep)
-    spent = {"spent_s": 0.0, "gpu_s": 0.0}
-    for event in events:
-        spent |= {name: event[name] for name in spent if isinstance(event.get(name), int | float)}
+    last = next((event for event in reversed(events) if isinstance(event, RunEnded)), None)
+    spent_s, gpu_s = (last.spent_s, last.gpu_s) if last is not None else (0.0, 0.0)
     known = sweep.identities()
-    missing: list[tuple[str, dict[str, Any]]] = []
+    missing: list[tuple[str, Event]] = []
     for name, identity in identities.items():
         status = known.run_dir(name).status()
         if identity.trial not in trials:
             trials.add(identity.trial)
-            facts = {"label": identity.label or name, "overrides": dict(identity.overrides), "proposal": dict(identity.proposal)}
-            missing.append(("trial", {"trial": identity.trial, "seeds": None, **facts}))
+            queued = TrialQueued(identity.trial, identity.label or name, identity.overrides, None, identity.proposal)
+            missing.append((f"trial {identity.trial}", queued))
         if status.state in FINISHED and past[name].ended is None:
-            ended = {"trial": identity.trial, "seed": identity.seed, "key": identity.key}
-            ended |= {"state": status.state, "cause": status.cause, "reason": status.reason, "values": None, "time_s": 0.0}
-            missing.append(("end", {"run": name, **ended, **spent}))
+            end = (status.state, status.cause, status.reason, None, 0.0, spent_s, gpu_s)
+            missing.append((name, RunEnded(name, identity.trial, identity.seed, identity.key, *end)))
     there = {*known.runs, *known.unclear, *cleared}
     gone = [name for name, each in past.items() if each.started is not None and name not in there]
     if gone:
@@ -182,12 +181,12 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared:
 
     def write() -> None:
         journal = Journal(sweep.journal)
-        for event, values in missing:
-            journal.write(event, **values)
+        for _, event in missing:
+            journal.append(event)
         journal.close()
 
     if missing:
-        what = sorted({values.get("run", f"trial {values['trial']}") for _, values in missing})
+        what = sorted({name for name, _ in missing})
         findings.note(sweep.journal, f"lacks what the run directories have: {_some(what)}", "it is read from them", write)
 
 

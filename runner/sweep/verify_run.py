@@ -23,6 +23,7 @@ from runner.core.typed import build
 from runner.monitor.progress import is_worked_on
 from runner.resolve import resolve
 from runner.store.checkpoints import CheckpointFolder, read_index, write_index
+from runner.store.events import RecordsLost, RunEnded, RunStarted, TrialQueued
 from runner.store.journal import Journal
 from runner.store.records import Record, decode_number, stream_all_records, stream_records
 from runner.store.run_dir import FINISHED, Identity, RunDir, Status, Verdict
@@ -33,6 +34,7 @@ from runner.sweep.sweep_dir import SweepDir
 
 _SHOWN_LINES = 5
 _SHOWN_DOUBLED = 3
+_IDENTIFYING = ("trial", "seed", "key")
 
 
 @dataclass(slots=True)
@@ -45,10 +47,19 @@ class Past:
     """
 
     planned: Mapping[str, Any] | None = None
-    started: Mapping[str, Any] | None = None
-    ended: Mapping[str, Any] | None = None
-    trial: Mapping[str, Any] | None = None
+    started: RunStarted | RunEnded | None = None
+    ended: RunEnded | None = None
+    trial: TrialQueued | None = None
     lost: set[str] = field(default_factory=set)
+
+    def known(self) -> dict[str, Any]:
+        """Return the fields of the run's identity, as far as plan and journal have them; the plan outranks the journal."""
+        known: dict[str, Any] = {}
+        if self.trial is not None:
+            known |= {name: getattr(self.trial, name) for name in ("trial", "overrides", "label", "proposal")}
+        if self.started is not None:
+            known |= {name: getattr(self.started, name) for name in _IDENTIFYING}
+        return known | dict(self.planned or {})
 
 
 def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, driven: bool) -> Identity | None:
@@ -143,17 +154,18 @@ def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings
         findings.note(run.path, "its driver was killed while it made this directory", "`runner sweep` goes on with it")
         return None
     if identity is None:
-        told = {**(past.trial or {}), **(past.started or {}), **(past.planned or {})}
+        told = past.known()
         what = "is not whole" if path.exists() else "is missing"
-        if not {"trial", "seed", "key"} <= told.keys():
+        if not {*_IDENTIFYING} <= told.keys():
             findings.wrong(path, f"{what}, and neither plan nor journal knows this run", "move the directory away")
             return None
         overrides, label, proposal = told.get("overrides") or {}, told.get("label") or "", told.get("proposal") or {}
         made = Identity(run.name, sweep.path.absolute().name, told["trial"], told["seed"], overrides, told["key"], {}, label, proposal)
         findings.wrong(path, what, repair=lambda: run.write_identity(made))
         return made
-    for source, known in (("plan.json", past.planned), ("the journal", past.started)):
-        for name in ("trial", "seed", "key"):
+    journal = None if past.started is None else {name: getattr(past.started, name) for name in _IDENTIFYING}
+    for source, known in (("plan.json", past.planned), ("the journal", journal)):
+        for name in _IDENTIFYING:
             mine, theirs = getattr(identity, name), (known or {}).get(name)
             if known is not None and mine != theirs:
                 findings.wrong(
@@ -213,18 +225,18 @@ def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> 
     """How the run stands; checked against the journal."""
     raw, verdict = build(Status, read_json(run.status_file)), run.verdict()
     if run.verdict_file.is_file() and verdict is None:
-        ended = past.ended or {}
+        ended = past.ended
 
         def judge() -> None:
-            if ended.get("state") in ("failed", "pruned"):
+            if ended is not None and ended.state in ("failed", "pruned"):
                 attempt = max(raw.attempt if raw is not None else 0, _last_attempt(run))
-                run.write_verdict(Verdict(ended["state"], ended.get("reason") or "", attempt, time.time(), ended.get("cause"), final=True))
+                run.write_verdict(Verdict(ended.state, ended.reason or "", attempt, time.time(), ended.cause, final=True))
             else:
                 run.verdict_file.unlink()
 
         findings.wrong(run.verdict_file, "is not whole", "what the run itself says counts", judge)
     status = run.status()
-    said = (past.ended or {}).get("state")
+    said = past.ended.state if past.ended is not None else None
     if run.status_file.is_file() and raw is None:
         findings.wrong(run.status_file, "is not whole", repair=lambda: _write_status(run, past))
     elif said in FINISHED and status.state != said and not driven:
@@ -241,16 +253,16 @@ def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> 
 
 def _write_status(run: RunDir, past: Past) -> None:
     """A status from what else there is: the journal's end, the records."""
-    ended, last = past.ended or {}, _last_record(run)
+    ended, last = past.ended, _last_record(run)
     step, epoch = (last.step, last.epoch) if last is not None else (0, 0.0)
-    if ended.get("state") not in FINISHED:
+    if ended is None or ended.state not in FINISHED:
         run.status_file.unlink(missing_ok=True)
         if (attempt := _last_attempt(run)) and run.verdict() is None:  # the next attempt keeps a number of its own
             run.write_verdict(Verdict("interrupted", "status.json was damaged", attempt, time.time()))
         return
-    values = {tag: value for tag, value in (ended.get("values") or {}).items() if tag.startswith("resource/")}
-    attempt, at = _last_attempt(run), float(ended.get("time") or 0.0)
-    status = Status(ended["state"], ended.get("reason"), attempt, step, 0, epoch, at, 0, values, "ended", ended.get("cause"))
+    values = {tag: value for tag, value in (ended.values or {}).items() if tag.startswith("resource/")}
+    attempt = _last_attempt(run)
+    status = Status(ended.state, ended.reason, attempt, step, 0, epoch, ended.time, 0, values, "ended", ended.cause)
     run.write_status(replace(status, steps=step if status.state == "done" else 0), durable=True)
 
 
@@ -276,7 +288,7 @@ class _Losses:
     def tell(self, path: Path, what: str, advice: str = "") -> None:
         if self.findings.repair and what not in self.past.lost:
             journal = Journal(self.sweep.journal)
-            journal.write("lost", run=self.run, reason=what)
+            journal.append(RecordsLost(self.run, what))
             journal.close()
         elif what not in self.past.lost:
             self.findings.wrong(path, what, "; ".join(filter(None, [advice, "--repair records the loss in the journal"])))

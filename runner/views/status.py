@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -12,21 +11,35 @@ from rich.text import Text
 from runner.core.text import printable
 from runner.monitor.overview import Failure, Overview, RunNow
 from runner.results.export import show_duration
+from runner.store.events import (
+    BudgetSpent,
+    CommandIgnored,
+    CommandReceived,
+    Event,
+    LateResultIgnored,
+    OverrideNotWritten,
+    RecordsLost,
+    ReuseRefused,
+    RunBlocked,
+    RunEnded,
+    RunReopened,
+    RunRetried,
+    RunSaved,
+    RunStarted,
+    SweepPaused,
+    SweepResumed,
+    SweepStopped,
+    TrialPruned,
+    TrialQueued,
+    TrialRefused,
+    kind_of,
+)
 from runner.views.screen import shorten
 from runner.views.terminal import plain
 
 _NAME_WIDTH = 40
 _MOST_NAMES = 3
 _MOST_RUNNING = 50
-_EVENTS = {
-    "trial": "handed out",
-    "start": "started",
-    "end": "ended",
-    "prune": "given up",
-    "retry": "starts again",
-    "late": "came too late",
-    "lost": "records lost",
-}
 
 
 def render_status(overview: Overview, driver: str = "", *, brief: bool = False, again: str = "the same `runner sweep`") -> RenderableType:
@@ -113,17 +126,50 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _event(event: Mapping[str, Any]) -> str:
-    """``12:03:11 0003-batch_size=8-s1 ended: failed: …``: the journal's words, whoever wrote them."""
-    when, what = event.get("time"), str(event.get("event"))
-    clock = time.strftime("%m-%d %H:%M:%S", time.localtime(when)) if isinstance(when, int | float) else "?"
-    who = str(event.get("run") or (f"trial {event['trial']}" if "trial" in event else ""))
-    what = _EVENTS.get(what, what)
-    shown = [str(event[key]) for key in ("label", "state", "asked_for", "reason") if event.get(key)]
-    if _is_again(event):
-        shown.append(f"attempt {event['attempt']}")
-    return f"{clock}  {who}{' ' if who else ''}{what}{': ' if shown else ''}{': '.join(shown)}"
+def _event(event: Event) -> str:
+    """Return the line of an event: ``11-28 12:03:11  0003-batch_size=8-s1 ended: failed: out of memory``."""
+    clock = time.strftime("%m-%d %H:%M:%S", time.localtime(event.time)) if event.time > 0 else "?"
+    return f"{clock}  {_words(event)}"
 
 
-def _is_again(event: Mapping[str, Any]) -> bool:
-    return isinstance(event.get("attempt"), int) and event["attempt"] > 1
+def _words(event: Event) -> str:  # noqa: PLR0911, PLR0912 - one case per event
+    match event:
+        case TrialQueued(trial=trial, label=label):
+            return f"trial {trial} queued: {label}"
+        case TrialRefused(trial=trial, reason=reason):
+            return f"trial {trial} refused: {reason}"
+        case TrialPruned(trial=trial, reason=reason):
+            return f"trial {trial} pruned: {reason}"
+        case RunStarted(run=run, attempt=attempt):
+            return f"{run} started" + (f": attempt {attempt}" if attempt > 1 else "")
+        case RunEnded(run=run, state=state, reason=reason):
+            return f"{run} ended: {state}" + (f": {reason}" if reason else "")
+        case RunRetried(run=run, reason=reason):
+            return f"{run} retried" + (f": {reason}" if reason else "")
+        case RunSaved(run=run):
+            return f"{run} saved and ended: the sweep is paused"
+        case RunBlocked(run=run, reason=reason):
+            return f"{run} blocked: {reason}"
+        case RunReopened(run=run):
+            return f"{run} may start again"
+        case LateResultIgnored(run=run, state=state):
+            return f"{run} was {state} after its trial had been pruned: ignored"
+        case ReuseRefused(run=run, reason=reason):
+            return f"{run} not reused: {reason}"
+        case RecordsLost(run=run, reason=reason):
+            return f"{run} records lost: {reason}"
+        case OverrideNotWritten(run=run, state=state, reason=reason):
+            return f"{run} is {state}, which could not be written: {reason}"
+        case BudgetSpent(reason=reason):
+            return reason
+        case SweepPaused(reason=reason):
+            return f"paused: {reason}"
+        case SweepResumed(reason=reason):
+            return f"resumed: {reason}"
+        case SweepStopped(reason=reason):
+            return f"stopped: {reason}"
+        case CommandReceived(action=action, target=target):
+            return f"request: {action}" + (f" {target}" if target else "")
+        case CommandIgnored(text=text, reason=reason):
+            return f"request ignored: {text}: {reason}"
+    return kind_of(type(event)).replace("_", " ")

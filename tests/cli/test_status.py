@@ -11,6 +11,7 @@ import pytest
 from support.finished import make_run
 
 from runner.cli.main import main
+from runner.store.events import RunEnded, RunStarted
 from runner.store.journal import Journal
 from runner.store.lock import hold
 from runner.store.run_dir import RunDir, Status
@@ -33,8 +34,8 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepDir:
     runs = [{"id": name, "trial": index} for index, name in enumerate(names)]
     (folder / "plan.json").write_text(json.dumps({"spec": {"metric": {"name": "bbox/AP", "goal": "maximize"}}, "runs": runs}))
     journal = Journal(folder / "journal.jsonl")
-    journal.write("start", run=names[1], trial=1, attempt=2)
-    journal.write("end", run=names[2], trial=2, state="failed", reason="the GPU is [full]", values=None)
+    journal.append(RunStarted(names[1], 1, 0, "key", 2))
+    journal.append(RunEnded(names[2], 2, 0, "key", "failed", reason="the GPU is [full]"))
     journal.close()
     return SweepDir(folder)
 

@@ -18,6 +18,7 @@ from support.finished import make_run
 from runner.core.errors import InputError
 from runner.monitor.overview import Best, Overview, find_places, read_runs, read_sweep
 from runner.monitor.progress import Evaluations, final_value
+from runner.store.events import RunEnded, RunRetried, RunStarted
 from runner.store.journal import Journal
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir, State, Status, Verdict
@@ -40,14 +41,13 @@ def put(run: RunDir, state: State = "running", step: int = 60, attempt: int = 1,
     return run
 
 
-def end(journal: Journal, name: str, state: str, ap: float | None = None, **more: Any) -> None:
+def end(journal: Journal, name: str, state: State, ap: float | None = None, **more: Any) -> None:
     values = None if ap is None else {"bbox/AP": ap}
-    told = {"cause": None, "reason": None, "time_s": 1.0, "spent_s": 1.0, "gpu_s": 0.0, **more}
-    journal.write("end", run=name, trial=int(name[:4]), seed=0, key=name, state=state, values=values, **told)
+    journal.append(RunEnded(name, int(name[:4]), 0, name, state, values=values, time_s=1.0, spent_s=1.0, **more))
 
 
 def start(journal: Journal, name: str, attempt: int = 1) -> None:
-    journal.write("start", run=name, trial=int(name[:4]), seed=0, key=name, attempt=attempt)
+    journal.append(RunStarted(name, int(name[:4]), 0, name, attempt))
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_sweep_that_runs(tmp_path: Path) -> None:
     told = [(failure.standing, failure.cause, len(failure.runs)) for failure in overview.failures]
     assert told == [("failed", "not_finite", 1), ("infeasible", "out_of_memory", 2)]
     assert "7 GB" in overview.failures[1].reason
-    assert overview.events[-1]["run"] == names[5]
+    assert isinstance(last := overview.events[-1], RunEnded) and last.run == names[5]
     json.dumps(overview.to_json(), allow_nan=False)
 
 
@@ -118,7 +118,7 @@ def test_a_run_that_waits_for_another_attempt(tmp_path: Path) -> None:
     run.write_verdict(Verdict("interrupted", "killed by SIGKILL; started again (1 of 2)", 1, 0.0, "crash", 1, final=True))
     journal = Journal(sweep.journal)
     start(journal, run.name)
-    journal.write("retry", run=run.name, trial=0, reason="killed by SIGKILL")
+    journal.append(RunRetried(run.name, 0, "killed by SIGKILL"))
     assert read_sweep(sweep, driven=True).counts == {"interrupted": 1}
     start(journal, run.name, attempt=2)
     journal.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.store.events import RecordsLost
 from runner.sweep.drill import Drill
 from runner.sweep.fake_sweep import FakeSweep
 
@@ -45,7 +46,7 @@ def test_lost_records_are_a_note_once_a_repair_has_recorded_the_loss(copied: Fak
         found = copied.finish(copied.command("verify", copied.sweep.path, *options))
         assert found.code == 0 and f"note: {metrics}: ends before the first record" in found.out, found
         assert "its result stands in eval.json; the journal has recorded this loss" in found.out
-    assert len(copied.events("lost")) == 1
+    assert len(copied.events(RecordsLost)) == 1
     ended = copied.finish()
     assert ended.code == 0 and "6 of 6 runs done" in ended.out, ended
     copied.run("0002-lr=0.04-s1").metrics.write_text("")

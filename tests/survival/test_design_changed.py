@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runner.store.events import RunBlocked, RunEnded, RunStarted
 from runner.sweep.fake_sweep import FakeSweep, steps_twice, wait_for
 from runner.sweep.verify import verify
 
@@ -55,17 +56,17 @@ def test_the_design_is_changed_while_it_is_interrupted(stage: FakeSweep, before:
     config = {**CONFIG, "parameters": {"lr": 0.02, "x": 0.0}}
     stage.write(config=config, **({"vary": {}} if before == "optuna" else {}), **DESIGNS[before])
     driver = stage.start()
-    wait_for(lambda: len(stage.events("end")) >= ended or driver.poll() is not None, "some runs have ended")
+    wait_for(lambda: len(stage.events(RunEnded)) >= ended or driver.poll() is not None, "some runs have ended")
     driver.send_signal(signal.SIGKILL)
     stage.finish(driver)
-    before_that = len(stage.events("start"))
+    before_that = len(stage.events(RunStarted))
     stage.write(config=config, **({"vary": {}} if after == "optuna" else {}), **DESIGNS[after])
     for _ in range(2):
         done = stage.finish()
         assert done.code == 0 and "please report" not in done.err, done
-    attempts = Counter((event["run"], event["attempt"]) for event in stage.events("start")[before_that:])
-    assert max(attempts.values(), default=1) == 1 and stage.events("held") == []
-    ends = Counter(event["run"] for event in stage.events("end"))
+    attempts = Counter((event.run, event.attempt) for event in stage.events(RunStarted)[before_that:])
+    assert max(attempts.values(), default=1) == 1 and stage.events(RunBlocked) == []
+    ends = Counter(event.run for event in stage.events(RunEnded))
     assert max(ends.values()) == 1, ends
     assert [str(finding) for finding in verify(stage.sweep) if finding.wrong] == []
     assert all(steps_twice(stage.run(name)) == [] for name in stage.sweep.run_names())

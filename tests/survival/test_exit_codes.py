@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from runner.core.lock import holder
+from runner.store.events import TrialRefused
 from runner.sweep.fake_sweep import FakeSweep, wait_for
 
 SLOW = {"max_iters": 40, "step_s": 0.05}
@@ -53,7 +54,7 @@ def test_the_config_is_gone_while_optuna_proposes(stage: FakeSweep) -> None:
     kept = (stage.folder / "config.yml").read_text()
     (stage.folder / "config.yml").unlink()
     ended = stage.finish(driver)
-    assert ended.code == 1 and "cannot be read any more" in ended.err and stage.events("refused") == [], ended
+    assert ended.code == 1 and "cannot be read any more" in ended.err and stage.events(TrialRefused) == [], ended
     (stage.folder / "config.yml").write_text(kept)
     again = stage.finish()
     assert again.code == 0 and "4 of 4 runs done" in again.out, again

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from runner.results.collect import collect
+from runner.store.events import CommandReceived, LateResultIgnored, RunEnded, RunRetried, RunStarted
 from runner.store.run_dir import Status
 from runner.sweep.fake_sweep import FakeSweep, results_of, wait_for
 from runner.sweep.verify import verify
@@ -47,18 +48,20 @@ def test_a_late_result_of_a_trial_that_was_given_up(stage: FakeSweep) -> None:
     worker.suspend()
     asked = stage.finish(stage.command("stop", stage.sweep.path, "0"))
     assert asked.code == 0, asked.err
-    wait_for(lambda: stage.events("stop"), "the command is obeyed")
+    wait_for(lambda: stage.events(CommandReceived), "the command is obeyed")
     wait_for(run.control.exists, "the run is asked to end")
     run.control.unlink()
     worker.resume()
     stage.finish(driver)
     assert run.status().state == "pruned"
-    assert json.loads(run.status_file.read_text())["state"] == "done" and [event["run"] for event in stage.events("late")] == [run.name]
+    assert json.loads(run.status_file.read_text())["state"] == "done" and [event.run for event in stage.events(LateResultIgnored)] == [
+        run.name
+    ]
     assert not any(result.metrics for result in collect([run.path]) if result.state == "done")
     assert any("had been given up" in finding.what for finding in verify(stage.sweep))
-    runs = len(stage.events("start"))
+    runs = len(stage.events(RunStarted))
     stage.finish()
-    assert len(stage.events("start")) == runs and run.status().state == "pruned"
+    assert len(stage.events(RunStarted)) == runs and run.status().state == "pruned"
 
 
 @pytest.fixture
@@ -117,10 +120,10 @@ def test_a_hung_run_is_ended_and_says_where(stage: FakeSweep, limit: str, cause:
     log = stage.run(RUNS[0]).log.read_text()
     assert "Current thread" in log and "_go_wrong" in log, log
     if limit == "stall":
-        assert ended.code == 0 and states == {"done"} and [event["cause"] for event in stage.events("end")] == [None, None]
-        assert all("no sign of life" in event["reason"] for event in stage.events("retry"))
+        assert ended.code == 0 and states == {"done"} and [event.cause for event in stage.events(RunEnded)] == [None, None]
+        assert all("no sign of life" in event.reason for event in stage.events(RunRetried))
     else:
-        assert ended.code == 1 and states == {"failed"} and {event["cause"] for event in stage.events("end")} == {cause}
+        assert ended.code == 1 and states == {"failed"} and {event.cause for event in stage.events(RunEnded)} == {cause}
 
 
 CLOCK = """
@@ -154,7 +157,7 @@ def test_a_clock_that_is_set_changes_nothing(stage: FakeSweep, undisturbed: Fake
     ended = stage.finish()
     assert ended.code == 0, ended.err
     check(stage)
-    assert {event["cause"] for event in stage.events("end")} == {None} and stage.events("retry") == []
+    assert {event.cause for event in stage.events(RunEnded)} == {None} and stage.events(RunRetried) == []
     assert results_of(stage.sweep) == results_of(undisturbed.sweep)
 
 
@@ -211,7 +214,7 @@ def test_numbers_that_are_none(stage: FakeSweep) -> None:
     assert ended.code == 1 and "Traceback" not in ended.err, ended.err
     states = {name[:4]: state for name, state in stage.states().items()}
     assert states == {"0000": "done", "0001": "failed", "0002": "done"}
-    assert [event["cause"] for event in stage.events("end") if event["trial"] == 1] == ["not_finite"] and not stage.events("retry")
+    assert [event.cause for event in stage.events(RunEnded) if event.trial == 1] == ["not_finite"] and not stage.events(RunRetried)
     results = {result.trial: result for result in collect([stage.sweep.path])}
     assert results[0].metrics == {"bbox/AP": pytest.approx(2e306)} and results[2].metrics == {} == results[1].metrics
     assert results[2].undefined == ("bbox/AP",)

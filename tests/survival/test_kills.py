@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from runner.core.lock import holder
+from runner.store.events import RunEnded, RunRetried, RunStarted
 from runner.store.records import Record
 from runner.store.run_dir import RunDir
 from runner.sweep.fake_sweep import FakeSweep, results_of, steps_twice, wait_for
@@ -45,8 +46,8 @@ def test_a_killed_worker_is_seen_and_goes_on_from_its_checkpoint(stage: FakeSwee
     at = run.status().step
     worker.kill()
     killed = time.time()
-    (event,) = wait_for(lambda: stage.events("retry"), "the death is seen")
-    assert event["run"] == run.name and event["time"] - killed < 5
+    (event,) = wait_for(lambda: stage.events(RunRetried), "the death is seen")
+    assert event.run == run.name and event.time - killed < 5
     assert stage.finish(driver).code == 0
     check(stage)
     first, second = marks(run)
@@ -84,7 +85,7 @@ def kill_at_random(stage: FakeSweep, kills: int, seed: int) -> int:
 
 def ends_once(stage: FakeSweep) -> None:
     """Every run ended once, and no step is missing or stands twice."""
-    ends = [event["run"] for event in stage.events("end")]
+    ends = [event.run for event in stage.events(RunEnded)]
     assert len(ends) == len(set(ends))  # the driver may be killed before it writes one down
     for name in stage.sweep.run_names():
         run = stage.run(name)
@@ -122,7 +123,7 @@ def test_a_killed_driver_proposes_no_point_twice(stage: FakeSweep, check: Check)
         assert identity is not None
         points[identity.trial] = json.dumps(dict(identity.overrides), sort_keys=True)
     assert sorted(points) == list(range(8)) and len(set(points.values())) == 8
-    ends = [event["run"] for event in stage.events("end")]
+    ends = [event.run for event in stage.events(RunEnded)]
     assert sorted(ends) == sorted(set(ends))
     for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:5000])):  # 14: rebuilt from the runs
         damage(stage.sweep.study)
@@ -154,8 +155,8 @@ def test_retries_end_at_their_cap(stage: FakeSweep) -> None:
     assert ended.code == 1 and stage.states() == {"0000-baseline-s0": "failed", "0001-lr=0.01-s0": "failed"}
     status = stage.run("0000-baseline-s0").status()
     assert status.attempt == 3 and "given up after 3 attempts" in (status.reason or "") and "SIGKILL" in ended.err
-    assert len(stage.events("retry")) == 4
-    assert stage.finish().code == 0 or len(stage.events("start")) == 6  # a failed run is not started again unasked
+    assert len(stage.events(RunRetried)) == 4
+    assert stage.finish().code == 0 or len(stage.events(RunStarted)) == 6  # a failed run is not started again unasked
     retried = stage.finish(stage.command("retry", stage.sweep.path, "--failed"))
     assert retried.code == 0, retried.err
     stage.finish()

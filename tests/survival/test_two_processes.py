@@ -13,6 +13,7 @@ from runner.core.lock import holder
 from runner.monitor.overview import read_runs
 from runner.monitor.progress import run_status
 from runner.results.collect import collect
+from runner.store.events import RunBlocked
 from runner.store.run_dir import RunDir
 from runner.sweep.fake_sweep import FakeSweep, steps_twice, wait_for
 
@@ -70,7 +71,7 @@ def test_a_run_of_a_sweep_that_somebody_else_works_on(stage: FakeSweep) -> None:
     assert ended.code == 0 and "2 of 2 runs done" in ended.out, ended
     assert stage.finish(other).code == 0
     assert all(steps_twice(stage.run(name)) == [] for name in stage.sweep.run_names())
-    assert [event["run"] for event in stage.events("held")] == ["0000-baseline-s0"]
+    assert [event.run for event in stage.events(RunBlocked)] == ["0000-baseline-s0"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.search.load import load_sweep
+from runner.store.events import RunEnded
 from runner.store.journal import Journal, read_journal
 from runner.store.run_dir import RunDir
 from runner.sweep.runs import allow_again
@@ -66,5 +67,5 @@ def test_a_trial_that_was_handed_out_twice_is_told_twice(file: Path) -> None:
     before = len(list(read_journal(sweep.journal)))
     result = run(file)
     assert (result.done, result.runs) == (7, 7)
-    ended = [event["run"] for event in list(read_journal(sweep.journal))[before:] if event["event"] == "end"]
+    ended = [event.run for event in list(read_journal(sweep.journal))[before:] if isinstance(event, RunEnded)]
     assert sorted(ended) == ["0000-baseline-s0", "0000-baseline-s2"]

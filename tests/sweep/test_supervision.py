@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -24,6 +24,18 @@ from runner.launch.local import LocalLauncher
 from runner.search.base import FixedDesign, Report, Trial, TrialResult
 from runner.search.spec import Metric
 from runner.store.commands import Command, Situation
+from runner.store.events import (
+    BudgetSpent,
+    CommandIgnored,
+    CommandReceived,
+    Event,
+    LateResultIgnored,
+    ReuseRefused,
+    RunRetried,
+    SweepPaused,
+    SweepResumed,
+    TrialPruned,
+)
 from runner.store.journal import read_journal
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import Identity, RunDir, Status
@@ -78,7 +90,7 @@ step = 10
 say("done")
 """
 
-
+E = TypeVar("E", bound=Event)
 NO_LIMITS = Policy()
 
 
@@ -127,7 +139,7 @@ class Stage:
         file = self.folder / "started"
         return file.read_text().splitlines() if file.exists() else []
 
-    def events(self, *kinds: str) -> list[dict[str, Any]]:
+    def events(self, *kinds: type[E]) -> list[E]:
         return list(read_journal(self.sweep.journal, *kinds))
 
     def task(self, run: PlannedRun) -> Task:
@@ -177,7 +189,7 @@ def test_a_run_that_dies_is_started_again_until_the_cap(stage: Stage, act: str) 
     assert stage.drive(Policy(retries=2)) == {"t0s0": "done", "t1s0": "failed"}
     assert sorted(stage.started()) == ["t0s0 1", "t0s0 2", "t1s0 1", "t1s0 2", "t1s0 3"]
     assert "given up after 3 attempts that ended like this" in reason(stage, "t1s0")
-    assert [event["run"] for event in stage.events("retry")].count("t1s0") == 2
+    assert [event.run for event in stage.events(RunRetried)].count("t1s0") == 2
     assert stage.drive(Policy(retries=2)) == {} and len(stage.started()) == 5  # the cap holds for the next driver too
     assert {number: result.state for number, result in stage.search.told.items()} == {0: "done", 1: "failed"}
 
@@ -194,7 +206,7 @@ def test_a_run_that_hangs_leaves_a_trace_and_is_started_again(stage: Stage) -> N
     stage.acts(t0s0=["hang", "done"])
     assert stage.drive(Policy(stall_s=1.0, retries=1)) == {"t0s0": "done"}
     assert "in wait_here" in RunDir(stage.sweep.runs / "t0s0").log.read_text()
-    assert "no sign of life for 1 s" in stage.events("retry")[0]["reason"]
+    assert "no sign of life for 1 s" in stage.events(RunRetried)[0].reason
 
 
 def test_a_run_that_takes_too_long_has_failed(stage: Stage) -> None:
@@ -245,7 +257,7 @@ def test_a_trial_that_is_given_up_ends_with_all_its_runs(stage: Stage) -> None:
     assert states == {"t0s0": "done", "t0s1": "done", "t0s2": "done"} | {f"t1s{seed}": "pruned" for seed in range(3)}
     assert stage.search.told[1].state == "pruned" and stage.search.told[1].reason == "worse than the median"
     assert any(steps for steps in stage.search.told[1].reports.values())
-    assert len(stage.events("prune")) == 1 and "t1s2 1" not in stage.started()
+    assert len(stage.events(TrialPruned)) == 1 and "t1s2 1" not in stage.started()
     assert stage.drive(give_up=give_up) == {} and stage.search.told[1].state == "pruned" and stage.search.resumed == []
 
 
@@ -254,7 +266,9 @@ def test_a_result_that_comes_after_giving_up_is_logged_and_ignored(stage: Stage)
     states = stage.drive(give_up=lambda trial, report: "no hope" if trial.number == 1 and report.step < 150 else None)
     run = RunDir(stage.sweep.runs / "t1s0")
     assert states["t1s0"] == "pruned" == run.status().state and stage.search.told[1].state == "pruned"
-    assert json.loads(run.status_file.read_text())["state"] == "done" and [event["run"] for event in stage.events("late")] == ["t1s0"]
+    assert json.loads(run.status_file.read_text())["state"] == "done" and [event.run for event in stage.events(LateResultIgnored)] == [
+        "t1s0"
+    ]
     assert 1 not in stage.search.told[1].values
 
 
@@ -301,6 +315,12 @@ def test_another_terminal_is_heard(stage: Stage) -> None:
 
     stage.watch = watch
     assert stage.drive() == {"t0s0": "interrupted"}
+    assert [(event.text, event.reason) for event in stage.events(CommandIgnored)] == [
+        ('{"action": "jump"}', "not a command"),
+        ("[1]", "not a command"),
+        ('{"act', "not a command"),
+    ]
+    assert [event.action for event in stage.events(CommandReceived)] == ["quit"] and stage.events(RunRetried) == []
 
 
 def test_failed_runs_are_started_again_when_asked_also_those_of_before(stage: Stage) -> None:
@@ -324,7 +344,7 @@ def test_failed_runs_are_started_again_when_asked_also_those_of_before(stage: St
 def test_a_budget_that_is_used_up_starts_nothing_more(stage: Stage) -> None:
     stage.trials = 3
     states = stage.drive(Policy(gpu_hours=1e-9, gpus=1.0), slots=1)
-    assert states == {"t0s0": "done"} and stage.events("budget")[0]["reason"].startswith("budget.gpu_hours is used up")
+    assert states == {"t0s0": "done"} and stage.events(BudgetSpent)[0].reason.startswith("budget.gpu_hours is used up")
     assert stage.drive(Policy(gpu_hours=1e-9, gpus=1.0)) == {}  # what earlier drivers used counts
     assert stage.drive() == {"t1s0": "done", "t2s0": "done"}
 
@@ -346,7 +366,7 @@ def test_a_full_disk_pauses_and_goes_on(stage: Stage, monkeypatch: pytest.Monkey
     stage.acts(t0s0=["full", "done"])
     assert stage.drive(Policy(retries=0)) == {"t0s0": "done", "t1s0": "done"}
     assert any("the disk is full" in situation.paused for situation in stage.seen)
-    assert [event["event"] for event in stage.events("pause", "resume")] == ["pause", "resume"]
+    assert [type(event) for event in stage.events(SweepPaused, SweepResumed)] == [SweepPaused, SweepResumed]
 
 
 # ------------------------------------------------------------------------------------------------ what was done before
@@ -424,7 +444,7 @@ def test_a_run_of_another_sweep_that_is_not_whole_is_run_again(stage: Stage, har
     stage.sweep = SweepDir(stage.folder / "another")
     stage.sweep.runs.mkdir(parents=True)
     assert stage.drive() == {"t0s0": "done"} and len(stage.started()) == 2
-    assert [reason in event["reason"] for event in stage.events("not_reused")] == [True]
+    assert [reason in event.reason for event in stage.events(ReuseRefused)] == [True]
 
 
 def test_a_journal_does_not_lead_out_of_its_sweep(stage: Stage) -> None:

@@ -1,0 +1,44 @@
+"""Upgrades of files that version 0.1 wrote into sweep and run directories: made in memory when such a file is read, never on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# ----------------------------------------------------------------------------------------------------------------- journal
+_FORMER_EVENTS: Mapping[str, str] = {
+    "trial": "trial_queued",
+    "refused": "trial_refused",
+    "prune": "trial_pruned",
+    "start": "run_started",
+    "end": "run_ended",
+    "retry": "run_retried",
+    "held": "run_blocked",
+    "again": "run_reopened",
+    "late": "late_result_ignored",
+    "not_reused": "reuse_refused",
+    "lost": "records_lost",
+    "unrecorded": "override_not_written",
+    "budget": "budget_spent",
+    "pause": "sweep_paused",
+    "resume": "sweep_resumed",
+    "given up": "sweep_stopped",
+}
+"""Former name to name of the journal's events."""
+_ACTIONS = ("pause", "resume", "stop", "retry", "quit")
+
+
+def former_events(kinds: Iterable[str]) -> list[str]:
+    """Return the former names of the events called `kinds`."""
+    wanted = set(kinds)
+    return [old for old, new in _FORMER_EVENTS.items() if new in wanted] + list(_ACTIONS if "command_received" in wanted else ())
+
+
+def upgrade_event(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a line of the journal with the event's present name. A command was noted under the name of its action."""
+    kind = value.get("event")
+    if not isinstance(kind, str):
+        return value
+    if kind in _ACTIONS and "asked_for" in value:
+        return {**value, "event": "command_received", "action": kind, "target": value["asked_for"]}
+    return {**value, "event": _FORMER_EVENTS[kind]} if kind in _FORMER_EVENTS else value
