@@ -94,8 +94,8 @@ class PlannedSweep:
     def _refuse_in_the_way(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """A directory in which another run lies cannot be that of the run it is called like."""
         known = self.folder.identities()
-        started = [event.run for kind in (RunStarted, RunEnded) for event in read_journal(self.folder.journal, kind)]
-        found = known.in_the_way(dict.fromkeys([*(entry["id"] for entry in entries), *started]))
+        past = [event.run for event in read_journal(self.folder.journal) if isinstance(event, RunStarted | RunEnded)]
+        found = known.in_the_way(dict.fromkeys([*(entry["id"] for entry in entries), *past]))
         problems = [
             Problem(
                 f"holds the run {run} in the place of the run {name}, which is gone; move it away, or let "
