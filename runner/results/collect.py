@@ -23,9 +23,6 @@ from runner.store.run_dir import Identity, RunDir, State, find_runs
 from runner.training.learning import FlatTerm, flat_terms
 
 Goal = Literal["maximize", "minimize"]
-EVALUATION_PREFIX = "bbox/"
-"""Tags below it are evaluation metrics; a record that has some is an evaluation."""
-
 _MOST_VALUES = 1_000_000
 _MOST_PACES = 100_000
 _MOST_OF = ("resource/memory_gb", "resource/gpu_memory_gb")
@@ -218,7 +215,7 @@ class _Metrics:
                 self.most[tag] = max(self.most.get(tag, value), value)
         if math.isfinite(pace := record.values.get("train/images_per_s", math.nan)):
             self._add_pace(pace)
-        if _is_evaluation(record):
+        if record.is_evaluation:
             self.evaluations.append((record.step, record.values))
             self._values += len(record.values)
             while self._values > _MOST_VALUES:
@@ -267,10 +264,6 @@ def _number(value: Any) -> float:
         return decode_number(value)
     except (TypeError, ValueError):
         return math.nan
-
-
-def _is_evaluation(record: Record) -> bool:
-    return any(tag.startswith(EVALUATION_PREFIX) for tag in record.values)
 
 
 def _label(name: str, identity: Identity | None, overrides: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 # ----------------------------------------------------------------------------------------------------------------- journal
 _FORMER_EVENTS: Mapping[str, str] = {
@@ -42,3 +42,17 @@ def upgrade_event(value: dict[str, Any]) -> dict[str, Any]:
     if kind in _ACTIONS and "asked_for" in value:
         return {**value, "event": "command_received", "action": kind, "target": value["asked_for"]}
     return {**value, "event": _FORMER_EVENTS[kind]} if kind in _FORMER_EVENTS else value
+
+
+# ----------------------------------------------------------------------------------------------------------------- records
+_EVALUATION_PREFIX = "bbox/"
+
+
+def record_kind(tags: Iterable[str]) -> Literal["train", "evaluation"]:
+    """Return the kind of a record that states none, as those of older versions do: an evaluation has tags below ``bbox/``."""
+    return "evaluation" if any(tag.startswith(_EVALUATION_PREFIX) for tag in tags) else "train"
+
+
+def may_be_evaluation(line: bytes) -> bool:
+    """Tell whether a line of a metrics.jsonl may hold an evaluation that does not say that it is one (see `record_kind`)."""
+    return b'"bbox/' in line

@@ -9,11 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final, Literal
 
 from runner.core.files import open_if_there, open_lines, parse_json, split_lines
+from runner.store import legacy
+
+Kind = Literal["train", "evaluation"]
 
 _NUMBERS = (int, float)
+_KINDS: Final = ("train", "evaluation")
 _MOST = 2**53
 _LATEST_S = 1e11
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -21,7 +25,7 @@ _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was measured at one step of one attempt.
+    """Numbers measured at one step of one attempt.
 
     Args:
         attempt: 1 for a run's first process, counted up by every resume.
@@ -30,6 +34,7 @@ class Record:
         time: seconds since 1970 (wall clock).
         values: tag to number: ``train/loss``, ``train/lr``, ``resource/memory_gb``, ``bbox/AP50``, ``bbox/AP/short``, …
         resumed: True for the mark an attempt writes first: it goes on from `step`, so whatever came after `step` is superseded.
+        kind: evaluation: `values` are metrics of the evaluation set; train: everything else.
     """
 
     attempt: int
@@ -38,12 +43,20 @@ class Record:
     time: float
     values: Mapping[str, float] = field(default_factory=dict)
     resumed: bool = False
+    kind: Kind = "train"
+
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether `values` are metrics of the evaluation set."""
+        return self.kind == "evaluation"
 
     def to_line(self) -> str:
         """One line of JSON without its line end. Non-finite numbers are strings, so that every JSON reader can read them."""
         data: dict[str, Any] = {"attempt": self.attempt, "step": self.step, "epoch": self.epoch, "time": self.time}
         if self.resumed:
             data["resumed"] = True
+        else:
+            data["kind"] = self.kind
         data["values"] = {tag: encode_number(value) for tag, value in self.values.items()}
         return json.dumps(data, allow_nan=False, ensure_ascii=False)
 
@@ -54,14 +67,18 @@ class Record:
             data = parse_json(line)
             values = {sys.intern(tag): decode_number(value) for tag, value in data["values"].items()}
             attempt, step, epoch, time = data["attempt"], data["step"], data["epoch"], data["time"]
-            resumed = data.get("resumed", False)
+            resumed, kind = data.get("resumed", False), data.get("kind")
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
         if not (type(attempt) is type(step) is int and type(epoch) in _NUMBERS and type(time) in _NUMBERS and type(resumed) is bool):
             return None
         if not (0 <= attempt <= _MOST and 0 <= step <= _MOST and 0 <= epoch <= _MOST and 0 <= time <= _LATEST_S):
             return None
-        return cls(attempt, step, float(epoch), float(time), values, resumed)
+        if kind is None:
+            kind = legacy.record_kind(values)
+        elif kind not in _KINDS:
+            return None
+        return cls(attempt, step, float(epoch), float(time), values, resumed, kind)
 
 
 def encode_number(value: float) -> float | int | str:
@@ -137,6 +154,15 @@ def stream_all_records(path: Path) -> Iterator[tuple[Record, bool]]:
 def _mark(line: bytes) -> Record | None:
     record = Record.from_line(line)
     return record if record is not None and record.resumed else None
+
+
+def evaluations_in(lines: Iterable[bytes]) -> Iterator[Record]:
+    """Yield the evaluations among lines of a metrics.jsonl. Lines of other records are hardly looked at, so that a driver can follow
+    many runs."""
+    for line in lines:
+        if (b'"evaluation"' in line or legacy.may_be_evaluation(line)) and (record := Record.from_line(line)) is not None:
+            if record.is_evaluation:
+                yield record
 
 
 def without_superseded(records: Iterable[Record]) -> list[Record]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from runner.core.errors import Cause
 from runner.core.tail import Tail
 from runner.search.base import Report
-from runner.store.records import Record
+from runner.store.records import Record, evaluations_in
 from runner.store.run_dir import State, Status
 from runner.sweep.plan import PlannedRun
 from runner.sweep.policy import Policy
@@ -62,11 +62,9 @@ class Watched:
         """The evaluations that it has recorded since the last call."""
         if self._tail is None:
             self._tail = Tail(self.run.run_dir.metrics, 0)
-        lines = [line for line in self._tail.read() if b'"bbox/' in line]
-        steps = self.run.run_dir.status().steps if lines else 0
-        return [
-            Report(self.run.seed, record.step, steps, finite(record)) for line in lines if (record := Record.from_line(line)) is not None
-        ]
+        found = list(evaluations_in(self._tail.read()))
+        steps = self.run.run_dir.status().steps if found else 0
+        return [Report(self.run.seed, record.step, steps, finite(record)) for record in found]
 
 
 def finite(record: Record) -> dict[str, float]:
@@ -76,4 +74,4 @@ def finite(record: Record) -> dict[str, float]:
 
 def evaluations(records: Sequence[Record]) -> list[tuple[int, dict[str, float]]]:
     """(step, tag → number) of every evaluation, in order."""
-    return [(record.step, finite(record)) for record in records if any(tag.startswith("bbox/") for tag in record.values)]
+    return [(record.step, finite(record)) for record in records if record.is_evaluation]

@@ -310,7 +310,7 @@ def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool
         seen |= dict.fromkeys(record.values, record.step)
         in_order = in_order and (last is None or last.step <= record.step)
         last = record
-        if any(tag.startswith("bbox/") for tag in record.values):
+        if record.is_evaluation:
             evaluation = record
     if doubled:
         text = f"has values twice: {', '.join(doubled[:_SHOWN_DOUBLED])}"

@@ -223,9 +223,9 @@ def default_params(run_dir: RunDir) -> dict[str, Any]:
 
 
 def final_metrics(records: Iterable[Record]) -> dict[str, float]:
-    """The last value of every metric of the whole evaluation (``bbox/AP50``, not a class's ``bbox/AP/short``)."""
-    last = last_values(records)
-    return {tag: value for tag, value in last.items() if tag.startswith("bbox/") and tag.count("/") == 1}
+    """Return the last value of every metric of the whole evaluation (``bbox/AP50``, not a class's ``bbox/AP/short``)."""
+    last = last_values(record for record in records if record.is_evaluation)
+    return {tag: value for tag, value in last.items() if tag.count("/") == 1}
 
 
 def history_of(run_dir: RunDir) -> History:

@@ -85,11 +85,16 @@ class Attempt:
 
     def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         """See `RunContext.record`."""
-        record = Record(self.attempt, step, epoch, time.time(), dict(values))
+        self._write_record(Record(self.attempt, step, epoch, time.time(), dict(values)))
+
+    def _record_evaluation(self, step: int, epoch: float, metrics: Mapping[str, float]) -> None:
+        self._write_record(Record(self.attempt, step, epoch, time.time(), dict(metrics), kind="evaluation"))
+
+    def _write_record(self, record: Record) -> None:
         self._writer.write(record)
         if self._trackers is not None:
             self._trackers.write(record)
-        self._judge(step)
+        self._judge(record.step)
 
     def _judge(self, step: int) -> None:
         """Warn where a loss term has hardly moved; looked at each tenth of the training from the half on."""
@@ -117,7 +122,7 @@ class Attempt:
             raise NotImplementedError("without images a backend scores, and does not evaluate")
         results = self._scorer.results(predictions)
         evaluation = self._scorer.evaluate(results, detail=final)
-        self.record(step, epoch, evaluation.metrics)
+        self._record_evaluation(step, epoch, evaluation.metrics)
         if final:
             atomic_write_json(self.run_dir.predictions, results, durable="content")
             data = self._scorer.data
@@ -130,7 +135,7 @@ class Attempt:
 
     def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
         """See `RunContext.score`."""
-        self.record(step, epoch, metrics)
+        self._record_evaluation(step, epoch, metrics)
         if final:
             self._keep(step, epoch, {"classes": [], "metrics": {tag: encode_number(value) for tag, value in metrics.items()}})
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.core.files import atomic_write_json
 from runner.search.base import Trial, run_name
-from runner.store.records import Record, RecordWriter, encode_number
+from runner.store.records import Kind, Record, RecordWriter, encode_number
 from runner.store.run_dir import Identity, RunDir, State, Status
 
 START = 1_780_000_000.0
@@ -90,7 +90,7 @@ def _write_records(
 ) -> None:
     writer = RecordWriter(run.metrics)
     writer.write(Record(1, 0, 0.0, START, resumed=True))
-    events: list[tuple[int, Mapping[str, float]]] = [(step, {"bbox/AP": value}) for step, value in evaluations]
+    events: list[tuple[int, Kind, Mapping[str, float]]] = [(step, "evaluation", {"bbox/AP": value}) for step, value in evaluations]
     for step in range(20, last + 1, 20):
         box = {} if box_loss is None else {"train/loss_box": box_loss[step > 20]}
         training = {
@@ -99,9 +99,9 @@ def _write_records(
             "train/images_per_s": 40.0 + step % 3,
             "resource/memory_gb": 1.0 + step / 1000,
         }
-        events.append((step, training))
-    for step, values in sorted(events, key=lambda event: event[0]):
-        writer.write(Record(1, step, step / 50, START + seconds * step / max(1, last), values))
+        events.append((step, "train", training))
+    for step, kind, values in sorted(events, key=lambda event: event[0]):
+        writer.write(Record(1, step, step / 50, START + seconds * step / max(1, last), values, kind=kind))
     if final:
-        writer.write(Record(1, last, last / 50, START + seconds, final))
+        writer.write(Record(1, last, last / 50, START + seconds, final, kind="evaluation"))
     writer.close()

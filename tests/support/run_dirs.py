@@ -89,7 +89,7 @@ def _attempt(
         if step % 50 == 0:
             ap = 0.5 * (1 - math.exp(-step / 90)) + 0.02 * numbers.random()
             metrics = {"bbox/AP": ap, "bbox/AP50": 1.6 * ap, **{f"bbox/AP/{name}": ap for name in classes}}
-            writer.write(Record(attempt, step, step / 100, time + 1, metrics))
+            writer.write(Record(attempt, step, step / 100, time + 1, metrics, kind="evaluation"))
             for number in range(samples):
                 png = run.samples / f"{step:07d}-{number}.png"
                 png.write_bytes(png_bytes(48, 32, (step + 7 * number) % 256))
