@@ -72,7 +72,7 @@ def test_a_sweep_that_runs(tmp_path: Path) -> None:
     writer = RecordWriter(running.metrics)
     for step in range(10, 70, 10):
         writer.write(Record(1, step, 1.0, 1000.0 + 2 * step + 3600 * (step > 30), {"train/loss": 1.0}))  # the clock was set meanwhile
-    writer.write(Record(1, 60, 1.0, 4721.0, {"bbox/AP": 0.2}))
+    writer.write(Record(1, 60, 1.0, 4721.0, {"bbox/AP": 0.2}, kind="evaluation"))
     writer.close()
     for index, gigabytes in ((3, 7), (4, 9)):
         reason = f"the GPU has no room for {gigabytes} GB more; log: {names[index]}/worker.log"

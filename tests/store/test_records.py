@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.store.records import Record, RecordWriter, decode_number, encode_number, last_values, read_records, without_superseded
+from runner.store.records import (
+    Record,
+    RecordWriter,
+    decode_number,
+    encode_number,
+    evaluations_in,
+    last_values,
+    read_records,
+    without_superseded,
+)
 
 
 def record(step: int, attempt: int = 1, *, resumed: bool = False, **values: float) -> Record:
@@ -40,6 +49,25 @@ def test_written_records_come_back(tmp_path: Path) -> None:
     writer.close()
     found = read_records(path)
     assert [one.to_line() for one in found] == [one.to_line() for one in given_records]
+
+
+def test_a_record_says_whether_it_is_an_evaluation(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    writer = RecordWriter(path)
+    writer.write(Record(1, 0, 0.0, 1000.0, resumed=True))
+    writer.write(Record(1, 1, 0.1, 1001.0, {"train/loss": 0.5}))
+    writer.write(Record(1, 1, 0.1, 1002.0, {"seg/mIoU": 0.5}, kind="evaluation"))
+    writer.close()
+    assert [json.loads(line).get("kind") for line in path.read_text().splitlines()] == [None, "train", "evaluation"]
+    assert [one.is_evaluation for one in read_records(path)] == [False, True]
+    assert [one.values for one in evaluations_in(path.read_bytes().splitlines())] == [{"seg/mIoU": 0.5}]
+
+
+def test_a_record_of_another_kind_is_none() -> None:
+    line = Record(1, 1, 0.1, 1001.0, {"x": 0.5}).to_line()
+    assert Record.from_line(line) is not None
+    for kind in ('"test"', "1", "[]", "{}"):
+        assert Record.from_line(line.replace('"train"', kind)) is None
 
 
 def test_nothing_there(tmp_path: Path) -> None:

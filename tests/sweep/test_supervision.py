@@ -78,7 +78,7 @@ if act.startswith("slow"):
     writer = RecordWriter(run.metrics)
     deaf = act == "slow and deaf"
     for step in range(1, 200):
-        writer.write(Record(number, step, step / 10, time.time(), {"bbox/AP": step / 1000}))
+        writer.write(Record(number, step, step / 10, time.time(), {"bbox/AP": step / 1000}, kind="evaluation"))
         say("running")
         time.sleep(0.05)
         asked = run.control.exists() and "prune" in run.control.read_text()
@@ -419,7 +419,7 @@ def test_a_run_of_another_sweep_is_taken_over(stage: Stage) -> None:
 def record(run: RunDir) -> None:
     """The last evaluation in metrics.jsonl, as every real worker writes it."""
     writer = RecordWriter(run.metrics)
-    writer.write(Record(1, 10, 1.0, 1.0, (run.results() or {})["metrics"]))
+    writer.write(Record(1, 10, 1.0, 1.0, (run.results() or {})["metrics"], kind="evaluation"))
     writer.close()
 
 

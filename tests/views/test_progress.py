@@ -302,7 +302,7 @@ def test_the_metric_so_far_is_read_as_it_comes(runs: list[RunDir]) -> None:
     assert run.evaluated("bbox/AP") is None
     writer = RecordWriter(runs[0].metrics)
     for step, value in ((50, 0.1), (100, 0.2)):
-        writer.write(Record(1, step, 1.0, clock.now, {"bbox/AP": value}))
+        writer.write(Record(1, step, 1.0, clock.now, {"bbox/AP": value}, kind="evaluation"))
         assert run.evaluated("bbox/AP") == value
     with open(runs[0].metrics, "ab") as file:
         file.write(b'{"attempt": 1, "step": 150, "epo')
