@@ -1,4 +1,4 @@
-"""A tree of nodes to the declared classes of a schema: every unknown key, wrong type and bad value found, each with its file and line."""
+"""Binder of a node tree to the declared classes of a schema: it finds every unknown key, wrong type and bad value, with file and line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FieldInfo:
         added_later: see `runner.config.schema.AddedLater`.
         auto: see `runner.config.schema.Auto`.
         rest: see `runner.config.schema.Rest`.
-        required: there is no default.
+        required: whether there is no default.
         default: the default, not to be changed; None if required.
     """
 
@@ -52,8 +52,8 @@ class FieldInfo:
 
 
 def field_infos(cls: type[Any]) -> tuple[FieldInfo, ...]:
-    """The declared keys of a schema class, in order."""
-    if cls not in _INFOS:  # annotations are texts in the module: evaluating a schema's takes longer than all of binding
+    """Return the declared keys of a schema class, in order."""
+    if cls not in _INFOS:  # annotations are strings in the module: evaluating them takes longer than all of binding
         hints = typing.get_type_hints(cls, None, {}, include_extras=True)
         _INFOS[cls] = tuple(_field_info(item, hints[item.name]) for item in fields(cls))
     return _INFOS[cls]
@@ -64,7 +64,7 @@ _SECTIONS: dict[type[Any], Mapping[str, type[Any]]] = {}
 
 
 def section_classes(cls: type[Any]) -> Mapping[str, type[Any]]:
-    """Name to class of every section (a class written as a top-level mapping of its own) that `cls` can refer to."""
+    """Map the name to the class of every section (a class written as a top-level mapping of its own) that `cls` can refer to."""
     if cls not in _SECTIONS:
         _SECTIONS[cls] = _find_sections(cls)
     return _SECTIONS[cls]
@@ -86,12 +86,12 @@ def _find_sections(cls: type[Any]) -> dict[str, type[Any]]:
 
 @dataclass
 class Bound(Generic[T]):
-    """What `bind` found.
+    """Result of `bind`.
 
     Args:
         value: the bound object; None if there are problems.
         problems: everything wrong, in the order of the schema.
-        notes: what stands in the config and has no effect, a sentence each.
+        notes: one sentence for each part of the config that has no effect.
     """
 
     value: T | None
@@ -108,7 +108,7 @@ def bind(tree: Node, cls: type[T]) -> Bound[T]:
 
 
 class _Mismatch(Exception):
-    """A value does not fit a type (which another member of a union may still do)."""
+    """Value that does not fit a type; it may still fit another member of a union."""
 
 
 class _Binder:
@@ -120,7 +120,7 @@ class _Binder:
 
     # -------------------------------------------------------------------------------------------------------- classes
     def bind_class(self, cls: type[Any], node: Node, path: str, skip: frozenset[str] = frozenset()) -> Any:
-        """An instance of `cls` from the keys of `node`; `skip` are keys that were used to choose `cls`."""
+        """Make an instance of `cls` from the keys of `node`; `skip` are the keys that selected `cls`."""
         mapping = node.mapping
         if mapping is None and node.value is not None:
             self._problem(node, path, f"expected the keys of {cls.__name__}, got {_show(node)}")
@@ -146,11 +146,11 @@ class _Binder:
             elif (implied := self._implied_section(info, path)) is not None:
                 values[info.attribute] = self._bind_field(info, implied, here)
             elif info.required:
-                self._problem(node, here, f"is missing; expected {describe(info.type, info.range)}")
+                self._problem(node, here, f"missing; expected {describe(info.type, info.range)}")
         return cls(**values) if len(self.problems) == before else None
 
     def unused_sections(self, cls: type[Any]) -> list[str]:
-        """Bind, for their errors' sake, the known sections nothing refers to; a note for each."""
+        """Bind the known sections that nothing refers to, so that their errors are found; return a note for each."""
         notes: list[str] = []
         not_used: dict[str, str] = getattr(cls, "not_used", {})
         sections, own_keys = section_classes(cls), _keys(cls)
@@ -163,12 +163,12 @@ class _Binder:
         return notes
 
     def _rest(self, cls: type[Any], infos: Sequence[FieldInfo], given: Mapping[str, Node]) -> dict[str, Node]:
-        """The keys that are left to a `Rest` field: all that are not declared."""
+        """Return the keys for a `Rest` field: all that are not declared."""
         declared = {info.key for info in infos if not info.rest} | set(getattr(cls, "not_used", {}))
         return {key: item for key, item in given.items() if key not in declared}
 
     def _without_former(self, given: dict[str, Node], path: str) -> dict[str, Node]:
-        """The keys that were not given for a module whose place this one has taken."""
+        """Drop the keys that were given for a module which this one has replaced."""
         for key, node in given.items():
             if node.former:
                 self.notes.append(f"{node.source}: {path}.{key} has no effect: it was given for another module")
@@ -185,7 +185,7 @@ class _Binder:
                 self._problem(node, f"{path}.{key}".lstrip("."), f"unknown key{owner}" + (f"; {hint}" if hint else ""))
 
     def _implied_section(self, info: FieldInfo, path: str) -> Node | None:
-        """The top-level section that a key left out means: ``FPN`` in ``FCOS: {}`` where one declared class fits."""
+        """Return the top-level section that a missing key refers to: ``FPN`` in ``FCOS: {}`` where one declared class fits."""
         sections = [cls.__name__ for cls in _declared_classes(info.type) if cls.form == "section"]
         if path == "" or len(sections) != 1:
             return None
@@ -202,7 +202,7 @@ class _Binder:
         return self._bind_value(info.type, info.range, node, path, info.doc)
 
     def _bind_value(self, kind: Any, bounds: Range | None, node: Node, path: str, doc: str = "") -> Any:
-        """What `node` means as a `kind`; None and a problem where it cannot be one."""
+        """Return the value of `node` as a `kind`; None, with a problem, if it does not fit."""
         try:
             value = self._bind_type(kind, bounds, node, path)
         except _Mismatch:
@@ -215,18 +215,18 @@ class _Binder:
         return value
 
     def _note_another_reading(self, kind: Any, node: Node, path: str) -> None:
-        """A note where YAML reads a word or a number as few people mean it, and what was meant would be allowed as well."""
+        """Note a word or a number that YAML reads in an unexpected way, where the expected reading would be allowed as well."""
         odd_word = isinstance(node.value, bool | None) and str(node.text).lower() not in _PLAIN_WORDS and _takes_text(kind, node)
         odd_number = isinstance(node.value, int | float) and not isinstance(node.value, bool) and _ODD_NUMBER.fullmatch(node.text or "")
         if odd_word or odd_number or isinstance(node.value, str):
-            meant = f"; if the text is meant: {_in_quotes(node, path)}" if _takes_text(kind, node) else ""
+            meant = f"; for the string write {_in_quotes(node, path)}" if _takes_text(kind, node) else ""
             self.notes.append(f"{node.source}: {path}: {node.text} is {_show(node)} in YAML{meant}")
 
     def _bind_type(self, kind: Any, bounds: Range | None, node: Node, path: str) -> Any:
-        """What `node` means as a `kind`. What is wrong inside a list or a mapping is a problem of its own, at its own place.
+        """Return the value of `node` as a `kind`. A mistake inside a list or a mapping is a problem of its own, at its own place.
 
         Raises:
-            _Mismatch: `node` itself is nothing of the kind.
+            _Mismatch: `node` itself does not fit the kind.
         """
         if kind is Any:
             return node.plain()
@@ -248,7 +248,7 @@ class _Binder:
         return _scalar(kind, bounds, node)
 
     def _bind_union(self, members: Sequence[Any], bounds: Range | None, node: Node, path: str) -> Any:
-        own = type(node.value)  # goes first: 1.0 stays a float where an int may stand too, a list is not taken for a class's keys
+        own = type(node.value)  # tried first: 1.0 stays a float where an int is allowed too, a list is not read as a class's keys
         nearly: list[tuple[list[Problem], Any]] = []
         for member in sorted(members, key=lambda member: own not in (member, get_origin(member))):
             before = len(self.problems)
@@ -264,7 +264,7 @@ class _Binder:
             raise _Mismatch
         fewest = min(len(found) for found, _ in nearly)
         best = [(found, member) for found, member in nearly if len(found) == fewest]
-        if len(best) > 1:  # which of them is meant cannot be known: an element may be what it may be in any
+        if len(best) > 1:  # ambiguous: an element may be anything that one of them allows
             elements = [element for _, member in best for element in get_args(member) if element is not Ellipsis]
             before = len(self.problems)
             self._bind_tuple((typing.Union[tuple(elements)], Ellipsis), bounds, node, path)  # noqa: UP007 - made of values
@@ -289,9 +289,9 @@ class _Binder:
         )
 
     def _bind_variant(self, kind: Any, classes: list[type[Any]], node: Node, path: str) -> Any:
-        """One of several declared classes, named by a tag, by `name` / `type`, by a single key, or by a section's name."""
+        """Bind one of several declared classes, named by a tag, by `name` / `type`, by a single key, or by a section's name."""
         by_name = {cls.__name__: cls for cls in classes}
-        if all(cls.form == "plain" for cls in classes):  # no name tells which one is meant, its keys do
+        if all(cls.form == "plain" for cls in classes):  # its keys, not a name, select the class
             if node.mapping is None:
                 raise _Mismatch
             return self.bind_class(max(classes, key=lambda cls: len(_keys(cls) & set(node.mapping or {}))), node, path)
@@ -305,7 +305,7 @@ class _Binder:
             close, everything = nearest(name, sorted(by_name)), "allowed: " + ", ".join(sorted(by_name))
             hints = "; ".join(dict.fromkeys(filter(None, (close, everything))))
             named = next((item for key in ("name", "type") if (item := (node.mapping or {}).get(key)) is not None), node)
-            self._problem(named, path, f"there is no {name!r} here; {hints}")
+            self._problem(named, path, f"unknown name {name!r}; {hints}")
             return None
         cls = by_name[name]
         if node.value == name and (section := self._root.get(name)) is not None:
@@ -314,7 +314,7 @@ class _Binder:
         return self._bind_named(cls, body, f"{path}.{name}" if skip is None else path, skip or frozenset())
 
     def _bind_named(self, cls: type[Any], node: Node, path: str, skip: frozenset[str]) -> Any:
-        """`!Tag []` is a tag without keys; a list or a scalar that holds something is a problem of its own."""
+        """Bind a class given by its name. `!Tag []` is a tag without keys; any other list or scalar is a problem."""
         return self.bind_class(cls, Node({}, node.source) if node.value == () else node, path, skip)
 
     def _problem(self, node: Node, path: str, message: str) -> None:
@@ -322,7 +322,7 @@ class _Binder:
 
 
 def open_value(node: Node) -> Any:
-    """Dicts, lists, scalars and `Tagged` of a part of the tree that no schema declares; what was given for a former module is left out."""
+    """Convert a part of the tree that no schema declares to dicts, lists, scalars and `Tagged`, without keys of a replaced module."""
     value: Any = node.value
     if node.mapping is not None:
         value = {key: open_value(item) for key, item in node.mapping.items() if not item.former}
@@ -331,14 +331,14 @@ def open_value(node: Node) -> Any:
     return value if node.tag is None else Tagged(node.tag, value if value is not None else {})
 
 
-_KINDS: dict[type[Any], str] = {str: "a text", dict: "a mapping", list: "a list"}
+_KINDS: dict[type[Any], str] = {str: "a string", dict: "a mapping", list: "a list"}
 
 
 def describe(kind: Any, bounds: Range | None, *, spell_out: bool = False) -> str:
-    """Put a type in words: "an integer (at least 1)", "true or false", "one of 'bn', 'gn'".
+    """Describe a type in words: "an integer (at least 1)", "true or false", "one of 'bn', 'gn'".
 
     Args:
-        spell_out: a class whose name is never written by its keys, for messages; else by its name.
+        spell_out: describe a class whose name is never written by its keys, for messages; otherwise by its name.
     """
     origin = get_origin(kind)
     if origin in (types.UnionType, typing.Union):
@@ -356,7 +356,7 @@ def describe(kind: Any, bounds: Range | None, *, spell_out: bool = False) -> str
         if members == [Any]:
             return "a list of values"
         inner = " or ".join(dict.fromkeys(describe(member, bounds, spell_out=spell_out) for member in members))
-        return f"a list ({inner} each)" if Ellipsis in get_args(kind) else f"a list of {len(members)} ({inner} each)"
+        return f"a list (each {inner})" if Ellipsis in get_args(kind) else f"a list of {len(members)} (each {inner})"
     if origin is dict:
         return "a mapping"
     if isinstance(kind, type) and is_dataclass(kind):
@@ -367,7 +367,7 @@ def describe(kind: Any, bounds: Range | None, *, spell_out: bool = False) -> str
         bool: "true or false",
         int: "an integer",
         float: "a number",
-        str: "a text",
+        str: "a string",
         type(None): "null",
         Any: "any value",
     }
@@ -376,7 +376,7 @@ def describe(kind: Any, bounds: Range | None, *, spell_out: bool = False) -> str
 
 
 def _variant_name(classes: list[type[Any]], node: Node) -> tuple[str | None, Node, frozenset[str] | None]:
-    """(name, the node that holds its keys, keys to skip there); skip is None where the body is one key below."""
+    """Return (name, node with its keys, keys to skip there); skip is None where the keys are one level below."""
     if node.tag is not None:
         return node.tag, node, frozenset()
     if isinstance(node.value, str):
@@ -419,12 +419,12 @@ def _scalar(kind: Any, bounds: Range | None, node: Node) -> Any:
 def _is_finite(value: int | float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer beyond what a float holds
+    except OverflowError:  # an integer too large for a float
         return False
 
 
 def _declared_classes(kind: Any, nested: bool = True) -> list[type[Any]]:
-    """Declared classes a type names: itself or a member of a union; with `nested` inside tuples and dicts too."""
+    """List the declared classes that a type names: itself or members of a union; with `nested` also inside tuples and dicts."""
     if isinstance(kind, type) and is_dataclass(kind) and hasattr(kind, "form"):
         return [kind]
     origin = get_origin(kind)
@@ -483,7 +483,7 @@ _ODD_NUMBER = re.compile(r"[-+]?(0[0-7_]+|0[xb][0-9a-fA-F_]+|[0-9_.]*_[0-9_.]*|[
 
 
 def _takes_text(kind: Any, node: Node) -> bool:
-    """Return whether what was typed for `node` would be understood as a text."""
+    """Return whether the text written for `node` would be valid as a string."""
     if get_origin(kind) is Literal:
         return node.text in get_args(kind)
     return kind in (str, Any) or (get_origin(kind) is not dict and any(_takes_text(member, node) for member in _members(kind)))
@@ -497,11 +497,11 @@ def _members(kind: Any) -> tuple[Any, ...]:
 
 
 def _quotes_hint(kind: Any, node: Node, path: str) -> str:
-    return f"; if a text is meant, put it in quotes: {_in_quotes(node, path)}" if node.text and _takes_text(kind, node) else ""
+    return f"; for a string, use quotes: {_in_quotes(node, path)}" if node.text and _takes_text(kind, node) else ""
 
 
 def _in_quotes(node: Node, path: str) -> str:
-    """Return what to write so that YAML takes it for a text; on the command line the whole override."""
+    """Return what to write so that YAML reads it as a string; on the command line the whole override."""
     for option in ("-o", "--set"):
         if node.source.file.startswith(f"{option} {path}="):
             return quoted_override(option, path, node.text or "")
@@ -521,13 +521,13 @@ def _show(node: Node) -> str:
 
 
 def iterate_fields(value: Any) -> Iterator[tuple[FieldInfo, Any]]:
-    """(declaration, value) of every key of a bound object."""
+    """Yield (declaration, value) of every key of a bound object."""
     for info in field_infos(type(value)):
         yield info, getattr(value, info.attribute)
 
 
 def require(bound: Bound[T]) -> T:
-    """The bound value, or InputError with all its problems."""
+    """Return the bound value, or raise InputError with all problems."""
     if bound.value is None:
         raise InputError(bound.problems)
     return bound.value

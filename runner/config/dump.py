@@ -1,4 +1,4 @@
-"""A bound config back to YAML: the canonical tree, with every key that counts written out, which binds to an equal object."""
+"""Canonical YAML of a bound config: every effective key is written out, and the text binds to an equal object."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from runner.core.text import is_printable, json_text, printable_lines
 
 
 def canonical(config: Any) -> dict[str, Any]:
-    """The canonical tree of a bound config: dicts, lists, scalars and `Tagged`. Sections stand at the top level, in the order they are
-    met."""
+    """Return the canonical tree of a bound config: dicts, lists, scalars and `Tagged`; sections at the top level, in order of first use."""
     return _tree(config, neutral=True)
 
 
 def result_affecting(config: Any) -> dict[str, Any]:
-    """The plain canonical tree without the keys declared `Neutral`, and without those declared `AddedLater` that have their default: what
-    goes into a run's key."""
+    """Return the plain canonical tree for the run key: without keys declared `Neutral`, and without those declared `AddedLater` that have
+    their default."""
     plain: dict[str, Any] = to_plain(_tree(config, neutral=False))
     return plain
 
 
 def to_plain(value: Any) -> Any:
-    """Dicts, lists and scalars; a tag becomes the key ``name`` (which binds as well)."""
+    """Convert to dicts, lists and scalars; a tag becomes the key ``name`` (which binds as well)."""
     if isinstance(value, Tagged):
         keys = to_plain(value.keys)
         return {"name": value.name, "args": keys} if isinstance(keys, list) else {"name": value.name, **keys}
@@ -40,12 +39,12 @@ def to_plain(value: Any) -> Any:
 
 
 def to_yaml(tree: Mapping[str, Any]) -> str:
-    """YAML text of a canonical tree: block style, short lists and leaves in flow style."""
+    """Write a canonical tree as YAML: block style, short lists and leaves in flow style."""
     return printable_lines(yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140))
 
 
 def to_json(tree: Mapping[str, Any]) -> str:
-    """JSON text of a canonical tree."""
+    """Write a canonical tree as JSON."""
     return json_text(to_plain(tree))
 
 
@@ -56,14 +55,14 @@ def _tree(config: Any, *, neutral: bool) -> dict[str, Any]:
 
 
 def _keys_of(value: Any, sections: dict[str, Any], *, neutral: bool) -> dict[str, Any]:
-    """Its keys; a shared one is left to the top level, where it has the same value, so that it can be changed in one place."""
+    """Return the keys of a value. A shared key is written at the top level only, so that it can be changed in one place."""
     kept = [(info, item) for info, item in iterate_fields(value) if not info.shared and (neutral or _counts(info, item))]
     keys = {info.key: _dump(item, info.key, sections, neutral=neutral) for info, item in kept if not info.rest}
     return keys | {key: item for info, rest in kept if info.rest for key, item in rest.items()}
 
 
 def _counts(info: FieldInfo, value: Any) -> bool:
-    """Return whether a key goes into a run's key."""
+    """Return whether a key is part of the run key."""
     return not info.neutral and not (info.added_later and value == info.default)
 
 
@@ -76,7 +75,7 @@ def _dump(value: Any, key: str, sections: dict[str, Any], *, neutral: bool) -> A
         return value
     name, form = type(value).__name__, getattr(value, "form", "plain")
     if form == "section" and key != name:
-        sections[name] = None  # its place is before the sections below it
+        sections[name] = None  # reserves its place before the sections below it
         sections[name] = _keys_of(value, sections, neutral=neutral)
         return name
     keys = _keys_of(value, sections, neutral=neutral)
@@ -120,12 +119,12 @@ def _represent_tagged(dumper: yaml.SafeDumper, data: Tagged) -> yaml.Node:
 
 
 def _represent_text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
-    """Quote what cannot be seen, so that it can be escaped; of unusual line ends PyYAML would make spaces, too."""
+    """Quote text with invisible characters, so that they are escaped; PyYAML would also turn unusual line ends into spaces."""
     return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=None if is_printable(data.replace("\n", "")) else '"')
 
 
 _Dumper.add_representer(str, _represent_text)
-_Dumper.add_implicit_resolver(*EXPONENT_FLOAT)  # so that the text "1e-4" is quoted
+_Dumper.add_implicit_resolver(*EXPONENT_FLOAT)  # so that the string "1e-4" is quoted
 _Dumper.add_representer(dict, _represent_mapping)
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(Tagged, _represent_tagged)

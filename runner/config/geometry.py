@@ -1,8 +1,8 @@
-"""How training and evaluation see an image: size, aspect ratio, normalisation, padding, channel order; and where the two differ.
+"""Image geometry of training and evaluation, and its differences: size, aspect ratio, normalisation, padding, channel order.
 
-A model that is evaluated at another size than it was trained at, or on otherwise normalised images, is judged by something else than what
-it learned. Multi-scale training with one evaluation size is the usual practice: an evaluation size within the range of the training
-sizes is no difference. Where a reader has an operator whose outcome is not known here (a crop, a mosaic), its sizes are not compared.
+The metrics of a model say little if it is evaluated at another size or with another normalisation than it was trained with. Multi-scale
+training with one evaluation size is usual: an evaluation size within the range of the training sizes is no difference. Where a reader has
+an operator whose result is not known here (a crop, a mosaic), its sizes are not compared.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from runner.core.values import format_value, same_value
 READERS: Final = ("TrainReader", "EvalReader")
 _RESIZES: Final = ("Resize", "RandomResize", "BatchRandomResize", "LetterBoxResize")
 _UNKNOWN: Final = ("Crop", "Mosaic", "Select", "Resize", "Expand", "Warp", "Affine", "Perspective")
-"""Parts of the names of operators that change an image's size in ways of their own."""
+"""Substrings of the names of operators whose effect on an image's size is not known here."""
 _NORMALIZATION: Final = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "is_scale": True, "norm_type": "mean_std"}
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Geometry and values that a reader gives an image.
+    """Size and pixel values of the images that a reader yields.
 
     Args:
         sizes: (height, width) in pixels of each size, (shorter, longer side) with `keep_ratio`; None: not known; empty: as the file is.
         keep_ratio: whether the aspect ratio is kept; None without a resize.
-        size_key: dotted key of the last resize's size, empty without one.
-        ratio_key: the same of its ratio.
-        normalization: key to value; None without any. `normalization_key`: where it is written.
-        stride: what batches are padded to a multiple of; 0 without. `stride_key`: where it is written.
+        size_key: dotted key of the last resize's size; empty without one.
+        ratio_key: the same for its ratio.
+        normalization: key to value; None without any. `normalization_key`: its dotted key.
+        stride: batches are padded to a multiple of it; 0 without. `stride_key`: its dotted key.
         channels: keys that choose the order of the channels.
     """
 
@@ -47,7 +47,7 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where training and evaluation differ: in what, how each of them has it, and the dotted key of each."""
+    """One difference between training and evaluation: its subject, both values, and both dotted keys."""
 
     what: str
     train: str
@@ -69,10 +69,10 @@ def differences(config: Mapping[str, Any]) -> list[Difference]:
 
 
 def geometry_warnings(trials: Sequence[tuple[str, Mapping[str, Any]]], varied: Collection[str] = ()) -> list[str]:
-    """A sentence for each way in which training and evaluation differ.
+    """Write one sentence for each difference between training and evaluation.
 
     Args:
-        trials: (label, plain config) of each trial, the baseline first; a config by itself is one.
+        trials: (label, plain config) of each trial, the baseline first; a single config is one trial.
         varied: dotted keys that the trials vary.
     """
     everywhere = {str(found): found for found in differences(trials[0][1])} if trials else {}
@@ -87,7 +87,7 @@ def geometry_warnings(trials: Sequence[tuple[str, Mapping[str, Any]]], varied: C
 
 
 def readers_of(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The readers of a flattened config (dotted key to scalar or list), as nested mappings and lists."""
+    """Return the readers of a flattened config (dotted key to scalar or list) as nested mappings and lists."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():
         parts = key.split(".")
@@ -110,12 +110,12 @@ def _with_lists(value: Any) -> Any:
 
 
 def _of_all(found: Difference) -> str:
-    fix = f"; to evaluate as it is trained, set {found.eval_key}" if found.eval_key else ""
-    return f"training and evaluation differ in {found}: the metrics are of images that the model was not trained on{fix}"
+    fix = f"; to evaluate as in training, set {found.eval_key}" if found.eval_key else ""
+    return f"training and evaluation differ in {found}: the model is evaluated on images unlike those it was trained on{fix}"
 
 
 def _of_trial(label: str, found: Difference, varied: Collection[str]) -> str:
-    text = f"training and evaluation differ in {found} (trial {label}), not so in the baseline: a difference may come from the evaluation"
+    text = f"training and evaluation differ in {found} (trial {label}), not in the baseline: an effect may be due to the evaluation alone"
     for source, target in ((found.train_key, found.eval_key), (found.eval_key, found.train_key)):
         if target and target not in varied and source.split(".")[-2:] == target.split(".")[-2:]:
             keys = [key for key in varied if key == source or (key.startswith(f"{source}.") and key[len(source) + 1 :].isdecimal())]
@@ -146,7 +146,7 @@ def _geometry(reader: Mapping[str, Any], name: str) -> Geometry:
 
 
 def _operators(reader: Mapping[str, Any], name: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(dotted key, name, keys) of each operator of a reader, in order."""
+    """Yield (dotted key, name, keys) of each operator of a reader, in order."""
     for group in ("sample_transforms", "batch_transforms"):
         listed = reader.get(group)
         for index, item in enumerate(listed if isinstance(listed, list | tuple) else ()):
@@ -177,7 +177,7 @@ def _sizes(train: Geometry, eval_: Geometry) -> Iterator[Difference]:
 
 
 def _within(train: Sequence[tuple[int, int]], eval_: Sequence[tuple[int, int]]) -> bool:
-    """Return whether every evaluation size is within the range of the training sizes, side by side."""
+    """Return whether every evaluation size is within the range of the training sizes, compared per side."""
     if not train or not eval_:
         return not train and not eval_
     return all(min(one[side] for one in train) <= size[side] <= max(one[side] for one in train) for size in eval_ for side in (0, 1))
@@ -201,7 +201,7 @@ def _normalization(train: Geometry, eval_: Geometry) -> Iterator[Difference]:
 
 
 def _padding(train: Geometry, eval_: Geometry) -> Iterator[Difference]:
-    """Strides count only where they pad something: not for fixed sizes that are multiples of both."""
+    """Compare strides where they pad something: not for fixed sizes that are multiples of both."""
     fixed = [side for each in (train, eval_) for size in each.sizes or () for side in size if each.keep_ratio is False]
     known = train.keep_ratio is False and eval_.keep_ratio is False and bool(train.sizes) and bool(eval_.sizes)
     pads = not known or any(side % stride for side in fixed for stride in (train.stride, eval_.stride) if stride)

@@ -1,7 +1,7 @@
-"""How long a config trains, and whether its learning rate's schedule ends with the training.
+"""Length of training, and warnings about a learning-rate schedule that does not end with it.
 
-PaddleDetection counts a schedule and the training apart: `CosineDecay` has 1000 epochs unless told otherwise, milestones stay where they
-are. A rate that has not fallen when the training ends gives a worse model, and a comparison of lengths that compares something else.
+PaddleDetection counts the schedule and the training separately: `CosineDecay` has 1000 epochs by default, and milestones do not move. A
+rate that has not fallen when the training ends gives a worse model, and a comparison of lengths then compares something else.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any, Final
 from runner.core.values import format_value
 
 LEFT: Final = 0.1
-"""Largest share of the cosine's fall that may be left when the training ends: PaddleDetection's own configs leave up to 0.07 on purpose."""
+"""Largest share of the cosine's fall that may remain when the training ends: PaddleDetection's own configs leave up to 0.07 on purpose."""
 _DEFAULT_EPOCHS: Final = 1000
 _SCHEDULES: Final = "LearningRate.schedulers"
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """A length in both units, as far as they are known.
+    """Length of training in both units, as far as they are known.
 
     Args:
         iterations, epochs: None where they are not known.
-        images: of training, None where the data is not there.
+        images: number of training images; None without the data.
     """
 
     iterations: float | None
@@ -39,12 +39,12 @@ class Length:
 
 
 def training_length(config: Mapping[str, Any], images: int | None = None) -> Length | None:
-    """Return the length of a training; None where its config gives none. `images` are those of an epoch, None where they are not known."""
+    """Return the length of a training; None if its config gives none. `images` is the number per epoch, None if unknown."""
     return _both(config, images, config.get("max_iters"), config.get("epoch"))
 
 
 def steps_per_epoch(config: Mapping[str, Any], images: int | None) -> int | None:
-    """Optimiser steps of an epoch; None where that cannot be said."""
+    """Return the optimiser steps of an epoch; None if unknown."""
     reader, data = config.get("TrainReader"), config.get("TrainDataset")
     if images is None or not isinstance(reader, Mapping):
         return None
@@ -56,7 +56,7 @@ def steps_per_epoch(config: Mapping[str, Any], images: int | None) -> int | None
 
 
 def schedule_warnings(config: Mapping[str, Any], images: int | None = None) -> list[str]:
-    """A sentence for each part of the learning rate's schedule that does not end with the training."""
+    """Write one sentence for each part of the learning-rate schedule that does not end with the training."""
     length = training_length(config, images)
     rate = config.get("LearningRate")
     listed = rate.get("schedulers") if isinstance(rate, Mapping) else None
@@ -76,7 +76,7 @@ def schedule_warnings(config: Mapping[str, Any], images: int | None = None) -> l
 def _cosine(config: Mapping[str, Any], images: int | None, length: Length, keys: Mapping[str, Any], here: str) -> Iterator[str]:
     iterations, epochs = keys.get("max_iters"), keys.get("max_epochs")
     if iterations is None and epochs is None and config.get("max_iters") is not None:
-        return  # it spans the training
+        return  # the cosine spans the training
     default = iterations is None and epochs is None
     span = _both(config, images, iterations, _DEFAULT_EPOCHS if default and iterations is None else epochs)
     share = None if span is None else _share(length, span)
@@ -85,16 +85,16 @@ def _cosine(config: Mapping[str, Any], images: int | None, length: Length, keys:
     named = f"{span} (PaddleDetection's default)" if default else str(span)
     unit = "max_iters" if config.get("max_iters") is not None else "max_epochs"
     value = config.get("max_iters") if config.get("max_iters") is not None else config.get("epoch")
-    fix = f"to end with it: -o {here}.{unit}={value}"
+    fix = f"to make both end together: -o {here}.{unit}={value}"
     left = 0.5 * (1 + math.cos(math.pi * min(share, 1)))
     if left > LEFT:
         yield (
-            f"{here}: the cosine is {named} long and the training {length}: when it ends the learning rate has gone only "
-            f"{100 * (1 - left):.0f} % of its way down; {fix}"
+            f"{here}: the cosine takes {named} but training ends after {length}, when the learning rate has fallen only "
+            f"{100 * (1 - left):.0f} % of the way; {fix}"
         )
     elif share > 1 / (1 - LEFT):
         then = "stays at its lowest" if keys.get("use_warmup", True) or keys.get("last_plateau_epochs") else "rises again"
-        yield f"{here}: the cosine ends after {named} and the training goes on to {length}: the learning rate {then} from there; {fix}"
+        yield f"{here}: the cosine ends after {named} but training continues to {length}: from there the learning rate {then}; {fix}"
 
 
 def _piecewise(config: Mapping[str, Any], images: int | None, length: Length, keys: Mapping[str, Any], here: str) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _piecewise(config: Mapping[str, Any], images: int | None, length: Length, ke
     if late:
         where = f"{', '.join(map(format_value, late))} {'epochs' if unit == 'milestones' else 'iterations'}"
         yield (
-            f"{here}: the learning rate never falls at {where}, since the training ends before that, after {length}; "
+            f"{here}: the learning rate does not fall at {where}, because training ends before, after {length}; "
             f"set {here}.{unit}, or train longer"
         )
 
@@ -124,11 +124,11 @@ def _warmup(config: Mapping[str, Any], images: int | None, length: Length, keys:
     span = _both(config, images, steps, epochs)
     share = _share(span, length) if span is not None else None
     if share is not None and share >= 1 and steps != 0:
-        yield f"{here}: the warm-up is {span} long and the training {length}: the learning rate never reaches base_lr; shorten {here}.steps"
+        yield f"{here}: the warm-up takes {span} but training ends after {length}: the rate never reaches base_lr; reduce {here}.steps"
 
 
 def _both(config: Mapping[str, Any], images: int | None, iterations: Any, epochs: Any) -> Length | None:
-    """A length given in either unit, in both as far as possible."""
+    """Convert a length given in either unit to both, as far as possible."""
     an_epoch = steps_per_epoch(config, images)
     if _is_number(iterations):
         return Length(iterations, iterations / an_epoch if an_epoch else None, images)
@@ -138,7 +138,7 @@ def _both(config: Mapping[str, Any], images: int | None, iterations: Any, epochs
 
 
 def _share(part: Length, whole: Length) -> float | None:
-    """`part` / `whole` in a unit that both have; None where there is none."""
+    """Compute `part` / `whole` in a unit that both have; None without one."""
     for one, other in ((part.iterations, whole.iterations), (part.epochs, whole.epochs)):
         if one is not None and other:
             return one / other
@@ -154,7 +154,7 @@ def _number(value: float) -> str:
 
 
 def length_warnings(trials: Sequence[tuple[str, Mapping[str, Any]]], images: int | None = None) -> list[str]:
-    """`schedule_warnings` of a sweep: those of the baseline, then those that a trial alone has.
+    """Collect `schedule_warnings` of a sweep: those of the baseline, then those that only a trial has.
 
     Args:
         trials: (label, plain config) of each trial, the baseline first.

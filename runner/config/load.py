@@ -1,15 +1,15 @@
-"""YAML in PaddleDetection's shape: `_BASE_`, tags, line numbers. Safe: nothing in a config can run code or eat the memory.
+"""Loader of YAML in PaddleDetection's shape: `_BASE_`, tags, line numbers. Safe: no config can run code or exhaust memory.
 
-What differs from PaddleDetection's loader, on purpose:
+Intended differences from PaddleDetection's loader:
 
-- `_BASE_` may be a bare string; a tag may stand alone (``!CosineDecay``).
-- A key given twice in one mapping is an error, and so is a tag that stands for code (``!!python/…``).
-- ``1e-4`` is a number, a date is a text, and a key is a text (``0:``, ``yes:``).
-- A layer that sets `max_iters` puts aside the `epoch` of its base (see `ALTERNATIVES`); one that says ``dataset: NAME`` puts aside which
-  data its base names (see `put_data_aside`); one that picks another module starts the mappings of the former one anew (see `put_aside`).
-- An alias (``*a``) is a copy: a later layer that changes a key below one of the two places leaves the other as it is. There, both are one.
-- A base is put together before it goes over the bases named before it. There, its own bases go over those first, one after the other;
-  it matters where one of them replaces a mapping by a scalar, a list or null and the next one by a mapping again.
+- `_BASE_` may be a bare string; a tag needs no value (``!CosineDecay``).
+- A key given twice in one mapping is an error, and so is a tag that means code (``!!python/…``).
+- ``1e-4`` is a number, a date is a string, and every key is a string (``0:``, ``yes:``).
+- A layer that sets `max_iters` drops the `epoch` of its base (see `ALTERNATIVES`); one that says ``dataset: NAME`` drops the data
+  that its base names (see `put_data_aside`); one that selects another module starts that module's mapping anew (see `put_aside`).
+- An alias (``*a``) is a copy: a later layer that changes a key of one leaves the other unchanged. In PaddleDetection both change.
+- A base is merged with its own bases before it is merged over the bases named before it. PaddleDetection merges all of them in sequence,
+  which differs where one replaces a mapping by a scalar, a list or null and the next one by a mapping again.
 
 `tools.loader_comparison` compares the two on PaddleDetection's own configs.
 """
@@ -33,29 +33,29 @@ from runner.core.shipped import shipped
 
 BASE_KEY = "_BASE_"
 READER_KEY = "_READER_"
-"""0.x's: one file, merged under the one that names it. The key stays, for `runner.config.legacy` to see."""
+"""Key of 0.x: one file, merged under the file that names it. The key is kept for `runner.config.legacy`."""
 _SHIPPED: tuple[Literal["configs", "datasets", "sweeps"], ...] = ("configs", "datasets", "sweeps")
 
 ALTERNATIVES = {"epoch": "max_iters", "snapshot_epoch": "snapshot_iter", "milestones": "milestone_iters", "max_epochs": "max_iters"}
-"""Keys that say the same thing in epochs and in iterations: where a later layer sets one, the other one of an earlier layer no longer
-counts."""
+"""Pairs of keys for the same thing in epochs and in iterations: where a later layer sets one, the other one of an earlier layer is
+dropped."""
 
 OVERRULED_BY = {"steps": "epochs", "gamma": "values"}
-"""Keys of a schedule that have no effect where the other one is set too (PaddleDetection's rule: a file may have both)."""
+"""Maps a key of a schedule to the one that overrules it if both are set (PaddleDetection's rule: a file may have both)."""
 
-TWICE = "stands twice in one mapping"
-NO_CODE = "a config holds data, never code"
+TWICE = "given twice in one mapping"
+NO_CODE = "a config contains data, never code"
 
 DATA_SECTIONS = ("TrainDataset", "EvalDataset", "TestDataset")
 _NAMES_DATA = ("name", "dataset_dir", "image_dir", "anno_path", "label_list")
 _FOLLOWS_FROM_DATA = ("num_classes", "metric", "map_type")
 
 _STANDARD = "tag:yaml.org,2002:"
-_EXPONENT = re.compile(r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+")  # YAML 1.1 wants a dot and a sign, or it is a text
+_EXPONENT = re.compile(r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+")  # YAML 1.1 requires dot and sign
 
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
-    """PyYAML's safe loader; dates and a lone ``=`` stay text, ``1e-4`` is a number."""
+    """PyYAML's safe loader, except that dates and a single ``=`` are strings and ``1e-4`` is a number."""
 
 
 _LEFT_TEXT = {f"{_STANDARD}timestamp", f"{_STANDARD}value"}
@@ -64,28 +64,28 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 EXPONENT_FLOAT = (f"{_STANDARD}float", re.compile(rf"^{_EXPONENT.pattern}$"), list("-+.0123456789"))
-"""The resolver of ``1e-4`` and ``1.5e3``; `runner.config.dump` quotes texts that look like it."""
+"""Resolver of ``1e-4`` and ``1.5e3``; `runner.config.dump` quotes strings that look like it."""
 _Loader.add_implicit_resolver(*EXPONENT_FLOAT)
 
 
 def load_config(path: Path | str) -> Node:
-    """The config in `path` with its `_BASE_` files merged under it.
+    """Load the config in `path` with its `_BASE_` files merged under it.
 
-    A relative path that does not exist here is also looked for among the files that come with the package.
+    A relative path that does not exist here is also looked up among the files that come with the package.
 
     Raises:
-        InputError: a file that is missing, empty, no UTF-8, no YAML (file and line), unsafe, or includes itself.
+        InputError: a file that is missing, empty, not UTF-8, not YAML (file and line), unsafe, or includes itself.
     """
     return _load_with_bases(find_file(Path(path)), (), {})
 
 
 def find_file(path: Path) -> Path:
-    """`path`, or the shipped file of that name (``configs/fcos_tiny.yml``) where the former does not exist."""
+    """Return `path`, or the shipped file of that name (``configs/fcos_tiny.yml``) if it does not exist."""
     return path if os.path.lexists(path) else _shipped_file(path) or path
 
 
 def find_named(text: str, by: Path) -> Path:
-    """The file that the file `by` names: relative to its folder, else the shipped one of that name, wherever one stands."""
+    """Find the file that the file `by` names: relative to its folder, else the shipped one of that name."""
     path = Path(text).expanduser()
     if path.is_absolute():
         return path
@@ -102,10 +102,10 @@ def _shipped_file(path: Path) -> Path | None:
 
 
 def parse(text: str, source: Callable[[int], Source]) -> Node:
-    """YAML text as a tree; `source` makes a place of a 1-based line. Empty text is a null.
+    """Parse a YAML text into a tree; `source` makes a place from a 1-based line number. An empty text is null.
 
     Raises:
-        InputError: no YAML, unsafe, or a key given twice.
+        InputError: not YAML, unsafe, or a key given twice.
     """
     try:
         anchors = _read_events(text, source)
@@ -121,15 +121,15 @@ def parse(text: str, source: Callable[[int], Source]) -> Node:
         raise InputError(Problem(_describe(error, text, line), where=str(source(line + 1)))) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position)
-        raise InputError(Problem(f"is not YAML: {error.reason} (character #x{error.character:x})", where=str(source(line + 1)))) from error
+        raise InputError(Problem(f"invalid YAML: {error.reason} (character #x{error.character:x})", where=str(source(line + 1)))) from error
     except UnicodeEncodeError as error:
-        raise InputError(Problem("is not UTF-8 text", where=str(source(text.count("\n", 0, error.start) + 1)))) from error
+        raise InputError(Problem("not UTF-8 text", where=str(source(text.count("\n", 0, error.start) + 1)))) from error
 
 
 def _read_events(text: str, source: Callable[[int], Source]) -> dict[tuple[int, str], str]:
-    """What composed nodes do not tell: where values with an anchor begin (see `_place`), and the anchors' names.
+    """Read what composed nodes do not contain: the places (see `_position`) of values with an anchor, and the anchors' names.
 
-    Deep nesting is refused here: PyYAML's C code recurses once a level and runs over its stack, which no except can catch.
+    Deep nesting is refused here: PyYAML's C code recurses once per level and overflows its stack, which no `except` can catch.
     """
     anchors: dict[tuple[int, str], str] = {}
     depth = 0
@@ -138,21 +138,21 @@ def _read_events(text: str, source: Callable[[int], Source]) -> dict[tuple[int, 
             depth += 1
             if depth > MAX_DEPTH:
                 line = event.start_mark.line + 1 if event.start_mark else 1
-                raise InputError(Problem(f"is nested more than {MAX_DEPTH} deep", where=str(source(line))))
+                raise InputError(Problem(f"nested more than {MAX_DEPTH} levels deep", where=str(source(line))))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if isinstance(event, yaml.CollectionStartEvent | yaml.ScalarEvent) and event.anchor is not None:
-            anchors[_place(event)] = event.anchor
+            anchors[_position(event)] = event.anchor
     return anchors
 
 
-def _place(part: Any) -> tuple[int, str]:
-    """Where an event or its node begins, and of what kind it is: a mapping begins where its first key does."""
+def _position(part: Any) -> tuple[int, str]:
+    """Return the position where an event or its node begins, and its kind: a mapping begins where its first key does."""
     return part.start_mark.index, type(part).__name__.removesuffix("Event").removesuffix("Start").removesuffix("Node")
 
 
 def merge(base: Node, over: Node) -> Node:
-    """`over` on top of `base`: mappings key by key; lists, scalars, null and tagged objects replace what was there."""
+    """Merge `over` over `base`: mappings key by key; lists, scalars, null and tagged objects replace the old value."""
     if base.mapping is None or over.mapping is None or over.tag is not None or base.tag is not None or base.former:
         return over
     for key in over.mapping:
@@ -164,8 +164,8 @@ def merge(base: Node, over: Node) -> Node:
 
 
 def put_aside(base: Node, key: str, value: Node) -> Node:
-    """`base` as it is once a later layer sets `key`: without what said the same in other words (see `ALTERNATIVES`), and,
-    where `type` or `name` now picks another module, with the keys a file gave for the former one marked as such.
+    """Prepare `base` for a later layer that sets `key`: drop its alternative (see `ALTERNATIVES`), and, where `type` or `name` now selects
+    another module, mark the keys that a file gave for the former one.
 
     A null sets nothing.
     """
@@ -181,8 +181,8 @@ def put_aside(base: Node, key: str, value: Node) -> Node:
 
 
 def put_data_aside(base: Node, name: Node | None) -> Node:
-    """The whole config `base` as it is once a later layer (a file, the command line, a sweep's trial) says ``dataset: NAME``: without what
-    tells which data that is and what follows from it. Keys that another data set may have just as well (`sample_num`) stay.
+    """Prepare the config `base` for a later layer (a file, the command line, a trial) that says ``dataset: NAME``: drop the keys that
+    identify its data and those that follow from it. Keys that apply to any data set (`sample_num`) stay.
 
     A null names nothing.
     """
@@ -197,8 +197,8 @@ def put_data_aside(base: Node, name: Node | None) -> Node:
 
 
 def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Node]) -> Node:
-    """The merged tree of one file; `above` are the files that lead to it, `loaded` those that are done (two files may share a base)."""
-    resolved = Path(os.path.realpath(path))  # unlike Path.resolve, also of a link that leads to itself
+    """Return the merged tree of one file; `above` are the files that lead to it, `loaded` the finished ones (files may share a base)."""
+    resolved = Path(os.path.realpath(path))  # unlike Path.resolve, also for a link that leads to itself
     if resolved in loaded:
         return loaded[resolved]
     if resolved in above:
@@ -212,9 +212,9 @@ def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Nod
     result: Node | None = None
     for key, entry in [(key, entry) for key, base in bases for entry in (base.items if base.items is not None else (base,))]:
         if not isinstance(entry.value, str) or not entry.value:
-            raise InputError(Problem("must be a path or a list of paths", where=str(entry.source), key=key))
+            raise InputError(Problem("expected a path or a list of paths", where=str(entry.source), key=key))
         file = find_named(entry.value, path)
-        if not os.path.isfile(file):  # unlike Path.is_file, also False for a name too long
+        if not os.path.isfile(file):  # unlike Path.is_file, also False for a name that is too long
             raise InputError(Problem(missing_file(file), where=str(entry.source), key=key))
         layer = _load_with_bases(file, (*above, resolved), loaded)
         result = layer if result is None else _layered(result, layer)
@@ -232,24 +232,24 @@ def _load_one(path: Path) -> Node:
     except FileNotFoundError as error:
         raise InputError(Problem(missing_file(path))) from error
     except UnicodeDecodeError as error:
-        raise InputError(Problem(f"is not UTF-8 text (byte {error.start}); is it a config?", where=str(path))) from error
+        raise InputError(Problem(f"not UTF-8 text (byte {error.start}); expected a config file in YAML", where=str(path))) from error
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", where=str(path))) from error
     node = parse(text, lambda line: Source(str(path), line))
     if node.value is None:
-        raise InputError(Problem("is empty; a config is a mapping of keys such as `architecture: FCOS`", where=str(path)))
+        raise InputError(Problem("empty file; expected a mapping of keys such as `architecture: FCOS`", where=str(path)))
     if node.mapping is None or node.tag is not None:
-        raise InputError(Problem("must be a mapping of keys such as `architecture: FCOS`", where=str(path)))
+        raise InputError(Problem("expected a mapping of keys such as `architecture: FCOS`", where=str(path)))
     return node
 
 
 def missing_file(path: Path) -> str:
-    """That there is no such file, and what there is instead."""
+    """Say that a file does not exist, and which similar ones do."""
     if os.path.islink(path):
         return f"{path} is a symbolic link that leads to no file"
     siblings = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-    hint = nearest(path.name, siblings) if path.parent.is_dir() else f"the folder {path.parent} does not exist"
-    return f"there is no file {path}" + (f"; {hint}" if hint else "")
+    hint = nearest(path.name, siblings) if path.parent.is_dir() else f"nor does the folder {path.parent}"
+    return f"file {path} does not exist" + (f"; {hint}" if hint else "")
 
 
 def _describe(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
@@ -260,10 +260,10 @@ def _describe(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     lines = text.splitlines()
     indent = lines[line][: len(lines[line]) - len(lines[line].lstrip())] if line < len(lines) else ""
     if "\t" in indent:
-        return "is not YAML: a tab in the indentation; indent with spaces"
+        return "invalid YAML: a tab in the indentation; indent with spaces"
     if any(sign in problem for sign in _INDENT_SIGNS):
-        problem += "; look at the indentation of this line and the one before"
-    return f"is not YAML: {problem}{column}"
+        problem += "; check the indentation of this line and the one before"
+    return f"invalid YAML: {problem}{column}"
 
 
 _INDENT_SIGNS = (
@@ -276,7 +276,7 @@ _INDENT_SIGNS = (
 
 
 class _Converter:
-    """PyYAML's nodes to ours. Aliases are followed, but counted. `anchors` are those of `_read_events`."""
+    """Converter from PyYAML's nodes to ours. Aliases are followed, but counted. `anchors` are those of `_read_events`."""
 
     def __init__(self, loader: Any, source: Callable[[int], Source], anchors: dict[tuple[int, str], str]) -> None:
         self._loader = loader
@@ -288,10 +288,10 @@ class _Converter:
         source = self._source(node.start_mark.line + 1)
         self._count += 1
         if self._count > MAX_NODES or depth > MAX_DEPTH:
-            what = f"more than {MAX_NODES} values" if self._count > MAX_NODES else f"nested more than {MAX_DEPTH} deep"
-            raise InputError(Problem(f"grows to {what}, aliases counted as what they stand for", where=str(source)))
+            what = f"to more than {MAX_NODES} values" if self._count > MAX_NODES else f"beyond {MAX_DEPTH} levels of nesting"
+            raise InputError(Problem(f"expands {what}, with each alias replaced by its value", where=str(source)))
         tag = self._tag(node, source)
-        anchor = self._anchors.pop(_place(node), None)  # popped: an alias leads to the same node later, but is not written with it
+        anchor = self._anchors.pop(_position(node), None)  # popped: a later alias leads to the same node, but is written without
         if isinstance(node, yaml.MappingNode):
             return Node(self._mapping(node, depth), source, tag, anchor=anchor)
         if isinstance(node, yaml.SequenceNode):
@@ -305,7 +305,7 @@ class _Converter:
             return Node(value, source, anchor=anchor, text=None if isinstance(value, str) else node.value)
         except (ValueError, KeyError) as error:
             name = node.tag.removeprefix(_STANDARD)
-            raise InputError(Problem(f"{_short(node.value)} cannot be read as !!{name}", where=str(source))) from error
+            raise InputError(Problem(f"{_short(node.value)} is not a valid !!{name}", where=str(source))) from error
 
     def _tag(self, node: yaml.Node, source: Source) -> str | None:
         tag = node.tag
@@ -313,7 +313,7 @@ class _Converter:
             return str(tag[1:])
         name = tag.removeprefix(_STANDARD)
         if name not in ("str", "int", "float", "bool", "null", "map", "seq"):
-            text = f"the tag !!{name} is refused: {NO_CODE}"
+            text = f"tag !!{name} is not allowed: {NO_CODE}"
             raise InputError(Problem(text, where=str(source)))
         return None
 
@@ -322,24 +322,24 @@ class _Converter:
         merged: dict[str, Node] = {}
         for key_node, value_node in node.value:
             where = self._source(key_node.start_mark.line + 1)
-            self._anchors.pop(_place(key_node), None)
+            self._anchors.pop(_position(key_node), None)
             if key_node.tag == f"{_STANDARD}merge":
                 if merged:
-                    raise InputError(Problem(f"{TWICE}; write one with a list: <<: [*a, *b]", where=str(where), key="<<"))
+                    raise InputError(Problem(f"{TWICE}; write one key with a list: <<: [*a, *b]", where=str(where), key="<<"))
                 for part in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                     found = self.convert(part, depth + 1).mapping
                     if found is None:
-                        raise InputError(Problem("takes a mapping, or a list of mappings", where=str(where), key="<<"))
+                        raise InputError(Problem("expected a mapping, or a list of mappings", where=str(where), key="<<"))
                     merged = {**found, **merged}
                 continue
             if not isinstance(key_node, yaml.ScalarNode) or self._tag(key_node, where) is not None:
-                raise InputError(Problem("a key must be a word without a tag", where=str(where)))
+                raise InputError(Problem("a key must be a scalar without a tag", where=str(where)))
             key = str(key_node.value)
             if key in own:
                 first = f"{TWICE} (first at {own[key].source})"
-                raise InputError(Problem(f"{first}; delete one (PaddleDetection counts the last)", where=str(where), key=key))
+                raise InputError(Problem(f"{first}; delete one (PaddleDetection uses the last)", where=str(where), key=key))
             value = self.convert(value_node, depth + 1)
-            own[key] = replace(value, source=where)  # the line of the key is where a person looks
+            own[key] = replace(value, source=where)  # the line of the key is where a user looks
         return {**merged, **own}
 
 

@@ -1,4 +1,4 @@
-"""A config as a tree of nodes, in which every value remembers where it was written."""
+"""Config tree whose every value knows the file and line it was written at."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a value was written.
+    """Place at which a value was written.
 
     Args:
         file: path as the user can find it, ``-o`` for the command line, or what made the value (``dataset pcb``).
-        line: 1-based; 0 where there are no lines.
+        line: 1-based; 0 without lines.
     """
 
     file: str
@@ -31,13 +31,13 @@ class Node:
     """One value: a scalar, a list (tuple of nodes) or a mapping (dict of nodes; never changed in place).
 
     Args:
-        value: what it holds.
+        value: its content.
         source: where it was written.
         tag: ``PiecewiseDecay`` for ``!PiecewiseDecay``, else None.
-        former: given for a module that a later ``type`` or ``name`` has replaced by another.
-        anchor: ``size`` where it was written as ``&size 640``, else None (also where ``*size`` stands for it). A key that nobody knows
-            may be there for the sake of this name alone.
-        text: what was typed, unquoted, where YAML takes it for something else than a text (``NO`` for false, ``1:30`` for 90); else None.
+        former: given for a module that a later ``type`` or ``name`` has replaced.
+        anchor: ``size`` where it was written as ``&size 640``, else None (also where it was written as ``*size``). An unknown key may exist
+            only to define such a name.
+        text: the unquoted text, where YAML reads it as something else than a string (``NO`` as false, ``1:30`` as 90); else None.
     """
 
     value: Scalar | tuple[Node, ...] | dict[str, Node]
@@ -49,16 +49,16 @@ class Node:
 
     @property
     def mapping(self) -> dict[str, Node] | None:
-        """The keys, or None if this is no mapping."""
+        """The keys, or None if this is not a mapping."""
         return self.value if isinstance(self.value, dict) else None
 
     @property
     def items(self) -> tuple[Node, ...] | None:
-        """The elements, or None if this is no list."""
+        """The elements, or None if this is not a list."""
         return self.value if isinstance(self.value, tuple) else None
 
     def get(self, dotted: str) -> Node | None:
-        """The node at a dotted key (list elements by index), or None."""
+        """Return the node at a dotted key (list elements by index), or None."""
         node: Node | None = self
         for part in dotted.split("."):
             if node is None:
@@ -72,7 +72,7 @@ class Node:
         return node
 
     def plain(self) -> Any:
-        """Dicts, lists and scalars. The tag of an object becomes its key ``name``."""
+        """Convert to dicts, lists and scalars. The tag of an object becomes its key ``name``."""
         if isinstance(self.value, dict):
             data = {key: node.plain() for key, node in self.value.items()}
             return data if self.tag is None else {"name": self.tag, **data}
@@ -82,21 +82,21 @@ class Node:
         return self.value if self.tag is None else {"name": self.tag}
 
     def with_key(self, key: str, node: Node) -> Node:
-        """The same mapping with one key set."""
+        """Return the same mapping with one key set."""
         return replace(self, value={**(self.mapping or {}), key: node})
 
     def without(self, *keys: str) -> Node:
-        """The same mapping without some keys."""
+        """Return the same mapping without some keys."""
         return replace(self, value={name: node for name, node in (self.mapping or {}).items() if name not in keys})
 
 
 def quoted(text: str) -> str:
-    """`text` in double quotes, as YAML reads it back."""
+    """Write `text` in double quotes, so that YAML reads it back."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def from_plain(value: Any, source: Source) -> Node:
-    """A tree of nodes from dicts, lists and scalars, all of one source."""
+    """Build a tree of nodes from dicts, lists and scalars, all of one source."""
     if isinstance(value, Mapping):
         return Node({str(key): from_plain(item, source) for key, item in value.items()}, source)
     if isinstance(value, list | tuple):
@@ -105,7 +105,7 @@ def from_plain(value: Any, source: Source) -> Node:
 
 
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, scalar or list of scalars) of every leaf of a plain tree; an empty mapping or list is a leaf."""
+    """Yield (dotted key, scalar or list of scalars) of every leaf of a plain tree; an empty mapping or list is a leaf."""
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
             yield from flatten(item, f"{prefix}{key}.")

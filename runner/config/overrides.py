@@ -1,4 +1,4 @@
-"""`-o a.b=c`: changes to a config from the command line, in the order they are given."""
+"""Overrides (`-o a.b=c`): changes to a config from the command line, applied in the given order."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ _LONGEST_SHOWN = 80
 
 
 def parse_override(text: str, option: str = "-o") -> tuple[str, Node]:
-    """(dotted key, value) of ``a.b.c=VALUE``; VALUE is YAML (``1e-4``, ``[1, 2]``, ``{a: 1}``, ``null``, ``"text"``). `option` is what it
-    was given by, for messages.
+    """Parse ``a.b.c=VALUE`` into (dotted key, value); VALUE is YAML (``1e-4``, ``[1, 2]``, ``{a: 1}``, ``null``, ``"text"``). `option` is
+    the option's name, for messages.
 
     Raises:
-        InputError: no ``=``, an empty part in the key, or a value that is no YAML.
+        InputError: no ``=``, an empty part in the key, or a value that is not YAML.
     """
     key, equals, value = text.partition("=")
     key = key.strip()
     source = Source(f"{option} {text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + '…'}")
     if not equals:
-        raise InputError(Problem("an override is KEY=VALUE, for example TrainReader.batch_size=8", where=str(source)))
+        raise InputError(Problem("expected KEY=VALUE, for example TrainReader.batch_size=8", where=str(source)))
     if not key or not all(key.split(".")):
-        raise InputError(Problem(f"the key {key!r} has an empty part", where=str(source)))
+        raise InputError(Problem(f"key {key!r} has an empty part; expected names joined by single dots", where=str(source)))
     try:
         node = parse(value, lambda _line: source)
     except InputError as error:
-        hint = f"; if a text is meant, put it in quotes: {quoted_override(option, key, value)}" if len(value) <= _LONGEST_SHOWN else ""
+        hint = f"; for a string, use quotes: {quoted_override(option, key, value)}" if len(value) <= _LONGEST_SHOWN else ""
         raise InputError([replace(problem, message=problem.message + hint) for problem in error.problems]) from None
-    cut = isinstance(node.value, str) and value.strip()[:1] not in ("'", '"', "|", ">") and node.value != value.strip()  # by a comment
-    return key, replace(node, text=value.strip()) if cut or not isinstance(node.value, str) else node
+    shortened = (
+        isinstance(node.value, str) and value.strip()[:1] not in ("'", '"', "|", ">") and node.value != value.strip()
+    )  # by a comment
+    return key, replace(node, text=value.strip()) if shortened or not isinstance(node.value, str) else node
 
 
 def quoted_override(option: str, key: str, text: str) -> str:
-    """Return what to type in a shell so that YAML takes `text` for a text: ``-o 'a.b="*.jpg"'``."""
+    """Return what to type in a shell so that YAML reads `text` as a string: ``-o 'a.b="*.jpg"'``."""
     return f"{option} {shlex.quote(f'{key}={quoted(text.strip())}')}"
 
 
 def apply_overrides(tree: Node, overrides: Iterable[str]) -> Node:
-    """`tree` with each ``KEY=VALUE`` applied; a later one wins.
+    """Apply each ``KEY=VALUE`` to `tree`; a later one wins.
 
     Raises:
         InputError: with a problem for every override that cannot be applied.
@@ -75,7 +77,7 @@ def apply_mapping(tree: Node, overrides: Mapping[str, Any], source: Source) -> N
 
 
 def _apply_layer(tree: Node, given: Sequence[tuple[str, Node]]) -> tuple[Node, list[Problem]]:
-    """`tree` with what one layer gives, and what cannot be set. Within a layer nothing may put another part of it aside."""
+    """Apply one layer to `tree`; return the new tree and the problems. Within a layer no key may drop another one."""
     problems: list[Problem] = []
     leaves: dict[str, Node] = {}
     tree = put_data_aside(tree, dict(given).get("dataset"))
@@ -85,7 +87,7 @@ def _apply_layer(tree: Node, given: Sequence[tuple[str, Node]]) -> tuple[Node, l
         except InputError as error:
             problems += error.problems
             continue
-        leaves.pop(key, None)  # given again, it counts
+        leaves.pop(key, None)  # given again: the last one is used
         for lost in [other for other in leaves if tree.get(other) is None]:
             problems.append(_excluded(lost, leaves.pop(lost), key, value))
         leaves |= _leaves(key, value)
@@ -98,9 +100,9 @@ def _apply_layer(tree: Node, given: Sequence[tuple[str, Node]]) -> tuple[Node, l
 
 
 def _leaves(key: str, value: Node) -> dict[str, Node]:
-    """Dotted key to value of everything that an override sets. A null sets nothing."""
+    """Map the dotted key to the value of everything that an override sets. A null sets nothing."""
     if value.mapping and value.tag is None:
-        parts = {f"{key}.{part}": below for part, below in value.mapping.items() if "." not in part}  # dots: not found by a dotted key
+        parts = {f"{key}.{part}": below for part, below in value.mapping.items() if "." not in part}  # no dotted key finds a dot
         return {name: node for part, below in parts.items() for name, node in _leaves(part, below).items()}
     return {} if value.value is None and value.tag is None else {key: value}
 
@@ -108,17 +110,17 @@ def _leaves(key: str, value: Node) -> dict[str, Node]:
 def _excluded(key: str, value: Node, other: str, by: Node) -> Problem:
     where = value.source.file if value.source.file != by.source.file else str(value.source)
     and_by = f" ({by.source})" if by.source != value.source else ""
-    return Problem(f"has no effect beside {other}{and_by}, given with it: they exclude each other; take one out", where=where, key=key)
+    return Problem(f"no effect beside {other}{and_by}, given with it: the two exclude each other; remove one", where=where, key=key)
 
 
 def assign(tree: Node, dotted: str, value: Node) -> Node:
-    """`tree` with `value` at a dotted key; a mapping is merged into a mapping, anything else (and any list element) is replaced.
+    """Set `value` at a dotted key of `tree`; a mapping is merged into a mapping, anything else (and any list element) is replaced.
 
-    Parts of the key are names, or indices where the tree has a list. Mappings on the way that do not exist are made; whether the key is
-    one that anybody knows is for `runner.config.bind` to say.
+    Parts of the key are names, or indices where the tree has a list. Missing mappings on the way are created; `runner.config.bind` checks
+    whether the key is known.
 
     Raises:
-        InputError: the way leads through a number or a text, or past the end of a list.
+        InputError: the key leads through a number or a string, or past the end of a list.
     """
     return _assign(tree, dotted.split("."), value, ())
 
@@ -132,8 +134,8 @@ def _assign(node: Node, parts: list[str], value: Node, done: tuple[str, ...]) ->
         items = list(node.items)
         index = int(part) if part.isdecimal() else -1
         if not 0 <= index < len(items):
-            there = f"with the elements 0 to {len(items) - 1}" if items else "without elements"
-            text = f"{here} is a list {there}; there is no {part!r}; the whole list is set by {here}=[…]"
+            there = f"with elements 0 to {len(items) - 1}" if items else "without elements"
+            text = f"{here} has no element {part!r}: it is a list {there}; to set the whole list: {here}=[…]"
             raise InputError(Problem(text, where=str(value.source)))
         items[index] = _assign(items[index], rest, value, (*done, part)) if rest else value
         return replace(node, value=tuple(items))

@@ -1,4 +1,4 @@
-"""The config reference: every module, key, type, range and default of a declared config class, as Markdown.
+"""Config reference: every module, key, type, range and default of a declared config class, as Markdown.
 
     python -m runner.config.reference runner.backends.torch.schema:TorchConfig docs/config-reference.md
 
@@ -33,16 +33,16 @@ _HOW: dict[Form, str] = {
 }
 
 _INTRODUCTION = (
-    "Every key that is understood, with its default. [config.md](config.md) tells how a config is put together, what",
-    "`auto` is, and which keys are ours. A key marked *neutral* cannot change a result: two runs that differ in nothing",
-    "else are the same run. One marked *shared* takes the top-level key of its name where the module does not set it. A key",
-    "whose only allowed value changes nothing is one that PaddleDetection has and this backend does not: any other value is",
+    "Every supported key, with its default. [config.md](config.md) explains how a config is built, what",
+    "`auto` means, and which keys are ours. A key marked *neutral* cannot change a result: two runs that differ in nothing",
+    "else are the same run. One marked *shared* takes the top-level key of its name if the module does not set it. A key",
+    "with a single allowed value is one that PaddleDetection has and this backend does not support: any other value is",
     "refused.",
 )
 
 
 def reference(cls: type[Any], command: str) -> str:
-    """The whole page for the config class `cls`; `command` is named as what writes it."""
+    """Write the whole page for the config class `cls`; `command` is the command that writes it."""
     modules = list(_modules(cls))
     lines = [
         "# Config reference",
@@ -63,7 +63,7 @@ def reference(cls: type[Any], command: str) -> str:
 
 
 def table(cls: type[Any]) -> str:
-    """The keys of one declared class as a Markdown table."""
+    """Write the keys of one declared class as a Markdown table."""
     infos = field_infos(cls)
     if not infos:
         return "It has no keys."
@@ -81,11 +81,11 @@ def _row(info: FieldInfo) -> str:
 
 
 def _value_in_words(info: FieldInfo) -> str:
-    """`describe`, with a link to each declared module."""
+    """Describe a type as `describe` does, with a link to each declared module."""
     words = describe(info.type, info.range)
     for cls in sorted(set(_classes(info.type)), key=lambda item: -len(item.__name__)):
         linked = f"[{cls.__name__}](#{cls.__name__.lower()})"
-        words = " ".join(linked if word == cls.__name__ else word.replace(f"({cls.__name__}", f"({linked}") for word in words.split(" "))
+        words = " ".join(word.replace(cls.__name__, linked) if word.strip("()") == cls.__name__ else word for word in words.split(" "))
     return words
 
 
@@ -98,7 +98,7 @@ def _default(value: Any) -> str:
 
 
 def _modules(cls: type[Any]) -> Iterator[type[Any]]:
-    """Every declared class below `cls`, in the order in which a reader meets them, each once."""
+    """Yield every declared class below `cls` once, in order of first mention."""
     todo, seen = [cls], {cls}
     while todo:
         for info in field_infos(todo.pop(0)):
@@ -110,12 +110,12 @@ def _modules(cls: type[Any]) -> Iterator[type[Any]]:
 
 
 def _classes(kind: Any) -> list[type[Any]]:
-    """The declared classes that a type names, at any depth."""
+    """List the declared classes that a type names, at any depth."""
     return _direct_classes(kind) if get_origin(kind) is None else [cls for item in get_args(kind) for cls in _classes(item)]
 
 
 def _direct_classes(kind: Any) -> list[type[Any]]:
-    """The declared classes that a type names itself, not inside a list or a mapping."""
+    """List the declared classes that a type names itself, not inside a list or a mapping."""
     if get_origin(kind) in (types.UnionType, typing.Union):
         return [cls for member in get_args(kind) for cls in _direct_classes(member)]
     return [kind] if isinstance(kind, type) and is_dataclass(kind) and get_origin(kind) is not Literal else []
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write or print the reference of a class."""
     parser = argparse.ArgumentParser(prog="python -m runner.config.reference", description="Write the config reference.")
     parser.add_argument("cls", metavar="MODULE:CLASS", help="for example runner.backends.torch.schema:TorchConfig")
-    parser.add_argument("file", nargs="?", type=Path, help="what to rewrite; default: print the table of this class alone")
+    parser.add_argument("file", nargs="?", type=Path, help="file to rewrite; default: print the table of this class alone")
     args = parser.parse_args(argv)
     module, _, name = args.cls.partition(":")
     cls = getattr(importlib.import_module(module), name)

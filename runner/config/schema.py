@@ -1,6 +1,6 @@
-"""How a module's keys are declared: a frozen dataclass whose annotations carry range and documentation.
+"""Declaration of a module's keys: a frozen dataclass whose annotations carry range and documentation.
 
-The same declaration binds a config (`runner.config.bind`), writes the canonical one back, and makes the config reference.
+The same declaration binds a config (`runner.config.bind`), writes the canonical one, and makes the config reference.
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class LinearWarmup:
@@ -9,7 +9,7 @@ The same declaration binds a config (`runner.config.bind`), writes the canonical
         steps: Annotated[int, Doc("warm-up length in iterations"), Range(0)] = 500
 
 A field's type may be bool, int, float, str, None, Literal, list-like `tuple[T, ...]`, another declared class, or a union of these.
-A float field takes an int; a bool is never an int. A key that PaddleDetection knows and this backend cannot honour is declared as a Literal
+A float field takes an int; a bool is never an int. A key of PaddleDetection that this backend does not support is declared as a Literal
 of the values that change nothing (`use_dcn: Annotated[Literal[False], Doc("…")] = False`), so that any other value is refused by name.
 """
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Form = Literal["section", "tag", "name", "type", "key", "plain"]
-"""How a declared class is written in YAML.
+"""Notation of a declared class in YAML.
 
 section: a top-level section of that name, referred to by its name (``backbone: ResNet``)
 tag:     ``!PiecewiseDecay {gamma: 0.1}``
@@ -29,20 +29,20 @@ type:    ``{type: Momentum, momentum: 0.9}``
 key:     ``Resize: {target_size: 800}``
 plain:   ``{type: L2, factor: 0.0001}``, a mapping without the class's name
 
-On input any of them is understood; `form` says which one is written.
+On input any of them is accepted; `form` is the one that is written.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Doc:
-    """One sentence on a key, for the reference and for messages."""
+    """One sentence about a key, for the reference and for messages."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bounds of a number (of every number in a tuple): inclusive, unless said otherwise. None is no bound."""
+    """Bounds of a number (of every number in a tuple), inclusive unless `open_low`. None is no bound."""
 
     low: float | None = None
     high: float | None = None
@@ -63,47 +63,47 @@ class Range:
 
 
 def _bound(value: float | None) -> str:
-    """An integer with all its digits, which a person may want to type."""
+    """Format a bound; an integer with all its digits, so that it can be copied."""
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The key is the top-level key of the same name unless the section sets it itself (PaddleDetection's `__shared__`)."""
+    """Mark of a key that takes the top-level value of its name unless the section sets it (PaddleDetection's `__shared__`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The key's name in YAML where it is not the field's own (``TrainReader`` for `train_reader`)."""
+    """Name of the key in YAML where it differs from the field's (``TrainReader`` for `train_reader`)."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Neutral:
-    """The key cannot change what a run computes: it does not count in the run's key."""
+    """Mark of a key that cannot change what a run computes: it is not part of the run key."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddedLater:
-    """The key came after runs had been made without it: at its default it does not count in the run's key, so that those stay the same
-    runs. Its default computes what was computed before there was the key."""
+    """Mark of a key that was added when runs without it existed already: at its default it is not part of the run key, so that those stay
+    the same runs. Its default computes what was computed before the key existed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """``auto`` may be written, and is what leaving the key out means. It is replaced before binding (see `runner.resolve`)."""
+    """Mark of a key that may be ``auto``, which is also its default. It is replaced before binding (see `runner.resolve`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The field takes every key that is not declared, as it is (see `runner.config.bind.open_value`): what they may be is for the
-    backend's `check` to say. Its type is ``dict[str, Any]``; in YAML its keys stand beside the declared ones."""
+    """Mark of a field that takes every undeclared key unchanged (see `runner.config.bind.open_value`); the backend's `check` validates
+    them. Its type is ``dict[str, Any]``; in YAML its keys are written beside the declared ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """``!name {keys}`` or ``!name [elements]`` in a part of a config that no schema declares, and in a canonical tree."""
+    """Tagged value, ``!name {keys}`` or ``!name [elements]``, in a part of a config that no schema declares, and in a canonical tree."""
 
     name: str
     keys: Mapping[str, Any] | list[Any]

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, files, identities, the run directory, records. Standard library only."""
+"""Foundation of all other packages: errors, files, processes, locks, values, expressions, plug-in registry. Standard library only."""

@@ -24,11 +24,11 @@ from runner.core.importing import find_program
 UNKNOWN = "unknown"
 _LIMIT_S = 5.0
 _MAX_BYTES = 256 << 20
-"""What is read of files that are compared."""
+"""Most bytes read from the files that are compared."""
 _MAX_LIST_BYTES = 64 << 20
-"""What is read of Git's answers."""
+"""Most bytes read from Git's output."""
 _MAX_SMALL_BYTES = 1 << 20
-"""What is read of a file that names a commit or a folder, or says how files are converted."""
+"""Most bytes read from a file that names a commit or a folder, or says how files are converted."""
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256 = 64  # letters of a hash
 _CONVERTS = re.compile(rb"filter|working-tree-encoding")
@@ -151,7 +151,7 @@ def _lists(repository: _Repository, commit: str) -> tuple[dict[bytes, _Entry], d
     """Return path to entry of the files of the commit, and of those of the index."""
     program, index = find_program("git"), repository.own / "index"
     if program is None or not index.is_file():
-        raise _CannotTell("there is no git, or no index")
+        raise _CannotTell("no git, or no index")
     with tempfile.TemporaryDirectory(prefix="runner-git-") as ours:
         sha256 = len(commit) == _SHA256
         for name in ("objects", "refs"):
@@ -183,7 +183,7 @@ def _lists(repository: _Repository, commit: str) -> tuple[dict[bytes, _Entry], d
 
 
 def _lines(command: list[str], folder: str, variables: dict[str, str]) -> Iterator[tuple[list[str], bytes]]:
-    """Run Git; the words and the path of each line."""
+    """Run Git and yield the words and the path of each line of its output."""
     nothing = subprocess.DEVNULL
     with subprocess.Popen(command, cwd=folder, env=variables, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing) as git:
         assert git.stdout is not None
@@ -208,7 +208,7 @@ class _WorkTree:
         self._deadline, self._left = time.monotonic() + _LIMIT_S, _MAX_BYTES
         self._folders: dict[bytes, bool] = {}
         self._converts: dict[bytes, bool] = {}
-        """Folder to whether attributes in it, or above it, may have files converted by a program."""
+        """Maps a folder to whether attributes in it, or above it, may have files converted by a program."""
         settings = b"".join(map(_optional, _settings_of(repository)))
         self._has_modes = not re.search(rb"(?i)^\s*filemode\s*=\s*false", settings, re.MULTILINE)
         self._attributes_elsewhere = bool(re.search(rb"(?i)attributesfile|\[include", settings))
@@ -240,7 +240,7 @@ class _WorkTree:
             return None
 
     def _is_folder(self, folder: bytes) -> bool:
-        """Tell whether it is one, in the work tree and not by a link."""
+        """Return whether `folder` is a folder of the work tree, not reached through a link."""
         if folder not in self._folders:
             found = self._status(folder, os.path.join(os.fsencode(self._repository.root), folder)) if folder else None
             self._folders[folder] = not folder or (found is not None and stat.S_ISDIR(found.st_mode))
@@ -273,7 +273,7 @@ class _WorkTree:
 
 
 def _is_below(path: bytes) -> bool:
-    """Tell whether a path of the index is one in the work tree."""
+    """Return whether a path of the index lies in the work tree."""
     parts = path.split(b"/")
     return not any(part in (b"", b".", b"..") or part.lower() == b".git" for part in parts)
 
@@ -295,7 +295,7 @@ def _names_program(attributes: Path | bytes) -> bool:
 
 # ------------------------------------------------------------------------------------------------------------- reading
 def _optional(path: Path | bytes) -> bytes:
-    """Return the content of a small file, nothing if there is none."""
+    """Return the content of a small file; empty if the file is missing."""
     try:
         return _read(path, _MAX_SMALL_BYTES)
     except (FileNotFoundError, NotADirectoryError):
@@ -307,7 +307,7 @@ def _small(path: Path) -> str:
 
 
 def _read(path: Path | bytes, limit: int) -> bytes:
-    """Return the content of a regular file of at most `limit` bytes; nothing else is opened for longer than a look."""
+    """Return the content of a regular file of at most `limit` bytes; anything else is closed at once."""
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_size > limit:

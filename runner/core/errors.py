@@ -10,20 +10,20 @@ from typing import Literal
 from runner.core.text import printable
 
 Cause = Literal["input", "not_finite", "out_of_memory", "disk_full", "crash", "hung", "timeout"]
-"""Why a run failed, where it matters for what is done about it: whether it is tried again, whether its point is infeasible.
+"""Failure cause of a run, where the driver handles it specially: it decides whether the run is retried and whether its trial is infeasible.
 
-input: something the config names cannot be used. not_finite: the loss. out_of_memory: also where it went over its limit and was killed.
-disk_full: nothing is wrong with it. crash: its process died, or an exception nobody expected. hung: no sign of life. timeout: too slow.
+input: something the config names cannot be used. not_finite: the loss. out_of_memory: also where the run exceeded its limit and was killed.
+disk_full: nothing is wrong with the run. crash: its process died, or an unexpected exception. hung: no progress. timeout: too slow.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with what the user gave.
+    """One mistake in the user's input.
 
     Args:
         message: what is wrong, what was expected, and what to do about it.
-        where: where it stands: ``file.yml:12``, ``-o`` or a path; empty if there is no place.
+        where: its place: ``file.yml:12``, ``-o`` or a path; empty if there is none.
         key: dotted key of the config or sweep it concerns; empty if none.
     """
 
@@ -37,39 +37,39 @@ class Problem:
 
 
 class UnknownKey(Problem):
-    """A key of a config that nobody reads."""
+    """A key of a config that no code reads."""
 
     __slots__ = ()
 
 
 class Remark(Problem):
-    """Something that a user should know, and that stops nothing."""
+    """A remark for the user. It stops nothing."""
 
     __slots__ = ()
 
 
 class Missing(Problem):
-    """Something that a run needs and this machine has not: data, weights, a GPU, an environment. Nothing is wrong with the config."""
+    """Something that a run needs and this machine lacks: data, weights, a GPU, an environment. Nothing is wrong with the config."""
 
     __slots__ = ()
 
 
 class TooFewImages(Problem):
-    """A training set without one step to make. It stops training, and no evaluation."""
+    """A training set that is too small for a single step. It prevents training, not evaluation."""
 
     __slots__ = ()
 
 
 class RunnerError(Exception):
-    """Anything this program raises on purpose. The command line prints it without a traceback and exits with `exit_code`."""
+    """Base of everything this program raises on purpose. The command line prints it without a traceback and exits with `exit_code`."""
 
     exit_code = 1
     cause: Cause | None = None
-    """Why a run that ended with this failed; None: nothing that is treated in a way of its own."""
+    """Failure cause, where the driver handles it specially; otherwise None."""
 
 
 class InputError(RunnerError):
-    """The user's input (config, command line, data, checkpoint) cannot be used. Carries every problem found, not only the first."""
+    """Unusable input of the user (config, command line, data, checkpoint). Carries every problem found, not only the first."""
 
     exit_code = 2
     cause: Cause | None = "input"
@@ -84,29 +84,29 @@ class InputError(RunnerError):
 
 
 class TrainingFailed(RunnerError):
-    """A run ended as failed for a reason training itself found."""
+    """Failure of a run that training itself detected."""
 
 
 class NotFinite(TrainingFailed):
-    """The loss is not a finite number any more."""
+    """Loss that is no longer a finite number."""
 
     cause: Cause | None = "not_finite"
 
 
 class OutOfMemory(TrainingFailed):
-    """The GPU or the machine has not enough memory for this run."""
+    """Too little memory for this run, on the GPU or the machine."""
 
     cause: Cause | None = "out_of_memory"
 
 
 class Interrupted(RunnerError):
-    """A run was asked to stop (signal or control record), saved its state and ended."""
+    """End of a run on request (signal or control record), after it saved its state."""
 
     exit_code = 130
 
 
 def nearest(name: str, allowed: Sequence[str]) -> str:
-    """A hint naming what exists: the nearest names to `name`, else all of them while they are few; empty if neither."""
+    """Return a hint that names what exists: the names closest to `name`, else all of them if they are few, else an empty text."""
     by_lower = {other.lower(): other for other in allowed}
     close = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
     if close:

@@ -1,4 +1,4 @@
-"""Small expressions that stand in a sweep file: ``base * TrainReader.batch_size / 4``, ``type == Momentum``, ``resource/memory_gb <= 8``.
+"""Small expressions of a sweep file: ``base * TrainReader.batch_size / 4``, ``type == Momentum``, ``resource/memory_gb <= 8``.
 
     numbers, 'texts', true, false, null     names: max_iters, TrainReader.batch_size, milestones.0, bbox/AP, `bbox/AP/a class`
     + - * / // % **    == != < <= > >=    and or not    min max abs round sqrt log exp
@@ -38,7 +38,7 @@ _TOKEN = re.compile(
 _CONSTANTS: Final = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 _COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
 _STRENGTH: Final = {"or": 1, "and": 2, **dict.fromkeys(_COMPARISONS, 4), "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
-"""How strongly each operator binds. Between `and` and the comparisons stands `not` (3), between the product and the power the sign (7)."""
+"""Precedence of each operator. `not` (3) is between `and` and the comparisons, the sign (7) between product and power."""
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -46,7 +46,7 @@ def _power(base: Any, exponent: Any) -> Any:
         raise OverflowError
     result = base**exponent
     if isinstance(result, complex):
-        raise ValueError(f"the power {format_value(exponent)} of {format_value(base)} is no number")
+        raise ValueError(f"{format_value(base)} ** {format_value(exponent)} is not a number")
     return result
 
 
@@ -73,11 +73,11 @@ _FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], int, int]]] = {  # with th
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression that has been read.
+    """A parsed expression.
 
     Args:
         text: as it was written.
-        names: what has to be looked up to evaluate it.
+        names: the names to look up when it is evaluated.
         condition: whether its value is always true or false.
     """
 
@@ -89,10 +89,10 @@ class Expression:
 
     @classmethod
     def parse(cls, text: str) -> Expression:
-        """Read `text`.
+        """Parse `text`.
 
         Raises:
-            ValueError: it is none; the message says what is wrong where.
+            ValueError: it is not an expression; the message says what is wrong and where.
         """
         parser = _Parser(text)
         compiled = parser.whole()
@@ -100,7 +100,7 @@ class Expression:
         return cls(text, frozenset(parser.names), compiled in parser.outermost, compiled, outermost)
 
     def evaluate(self, lookup: Lookup) -> Any:
-        """Its value, where `lookup` gives the value of a name. What is right of a decided ``and`` or ``or`` is not looked up.
+        """Compute the value; `lookup` returns the value of a name. The right side of a decided ``and`` or ``or`` is not looked up.
 
         Raises:
             ValueError: it has no value: a division by zero, a text among numbers, a result without bounds. What `lookup` raises is
@@ -109,13 +109,15 @@ class Expression:
         return self._compiled(lookup)
 
     def violation(self, lookup: Lookup) -> float:
-        """How far a condition is from holding, as samplers want it: at most 0 where it holds, else more than 0. For ``a <= b`` it is
-        a - b; for what is no comparison of two sizes it is 0 or 1. Raises ValueError as `evaluate` does."""
+        """Measure how far a condition is from being true, as samplers want it: at most 0 where it is true, else more than 0.
+
+        For ``a <= b`` it is a - b; for anything but a comparison of two sizes it is 0 or 1. Raises ValueError as `evaluate` does.
+        """
         if self._sides is None or self._sides[0] not in _ORDER:
             return 0.0 if self.evaluate(lookup) else 1.0
         name, left, right = self._sides
         distance = float(_call(name, operator.sub, [left, right] if name in ("<", "<=") else [right, left])(lookup))
-        # a strict comparison does not hold at the bound itself
+        # a strict comparison is false at the bound itself
         return max(distance, math.ulp(0.0)) if not self.evaluate(lookup) else distance
 
 
@@ -126,17 +128,17 @@ class _Parser:
         self._text = text
         self._tokens = list(_split(text))  # (kind, text, place)
         if len(self._tokens) > _LONGEST:
-            raise ValueError(f"it is too long: more than {_LONGEST} words and signs")
+            raise ValueError(f"too long: more than {_LONGEST} words and signs")
         self._next = 0
         self.names: set[str] = set()
         self.outermost: dict[_Compiled, tuple[str, _Compiled, _Compiled] | None] = {}
-        """What is always true or false, with operator and sides where it is a comparison."""
+        """A condition, which is always true or false; with operator and sides where it is a comparison."""
 
     def whole(self) -> _Compiled:
-        """The function that computes the whole text."""
+        """Parse the whole text into one function."""
         found = self._expression(0)
         if self._next < len(self._tokens):
-            raise ValueError(f"{self._here()} does not fit here; expected an operator or the end")
+            raise ValueError(f"unexpected {self._here()}; expected an operator or the end")
         return found
 
     def _expression(self, weakest: int) -> _Compiled:
@@ -155,7 +157,7 @@ class _Parser:
         return left
 
     def _operand_of_equality(self) -> _Compiled | None:
-        """The lone word right of an equality: a text, which needs no quotes. None if something else stands there."""
+        """Parse the single word to the right of an equality: a string, which needs no quotes. None for anything else."""
         if self._next >= len(self._tokens):
             return None
         kind, word, _ = self._tokens[self._next]
@@ -168,7 +170,7 @@ class _Parser:
 
     def _operand(self) -> _Compiled:
         if self._next >= len(self._tokens):
-            raise ValueError("it ends where a value is expected" if self._tokens else "it is empty")
+            raise ValueError("ends where a value is expected" if self._tokens else "empty text")
         here = self._here()
         kind, text, _ = self._tokens[self._next]
         self._next += 1
@@ -193,7 +195,7 @@ class _Parser:
             self._close()
             return inner
         if kind != "word" or text in _STRENGTH:
-            raise ValueError(f"{here} does not fit here; expected a value")
+            raise ValueError(f"unexpected {here}; expected a value")
         if self._peek() == "(":
             return self._function(text, here)
         if text in _CONSTANTS:
@@ -208,7 +210,7 @@ class _Parser:
     def _function(self, name: str, here: str) -> _Compiled:
         if name not in _FUNCTIONS:
             hint = nearest(name, list(_FUNCTIONS))
-            raise ValueError(f"{here}: there is no such function; {hint}")
+            raise ValueError(f"unknown function {here}; {hint}")
         self._next += 1
         arguments = [self._expression(0)]
         while self._peek() == ",":
@@ -223,11 +225,11 @@ class _Parser:
     def _close(self) -> None:
         if self._peek() != ")":
             place = self._here() if self._next < len(self._tokens) else "the end"
-            raise ValueError(f"a ')' is missing before {place}")
+            raise ValueError(f"missing ')' before {place}")
         self._next += 1
 
     def _peek(self) -> str:
-        """The next word or sign; empty at the end. A quoted text is none of them."""
+        """Return the next word or sign without consuming it; empty at the end and before a quoted string."""
         return self._tokens[self._next][1] if self._next < len(self._tokens) else ""
 
     def _take(self) -> str:
@@ -245,7 +247,7 @@ def _split(text: str) -> list[tuple[str, str, int]]:
         found = _TOKEN.match(text, place)
         if found is None or found.lastgroup is None:
             place += len(text[place:]) - len(text[place:].lstrip())
-            raise ValueError(f"{text[place : place + 10]!r} (character {place + 1}) is not understood")
+            raise ValueError(f"{text[place : place + 10]!r} (character {place + 1}) is not part of an expression")
         tokens.append((found.lastgroup, found[found.lastgroup], found.start(found.lastgroup)))
         place = found.end()
     return tokens
@@ -268,17 +270,17 @@ def _binary(name: str, left: _Compiled, right: _Compiled) -> _Compiled:
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[_Compiled]) -> _Compiled:
-    """`function` of numbers, its failures in words."""
+    """Return code that calls `function` with numbers and turns its failures into readable errors."""
 
     def compute(lookup: Lookup) -> Any:
         values = [argument(lookup) for argument in arguments]
         for value in values:
             if not isinstance(value, int | float):  # true and false count as 1 and 0
-                raise ValueError(f"{format_value(value)!r} is no number, which {name} needs")
+                raise ValueError(f"{format_value(value)!r} is not a number; {name} needs one")
         try:
             return function(*values)
         except ZeroDivisionError:
-            raise ValueError(f"{format_value(values[0])} is divided by zero") from None
+            raise ValueError(f"division of {format_value(values[0])} by zero") from None
         except OverflowError:
             raise ValueError(f"the result of {name} is too large") from None
         except (ValueError, TypeError):

@@ -1,5 +1,5 @@
-"""Writing files so that a reader, or a machine that loses power, never meets half of one; reading them without waiting or running out of
-memory, whatever lies in their place."""
+"""File access that is safe on both sides: a reader never sees half a file, also after a power loss; reading never blocks and never runs
+out of memory, whatever is at the path."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
-"""Numbers of the errors that mean that a path leads to no file; any other keeps a file that may be there from being read. ENXIO: a FIFO,
-a socket or a device lies there (see `open_regular`)."""
+"""Error numbers that mean that there is no file at a path; any other means that a file may exist and cannot be read. ENXIO: a FIFO,
+a socket or a device is there (see `open_regular`)."""
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""Numbers of the errors that mean that a file cannot grow for lack of room, which somebody may make."""
+"""Error numbers that mean that a file cannot grow for lack of space, which the user may free."""
 
 Durable = bool | Literal["content"]
 MAX_JSON_BYTES = 1 << 26
-"""Most bytes that a JSON file of ours may have: plan.json of 10,000 runs has 5 MB."""
+"""Largest size of a JSON file of ours: plan.json of 10,000 runs has 5 MB."""
 
 MAX_JSON_DEPTH = 128
 
 MAX_LINE_BYTES = 1 << 22
-"""Most bytes that a line of metrics.jsonl, journal.jsonl or control.jsonl may have: a record of 1,000 classes has 0.1 MB."""
+"""Largest size of a line of metrics.jsonl, journal.jsonl or control.jsonl: a record of 1,000 classes has 0.1 MB."""
 
 _PROBE_BYTES = 1 << 20
 
@@ -74,16 +74,16 @@ def atomic_write_json(path: Path, value: Any, *, durable: Durable = True, indent
 
 
 def open_regular(path: Path | str, mode: Literal["rb", "ab", "wb", "r+b", "a+b"] = "rb", *, buffering: int = -1) -> IO[bytes]:
-    """Open a regular file as the built-in `open` does, but never wait: a FIFO blocks whoever opens it until there is another end.
+    """Open a regular file as the built-in `open` does, but never block: opening a FIFO waits for its other end.
 
     Raises:
-        OSError: it cannot be opened; with the number ENXIO where it is a FIFO, a socket or a device.
+        OSError: it cannot be opened; with errno ENXIO if it is a FIFO, a socket or a device.
     """
     return open(path, mode, buffering=buffering, opener=open_descriptor)
 
 
 def open_descriptor(path: Path | str, flags: int) -> int:
-    """Return the descriptor of a regular file, opened without waiting. Raises OSError, see `open_regular`."""
+    """Return the descriptor of a regular file, opened without blocking. Raises OSError, see `open_regular`."""
     with suppress(FileNotFoundError):  # it may be about to be created
         _require_regular(path, os.stat(path).st_mode)  # before it is opened: that alone may change what a device does
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
@@ -105,18 +105,18 @@ def _require_regular(path: Path | str, mode: int) -> None:
 
 
 def move_aside(path: Path) -> None:
-    """Rename what is damaged to a hidden name beside it, so that its place is free and nothing is lost. Raises OSError."""
+    """Rename a damaged file or folder to a hidden name beside it, so that its path is free and nothing is lost. Raises OSError."""
     os.rename(path, path.with_name(f".{path.name[:200]}.damaged-{time.time_ns()}"))
 
 
 def read_bytes(path: Path | str, limit: int | None = None) -> bytes:
-    """Return what a regular file holds, without waiting.
+    """Return the content of a regular file, without blocking.
 
     Args:
-        limit: most bytes that are read into memory.
+        limit: largest size that is read into memory.
 
     Raises:
-        OSError: it cannot be read; with the number EOVERFLOW where it is larger than `limit`.
+        OSError: it cannot be read; with errno EOVERFLOW if it is larger than `limit`.
     """
     with open_regular(path) as file:
         if limit is not None and os.fstat(file.fileno()).st_size > limit:
@@ -125,7 +125,7 @@ def read_bytes(path: Path | str, limit: int | None = None) -> bytes:
 
 
 def read_text(path: Path | str, encoding: str = "utf-8", limit: int | None = MAX_JSON_BYTES) -> str:
-    """Return the text of a regular file, without waiting, with ``\\n`` as line end.
+    """Return the text of a regular file, without blocking, with ``\\n`` as line end.
 
     Raises:
         OSError, UnicodeDecodeError: it cannot be read.
@@ -134,7 +134,7 @@ def read_text(path: Path | str, encoding: str = "utf-8", limit: int | None = MAX
 
 
 def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
-    """Return the JSON value in `path`, or None where the file is missing, is not whole or holds what `parse_json` refuses."""
+    """Return the JSON value in `path`, or None if the file is missing, incomplete or contains what `parse_json` refuses."""
     try:
         return parse_json(read_bytes(path, limit))
     except ValueError:
@@ -148,18 +148,18 @@ def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
 def parse_json(text: bytes | str) -> Any:
     """Return the value of a JSON text in UTF-8.
 
-    Refused besides what is not JSON: nesting deeper than `MAX_JSON_DEPTH`, numbers that are not finite or too large to calculate with, and
-    half characters (lone surrogates), which can be neither printed nor written.
+    It also refuses nesting deeper than `MAX_JSON_DEPTH`, numbers that are not finite or too large to calculate with, and
+    lone surrogates, which can be neither printed nor written.
 
     Raises:
-        ValueError: always this, whatever is wrong with it.
+        ValueError: whatever is wrong with the text.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:
         value = (_CAREFUL if _LONG_NUMBER.search(text) else _DECODER).decode(text)
     except RecursionError:
-        raise ValueError("is nested too deep") from None
+        raise ValueError("too deeply nested") from None
     if text.count("[") + text.count("{") > MAX_JSON_DEPTH:
         _check_depth(value)
     if _SURROGATE.search(text):
@@ -168,7 +168,7 @@ def parse_json(text: bytes | str) -> Any:
 
 
 def _refuse_number(text: str) -> Any:
-    raise ValueError(f"{text:.40} is no finite number")
+    raise ValueError(f"{text:.40} is not a finite number")
 
 
 def _finite(text: str) -> float:
@@ -199,13 +199,13 @@ def _check_depth(value: Any) -> None:
         ]
         if not level:
             return
-    raise ValueError(f"is nested more than {MAX_JSON_DEPTH} deep")
+    raise ValueError(f"nested more than {MAX_JSON_DEPTH} levels deep")
 
 
 def read_lines(path: Path | str, *, limit: int = MAX_LINE_BYTES) -> Iterator[bytes]:
-    """Yield the lines of a regular file without their ends, in little memory; empty ones and those longer than `limit` are left out.
+    """Yield the lines of a regular file without their ends, in little memory, skipping empty ones and those longer than `limit`.
 
-    A file that is missing has none.
+    A missing file has no lines.
 
     Raises:
         OSError: it cannot be read.
@@ -216,7 +216,7 @@ def read_lines(path: Path | str, *, limit: int = MAX_LINE_BYTES) -> Iterator[byt
 
 
 def open_if_there(path: Path | str) -> IO[bytes] | None:
-    """Open a regular file for reading, as `open_regular` does; None where the path leads to no file. Raises OSError: it cannot be read."""
+    """Open a regular file for reading, as `open_regular` does; None if there is no file. Raises OSError: it cannot be read."""
     try:
         return open_regular(path)
     except OSError as error:
@@ -226,12 +226,12 @@ def open_if_there(path: Path | str) -> IO[bytes] | None:
 
 
 def split_lines(file: IO[bytes], *, limit: int = MAX_LINE_BYTES) -> Iterator[bytes]:
-    """Yield the lines from where `file` is, as `read_lines` does."""
+    """Yield the lines from the current position of `file`, as `read_lines` does."""
     return filter(None, numbered_lines(file, limit=limit))
 
 
 def numbered_lines(file: IO[bytes], *, limit: int = MAX_LINE_BYTES) -> Iterator[bytes | None]:
-    """Yield every line from where `file` is without its end, None in the place of those longer than `limit`."""
+    """Yield every line from the current position of `file` without its end, and None for those longer than `limit`."""
     in_long_line = False
     while piece := file.readline(limit + 1):
         ended = piece.endswith(b"\n")
@@ -241,7 +241,7 @@ def numbered_lines(file: IO[bytes], *, limit: int = MAX_LINE_BYTES) -> Iterator[
 
 
 def open_lines(path: Path) -> IO[bytes]:
-    """Open a file of lines for appending, unbuffered. A torn last line, of a writer that was killed, is closed off first."""
+    """Open a file of lines for appending, unbuffered. A torn last line, left by a killed writer, is ended first."""
     file = open_regular(path, "ab", buffering=0)
     if file.tell() > 0 and not _ends_with_newline(path):
         file.write(b"\n")
@@ -249,7 +249,7 @@ def open_lines(path: Path) -> IO[bytes]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the folder's entries survive a power loss (a no-op where folders cannot be opened)."""
+    """Make the folder's entries survive a power loss; does nothing where folders cannot be opened."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -269,7 +269,7 @@ def _ends_with_newline(path: Path) -> bool:
 
 
 def says_disk_full(error: BaseException) -> bool:
-    """Whether `error`, or one it came from, is that of a disk, a quota or a file that may not grow any more."""
+    """Return whether `error`, or one of its causes, says that a disk or quota is full or that a file may not grow."""
     seen: set[int] = set()
     todo: list[BaseException | None] = [error]
     while todo:
@@ -284,13 +284,13 @@ def says_disk_full(error: BaseException) -> bool:
 
 
 def disk_is_full(folder: Path) -> bool:
-    """Whether 1 MiB cannot be written in `folder` for lack of room. Where nothing can be written at all, for another reason, it is not."""
+    """Return whether 1 MiB cannot be written in `folder` for lack of space. Any other reason for a failed write does not count."""
     probe = folder / f".room-{os.getpid()}.tmp"
     try:
         with open(probe, "wb") as file:
             file.write(bytes(_PROBE_BYTES))
             file.flush()
-            os.fsync(file.fileno())  # where room is given only now
+            os.fsync(file.fileno())  # some file systems allocate space only now
     except OSError as error:
         return error.errno in NO_ROOM
     finally:

@@ -1,4 +1,4 @@
-"""Import path of our processes: the working directory, full of files with any name, is not on it.
+"""Import path of our processes, without the working directory, where a file may have any name.
 
 It imports nothing that a file there could stand in for: `os` and `sys` are part of the interpreter.
 """
@@ -12,10 +12,10 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def leave_working_directory_out(*, first: bool = False) -> list[str]:
-    """Take from this process's import path what PYTHONPATH adds by empty or relative entries, which mean the working directory.
+    """Remove from this process's import path what PYTHONPATH adds by empty or relative entries, which mean the working directory.
 
     Args:
-        first: also what ``python -m`` puts first.
+        first: also remove the first entry, which ``python -m`` adds.
 
     Returns:
         The entries of PYTHONPATH, as written.
@@ -34,7 +34,7 @@ def leave_working_directory_out(*, first: bool = False) -> list[str]:
 def child_environment(*changes: dict[str, str]) -> dict[str, str]:
     """Build the variables of a child: this process's, then `changes`; a Python there does not import from its working directory.
 
-    PYTHONSAFEPATH says so. Entries of PYTHONPATH that are empty or relative are left out; absolute ones were put there on purpose. Where
+    PYTHONSAFEPATH ensures it. Empty and relative entries of PYTHONPATH are dropped; absolute ones were put there on purpose. Where
     the running package was itself found in the working directory (``python -m runner`` in a checkout that is not installed), its
     folder is added, so that a child runs the same code.
     """
@@ -50,7 +50,7 @@ def child_environment(*changes: dict[str, str]) -> dict[str, str]:
 
 
 def find_program(name: str) -> str | None:
-    """Return the absolute path of a program, None if there is none. Entries of PATH that mean the working directory do not count."""
+    """Return the absolute path of a program, or None. Entries of PATH that mean the working directory do not count."""
     for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
         path = os.path.join(folder, name)
         if os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
@@ -66,13 +66,13 @@ def _working_directory() -> str:
 
 
 def _own_from(search_path: list[str]) -> int:
-    """Return the index at which the entries that Python makes itself begin: what is before comes from how it was started."""
+    """Return the index of the first entry that Python itself adds; the entries before it come from the command line and the environment."""
     standard = os.path.dirname(os.__file__)
     return search_path.index(standard) if standard in search_path else len(search_path)
 
 
 def _is_found_in(search_path: list[str]) -> bool:
-    """Tell whether `import runner` with this path finds the running package."""
+    """Return whether `import runner` with this path finds the running package."""
     from importlib.machinery import PathFinder  # noqa: PLC0415 - by now from where it belongs
 
     spec = PathFinder.find_spec("runner", search_path)

@@ -1,4 +1,4 @@
-"""Kernel locks on files: each ends with the process that holds it, however that process ends."""
+"""Kernel locks on files. Each ends with the process that holds it, however that process ends."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ except ImportError:  # Windows: two processes are not kept apart there
     fcntl = None  # type: ignore[assignment]
 
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
-"""Errors of `flock` that mean that another process has the lock; any other means that the file system keeps no locks."""
+"""Error numbers of `flock` that mean that another process has the lock; any other means that the file system has no locks."""
 _ALIVE_WAIT_S = 1.0
-"""How long to wait for a holder that is alive: it may be dying, or only be looking."""
+"""Time to wait for a holder that is alive: it may be ending, or only checking."""
 _GONE_WAIT_S = 5.0
-"""How long to wait where the process that took the lock is gone: its helpers, which end after it, still have it."""
+"""Time to wait where the process that took the lock is gone: its child processes, which end after it, still have it."""
 _LOOK_INTERVAL_S = 0.01
 _BYTES = 512
 """Size of a lock file, overwritten in place: one that is truncated and written again is written to the disk when it is closed (ext4)."""
@@ -54,13 +54,13 @@ class Holder:
 
     @property
     def is_here(self) -> bool:
-        """True where it ran under this kernel or on this host, so that its locks are seen here."""
+        """Whether it ran under this kernel or on this host, so that its locks are visible here."""
         mine, theirs = process_mark(os.getpid()).partition(":")[0], self.process.partition(":")[0]
         return self.host == platform.node() or (mine == theirs != "")
 
     @property
     def is_alive(self) -> bool:
-        """True where it is known to run on this machine."""
+        """Whether it is known to run on this machine."""
         return bool(self.process) and process_mark(self.pid) == self.process
 
 
@@ -68,7 +68,7 @@ _UNKNOWN = Holder(0, "", 0.0)
 
 
 class Held(Exception):
-    """Another process holds the lock."""
+    """Lock held by another process."""
 
     def __init__(self, holder: Holder) -> None:
         super().__init__(str(holder))
@@ -89,11 +89,11 @@ class Lock:
         self._folder = _identity(path.parent)
 
     def is_there(self) -> bool:
-        """True while the lock file's folder is at its path; False once the folder was moved, deleted or replaced."""
+        """Return whether the lock file's folder is still at its path; False once it was moved, deleted or replaced."""
         return _identity(self.path.parent) == self._folder
 
     def moved_to(self) -> str:
-        """The folder's path now, where the system tells it and it still exists; else empty."""
+        """Return the folder's current path, if it exists and the system reveals it; else empty."""
         try:
             now = os.readlink(f"/proc/self/fd/{self.descriptor}")
         except OSError:
@@ -101,12 +101,12 @@ class Lock:
         return os.path.dirname(now) if os.path.exists(now) else ""
 
     def clear(self) -> None:
-        """Write who has it no more into the file: this process is about to end, and the lock ends with it."""
+        """Remove this process's name from the file: the process is about to end, and the lock ends with it."""
         with suppress(OSError):
             os.pwrite(self.descriptor, b" " * (_BYTES - 1) + b"\n", 0)
 
     def release(self) -> None:
-        """Give the lock back. Idempotent."""
+        """Release the lock. Idempotent."""
         if self.descriptor < 0:
             return
         self.clear()
@@ -118,7 +118,7 @@ class Lock:
 
 
 def take(path: Path, *, wait: bool = True) -> Lock:
-    """Take the lock `path`, whose folder must exist, and write into it who has it. A lock whose holder is gone is taken over.
+    """Take the lock `path`, whose folder must exist, and write this process's name into it. A lock whose holder is gone is taken over.
 
     Args:
         wait: for a moment, where it is held: `holder` of another process takes it for an instant, and a process that was killed may still
@@ -148,7 +148,7 @@ def take(path: Path, *, wait: bool = True) -> Lock:
 
 
 def holder(path: Path) -> Holder | None:
-    """The holder of the lock `path` now; None where it is free or does not exist."""
+    """Return the current holder of the lock `path`; None if it is free or does not exist."""
     try:
         descriptor = open_descriptor(path, os.O_RDONLY)
     except OSError:
@@ -157,7 +157,7 @@ def holder(path: Path) -> Holder | None:
         got = _try(descriptor, "shared")
     finally:
         os.close(descriptor)
-    if got is None:  # no locks here: the process itself tells
+    if got is None:  # no locks here: look for the process itself
         found = _read(path)
         return found if found is not None and (found.is_alive or not found.is_here) else None
     return None if got else _read(path) or _UNKNOWN
@@ -165,7 +165,7 @@ def holder(path: Path) -> Holder | None:
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
-    """Wait for, and hold, the lock of a folder itself, where the system keeps such locks."""
+    """Wait for and hold the lock of a folder itself, where the system has such locks."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:  # Windows does not open folders
@@ -181,12 +181,12 @@ def hold_folder(folder: Path) -> Iterator[None]:
 
 
 def last_holder(path: Path) -> Holder | None:
-    """The process that took the lock last and did not give it back: it holds it now, or was killed."""
+    """Return the process that took the lock last and did not release it: it holds it now, or was killed."""
     return _read(path)
 
 
 def _try(descriptor: int, kind: Literal["exclusive", "shared"]) -> bool | None:
-    """True: got it; False: another process has it; None: there are no locks here."""
+    """Try to lock: True if it succeeded, False if another process has it, None if there are no locks here."""
     if fcntl is None:
         return None
     try:
@@ -211,7 +211,7 @@ def _read(path: Path) -> Holder | None:
 
 
 def _identity(file: Path | int) -> tuple[int, int] | None:
-    """Device and inode; None where there is no such file."""
+    """Return device and inode; None if there is no such file."""
     try:
         found = os.stat(file)
     except OSError:

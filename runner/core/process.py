@@ -1,4 +1,4 @@
-"""A process that must not outlive the one that started it."""
+"""Process lifetime: a child that must not outlive its parent, and identities that survive reused process ids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 import time
 
 PARENT_VARIABLE = "RUNNER_PARENT_PID"
-"""Environment variable by which a launcher tells a child whom it depends on."""
+"""Environment variable by which a launcher passes its process id to a child that depends on it."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -22,12 +22,12 @@ def die_with_parent() -> bool:
 
     The child asks for it itself, since code run between fork and exec (`preexec_fn`) can deadlock in a threaded
     parent. A parent that died before the call is noticed by its process id, so there is no gap. Where the kernel is not Linux or
-    does not do it, a thread looks once a second.
+    does not do it, a thread checks once per second.
 
     Returns:
         Whether this process now depends on another: False if no launcher asked for it (then nothing was done).
     """
-    text = os.environ.pop(PARENT_VARIABLE, "")  # it speaks to this process, not to the children it may start
+    text = os.environ.pop(PARENT_VARIABLE, "")  # it is meant for this process, not for the children it may start
     if not text.isdigit():
         return False
     parent = int(text)
@@ -49,9 +49,10 @@ def adopt_orphans(adopt: bool = True) -> None:
 
 
 def process_mark(pid: int) -> str:
-    """What tells the process that has the number `pid` now from all others that had or will have it, whatever the clock does: when it
-    started, in the kernel's ticks, and since which start of the machine. Empty where there is none, where it has ended and is only not
-    reaped, and where the system does not say (elsewhere than on Linux).
+    """Return what distinguishes the process with the id `pid` from all others that had or will have this id, whatever the clock does.
+
+    It is the start time in the kernel's ticks, and the boot of the machine. Empty if there is no such process, if it has ended and is only
+    not reaped yet, and on systems other than Linux.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -64,7 +65,7 @@ def process_mark(pid: int) -> str:
 
 
 def exit_status(code: object) -> int:
-    """What a process exits with after `sys.exit(code)`; a text is printed."""
+    """Return the exit status of a process after `sys.exit(code)`; a text is printed."""
     if code is None:
         return 0
     if isinstance(code, int):
@@ -74,7 +75,7 @@ def exit_status(code: object) -> int:
 
 
 def _ask_kernel() -> bool:
-    """Have this process killed when its parent ends; whether the kernel will."""
+    """Ask the kernel to kill this process when its parent ends; return whether it will."""
     if not sys.platform.startswith("linux"):
         return False
     try:

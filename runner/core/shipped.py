@@ -1,4 +1,4 @@
-"""Where the files that come with the program lie: configs, constraints, data specs and sweeps."""
+"""Location of the files that come with the program: configs, constraints, data specs and sweeps."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from runner.core.errors import RunnerError
 
 
 def shipped(kind: Literal["configs", "constraints", "datasets", "sweeps"]) -> Path:
-    """The folder of shipped `kind`: ``runner/shipped/<kind>`` in an installed package, ``<kind>`` beside the package
-    in a checkout.
+    """Return the folder of shipped `kind`: ``runner/shipped/<kind>`` in an installed package, ``<kind>`` beside the package in a checkout.
 
     Raises:
         RunnerError: neither is there, so the installation is incomplete.
@@ -20,7 +19,7 @@ def shipped(kind: Literal["configs", "constraints", "datasets", "sweeps"]) -> Pa
     installed, checkout = package / "shipped" / kind, package.parent / kind
     if installed.is_dir():
         return installed
-    # beside an installed package may lie a stranger's package of that name (Hugging Face's `datasets`)
+    # another package of that name may lie beside an installed package (Hugging Face's `datasets`)
     if checkout.is_dir() and not (checkout / "__init__.py").exists():
         return checkout
-    raise RunnerError(f"the installation is incomplete: neither {installed} nor {checkout} is there; install the package again")
+    raise RunnerError(f"the installation is incomplete: neither {installed} nor {checkout} exists; install the package again")

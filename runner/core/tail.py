@@ -1,4 +1,4 @@
-"""What is appended to a file of lines while it is watched."""
+"""Reader of the lines that are appended to a file while it is monitored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from runner.core.files import MAX_LINE_BYTES, open_regular
 
 
 class Tail:
-    """The lines that come to a file from now on, or from a place in it; a line that is not whole yet waits.
+    """Reader of the lines appended to a file from now on, or from a position in it; an incomplete line is returned once it is complete.
 
     Args:
-        offset: byte to begin at; default: the end that the file has now.
-        limit: most bytes of a line; longer ones are left out.
+        offset: byte to begin at; default: the current end of the file.
+        limit: largest size of a line; longer ones are skipped.
     """
 
     def __init__(self, path: Path | str, offset: int | None = None, *, limit: int = MAX_LINE_BYTES) -> None:
@@ -22,10 +22,10 @@ class Tail:
         self._limit = limit
         self._in_long_line = False
         self.offset = _size(path) if offset is None else offset
-        """How far the file was read."""
+        """Position up to which the file was read."""
 
     def read(self) -> Iterator[bytes]:
-        """Yield the new lines, without their ends. Never raises, and never waits; a file that cannot be read has none."""
+        """Yield the new lines, without their ends. Never raises and never blocks; a file that cannot be read has none."""
         try:
             with open_regular(self._path) as file:
                 file.seek(self.offset)

@@ -1,4 +1,4 @@
-"""Text that may come from a file, as it may be shown: nothing in it moves the cursor, colours the terminal or reverses what is written."""
+"""Safe display of text from files: nothing in it moves the cursor, colours the terminal or reverses what is written."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, TextIO, cast
 _JOINERS = "\u200c\u200d"
 """Join letters of some scripts and parts of some pictures; they move nothing."""
 _SUSPECT = re.compile(r"[^ -~\u00a1-\u00ac\u00ae-\u02ff]")
-"""All but what is certainly harmless, so that most texts are looked at once."""
+"""All characters but the certainly harmless ones, so that one match is enough for most texts."""
 
 
 def printable(text: str) -> str:
-    """Return `text` in one line, with escapes such as ``\\x1b`` or ``\\n`` for control characters, marks that reverse the direction and all
-    else that cannot be seen."""
+    """Return `text` in one line, with escapes such as ``\\x1b`` or ``\\n`` for control characters, marks that reverse the direction and
+    all else that is invisible."""
     return _SUSPECT.sub(lambda found: _shown(found[0]), text)
 
 
@@ -29,31 +29,31 @@ def printable_lines(text: str) -> str:
 
 
 def json_text(value: Any, *, allow_nan: bool = True) -> str:
-    """Return JSON, indented, in which other scripts can be read and what cannot be seen is escaped."""
+    """Return indented JSON in which other scripts are readable and invisible characters are escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=allow_nan)
     return _SUSPECT.sub(lambda found: found[0] if found[0] == "\n" or _is_seen(found[0]) else json.dumps(found[0])[1:-1], text)
 
 
 def is_printable(text: str) -> bool:
-    """Tell whether `printable` would leave `text` as it is."""
+    """Return whether `printable` would leave `text` unchanged."""
     return all(_is_seen(found[0]) for found in _SUSPECT.finditer(text))
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """Print one line, to stderr where `error` is set; whatever is in it stays in this line."""
+    """Print one line, to stderr if `error` is set; line ends in `text` are escaped."""
     print(printable(text), file=sys.stderr if error else sys.stdout)
 
 
 @contextmanager
 def printable_output() -> Iterator[None]:
-    """Have everything that is written to stdout and stderr pass through `printable_lines`. What `rich` writes passes it by, since its own
-    escapes have to arrive: see `runner.views.terminal`."""
+    """Pass everything that is written to stdout and stderr through `printable_lines`, except the output of `rich`, whose escapes have to
+    arrive: see `runner.views.terminal`."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (stream if stream is None else cast(TextIO, _Printable(stream)) for stream in before)
     try:
         yield
     except Exception:
-        sys.excepthook = _show_exception  # nobody expected it
+        sys.excepthook = _show_exception  # for unexpected exceptions
         raise
     finally:
         sys.stdout, sys.stderr = before
@@ -65,7 +65,7 @@ def _show_exception(kind: type[BaseException], error: BaseException, trace: Trac
 
 
 class _Printable:
-    """A stream whose text is made printable; in everything else it is the stream."""
+    """A stream that makes its text printable and otherwise behaves like the wrapped stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self.rich_proxied_file = stream  # by this attribute `rich` finds the stream itself

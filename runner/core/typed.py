@@ -1,4 +1,4 @@
-"""Checked reading of JSON values: the types of a dataclass's fields are what its file has to hold."""
+"""Checked reading of JSON values into dataclasses, by the types of their fields."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Name = Annotated[str, Check(is_name)]
 def build(cls: type[T], data: Any) -> T | None:
     """Return the dataclass `cls` made of a JSON object, or None if a field is missing or has a value of another type.
 
-    Keys that it does not have are left out: a newer version wrote them.
+    Unknown keys are dropped: a newer version wrote them.
     """
     try:
         made: T = convert(data, cls)
@@ -53,7 +53,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def convert(value: Any, hint: Any) -> Any:
-    """Return a JSON value as the type `hint`; lists become tuples where it says so, numbers stay as they are.
+    """Return a JSON value as the type `hint`; lists become tuples where the type says so, numbers stay unchanged.
 
     Args:
         hint: Any, None, bool, int, float, str, a Literal, a union, a mapping with str keys, a sequence, a tuple of one type, a dataclass,
@@ -107,19 +107,19 @@ def _convert_dataclass(value: Any, cls: type) -> Any:
         raise ValueError(f"expected an object, found {value!r:.100}")
     hints, required = _fields(cls)
     if not required <= value.keys():
-        raise ValueError(f"lacks {', '.join(sorted(required - value.keys()))}")
+        raise ValueError(f"missing {', '.join(sorted(required - value.keys()))}")
     return cls(**{name: convert(value[name], hint) for name, hint in hints.items() if name in value})
 
 
 @functools.cache
 def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Origin and arguments of a type, which `typing` works out anew at each call."""
+    """Return origin and arguments of a type, cached because `typing` computes them anew at each call."""
     return get_origin(hint), get_args(hint)
 
 
 @functools.cache
 def _fields(cls: type) -> tuple[dict[str, Any], frozenset[str]]:
-    """Types of the fields by name, and the names of those without a default."""
+    """Return the types of the fields by name, and the names of those without a default."""
     hints = get_type_hints(cls, include_extras=True)
     own = [field for field in fields(cls) if field.init]
     required = frozenset(field.name for field in own if field.default is MISSING and field.default_factory is MISSING)

@@ -1,4 +1,4 @@
-"""Values of a config as people and file systems meet them: equality, short text, short keys, safe names."""
+"""Config values in readable form: equality, short text, short keys, safe file names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.=,+-]+")
 
 
 def same_value(one: Any, other: Any) -> bool:
-    """Whether two YAML values mean the same: 1 and 1.0 do, true and 1 do not; a tuple is a list."""
+    """Return whether two YAML values mean the same: 1 and 1.0 do, true and 1 do not; a tuple is a list."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
@@ -27,7 +27,7 @@ def same_value(one: Any, other: Any) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Return whether Python reads a text as a number."""
+    """Return whether Python parses `text` as a number."""
     try:
         float(text)
     except ValueError:
@@ -36,7 +36,7 @@ def is_number(text: str) -> bool:
 
 
 def value_key(value: Any) -> Hashable:
-    """Equal for two YAML values exactly where `same_value` is true, so that many can be looked up."""
+    """Return a key for lookups that is equal for two YAML values exactly if `same_value` is true for them."""
     if isinstance(value, bool):
         return "bool", value
     if isinstance(value, list | tuple):
@@ -47,7 +47,7 @@ def value_key(value: Any) -> Hashable:
 
 
 def natural(text: str) -> tuple[tuple[str, int, str], ...]:
-    """Return the key to sort names by as people do, numbers in them by size: s2 before s10."""
+    """Return a sort key that orders the numbers in names by size: s2 before s10."""
     parts = re.split(r"([0-9]+)", text)
     numbers = [digits.lstrip("0") for digits in parts[1::2]] + [""]  # no int of them: it may have any length
     return tuple((word, len(number), number) for word, number in zip(parts[::2], numbers, strict=True)) + ((text, 0, ""),)
@@ -55,11 +55,11 @@ def natural(text: str) -> tuple[tuple[str, int, str], ...]:
 
 LEAST_DIGITS = 6
 MOST_DIGITS = 17
-"""So many tell any two numbers apart."""
+"""Enough digits to distinguish any two floats."""
 
 
 def format_value(value: Any, digits: int = LEAST_DIGITS) -> str:
-    """`value` in one short line, written as YAML would have it: ``true``, ``null``, ``0.00125``, ``[2, 3]``, ``{a: 1}``.
+    """Format `value` in one short line, as YAML writes it: ``true``, ``null``, ``0.00125``, ``[2, 3]``, ``{a: 1}``.
 
     Args:
         digits: of a number with a point; see `enough_digits`.
@@ -78,17 +78,16 @@ def format_value(value: Any, digits: int = LEAST_DIGITS) -> str:
 
 
 def enough_digits(values: Iterable[Any]) -> int:
-    """Fewest digits, 6 at least, by which `format_value` writes different numbers differently."""
+    """Return the fewest digits, at least 6, with which `format_value` writes different numbers differently."""
     every = list(values)
     most = len({format_value(value, MOST_DIGITS) for value in every})
     return next(digits for digits in range(LEAST_DIGITS, MOST_DIGITS + 1) if len({format_value(value, digits) for value in every}) >= most)
 
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:
-    """Each dotted key to the fewest last parts that tell it from the others: ``TrainReader.batch_size`` to
-    ``batch_size``.
+    """Shorten each dotted key to the fewest last parts that distinguish it from the others: ``TrainReader.batch_size`` to ``batch_size``.
 
-    A list index never stands alone (``milestones.0``).
+    A list index is never alone (``milestones.0``).
     """
     every = list(dict.fromkeys(keys))
     result = {}
@@ -111,10 +110,9 @@ def is_name(text: str) -> bool:
 
 
 def safe_name(text: str, limit: int = 60) -> str:
-    """`text` as part of a file name that is safe everywhere: ASCII letters and digits and ``. = , + - _``, at most
-    `limit` long.
+    """Turn `text` into part of a file name that is safe everywhere: ASCII letters and digits and ``. = , + - _``, at most `limit` long.
 
-    Different texts may give the same name; a text that was cut carries a hash, so that equal beginnings stay apart.
+    Different texts may give the same name; a shortened text carries a hash, so that equal beginnings stay distinct.
     """
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
@@ -125,6 +123,6 @@ def safe_name(text: str, limit: int = 60) -> str:
 
 
 def shell_path(path: Path | str) -> str:
-    """`path` as a user can paste it into a shell: quoted where it has to be, and never taken for an option."""
+    """Write `path` so that a user can paste it into a shell: quoted where necessary, and never taken for an option."""
     text = str(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)

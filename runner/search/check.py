@@ -279,7 +279,7 @@ def _parsed(text: str, key: str) -> Generator[Problem, None, Expression | None]:
     try:
         return Expression.parse(text)
     except ValueError as error:
-        yield Problem(f"{text!r} is no expression: {error}", key=key)
+        yield Problem(f"{text!r} is not an expression: {error}", key=key)
         return None
 
 

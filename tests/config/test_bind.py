@@ -145,62 +145,62 @@ def test_a_modules_value_that_is_no_mapping_is_never_dropped(text: str, expected
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "f.yml:1: part: is missing; expected Small or Large"),
-        ("part: Smal", "f.yml:1: part: there is no 'Smal' here; did you mean 'Small'?; allowed: Large, Small"),
-        ("part: {name: Nothing}", "f.yml:1: part: there is no 'Nothing' here; allowed: Large, Small"),
+        ("", "f.yml:1: part: missing; expected Small or Large"),
+        ("part: Smal", "f.yml:1: part: unknown name 'Smal'; did you mean 'Small'?; allowed: Large, Small"),
+        ("part: {name: Nothing}", "f.yml:1: part: unknown name 'Nothing'; allowed: Large, Small"),
         ("part: 3", "f.yml:1: part: expected Small or Large, got 3"),
         ("part: {size: 2}", "f.yml:1: part: expected Small or Large, got {'size': 2}, a mapping"),
         ("part: [1]", "f.yml:1: part: expected Small or Large, got [1], a list"),
         ("part: null", "f.yml:1: part: expected Small or Large, got null"),
-        ("part: Large\nLarge: {}", "f.yml:2: Large.depth: is missing; expected an integer"),
+        ("part: Large\nLarge: {}", "f.yml:2: Large.depth: missing; expected an integer"),
         ("part: Small\nSmall: {sise: 2}", "f.yml:2: Small.sise: unknown key of Small; did you mean 'size'?"),
         ("part: Small\nSmall:\n  size: 9", "f.yml:3: Small.size: expected an integer (from 1 to 8), got 9"),
         ("part: Small\nSmall: {size: true}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got true"),
         ("part: Small\nSmall: {size: 1.5}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got 1.5"),
-        ("part: Small\nSmall: {size: '2'}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got '2', a text"),
+        ("part: Small\nSmall: {size: '2'}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got '2', a string"),
         ("part: Small\nSmall: {size: null}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got null"),
         ("part: Small\nSmall: {size: .nan}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got nan"),
         ("part: Small\nSmall: {size: !T 	}", "f.yml:2: Small.size: expected an integer (from 1 to 8), got !T"),
         (
             "part: !Small\nmood: 1\nmode: fats",
-            "f.yml:3: mode: expected one of 'fast', 'slow' or null, got 'fats', a text; did you mean 'fast'?",
+            "f.yml:3: mode: expected one of 'fast', 'slow' or null, got 'fats', a string; did you mean 'fast'?",
         ),
         ("part: !Small\noff: true", "f.yml:2: off: expected false, got true (is not supported)"),
         ("part: !Small\noff: 0", "f.yml:2: off: expected false, got 0 (is not supported)"),
         (
             "part: !Small\npair: [1, 2, 3]",
-            "f.yml:2: pair: expected an integer (at least 0) or a list of 2 (an integer (at least 0) each), got [1, 2, 3], a list",
+            "f.yml:2: pair: expected an integer (at least 0) or a list of 2 (each an integer (at least 0)), got [1, 2, 3], a list",
         ),
         (
             "part: !Small\npair: [1, -2]",
             "f.yml:2: pair.1: expected an integer (at least 0), got -2",
         ),
-        ("part: !Small\nsizes: [1, x]", "f.yml:2: sizes.1: expected an integer (at least 0), got 'x', a text"),
-        ("part: !Small\nsizes: [[1, 2], [1, x]]", "f.yml:2: sizes.1.1: expected an integer (at least 0), got 'x', a text"),
+        ("part: !Small\nsizes: [1, x]", "f.yml:2: sizes.1: expected an integer (at least 0), got 'x', a string"),
+        ("part: !Small\nsizes: [[1, 2], [1, x]]", "f.yml:2: sizes.1.1: expected an integer (at least 0), got 'x', a string"),
         (
             "part: !Small\nsizes: [null]",
-            "f.yml:2: sizes.0: expected an integer (at least 0) or a list of 2 (an integer (at least 0) each), got null",
+            "f.yml:2: sizes.0: expected an integer (at least 0) or a list of 2 (each an integer (at least 0)), got null",
         ),
         (
             "part: !Small\nsizes: [1, [1, 2]]",
-            "f.yml:2: sizes: expected a list (an integer (at least 0) each) or a list (a list of 2 (an integer (at least 0) each) each), "
+            "f.yml:2: sizes: expected a list (each an integer (at least 0)) or a list (each a list of 2 (each an integer (at least 0))), "
             "got [1, [1, 2]], a list",
         ),
         (
             "part: !Small\nformulas:\n  a: '1'\n  b: 0.5",
-            'f.yml:4: formulas.b: expected a text (a formula), got 0.5; if a text is meant, put it in quotes: "0.5"',
+            'f.yml:4: formulas.b: expected a string (a formula), got 0.5; for a string, use quotes: "0.5"',
         ),
         ("part: !Small\nformulas: [1]", "f.yml:2: formulas: expected a mapping, got [1], a list"),
-        ("part: !Small\nnested: {a: {b: [1, x]}}", "f.yml:2: nested.a.b.1: expected an integer, got 'x', a text"),
-        ("part: !Small\nnested: {a: {b: }}", "f.yml:2: nested.a.b: expected a list (an integer each), got null"),
+        ("part: !Small\nnested: {a: {b: [1, x]}}", "f.yml:2: nested.a.b.1: expected an integer, got 'x', a string"),
+        ("part: !Small\nnested: {a: {b: }}", "f.yml:2: nested.a.b: expected a list (each an integer), got null"),
         ("part: !Small\nnested: {a: 1}", "f.yml:2: nested.a: expected a mapping, got 1"),
         ("part: !Small\nrule: 5", "f.yml:2: rule: expected the keys of Rule (factor) or null, got 5"),
         ("part: !Small\nrule: {factor: }", "f.yml:2: rule.factor: expected a number, got null"),
         ("part: !Small\nvaried: {a: }", "f.yml:2: varied.a: expected the keys of Rule (factor) or a list of values, got null"),
         ("part: !Small\nnames: [1]", "f.yml:2: names: expected a mapping, got [1], a list"),
-        ("part: !Small\nPlan: {Step: {}}", "f.yml:2: Plan: expected a list (Step or Jump each), got {'Step': {}}, a mapping"),
+        ("part: !Small\nPlan: {Step: {}}", "f.yml:2: Plan: expected a list (each Step or Jump), got {'Step': {}}, a mapping"),
         ("part: !Small\nPlan: [3]", "f.yml:2: Plan.0: expected Step or Jump, got 3"),
-        ("part: !Small\nPlan: [Setp: {}]", "f.yml:2: Plan.0: there is no 'Setp' here; did you mean 'Step'?; allowed: Jump, Step"),
+        ("part: !Small\nPlan: [Setp: {}]", "f.yml:2: Plan.0: unknown name 'Setp'; did you mean 'Step'?; allowed: Jump, Step"),
         ("part: !Small\nPlan: [Step: {by: 0}]", "f.yml:2: Plan.0.Step.by: expected a number (more than 0), got 0"),
         ("part: !Small\nPlan: [Step: {by: .inf}]", "f.yml:2: Plan.0.Step.by: expected a number (more than 0), got inf"),
         (
@@ -220,21 +220,21 @@ def test_all_problems_at_once_in_order() -> None:
     assert {message.split(": ")[1] for message in found} == {"Part", "Small.sise", "Small.size", "Plan.0.Step.by", "Plan.1", "classes"}
     assert len(found) == 6
     assert problems("part: Small\nformulas: {a: 1, b: '2', c: [3]}\nsizes: [x, -1, 2]") == [
-        "f.yml:3: sizes.0: expected an integer (at least 0), got 'x', a text",
+        "f.yml:3: sizes.0: expected an integer (at least 0), got 'x', a string",
         "f.yml:3: sizes.1: expected an integer (at least 0), got -1",
-        'f.yml:2: formulas.a: expected a text (a formula), got 1; if a text is meant, put it in quotes: "1"',
-        "f.yml:2: formulas.c: expected a text (a formula), got [3], a list",
+        'f.yml:2: formulas.a: expected a string (a formula), got 1; for a string, use quotes: "1"',
+        "f.yml:2: formulas.c: expected a string (a formula), got [3], a list",
     ]
 
 
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("formulas.a=", "formulas.a: expected a text (a formula), got null"),
-        ("formulas={a: 2}", 'formulas.a: expected a text (a formula), got 2; if a text is meant, put it in quotes: "2"'),
-        ("sizes.1=x", "sizes.1: expected an integer (at least 0), got 'x', a text"),
+        ("formulas.a=", "formulas.a: expected a string (a formula), got null"),
+        ("formulas={a: 2}", 'formulas.a: expected a string (a formula), got 2; for a string, use quotes: "2"'),
+        ("sizes.1=x", "sizes.1: expected an integer (at least 0), got 'x', a string"),
         ("Plan.0.Step.by=", "Plan.0.Step.by: expected a number (more than 0), got null"),
-        ("nested.a.b=[1, x]", "nested.a.b.1: expected an integer, got 'x', a text"),
+        ("nested.a.b=[1, x]", "nested.a.b.1: expected an integer, got 'x', a string"),
     ],
 )
 def test_the_place_is_the_override_that_gave_the_value(override: str, expected: str) -> None:
@@ -277,25 +277,25 @@ def test_declarations_can_be_read() -> None:
     assert infos["names"].default == {} and infos["classes"].doc == "classes"
     assert set(section_classes(House)) == {"Small", "Large"}
     assert (
-        describe(int | tuple[int, ...] | None, Range(0, 1)) == "an integer (from 0 to 1) or a list (an integer (from 0 to 1) each) or null"
+        describe(int | tuple[int, ...] | None, Range(0, 1)) == "an integer (from 0 to 1) or a list (each an integer (from 0 to 1)) or null"
     )
 
 
-QUOTES = "if a text is meant, put it in quotes: "
+QUOTES = "for a string, use quotes: "
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("NO", "expected a text (a formula), got false; " + QUOTES + "-o 'formulas.a=\"NO\"'"),
-        ("1e3", "expected a text (a formula), got 1000.0; " + QUOTES + "-o 'formulas.a=\"1e3\"'"),
-        ("010", "expected a text (a formula), got 8; " + QUOTES + "-o 'formulas.a=\"010\"'"),
-        ("1:30", "expected a text (a formula), got 90; " + QUOTES + "-o 'formulas.a=\"1:30\"'"),
-        ("&x", "expected a text (a formula), got null; " + QUOTES + "-o 'formulas.a=\"&x\"'"),
-        ("#x", "expected a text (a formula), got null; " + QUOTES + "-o 'formulas.a=\"#x\"'"),
-        ("[x]", "expected a text (a formula), got ['x'], a list; " + QUOTES + "-o 'formulas.a=\"[x]\"'"),
-        ("a: b", "expected a text (a formula), got {'a': 'b'}, a mapping; " + QUOTES + "-o 'formulas.a=\"a: b\"'"),
-        ("!x", "expected a text (a formula), got !x; " + QUOTES + "-o 'formulas.a=\"!x\"'"),
+        ("NO", "expected a string (a formula), got false; " + QUOTES + "-o 'formulas.a=\"NO\"'"),
+        ("1e3", "expected a string (a formula), got 1000.0; " + QUOTES + "-o 'formulas.a=\"1e3\"'"),
+        ("010", "expected a string (a formula), got 8; " + QUOTES + "-o 'formulas.a=\"010\"'"),
+        ("1:30", "expected a string (a formula), got 90; " + QUOTES + "-o 'formulas.a=\"1:30\"'"),
+        ("&x", "expected a string (a formula), got null; " + QUOTES + "-o 'formulas.a=\"&x\"'"),
+        ("#x", "expected a string (a formula), got null; " + QUOTES + "-o 'formulas.a=\"#x\"'"),
+        ("[x]", "expected a string (a formula), got ['x'], a list; " + QUOTES + "-o 'formulas.a=\"[x]\"'"),
+        ("a: b", "expected a string (a formula), got {'a': 'b'}, a mapping; " + QUOTES + "-o 'formulas.a=\"a: b\"'"),
+        ("!x", "expected a string (a formula), got !x; " + QUOTES + "-o 'formulas.a=\"!x\"'"),
     ],
 )
 def test_what_yaml_takes_for_something_else_gets_the_quotes(value: str, message: str) -> None:
@@ -308,11 +308,11 @@ def test_what_yaml_takes_for_something_else_gets_the_quotes(value: str, message:
 @pytest.mark.parametrize(
     ("override", "note"),
     [
-        ("either.a=NO", "either.a: NO is false in YAML; if the text is meant: -o 'either.a=\"NO\"'"),
-        ("either.a=1:30", "either.a: 1:30 is 90 in YAML; if the text is meant: -o 'either.a=\"1:30\"'"),
-        ("either.a=a b # c", "either.a: a b # c is 'a b', a text in YAML; if the text is meant: -o 'either.a=\"a b # c\"'"),
+        ("either.a=NO", "either.a: NO is false in YAML; for the string write -o 'either.a=\"NO\"'"),
+        ("either.a=1:30", "either.a: 1:30 is 90 in YAML; for the string write -o 'either.a=\"1:30\"'"),
+        ("either.a=a b # c", "either.a: a b # c is 'a b', a string in YAML; for the string write -o 'either.a=\"a b # c\"'"),
         ("classes=010", "classes: 010 is 8 in YAML"),
-        ("either.a=0x1F", "either.a: 0x1F is 31 in YAML; if the text is meant: -o 'either.a=\"0x1F\"'"),
+        ("either.a=0x1F", "either.a: 0x1F is 31 in YAML; for the string write -o 'either.a=\"0x1F\"'"),
         *(
             (f"either.a={plain}", "")
             for plain in ("1e3", "1.5", "true", "False", "08", "2024-01-02", "007x", '"NO"', "-3", "x#y", "'x # y'")
@@ -330,19 +330,19 @@ def test_what_yaml_reads_as_few_people_mean_it_is_noted(override: str, note: str
     ("overrides", "expected"),
     [
         (["TrainReader.batch_size=-2"], "-o TrainReader.batch_size=-2: TrainReader.batch_size: expected an integer (at least 1), got -2"),
-        (["TrainReader.batch_size=two"], "got 'two', a text"),
+        (["TrainReader.batch_size=two"], "got 'two', a string"),
         (["TrainReader.batchsize=2"], "TrainReader.batchsize: unknown key of TrainReader; did you mean 'batch_size'?"),
         (["num_clases=3"], "num_clases: unknown key; did you mean 'num_classes'?"),
-        (["architecture=YOLOv3"], "architecture: there is no 'YOLOv3' here; allowed: FCOS"),
+        (["architecture=YOLOv3"], "architecture: unknown name 'YOLOv3'; allowed: FCOS"),
         (
             ["OptimizerBuilder.optimizer.type=Adagrad"],
-            "OptimizerBuilder.optimizer: there is no 'Adagrad' here; allowed: Adam, AdamW, Momentum",
+            "OptimizerBuilder.optimizer: unknown name 'Adagrad'; allowed: Adam, AdamW, Momentum",
         ),
         (
             ["TrainReader.sample_transforms.1={RandomFlop: {}}"],
-            "TrainReader.sample_transforms.1: there is no 'RandomFlop' here; did you mean 'RandomFlip'?",
+            "TrainReader.sample_transforms.1: unknown name 'RandomFlop'; did you mean 'RandomFlip'?",
         ),
-        (["FCOS.backbone=ResNext"], "FCOS.backbone: there is no 'ResNext' here; did you mean 'ResNet'?"),
+        (["FCOS.backbone=ResNext"], "FCOS.backbone: unknown name 'ResNext'; did you mean 'ResNet'?"),
         (["ResNet.depth=20"], "ResNet.depth: expected one of 18, 34, 50, 101, got 20"),
         (["FCOSHead.fcos_feat.use_dcn=true"], "expected false, got true (deformable convolution is not supported)"),
         (["LearningRate.base_lr=.nan"], "LearningRate.base_lr: expected a number (more than 0), got nan"),

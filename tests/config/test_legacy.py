@@ -465,7 +465,7 @@ def test_a_reader_file_goes_under_the_config_that_names_it(tmp_path: Path) -> No
     assert tree.get("TrainReader.batch_size").value == 8 and tree.get("TrainReader.shuffle").value is True  # type: ignore[union-attr]
     assert tree.get("_READER_") is None and any(change.key_before == "_READER_" for change in changes)
     (tmp_path / "old.yml").write_text("architecture: FCOS\n_READER_: nowhere.yml\n")
-    with pytest.raises(InputError, match=r"old.yml:2: _READER_: there is no file .*nowhere.yml"):
+    with pytest.raises(InputError, match=r"old.yml:2: _READER_: file .*nowhere.yml does not exist"):
         load_config(tmp_path / "old.yml")
 
 

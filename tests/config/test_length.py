@@ -42,22 +42,30 @@ def test_schedules_that_end_with_the_training(given: dict[str, Any], images: int
 @pytest.mark.parametrize(
     ("given", "images", "says"),
     [
-        (config(COSINE, epoch=3), None, "the cosine is 1000 epochs (PaddleDetection's default) long and the training 3 epochs"),
-        (config(COSINE, epoch=3), 100, "long and the training 75 iterations = 3 epochs of 100 images"),
+        (config(COSINE, epoch=3), None, "the cosine takes 1000 epochs (PaddleDetection's default) but training ends after 3 epochs"),
+        (config(COSINE, epoch=3), 100, "but training ends after 75 iterations = 3 epochs of 100 images"),
         (
             config(COSINE | {"max_iters": 7116}, max_iters=3558),
             None,
-            "gone only 50 % of its way down; to end with it: -o LearningRate.schedulers.0.max_iters=3558",
+            "fallen only 50 % of the way; to make both end together: -o LearningRate.schedulers.0.max_iters=3558",
         ),
-        (config(COSINE | {"max_iters": 300}, epoch=3), 100, "the cosine is 300 iterations = 12 epochs of 100 images long"),
-        (config(COSINE | {"max_iters": 100}, max_iters=300), None, "goes on to 300 iterations: the learning rate stays at its lowest"),
+        (config(COSINE | {"max_iters": 300}, epoch=3), 100, "the cosine takes 300 iterations = 12 epochs of 100 images but"),
+        (
+            config(COSINE | {"max_iters": 100}, max_iters=300),
+            None,
+            "continues to 300 iterations: from there the learning rate stays at its lowest",
+        ),
         (config(COSINE | {"max_epochs": 4, "use_warmup": False}, epoch=12, warmup=None), None, "the learning rate rises again"),
-        (config(PIECEWISE, epoch=8), None, "never falls at 8, 11 epochs, since the training ends before that, after 8 epochs"),
-        (config(PIECEWISE | {"milestone_iters": [30, 400]}, max_iters=300), None, "never falls at 400 iterations"),
-        (config(PIECEWISE | {"milestone_iters": [200]}, epoch=3), 100, "never falls at 200 iterations"),
-        (config(COSINE, max_iters=300, warmup=WARMUP | {"steps": 500}), None, "the warm-up is 500 iterations long and the training 300"),
-        (config(COSINE, max_iters=300, warmup={"name": "LinearWarmup"}), None, "the warm-up is 500 iterations long"),
-        (config(COSINE, max_iters=300, warmup=WARMUP | {"epochs": 20}), 100, "the warm-up is 500 iterations = 20 epochs"),
+        (config(PIECEWISE, epoch=8), None, "does not fall at 8, 11 epochs, because training ends before, after 8 epochs"),
+        (config(PIECEWISE | {"milestone_iters": [30, 400]}, max_iters=300), None, "does not fall at 400 iterations"),
+        (config(PIECEWISE | {"milestone_iters": [200]}, epoch=3), 100, "does not fall at 200 iterations"),
+        (
+            config(COSINE, max_iters=300, warmup=WARMUP | {"steps": 500}),
+            None,
+            "the warm-up takes 500 iterations but training ends after 300",
+        ),
+        (config(COSINE, max_iters=300, warmup={"name": "LinearWarmup"}), None, "the warm-up takes 500 iterations"),
+        (config(COSINE, max_iters=300, warmup=WARMUP | {"epochs": 20}), 100, "the warm-up takes 500 iterations = 20 epochs"),
     ],
 )
 def test_schedules_that_do_not(given: dict[str, Any], images: int | None, says: str) -> None:
@@ -68,7 +76,7 @@ def test_schedules_that_do_not(given: dict[str, Any], images: int | None, says: 
 def test_a_trial_whose_length_the_schedule_does_not_follow() -> None:
     base, shorter = (config(COSINE | {"max_iters": 300}, max_iters=length) for length in (300, 100))
     (found,) = length_warnings([("baseline", base), ("max_iters=100", shorter), ("max_iters=90", shorter)])
-    assert found.startswith("trial max_iters=100: LearningRate.schedulers.0: the cosine is 300 iterations long")
+    assert found.startswith("trial max_iters=100: LearningRate.schedulers.0: the cosine takes 300 iterations but")
     assert len(length_warnings([("baseline", shorter), ("lr=1", shorter)])) == 1
 
 

@@ -99,12 +99,12 @@ def test_a_missing_base_is_named_with_its_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("entry", ["3", "{a: 1}", "[[a.yml]]", "", "['']", "!Tag {}"])
 def test_a_base_that_is_no_path(tmp_path: Path, entry: str) -> None:
-    with pytest.raises(InputError, match="must be a path or a list of paths"):
+    with pytest.raises(InputError, match="expected a path or a list of paths"):
         load_config(write(tmp_path / "top.yml", f"_BASE_: {entry}\n"))
 
 
 def test_a_base_whose_name_is_too_long(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no file"):
+    with pytest.raises(InputError, match="does not exist"):
         load_config(write(tmp_path / "top.yml", f"_BASE_: {'x' * 300}.yml\n"))
 
 
@@ -120,7 +120,7 @@ def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
 
 def test_a_directory_as_base(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="no file"):
+    with pytest.raises(InputError, match="does not exist"):
         load_config(write(tmp_path / "top.yml", "_BASE_: folder\n"))
 
 
@@ -331,14 +331,14 @@ def test_a_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
 def test_shipped_files_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_config("configs/fcos_tiny.yml").get("architecture") is not None
-    with pytest.raises(InputError, match=r"no file configs/fcos_tniy\.yml"):
+    with pytest.raises(InputError, match=r"file configs/fcos_tniy\.yml does not exist"):
         load_config("configs/fcos_tniy.yml")
 
 
 @pytest.mark.parametrize("name", ["nowhere/x.yml", "../x.yml", "x.yml", "tests/x.yml", "/no/such.yml"])
 def test_other_missing_files_are_just_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="there is no file"):
+    with pytest.raises(InputError, match="does not exist"):
         load_config(name)
 
 
@@ -359,13 +359,13 @@ def test_other_missing_files_are_just_missing(tmp_path: Path, monkeypatch: pytes
 )
 def test_python_tags_are_refused_and_run_nothing(tmp_path: Path, text: str) -> None:
     pwned = tmp_path / "pwned"
-    assert "holds data, never code" in refusal(text.replace("{pwned}", str(pwned)))
+    assert "contains data, never code" in refusal(text.replace("{pwned}", str(pwned)))
     assert not pwned.exists()
 
 
 @pytest.mark.parametrize("tag", ["binary", "set", "omap", "timestamp", "unheard"])
 def test_other_standard_tags_are_refused(tag: str) -> None:
-    assert f"!!{tag} is refused" in refusal(f"a: !!{tag} {{}}")
+    assert f"!!{tag} is not allowed" in refusal(f"a: !!{tag} {{}}")
 
 
 def test_a_billion_laughs() -> None:
@@ -391,7 +391,7 @@ def test_a_billion_laughs() -> None:
 )
 def test_deep_nesting(text: str) -> None:
     started = time.monotonic()
-    assert "nested more than 100 deep" in refusal(text)  # libyaml would run over its stack and end the process
+    assert "100 levels" in refusal(text)  # libyaml would run over its stack and end the process
     assert time.monotonic() - started < 5
 
 
@@ -401,30 +401,30 @@ def test_deep_nesting(text: str) -> None:
         ("a:\n\tb: 1\n", 2, "a tab in the indentation"),
         ("a: 1\nb:\n  c: 1\n\td: 2\n", 4, "a tab in the indentation"),
         ("a:\n  - b\n\t- c\n", 3, "a tab in the indentation"),
-        ("a:\n  b: 1\n c: 2\n", 3, "look at the indentation"),
-        ("a: 1\n  b: 2\n", 2, "look at the indentation"),
-        ("- a\nb: 1\n", 2, "look at the indentation"),
+        ("a:\n  b: 1\n c: 2\n", 3, "check the indentation"),
+        ("a: 1\n  b: 2\n", 2, "check the indentation"),
+        ("- a\nb: 1\n", 2, "check the indentation"),
         ("a: [1, 2\nb: 3\n", 2, "expected ',' or ']'"),
         ("a: 'x\n", 2, "(which began on line 1) found unexpected end of stream"),
         ("x: 1\na: b: c\n", 2, "mapping values"),
         ("a: *b\n", 1, "undefined alias"),
         ("a: 1\n---\nb: 2\n", 2, "single document"),
-        ("a: 1\nb:\n  c: 1\na: 2\n", 4, "stands twice"),
-        ("b:\n  c: 1\n  d: 1\n  c: 2\n", 4, "stands twice"),
+        ("a: 1\nb:\n  c: 1\na: 2\n", 4, "given twice"),
+        ("b:\n  c: 1\n  d: 1\n  c: 2\n", 4, "given twice"),
         ("a: !Tag 3\n", 1, "takes a mapping, a list or nothing"),
-        ("? [a]\n: 1\n", 1, "a key must be a word"),
-        ("!T a: 1\n", 1, "a key must be a word"),
-        ("x: 1\n<<: 3\n", 2, "takes a mapping"),
-        ("x: &x {a: 1}\ny:\n  <<: *x\n  <<: *x\n", 4, "stands twice"),
-        ("x: 1\na: !!int abc\n", 2, "'abc' cannot be read as !!int"),
-        ("a: !!bool maybe\n", 1, "'maybe' cannot be read as !!bool"),
-        ("x: 1\na: 0x_\n", 2, "cannot be read as !!int"),
-        (f"a: {'1' * 5000}\n", 1, "cannot be read as !!int"),
-        (f"a: 0x{'f' * 5000}\n", 1, "cannot be read as !!int"),
-        (f"a: {':'.join(['59'] * 3000)}\n", 1, "cannot be read as !!int"),
+        ("? [a]\n: 1\n", 1, "a key must be a scalar"),
+        ("!T a: 1\n", 1, "a key must be a scalar"),
+        ("x: 1\n<<: 3\n", 2, "expected a mapping"),
+        ("x: &x {a: 1}\ny:\n  <<: *x\n  <<: *x\n", 4, "given twice"),
+        ("x: 1\na: !!int abc\n", 2, "'abc' is not a valid !!int"),
+        ("a: !!bool maybe\n", 1, "'maybe' is not a valid !!bool"),
+        ("x: 1\na: 0x_\n", 2, "is not a valid !!int"),
+        (f"a: {'1' * 5000}\n", 1, "is not a valid !!int"),
+        (f"a: 0x{'f' * 5000}\n", 1, "is not a valid !!int"),
+        (f"a: {':'.join(['59'] * 3000)}\n", 1, "is not a valid !!int"),
         ("x: 1\na: \x01\n", 2, "control characters"),
         ("x: 1\na: \0\n", 2, "control characters"),
-        ("x: 1\na: \udcff\n", 2, "is not UTF-8"),
+        ("x: 1\na: \udcff\n", 2, "not UTF-8"),
     ],
 )
 def test_bad_yaml_names_the_line_and_what_is_wrong(text: str, line: int, words: str) -> None:
@@ -435,12 +435,12 @@ def test_bad_yaml_names_the_line_and_what_is_wrong(text: str, line: int, words: 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is empty"),
-        (b"# only a comment\n", "is empty"),
-        (b"---\n", "is empty"),
-        (b"- a\n", "must be a mapping"),
-        (b"word", "must be a mapping"),
-        (b"!FCOS {a: 1}", "must be a mapping"),
+        (b"", "empty file"),
+        (b"# only a comment\n", "empty file"),
+        (b"---\n", "empty file"),
+        (b"- a\n", "expected a mapping"),
+        (b"word", "expected a mapping"),
+        (b"!FCOS {a: 1}", "expected a mapping"),
         (b"a: \xff\xfe\n", "not UTF-8 text (byte 3)"),
         (b"\x89PNG\r\n\x1a\n\0\0", "not UTF-8"),
         (b"\xff\xfea\0:\0", "not UTF-8"),

@@ -137,7 +137,7 @@ def test_two_that_exclude_each_other_are_refused(pair: tuple[str, str]) -> None:
         with pytest.raises(InputError) as caught:
             apply_overrides(tree, order)
         (message,) = map(str, caught.value.problems)
-        assert "exclude each other; take one out" in message and all(f"-o {text}" in message for text in pair)
+        assert "exclude each other; remove one" in message and all(f"-o {text}" in message for text in pair)
     layered = apply_overrides(apply_overrides(tree, pair[:1]), pair[1:])  # layers may: the later one counts
     assert layered.get(pair[1].partition("=")[0]) is not None
     values = {key: value.plain() for key, value in map(parse_override, pair)}
@@ -165,7 +165,7 @@ def test_what_is_given_again_is_no_conflict(given: tuple[str, ...]) -> None:
 def test_what_a_later_override_takes_away_is_refused() -> None:
     (message,) = refusal("s.0.m.1=9", "s=[!Q {g: 1}]")
     assert message == (
-        "-o s.0.m.1=9: s.0.m.1: has no effect beside s (-o s=[!Q {g: 1}]), given with it: they exclude each other; take one out"
+        "-o s.0.m.1=9: s.0.m.1: no effect beside s (-o s=[!Q {g: 1}]), given with it: the two exclude each other; remove one"
     )
 
 
@@ -211,24 +211,24 @@ def test_a_key_given_again_for_the_new_type_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a", "an override is KEY=VALUE"),
+        ("a", "expected KEY=VALUE"),
         ("=3", "empty part"),
         ("a..b=3", "empty part"),
         (".a=3", "empty part"),
         ("a.=3", "empty part"),
-        ("a=[1", "is not YAML"),
-        ("a={b", "is not YAML"),
-        ("a='x", "is not YAML"),
+        ("a=[1", "invalid YAML"),
+        ("a={b", "invalid YAML"),
+        ("a='x", "invalid YAML"),
         ("a=!!python/name:os.system x", "never code"),
         ("a=" + "[" * 5000, "nested"),
         ("a=\udcff", "not UTF-8"),
         ("a.b=1", "a is 1 and has no keys"),
         ("o.type.x=1", "did you mean AdamW.x?"),
-        ("s.2.g=1", "s is a list with the elements 0 to 1; there is no '2'"),
-        ("s.-1.g=1", "there is no '-1'"),
-        ("s.g=1", "there is no 'g'"),
-        ("s.².g=1", "there is no '²'"),
-        ("s.0.m.5=1", "s.0.m is a list with the elements 0 to 1"),
+        ("s.2.g=1", "s has no element '2': it is a list with elements 0 to 1"),
+        ("s.-1.g=1", "s has no element '-1'"),
+        ("s.g=1", "s has no element 'g'"),
+        ("s.².g=1", "s has no element '²'"),
+        ("s.0.m.5=1", "s.0.m has no element '5': it is a list with elements 0 to 1"),
     ],
 )
 def test_refused(text: str, words: str) -> None:
@@ -239,7 +239,7 @@ def test_refused(text: str, words: str) -> None:
 @pytest.mark.parametrize("value", ["*.jpg", "@x", "%", "`x`", "[a", "{a", "a: b: c", "'x", "!!python/name:x y", "&", "- x: ["])
 def test_a_value_that_is_no_yaml_is_shown_in_quotes(value: str) -> None:
     (message,) = refusal(f"b.c={value}")
-    hint = message.rpartition("; if a text is meant, put it in quotes: -o ")[2]
+    hint = message.rpartition("; for a string, use quotes: -o ")[2]
     (typed,) = shlex.split(hint)
     assert parse_override(typed)[1].value == value
 
@@ -247,7 +247,7 @@ def test_a_value_that_is_no_yaml_is_shown_in_quotes(value: str) -> None:
 def test_a_sweeps_set_is_shown_in_quotes_too() -> None:
     with pytest.raises(InputError) as caught:
         parse_override("config=*.yml", "--set")
-    assert str(caught.value).endswith("put it in quotes: --set 'config=\"*.yml\"'")
+    assert str(caught.value).endswith("use quotes: --set 'config=\"*.yml\"'")
 
 
 def test_all_problems_at_once() -> None:

@@ -59,7 +59,7 @@ def test_a_row_tells_key_value_default_and_purpose() -> None:
 def test_modules_are_linked_and_their_summaries_shown_where_there_is_one() -> None:
     text = table(Outer)
     assert row_of(text, "InnerKey") == ["`InnerKey`", "[Inner](#inner)", "required", "What the inside is about."]
-    assert row_of(text, "kinds") == ["`kinds`", "a list ([Inner](#inner) or [Empty](#empty) each)", "`[]`", ""]
+    assert row_of(text, "kinds") == ["`kinds`", "a list (each [Inner](#inner) or [Empty](#empty))", "`[]`", ""]
     assert row_of(text, "either")[1:] == ["[Inner](#inner) or [Empty](#empty)", "`Empty`", ""]
 
 

@@ -13,7 +13,7 @@ import pytest
 from runner.core import checkout
 from runner.core.checkout import UNKNOWN, code_state
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git")
 VARIABLES = {
     **os.environ,
     **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},

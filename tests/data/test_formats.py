@@ -322,7 +322,7 @@ def test_yolo_names_are_what_is_written(tmp_path: Path, make_picture: Any, names
     [
         ("names: [a, a]", "'a' stands twice"),
         ("names: [a, '']", "number 1 has no name"),
-        ("names: [a, [b]]", "expected a text"),
+        ("names: [a, [b]]", "expected a string"),
         ("names: !!python/object/apply:os.system [id]", "the tag .* is not allowed"),
         ("names: [!x a]", "the tag !x is not allowed"),
         ("names: {0: a, x: b}", "numbered 0 to 1, each once, got 'x'"),

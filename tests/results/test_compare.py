@@ -436,7 +436,7 @@ def test_an_evaluation_that_does_not_follow_the_training_is_told_of(tmp_path: Pa
                 }
             run.config.write_text(yaml.safe_dump(config), encoding="utf-8")
     (warning,) = compared(tmp_path / "sw").warnings
-    assert "differ in size: 416×416 in training, 320×320 in evaluation (trial target_size=416), not so in the baseline" in warning
+    assert "differ in size: 416×416 in training, 320×320 in evaluation (trial target_size=416), not in the baseline" in warning
     key = "sample_transforms.0.Resize.target_size"
     assert warning.endswith(f"couple: {{EvalReader.{key}: TrainReader.{key}}}")
     assert compared(tmp_path / "sw", warnings=[warning]).warnings == (warning,)

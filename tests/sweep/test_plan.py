@@ -286,7 +286,7 @@ def test_the_command_line_has_the_last_word_on_overrides(write_config: WriteConf
     assert [run.resolved.config.train_reader.batch_size for run in runs] == [3, 3]
 
 
-EXCLUDE = "exclude each other; take one out"
+EXCLUDE = "exclude each other; remove one"
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ TO_THE_END = {"base_lr": 0.01, "schedulers": [{"name": "CosineDecay", "use_warmu
         ({"design": "grid", "vary": {TRAIN_SIZE: [32], EVAL_SIZE: [32, 48]}}, "32×32 in training, 48×48 in evaluation"),
         ({"vary": {TRAIN_SIZE: [32]}, "couple": {EVAL_SIZE: TRAIN_SIZE}}, ""),
         ({"design": "zip", "vary": {TRAIN_SIZE: [32], EVAL_SIZE: [32]}}, ""),
-        ({"vary": {"epoch": [3]}}, "trial epoch=3: LearningRate.schedulers.0: the cosine is 6000 iterations = 1000 epochs of 12 images"),
+        ({"vary": {"epoch": [3]}}, "trial epoch=3: LearningRate.schedulers.0: the cosine takes 6000 iterations = 1000 epochs of 12 images"),
         ({"vary": {"max_iters": [8]}}, ""),
     ],
 )
