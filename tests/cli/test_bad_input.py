@@ -37,8 +37,8 @@ def refused(cli: Cli, tmp_path: Path) -> Callable[..., str]:
     ("content", "where", "words"),
     [
         (None, "", "does not exist"),
-        ("", "bad.yml: ", "is empty"),
-        ("# nothing\n", "bad.yml: ", "is empty"),
+        ("", "bad.yml: ", "empty file"),
+        ("# nothing\n", "bad.yml: ", "empty file"),
         ("architecture: FCOS\nFCOS:\n\tbackbone: ResNet\n", "bad.yml:3: ", "a tab in the indentation"),
         ("architecture: FCOS\nFCOS:\n  backbone: ResNet\n neck: FPN\n", "bad.yml:4: ", "indentation"),
         ("a: 1\nrun: !!python/object/apply:os.system ['touch pwned']\n", "bad.yml:2: ", "never code"),
@@ -235,7 +235,7 @@ def test_resuming_a_damaged_run(refused: Callable[..., str], trained: Any, tmp_p
     assert "run.json is missing or damaged" in refused("train", "-r", "run")
     shutil.copy(trained.run / "run.json", run / "run.json")
     (run / "config.yml").write_text("")
-    assert "config.yml: is empty" in refused("train", "-r", "run")
+    assert "config.yml: empty file" in refused("train", "-r", "run")
 
 
 def test_resuming_with_another_config(refused: Callable[..., str], trained: Any, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_what_follows_to_the_baselines_value_is_no_override() -> None:
         ({"max_iters": "base / (TrainReader.batch_size - 4)"}, "has no value for TrainReader.batch_size=4: division of 400 by zero"),
         ({"max_iters": "base * TrainReader.batch_sise * TrainReader.batch_size"}, "the baseline has no TrainReader.batch_sise"),
         ({"clip": "base * TrainReader.batch_size"}, "the baseline has no clip"),
-        ({"milestones": "base * TrainReader.batch_size"}, "'[2, 3]' is no number"),
+        ({"milestones": "base * TrainReader.batch_size"}, "'[2, 3]' is not a number"),
         ({"a": "b * TrainReader.batch_size", "b": "a"}, "follows itself in a circle"),
     ],
 )

@@ -189,7 +189,7 @@ def test_a_config_that_ships_is_found_from_anywhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("vary: {a: [1]}", "config: is missing"),
+        ("vary: {a: [1]}", "config: missing"),
         ("config: c\nvray: {a: [1]}", "2: vray: unknown key; did you mean 'vary'"),
         ("config: c\nvary: {a: [1]}\nresources: {retry: 2}", "3: resources.retry: unknown key of Resources; did you mean 'retries'"),
         ("config: c\nvary: {a: [1]}\nresources: {concurrency: 0}", "3: resources.concurrency: expected"),
@@ -325,7 +325,7 @@ SPACE = "config: c\ndesign: optuna\nbudget: {runs: 9}\nspace:\n  t: [A, B]\n"
             "6: constraints.0: 'resource/memory_gb' is neither true nor false: compare with something",
         ),
         (SPACE + "constraints:\n  - 3 < 4", "7: constraints.0: '3 < 4' names no metric"),
-        (SPACE + "sampler: {n_startup_trials: 8}", "6: sampler.name: is missing"),
+        (SPACE + "sampler: {n_startup_trials: 8}", "6: sampler.name: missing"),
         (SPACE + "sampler: 3", "6: sampler: expected the keys of Component (name, …), got 3"),
         (SPACE + "  x: ", "6: space.x: expected a list of choices or {low: …, high: …}, got null"),
         (SPACE + "confirm: -1", "6: confirm: expected an integer (at least 0), got -1"),
