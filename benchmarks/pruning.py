@@ -128,10 +128,10 @@ def report_audits(found: Sequence[Found], table: Table) -> None:
     lost = [each.best != table.best for each in found]
     caught = sum(table.best in points for points, is_lost in zip(named, lost, strict=True) if is_lost)
     unsure = sum(
-        is_lost and not (audit and any(trial.rests_on >= 3 for trial in audit.given_up))
+        is_lost and not (audit and any(trial.rests_on >= 3 for trial in audit.pruned_trials))
         for (_, audit), is_lost in zip(audits, lost, strict=True)
     )
-    judged = [len(audit.given_up) for _, audit in audits if audit]
+    judged = [len(audit.pruned_trials) for _, audit in audits if audit]
     few = sum(audit.finished < FEW_FINISHED for _, audit in audits if audit)
     print(
         f"    harm audit: where the best trial was lost ({sum(lost)} times) it named it {caught} times and could not tell {unsure} times; "

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from benchmarks.pruning_table import BASELINE, EPOCHS, Table
 from runner.core.importing import child_environment
-from runner.results.search.audit import audit_pruning, audit_text
-from runner.sweep.session_results import load_search
+from runner.sweep.session_results import read_search
 
 EVERY = 4
 EPOCH_S = 0.25
@@ -53,8 +52,8 @@ def run_sweep(table: Table) -> None:
         command = [sys.executable, "-P", "-m", "runner", "sweep", "sweep.yml", "--dir", "done"]
         subprocess.run(command, cwd=folder, env=child_environment(), check=True, capture_output=True)
         seconds = time.perf_counter() - start
-        results = load_search(Path(folder, "done"))
-        audit = audit_pruning(results)
+        report = read_search(Path(folder, "done"))
+        results, audit = report.results, report.audit
         winner = results.winner
         assert audit is not None and winner is not None
         best = winner.parameters.get("table.curve", baseline) == names[points.index(table.best)]
@@ -64,4 +63,4 @@ def run_sweep(table: Table) -> None:
             f"best trial {'found' if best else 'not found'}, epochs {share:.3f} of all, {audit.finished} trials finished, {seconds:.0f} s "
             f"(in full at least {len(results.trials) * EPOCHS * EPOCH_S / SLOTS:.0f} s)"
         )
-        print("\n".join(f"    {line}" for line in audit_text(audit)))
+        print("\n".join(f"    {note}" for note in report.audit_notes))

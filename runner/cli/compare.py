@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
-    from runner.views.search_table import View
+    from rich.console import RenderableType
 
-VIEWS: Final = ("best", "importances", "pareto", "slice", "parallel")
+_REPLACED: Final = {"--csv": "--format csv", "--json": "--format json", "--md": "--format md"}
+_FILE_WIDTH: Final = 120
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,11 +25,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action=argparse.BooleanOptionalAction,
         help="bootstrap the images of two checkpoints of one seed; default: where a trial has a single seed",
     )
-    parser.add_argument("--view", choices=VIEWS, help="of an Optuna sweep; default: the best trials and what mattered")
-    form = parser.add_mutually_exclusive_group()
-    for name, text in (("csv", "a row a run"), ("json", "everything"), ("md", "the table in Markdown")):
-        form.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=f"print {name.upper()}: {text}")
-    parser.set_defaults(run=_compare, format="table")
+    parser.add_argument("--view", metavar="VIEW", help="part of a search's table: best, importances, pareto, slice or parallel")
+    parser.add_argument(
+        "--format", default="table", metavar="NAME", help="table, md, csv (one row per run), json (everything), or an installed renderer"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to a file instead of the terminal")
+    parser.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
+    for option in _REPLACED:
+        parser.add_argument(option, action=_Replaced, nargs=0, help=argparse.SUPPRESS)
+    parser.set_defaults(run=_compare)
 
     dashboard = commands.add_parser("dashboard", help="start a viewer on runs: loss curves over one another")
     dashboard.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
@@ -37,63 +43,57 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     dashboard.set_defaults(run=_dashboard)
 
 
+class _Replaced(argparse.Action):
+    """An option of earlier versions: an error that names the new one."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: object, values: object, option: str | None = None) -> NoReturn:
+        parser.error(f"{option} was replaced by {_REPLACED[str(option)]}")
+
+
 def _compare(args: argparse.Namespace) -> int:
-    from runner.core.errors import InputError  # noqa: PLC0415
-    from runner.results.collect import collect  # noqa: PLC0415
-    from runner.results.compare import SHOWN_METRICS, compare  # noqa: PLC0415
-    from runner.results.export import to_csv, to_json, to_markdown  # noqa: PLC0415
-    from runner.sweep.sweep_dir import SweepDir, metric_of  # noqa: PLC0415
-    from runner.views.table import render_comparison  # noqa: PLC0415
+    from runner.sweep.session_results import read_report  # noqa: PLC0415
+    from runner.views.renderers.base import render_report  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
-    plans = [SweepDir(path).plan() for path in args.paths]
-    if len(plans) == 1 and (plans[0].get("spec") or {}).get("design") == "optuna" and args.format in ("table", "json"):
-        return _compare_search(args)
-    if args.view:
-        raise InputError("--view is of a single sweep with `design: optuna`, as a table: leave it out for the comparison of trials")
-    metric = metric_of(args.paths)
-    also = [other.name for path in args.paths for other in SweepDir(path).metrics()]
-    comparison = compare(
-        collect(args.paths),
-        args.metric or metric.name,
-        args.goal or metric.goal,
-        [*also, *SHOWN_METRICS],
-        looks=_looks(plans),
-        warnings=list(dict.fromkeys(str(text) for plan in plans for text in plan.get("warnings") or [])),
-        images=args.images,
-    )
-    if args.format == "table":
-        Terminal().print(render_comparison(comparison))
+    if args.output is not None:
+        _check_output(args.output, args.force)
+    report = read_report(args.paths, args.metric, args.goal, images=args.images)
+    shown = render_report(report, args.format, [args.view] if args.view else [])
+    if args.output is not None:
+        _write(args.output, shown)
+    elif isinstance(shown, str):
+        print(shown.rstrip("\n"))
     else:
-        print({"csv": to_csv, "json": to_json, "md": to_markdown}[args.format](comparison).rstrip("\n"))
+        Terminal().print(shown)
     return 0
 
 
-def _looks(plans: list[dict[str, Any]]) -> tuple[int, ...]:
-    """Seeds a trial at each look, where one of the sweeps raced its seeds."""
-    from runner.stats.sequential import looks  # noqa: PLC0415
+def _check_output(file: Path, force: bool) -> None:
+    """Raise InputError where the file cannot be written, before anything is computed."""
+    from runner.core.errors import InputError, Problem  # noqa: PLC0415
 
-    found = [(len(spec["seeds"]), int(spec["racing"]["max_seeds"])) for plan in plans if (spec := plan.get("spec") or {}).get("racing")]
-    return looks(min(first for first, _ in found), max(most for _, most in found)) if found else ()
+    if not file.parent.is_dir():
+        raise InputError(Problem("folder does not exist", where=str(file.parent)))
+    if file.exists() and not file.is_file():
+        raise InputError(Problem("is not a regular file: give another -o FILE", where=str(file)))
+    if file.exists() and not force:
+        raise InputError(Problem("exists already: give another -o FILE, or --force to overwrite it", where=str(file)))
 
 
-def _compare_search(args: argparse.Namespace) -> int:
-    """Of a sweep whose trials were proposed: its best was picked among many, which a table of differences would hide."""
-    from runner.results.search.export import to_json  # noqa: PLC0415
-    from runner.sweep.session_results import load_search  # noqa: PLC0415
-    from runner.views.search_table import render  # noqa: PLC0415
+def _write(file: Path, shown: str | RenderableType) -> None:
+    """Write text as it is, a table 120 columns wide and without colour."""
+    from runner.core.errors import InputError, Problem  # noqa: PLC0415
+    from runner.core.files import atomic_write_text  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
-    results = load_search(args.paths[0], args.metric, args.goal)
-    if args.format == "json":
-        print(to_json(results).rstrip("\n"))
-        return 0
-    views: list[View] = [args.view] if args.view else ["best", "importances"]
-    if len(results.metrics) > 1 and not args.view:
-        views.append("pareto")
-    for view in views:
-        Terminal().print(render(results, view))
-    return 0
+    if not isinstance(shown, str):
+        page = io.StringIO()
+        Terminal(file=page, width=_FILE_WIDTH, color_system=None).print(shown)
+        shown = "\n".join(line.rstrip() for line in page.getvalue().split("\n"))
+    try:
+        atomic_write_text(file, shown)
+    except OSError as error:
+        raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(file))) from error
 
 
 def _dashboard(args: argparse.Namespace) -> int:

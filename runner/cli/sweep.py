@@ -75,13 +75,11 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _print_audit(folder: Path) -> None:
-    """What giving trials up early may have cost."""
-    from runner.results.search.audit import audit_pruning, audit_text  # noqa: PLC0415
-    from runner.sweep.session_results import load_search  # noqa: PLC0415
+    """Print what pruning may have cost."""
+    from runner.sweep.session_results import read_search  # noqa: PLC0415
 
-    audit = audit_pruning(load_search(folder))
-    for line in audit_text(audit) if audit is not None else ():
-        say(line)
+    for note in read_search(folder).audit_notes:
+        say(note.text)
 
 
 def _print_plan(sweep: PlannedSweep) -> None:

@@ -1,4 +1,4 @@
-"""Runs grouped to trials, trials compared with the baseline: which change helped, and how sure that is."""
+"""Comparison of runs, grouped to trials, with the baseline."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.values import enough_digits, short_keys
 from runner.results.collect import Goal, RunResult
-from runner.results.comparison import DEFAULT_METRIC, Comparison, TrialResult, Verdict
+from runner.results.comparison import DEFAULT_METRIC, ComparedTrial, Comparison, Verdict
+from runner.results.explain import explain
 from runner.results.images import ImageComparison, compare_on_images
-from runner.results.notes import notes
+from runner.results.notes import ReportNote, given, note
 from runner.results.params import ABSENT, CONTENT, data_warnings, differing_keys, evaluated_on, parameters
 from runner.results.unlearned import describe_unlearned, unlearned
 from runner.stats.effects import Effect, effects
@@ -49,9 +50,9 @@ def compare(
     The baseline is trial 0 of a sweep, else the first trial given.
 
     Args:
-        metric, goal: what decides; metrics: further tags to show, those that no run has left out.
-        looks: seeds a trial at each look, where the sweep raced its seeds (see `runner.stats.sequential.looks`).
-        warnings: what is known beforehand to make the comparison mean less: confounded factors.
+        metric, goal: deciding metric and its direction; metrics: further tags to show, except those that no run has.
+        looks: seeds per trial at each look, where the sweep raced its seeds (see `runner.stats.sequential.looks`).
+        warnings: what is known beforehand to weaken the comparison, such as confounded factors.
         leave_out: run directories whose runs are grouped and not counted.
         images: bootstrap the images of each trial's and the baseline's first common seed; None: where one of them has a single seed.
 
@@ -59,13 +60,13 @@ def compare(
         InputError: no runs, or no run that is done has the metric although some have others.
     """
     if not runs:
-        raise InputError("there are no runs to compare")
+        raise InputError("no runs to compare")
     check_clear(runs)
     _check_metric(runs, metric)
     groups = _baseline_first(_group(runs))
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
     keys = differing_keys([group.parameters for group in groups], varied)
-    uncounted: list[tuple[RunResult, str]] = []
+    uncounted: list[tuple[RunResult, ReportNote]] = []
     counted = [_count(group, metric, uncounted, leave_out) for group in groups]
     shown = tuple(dict.fromkeys([metric, *(tag for tag in metrics if any(tag in run.metrics for run in runs))]))
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
@@ -84,13 +85,13 @@ def compare(
         looks=tuple(looks),
         uncounted=tuple(uncounted),
         digits={key: enough_digits(trial.parameters[key] for trial in trials) for key in keys if not key.endswith(CONTENT)},
-        warnings=tuple(dict.fromkeys([*warnings, *_geometry(groups, varied), *data_warnings(runs), *_read_problems(runs)])),
+        warnings=(*map(given, dict.fromkeys([*warnings, *_geometry(groups, varied), *data_warnings(runs)])), *read_problems(runs)),
     )
     flat = frozenset(run.path for trial in trials for run in unlearned(trial))
     if flat:
         without = compare(runs, metric, goal, metrics, looks=looks, images=False, leave_out=flat | leave_out)
         found = replace(found, warnings=(*found.warnings, *describe_unlearned(found, without)))
-    return replace(found, notes=tuple(notes(found)))
+    return replace(found, notes=tuple(explain(found)))
 
 
 def _judge(counted: Sequence[Sequence[RunResult]], tags: Sequence[str], metric: str, looks: tuple[int, ...]) -> list[dict[str, Effect]]:
@@ -145,8 +146,8 @@ def check_clear(runs: Iterable[RunResult]) -> None:
 def _check_metric(runs: Sequence[RunResult], metric: str) -> None:
     known = sorted({tag for run in runs for tag in (*run.metrics, *run.undefined)})
     if known and metric not in known:
-        hint = nearest(metric, known) or "there are " + ", ".join(known[:12]) + (" …" if len(known) > 12 else "")
-        raise InputError(f"no finished run has the metric {metric!r}; {hint}")
+        hint = nearest(metric, known) or "known: " + ", ".join(known[:12]) + (" …" if len(known) > 12 else "")
+        raise InputError(f"Unknown metric {metric!r}: no finished run has it; {hint}")
 
 
 def _group(runs: Iterable[RunResult]) -> list[_Group]:
@@ -181,22 +182,21 @@ def _baseline_first(groups: list[_Group]) -> list[_Group]:
     return groups
 
 
-def _count(group: _Group, metric: str, uncounted: list[tuple[RunResult, str]], leave_out: frozenset[Path]) -> list[RunResult]:
+def _count(group: _Group, metric: str, uncounted: list[tuple[RunResult, ReportNote]], leave_out: frozenset[Path]) -> list[RunResult]:
     """The runs of a trial that its numbers come from; the others, each with the reason, go to `uncounted`."""
     kept: list[RunResult] = []
     for run in group.runs:
         if run.copy_of:
-            uncounted.append((run, f"a copy of {run.path.with_name(run.copy_of)}: it does not count"))
+            uncounted.append((run, note("uncounted-copy", original=str(run.path.with_name(run.copy_of)))))
         elif run.state != "done":
             state = "infeasible" if run.cause == "out_of_memory" else run.state
-            uncounted.append((run, f"{state}{f': {run.reason}' if run.reason else ''}"))
+            uncounted.append((run, note("uncounted-state", state=state, reason=run.reason or "")))
         elif run.path in leave_out:
-            uncounted.append((run, "left out"))
+            uncounted.append((run, note("uncounted-left-out")))
         elif metric not in run.metrics:
-            what = "is not a finite number" if metric in run.undefined else "is missing"
-            uncounted.append((run, f"done, but {metric} {what} in its evaluation"))
+            uncounted.append((run, note("uncounted-metric", metric=metric, undefined=metric in run.undefined)))
         elif twin := [other for other in kept if other.seed == run.seed]:
-            uncounted.append((run, f"the same trial and seed as {twin[0].path}: a repeat of it and no further seed"))
+            uncounted.append((run, note("uncounted-repeat", other=str(twin[0].path))))
         else:
             kept.append(run)
     return kept
@@ -216,7 +216,7 @@ def _trial(
     metric: str,
     goal: Goal,
     images: bool | None,
-) -> TrialResult:
+) -> ComparedTrial:
     mine, baseline = counted[index], counted[0]
     metrics = {tag: summarize(_values(mine, tag)) for tag in tags}
     base = summarize(_values(baseline, metric))
@@ -224,7 +224,7 @@ def _trial(
     verdict = _verdict(effect, goal)
     numbers = {run.trial for run in group.runs}
     enough = min(metrics[metric].n, base.n) >= LEAST_SEEDS and verdict is not None
-    return TrialResult(
+    return ComparedTrial(
         number=numbers.pop() if len(numbers) == 1 and group.runs[0].sweep is not None else -1,
         label=group.runs[0].label,
         is_baseline=index == 0,
@@ -263,5 +263,6 @@ def _on_images(mine: Sequence[RunResult], baseline: Sequence[RunResult], metric:
     return found if wanted or found.difference is not None else None
 
 
-def _read_problems(runs: Iterable[RunResult]) -> list[str]:
-    return [f"{run.path}: {run.problem}" for run in runs if run.problem]
+def read_problems(runs: Iterable[RunResult]) -> list[ReportNote]:
+    """List the runs of which something could not be read."""
+    return [note("read-problem", path=str(run.path), problem=run.problem) for run in runs if run.problem]

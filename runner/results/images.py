@@ -34,12 +34,12 @@ _RECALLS: Final = 101
 
 @dataclass(frozen=True, slots=True)
 class ImageComparison:
-    """What the images say about two checkpoints.
+    """Comparison of two checkpoints on their images.
 
     Args:
         seed: of both runs.
-        images: how many there are; draws: how often they were drawn.
-        difference: of the metric, the run's minus the baseline run's; None where it could not be had.
+        images: number of images; draws: number of bootstrap draws.
+        difference: of the metric, the run's minus the baseline run's; None where it could not be computed.
         why_not: the reason for that; empty if there is an interval.
     """
 
@@ -49,24 +49,15 @@ class ImageComparison:
     difference: Difference | None = None
     why_not: str = ""
 
-    def text(self, metric: str) -> str:
-        """In words."""
-        found = self.difference
-        if found is None:
-            return f"no bootstrap over images: {self.why_not}"
-        what = "cannot be told apart" if found.is_open else "differ"
-        interval = f"{metric} {found.delta:+.3f}, 95 % of {self.draws} draws within [{found.low:+.3f}, {found.high:+.3f}]"
-        return f"the checkpoints of seed {self.seed} {what} on these {self.images} images ({interval})".replace("-0.", "−0.")
-
 
 def compare_on_images(run: RunResult, baseline: RunResult, metric: str) -> ImageComparison:
-    """The predictions of two runs against the annotations of their evaluation data, which are the same for both."""
+    """Compare the predictions of two runs on the evaluation data that both have."""
     folders = RunDir(run.path), RunDir(baseline.path)
     missing = [str(folder.predictions) for folder in folders if not folder.predictions.is_file()]
     if metric not in IOUS:
-        return ImageComparison(run.seed, why_not=f"it is made for {', '.join(IOUS)}, not for {metric}")
+        return ImageComparison(run.seed, why_not=f"unsupported metric {metric}; it is available for {', '.join(IOUS)}")
     if missing:
-        return ImageComparison(run.seed, why_not=f"there is no {missing[0]}")
+        return ImageComparison(run.seed, why_not=f"{missing[0]} is missing")
     annotations = Path(str(baseline.config.get("EvalDataset.dataset_dir") or ""), str(baseline.config.get("EvalDataset.anno_path") or ""))
     try:
         return _compare(*folders, annotations, metric, run.seed)
@@ -81,14 +72,12 @@ def _compare(run: RunDir, baseline: RunDir, annotations: Path, metric: str, seed
     images = len(truth.get_img_ids())
     evaluated = {int((folder.results() or {}).get("images", images)) for folder in (run, baseline)}
     if evaluated != {images}:
-        return ImageComparison(seed, why_not=f"{annotations} has {images} images, the runs were evaluated on {min(evaluated)}")
+        return ImageComparison(seed, why_not=f"{annotations} has {images} images, and the runs were evaluated on {min(evaluated)}")
     names = {int(category["id"]): str(category["name"]) for category in truth.load_cats(truth.get_cat_ids())}
     if any(_categories(folder) not in (None, names) for folder in (run, baseline)):
-        return ImageComparison(
-            seed, why_not=f"{annotations} has other categories, or other numbers for them, than when the runs were evaluated"
-        )
+        return ImageComparison(seed, why_not=f"{annotations} has other categories or category ids than when the runs were evaluated")
     if images < _LEAST_IMAGES:
-        return ImageComparison(seed, why_not=f"{images} images are too few: {_LEAST_IMAGES} are the least")
+        return ImageComparison(seed, why_not=f"{images} images are too few: at least {_LEAST_IMAGES} are needed")
     found = [load_predictions(folder.predictions, truth) for folder in (run, baseline)]
     work = sum(len(predictions.get_ann_ids()) for predictions in found) * len(IOUS[metric])
     draws = max(_LEAST_DRAWS, min(_MOST_DRAWS, _WORK // max(1, work)))
@@ -105,7 +94,7 @@ def _categories(run: RunDir) -> dict[int, str] | None:
 
 
 def bootstrap(truth: Any, found: Any, baseline: Any, ious: tuple[float, ...], draws: int, seed: int = 0) -> Difference:
-    """The difference of the AP over `ious` of two sets of predictions (hotcoco's objects), with its percentile interval."""
+    """Return the difference of the AP over `ious` of two sets of predictions (hotcoco's objects), with its percentile interval."""
     import numpy as np  # noqa: PLC0415
 
     images = sorted(truth.get_img_ids())
@@ -164,7 +153,7 @@ def _matched(truth: Any, found: Any, images: list[int], ious: tuple[float, ...])
 
 
 def _ap(classes: list[_Class], weights: NDArray[np.float64]) -> float:
-    """The 101-point AP, mean over overlaps and classes, each image counted as often as it was drawn; a class without boxes is left out."""
+    """Return the 101-point AP, mean over overlaps and classes, images weighted by their draws; classes without boxes are left out."""
     import numpy as np  # noqa: PLC0415
 
     recalls = np.linspace(0.0, 1.0, _RECALLS)

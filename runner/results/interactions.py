@@ -1,4 +1,4 @@
-"""Whether changes do together what they do alone: a trial of several changes against the sum of the trials of each."""
+"""Interactions: the effect of a trial that joins several changes against the sum of their single effects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.core.values import same_value
-from runner.results.comparison import Comparison, TrialResult
+from runner.results.comparison import ComparedTrial, Comparison
 from runner.stats.effects import t_quantile
 from runner.stats.intervals import CONFIDENCE, Difference, Summary
 
@@ -22,18 +22,18 @@ class Interaction:
         beyond: the first minus the second, with its interval (Satterthwaite 1946).
     """
 
-    trial: TrialResult
+    trial: ComparedTrial
     together: float
     alone: float
     beyond: Difference
 
 
 def interactions(comparison: Comparison) -> list[Interaction]:
-    """Of the trials that change several keys, all of which other trials change one by one, where each has two seeds or more."""
+    """Find the interactions of trials that change several keys, each of which another trial changes alone, with two seeds or more."""
     keys = comparison.parameters[: comparison.varied]
     baseline = comparison.baseline
 
-    def changes(trial: TrialResult) -> dict[str, object]:
+    def changes(trial: ComparedTrial) -> dict[str, object]:
         return {key: trial.parameters[key] for key in keys if not same_value(trial.parameters[key], baseline.parameters[key])}
 
     singles = [(found, trial) for trial in comparison.trials if len(found := changes(trial)) == 1 and trial.verdict is not None]
@@ -51,7 +51,7 @@ def interactions(comparison: Comparison) -> list[Interaction]:
 
 
 def contrast(groups: Sequence[Summary], coefficients: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
-    """The sum of the groups' means, each by its coefficient; groups of two values or more, each with its own spread."""
+    """Return the sum of the groups' means times their coefficients; groups have two values or more, each with its own spread."""
     value = math.fsum(coefficient * group.mean for coefficient, group in zip(coefficients, groups, strict=True))
     parts = [(c * c * (group.std or 0.0) ** 2 / group.n, group.n - 1) for c, group in zip(coefficients, groups, strict=True)]
     total = math.fsum(part for part, _ in parts)

@@ -1,38 +1,78 @@
-"""What `runner compare --view` looks at: one sweep, by its own plan."""
+"""Reports on sweeps and runs: which report a directory's plan asks for, and how it is computed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
-if TYPE_CHECKING:
-    from runner.results.search.trials import SearchResults
+from runner.results.collect import Goal, collect
+from runner.results.compare import SHOWN_METRICS, check_clear, compare
+from runner.results.comparison import Comparison
+from runner.results.search.report import SearchReport, search_report
+from runner.results.search.trials import search_results
+from runner.search.spec import Metric
+from runner.stats.sequential import looks
+from runner.sweep.sweep_dir import SweepDir, metric_of
 
 
-def load_search(path: Path, metric: str | None = None, goal: Literal["maximize", "minimize"] | None = None) -> SearchResults:
-    """The results of the sweep in a directory.
+def read_report(
+    paths: Sequence[Path], metric: str | None = None, goal: Goal | None = None, *, images: bool | None = None
+) -> Comparison | SearchReport:
+    """Compute the report on the runs in some directories: of a search on one sweep whose trials were proposed, else a comparison.
+
+    The best of a search was selected among many trials, which a table of differences would hide.
 
     Args:
-        metric, goal: what to rank by, instead of what the sweep file says.
+        paths: sweep or run directories.
+        metric, goal: the deciding ones, instead of those of the sweep file.
+        images: bootstrap the images of two checkpoints of one seed; None: where a trial has a single seed.
 
     Raises:
-        InputError: see `runner.results.collect.collect` and `runner.results.search.trials.search_results`.
+        InputError: no run, an unknown metric, or a directory that is missing.
     """
-    from runner.results.collect import collect  # noqa: PLC0415
-    from runner.results.compare import check_clear  # noqa: PLC0415
-    from runner.results.search.trials import search_results  # noqa: PLC0415 - kept out of `runner --help`
-    from runner.search.spec import Metric  # noqa: PLC0415
-    from runner.sweep.sweep_dir import SweepDir  # noqa: PLC0415
+    plans = [SweepDir(path).plan() for path in paths]
+    if len(plans) == 1 and _is_search(plans[0]):
+        return read_search(paths[0], metric, goal)
+    default = metric_of(paths)
+    also = [other.name for path in paths for other in SweepDir(path).metrics()]
+    return compare(
+        collect(paths),
+        metric or default.name,
+        goal or default.goal,
+        [*also, *SHOWN_METRICS],
+        looks=_looks(plans),
+        warnings=[text for plan in plans for text in _warnings(plan)],
+        images=images,
+    )
 
+
+def read_search(path: Path, metric: str | None = None, goal: Goal | None = None) -> SearchReport:
+    """Compute the report on a sweep whose trials were proposed (see `read_report`)."""
     sweep = SweepDir(path)
     metrics = sweep.metrics() or (Metric(),)
     if metric is not None or goal is not None:
         same = next((other for other in metrics if other.name == metric), metrics[0])
         first = Metric(name=metric or same.name, goal=goal or same.goal)
         metrics = (first, *(other for other in metrics if other.name != first.name and len(metrics) > 1))
-    spec = sweep.plan().get("spec")
-    given = spec if isinstance(spec, dict) else {}
+    plan = sweep.plan()
+    spec = plan.get("spec") or {}
     runs = collect([path])
     check_clear(runs)
-    counted = [run for run in runs if not run.copy_of]
-    return search_results(counted, metrics, seeds=given.get("seeds", ()), constraints=given.get("constraints", ()))
+    facts = {"seeds": spec.get("seeds", ()), "constraints": spec.get("constraints", ())}
+    results = search_results([run for run in runs if not run.copy_of], metrics, **facts, warnings=_warnings(plan))
+    return search_report(results, runs)
+
+
+def _is_search(plan: dict[str, Any]) -> bool:
+    return (plan.get("spec") or {}).get("design") == "optuna"
+
+
+def _looks(plans: Sequence[dict[str, Any]]) -> tuple[int, ...]:
+    """Return the seeds per trial at each look, where one of the sweeps raced its seeds."""
+    found = [(len(spec["seeds"]), int(spec["racing"]["max_seeds"])) for plan in plans if (spec := plan.get("spec") or {}).get("racing")]
+    return looks(min(first for first, _ in found), max(most for _, most in found)) if found else ()
+
+
+def _warnings(plan: dict[str, Any]) -> list[str]:
+    return [str(text) for text in plan.get("warnings") or []]

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from runner.monitor.progress import standing
 from runner.monitor.watch import FINAL, Watch, Watched
-from runner.results.export import show_duration
+from runner.results.format import show_duration
 from runner.store.commands import Command, Situation
 from runner.store.run_dir import RunDir, State, Status
 from runner.views.keys import Keys

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from runner.core.text import printable
 from runner.monitor.watch import Watched
-from runner.results.export import show_duration
+from runner.results.format import show_duration
 from runner.store.commands import Command, Situation
 
 Mode = Literal["watch", "choose", "stop", "quit", "help"]

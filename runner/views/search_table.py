@@ -5,23 +5,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Literal, get_args
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from runner.results.export import show_delta, show_interval, show_summary
-from runner.results.search.audit import Audit, audit_pruning, audit_text
-from runner.results.search.importance import Importances, importances, short_number
-from runner.results.search.shapes import Axis, Slice, parallel, pareto_front, slices
+from runner.results.format import show_summary
+from runner.results.notes import note
+from runner.results.search.importance import Importances, short_number
+from runner.results.search.report import SearchReport
+from runner.results.search.shapes import Axis, Slice
 from runner.results.search.trials import SearchResults, SearchTrial
 from runner.stats.intervals import Summary
 from runner.views.terminal import plain
-
-View = Literal["best", "importances", "pareto", "slice", "parallel"]
-VIEWS: Final[tuple[View, ...]] = get_args(View)
 
 _MOST_BEST = 10
 _MOST_LINES = 40
@@ -32,31 +29,29 @@ _PLOT_HEIGHT = 12
 _NONE = Summary((), math.nan, None)
 
 
-def render(results: SearchResults, view: View = "best") -> RenderableType:
-    """One view of a search, for `rich`.
+def render_search(report: SearchReport, views: Sequence[str] = ()) -> RenderableType:
+    """Render some views of a search.
 
     Args:
-        results: from `runner.results.search.trials.search_results`.
-        view: best: the best ten trials, whether fresh seeds confirm the winner, and the harm audit where trials were pruned; importances;
-            pareto; slice: each parameter against the metric; parallel: a line a trial.
+        views: best: the best ten trials, the winner's values with new seeds, and the harm audit where trials were pruned; importances;
+            pareto; slice: each parameter against the metric; parallel: one line per trial. Empty: best, importances, and with several
+            metrics pareto.
     """
-    views: dict[View, Callable[[SearchResults], Iterable[RenderableType]]] = {
+    parts: dict[str, Callable[[SearchReport], Iterable[RenderableType]]] = {
         "best": _best,
         "importances": _importances,
         "pareto": _pareto,
         "slice": _slice,
         "parallel": _parallel,
     }
-    warnings = [plain(f"WARNING: {warning}", "bold red") for warning in results.warnings]
-    return Group(*warnings, *views[view](results))
+    several = len(report.results.metrics) > 1
+    chosen = views or ("best", "importances", *(["pareto"] if several else []))
+    warnings = [plain(f"WARNING: {warning.text}", "bold red") for warning in report.warnings]
+    return Group(*warnings, *(shown for view in chosen for shown in parts[view](report)))
 
 
-def render_audit(audit: Audit) -> RenderableType:
-    """The harm audit as a list of sentences."""
-    return Group(Text("Pruning", style="bold"), *(_item(line) for line in audit_text(audit)))
-
-
-def _best(results: SearchResults) -> Iterator[RenderableType]:
+def _best(report: SearchReport) -> Iterator[RenderableType]:
+    results = report.results
     metric = results.metrics[0]
     confirmed = any(metric.name in trial.fresh for trial in results.trials)
     table = _table()
@@ -66,7 +61,7 @@ def _best(results: SearchResults) -> Iterator[RenderableType]:
         table.add_column(plain(other.name), no_wrap=True)
     table.add_column("n", justify="right")
     if confirmed:
-        table.add_column("fresh seeds", no_wrap=True)
+        table.add_column("new seeds", no_wrap=True)
         table.add_column("n", justify="right")
     table.add_column("parameters", overflow="fold", ratio=1)
     listed = list(enumerate(results.ranked, start=1))
@@ -82,53 +77,22 @@ def _best(results: SearchResults) -> Iterator[RenderableType]:
     if shown:
         yield table
     if len(listed) > len(shown):
-        yield _item(f"{len(listed) - len(shown)} more finished trials are not shown; --json lists them all")
-    states = results.states()
-    yield _item(f"{len(results.trials)} trials: " + ", ".join(f"{count} {state}" for state, count in states.items()))
-    broken = [trial for trial in results.trials if trial.violated]
-    if broken:
-        yield _item(
-            f"not ranked, for a constraint that it breaks: {'; '.join(f'{trial.number} ({trial.violated[0]})' for trial in broken)}"
-        )
-    yield from map(_item, _confirmation(results))
-    audit = audit_pruning(results)
-    if audit is not None:
-        yield render_audit(audit)
+        yield _item(f"{len(listed) - len(shown)} more finished trials are not shown; --format json lists all")
+    yield from (_item(note.text) for note in report.notes)
+    if report.audit_notes:
+        yield Text("Pruning", style="bold")
+        yield from (_item(note.text) for note in report.audit_notes)
 
 
-def _confirmation(results: SearchResults) -> Iterator[str]:
-    """What is to be believed of the winner's value."""
-    winner, metric = results.winner, results.metrics[0].name
-    if winner is None:
-        yield "no trial has finished yet"
-        return
-    if len(results.ranked) < 2:
-        return
-    search, fresh = winner.values[metric], winner.fresh.get(metric)
-    if fresh is None:
-        if len(results.metrics) == 1:
-            yield f"the winner's value is the best of {len(results.ranked)} and so too good; runs with fresh seeds would tell (`confirm`)"
-        return
-    seeds = f"{fresh.n} fresh seed{'' if fresh.n == 1 else 's'}"
-    yield f"the winner, trial {winner.number}: {show_summary(search)} in the search, {show_summary(fresh)} with {seeds}"
-    yield f"the second number is the honest one: the first was picked as the best of {len(results.ranked)}"
-    if results.gain is not None:
-        interval = show_interval(results.gain)
-        text = f"with fresh seeds it differs from the baseline by {show_delta(results.gain)}"
-        yield f"{text} {interval} (95 %)" if interval else f"{text}; too few seeds for an interval"
-
-
-def _importances(results: SearchResults) -> Iterator[RenderableType]:
-    for index in range(len(results.metrics)):
-        found = importances(results, index)
-        if found.refused:
-            yield _item(f"importances for {found.metric}: {found.refused}")
+def _importances(report: SearchReport) -> Iterator[RenderableType]:
+    for found in report.importances:
+        if found.refused is not None:
+            yield _item(found.refused.text)
             continue
-        yield _importance_table(results, found)
-        lowest = f"the best {found.top} of {found.trials}"
-        yield _item(f"share: how far the values of {lowest} trials differ from those of all, by {found.method}; 95 % interval over trials")
+        yield _importance_table(report.results, found)
+        yield _item(note("importances-share", top=found.top, trials=found.trials, method=found.method).text)
         if any(not item.told for item in found.parameters):
-            yield _item("no: not more than picking trials by chance would show")
+            yield _item(note("importances-chance").text)
 
 
 def _importance_table(results: SearchResults, found: Importances) -> Table:
@@ -139,7 +103,7 @@ def _importance_table(results: SearchResults, found: Importances) -> Table:
     table.add_column("95 %", no_wrap=True)
     table.add_column("beyond chance", no_wrap=True)
     table.add_column("n", justify="right")
-    table.add_column("the best have", overflow="fold", ratio=1)
+    table.add_column("best trials have", overflow="fold", ratio=1)
     for item in found.parameters:
         interval = f"{100 * item.low:.0f} to {100 * item.high:.0f} %"
         told = "yes" if item.told else "no"
@@ -155,10 +119,10 @@ def _importance_table(results: SearchResults, found: Importances) -> Table:
     return table
 
 
-def _pareto(results: SearchResults) -> Iterator[RenderableType]:
-    front = pareto_front(results)
+def _pareto(report: SearchReport) -> Iterator[RenderableType]:
+    results, front = report.results, report.pareto
     if len(results.metrics) == 1:
-        yield _item(f"there is one metric, {front.metrics[0]}: the front is its best trial")
+        yield _item(f"one metric only, {front.metrics[0]}: the front is its best trial")
     table = _table()
     table.add_column("trial", justify="right")
     for metric in results.metrics:
@@ -172,14 +136,16 @@ def _pareto(results: SearchResults) -> Iterator[RenderableType]:
     yield table
     if len(front.metrics) > 1 and len(front.front) + len(front.dominated) > 2:
         yield _ParetoPlot(results, front.front, front.dominated)
-    yield _item(f"{len(front.front)} of {len(front.front) + len(front.dominated)} trials are beaten by no other in every metric")
-    yield _item("single seeds differ by chance: neighbours on the front may trade places")
+    yield _item(
+        f"{len(front.front)} of {len(front.front) + len(front.dominated)} trials are on the front: no other trial is better in every metric"
+    )
+    yield _item("seeds differ by chance: neighbours on the front may change places")
     if front.excluded:
-        yield _item(f"left out, for a constraint: {', '.join(map(str, front.excluded))}")
+        yield _item(f"left out, because a constraint is violated: {', '.join(map(str, front.excluded))}")
 
 
 class _ParetoPlot:
-    """The first two metrics over one another: ``o`` on the front, ``·`` not."""
+    """Plot of the first two metrics: ``o`` on the front, ``·`` not."""
 
     def __init__(self, results: SearchResults, front: Sequence[int], dominated: Sequence[int]) -> None:
         self._names = [metric.name for metric in results.metrics[:2]]
@@ -195,8 +161,8 @@ class _ParetoPlot:
         xs, ys = [point[0] for point in self._points], [point[1] for point in self._points]
         cells = [[" "] * width for _ in range(_PLOT_HEIGHT)]
         for x, y, mark in self._points:
-            row = round((1 - _place(y, min(ys), max(ys))) * (_PLOT_HEIGHT - 1))
-            cells[row][round(_place(x, min(xs), max(xs)) * (width - 1))] = mark
+            row = round((1 - _share(y, min(ys), max(ys))) * (_PLOT_HEIGHT - 1))
+            cells[row][round(_share(x, min(xs), max(xs)) * (width - 1))] = mark
         yield plain(f"{up} {min(ys):.4g} to {max(ys):.4g} upwards")
         for row_cells in cells:
             yield Text(f"│{''.join(row_cells)}")
@@ -204,20 +170,21 @@ class _ParetoPlot:
         yield plain(f"  {across} {min(xs):.4g} to {max(xs):.4g} to the right; o: on the front")
 
 
-def _slice(results: SearchResults) -> Iterator[RenderableType]:
-    for index in range(len(results.metrics)):
-        found = slices(results, index)
+def _slice(report: SearchReport) -> Iterator[RenderableType]:
+    results = report.results
+    for metric in results.metrics:
+        found = [each for each in report.slices if each.metric == metric.name]
         values = [value for item in found for _, _, value in item.points]
         if not values:
             yield _item("no trial has finished yet")
             return
         for item in found:
             yield _SliceTable(results.short[item.key], item, min(values), max(values))
-    yield _item(f"a line a value or range of values; {' '.join(_MARKS)} stand for 1, 2, 3 and more finished trials, further right is more")
+    yield _item(f"one line per value or range of values; {' '.join(_MARKS)}: 1, 2, 3 and more finished trials; further right is more")
 
 
 class _SliceTable:
-    """A parameter's bins, each with its trials spread along the metric."""
+    """Bins of a parameter, each with its trials spread along the metric."""
 
     def __init__(self, name: str, item: Slice, low: float, high: float) -> None:
         self._name, self._slice, self._low, self._high = name, item, low, high
@@ -235,14 +202,14 @@ class _SliceTable:
         for item in self._slice.bins:
             counts = [0] * width
             for value in item.values:
-                counts[round(_place(value, self._low, self._high) * (width - 1))] += 1
+                counts[round(_share(value, self._low, self._high) * (width - 1))] += 1
             dots = "".join(_MARKS[min(count, len(_MARKS)) - 1] if count else " " for count in counts)
             table.add_row(plain(item.label), str(len(item.values)), Text(dots), f"{item.median:.3f}", f"{item.best:.3f}")
         yield table
 
 
-def _parallel(results: SearchResults) -> Iterator[RenderableType]:
-    found = parallel(results)
+def _parallel(report: SearchReport) -> Iterator[RenderableType]:
+    results, found = report.results, report.parallel[0]
     if not found.lines:
         yield _item("no trial has an evaluation yet")
         return
@@ -257,16 +224,16 @@ def _parallel(results: SearchResults) -> Iterator[RenderableType]:
         table.add_row(_number(trial), f"{line.value:.3f}{'' if line.state == 'done' else '*'}", *cells)
     yield table
     if len(found.lines) > _MOST_LINES:
-        yield _item(f"{len(found.lines) - _MOST_LINES} more trials are not shown; --json lists them all")
+        yield _item(f"{len(found.lines) - _MOST_LINES} more trials are not shown; --format json lists all")
     if any(line.state == "pruned" for line in found.lines):
-        yield _item("* given up: its last evaluation")
+        yield _item("* pruned: its last evaluation")
     logs = [results.short[axis.key] for axis in found.axes if axis.log]
     if logs:
         yield _item(f"bars by the logarithm: {', '.join(logs)}")
 
 
 def _cell(trial: SearchTrial, axis: Axis, place: float | None) -> Text:
-    """A number with a bar that shows where in its range it lies; a choice as it is."""
+    """Format a number with a bar for its position in the range; a choice as it is."""
     if place is None:
         return plain("–")
     text = short_number(trial.parameters[axis.key])
@@ -279,7 +246,7 @@ def _bar(share: float, width: int = _BAR) -> str:
     return ("█" * full + (_BLOCKS[rest] if rest else "")).ljust(width)
 
 
-def _place(value: float, low: float, high: float) -> float:
+def _share(value: float, low: float, high: float) -> float:
     return (value - low) / (high - low) if high > low else 0.5
 
 
@@ -296,7 +263,9 @@ def _table() -> Table:
 
 
 def _item(text: str) -> Table:
-    """A point of a list, with its further lines indented."""
+    """Make an item of a list, with its further lines indented."""
     grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column()
+    grid.add_column(overflow="fold")
     grid.add_row("-", plain(text))
     return grid

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from runner.core.text import printable
 from runner.monitor.overview import Failure, Overview, RunNow
-from runner.results.export import show_duration
+from runner.results.format import show_duration
 from runner.store.events import (
     BudgetSpent,
     CommandIgnored,

@@ -1,4 +1,4 @@
-"""Tables for a terminal: a comparison, the runs there are, the runs there will be. Nothing is said by colour alone."""
+"""Tables for a terminal: a comparison, the runs that exist, the runs that are planned. Nothing is said by colour alone."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from runner.core.values import enough_digits, format_value, short_keys
 from runner.results.collect import RunResult
 from runner.results.comparison import (
     DEFAULT_METRIC,
+    ComparedTrial,
     Comparison,
-    TrialResult,
     by_factor,
     followers,
     parameter_text,
     uncounted_lines,
 )
-from runner.results.export import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
+from runner.results.format import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
 from runner.stats.intervals import Summary
 from runner.training.learning import in_words
 from runner.views.terminal import plain
@@ -68,19 +68,17 @@ class PlannedRow:
 
 
 def render_comparison(comparison: Comparison) -> RenderableType:
-    """The comparison as wide as the terminal is: from 80 columns, where a trial takes two lines, up."""
+    """Render a comparison as wide as the terminal: from 80 columns, where a trial takes two lines."""
     return _ComparisonView(comparison)
 
 
 def render_runs(runs: Sequence[RunResult], metric: str = DEFAULT_METRIC, *, now: float | None = None) -> RenderableType:
-    """The table of `runner ls`: what each run is, how it stands, how far it is, its newest metric and its last sign
-    of life."""
+    """Render the table of `runner ls`: name, state, progress, newest metric and last heartbeat of each run."""
     return _Stack([_runs_table(runs, metric, time.time() if now is None else now), *_reasons(runs)])
 
 
 def render_plan(rows: Sequence[PlannedRow], baseline: Mapping[str, Any]) -> RenderableType:
-    """The runs a sweep would start, each with the keys it changes; `baseline` gives the baseline's values of these
-    keys."""
+    """Render the runs that a sweep would start, each with the keys it changes; `baseline` has the baseline's values of these keys."""
     table = _table()
     table.add_column("run", overflow="fold")
     table.add_column("seed", justify="right")
@@ -111,7 +109,7 @@ class _Stack:
 
 
 class _ComparisonView:
-    """Takes the widest of its forms that fits."""
+    """A comparison in the widest form that fits."""
 
     def __init__(self, comparison: Comparison) -> None:
         self._comparison = comparison
@@ -119,7 +117,7 @@ class _ComparisonView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         comparison = self._comparison
         for warning in comparison.warnings:
-            yield plain(f"WARNING: {warning}", "bold red")
+            yield plain(f"WARNING: {warning.text}", "bold red")
         table, shows_parameters = self._fitting(console, options)
         yield table
         if not shows_parameters and (text := self._baseline_text()):
@@ -129,24 +127,24 @@ class _ComparisonView:
         yield from _more(also)
         yield from (_item(f"not counted: {run}: {why}") for run, why in uncounted_lines(comparison)[:_MOST_ITEMS])
         yield from _more(comparison.uncounted)
-        yield from (_item(note, style="dim") for note in comparison.notes)
+        yield from (_item(note.text, style="dim") for note in comparison.notes)
 
     def _fitting(self, console: Console, options: ConsoleOptions) -> tuple[Table, bool]:
-        """(the table, whether it shows the parameters' values)."""
+        """Return (the table, whether it shows the parameters' values)."""
         for columns, table in self._wide_forms():
             if Measurement.get(console, options.update(width=10_000), table).maximum <= options.max_width:
                 return table, "parameters" in columns
         return self._compact(), False
 
     def _baseline_text(self) -> str:
-        """``the baseline has batch_size 8, max_iters 300``; empty where nothing was varied."""
+        """List the baseline's values: ``the baseline has batch_size 8, max_iters 300``; empty where nothing was varied."""
         comparison = self._comparison
         keys = comparison.parameters[: comparison.varied]
         values = [f"{comparison.short[key]} {comparison.shown(key, comparison.baseline)}" for key in keys]
         return f"the baseline has {', '.join(values)}" if values else ""
 
     def _wide_forms(self) -> Iterator[tuple[set[str], Table]]:
-        """One line a trial, with ever fewer columns."""
+        """Make tables of one line per trial, with ever fewer columns."""
         optional = ["parameters", "metrics", "best", "speed", "memory"]
         if self._comparison.varied > _MOST_PARAMETER_COLUMNS:
             del optional[0]
@@ -175,7 +173,7 @@ class _ComparisonView:
         for trial in itertools.chain.from_iterable(groups):
             effect = trial.effects.get(comparison.metric)
             row: list[RenderableType] = [
-                plain(_name(trial)),
+                plain(trial.name),
                 *(plain(comparison.shown(key, trial)) for key in keys),
                 str(len(trial.counted)),
             ]
@@ -188,7 +186,7 @@ class _ComparisonView:
         return table
 
     def _compact(self) -> Table:
-        """Two lines a trial: the second metric under the first, the interval under the difference."""
+        """Make a table of two lines per trial: the second metric under the first, the interval under the difference."""
         comparison = self._comparison
         metrics = comparison.metrics[:2]
         table = _table(lines=True)
@@ -210,23 +208,24 @@ class _ComparisonView:
             )
         return table
 
-    def _what_changed(self, trial: TrialResult) -> Text:
-        """The trial's name, which says it; outside of a sweep the name is a directory's, and what changed stands
-        below."""
+    def _what_changed(self, trial: ComparedTrial) -> Text:
+        """Return the trial's name; outside of a sweep, where that is a directory's, with what changed below."""
         changes = "" if trial.number >= 0 else parameter_text(self._comparison, trial)
-        return Text(f"{printable(_name(trial))}\n{printable(changes)}".strip())
+        return Text(f"{printable(trial.name)}\n{printable(changes)}".strip())
 
 
 def _item(text: str, style: str = "") -> Table:
-    """A point of a list, with its further lines indented."""
+    """Make an item of a list, with its further lines indented."""
     grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column()
+    grid.add_column(overflow="fold")
     grid.add_row("-", plain(text, style))
     return grid
 
 
 def _more(items: Sequence[object]) -> Iterator[Table]:
     if len(items) > _MOST_ITEMS:
-        yield _item(f"… and {len(items) - _MOST_ITEMS} more; --json lists them all")
+        yield _item(f"… and {len(items) - _MOST_ITEMS} more; --format json lists all")
 
 
 def _table(*, lines: bool = False) -> Table:
@@ -240,11 +239,7 @@ def _table(*, lines: bool = False) -> Table:
     )
 
 
-def _name(trial: TrialResult) -> str:
-    return f"{trial.number} {trial.label}" if trial.number >= 0 else trial.label
-
-
-def _verdict(trial: TrialResult, between: str) -> Text:
+def _verdict(trial: ComparedTrial, between: str) -> Text:
     word, seeds = show_verdict(trial), show_seeds(trial)
     shown = Text(word, _VERDICT_STYLES[word])
     return Text.assemble(shown, between, (seeds, "dim")) if seeds else shown
@@ -287,7 +282,7 @@ def _runs_table(runs: Sequence[RunResult], metric: str, now: float) -> Table:
 
 
 def _reasons(runs: Sequence[RunResult]) -> Iterator[Text]:
-    """Why runs ended as they did, what could not be read of them, and what the star means."""
+    """List why runs ended, what could not be read of them, and what the star means."""
     for run in runs:
         for text in filter(None, (run.reason, run.problem, f"! {in_words(run.flat)}" if run.flat else "")):
             yield plain(f"{run.id}: {text}")

@@ -193,10 +193,10 @@ def test_ls_and_compare(cli: Cli, trained: Any, tmp_path: Path) -> None:
     shutil.copytree(trained.run, tmp_path / "runs" / "0001-x-s0")
     assert "done" in cli("ls").fine() and "a run" in cli("ls", "runs").fine()
     assert "AP" in cli("compare", "runs").fine()
-    rows = list(csv.reader(io.StringIO(cli("compare", "runs", "--csv").fine())))
+    rows = list(csv.reader(io.StringIO(cli("compare", "runs", "--format", "csv").fine())))
     assert len(rows) == 2 and "bbox/AP" in rows[0]
-    assert json.loads(cli("compare", "runs", "--json").fine())
-    assert cli("compare", "runs", "--md").fine().startswith("|") or "|" in cli("compare", "runs", "--md").fine()
+    assert json.loads(cli("compare", "runs", "--format", "json").fine())
+    assert cli("compare", "runs", "--format", "md").fine().startswith("|") or "|" in cli("compare", "runs", "--format", "md").fine()
 
 
 def test_data_list(cli: Cli) -> None:

@@ -107,9 +107,9 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> FakeSweep:
         ["status", "runs/sweep/runs/0000-baseline-s0"],
         ["ls", "runs"],
         ["compare", "runs/sweep"],
-        ["compare", "runs/sweep", "--csv"],
-        ["compare", "runs/sweep", "--md"],
-        ["compare", "runs/sweep", "--json"],
+        ["compare", "runs/sweep", "--format", "csv"],
+        ["compare", "runs/sweep", "--format", "md"],
+        ["compare", "runs/sweep", "--format", "json"],
         ["compare", "runs/sweep", "--metric", HOSTILE],
         ["compare", "runs/sweep/runs/0000-baseline-s0", "runs/sweep/runs/0000-baseline-s1"],
         ["verify", "runs/sweep"],
@@ -171,7 +171,7 @@ def test_an_evaluation() -> None:
 
 
 def test_csv_has_no_formulas_and_a_row_a_run(sweep: FakeSweep) -> None:
-    shown = on_a_terminal(["compare", "runs/sweep", "--csv"], sweep.folder)
+    shown = on_a_terminal(["compare", "runs/sweep", "--format", "csv"], sweep.folder)
     lines = shown.strip().split("\n")
     rows = list(csv.reader(lines[next(index for index, line in enumerate(lines) if line.startswith("run,")) :]))
     assert len({len(row) for row in rows}) == 1
@@ -188,7 +188,7 @@ def test_files_with_such_names(tmp_path: Path) -> None:
         ["ls", folder],
         ["status", folder / FILE_NAME],
         ["compare", folder],
-        ["compare", folder, "--md"],
+        ["compare", folder, "--format", "md"],
         ["eval", folder / FILE_NAME],
     ):
         check(on_a_terminal(command, tmp_path))

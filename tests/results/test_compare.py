@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,22 @@ from runner.core.errors import InputError
 from runner.results.collect import collect
 from runner.results.compare import compare
 from runner.results.comparison import Comparison, by_factor, followers, parameter_text, uncounted_lines
-from runner.results.export import show_delta, show_duration, show_interval, to_csv, to_json, to_markdown
+from runner.results.format import show_delta, show_duration, show_interval
 from runner.results.interactions import contrast, interactions
+from runner.results.notes import ReportNote, given
 from runner.results.params import ABSENT, ADDED_LATER, NEUTRAL_KEYS, differing_keys
 from runner.stats.intervals import Difference, summarize
 from runner.store.run_dir import Verdict
+from runner.views.renderers.csv_file import CsvRenderer
+from runner.views.renderers.json_file import JsonRenderer
+from runner.views.renderers.markdown import MarkdownRenderer
+
+to_csv, to_json, to_markdown = CsvRenderer().render, JsonRenderer().render, MarkdownRenderer().render
+
+
+def texts(notes: Iterable[ReportNote]) -> list[str]:
+    return [note.text for note in notes]
+
 
 BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}
 LONGER: dict[str, Any] = {"label": "schedule=600", "max_iters": 600, "steps": 600, "overrides": {"max_iters": 600}}
@@ -72,15 +84,15 @@ def test_a_run_that_hardly_learned_counts_and_is_told_with_and_without(tmp_path:
     found = compared(tmp_path)
     changed = found.trials[1]
     assert (len(changed.counted), changed.verdict, found.uncounted) == (4, "cannot tell", ())
-    with_it, effect = found.warnings
+    with_it, effect = texts(found.warnings)
     assert with_it == (
         "1 batch_size=16: 1 of 4 runs hardly learned (0001-batch_size=16-s3: loss_box 0.8 → 0.62). "
-        "bbox/AP with it 0.384 ± 0.252 (n = 4), without it 0.510 ± 0.010 (n = 3)"
+        "bbox/AP with it: 0.384 ± 0.252 (n = 4); without it: 0.510 ± 0.010 (n = 3)"
     )
     assert (
-        effect.startswith("1 batch_size=16: Δ bbox/AP with them −0.021 [")
+        effect.startswith("1 batch_size=16: Δ bbox/AP with them: −0.021 [")
         and effect.endswith("(better)")
-        and "(cannot tell), without them +0.105" in effect
+        and "(cannot tell); without them: +0.105" in effect
     )
     assert json.loads(to_json(found))["trials"][1]["hardly_learned"] == [str(changed.counted[3].path)]
     rows = list(csv.DictReader(io.StringIO(to_csv(found))))
@@ -93,8 +105,8 @@ def test_a_trial_in_which_no_run_learned(tmp_path: Path) -> None:
     make_trial(tmp_path / "sw", 1, [0.50, 0.52], box_loss=(0.8, 0.35), **BATCH)
     found = compared(tmp_path)
     assert found.trials[1].verdict == "better"
-    assert [warning.partition(": ")[0] for warning in found.warnings] == ["0 baseline", "1 batch_size=16"]
-    assert "without them no run is left" in found.warnings[0] and "without them – (no verdict)" in found.warnings[1]
+    assert [warning.partition(": ")[0] for warning in texts(found.warnings)] == ["0 baseline", "1 batch_size=16"]
+    assert "without them: no runs" in found.warnings[0].text and "without them: – (no verdict)" in found.warnings[1].text
 
 
 def test_seeds_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -114,17 +126,17 @@ def test_a_single_seed_gets_no_verdict(tmp_path: Path) -> None:
     found = compared(tmp_path)
     effect = found.trials[1].effects["bbox/AP"]
     assert (effect.delta, effect.low, found.trials[1].verdict) == (pytest.approx(0.5), None, None)
-    assert any("fewer than two seeds" in note for note in found.notes)
+    assert any("fewer than two seeds" in note for note in texts(found.notes))
 
 
 def test_repeats_without_any_spread_tell_nothing(tmp_path: Path) -> None:
     make_trial(tmp_path / "sw", 0, [0.0, 0.0])
     make_trial(tmp_path / "sw", 1, [0.1, 0.1], **BATCH)
     found = compared(tmp_path)
-    assert found.trials[1].verdict == "cannot tell" and any("no noise" in note for note in found.notes)
+    assert found.trials[1].verdict == "cannot tell" and any("no noise to judge" in note for note in texts(found.notes))
     make_trial(tmp_path / "sw", 2, [0.1, 0.11], metrics={"bbox/AP75": 0.0}, **LONGER)
     make_trial(tmp_path / "other", 0, [0.0, 0.001], base_lr=0.1)
-    assert not any("no noise" in note for note in compared(tmp_path / "other").notes)
+    assert not any("no noise to judge" in note for note in texts(compared(tmp_path / "other").notes))
 
 
 ONE_BY_ONE: list[tuple[str, float, dict[str, Any]]] = [
@@ -150,28 +162,32 @@ def test_several_trials_are_judged_together(tmp_path: Path) -> None:
     assert first.alone is not None and effect.low is not None and first.alone.low is not None
     assert first.verdict == "cannot tell" and effect.low < 0 < first.alone.low
     assert (first.seeds_to_tell, found.trials[3].seeds_to_tell) == (7, None)
-    text = " ".join(found.notes)
-    assert "the 4 hold together (Dunnett)" in text and "1 batch_size=4: would be told from the baseline were it the only trial" in text
-    assert "over 100: as good as none" in text and found.trials[1].effects["bbox/AP50"].low == pytest.approx(first.alone.low)
+    text = " ".join(texts(found.notes))
+    assert "the 4 intervals are simultaneous (Dunnett)" in text
+    assert "1 batch_size=4: significant on its own, not after correcting for 4 comparisons; rerun it with new seeds" in text
+    assert "> 100: a difference this small cannot be shown" in text and found.trials[1].effects["bbox/AP50"].low == pytest.approx(
+        first.alone.low
+    )
 
 
 def test_the_noise_floor(tmp_path: Path) -> None:
     found = compared(four_trials(tmp_path / "sw", 3))
     assert found.noise is not None and found.noise.pooled and found.noise.spread == pytest.approx(0.01)
     assert list(found.noise.smallest) == [3, 5, 10] and found.noise.smallest[3] == pytest.approx(0.0311, abs=1e-4)
-    assert "noise floor: seeds alone give ± 0.010" in found.notes[0] and "0.031 with 3" in found.notes[0]
+    assert "moves the metric by ± 0.010 (std of all trials)" in found.notes[0].text and "0.031 with 3" in found.notes[0].text
     make_trial(tmp_path / "alone", 0, [0.40, 0.41, 0.42])
     (note,) = compared(tmp_path / "alone").notes
-    assert note.startswith(
-        "noise floor: seeds alone give the baseline ± 0.010; the smallest difference told in 4 of 5 cases: 0.031 with 3,"
+    assert note.text.startswith(
+        "noise: changing only the seed moves the metric by ± 0.010 (std of the baseline); detectable with 80 % power: 0.031 with 3, "
     )
+    assert note.id == "noise" and note.arguments["detectable"]["3"] == pytest.approx(0.0307, abs=1e-4)
 
 
 def test_the_permutation_test_joins_from_eight_seeds_on(tmp_path: Path) -> None:
     assert all(trial.permutation_p is None for trial in compared(four_trials(tmp_path / "sw", 7)).trials)
     found = compared(four_trials(tmp_path / "more", 8))
     assert found.trials[1].permutation_p == pytest.approx(0.0028, abs=1e-5) and found.trials[0].permutation_p is None
-    assert any(note.startswith("p of the permutation test, each trial by itself: 1 batch_size=4 0.0028") for note in found.notes)
+    assert any(note.startswith("permutation test, each trial on its own: 1 batch_size=4: p = 0.0028") for note in texts(found.notes))
     assert json.loads(to_json(found))["trials"][1]["permutation_p"] == found.trials[1].permutation_p
 
 
@@ -192,9 +208,8 @@ def test_what_changes_do_together(tmp_path: Path) -> None:
     assert (one.trial.number, one.together, one.alone) == (3, pytest.approx(0.2), pytest.approx(0.08))
     half = stats.t.ppf(0.975, 8) * 0.01 * (4 / 3) ** 0.5
     assert (one.beyond.delta, one.beyond.low) == (pytest.approx(0.12), pytest.approx(0.12 - half))
-    assert (
-        "3 joined: +0.200 together, +0.080 if each did what it does alone; beyond: +0.120 [+0.093, +0.147]: more than that" in found.notes
-    )
+    sums = "3 joined: +0.200 together, +0.080 as the sum of the single changes"
+    assert f"{sums}; interaction +0.120 [+0.093, +0.147]: more than the sum" in texts(found.notes)
     assert interactions(compared(tmp_path, looks=(3, 5)))[0].beyond == one.beyond
     assert contrast([summarize([1, 1]), summarize([2, 2])], [1, -1]).low is None
 
@@ -211,32 +226,32 @@ def test_raced_seeds_are_judged_by_their_looks(tmp_path: Path) -> None:
     once = compared(tmp_path, looks=(3, 5)).trials[1].effects["bbox/AP"].low
     low = raced.trials[1].effects["bbox/AP"].low
     assert low is not None and once is not None and low < once  # more looks, wider
-    assert any("seeds were raced (looks at 3, 5, 8)" in note for note in raced.notes)
+    assert any("seeds were raced (looks at 3, 5, 8)" in note for note in texts(raced.notes))
 
 
 def test_a_trial_whose_failures_may_matter_is_named(sweep: Path) -> None:
     make_run(sweep, 2, 3, state="failed", reason="the loss is not finite", **LONGER)
     make_run(sweep, 0, 3, state="pruned", reason="hopeless")
     found = compared(sweep)
-    assert any("2 schedule=600 is judged without 1 that failed" in note for note in found.notes)
-    assert [(run.trial, why) for run, why in found.uncounted] == [(0, "pruned: hopeless"), (2, "failed: the loss is not finite")]
+    assert any("2 schedule=600: 1 failed run not counted" in note for note in texts(found.notes))
+    assert [(run.trial, why.text) for run, why in found.uncounted] == [(0, "pruned: hopeless"), (2, "failed: the loss is not finite")]
 
 
 def test_what_does_not_fit_is_infeasible(sweep: Path) -> None:
     run = make_run(sweep, 1, 2, state="failed", reason="out of memory", **BATCH)
     run.write_status(replace(run.status(), cause="out_of_memory"))
-    assert compared(sweep).uncounted[0][1] == "infeasible: out of memory"
+    assert compared(sweep).uncounted[0][1].text == "infeasible: out of memory"
 
 
 def test_runs_of_other_sweeps_count_and_are_mentioned(sweep: Path) -> None:
     run = make_run(sweep, 1, 2, ap=0.41, **BATCH)
     run.write_verdict(Verdict("done", "the same run as ../../other/runs/x, which was done before", 1, 0.0, final=True))
     found = compared(sweep)
-    assert len(found.trials[1].counted) == 3 and "1 of the runs was taken over from other sweeps, which had done the same" in found.notes
+    assert len(found.trials[1].counted) == 3 and "1 run reused from other sweeps that had run the same configuration" in texts(found.notes)
 
 
 def test_warnings_of_the_plan_are_shown(sweep: Path) -> None:
-    assert compared(sweep, warnings=["a is confounded with b"]).warnings == ("a is confounded with b",)
+    assert compared(sweep, warnings=["a is confounded with b"]).warnings == (given("a is confounded with b"),)
 
 
 def test_runs_that_do_not_count_are_named(sweep: Path) -> None:
@@ -246,7 +261,7 @@ def test_runs_that_do_not_count_are_named(sweep: Path) -> None:
     make_run(sweep, 2, 5, metrics={"bbox/AP": float("nan")}, **LONGER)
     make_run(sweep, 2, 6, ap=None, **LONGER)
     found = compared(sweep)
-    assert [(run.trial, run.seed, why) for run, why in found.uncounted] == [
+    assert [(run.trial, run.seed, why.text) for run, why in found.uncounted] == [
         (1, 2, "failed: out of memory at batch size 16"),
         (2, 3, "interrupted: it was cut off: the process that worked on it is gone"),
         (2, 4, "pending"),
@@ -261,7 +276,7 @@ def test_a_baseline_that_is_not_there_yet(tmp_path: Path) -> None:
     make_trial(tmp_path / "sw", 1, [0.4, 0.5], **BATCH)
     found = compared(tmp_path)
     assert found.trials[0].label == "baseline" and found.trials[1].effects == {} and found.trials[1].verdict is None
-    assert "the baseline has no finished run yet" in found.notes[0]
+    assert "the baseline has no finished run" in found.notes[0].text
 
 
 def test_only_pending_runs(tmp_path: Path) -> None:
@@ -287,15 +302,15 @@ def test_two_sweeps_with_one_baseline_are_joined(sweep: Path, tmp_path: Path) ->
     assert [t.label for t in found.trials] == ["baseline", "batch_size=16", "schedule=600", "base_lr=0.1"]
     assert [run.seed for run in found.trials[0].counted] == [0, 1, 2, 7]
     ((twin, why),) = found.uncounted
-    assert twin.path.parts[-3] == "other" and "the same trial and seed" in why
+    assert twin.path.parts[-3] == "other" and "same trial and seed" in why.text
     assert found.trials[3].verdict == "worse"
 
 
 def test_another_evaluation_set_is_a_warning(sweep: Path) -> None:
     make_run(sweep, 3, 0, label="other", evaluated_on="test.json")
     found = compared(sweep)
-    assert len(found.warnings) == 1 and "EvalDataset" in found.warnings[0] and "not comparable" in found.warnings[0]
-    assert "test.json" in found.warnings[0]
+    assert len(found.warnings) == 1 and "EvalDataset" in found.warnings[0].text and "not comparable" in found.warnings[0].text
+    assert "test.json" in found.warnings[0].text
 
 
 def test_no_verdict_on_other_evaluation_data(tmp_path: Path) -> None:
@@ -304,8 +319,8 @@ def test_no_verdict_on_other_evaluation_data(tmp_path: Path) -> None:
     make_trial(tmp_path / "sw", 2, [0.6, 0.61], **LONGER)
     found = compared(tmp_path)
     assert [trial.verdict for trial in found.trials] == [None, None, "better"]
-    assert any("evaluated on other data than the baseline" in note for note in found.notes)
-    assert not any("fewer than two seeds" in note for note in found.notes)
+    assert any("evaluated on other data than the baseline" in note for note in texts(found.notes))
+    assert not any("fewer than two seeds" in note for note in texts(found.notes))
 
 
 def test_hashes_are_shown_short(tmp_path: Path) -> None:
@@ -314,7 +329,7 @@ def test_hashes_are_shown_short(tmp_path: Path) -> None:
     found = compared(tmp_path)
     found = replace(found, varied=0)
     assert followers(found) == ["EvalDataset (content) differs too: e1e1e1e1e1 / f2f2f2f2f2"]
-    assert "e1e1e1e1e1" in found.warnings[0] and "e1e1e1e1e1e" not in found.warnings[0]
+    assert "e1e1e1e1e1" in found.warnings[0].text and "e1e1e1e1e1e" not in found.warnings[0].text
     assert "e1e1e1e1e1e" not in to_markdown(compared(tmp_path))
 
 
@@ -333,7 +348,7 @@ def test_a_config_that_cannot_be_read_is_a_warning(sweep: Path) -> None:
     broken = make_run(sweep, 1, 5, **{**BATCH, "ap": 0.41})
     broken.config.write_text("a: [")
     found = compared(sweep)
-    assert any("config.yml cannot be read" in warning for warning in found.warnings)
+    assert any("config.yml cannot be read" in warning for warning in texts(found.warnings))
     assert [run.seed for run in found.trials[1].runs] == [0, 1, 5]
 
 
@@ -359,7 +374,7 @@ def test_json_holds_everything(sweep: Path) -> None:
     assert [t["verdict"] for t in data["trials"]] == [None, "cannot tell", "better"]
     assert data["trials"][2]["seeds"] == [0, 1, 2] and data["trials"][2]["metrics"]["bbox/AP"]["n"] == 3
     assert data["varied"] == ["TrainReader.batch_size", "max_iters"]
-    assert data["uncounted"][0]["reason"] == "failed: oh"
+    assert data["uncounted"][0]["reason"]["text"] == "failed: oh"
 
 
 def test_csv_has_a_row_a_run(sweep: Path) -> None:
@@ -436,10 +451,10 @@ def test_an_evaluation_that_does_not_follow_the_training_is_told_of(tmp_path: Pa
                 }
             run.config.write_text(yaml.safe_dump(config), encoding="utf-8")
     (warning,) = compared(tmp_path / "sw").warnings
-    assert "differ in size: 416×416 in training, 320×320 in evaluation (trial target_size=416), not in the baseline" in warning
+    assert "differ in size: 416×416 in training, 320×320 in evaluation (trial target_size=416), not in the baseline" in warning.text
     key = "sample_transforms.0.Resize.target_size"
-    assert warning.endswith(f"couple: {{EvalReader.{key}: TrainReader.{key}}}")
-    assert compared(tmp_path / "sw", warnings=[warning]).warnings == (warning,)
+    assert warning.text.endswith(f"couple: {{EvalReader.{key}: TrainReader.{key}}}")
+    assert compared(tmp_path / "sw", warnings=[warning.text]).warnings == (warning,)
 
 
 def test_rows_that_differ_after_six_digits_and_copied_runs_can_be_told_apart(tmp_path: Path) -> None:

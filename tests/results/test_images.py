@@ -111,8 +111,8 @@ def test_a_single_seed_is_told_about_its_checkpoints_only(tmp_path: Path) -> Non
     images = found.trials[1].images
     assert images is not None and images.difference is not None and (images.difference.high or 0) < 0 and images.images == 40
     assert found.trials[1].verdict is None and images.why_not == ""
-    text = " ".join(found.notes)
-    assert "the checkpoints of seed 0 differ on these 40 images (bbox/AP −0." in text and "only more seeds tell" in text
+    text = " ".join(note.text for note in found.notes)
+    assert "the checkpoints of seed 0 differ significantly on these 40 images (bbox/AP −0." in text and "more seeds show whether" in text
     assert "better" not in text and "worse" not in text
     assert worse.predictions.is_file()
     assert compare([read_run(RunDir(path)) for path in sorted((tmp_path / "sw" / "runs").iterdir())], images=False).trials[1].images is None
@@ -122,7 +122,7 @@ def test_the_same_predictions_cannot_be_told_apart(tmp_path: Path) -> None:
     annotations = scene(tmp_path)
     runs = [read_run(finish(make_run(tmp_path / "sw", number, 0), annotations, predict(annotations, 3.0))) for number in (0, 1)]
     found = compare_on_images(runs[1], runs[0], "bbox/AP75")
-    assert found.difference is not None and found.difference.is_open and "cannot be told apart" in found.text("bbox/AP75")
+    assert found.difference is not None and found.difference.is_open
 
 
 def test_with_several_seeds_only_on_request(tmp_path: Path) -> None:
@@ -143,13 +143,13 @@ def test_why_it_cannot_be_had(tmp_path: Path) -> None:
     def why(metric: str = "bbox/AP") -> str:
         return compare_on_images(read_run(one), read_run(other), metric).why_not
 
-    assert "there is no " in why() and "predictions.json" in why()
+    assert why().endswith("predictions.json is missing")
     assert compare([read_run(one), read_run(other)], images=True).trials[0].images is None
     for run in (one, other):
         finish(run, annotations, predict(annotations, 2.0))
-    assert why() == "" and "not for bbox/AP/short" in why("bbox/AP/short")
+    assert why() == "" and "unsupported metric bbox/AP/short" in why("bbox/AP/short")
     finish(other, annotations, [], images=39)
-    assert "has 40 images, the runs were evaluated on 39" in why()
+    assert "has 40 images, and the runs were evaluated on 39" in why()
     finish(one, annotations, [{"image_id": 0}])
     finish(other, annotations, [])
     assert "category_id None" in why()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.damage import CHANGES, FILES, LOOKS, Mutation, Stage, field_mutations, try_all, whole_file_mutations
 
-QUICK_LOOKS = ("ls", "status", "compare --json", "sweep --dry-run", "verify")
+QUICK_LOOKS = ("ls", "status", "compare --format json", "sweep --dry-run", "verify")
 QUICK_CHANGES = ("sweep",)
 
 

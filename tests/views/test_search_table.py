@@ -11,16 +11,19 @@ import pytest
 from rich.console import Console
 from support.search_runs import AP, MEMORY, found, run
 
+from runner.results.search.report import SearchReport, search_report
 from runner.results.search.trials import SearchResults
 from runner.search.spec import Metric
-from runner.views.search_table import VIEWS, View, render
+from runner.views.search_table import render_search
+
+VIEWS = SearchReport.views
 
 WIDTHS = (80, 100, 200)
 
 
-def shown(results: SearchResults, view: View, width: int = 100) -> str:
+def shown(results: SearchResults, view: str, width: int = 100) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(render(results, view))
+    console.print(render_search(search_report(results), [view]))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -58,7 +61,7 @@ def a_search(metrics: tuple[Metric, ...] = (AP,), *, fresh: bool = True, **optio
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_view_fits(view: View, width: int) -> None:
+def test_every_view_fits(view: str, width: int) -> None:
     text = shown(a_search((AP, MEMORY) if view == "pareto" else (AP,)), view, width)
     assert text.strip() and max(map(len, text.splitlines())) <= width
 
@@ -68,43 +71,48 @@ def test_best_tells_the_honest_number_of_the_winner_and_what_pruning_may_have_co
     text = " ".join(shown(results, "best", 200).split())
     winner = results.winner
     assert winner is not None
-    assert f"the winner, trial {winner.number}: {winner.values[AP.name].mean:.3f} in the search, {winner.fresh[AP.name].mean:.3f} ±" in text
-    assert "the second number is the honest one: the first was picked as the best of" in text
-    assert "with fresh seeds it differs from the baseline by +0." in text and "(95 %)" in text
+    assert f"winner, trial {winner.number}: {winner.values[AP.name].mean:.3f} in the search, {winner.fresh[AP.name].mean:.3f} ±" in text
+    assert "only the second is unbiased: the first was selected as the best of" in text
+    assert "with new seeds the winner differs from the baseline by +0." in text and "(95 %)" in text
     assert "31 trials: 19 done, 11 pruned, 1 infeasible" in text and "0 baseline" in text
-    assert "11 of 31 trials were given up, 19 finished" in text and "Kendall's τ" in text
-    assert "so too good; runs with fresh seeds would tell" in " ".join(shown(a_search(fresh=False), "best", 200).split())
+    assert "11 of 31 trials pruned, 19 finished" in text and "Kendall's τ" in text
+    assert "optimistic: it is the best of 19; new seeds give an unbiased one" in " ".join(shown(a_search(fresh=False), "best", 200).split())
+
+
+def test_a_baseline_that_is_best_needs_no_confirmation() -> None:
+    text = shown(found(run(0, 0.5), *(run(number, 0.4 - number / 100, point={"rate": number}) for number in (1, 2))), "best", 200)
+    assert "no trial is better than the baseline: there is no winner to confirm" in text and "confirm`" not in text
 
 
 def test_importances_name_the_method_and_what_is_chance() -> None:
     text = " ".join(shown(a_search(), "importances", 200).split())
     assert "PED-ANOVA" in text and text.index("base_lr") < text.index("momentum")
-    assert "no: not more than picking trials by chance would show" in text
+    assert "beyond chance: no, if random trials differ as much" in text
     few = found(*(run(number, 0.1 * number, point={"rate": number}) for number in range(4)))
-    assert "needs at least 10 trials" in " ".join(shown(few, "importances").split())
+    assert "at least 10 are needed" in " ".join(shown(few, "importances").split())
 
 
 def test_pareto_respects_constraints() -> None:
     free, bound = a_search((AP, MEMORY)), a_search((AP, MEMORY), constraints=["resource/gb <= 6"])
     text = shown(free, "pareto")
-    assert "o: on the front" in text and "(less is better)" in text and "left out" not in text
-    assert "left out, for a constraint" in shown(bound, "pareto")
-    assert "there is one metric" in shown(a_search(), "pareto")
+    assert "o: on the front" in text and "(less is better)" in text and "violated" not in text
+    assert "left out, because a constraint is violated" in shown(bound, "pareto")
+    assert "one metric only" in shown(a_search(), "pareto")
 
 
 def test_slices_and_parallel_show_each_parameter() -> None:
     for view in ("slice", "parallel"):
-        text = shown(a_search(), view)  # type: ignore[arg-type]
+        text = shown(a_search(), view)
         assert all(name in text for name in ("base_lr", "type", "momentum"))
     text = shown(a_search(), "parallel", 200)
-    assert "* given up: its last evaluation" in text and "bars by the logarithm: base_lr" in text
+    assert "* pruned: its last evaluation" in text and "bars by the logarithm: base_lr" in text
     assert sum("│" in line or "█" in line or "▏" in line for line in text.splitlines()) > 15
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_nothing_finished_yet(view: View) -> None:
+def test_nothing_finished_yet(view: str) -> None:
     text = shown(found(run(0, state="running"), run(1, state="pending", point={"rate": 1})), view)
-    assert any(words in text for words in ("no trial has", "needs at least"))
+    assert any(words in text for words in ("no trial has", "are needed"))
 
 
 def test_markup_in_names_is_shown_as_it_is() -> None:

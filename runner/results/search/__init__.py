@@ -1,7 +1,8 @@
-"""What an adaptive sweep has found, from its run directories alone: data to show or to export.
+"""Results of an adaptive sweep, from its run directories alone, as data.
 
-trials.py      runs to trials: parameters, state, value, learning curve; which trial won, and whether fresh seeds confirm it
+trials.py      runs grouped to trials: parameters, state, values, learning curve; the ranking; the winner on new seeds
 importance.py  which parameters decide whether a trial is among the best
 shapes.py      the Pareto front, slices and parallel coordinates
-export.py      all of it as JSON
+audit.py       what pruning may have cost
+report.py      all of it together
 """

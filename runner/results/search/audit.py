@@ -1,23 +1,24 @@
-"""The harm audit of a pruned search: did the rule that gave trials up judge them as the end would have?
+"""The harm audit of a pruned search: errors of the pruner, judged by the final values.
 
-Two questions, both from the evaluations that the runs have written. Of the trials that finished: how often did two of them stand in
-another order at a pruning step than in the end? Of the trials that were given up: which could still have won, had they gained as much
-from that step on as finished trials did?
+Two questions, both answered from the evaluations of the runs. Of the trials that finished: how often were two of them in another order at
+a pruning step than at the end? Of the pruned trials: which could still have won, had they gained as much from that step on as finished
+trials did?
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 
 from runner.results.collect import Goal
+from runner.results.notes import ReportNote, note
 from runner.results.search.trials import Curve, SearchResults, better
 from runner.stats.intervals import CONFIDENCE, student_t_quantile, summarize
 
 FEW_FINISHED = 10
-"""Below so many finished trials the text says that they are few."""
+"""Below this number of finished trials a note says that the figures are rough."""
 _FEWEST_GAINS = 3
 _MOST_NAMED = 5
 _FEWEST_FOR_ORDER_STATISTICS = 39  # (39 + 1) · 2.5 % is the first whole rank
@@ -25,12 +26,12 @@ _FEWEST_FOR_ORDER_STATISTICS = 39  # (39 + 1) · 2.5 % is the first whole rank
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A step at which trials were given up.
+    """A step at which trials were pruned.
 
     Args:
-        step: the last evaluation that they had.
-        pruned: how many were given up here.
-        finished: finished trials that had an evaluation by then: what the other numbers rest on.
+        step: that of their last evaluation.
+        pruned: how many were pruned here.
+        finished: finished trials that had an evaluation by then; the other numbers are computed from them.
         pairs: pairs of these that differ both then and in the end; disagreed: of these, the pairs in another order.
         tau: Kendall's τ-b of the two orders; None where there is none.
         winner_place: the winner's place among `finished` then, 1 the best; None if it had no evaluation by then.
@@ -47,14 +48,14 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class PrunedTrial:
-    """A trial that was given up.
+    """A pruned trial.
 
     Args:
         number, label: as in the sweep.
         step: its last evaluation's; value: of the deciding metric there.
         low, high: 95 % prediction interval of its final value; None where fewer than 3 finished trials tell of gains.
         rests_on: how many finished trials it comes from; enough: how many of these gained as much as would have made it win.
-        could_have_won: whether the better end beats the winner; None where there is no interval.
+        could_have_won: whether the better end of the interval beats the winner; None where there is no interval.
     """
 
     number: int
@@ -70,15 +71,15 @@ class PrunedTrial:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What pruning may have cost.
+    """Cost of pruning.
 
     Args:
-        metric, goal: what decided.
+        metric, goal: the deciding ones.
         trials: how many there are; finished, pruned: how many of these did.
         unjudged: numbers of pruned trials without any evaluation: nothing can be said of them.
         winner: number of the best finished trial; winner_value: its final value. None if none finished.
         rungs: by step.
-        given_up: the pruned trials, those that could have won first, the likeliest of them on top.
+        pruned_trials: the judged ones, those that could have won first, the likeliest of them on top.
         steps_done, steps_full: optimiser steps of all finished and pruned trials, and what they would be without pruning.
     """
 
@@ -91,33 +92,33 @@ class Audit:
     winner: int | None
     winner_value: float | None
     rungs: tuple[Rung, ...]
-    given_up: tuple[PrunedTrial, ...]
+    pruned_trials: tuple[PrunedTrial, ...]
     steps_done: int
     steps_full: int
 
     @property
     def could_have_won(self) -> tuple[PrunedTrial, ...]:
-        """The pruned trials whose projected range reaches beyond the winner."""
-        return tuple(trial for trial in self.given_up if trial.could_have_won)
+        """Pruned trials whose projected interval reaches beyond the winner."""
+        return tuple(trial for trial in self.pruned_trials if trial.could_have_won)
 
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """A finished trial: how it stood on the way, and the metric of its last checkpoint."""
+    """A finished trial: its learning curve, and the metric of its last checkpoint."""
 
     number: int
     curve: Curve
     final: float
 
     def at(self, step: int) -> float | None:
-        """Its newest value at `step`; None if there is none yet."""
+        """Return its newest value at `step`; None if there is none yet."""
         return next((value for when, value in reversed(self.curve) if when <= step), None)
 
 
 def audit_pruning(results: SearchResults) -> Audit | None:
-    """The audit for the first metric of the search; None where nothing was pruned."""
-    given_up = [trial for trial in results.trials if trial.state == "pruned"]
-    if not given_up:
+    """Audit the pruning for the first metric of the search; None where nothing was pruned."""
+    all_pruned = [trial for trial in results.trials if trial.state == "pruned"]
+    if not all_pruned:
         return None
     metric = results.metrics[0]
     finished = [
@@ -127,7 +128,7 @@ def audit_pruning(results: SearchResults) -> Audit | None:
     ]
     winner = results.winner
     winner_value = winner.value(metric.name) if winner else None
-    judged = [trial for trial in given_up if trial.curve]
+    judged = [trial for trial in all_pruned if trial.curve]
     pruned = []
     for trial in judged:
         step, value = trial.curve[-1]
@@ -149,19 +150,19 @@ def audit_pruning(results: SearchResults) -> Audit | None:
         goal=metric.goal,
         trials=len(results.trials),
         finished=sum(trial.state == "done" for trial in counted),
-        pruned=len(given_up),
-        unjudged=tuple(trial.number for trial in given_up if not trial.curve),
+        pruned=len(all_pruned),
+        unjudged=tuple(trial.number for trial in all_pruned if not trial.curve),
         winner=winner.number if winner else None,
         winner_value=winner_value,
         rungs=tuple(_rungs([trial.curve[-1][0] for trial in judged], finished, winner.number if winner else None, metric.goal)),
-        given_up=tuple(pruned),
+        pruned_trials=tuple(pruned),
         steps_done=sum(trial.steps_done for trial in counted),
         steps_full=sum(trial.steps_full for trial in counted),
     )
 
 
 def _projected(value: float, gains: Sequence[float]) -> tuple[float | None, float | None]:
-    """95 % prediction interval of a final value: by order statistics of the gains where there are enough, else by Student's t (normal
+    """Return the 95 % prediction interval of a final value: by order statistics of enough gains, else by Student's t (normal
     gains), which is wide for few."""
     n = len(gains)
     if n < _FEWEST_GAINS:
@@ -201,60 +202,33 @@ def _rungs(steps: Sequence[int], finished: Sequence[_Finished], winner: int | No
     return result
 
 
-def audit_text(audit: Audit) -> list[str]:
-    """The audit in sentences, the most important first."""
-    lines = [
-        f"{audit.pruned} of {audit.trials} trials were given up, {audit.finished} finished; {_saved(audit)}",
-        *_verdict(audit),
-        *(_rung_text(rung) for rung in audit.rungs),
-    ]
+def audit_notes(audit: Audit) -> list[ReportNote]:
+    """Describe the audit, the most important first."""
+    share = audit.steps_done / audit.steps_full if audit.steps_full else None
+    notes = [note("audit-states", pruned=audit.pruned, trials=audit.trials, finished=audit.finished, share=share), *_winner_notes(audit)]
+    notes += [note("audit-rung", **asdict(rung)) for rung in audit.rungs]
     if audit.unjudged:
-        lines.append(f"given up before any evaluation, so nothing can be said: {_list(audit.unjudged)}")
+        notes.append(note("audit-unjudged", trials=list(audit.unjudged)))
     if audit.finished < FEW_FINISHED:
-        lines.append(f"{audit.finished} finished {'trial is' if audit.finished == 1 else 'trials are'} few: these figures say little")
-    lines.append("finished trials are those that the rule let live, so they may have gained otherwise than those given up would have")
-    return lines
+        notes.append(note("audit-few", finished=audit.finished))
+    return [*notes, note("audit-bias")]
 
 
-def _saved(audit: Audit) -> str:
-    if not audit.steps_full:
-        return "what that saved is not known"
-    return f"they took {100 * audit.steps_done / audit.steps_full:.0f} % of the steps that all of them in full would have"
-
-
-def _verdict(audit: Audit) -> list[str]:
+def _winner_notes(audit: Audit) -> list[ReportNote]:
     if audit.winner is None or audit.winner_value is None:
-        return ["no trial finished: there is no winner to compare with"]
-    unknown = [trial for trial in audit.given_up if trial.could_have_won is None]
-    known = len(audit.given_up) - len(unknown)
-    beyond = f"at the end reaches beyond the winner, trial {audit.winner} with {audit.metric} {audit.winner_value:.3f}"
-    lines = []
-    if audit.could_have_won:
-        lines.append(f"could have won: {len(audit.could_have_won)} of {known}; their 95 % range {beyond}")
-        for trial in audit.could_have_won[:_MOST_NAMED]:
-            projected = f"would have ended between {trial.low:.3f} and {trial.high:.3f}"
-            rests_on = f"{trial.enough} of {trial.rests_on} finished trials gained enough"
-            lines.append(f"  trial {trial.number} ({trial.label}): {trial.value:.3f} at step {trial.step}, {projected}; {rests_on}")
-        if len(audit.could_have_won) > _MOST_NAMED:
-            lines.append(f"  and {_list([trial.number for trial in audit.could_have_won[_MOST_NAMED:]])}")
-    elif known:
-        lines.append(f"could have won: none of {known}; no 95 % range {beyond}")
+        return [note("audit-no-winner")]
+    unknown = [trial.number for trial in audit.pruned_trials if trial.could_have_won is None]
+    known = len(audit.pruned_trials) - len(unknown)
+    found = audit.could_have_won
+    notes = []
+    if known:
+        winner = {"winner": audit.winner, "metric": audit.metric, "value": audit.winner_value}
+        notes.append(note("audit-could-have-won", trials=len(found), judged=known, **winner))
+    for trial in found[:_MOST_NAMED]:
+        projected = {"low": trial.low, "high": trial.high, "enough": trial.enough, "rests_on": trial.rests_on}
+        notes.append(note("audit-trial", trial=trial.number, label=trial.label, value=trial.value, step=trial.step, **projected))
+    if len(found) > _MOST_NAMED:
+        notes.append(note("audit-more", trials=[trial.number for trial in found[_MOST_NAMED:]]))
     if unknown:
-        lines.append(f"cannot tell for {_list([trial.number for trial in unknown])}: fewer than {_FEWEST_GAINS} finished trials show gains")
-    return lines
-
-
-def _rung_text(rung: Rung) -> str:
-    head = f"step {rung.step} ({rung.pruned} given up): "
-    if not rung.pairs:
-        return f"{head}{rung.finished} finished trials: no order to compare"
-    tau = "" if rung.tau is None else f", Kendall's τ {rung.tau:.2f}"
-    place = "" if rung.winner_place is None else f"; the winner was number {rung.winner_place} then"
-    return (
-        f"{head}of {rung.finished} finished trials {rung.disagreed} of {rung.pairs} pairs ({100 * rung.disagreed / rung.pairs:.0f} %) "
-        f"stood in another order than in the end{tau}{place}"
-    )
-
-
-def _list(numbers: Sequence[int]) -> str:
-    return f"trial{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
+        notes.append(note("audit-unknown", trials=unknown))
+    return notes

@@ -21,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.core.values import format_value
+from runner.results.notes import ReportNote, note
 from runner.results.search.trials import SearchResults, SearchTrial
 
 METHOD = "PED-ANOVA on ranks"
 FEWEST_TRIALS = 10
+FEWEST_FINISHED = 3
 TOP_SHARE = 0.25
 RESAMPLES = 400
 _GRID = 50
@@ -42,7 +44,7 @@ class Importance:
         key: dotted.
         share: of all parameters' divergence beyond chance, 0–1.
         low, high: 95 % percentile interval of the share.
-        told: whether its divergence is more than 95 % of random quarters show.
+        told: whether its divergence exceeds that of 95 % of random quarters.
         trials: how many trials it applied to.
         best: the middle 80 % of the numbers among the best trials, or their most frequent choice with its share.
     """
@@ -63,10 +65,10 @@ class Importances:
     Args:
         metric: its tag.
         method: the method's name; top_share: what "among the best" means.
-        trials: how many trials it rests on: the finished ones and, behind them, those given up.
+        trials: how many trials it rests on: the finished ones and, behind them, the pruned ones.
         top: how many of these are the best.
         parameters: the most important first; empty where it is refused.
-        refused: why there is nothing to say; empty if there is.
+        refused: why there are none; None if there are.
     """
 
     metric: str
@@ -75,36 +77,36 @@ class Importances:
     trials: int
     top: int
     parameters: tuple[Importance, ...]
-    refused: str = ""
+    refused: ReportNote | None = None
 
 
 def importances(results: SearchResults, metric: int = 0, *, resamples: int = RESAMPLES) -> Importances:
-    """Importances for `results.metrics[metric]`.
+    """Compute the importances for `results.metrics[metric]`.
 
-    Pruned trials count as worse than the finished ones, in the order of how far they came: the rule that gave them up thought so.
+    Pruned trials count as worse than the finished ones, in the order of how far they came: that is how the pruner judged them.
     The same results give the same numbers.
     """
     name, goal = results.metrics[metric].name, results.metrics[metric].goal
     finished = [(value, trial) for trial in results.trials if (value := trial.value(name)) is not None]
     finished.sort(key=lambda item: (-item[0] if goal == "maximize" else item[0], item[1].number))
-    given_up = sorted((trial for trial in results.trials if trial.state == "pruned"), key=lambda trial: -trial.step)
-    ordered = [*(trial for _, trial in finished), *given_up]
+    pruned = sorted((trial for trial in results.trials if trial.state == "pruned"), key=lambda trial: -trial.step)
+    ordered = [*(trial for _, trial in finished), *pruned]
     top = min(round(TOP_SHARE * len(ordered) + 0.5), len(finished))
 
-    def refuse(why: str) -> Importances:
-        return Importances(name, METHOD, TOP_SHARE, len(ordered), top, (), why)
+    def refuse(id: str, **arguments: int) -> Importances:
+        return Importances(name, METHOD, TOP_SHARE, len(ordered), top, (), note(id, metric=name, **arguments))
 
     if len(ordered) < FEWEST_TRIALS:
-        return refuse(f"needs at least {FEWEST_TRIALS} trials that finished or were pruned; there are {len(ordered)}")
-    if top < 3:
-        return refuse(f"needs at least 3 finished trials to call the best; there are {len(finished)}")
+        return refuse("importances-few", trials=len(ordered), least=FEWEST_TRIALS)
+    if top < FEWEST_FINISHED:
+        return refuse("importances-few-finished", trials=len(finished), least=FEWEST_FINISHED)
     if finished[0][0] == finished[-1][0]:
-        return refuse(f"all finished trials have the same {name}")
+        return refuse("importances-equal")
     kernels = {
         key: kernel for key in results.parameters if (kernel := _kernel([trial.parameters for trial in ordered], key, top)) is not None
     }
     if not kernels:
-        return refuse("no parameter has two values")
+        return refuse("importances-unvaried")
     return Importances(name, METHOD, TOP_SHARE, len(ordered), top, _measure(kernels, ordered, top, resamples))
 
 
@@ -197,12 +199,12 @@ def _middle_ranks(values: Floats) -> Floats:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a parameter's value is a number."""
+    """Tell whether a parameter's value is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def short_number(value: Any) -> str:
-    """A parameter's value for people: numbers with three digits that count."""
+    """Format a parameter's value: floats with three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else format_value(value)
 
 

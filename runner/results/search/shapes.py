@@ -19,7 +19,7 @@ _LOG_RATIO = 50.0  # numbers over more than this ratio are spread by their logar
 
 @dataclass(frozen=True, slots=True)
 class ParetoFront:
-    """What no other trial beats in every metric.
+    """Trials that no other one beats in every metric.
 
     Args:
         metrics: tags, the sweep's order.
@@ -92,7 +92,7 @@ class Line:
     Args:
         trial: its number.
         places: 0–1 on each axis; None where the parameter did not apply.
-        value: the metric; of a trial that was given up its last evaluation, with `state` "pruned".
+        value: the metric; of a pruned trial its last evaluation, with `state` "pruned".
     """
 
     trial: int
@@ -103,7 +103,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """Parallel coordinates: one axis a parameter; the finished trials first, the best on top, then those that were given up."""
+    """Parallel coordinates: one axis per parameter; the finished trials first, the best on top, then the pruned ones."""
 
     metric: str
     axes: tuple[Axis, ...]
@@ -111,11 +111,19 @@ class Parallel:
 
 
 def pareto_front(results: SearchResults) -> ParetoFront:
-    """The trials that no other one dominates: is at least as good in every metric and better in one. Only finished ones that keep the
-    constraints count; equal ones do not dominate each other."""
+    """Find the trials that no other one dominates, that is, is at least as good in every metric and better in one.
+
+    Only finished trials that keep the constraints count; equal ones do not dominate each other.
+    """
     ranked = [results.trial(number) for number in results.ranked]
     points = {trial.number: [trial.values[metric.name].mean for metric in results.metrics] for trial in ranked}
-    front = tuple(number for number in points if not any(_dominates(results, other, points[number]) for other in points.values()))
+    signs = [-1 if metric.goal == "maximize" else 1 for metric in results.metrics]
+    found: list[int] = []
+    for number in sorted(points, key=lambda number: [sign * value for sign, value in zip(signs, points[number], strict=True)]):
+        # whatever dominates a point comes before it in this order, and so does a point of the front that dominates it
+        if not any(_dominates(results, points[other], points[number]) for other in found):
+            found.append(number)
+    front = tuple(number for number in points if number in set(found))
     return ParetoFront(
         metrics=tuple(metric.name for metric in results.metrics),
         front=front,
@@ -130,7 +138,7 @@ def _dominates(results: SearchResults, one: Sequence[float], other: Sequence[flo
 
 
 def slices(results: SearchResults, metric: int = 0) -> tuple[Slice, ...]:
-    """Each searched parameter against `results.metrics[metric]`."""
+    """Bin each searched parameter against `results.metrics[metric]`."""
     chosen = results.metrics[metric]
     found = []
     for key in results.parameters:
@@ -152,7 +160,7 @@ _Points = list[tuple[int, Any, float]]
 
 
 def _binned(points: _Points) -> list[tuple[str, _Points]]:
-    """(label, points) of each bin, in the order of the values."""
+    """Return (label, points) of each bin, in the order of the values."""
     numbers = all(is_number(value) for _, value, _ in points)
     groups: dict[str, _Points] = {}
     digits = enough_digits(value for _, value, _ in points)
@@ -174,7 +182,7 @@ def _binned(points: _Points) -> list[tuple[str, _Points]]:
 
 
 def parallel(results: SearchResults, metric: int = 0) -> Parallel:
-    """Parallel coordinates of `results.metrics[metric]`."""
+    """Compute the parallel coordinates of `results.metrics[metric]`."""
     chosen = results.metrics[metric]
     sign = -1 if chosen.goal == "maximize" else 1
     shown: list[tuple[SearchTrial, float]] = []
@@ -182,13 +190,13 @@ def parallel(results: SearchResults, metric: int = 0) -> Parallel:
         found = [(trial, value) for trial in results.trials if trial.state == wanted and (value := _newest(trial, chosen.name)) is not None]
         shown += sorted(found, key=lambda item: (sign * item[1], item[0].number))
     axes = tuple(_axis(key, [trial.parameters[key] for trial, _ in shown if key in trial.parameters]) for key in results.parameters)
-    lines = tuple(Line(trial.number, tuple(_place(axis, trial) for axis in axes), value, trial.state) for trial, value in shown)
+    lines = tuple(Line(trial.number, tuple(_position(axis, trial) for axis in axes), value, trial.state) for trial, value in shown)
     return Parallel(chosen.name, axes, lines)
 
 
 def _newest(trial: SearchTrial, metric: str) -> float | None:
-    """The final value; of a trial that was given up the last one of its curve (only the first metric has one, and a sweep with several
-    metrics gives nothing up)."""
+    """Return the final value; of a pruned trial the last one of its curve (only the first metric has one, and a sweep with several metrics
+    prunes nothing)."""
     if trial.state == "done":
         return trial.value(metric)
     return trial.curve[-1][1] if trial.curve else None
@@ -201,7 +209,7 @@ def _axis(key: str, values: Sequence[Any]) -> Axis:
     return Axis(key, None, None, False, tuple(sorted(set(map(format_value, values)))))
 
 
-def _place(axis: Axis, trial: SearchTrial) -> float | None:
+def _position(axis: Axis, trial: SearchTrial) -> float | None:
     if axis.key not in trial.parameters:
         return None
     value = trial.parameters[axis.key]

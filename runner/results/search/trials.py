@@ -1,4 +1,4 @@
-"""Runs grouped to the trials of a search: what each one tried, how far it came, and what it reached."""
+"""Trials of a search, grouped from its runs: parameters, state, learning curve and values."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, nearest
 from runner.core.expression import Expression
 from runner.core.values import short_keys
 from runner.results.collect import Goal, RunResult
+from runner.results.compare import read_problems
+from runner.results.notes import ReportNote, given, note
 from runner.search.spec import Metric
 from runner.stats.effects import effects
 from runner.stats.intervals import Difference, Summary, summarize
@@ -33,14 +36,14 @@ class SearchTrial:
         label: for people.
         parameters: dotted key to value, of the searched keys that applied to this trial (one with an unmet `when` does not).
         state: of its runs with the search's seeds together.
-        reason: why it failed or was given up; empty if it was not.
+        reason: why it failed or was pruned; empty otherwise.
         values: tag to summary over the search's seeds, finished runs only.
         fresh: the same over other seeds: the trial's confirmation.
-        violated: the constraints that it does not keep.
+        violated: the constraints that it violates.
         curve: (step, mean of the deciding metric) of the evaluations that all its runs with the search's seeds have; runs without any
             are left out.
-        step, steps: the most that one of these runs has done, and what it was to do (0: not known).
-        steps_done, steps_full: optimiser steps over all of the search's seeds: done, and to do.
+        step, steps: optimiser steps of the run that has done most, and of a whole run (0: unknown).
+        steps_done, steps_full: optimiser steps over all of the search's seeds: done, and planned.
     """
 
     number: int
@@ -59,7 +62,7 @@ class SearchTrial:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is the point that the sweep set out from."""
+        """Whether it is the sweep's baseline."""
         return self.number == 0
 
     def value(self, tag: str) -> float | None:
@@ -69,16 +72,16 @@ class SearchTrial:
 
 @dataclass(frozen=True, slots=True)
 class SearchResults:
-    """A search as it stands.
+    """State of a search.
 
     Args:
-        metrics: what decides, the first one first.
+        metrics: deciding metrics; the first one ranks.
         constraints: as the sweep file has them.
-        parameters: the searched keys in the order in which they first came up; short: a short name for each.
+        parameters: the searched keys in order of first use; short: a short name for each.
         trials: in the order of their numbers.
         ranked: numbers of the finished trials that keep the constraints, the best first by the first metric.
         gain: the winner on fresh seeds minus the baseline on all of its seeds; None without both.
-        warnings: why the numbers may mean something else than they seem to.
+        warnings: what weakens the answers.
     """
 
     metrics: tuple[Metric, ...]
@@ -88,19 +91,19 @@ class SearchResults:
     trials: tuple[SearchTrial, ...]
     ranked: tuple[int, ...]
     gain: Difference | None
-    warnings: tuple[str, ...]
+    warnings: tuple[ReportNote, ...]
 
     @property
     def winner(self) -> SearchTrial | None:
-        """The best of the ranked trials."""
+        """Best of the ranked trials."""
         return self.trial(self.ranked[0]) if self.ranked else None
 
     def trial(self, number: int) -> SearchTrial:
-        """The trial with this number."""
+        """Return the trial with this number."""
         return next(trial for trial in self.trials if trial.number == number)
 
     def states(self) -> dict[TrialState, int]:
-        """How many trials are in each state, of the states that occur."""
+        """Count the trials by state."""
         return dict(Counter(trial.state for trial in self.trials))
 
 
@@ -110,14 +113,16 @@ def search_results(
     *,
     seeds: Collection[int] = (),
     constraints: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> SearchResults:
-    """Group the runs of one sweep to its trials.
+    """Group the runs of one sweep to trials, and rank them.
 
     Args:
-        metrics: what decides; the first one ranks.
+        metrics: deciding metrics; the first one ranks.
         seeds: the search's; runs with another seed are confirmations, and a trial is not done before each of these is. Empty: all seeds are
             the search's.
         constraints: expressions over metrics and ``resource/memory_gb``; a trial keeps them if they hold for each of its seeds.
+        warnings: what is known beforehand to weaken the answers, such as confounded factors.
 
     Raises:
         InputError: no runs, runs of several sweeps, no finished run has a metric, or a constraint that cannot be read.
@@ -139,21 +144,21 @@ def search_results(
         trials=trials,
         ranked=order,
         gain=_gain(trials, order, first.name),
-        warnings=tuple(_warnings(trials, runs)),
+        warnings=tuple(_warnings(trials, grouped, keys, runs, warnings)),
     )
 
 
 def better(one: float, other: float, goal: Goal) -> bool:
-    """Whether `one` is better than `other`."""
+    """Tell whether `one` is better than `other`."""
     return one > other if goal == "maximize" else one < other
 
 
 def _group(runs: Sequence[RunResult]) -> dict[int, list[RunResult]]:
     if not runs:
-        raise InputError("there are no runs to look at")
+        raise InputError("no runs to compare")
     folders = dict.fromkeys(run.path.parent for run in runs)
     if len(folders) > 1:
-        raise InputError(f"this view is of one sweep, and these are runs of {len(folders)}: {', '.join(map(_sweep_name, folders))}")
+        raise InputError(f"expected runs of one sweep, got runs of {len(folders)}: {', '.join(map(_sweep_name, folders))}")
     grouped: dict[int, list[RunResult]] = {}
     for run in runs:
         if run.trial >= 0:
@@ -170,7 +175,7 @@ def _check_metrics(runs: Sequence[RunResult], metrics: Sequence[Metric]) -> None
     for metric in metrics:
         if known and metric.name not in known:
             raise InputError(
-                f"no finished run has the metric {metric.name!r}; {nearest(metric.name, known) or 'there is ' + ', '.join(known)}"
+                f"Unknown metric {metric.name!r}: no finished run has it; {nearest(metric.name, known) or 'known: ' + ', '.join(known)}"
             )
 
 
@@ -180,7 +185,7 @@ def _parse(constraints: Sequence[str]) -> list[tuple[str, Expression]]:
         try:
             found.append((text, Expression.parse(text)))
         except ValueError as error:
-            raise InputError(f"the constraint {text!r} cannot be read: {error}") from error
+            raise InputError(f"Invalid constraint {text!r}: {error}") from error
     return found
 
 
@@ -287,16 +292,23 @@ def _gain(trials: Sequence[SearchTrial], ranked: Sequence[int], metric: str) -> 
     winner = next((trial for trial in trials if ranked and trial.number == ranked[0]), None)
     if baseline is None or winner is None or winner is baseline or metric not in winner.fresh:
         return None
-    # nobody chose the baseline for its numbers, so all of them are honest
+    # the baseline was not selected by its numbers, so all of them are unbiased
     both = [*baseline.values[metric].values, *(baseline.fresh[metric].values if metric in baseline.fresh else ())]
     return effects(summarize(both), [winner.fresh[metric]])[0].together
 
 
-def _warnings(trials: Sequence[SearchTrial], runs: Sequence[RunResult]) -> list[str]:
-    found = [f"{run.path}: {run.problem}" for run in runs if run.problem]
-    if flat := [f"{run.id} ({', '.join(map(str, run.flat))})" for run in runs if run.flat]:
-        found.append(f"{len(flat)} of the runs hardly learned, and count: {', '.join(flat)}")
+def _warnings(
+    trials: Sequence[SearchTrial],
+    grouped: Mapping[int, Sequence[RunResult]],
+    keys: Sequence[str],
+    runs: Sequence[RunResult],
+    known: Sequence[str],
+) -> list[ReportNote]:
+    configs = [(members[0].label, readers_of(members[0].config)) for _, members in sorted(grouped.items()) if members[0].config]
+    found = [*map(given, dict.fromkeys([*known, *geometry_warnings(configs, keys)])), *read_problems(runs)]
+    if flat := {run.id: list(map(str, run.flat)) for run in runs if run.flat}:
+        found.append(note("unlearned-runs", runs=flat))
     lengths = sorted({trial.steps for trial in trials if trial.steps})
     if len(lengths) > 1:
-        found.append(f"trials train for between {lengths[0]} and {lengths[-1]} steps: equal steps are not equal shares of them")
+        found.append(note("trials-differ-in-length", shortest=lengths[0], longest=lengths[-1]))
     return found

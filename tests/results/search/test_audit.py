@@ -9,7 +9,7 @@ from scipy import stats
 from support.search_runs import MEMORY, found, run
 
 from runner.results.collect import RunResult
-from runner.results.search.audit import audit_pruning, audit_text
+from runner.results.search.audit import audit_notes, audit_pruning
 
 
 def rising(number: int, height: float, *, until: int = 100, crossing: bool = False) -> RunResult:
@@ -30,9 +30,9 @@ def test_curves_that_never_cross_show_no_harm() -> None:
         (30, 4, 12, 66, 0, 1),
     ]
     assert all(rung.tau == pytest.approx(1.0) for rung in audit.rungs)
-    assert audit.could_have_won == () and all(trial.rests_on == 12 for trial in audit.given_up)
-    text = "\n".join(audit_text(audit))
-    assert "could have won: none of 8" in text and "0 of 66 pairs (0 %)" in text and "few" not in text
+    assert audit.could_have_won == () and all(trial.rests_on == 12 for trial in audit.pruned_trials)
+    text = "\n".join(map(str, audit_notes(audit)))
+    assert "could have won: none of 8" in text and "0 of 66 pairs (0 %)" in text and "rough" not in text
     assert audit.steps_done == 12 * 100 + 4 * 10 + 4 * 30 and audit.steps_full == 2000 and "took 68 %" in text
 
 
@@ -48,7 +48,7 @@ def test_crossing_curves_show_harm_and_name_who_could_have_won() -> None:
     trial = audit.could_have_won[0]
     assert trial.high is not None and trial.low is not None and audit.winner_value is not None
     assert trial.low < 0.62 < trial.high and trial.high > audit.winner_value
-    text = "\n".join(audit_text(audit))
+    text = "\n".join(map(str, audit_notes(audit)))
     assert "could have won: 1 of 1" in text and "trial 30 (rate=30)" in text
     assert "0 of 12 finished trials gained enough" in text and trial.enough == 0  # the range goes beyond what was seen
 
@@ -63,7 +63,7 @@ def test_tau_and_the_range_agree_with_scipy() -> None:
     assert audit.rungs[0].tau == pytest.approx(stats.kendalltau(early, final).statistic)
     gains = [end - then for then, end in zip(early, final, strict=True)]
     low, high = stats.t(19, stats.tmean(gains), stats.tstd(gains) * (1 + 1 / 20) ** 0.5).interval(0.95)
-    assert (audit.given_up[0].low, audit.given_up[0].high) == (pytest.approx(0.2 + low), pytest.approx(0.2 + high))
+    assert (audit.pruned_trials[0].low, audit.pruned_trials[0].high) == (pytest.approx(0.2 + low), pytest.approx(0.2 + high))
 
 
 def test_the_range_holds_what_it_says() -> None:
@@ -90,16 +90,16 @@ def _range(runs: list[RunResult]) -> tuple[float, float]:
 def test_few_finished_trials_are_said_to_be_few() -> None:
     runs = [rising(1, 0.5), rising(2, 0.6), rising(3, 0.3, until=10), run(4, state="pruned", point={"rate": 4})]
     audit = audit_pruning(found(*runs))
-    assert audit is not None and audit.given_up[0].could_have_won is None and audit.unjudged == (4,)
-    text = "\n".join(audit_text(audit))
-    assert "cannot tell for trial 3: fewer than 3 finished trials" in text
-    assert "2 finished trials are few" in text and "before any evaluation, so nothing can be said: trial 4" in text
+    assert audit is not None and audit.pruned_trials[0].could_have_won is None and audit.unjudged == (4,)
+    text = "\n".join(map(str, audit_notes(audit)))
+    assert "cannot tell for trial 3: fewer than three finished trials" in text
+    assert "only 2 trials finished: these figures are rough" in text and "before any evaluation, so nothing is known: trial 4" in text
 
 
 def test_no_pruning_no_audit_and_nothing_finished() -> None:
     assert audit_pruning(found(rising(1, 0.5), run(2, state="failed"))) is None
     audit = audit_pruning(found(run(0, state="running"), rising(1, 0.5, until=30)))
-    assert audit is not None and audit.winner is None and any("no trial finished" in line for line in audit_text(audit))
+    assert audit is not None and audit.winner is None and any("no trial finished" in line for line in map(str, audit_notes(audit)))
 
 
 def test_a_metric_to_minimize_turns_it() -> None:
@@ -112,7 +112,7 @@ def test_a_metric_to_minimize_turns_it() -> None:
     runs.append(_with(run(21, state="pruned", point={"rate": 21}), [(10, 2.3)]))
     audit = audit_pruning(found(*runs, metrics=(MEMORY,)))
     assert audit is not None and audit.winner == 0
-    assert [trial.number for trial in audit.could_have_won] == [21] and [trial.number for trial in audit.given_up] == [21, 20]
+    assert [trial.number for trial in audit.could_have_won] == [21] and [trial.number for trial in audit.pruned_trials] == [21, 20]
 
 
 def _with(item: RunResult, curve: list[tuple[int, float]]) -> RunResult:

@@ -12,7 +12,7 @@ from support.search_runs import AP, MEMORY, found, run
 
 from runner.core.errors import InputError
 from runner.results.collect import collect
-from runner.results.search.export import search_data, to_json
+from runner.results.search.report import search_report
 from runner.results.search.trials import search_results
 from runner.search.spec import Metric
 from runner.store.run_dir import RunDir
@@ -103,7 +103,7 @@ def test_constraints_unrank() -> None:
     assert [trial.violated for trial in results.trials] == [(), ("resource/memory_gb <= 8",), ("resource/memory_gb <= 8",)]
     both = found(*runs, run(1, {AP.name: 0.9, "memory": 7.0}, seed=1, point={RATE: 0.1}), constraints=["resource/memory_gb <= 8"])
     assert both.ranked == (0,)  # it has to hold for each seed
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="Invalid constraint"):
         found(*runs, constraints=["resource/memory_gb <="])
 
 
@@ -117,7 +117,7 @@ def test_what_cannot_be_looked_at_is_refused() -> None:
         found()
     with pytest.raises(InputError, match=r"'bbox/AQ'.*did you mean 'bbox/AP'"):
         found(run(0, 0.5), metrics=(Metric(name="bbox/AQ"),))
-    with pytest.raises(InputError, match="of one sweep, and these are runs of 2"):
+    with pytest.raises(InputError, match="of one sweep, got runs of 2"):
         found(run(0, 0.5), replace(run(1, 0.5), path=Path("other/runs/x")))
 
 
@@ -132,10 +132,10 @@ def test_from_real_directories_to_json(tmp_path: Path) -> None:
         RunDir(made.path).write_identity(replace(identity, proposal={"params": {RATE: rate}, "distributions": {}}))
     make_run(sweep, 13, state="pruned", step=100, evaluations=[(100, 0.1)], overrides={RATE: 0.5}, label="base_lr=0.5")
     results = search_results(collect([sweep]), (AP,), seeds=(0,))
-    data = json.loads(to_json(results))
-    assert data == search_data(results) and data["format"] == 1
+    data = search_report(results).data()
+    assert json.loads(json.dumps(data, allow_nan=False)) == data and data["format"] == 2
     assert data["ranked"][:2] == [12, 11] and len(data["trials"]) == 14
     assert data["trials"][0]["parameters"] == {RATE: 0.002}
     assert data["importances"][0]["parameters"][0]["share"] == 1.0
     assert data["pareto"]["front"] == [12] and data["slices"][0]["key"] == RATE
-    assert len(data["parallel"][0]["lines"]) == 14 and data["audit"]["pruned"] == 1 and data["audit"]["text"]
+    assert len(data["parallel"][0]["lines"]) == 14 and data["audit"]["pruned"] == 1 and data["audit"]["notes"][0]["id"] == "audit-states"

@@ -1,0 +1,1 @@
+"""Renderers of reports: what `runner compare --format NAME` prints."""
