@@ -104,7 +104,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
 def test_a_config_with_code_is_not_run(tmp_path: Path) -> None:
     run_dir = make_run(tmp_path)
     run_dir.config.write_text(f"a: !!python/object/apply:os.mkdir ['{tmp_path}/hacked']")
-    assert "refused" in read_run(run_dir).problem and not (tmp_path / "hacked").exists()
+    assert "is not allowed" in read_run(run_dir).problem and not (tmp_path / "hacked").exists()
 
 
 def test_labels_outside_a_sweep(tmp_path: Path) -> None:
