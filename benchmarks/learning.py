@@ -90,11 +90,11 @@ def _write_stuck(folder: Path, count: int, start: float) -> Path:
     """Write first weights whose first `count` distances are below zero wherever the features are not, or near `start` strides."""
     import torch  # noqa: PLC0415 - not for --report
 
-    from runner.backends.torch.model import build_model  # noqa: PLC0415
+    from runner.backends.torch.models.fcos.network import build  # noqa: PLC0415
     from runner.resolve import resolve  # noqa: PLC0415
 
     torch.manual_seed(_FIRST_SEED)
-    model = build_model(replace(resolve(CONFIG).config, initial_distance=start))
+    model = build(replace(resolve(CONFIG).config, initial_distance=start))
     with torch.no_grad():
         weight = model.fcos_head.fcos_head_reg.weight[:count]
         weight.copy_(-weight.abs() * (0.3 if start else 1.0))

@@ -46,7 +46,9 @@ from torchvision.transforms.v2 import functional as F
 from runner.backends.torch import schema
 from runner.backends.torch.device import prepare
 from runner.backends.torch.meter import FiniteCheck, Window
-from runner.backends.torch.model import build_model
+from runner.backends.torch.models.base import build_model
+from runner.backends.torch.models.fcos import schema as fcos
+from runner.backends.torch.models.layers import schema as layers
 from runner.backends.torch.reader import load_training_data, training_steps
 from runner.backends.torch.samples import PackedBatch
 from runner.backends.torch.schedule import learning_rate
@@ -159,7 +161,7 @@ def our_steps(config: TorchConfig, with_reader: bool, stack: ExitStack) -> tuple
 def make_config(data: Path, options: argparse.Namespace) -> TorchConfig:
     """FCOS as torchvision's fcos_resnet50_fpn has it, on `data`."""
     strides = (8, 16, 32, 64, 128)
-    targets = schema.Gt2FCOSTarget(object_sizes_boundary=(64.0, 128.0, 256.0, 512.0), center_sampling_radius=1.5, downsample_ratios=strides)
+    targets = fcos.Gt2FCOSTarget(object_sizes_boundary=(64.0, 128.0, 256.0, 512.0), center_sampling_radius=1.5, downsample_ratios=strides)
     sample = (
         schema.Decode(),
         schema.RandomFlip(),
@@ -170,10 +172,10 @@ def make_config(data: Path, options: argparse.Namespace) -> TorchConfig:
     files = schema.COCODataSet(dataset_dir=str(data), image_dir="images", anno_path="train.json")
     schedulers = (schema.PiecewiseDecay(gamma=(0.1,), milestones=(10**6,)), schema.LinearWarmup(steps=1))
     config = TorchConfig(
-        architecture=schema.FCOS(
-            backbone=schema.ResNet(depth=options.depth, return_idx=(1, 2, 3), freeze_at=0, freeze_norm=True),
-            neck=schema.FPN(spatial_scales=(0.125, 0.0625, 0.03125), extra_stage=2, has_extra_convs=True, use_c5=False),
-            fcos_head=schema.FCOSHead(num_classes=CLASSES, fpn_stride=strides, fcos_feat=schema.FCOSFeat(norm_type="gn")),
+        architecture=fcos.FCOS(
+            backbone=layers.ResNet(depth=options.depth, return_idx=(1, 2, 3), freeze_at=0, freeze_norm=True),
+            neck=layers.FPN(spatial_scales=(0.125, 0.0625, 0.03125), extra_stage=2, has_extra_convs=True, use_c5=False),
+            fcos_head=fcos.FCOSHead(num_classes=CLASSES, fpn_stride=strides, fcos_feat=fcos.FCOSFeat(norm_type="gn")),
         ),
         num_classes=CLASSES,
         train_dataset=files,

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from runner.config.node import Node, quoted
 from runner.config.overrides import quoted_override
-from runner.config.schema import AddedLater, Auto, Doc, Key, Neutral, Range, Rest, Shared, Tagged
+from runner.config.schema import AddedLater, Auto, Doc, FromPlugins, Key, Neutral, Range, Rest, Shared, Tagged
 from runner.core.errors import InputError, Problem, nearest
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ class FieldInfo:
         added_later: see `runner.config.schema.AddedLater`.
         auto: see `runner.config.schema.Auto`.
         rest: see `runner.config.schema.Rest`.
+        plugins: see `runner.config.schema.FromPlugins`; None where the type names its classes itself.
         required: whether there is no default.
         default: the default, not to be changed; None if required.
     """
@@ -47,6 +48,7 @@ class FieldInfo:
     added_later: bool
     auto: bool
     rest: bool
+    plugins: FromPlugins | None
     required: bool
     default: Any
 
@@ -199,6 +201,9 @@ class _Binder:
 
     # --------------------------------------------------------------------------------------------------------- values
     def _bind_field(self, info: FieldInfo, node: Node, path: str) -> Any:
+        if info.plugins is not None and isinstance(node.value, str) and (why := info.plugins.why_unusable(node.value)):
+            self._problem(node, path, why)
+            return None
         return self._bind_value(info.type, info.range, node, path, info.doc)
 
     def _bind_value(self, kind: Any, bounds: Range | None, node: Node, path: str, doc: str = "") -> Any:
@@ -433,13 +438,20 @@ def _declared_classes(kind: Any, nested: bool = True) -> list[type[Any]]:
     return []
 
 
-def _field_info(item: Any, hint: Any) -> FieldInfo:
-    extras: Sequence[Any] = ()
-    if get_origin(hint) is typing.Annotated:
-        hint, *extras = get_args(hint)
+def _with_plugins(hint: Any) -> Any:
+    """Replace each `FromPlugins` in a type, itself or inside a list, by the union of its classes."""
+    arguments = get_args(hint)
+    if get_origin(hint) is tuple and arguments:
+        return tuple[tuple(map(_with_plugins, arguments))]  # type: ignore[misc] # made of values
+    places = [extra for extra in arguments[1:] if isinstance(extra, FromPlugins)] if get_origin(hint) is typing.Annotated else []
+    return typing.Union[tuple(places[0].classes())] if places else hint  # noqa: UP007 - made of values
 
-    def extra(kind: type[T]) -> T | None:
-        return next((value for value in extras if isinstance(value, kind)), None)
+
+def _field_info(item: Any, hint: Any) -> FieldInfo:
+    kind, *extras = get_args(hint) if get_origin(hint) is typing.Annotated else (hint,)
+
+    def extra(wanted: type[T]) -> T | None:
+        return next((value for value in extras if isinstance(value, wanted)), None)
 
     required = item.default is MISSING and item.default_factory is MISSING
     default = None if required else (item.default if item.default is not MISSING else item.default_factory())
@@ -447,7 +459,7 @@ def _field_info(item: Any, hint: Any) -> FieldInfo:
     return FieldInfo(
         attribute=item.name,
         key=key.name if key else item.name,
-        type=hint,
+        type=_with_plugins(hint if extra(FromPlugins) else kind),
         doc=doc.text if doc else "",
         range=extra(Range),
         shared=extra(Shared) is not None,
@@ -455,6 +467,7 @@ def _field_info(item: Any, hint: Any) -> FieldInfo:
         added_later=extra(AddedLater) is not None,
         auto=extra(Auto) is not None,
         rest=extra(Rest) is not None,
+        plugins=extra(FromPlugins),
         required=required,
         default=default,
     )

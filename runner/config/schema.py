@@ -15,7 +15,7 @@ of the values that change nothing (`use_dcn: Annotated[Literal[False], Doc("…"
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -62,6 +62,10 @@ class Range:
         return f"more than {low} and at most {high}" if self.open_low else f"from {low} to {high}"
 
 
+Positive = Range(0, open_low=True)
+Fraction = Range(0, 1)
+
+
 def _bound(value: float | None) -> str:
     """Format a bound; an integer with all its digits, so that it can be copied."""
     return str(value) if isinstance(value, int) else f"{value:g}"
@@ -99,6 +103,16 @@ class Auto:
 class Rest:
     """Mark of a field that takes every undeclared key unchanged (see `runner.config.bind.open_value`); the backend's `check` validates
     them. Its type is ``dict[str, Any]``; in YAML its keys are written beside the declared ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromPlugins:
+    """A type whose classes plug-ins declare: ``Annotated[Any, FromPlugins(classes)]`` is one of `classes()`, as if they stood here in a
+    union. They are asked for once per process, when a config is first bound to the class that has the field."""
+
+    classes: Callable[[], Sequence[type[Any]]]
+    why_unusable: Callable[[str], str] = lambda name: ""
+    """Says why the plug-in of a name cannot be used; empty if it can, or if there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 
 from runner.backends.torch import schema
+from runner.backends.torch.models.layers import schema as layers
 from runner.backends.torch.schema import TorchConfig
 from runner.config.bind import Bound, bind, describe, field_infos, require, section_classes
 from runner.config.load import load_config, parse
@@ -384,7 +385,7 @@ def test_a_type_that_chooses_no_module_drops_nothing(bind_tiny: BindTiny) -> Non
 
 def test_another_backbone_leaves_the_other_section_as_a_note(bind_tiny: BindTiny) -> None:
     bound = bind_tiny("FCOS.backbone=MobileNetV3")
-    assert isinstance(require(bound).architecture.backbone, schema.MobileNetV3)
+    assert isinstance(require(bound).architecture.backbone, layers.MobileNetV3)
     assert [note.partition(": ")[2] for note in bound.notes] == ["ResNet has no effect: nothing in this config refers to it"]
 
 

@@ -1,1 +1,1 @@
-"""The PyTorch backend: PaddleDetection's FCOS on torchvision's backbones, and the training loop."""
+"""The PyTorch backend: the training loop, and the architectures that it trains."""

@@ -1,4 +1,4 @@
-"""What in a config does not fit together, beyond the model: schedule, readers, data sets. Imports no torch."""
+"""Checks of a config: what does not fit together in the architecture, the schedule, the readers, the data sets. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from runner.backends.torch import schedule, schema
-from runner.backends.torch.model_check import check_model, check_weights
+from runner.backends.torch.models.base import DetectorModel, model_of
+from runner.backends.torch.models.weight_sources import check_weights
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import Problem
 from runner.training.checks import check_data, check_length
+from runner.training.common_config import check_initial_distance
 
 
 def check(config: TorchConfig) -> list[Problem]:
-    """Every problem found in `config` and in the files it names; empty if it can be trained."""
-    problems = check_model(config)
+    """Find every problem in `config` and in the files it names; none if it can be trained."""
+    model = model_of(config)
+    problems = [*model.check(config), *_optional_keys(config, model)]
     if config.pretrain_weights is not None:
         problems += check_weights(config.pretrain_weights)
-    problems += [*check_length(config), *_learning_rate(config.learning_rate), *_optimizer(config), *_readers(config)]
+    problems += [*check_length(config), *_learning_rate(config.learning_rate), *_optimizer(config), *_readers(config, model)]
     return [*problems, *check_data(config, lambda images: schedule.steps_per_epoch(config, images))]
+
+
+def _optional_keys(config: TorchConfig, model: DetectorModel) -> Iterator[Problem]:
+    if "initial_distance" not in model.honoured_keys:
+        yield from check_initial_distance(config.initial_distance, has_effect=False)
 
 
 def _learning_rate(config: schema.LearningRate) -> Iterator[Problem]:
@@ -68,7 +76,7 @@ def _optimizer(config: TorchConfig) -> Iterator[Problem]:
 
 
 # ------------------------------------------------------------------------------------------------------------ readers
-def _readers(config: TorchConfig) -> Iterator[Problem]:
+def _readers(config: TorchConfig, model: DetectorModel) -> Iterator[Problem]:
     readers: list[tuple[str, schema.TrainReader | schema.EvalReader | schema.TestReader | None]] = [
         ("TrainReader", config.train_reader),
         ("EvalReader", config.eval_reader),
@@ -81,21 +89,31 @@ def _readers(config: TorchConfig) -> Iterator[Problem]:
             yield Problem(
                 f"is {reader.num_classes}, num_classes is {config.num_classes}: left out, it is the same", key=f"{name}.num_classes"
             )
-        yield from _order(name, reader)
+        yield from _order(name, reader, model)
         for index, transform in enumerate(reader.sample_transforms):
             if isinstance(transform, schema.RandomResize):
                 yield from _random_resize(transform, f"{name}.sample_transforms.{index}")
+    for own in _of_architectures(config.train_reader):
+        if not isinstance(own, model.batch_transforms):
+            text = f"{type(own).__name__} is for another architecture than {model.schema.__name__}; take it out"
+            yield Problem(text, key="TrainReader.batch_transforms")
     for name, reader in readers[1:]:
-        if reader is not None and any(isinstance(transform, schema.Gt2FCOSTarget) for transform in reader.batch_transforms):
-            yield Problem("Gt2FCOSTarget makes what training learns from; take it out here", key=f"{name}.batch_transforms")
+        for own in _of_architectures(reader) if reader is not None else ():
+            text = f"{type(own).__name__} makes what training learns from; take it out here"
+            yield Problem(text, key=f"{name}.batch_transforms")
 
 
-def _order(name: str, reader: schema.TrainReader | schema.EvalReader | schema.TestReader) -> Iterator[Problem]:
-    """PaddleDetection applies transforms in the order given, and most of them expect something of the image they get."""
+def _of_architectures(reader: schema.TrainReader | schema.EvalReader | schema.TestReader) -> list[object]:
+    """Return the batch transforms that only some architectures take."""
+    return [transform for transform in reader.batch_transforms if not isinstance(transform, schema.SHARED_BATCH_TRANSFORMS)]
+
+
+def _order(name: str, reader: schema.TrainReader | schema.EvalReader | schema.TestReader, model: DetectorModel) -> Iterator[Problem]:
+    """Find transforms in the wrong order: as in PaddleDetection they are applied as given, and most expect something of the image."""
     key = f"{name}.sample_transforms"
     transforms = [*reader.sample_transforms, *reader.batch_transforms]
     names = [type(transform).__name__ for transform in transforms]
-    for once in ("Decode", "Permute", "NormalizeImage", "PadBatch", "Gt2FCOSTarget"):
+    for once in ("Decode", "Permute", "NormalizeImage", "PadBatch", *(cls.__name__ for cls in model.batch_transforms)):
         if names.count(once) > 1:
             yield Problem(f"{once} is given {names.count(once)} times; once is right", key=key)
     if names[:1] != ["Decode"]:
@@ -107,7 +125,8 @@ def _order(name: str, reader: schema.TrainReader | schema.EvalReader | schema.Te
         if late:
             yield Problem(f"{', '.join(late)} must stand before Permute, which puts the channels first", key=key)
     if "PadBatch" in names:
-        late = [one for one in names[names.index("PadBatch") + 1 :] if one != "Gt2FCOSTarget"]
+        behind = transforms[names.index("PadBatch") + 1 :]
+        late = [type(one).__name__ for one in behind if isinstance(one, schema.SHARED_BATCH_TRANSFORMS)]
         if late:
             yield Problem(f"{', '.join(late)} must stand before PadBatch", key=f"{name}.batch_transforms")
     elif reader.batch_size > 1 and not _fixed_size(reader.sample_transforms):

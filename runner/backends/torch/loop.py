@@ -13,7 +13,8 @@ from runner.backends.torch import reader
 from runner.backends.torch.checkpoint import architecture_keys, load_weights, read_state, write_state
 from runner.backends.torch.device import describe, memory_gb, memory_in_words, prepare
 from runner.backends.torch.meter import FiniteCheck, Window
-from runner.backends.torch.model import build_model, load_pretrained
+from runner.backends.torch.models.base import build_model
+from runner.backends.torch.models.pretrained import load_pretrained
 from runner.backends.torch.predict import predict
 from runner.backends.torch.schedule import learning_rate
 from runner.backends.torch.schema import TorchConfig

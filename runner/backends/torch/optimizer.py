@@ -9,26 +9,15 @@ added to its gradient.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from runner.backends.torch import schema
+from runner.backends.torch.models.detector import ParameterSetting
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
-
-
-class Setting(Protocol):
-    """What a model says of one parameter (see `runner.backends.torch.model.ParameterSetting`): factor of the learning
-    rate, and whether the optimiser's regulariser applies (True), none does (False), or L2 with a coefficient of its
-    own does.
-    """
-
-    @property
-    def lr_mult(self) -> float: ...
-    @property
-    def decay(self) -> bool | float: ...
 
 
 class Optimizer:
@@ -40,7 +29,9 @@ class Optimizer:
         config: the run's.
     """
 
-    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], settings: Mapping[str, Setting], config: TorchConfig) -> None:
+    def __init__(
+        self, parameters: Iterable[tuple[str, nn.Parameter]], settings: Mapping[str, ParameterSetting], config: TorchConfig
+    ) -> None:
         builder = config.optimizer_builder
         self._norm_limit, self._value_limit = builder.clip_grad_by_norm, builder.clip_grad_by_value
         groups: dict[tuple[float, float, float], list[nn.Parameter]] = {}
@@ -120,7 +111,7 @@ def clip_global_norm(gradients: list[Tensor], limit: float) -> Tensor:
     return norm
 
 
-def _regularizer(regularizer: schema.Regularizer | None, setting: Setting | None, *, adamw: bool) -> tuple[float, float]:
+def _regularizer(regularizer: schema.Regularizer | None, setting: ParameterSetting | None, *, adamw: bool) -> tuple[float, float]:
     """(L1, L2) coefficient of one parameter: its own if it has one (Paddle's ParamAttr goes before the optimiser's)."""
     if setting is not None and setting.decay is not True:
         return 0.0, float(setting.decay)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from runner.backends.base import ImageRef
 from runner.backends.torch import schema
 from runner.backends.torch.checkpoint import load_weights, read_newest, read_verified
 from runner.backends.torch.device import prepare
-from runner.backends.torch.model import Detections, build_model
+from runner.backends.torch.models.base import build_model
+from runner.backends.torch.models.detector import Detections, Detector
 from runner.backends.torch.reader import inference_batches
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
@@ -41,7 +41,7 @@ def predict_files(
     return predict(model, config, reader_section(config, reader), images, device, progress=progress)
 
 
-def load_model(config: TorchConfig, weights: Path, say: Callable[[str], None]) -> nn.Module:
+def load_model(config: TorchConfig, weights: Path, say: Callable[[str], None]) -> Detector:
     """The model that `config` describes with the weights of a checkpoint (see
     `runner.store.checkpoints.locate`).
     """
@@ -56,7 +56,7 @@ def load_model(config: TorchConfig, weights: Path, say: Callable[[str], None]) -
 
 
 def predict(
-    model: nn.Module,
+    model: Detector,
     config: TorchConfig,
     reader: schema.EvalReader | schema.TestReader,
     images: Sequence[ImageRef],
@@ -75,7 +75,7 @@ def predict(
     for packed in inference_batches(config, reader, images, pin_memory=device.type == "cuda"):
         batch = packed.to_batch(device, channels_last=config.channels_last)
         with torch.autocast(device.type, dtype=half, enabled=config.amp):
-            detections: list[Detections] = model.predict(batch)  # type: ignore[operator]
+            detections = model.predict(batch)
         for image_id, found in zip(batch.ids, detections, strict=True):
             results += coco_results(image_id, found)
         done += len(batch.ids)

@@ -1,4 +1,4 @@
-"""What the torch backend understands of a PaddleDetection config: every module, key, type, range and default. Imports no torch.
+"""Config of the torch backend but for its architectures: every module, key, type, range and default. Imports no torch.
 
 Defaults are PaddleDetection 2.6's where it has the key. A value typed as a Literal of what changes nothing is known there and not honoured
 here.
@@ -7,147 +7,11 @@ here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from runner.config.schema import Doc, Form, Key, Neutral, Range, Shared
+from runner.backends.torch.models.base import architecture_classes, batch_transform_classes, why_unusable
+from runner.config.schema import Doc, Form, Fraction, FromPlugins, Key, Neutral, Positive, Range, Shared
 from runner.training.common_config import COCODataSetKeys, CommonConfig, InitialDistance
-
-Positive = Range(0, open_low=True)
-Fraction = Range(0, 1)
-
-
-# ---------------------------------------------------------------------------------------------------------------- model
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResNet:
-    """ResNet backbone (torchvision's, which is variant b: the stride is in the 3x3 convolution)."""
-
-    form: ClassVar[Form] = "section"
-    depth: Annotated[Literal[18, 34, 50, 101], Doc("number of layers")] = 50
-    variant: Annotated[Literal["b"], Doc("only b; torchvision has no a, c, d")] = "b"
-    norm_type: Annotated[Literal["bn", "sync_bn"], Doc("sync_bn shares statistics over GPUs; the same as bn on one")] = "bn"
-    freeze_norm: Annotated[bool, Doc("keep batch norm at its loaded statistics, scale and shift")] = True
-    freeze_at: Annotated[int, Doc("freeze the stem and the stages up to this index (0 is res2); -1 freezes nothing"), Range(-1, 3)] = 0
-    return_idx: Annotated[tuple[int, ...], Doc("stages handed to the neck, 0 is res2 (stride 4)"), Range(0, 3)] = (0, 1, 2, 3)
-    num_stages: Annotated[int, Doc("stages built"), Range(1, 4)] = 4
-    norm_decay: Annotated[float, Doc("weight decay of the norm layers' scale and shift"), Range(0)] = 0.0
-    lr_mult_list: Annotated[tuple[float, ...], Doc("learning rate factor of each stage"), Range(0)] = (1.0, 1.0, 1.0, 1.0)
-    groups: Annotated[Literal[1], Doc("grouped convolution is not supported")] = 1
-    base_width: Annotated[Literal[64], Doc("only 64")] = 64
-    dcn_v2_stages: Annotated[tuple[()], Doc("deformable convolution is not supported: give []")] = ()
-    std_senet: Annotated[Literal[False], Doc("squeeze and excitation is not supported")] = False
-    first_shortcut: Annotated[
-        Literal["identity", "projection"],
-        Doc("ours: shortcut of the first block at depth 18 and 34: projection (PaddleDetection) or identity (torchvision, the paper)"),
-    ] = "projection"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MobileNetV3:
-    """MobileNetV3 backbone (torchvision's)."""
-
-    form: ClassVar[Form] = "section"
-    scale: Annotated[float, Doc("width multiplier"), Positive] = 1.0
-    model_name: Annotated[Literal["large", "small"], Doc("which of the two")] = "large"
-    feature_maps: Annotated[
-        tuple[int, ...],
-        Doc("layers handed to the neck, counted as PaddleDetection does: 1 is the stem (large: 6, 12, 15 are strides 8, 16, 32)"),
-        Range(2, 16),
-    ] = (6, 12, 15)
-    norm_type: Annotated[Literal["bn", "sync_bn"], Doc("see ResNet")] = "bn"
-    freeze_norm: Annotated[bool, Doc("see ResNet")] = False
-    norm_decay: Annotated[float, Doc("see ResNet"), Range(0)] = 0.0
-    lr_mult_list: Annotated[tuple[float, ...], Doc("learning rate factor of each three blocks; the fifth is for all that remain")] = (
-        1.0,
-        1.0,
-        1.0,
-        1.0,
-        1.0,
-    )
-    conv_decay: Annotated[float, Doc("weight decay of its convolutions, in place of the regulariser's"), Range(0)] = 0.0
-    multiplier: Annotated[float, Doc("only 1"), Range(1, 1)] = 1.0
-    with_extra_blocks: Annotated[Literal[False], Doc("SSD's extra blocks are not supported")] = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FPN:
-    """Feature pyramid (arXiv 1612.03144) on torchvision's FeaturePyramidNetwork."""
-
-    form: ClassVar[Form] = "section"
-    out_channel: Annotated[int, Doc("channels of every level"), Range(1)] = 256
-    spatial_scales: Annotated[tuple[float, ...], Doc("1 / stride of each backbone level used"), Positive] = (0.25, 0.125, 0.0625, 0.03125)
-    extra_stage: Annotated[int, Doc("levels added above the backbone's"), Range(0, 4)] = 1
-    has_extra_convs: Annotated[bool, Doc("make the added levels by stride-2 convolution (else by subsampling)")] = False
-    use_c5: Annotated[bool, Doc("the first added level comes from the backbone (else from the pyramid)")] = True
-    relu_before_extra_convs: Annotated[bool, Doc("ReLU before the second and later added convolutions")] = True
-    norm_type: Annotated[Literal["bn", "gn", "sync_bn"] | None, Doc("norm after each convolution")] = None
-    norm_decay: Annotated[float, Doc("weight decay of that norm"), Range(0)] = 0.0
-    freeze_norm: Annotated[Literal[False], Doc("not supported in the neck")] = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FCOSFeat:
-    """The two towers of the head, shared by all levels."""
-
-    form: ClassVar[Form] = "name"
-    feat_in: Annotated[int, Doc("channels from the neck"), Range(1)] = 256
-    feat_out: Annotated[int, Doc("channels of the towers"), Range(1)] = 256
-    num_convs: Annotated[int, Doc("convolutions a tower"), Range(0, 16)] = 4
-    norm_type: Annotated[Literal["bn", "sync_bn", "gn"], Doc("norm after each convolution (gn: 32 groups)")] = "bn"
-    use_dcn: Annotated[Literal[False], Doc("deformable convolution is not supported")] = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FCOSLoss:
-    """Focal loss, IoU loss weighted by centre-ness, and centre-ness (arXiv 1904.01355)."""
-
-    form: ClassVar[Form] = "name"
-    loss_alpha: Annotated[float, Doc("focal loss: weight of positives"), Fraction] = 0.25
-    loss_gamma: Annotated[float, Doc("focal loss: focusing exponent"), Range(0)] = 2.0
-    iou_loss_type: Annotated[Literal["giou", "iou", "linear_iou"], Doc("loss of the boxes")] = "giou"
-    reg_weights: Annotated[float, Doc("weight of the box loss"), Range(0)] = 1.0
-    quality: Annotated[Literal["centerness"], Doc("only centerness")] = "centerness"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MultiClassNMS:
-    """Non-maximum suppression, class by class."""
-
-    form: ClassVar[Form] = "name"
-    score_threshold: Annotated[float, Doc("boxes below it are dropped"), Fraction] = 0.05
-    nms_top_k: Annotated[int, Doc("best boxes of a class that enter; -1 is all"), Range(-1)] = -1
-    keep_top_k: Annotated[int, Doc("boxes kept an image; -1 is all"), Range(-1)] = 100
-    nms_threshold: Annotated[float, Doc("IoU above which the lesser box goes"), Fraction] = 0.5
-    normalized: Annotated[Literal[True], Doc("only true (no +1 in widths)")] = True
-    nms_eta: Annotated[float, Doc("only 1: adaptive NMS is not supported"), Range(1, 1)] = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FCOSHead:
-    """FCOS head with a learned scale a level (PaddleDetection's definition)."""
-
-    form: ClassVar[Form] = "section"
-    num_classes: Annotated[int, Doc("classes, without background"), Range(1), Shared()] = 80
-    fcos_feat: FCOSFeat = field(default_factory=FCOSFeat)
-    fpn_stride: Annotated[tuple[int, ...], Doc("stride of each pyramid level in pixels"), Range(1)] = (8, 16, 32, 64, 128)
-    prior_prob: Annotated[float, Doc("score every location starts with, below 1"), Range(0, 1, open_low=True)] = 0.01
-    multiply_strides_reg_targets: Annotated[Literal[False], Doc("not supported")] = False
-    norm_reg_targets: Annotated[bool, Doc("regress distances in strides (ReLU), else pixels (exp)")] = True
-    centerness_on_reg: Annotated[bool, Doc("centre-ness from the box tower, else the class tower")] = True
-    num_shift: Annotated[float, Doc("offset of a location inside its cell, in strides"), Fraction] = 0.5
-    sqrt_score: Annotated[bool, Doc("score is sqrt(class * centre-ness), else their product")] = False
-    fcos_loss: FCOSLoss = field(default_factory=FCOSLoss)
-    nms: MultiClassNMS = field(default_factory=MultiClassNMS)
-    trt: Annotated[Literal[False], Doc("TensorRT is not supported")] = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FCOS:
-    """FCOS, the anchor-free one-stage detector (arXiv 1904.01355)."""
-
-    form: ClassVar[Form] = "section"
-    backbone: ResNet | MobileNetV3
-    neck: FPN
-    fcos_head: FCOSHead
 
 
 # --------------------------------------------------------------------------------------------------------- transforms
@@ -219,25 +83,16 @@ class PadBatch:
     pad_to_stride: Annotated[int, Doc("a multiple of this many pixels; 0 is the largest image's size"), Range(0)] = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gt2FCOSTarget:
-    """What each location must learn. Computed on the device, for the whole batch."""
-
-    form: ClassVar[Form] = "key"
-    object_sizes_boundary: Annotated[
-        tuple[float, ...], Doc("largest distance to a side, in pixels, that each level but the last is for"), Positive
-    ]
-    center_sampling_radius: Annotated[
-        float, Doc("locations within this many strides of the centre are positive; 0: everywhere in the box"), Range(0)
-    ]
-    downsample_ratios: Annotated[tuple[int, ...], Doc("stride of each level; must equal FCOSHead.fpn_stride"), Range(1)]
-    num_shift: Annotated[float, Doc("must equal FCOSHead.num_shift"), Fraction] = 0.5
-    multiply_strides_reg_targets: Annotated[Literal[False], Doc("not supported")] = False
-    norm_reg_targets: Annotated[bool, Doc("must equal FCOSHead.norm_reg_targets")] = True
-
-
 SampleTransform = Decode | Resize | RandomResize | RandomFlip | NormalizeImage | Permute
-BatchTransform = Permute | NormalizeImage | PadBatch | Gt2FCOSTarget
+SHARED_BATCH_TRANSFORMS = (Permute, NormalizeImage, PadBatch)
+"""Batch transforms of every architecture; others leave them to their network (`DetectorModel.batch_transforms`)."""
+
+
+def _batch_transforms() -> list[type[Any]]:
+    return [*SHARED_BATCH_TRANSFORMS, *batch_transform_classes()]
+
+
+BatchTransform = Annotated[Any, FromPlugins(_batch_transforms)]
 
 
 # ------------------------------------------------------------------------------------------------------------ readers
@@ -420,7 +275,7 @@ class TorchConfig(CommonConfig):
 
     not_used: ClassVar[dict[str, str]] = {"export": "settings for exporting a Paddle model"}
     # what is trained
-    architecture: FCOS
+    architecture: Annotated[Any, FromPlugins(architecture_classes, why_unusable)]
     pretrain_weights: Annotated[
         str | None,
         Doc(

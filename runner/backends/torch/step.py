@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from runner.backends.torch.ema import ModelEMA
+from runner.backends.torch.models.detector import Detector
 from runner.backends.torch.optimizer import Optimizer
 from runner.backends.torch.samples import PackedBatch
 from runner.backends.torch.schema import TorchConfig
@@ -35,18 +36,18 @@ class TrainStep:
     """The model with everything that changes it.
 
     Args:
-        model: forward(batch) gives the losses by name; it is moved to `device` here.
+        model: the network; it is moved to `device` here.
         config: the run's.
         device: where the step is computed.
     """
 
-    def __init__(self, model: nn.Module, config: TorchConfig, device: torch.device) -> None:
+    def __init__(self, model: Detector, config: TorchConfig, device: torch.device) -> None:
         self.device = device
         self.channels_last = config.channels_last
         # nn.Module.to takes a memory format beside the device; its stub lists them apart
         self.model = model.to(device, memory_format=torch.channels_last) if config.channels_last else model.to(device)  # type: ignore[call-overload]
         self.model.train()
-        self.optimizer = Optimizer(self.model.named_parameters(), self.model.parameter_settings(), config)  # type: ignore[operator]
+        self.optimizer = Optimizer(self.model.named_parameters(), self.model.parameter_settings(), config)
         self.ema = ModelEMA(self.model, config) if config.use_ema else None
         half = torch.float16 if device.type == "cuda" else torch.bfloat16
         self._autocast: Any = {"device_type": device.type, "dtype": half, "enabled": config.amp}

@@ -66,8 +66,8 @@ def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
 
 
 def build_steps(transforms: Sequence[schema.SampleTransform | schema.BatchTransform]) -> list[Step]:
-    """The transforms as functions, in the order given. PadBatch and Gt2FCOSTarget concern the batch and are left out,
-    Decode has been done.
+    """Make functions of the transforms, in the order given. What concerns the whole batch is left out (PadBatch, what an architecture
+    makes of it), Decode has been done.
     """
     return [step for step in map(_step, transforms) if step is not None]
 
@@ -129,8 +129,6 @@ def is_fixed_size(transforms: Sequence[schema.SampleTransform]) -> bool:
 def _step(config: schema.SampleTransform | schema.BatchTransform) -> Step | None:
     """One transform as a function."""
     match config:
-        case schema.Decode() | schema.PadBatch() | schema.Gt2FCOSTarget():
-            return None
         case schema.Resize():
             target = _pair(config.target_size)
             return lambda sample, rng: resize(sample, target, keep_ratio=config.keep_ratio, interp=config.interp)
@@ -142,6 +140,7 @@ def _step(config: schema.SampleTransform | schema.BatchTransform) -> Step | None
             return lambda sample, rng: replace(sample, image=normalize(sample.image, config))
         case schema.Permute():
             return lambda sample, rng: replace(sample, image=sample.image.transpose(2, 0, 1), channels_first=True)
+    return None  # Decode, PadBatch, or an architecture's
 
 
 def _random_resize(sample: Sample, config: schema.RandomResize, rng: np.random.Generator) -> Sample:

@@ -19,16 +19,20 @@ import pytest
 import torch
 import yaml
 
-from runner.backends.pdnames import paddle_names, to_paddle
 from runner.backends.torch import reader
 from runner.backends.torch.batch import Batch
-from runner.backends.torch.model import FCOSDetector, build_model, head, load_pretrained
-from runner.backends.torch.model.head import HeadOutputs, distances
-from runner.backends.torch.model.locations import Locations, locate
-from runner.backends.torch.model.targets import assign
+from runner.backends.torch.models.base import build_model
+from runner.backends.torch.models.fcos import head
+from runner.backends.torch.models.fcos.head import HeadOutputs, distances
+from runner.backends.torch.models.fcos.locations import Locations, locate
+from runner.backends.torch.models.fcos.network import FCOSDetector
+from runner.backends.torch.models.fcos.schema import Gt2FCOSTarget
+from runner.backends.torch.models.fcos.targets import assign
+from runner.backends.torch.models.fcos.weights import paddle_names
+from runner.backends.torch.models.pretrained import load_pretrained
 from runner.backends.torch.samples import PackedBatch
 from runner.backends.torch.schedule import learning_rate
-from runner.backends.torch.schema import Gt2FCOSTarget, TorchConfig
+from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.step import TrainStep
 from runner.config.bind import bind, require
 from runner.config.load import load_config
@@ -241,7 +245,8 @@ def twins(paddle_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
                 model.fcos_head.fcos_head_reg.bias.fill_(2.0)  # boxes with an area: of those without, Paddle's NMS drops more
             weights = place / "ours.npz"
             arrays = {key: value.numpy() for key, value in model.state_dict().items()}
-            np.savez(weights, **to_paddle(arrays, twin.config.architecture.fcos_head.fpn_stride))
+            names = paddle_names(arrays, twin.config.architecture.fcos_head.fpn_stride)
+            np.savez(weights, **{there: arrays[key] for key, there in names.items()})
         cases.append({"config": str(file), "folder": str(place), "weights": weights and str(weights)})
     (folder / "cases.json").write_text(json.dumps(cases))
     done = subprocess.run(

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from runner.backends.torch import schema
+from runner.backends.torch.models.fcos import schema as fcos
+from runner.backends.torch.models.layers import schema as layers
 from runner.backends.torch.schema import TorchConfig
 from runner.store.run_dir import RunDir
 
@@ -53,17 +55,17 @@ def write_data(folder: Path, *, n: int = 24, seed: int = 0) -> Path:
 
 def small_config(data: Path, **changes: Any) -> TorchConfig:
     """FCOS on three stages of ResNet-18, 32 channels wide, 64 px, batches of 4, one epoch. `changes` are keys of TorchConfig."""
-    target = schema.Gt2FCOSTarget(object_sizes_boundary=(24.0, 48.0), center_sampling_radius=1.5, downsample_ratios=(8, 16, 32))
+    target = fcos.Gt2FCOSTarget(object_sizes_boundary=(24.0, 48.0), center_sampling_radius=1.5, downsample_ratios=(8, 16, 32))
     after = (schema.NormalizeImage(), schema.Permute())
     config = TorchConfig(
-        architecture=schema.FCOS(
-            backbone=schema.ResNet(depth=18, freeze_norm=False, freeze_at=-1, return_idx=(1, 2), num_stages=3),
-            neck=schema.FPN(out_channel=32, spatial_scales=(0.125, 0.0625), extra_stage=1, has_extra_convs=True, use_c5=False),
-            fcos_head=schema.FCOSHead(
+        architecture=fcos.FCOS(
+            backbone=layers.ResNet(depth=18, freeze_norm=False, freeze_at=-1, return_idx=(1, 2), num_stages=3),
+            neck=layers.FPN(out_channel=32, spatial_scales=(0.125, 0.0625), extra_stage=1, has_extra_convs=True, use_c5=False),
+            fcos_head=fcos.FCOSHead(
                 num_classes=2,
-                fcos_feat=schema.FCOSFeat(feat_in=32, feat_out=32, num_convs=1),
+                fcos_feat=fcos.FCOSFeat(feat_in=32, feat_out=32, num_convs=1),
                 fpn_stride=(8, 16, 32),
-                nms=schema.MultiClassNMS(nms_top_k=50, keep_top_k=10),
+                nms=layers.MultiClassNMS(nms_top_k=50, keep_top_k=10),
             ),
         ),
         num_classes=2,

@@ -21,7 +21,8 @@ from runner.backends.base import ImageRef
 from runner.backends.torch import loop, reader, schema
 from runner.backends.torch.backend import TorchBackend
 from runner.backends.torch.checkpoint import read_newest, read_state, write_state
-from runner.backends.torch.model import build_model
+from runner.backends.torch.models.base import build_model
+from runner.backends.torch.models.fcos import schema as fcos
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError, Interrupted, TrainingFailed
 
@@ -192,7 +193,7 @@ def test_a_checkpoint_of_another_model(config: Config, new_run: NewRun) -> None:
     here = config()
     other = train(here, new_run("other"))
     wider = replace(here.architecture.neck, out_channel=64)
-    head = replace(here.architecture.fcos_head, fcos_feat=schema.FCOSFeat(feat_in=64, feat_out=64, num_convs=1))
+    head = replace(here.architecture.fcos_head, fcos_feat=fcos.FCOSFeat(feat_in=64, feat_out=64, num_convs=1))
     changed = config(architecture=replace(here.architecture, neck=wider, fcos_head=head))
     with pytest.raises(InputError, match="another model") as caught:
         train(changed, new_run(resume_from=other.run_dir.checkpoints / "last.pt"))

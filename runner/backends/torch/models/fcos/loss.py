@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runner.backends.torch.model.head import HeadOutputs, distances
-from runner.backends.torch.model.targets import BACKGROUND, Targets
-from runner.backends.torch.schema import FCOSLoss
+from runner.backends.torch.models.fcos.head import HeadOutputs, distances
+from runner.backends.torch.models.fcos.schema import FCOSLoss
+from runner.backends.torch.models.fcos.targets import BACKGROUND, Targets
 
 
 def fcos_loss(outputs: HeadOutputs, targets: Targets, config: FCOSLoss, *, normalised: bool) -> dict[str, Tensor]:

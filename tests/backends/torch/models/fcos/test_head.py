@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from runner.backends.torch import schema
-from runner.backends.torch.model.head import FCOSHead, distances
+from runner.backends.torch.models.fcos import schema as fcos
+from runner.backends.torch.models.fcos.head import PredictionHead, distances
 
 Array = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def slow_group_norm(image: Array, scale: Array, shift: Array) -> Array:
     return out * scale[:, None, None] + shift[:, None, None]
 
 
-def numbers(head: FCOSHead) -> dict[str, Array]:
+def numbers(head: PredictionHead) -> dict[str, Array]:
     return {name: tensor.double().numpy() for name, tensor in head.state_dict().items()}
 
 
@@ -49,11 +49,11 @@ def slow_tower(level: Array, weights: dict[str, Array], tower: str, convs: int) 
     return level
 
 
-def build(**changes: object) -> FCOSHead:
+def build(**changes: object) -> PredictionHead:
     """A head with scales and norm layers that differ from one another."""
-    feat = schema.FCOSFeat(feat_in=8, feat_out=64, num_convs=2, norm_type="gn")
+    feat = fcos.FCOSFeat(feat_in=8, feat_out=64, num_convs=2, norm_type="gn")
     settings = {"num_classes": 2, "fcos_feat": feat, "fpn_stride": (8, 16), **changes}
-    head = FCOSHead(schema.FCOSHead(**settings))  # type: ignore[arg-type]
+    head = PredictionHead(fcos.FCOSHead(**settings))  # type: ignore[arg-type]
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -97,7 +97,7 @@ def test_distances_are_relu_or_exp() -> None:
 
 
 def test_starts_at_the_prior() -> None:
-    head = FCOSHead(schema.FCOSHead(num_classes=5, prior_prob=0.02))
+    head = PredictionHead(fcos.FCOSHead(num_classes=5, prior_prob=0.02))
     assert head.fcos_head_cls.bias is not None
     assert head.fcos_head_cls.bias.sigmoid().tolist() == pytest.approx([0.02] * 5)
     assert head.fcos_head_reg.weight.std().item() == pytest.approx(0.01, rel=0.1)
@@ -106,8 +106,8 @@ def test_starts_at_the_prior() -> None:
 
 
 def test_without_tower_convolutions() -> None:
-    feat = schema.FCOSFeat(feat_in=16, feat_out=16, num_convs=0)
-    head = FCOSHead(schema.FCOSHead(num_classes=2, fcos_feat=feat, fpn_stride=(8,)))
+    feat = fcos.FCOSFeat(feat_in=16, feat_out=16, num_convs=0)
+    head = PredictionHead(fcos.FCOSHead(num_classes=2, fcos_feat=feat, fpn_stride=(8,)))
     assert head([torch.randn(1, 16, 4, 4)]).logits.shape == (1, 16, 2)
     assert sorted({name.split(".")[0] for name in head.state_dict()}) == [
         "fcos_head_centerness",
@@ -119,7 +119,7 @@ def test_without_tower_convolutions() -> None:
 
 def test_a_head_whose_distances_start_above_zero_gets_a_gradient() -> None:
     """All four start below zero: at PaddleDetection's start no gradient comes through the ReLU; from `start_at` it does."""
-    head = FCOSHead(schema.FCOSHead(num_classes=2, fpn_stride=(8,), fcos_feat=schema.FCOSFeat(feat_in=32, feat_out=32, num_convs=1)))
+    head = PredictionHead(fcos.FCOSHead(num_classes=2, fpn_stride=(8,), fcos_feat=fcos.FCOSFeat(feat_in=32, feat_out=32, num_convs=1)))
     with torch.no_grad():
         head.fcos_head_reg.weight.copy_(-0.2 * head.fcos_head_reg.weight.abs())
     level = torch.rand(1, 32, 4, 4)

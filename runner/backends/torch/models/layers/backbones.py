@@ -7,11 +7,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision import models
 
-from runner.backends.torch import schema
-from runner.backends.torch.model.layers import ParameterSetting, init_backbone, norm_layer, prefixed, settings
+from runner.backends.torch.models.detector import ParameterSetting, prefixed, settings
+from runner.backends.torch.models.layers import schema
+from runner.backends.torch.models.layers.norms import init_backbone, norm_layer
 
 
-class ResNet(nn.Module):
+class ResNetBackbone(nn.Module):
     """ResNet (arXiv 1512.03385) up to the last stage that is handed on; names are torchvision's, so its weights fit
     (with 18 and 34 layers where `first_shortcut` is an identity; PaddleDetection's have a projection there).
 
@@ -70,7 +71,7 @@ class ResNet(nn.Module):
         return self.get_submodule(f"layer{index + 1}")
 
 
-class MobileNetV3(nn.Module):
+class MobileNetV3Backbone(nn.Module):
     """MobileNetV3 (arXiv 1905.02244) up to the last block that is handed on; names are torchvision's, so its weights
     fit.
 
@@ -123,6 +124,6 @@ def _output_channels(block: nn.Module) -> int:
     return [layer.out_channels for layer in block.modules() if isinstance(layer, nn.Conv2d)][-1]
 
 
-def build_backbone(config: schema.ResNet | schema.MobileNetV3) -> ResNet | MobileNetV3:
-    """The backbone that `config` describes, at random weights."""
-    return ResNet(config) if isinstance(config, schema.ResNet) else MobileNetV3(config)
+def build_backbone(config: schema.ResNet | schema.MobileNetV3) -> ResNetBackbone | MobileNetV3Backbone:
+    """Build the backbone that `config` describes, at random weights."""
+    return ResNetBackbone(config) if isinstance(config, schema.ResNet) else MobileNetV3Backbone(config)

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from runner.backends.torch.model.locations import Locations
-from runner.backends.torch.schema import Gt2FCOSTarget
+from runner.backends.torch.models.fcos.locations import Locations
+from runner.backends.torch.models.fcos.schema import Gt2FCOSTarget
 
 BACKGROUND = -1
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torchvision.ops import sigmoid_focal_loss
 
-from runner.backends.torch.model.head import HeadOutputs
-from runner.backends.torch.model.loss import box_loss, fcos_loss, focal_loss
-from runner.backends.torch.model.targets import BACKGROUND, Targets
-from runner.backends.torch.schema import FCOSLoss
+from runner.backends.torch.models.fcos.head import HeadOutputs
+from runner.backends.torch.models.fcos.loss import box_loss, fcos_loss, focal_loss
+from runner.backends.torch.models.fcos.schema import FCOSLoss
+from runner.backends.torch.models.fcos.targets import BACKGROUND, Targets
 
 
 def sigmoid(value: float) -> float:

@@ -11,10 +11,13 @@ import pytest
 import torch
 from torchvision import models
 
-from runner.backends.pdnames import to_paddle
 from runner.backends.pdparams import PADDLE_STATE
 from runner.backends.torch import schema
-from runner.backends.torch.model import FCOSDetector, build_model, load_pretrained
+from runner.backends.torch.models.base import build_model
+from runner.backends.torch.models.fcos.network import FCOSDetector
+from runner.backends.torch.models.fcos.weights import paddle_names
+from runner.backends.torch.models.layers import schema as layers
+from runner.backends.torch.models.pretrained import load_pretrained
 from runner.core.errors import InputError
 
 MakeConfig = Callable[..., schema.TorchConfig]
@@ -105,7 +108,7 @@ def test_a_pickle_that_torch_never_wrote(model: FCOSDetector, folder: Path) -> N
 
 
 def test_a_torchvision_mobilenet(make_config: MakeConfig, folder: Path) -> None:
-    model = build_model(make_config(backbone=schema.MobileNetV3()))
+    model = build_model(make_config(backbone=layers.MobileNetV3()))
     theirs = models.mobilenet_v3_large()
     torch.save(theirs.state_dict(), folder / "m.pth")
     report = load_pretrained(model, str(folder / "m.pth"), silent)
@@ -282,7 +285,8 @@ def test_weights_without_names_are_taken_as_they_are(model: FCOSDetector, make_c
 
 def test_a_paddle_checkpoint_of_ours_is_matched_by_name_too(model: FCOSDetector, make_config: MakeConfig, folder: Path) -> None:
     other = build_model(make_config())
-    arrays = {name: value.numpy() for name, value in to_paddle(other.state_dict(), other.config.fcos_head.fpn_stride).items()}
+    own = other.state_dict()
+    arrays = {there: own[key].numpy() for key, there in paddle_names(own, other.config.fcos_head.fpn_stride).items()}
     state = {"format": "runner-paddle-1", "classes": ["a", "b", "c"]}
     (folder / "last.pdparams").write_bytes(pickle.dumps({**arrays, PADDLE_STATE: state}, protocol=4))
     said: list[str] = []

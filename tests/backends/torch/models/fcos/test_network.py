@@ -9,7 +9,9 @@ import torch
 
 from runner.backends.torch import schema
 from runner.backends.torch.batch import Batch
-from runner.backends.torch.model import ParameterSetting, build_model
+from runner.backends.torch.models.base import build_model
+from runner.backends.torch.models.detector import ParameterSetting
+from runner.backends.torch.models.layers import schema as layers
 from runner.core.errors import InputError
 
 MakeConfig = Callable[..., schema.TorchConfig]
@@ -67,8 +69,8 @@ def test_a_single_small_image_trains(norm_type: str, make_config: MakeConfig, ma
     assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
-@pytest.mark.parametrize("backbone", [schema.MobileNetV3(), schema.MobileNetV3(model_name="small", feature_maps=(4, 9, 12))])
-def test_mobilenet_trains(backbone: schema.MobileNetV3, make_config: MakeConfig, make_batch: MakeBatch) -> None:
+@pytest.mark.parametrize("backbone", [layers.MobileNetV3(), layers.MobileNetV3(model_name="small", feature_maps=(4, 9, 12))])
+def test_mobilenet_trains(backbone: layers.MobileNetV3, make_config: MakeConfig, make_batch: MakeBatch) -> None:
     model = build_model(make_config(backbone=backbone)).train()
     out = model(make_batch(boxes=[BOX, []]))
     out["loss"].backward()
@@ -104,7 +106,7 @@ def test_mixed_precision_gives_single_precision_losses(make_config: MakeConfig, 
 
 
 def test_parameter_settings_of_a_resnet(make_config: MakeConfig) -> None:
-    backbone = schema.ResNet(
+    backbone = layers.ResNet(
         depth=18,
         return_idx=(1, 2, 3),
         freeze_at=0,
@@ -137,7 +139,7 @@ def test_parameter_settings_of_a_resnet(make_config: MakeConfig) -> None:
 
 
 def test_parameter_settings_of_a_mobilenet(make_config: MakeConfig) -> None:
-    backbone = schema.MobileNetV3(lr_mult_list=(0.1, 0.2, 0.3, 0.4, 0.5), norm_decay=0.01)
+    backbone = layers.MobileNetV3(lr_mult_list=(0.1, 0.2, 0.3, 0.4, 0.5), norm_decay=0.01)
     found = build_model(make_config(backbone=backbone)).parameter_settings()
     factors = {name.split(".")[2]: setting.lr_mult for name, setting in found.items() if name.startswith("backbone.")}
     # The stem, then three blocks a factor.

@@ -17,32 +17,21 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from runner.backends.pdnames import other_network, to_torch
 from runner.backends.pdparams import PADDLE_STATE, read_pdparams
-from runner.backends.torch.model.detector import FCOSDetector
-from runner.backends.torch.model_check import check_weights, is_paddle_file, is_weights_name, weights_hint
-from runner.backends.torch.schema import ResNet
+from runner.backends.torch.models.detector import Detector
+from runner.backends.torch.models.weight_sources import check_weights, is_paddle_file, is_weights_name, weights_hint
 from runner.core.errors import InputError, Problem
 from runner.core.files import open_regular
 from runner.data.classes import class_sources, copy_rows, describe_taken, read_names
 
 _KEY = "pretrain_weights"
-_CLASS_OUTPUTS = ("fcos_head.fcos_head_cls.weight", "fcos_head.fcos_head_cls.bias")
-"""Tensors whose first axis is the classes."""
-
-_RENAMINGS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    ("this program's", ()),
-    ("a whole model's, saved from several GPUs", (("module.", ""),)),
-    ("a classification network's", (("", "backbone."),)),
-    ("a classification network's, saved from several GPUs", (("module.", "backbone."),)),
-    ("a torchvision detector's", (("backbone.body.", "backbone."), ("backbone.fpn.", "neck.fpn."))),
-)
-"""Whose names a file may hold, and how their beginnings become ours."""
+_OWN_NAMES: tuple[tuple[tuple[str, str], ...], ...] = ((), (("module.", ""),))
+"""Renamings (see `Detector.renamings`) for a file of the model itself, and for one that was saved from several GPUs."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What became of the model's and the file's tensors.
+    """Result of loading: the model's and the file's tensors.
 
     Args:
         loaded: names of the model's tensors that were set.
@@ -58,14 +47,14 @@ class LoadReport:
     unused: tuple[str, ...] = ()
 
 
-def load_pretrained(model: FCOSDetector, source: str | None, say: Callable[[str], None], classes: Sequence[str] = ()) -> LoadReport:
+def load_pretrained(model: Detector, source: str | None, say: Callable[[str], None], classes: Sequence[str] = ()) -> LoadReport:
     """Set what fits of `model`'s parameters and statistics from `source`, and say what did not.
 
-    A file may hold a state dict of this model, of a torchvision classification network (it goes into the backbone) or
-    of a torchvision detector (backbone and pyramid), plain or under ``model`` or ``state_dict``. A .pdparams file is one
-    of PaddleDetection's: its FCOS, what another detector shares with it, or a ResNet for classification. A weights name
-    is looked for where torch keeps downloads, and downloaded, which is said, if it is not there. Of a checkpoint of this program, of
-    either backend, the outputs of the classes are matched by the classes' names.
+    A file may hold a state dict of this model, or one that the model knows a renaming for (of a torchvision classification network, which
+    goes into the backbone, or of a torchvision detector), plain or under ``model`` or ``state_dict``. A .pdparams file is one of
+    PaddleDetection's: the same architecture, what another detector shares with it, or a network for classification. A weights name is
+    looked for where torch keeps downloads, and downloaded, which is said, if it is not there. Of a checkpoint of this program, of either
+    backend, the outputs of the classes are matched by the classes' names.
 
     Args:
         model: whose state dict is set.
@@ -85,8 +74,8 @@ def load_pretrained(model: FCOSDetector, source: str | None, say: Callable[[str]
     path = _fetch(source, say) if named else Path(source).expanduser()
     tensors, theirs = _read_paddle(path, model) if is_paddle_file(source) else _read(path)
     if classes and theirs:
-        _match_classes(tensors, model.state_dict(), theirs, classes, say)
-    names = _matching(model.state_dict(), tensors)
+        _match_classes(tensors, model, theirs, classes, say)
+    names = _matching(model, tensors)
     report = _compare(model.state_dict(), tensors, names, source)
     if named:
         _require_whole_backbone(report, source)
@@ -124,12 +113,12 @@ def _fetch(name: str, say: Callable[[str], None]) -> Path:
 
 
 def _match_classes(
-    tensors: dict[str, Tensor], own: Mapping[str, Tensor], theirs: Sequence[str], classes: Sequence[str], say: Callable[[str], None]
+    tensors: dict[str, Tensor], model: Detector, theirs: Sequence[str], classes: Sequence[str], say: Callable[[str], None]
 ) -> None:
     """Put the class outputs among `tensors` in the order of `classes`; a class that the file has not keeps the model's own first
     weights."""
-    text = describe_taken(theirs, classes)
-    for name in _CLASS_OUTPUTS if text else ():
+    text, own = describe_taken(theirs, classes), model.state_dict()
+    for name in model.class_outputs if text else ():
         if name in tensors and name in own and tensors[name].shape == (len(theirs), *own[name].shape[1:]):
             tensors[name] = copy_rows(tensors[name], own[name].clone(), class_sources(theirs, classes))
     if text:
@@ -152,7 +141,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     return _tensors(content, path), read_names(content.get("classes") if isinstance(content, Mapping) else None)
 
 
-def _read_paddle(path: Path, model: FCOSDetector) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+def _read_paddle(path: Path, model: Detector) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The tensors of a file of PaddleDetection's under this model's names; what the model has no place for under its own. And the names of
     its classes if it is a checkpoint of this program.
 
@@ -162,10 +151,10 @@ def _read_paddle(path: Path, model: FCOSDetector) -> tuple[dict[str, Tensor], tu
     content = read_pdparams(path, _KEY)
     state = content.get(PADDLE_STATE)
     tensors = _tensors(_as_tensors(content), path)
-    named = to_torch(tensors, model.state_dict(), model.config.fcos_head.fpn_stride)
-    why = other_network(named)
-    if why is not None and isinstance(model.config.backbone, ResNet):
-        raise InputError(Problem(f"{path} is of {why}; its parts that fit would not work together", key=_KEY))
+    try:
+        named = model.from_paddle(tensors)
+    except InputError as error:
+        raise InputError(Problem(f"{path} {error}", key=_KEY)) from error
     return named, read_names(state.get("classes") if isinstance(state, Mapping) else None)
 
 
@@ -209,9 +198,10 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _matching(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Name in the file → name in the model, by the renaming under which most of the file fits."""
-    candidates = [_renamed(tensors, rules) for _, rules in _RENAMINGS]
+def _matching(model: Detector, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Map names in the file to names in the model, by the renaming under which most of the file fits."""
+    own = model.state_dict()
+    candidates = [_renamed(tensors, rules) for rules in (*_OWN_NAMES, *model.renamings)]
     return max(candidates, key=lambda names: sum(_fits(own, name, tensors[there]) for there, name in names.items()))
 
 
@@ -246,7 +236,7 @@ def _copy(model: nn.Module, tensors: Mapping[str, Tensor], names: Mapping[str, s
 
 
 def _renamed(tensors: Mapping[str, Tensor], rules: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Name in the file → name in the model."""
+    """Map names in the file to names in the model."""
     names = {}
     for there in tensors:
         prefix, ours = next(((prefix, ours) for prefix, ours in rules if there.startswith(prefix)), ("", ""))

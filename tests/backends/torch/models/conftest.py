@@ -11,6 +11,8 @@ import torch
 
 from runner.backends.torch import schema
 from runner.backends.torch.batch import Batch
+from runner.backends.torch.models.fcos import schema as fcos
+from runner.backends.torch.models.layers import schema as layers
 
 MakeConfig = Callable[..., schema.TorchConfig]
 MakeBatch = Callable[..., Batch]
@@ -32,7 +34,7 @@ def make_config() -> MakeConfig:
 
     def make(
         *,
-        backbone: schema.ResNet | schema.MobileNetV3 | None = None,
+        backbone: layers.ResNet | layers.MobileNetV3 | None = None,
         neck: dict[str, Any] | None = None,
         head: dict[str, Any] | None = None,
         feat: dict[str, Any] | None = None,
@@ -42,17 +44,17 @@ def make_config() -> MakeConfig:
         batch_transforms: tuple[schema.BatchTransform, ...] | None = None,
         **top: Any,
     ) -> schema.TorchConfig:
-        fcos_feat = schema.FCOSFeat(**{"feat_in": 32, "feat_out": 32, "num_convs": 2, "norm_type": "gn", **(feat or {})})
-        fcos_head = schema.FCOSHead(
+        fcos_feat = fcos.FCOSFeat(**{"feat_in": 32, "feat_out": 32, "num_convs": 2, "norm_type": "gn", **(feat or {})})
+        fcos_head = fcos.FCOSHead(
             **{
                 "num_classes": 3,
                 "fcos_feat": fcos_feat,
-                "fcos_loss": schema.FCOSLoss(**(loss or {})),
-                "nms": schema.MultiClassNMS(**(nms or {})),
+                "fcos_loss": fcos.FCOSLoss(**(loss or {})),
+                "nms": layers.MultiClassNMS(**(nms or {})),
                 **(head or {}),
             }
         )
-        fpn = schema.FPN(
+        fpn = layers.FPN(
             **{
                 "out_channel": 32,
                 "spatial_scales": (1 / 8, 1 / 16, 1 / 32),
@@ -62,8 +64,8 @@ def make_config() -> MakeConfig:
                 **(neck or {}),
             }
         )
-        default = schema.ResNet(depth=18, return_idx=(1, 2, 3), freeze_at=-1, freeze_norm=False, first_shortcut="identity")
-        target = schema.Gt2FCOSTarget(
+        default = layers.ResNet(depth=18, return_idx=(1, 2, 3), freeze_at=-1, freeze_norm=False, first_shortcut="identity")
+        target = fcos.Gt2FCOSTarget(
             **{
                 "object_sizes_boundary": (64.0, 128.0, 256.0, 512.0),
                 "center_sampling_radius": 1.5,
@@ -76,7 +78,7 @@ def make_config() -> MakeConfig:
         transforms = (schema.PadBatch(pad_to_stride=32), target) if batch_transforms is None else batch_transforms
         data = schema.COCODataSet()
         config = schema.TorchConfig(
-            architecture=schema.FCOS(backbone=backbone or default, neck=fpn, fcos_head=fcos_head),
+            architecture=fcos.FCOS(backbone=backbone or default, neck=fpn, fcos_head=fcos_head),
             num_classes=3,
             train_dataset=data,
             eval_dataset=data,

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.backends.torch import schema
-from runner.backends.torch.model.layers import NormType, ParameterSetting, norm_layer, settings
+from runner.backends.torch.models.detector import ParameterSetting, settings
+from runner.backends.torch.models.fcos import schema
+from runner.backends.torch.models.layers.norms import NormType, norm_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class ConvNorm(nn.Module):
         return out
 
 
-class FCOSFeat(nn.Module):
+class Towers(nn.Module):
     """The class tower and the box tower."""
 
     def __init__(self, config: schema.FCOSFeat) -> None:
@@ -77,7 +78,7 @@ class FCOSFeat(nn.Module):
         return classes, boxes
 
 
-class FCOSHead(nn.Module):
+class PredictionHead(nn.Module):
     """The towers, three predicting convolutions and the scales. PaddleDetection fixes the towers' width at 256; here it
     is feat_out.
     """
@@ -85,7 +86,7 @@ class FCOSHead(nn.Module):
     def __init__(self, config: schema.FCOSHead) -> None:
         super().__init__()
         self.config = config
-        self.fcos_feat = FCOSFeat(config.fcos_feat)
+        self.fcos_feat = Towers(config.fcos_feat)
         channels = self.fcos_feat.channels
         self.fcos_head_cls = nn.Conv2d(channels, config.num_classes, 3, padding=1)
         self.fcos_head_reg = nn.Conv2d(channels, 4, 3, padding=1)

@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
-from runner.backends.torch import schema
-from runner.backends.torch.model.layers import ParameterSetting, norm_layer, prefixed, settings
+from runner.backends.torch.models.detector import ParameterSetting, prefixed, settings
+from runner.backends.torch.models.layers import schema
+from runner.backends.torch.models.layers.norms import norm_layer
 
 
 class ExtraLevels(ExtraFPNBlock):  # type: ignore[misc]  # torchvision has no types
@@ -44,7 +45,7 @@ class ExtraLevels(ExtraFPNBlock):  # type: ignore[misc]  # torchvision has no ty
         return results, names
 
 
-class Neck(nn.Module):
+class FeaturePyramid(nn.Module):
     """Feature pyramid network (arXiv 1612.03144).
 
     Any image size goes: a level is enlarged to the size of the one below, where PaddleDetection doubles it and so needs

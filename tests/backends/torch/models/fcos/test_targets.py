@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.backends.torch.model import targets as module
-from runner.backends.torch.model.locations import locate
-from runner.backends.torch.model.targets import BACKGROUND, Targets, assign
-from runner.backends.torch.schema import Gt2FCOSTarget
+from runner.backends.torch.models.fcos import targets as module
+from runner.backends.torch.models.fcos.locations import locate
+from runner.backends.torch.models.fcos.schema import Gt2FCOSTarget
+from runner.backends.torch.models.fcos.targets import BACKGROUND, Targets, assign
 
 STRIDES = (8, 16, 32)
 SHAPES = ((9, 12), (5, 6), (3, 3))

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from runner.backends.torch.model_check import NORM_GROUPS
+from runner.backends.torch.models.layers.checks import NORM_GROUPS
 
 NormType = Literal["bn", "sync_bn", "gn"]
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterSetting:
-    """How the optimiser treats a parameter.
-
-    Args:
-        lr_mult: factor of the learning rate.
-        decay: True, the optimiser's regulariser applies; False, none does; a number, L2 with this coefficient does
-            instead.
-    """
-
-    lr_mult: float = 1.0
-    decay: bool | float = True
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -90,23 +75,3 @@ def init_backbone(module: nn.Module) -> None:
             nn.init.normal_(layer.weight, std=math.sqrt(2.0 / (math.prod(layer.kernel_size) * layer.in_channels)))
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-
-
-def settings(
-    module: nn.Module, *, lr_mult: float = 1.0, decay: bool | float = True, norm_decay: bool | float = False
-) -> dict[str, ParameterSetting]:
-    """A setting for every parameter of `module`, by name: `norm_decay` for the scale and shift of norm layers, `decay`
-    for the rest.
-    """
-    found = {}
-    for path, layer in module.named_modules():
-        is_norm = isinstance(layer, nn.BatchNorm2d | nn.GroupNorm)
-        setting = ParameterSetting(lr_mult, (norm_decay or False) if is_norm else decay)
-        for name, _ in layer.named_parameters(recurse=False):
-            found[f"{path}.{name}" if path else name] = setting
-    return found
-
-
-def prefixed(prefix: str, found: dict[str, ParameterSetting]) -> dict[str, ParameterSetting]:
-    """The same settings under `prefix.`."""
-    return {f"{prefix}.{name}": setting for name, setting in found.items()}

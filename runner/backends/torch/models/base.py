@@ -1,0 +1,122 @@
+"""The interface between the torch backend and an architecture. Imports no torch.
+
+An architecture is a plug-in: a class that declares its part of the config and checks it, and the module that builds its network. Those of
+third parties are found by the entry point group ``runner.models``; `runner.testing.models` has the tests that each must pass.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runner.core.errors import InputError, Problem
+from runner.core.registry import Registry
+
+if TYPE_CHECKING:
+    from runner.backends.torch.models.detector import Detector
+    from runner.backends.torch.schema import TorchConfig
+
+
+class DetectorModel(Protocol):
+    """Facts about one architecture. Made without arguments; importing its module loads no torch. A plug-in inherits the defaults here."""
+
+    schema: type[Any]
+    """The declared class (see `runner.config.schema`, form "section") that ``architecture`` is bound to. The plug-in is registered under
+    its name."""
+
+    network: str
+    """``module:function`` that takes a `TorchConfig` without problems and returns a `runner.backends.torch.models.detector.Detector` at
+    random weights, drawn from torch's global generator, on the CPU. Processes that are kept warm import the module before they are
+    forked, so importing it starts no thread and opens no GPU."""
+
+    batch_transforms: tuple[type[Any], ...] = ()
+    """Declared classes that TrainReader.batch_transforms takes for this architecture, besides those of every one. The reader leaves them
+    to the network (as PaddleDetection's Gt2FCOSTarget)."""
+
+    honoured_keys: frozenset[str] = frozenset()
+    """Optional top-level keys of `TorchConfig` that this architecture honours: initial_distance."""
+
+    def check(self, config: TorchConfig) -> Sequence[Problem]:
+        """Find what keeps the network from being built or trained: values that do not fit together. Runs where there may be no torch."""
+        return ()
+
+
+MODELS: Registry[type[DetectorModel]] = Registry("model", {"FCOS": "runner.backends.torch.models.fcos:FCOSModel"}, DetectorModel)
+
+
+@functools.cache
+def models() -> tuple[DetectorModel, ...]:
+    """Load the registered architectures, by name. Those that cannot be used are left out."""
+    return tuple(_usable_models())
+
+
+def _usable_models() -> Iterator[DetectorModel]:
+    for name in MODELS.names():
+        with suppress(InputError):
+            yield load_model(name)
+
+
+@functools.cache
+def load_model(name: str) -> DetectorModel:
+    """Load the architecture registered as `name`.
+
+    Raises:
+        InputError: there is none, or it cannot be used.
+    """
+    model = MODELS.get(name)()
+    schema = model.schema
+    if not is_dataclass(schema) or getattr(schema, "form", "") != "section" or schema.__name__ != name:
+        text = f"its schema {schema.__name__} must be a declared class of the form 'section' that is named {name}, as the model is"
+        raise InputError(f"model {name!r} cannot be used: {text}")
+    return model
+
+
+def why_unusable(name: str) -> str:
+    """Say why the architecture registered as `name` cannot be used; empty if it can, or if there is none."""
+    try:
+        if name in MODELS:
+            load_model(name)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def model_of(config: TorchConfig) -> DetectorModel:
+    """Find the architecture of a bound config."""
+    return load_model(type(config.architecture).__name__)
+
+
+def build_model(config: TorchConfig) -> Detector:
+    """Build the detector that `config` describes, at random weights drawn from torch's global generator, on the CPU.
+
+    Raises:
+        InputError: parts of the config do not fit together (`DetectorModel.check`).
+    """
+    model = model_of(config)
+    problems = model.check(config)
+    if problems:
+        raise InputError(problems)
+    module, _, function = model.network.partition(":")
+    detector: Detector = getattr(importlib.import_module(module), function)(config)
+    return detector
+
+
+def import_networks() -> None:
+    """Import the modules of all registered networks, as a warm process does before it is forked."""
+    for model in models():
+        with suppress(Exception):  # a stranger's module may raise anything; the run that needs it will say so
+            importlib.import_module(model.network.partition(":")[0])
+
+
+def architecture_classes() -> list[type[Any]]:
+    """List the declared classes that ``architecture`` may be."""
+    return [model.schema for model in models()]
+
+
+def batch_transform_classes() -> list[type[Any]]:
+    """List the declared classes that only some architectures' batches take."""
+    return [cls for model in models() for cls in model.batch_transforms]

@@ -1,0 +1,106 @@
+"""The interface of a network to the training loop: losses in, detections out, and how each parameter is trained."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from runner.backends.torch.batch import Batch
+from runner.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSetting:
+    """How the optimiser treats a parameter.
+
+    Args:
+        lr_mult: factor of the learning rate.
+        decay: True, the optimiser's regulariser applies; False, none does; a number, L2 with this coefficient does
+            instead.
+    """
+
+    lr_mult: float = 1.0
+    decay: bool | float = True
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Objects found on an image, highest score first, on the CPU.
+
+    Args:
+        boxes: Float[N, 4], xyxy in pixels of the stored image. As in PaddleDetection they may reach beyond the image.
+        scores: Float[N], 0 to 1.
+        classes: Int64[N], 0-based.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    classes: Tensor
+
+
+class Detector(nn.Module, ABC):
+    """A network that is trained to find objects. Its state dict is what checkpoints keep, so names in it are for good."""
+
+    class_outputs: ClassVar[tuple[str, ...]] = ()
+    """Names of the tensors whose first axis is the classes. Where weights say which classes they are for, rows go by the classes' names."""
+
+    renamings: ClassVar[tuple[tuple[tuple[str, str], ...], ...]] = ()
+    """How the beginnings of names in other programs' files become this network's, for each kind of file: (theirs, this network's). Those
+    under which most of a file fits are taken."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the losses of a batch by name, scalars: ``loss``, which is minimised, and the ``loss_…`` that it is the sum of.
+
+        A term named ``loss_box`` is a 1 − IoU, by which `runner.training.learning` finds boxes that are not learned.
+        """
+
+    @abstractmethod
+    def detect(self, batch: Batch) -> list[Detections]:
+        """Find the objects on each image of `batch`; called in evaluation mode, without gradients. See `predict`."""
+
+    @abstractmethod
+    def parameter_settings(self) -> dict[str, ParameterSetting]:
+        """Give every parameter's setting by its name, those of frozen ones (requires_grad False) too."""
+
+    def predict(self, batch: Batch) -> list[Detections]:
+        """Find the objects on each image of `batch`, in pixels of the stored images, whatever the mode before; it is the same after."""
+        training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                return self.detect(batch)
+        finally:
+            self.train(training)
+
+    def from_paddle(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename the tensors of a PaddleDetection file to this network's names; what the network has no place for keeps its own.
+
+        Raises:
+            InputError: they are of a network that only looks alike, or PaddleDetection has none like this. Its text follows the name of
+                the file.
+        """
+        raise InputError("is PaddleDetection's, whose weights do not fit this architecture: give a .pt or .pth file")
+
+
+def settings(
+    module: nn.Module, *, lr_mult: float = 1.0, decay: bool | float = True, norm_decay: bool | float = False
+) -> dict[str, ParameterSetting]:
+    """Make a setting for every parameter of `module`, by name: with `norm_decay` for the scale and shift of norm layers, else `decay`."""
+    found = {}
+    for path, layer in module.named_modules():
+        is_norm = isinstance(layer, nn.BatchNorm2d | nn.GroupNorm)
+        setting = ParameterSetting(lr_mult, (norm_decay or False) if is_norm else decay)
+        for name, _ in layer.named_parameters(recurse=False):
+            found[f"{path}.{name}" if path else name] = setting
+    return found
+
+
+def prefixed(prefix: str, found: Mapping[str, ParameterSetting]) -> dict[str, ParameterSetting]:
+    """Put the settings' names under `prefix.`."""
+    return {f"{prefix}.{name}": setting for name, setting in found.items()}

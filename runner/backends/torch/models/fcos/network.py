@@ -1,0 +1,85 @@
+"""The whole FCOS detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from runner.backends.torch.batch import Batch
+from runner.backends.torch.models.detector import Detections, Detector, ParameterSetting, prefixed
+from runner.backends.torch.models.fcos import detections
+from runner.backends.torch.models.fcos.head import HeadOutputs, PredictionHead
+from runner.backends.torch.models.fcos.locations import Locations, locate
+from runner.backends.torch.models.fcos.loss import fcos_loss
+from runner.backends.torch.models.fcos.schema import FCOS, Gt2FCOSTarget
+from runner.backends.torch.models.fcos.targets import assign
+from runner.backends.torch.models.fcos.weights import paddle_names
+from runner.backends.torch.models.layers.backbones import build_backbone
+from runner.backends.torch.models.layers.pyramid import FeaturePyramid
+from runner.backends.torch.models.layers.schema import ResNet
+from runner.backends.torch.models.layers.weight_names import TORCHVISION, other_network, renamed
+from runner.backends.torch.schema import TorchConfig
+from runner.core.errors import InputError
+
+
+class FCOSDetector(Detector):
+    """FCOS (arXiv 1904.01355) as PaddleDetection 2.6 defines it.
+
+    Args:
+        config: backbone, neck and head; must fit together (`runner.backends.torch.models.fcos.checks`).
+        targets: how locations are matched to objects.
+    """
+
+    class_outputs = ("fcos_head.fcos_head_cls.weight", "fcos_head.fcos_head_cls.bias")
+    renamings = TORCHVISION
+
+    def __init__(self, config: FCOS, targets: Gt2FCOSTarget) -> None:
+        super().__init__()
+        self.config = config
+        self.targets = targets
+        self.backbone = build_backbone(config.backbone)
+        self.neck = FeaturePyramid(config.neck, self.backbone.channels)
+        self.fcos_head = PredictionHead(config.fcos_head)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute ``loss`` (what to minimise), and the ``loss_cls``, ``loss_box``, ``loss_centerness`` it is the sum of: scalars."""
+        outputs, locations = self._run_head(batch.images)
+        targets = assign(locations, batch.boxes, batch.classes, self.targets)
+        head = self.config.fcos_head
+        return fcos_loss(outputs, targets, head.fcos_loss, normalised=head.norm_reg_targets)
+
+    def detect(self, batch: Batch) -> list[Detections]:
+        """Find the objects on each image, see `Detector.predict`."""
+        outputs, locations = self._run_head(batch.images)
+        return detections.detect(outputs, locations, batch.scales, self.config.fcos_head)
+
+    def from_paddle(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename the tensors of an FCOS of PaddleDetection's, or of what another network there shares with it."""
+        named = renamed(tensors, paddle_names(self.state_dict(), self.config.fcos_head.fpn_stride))
+        why = other_network(named)
+        if why is not None and isinstance(self.config.backbone, ResNet):
+            raise InputError(f"is of {why}; its parts that fit would not work together")
+        return named
+
+    def parameter_settings(self) -> dict[str, ParameterSetting]:
+        """Give every parameter, by name, PaddleDetection's learning-rate factor and weight decay."""
+        return (
+            prefixed("backbone", self.backbone.parameter_settings())
+            | prefixed("neck", self.neck.parameter_settings())
+            | prefixed("fcos_head", self.fcos_head.parameter_settings())
+        )
+
+    def _run_head(self, images: Tensor) -> tuple[HeadOutputs, Locations]:
+        outputs: HeadOutputs = self.fcos_head(self.neck(self.backbone(images)))
+        head = self.config.fcos_head
+        return outputs, locate(outputs.shapes, head.fpn_stride, head.num_shift, images.device)
+
+
+def build(config: TorchConfig) -> FCOSDetector:
+    """Build the detector of a config without problems, at random weights."""
+    targets = next(transform for transform in config.train_reader.batch_transforms if isinstance(transform, Gt2FCOSTarget))
+    model = FCOSDetector(config.architecture, targets)
+    if config.initial_distance:
+        model.fcos_head.start_at(config.initial_distance)
+    return model
