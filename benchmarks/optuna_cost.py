@@ -57,7 +57,7 @@ def measure(sampler: str, trials: int, folder: Path | None) -> dict[str, float]:
         pruner=Component(name="MedianPruner", arguments={"n_warmup_steps": STEPS[-1] + 1}),  # reads what is reported, and keeps all
         metric=Metric(name=METRIC),
         budget=Budget(runs=trials),
-        confirm=0,
+        confirm_seeds=0,
     )
     search = OptunaSearch(spec, BASELINE.__getitem__, folder)
     of_db = _Timed(search)

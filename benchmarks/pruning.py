@@ -206,7 +206,7 @@ def with_ours(table: Table, pruner: Component, seed: int, slots: int) -> Found:
         metric=Metric(name=METRIC),
         sampler=Component(name="GridSampler", arguments={"seed": seed}),
         pruner=pruner,
-        confirm=0,
+        confirm_seeds=0,
     )
     search = OptunaSearch(spec, BASELINE.__getitem__, None)
     running: list[tuple[int, int, Trial, int]] = []  # when its epoch ends, number, trial, epoch

@@ -31,7 +31,7 @@ design: optuna
 space: {{table.curve: [{curves}]}}
 sampler: {{name: GridSampler}}
 pruner: {{name: SuccessiveHalvingPruner, reduction_factor: 3}}
-confirm: 0
+confirm_seeds: 0
 resources: {{concurrency: {slots}}}
 """
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runner.backends.status import whereabouts
 from runner.core.errors import RunnerError
+from runner.core.values import GIB
 from runner.data.choice import dataset_choice
 from runner.data.spec import data_root, spec_names
 from runner.environments.specs import RECIPES
@@ -35,8 +36,8 @@ def findings() -> Iterator[Finding]:
     """Look at the interpreter, the machine, each backend and viewer, the data. Loads the framework, in a process of its own."""
     yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
     yield Finding("cores", f"{available_cores()} usable of {os.cpu_count()}")
-    free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
-    yield Finding("disk", f"{free_gb:.0f} GB free here" + ("" if free_gb > 1 else ": too little for checkpoints"), good=free_gb > 1)
+    free_gib = shutil.disk_usage(Path.cwd()).free / GIB
+    yield Finding("disk", f"{free_gib:.0f} GiB free here" + ("" if free_gib > 1 else ": too little for checkpoints"), good=free_gib > 1)
     yield Finding(
         "writable",
         f"{Path.cwd()}" + ("" if os.access(Path.cwd(), os.W_OK) else " cannot be written: runs go to ./runs"),

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from runner.core.text import say
+from runner.core.values import GIB
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,7 +43,7 @@ def _install(args: argparse.Namespace) -> int:
         say(f"{args.name}: already there since {record.made}: {shown}")
         say(f"  in {made.folder}")
         return 0
-    say(f"{args.name}: ready after {record.seconds:.0f} s: {shown}; {size_bytes(made.folder) / 1e9:.1f} GB")
+    say(f"{args.name}: ready after {record.seconds:.0f} s: {shown}; {size_bytes(made.folder) / GIB:.1f} GiB")
     say(f"  in {made.folder}")
     say(f"  use it: -o backend={args.name}")
     if record.gpu and not record.check.get("gpus"):
@@ -66,7 +67,7 @@ def _list(_args: argparse.Namespace) -> int:
         tidy(name)
         found = whereabouts(name)
         build = "" if found.gpu is None else "GPU" if found.gpu else "CPU"
-        size = f"{size_bytes(found.folder) / 1e9:.1f} GB" if found.folder else ""
+        size = f"{size_bytes(found.folder) / GIB:.1f} GiB" if found.folder else ""
         versions = ", ".join(f"{package} {version}" for package, version in found.versions.items())
         table.add_row(*map(plain, (name, found.where, versions, build, size)))
         lines += [f"{name}: {found.problem or found.python}"] if found.problem or found.python else []
@@ -80,7 +81,7 @@ def _remove(args: argparse.Namespace) -> int:
     from runner.environments.install import remove  # noqa: PLC0415 - kept out of `runner --help`
 
     folder, size = remove(args.name)
-    say(f"{args.name}: removed {folder} ({size / 1e9:.1f} GB)")
+    say(f"{args.name}: removed {folder} ({size / GIB:.1f} GiB)")
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from runner.config.node import Node, quoted
 from runner.config.overrides import quoted_override
-from runner.config.schema import AddedLater, Auto, Doc, FromPlugins, Key, Neutral, Range, Rest, Shared, Tagged
+from runner.config.schema import AddedLater, Auto, Doc, Formerly, FromPlugins, Key, Neutral, Range, Rest, Shared, Tagged
 from runner.core.errors import InputError, Problem, nearest
 
 T = TypeVar("T")
@@ -31,6 +31,7 @@ class FieldInfo:
         shared: see `runner.config.schema.Shared`.
         neutral: see `runner.config.schema.Neutral`.
         added_later: see `runner.config.schema.AddedLater`.
+        formerly: the key's former name (see `runner.config.schema.Formerly`), or empty.
         auto: see `runner.config.schema.Auto`.
         rest: see `runner.config.schema.Rest`.
         plugins: see `runner.config.schema.FromPlugins`; None where the type names its classes itself.
@@ -46,6 +47,7 @@ class FieldInfo:
     shared: bool
     neutral: bool
     added_later: bool
+    formerly: str
     auto: bool
     rest: bool
     plugins: FromPlugins | None
@@ -180,8 +182,11 @@ class _Binder:
         known = {info.key for info in infos}
         if node_is_root := path == "":
             known |= {*section_classes(cls), *getattr(cls, "not_used", {})}
+        renamed = {info.formerly: info.key for info in infos if info.formerly}
         for key, node in given.items():
-            if key not in known:
+            if key in renamed:
+                self._problem(node, f"{path}.{key}".lstrip("."), f"is now called `{renamed[key]}`: rename the key")
+            elif key not in known:
                 hint = nearest(key, sorted(known))
                 owner = "" if node_is_root else f" of {cls.__name__}"
                 self._problem(node, f"{path}.{key}".lstrip("."), f"unknown key{owner}" + (f"; {hint}" if hint else ""))
@@ -465,6 +470,7 @@ def _field_info(item: Any, hint: Any) -> FieldInfo:
         shared=extra(Shared) is not None,
         neutral=extra(Neutral) is not None,
         added_later=extra(AddedLater) is not None,
+        formerly=former.name if (former := extra(Formerly)) is not None else "",
         auto=extra(Auto) is not None,
         rest=extra(Rest) is not None,
         plugins=extra(FromPlugins),

@@ -121,7 +121,7 @@ def _of_trial(label: str, found: Difference, varied: Collection[str]) -> str:
             keys = [key for key in varied if key == source or (key.startswith(f"{source}.") and key[len(source) + 1 :].isdecimal())]
             if keys:
                 pairs = ", ".join(f"{target}{key[len(source) :]}: {key}" for key in sorted(keys))
-                return f"{text}; to let the other reader follow: couple: {{{pairs}}}"
+                return f"{text}; to let the other reader follow: derive: {{{pairs}}}"
     return f"{text}; set {found.eval_key or 'EvalReader'} in the same trial (design: list or zip)"
 
 

@@ -84,6 +84,13 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Formerly:
+    """The key's name before version 0.2, which is refused by naming the new one."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Neutral:
     """Mark of a key that cannot change what a run computes: it is not part of the run key."""
 

@@ -1,4 +1,4 @@
-"""Small expressions of a sweep file: ``base * TrainReader.batch_size / 4``, ``type == Momentum``, ``resource/memory_gb <= 8``.
+"""Small expressions of a sweep file: ``base * TrainReader.batch_size / 4``, ``type == Momentum``, ``resource/memory_gib <= 8``.
 
     numbers, 'texts', true, false, null     names: max_iters, TrainReader.batch_size, milestones.0, bbox/AP, `bbox/AP/a class`
     + - * / // % **    == != < <= > >=    and or not    min max abs round sqrt log exp

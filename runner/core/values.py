@@ -11,6 +11,9 @@ from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+GIB = 2**30
+"""Bytes of a GiB, the unit of every amount of memory and disk that is shown, recorded or compared."""
+
 _MAX_NAME_BYTES = 255
 _UNSAFE = re.compile(r"[^A-Za-z0-9.=,+-]+")
 

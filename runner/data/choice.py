@@ -98,7 +98,7 @@ def dataset_choice(name: str | Path, root: Path | None = None) -> DatasetChoice:
         message=message,
         test=test if manifest and "test" in manifest.splits else None,
         content=manifest.content if manifest and not message else "",
-        group=spec.cut.group,
+        group=spec.split.group,
     )
 
 

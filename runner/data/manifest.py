@@ -26,7 +26,7 @@ _LAYOUT = 1
 @dataclass(frozen=True, slots=True)
 class SplitFacts:
     """One split: how many images and boxes, the annotation file (below the set's folder) and its SHA-256, and the files
-    of the source's lists that it was taken from (none: it was cut here)."""
+    of the source's lists that it was taken from (none: it was split here)."""
 
     images: Count
     boxes: Count

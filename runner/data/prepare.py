@@ -212,7 +212,7 @@ def _build(spec: DataSpec, source: Path | None, work: Path, options: dict[str, A
         notes = merged(manifest.notes, [Note("note", doubtful)] if doubtful else [])
         unused = ", ".join(f"{key}={options[key]}" for key in ("val", "seed") if key in options)
         if unused and manifest.splits["val"].lists:
-            notes = merged(notes, [Note("note", f"{unused} changes nothing: the source has its own list for val (cut.respect_source)")])
+            notes = merged(notes, [Note("note", f"{unused} changes nothing: the source has its own list for val (split.respect_source)")])
         manifest = dataclasses.replace(manifest, source=str(source), source_hash=held, options=options, notes=notes)
     write_manifest(folder, manifest)
     return manifest

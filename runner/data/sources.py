@@ -17,6 +17,7 @@ from typing import IO
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import open_regular, read_bytes
+from runner.core.values import GIB
 from runner.data.formats.base import capped
 from runner.data.formats.tree import FOLDERS_DEEP, walk
 
@@ -204,7 +205,7 @@ def _refuse(path: Path, bad: Iterable[str], target: Path, size: int) -> None:
     ]
     free = shutil.disk_usage(target).free
     if size > free:
-        problems.append(Problem(f"unpacked it needs {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {target.parent}", str(path)))
+        problems.append(Problem(f"unpacked it needs {size / GIB:.1f} GiB; {free / GIB:.1f} GiB are free in {target.parent}", str(path)))
     if problems:
         raise InputError(capped(problems))
 

@@ -1,4 +1,4 @@
-"""Data specs: what a data set is, where its source comes from, how it is cut. One YAML file each, see
+"""Data specs: what a data set is, where its source comes from, how it is split. One YAML file each, see
 datasets/README.md.
 """
 
@@ -21,7 +21,7 @@ from runner.data.formats.base import Split
 from runner.data.specfile import Section, plain, read_sections
 from runner.data.synthetic.generate import GENERATOR_VERSION, SIZES
 
-CutBy = Literal["source", "random", "group"]
+SplitBy = Literal["source", "random", "group"]
 SYNTHETIC = "synthetic_pcb"
 """Format name of the generated boards, and the name of the data set that is made on first use."""
 _CONVERTER_VERSIONS = {SYNTHETIC: 1, "deeppcb": 1}
@@ -32,7 +32,7 @@ BOX_RULES = {"boxes_outside": ("clip", "drop"), "boxes_empty": ("drop",)}
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class SplitRule:
     """How the images are divided into train and val.
 
     Args:
@@ -42,10 +42,10 @@ class Cut:
         seed: of the random order.
         group: regular expression on the image's file name; its first bracket is the group (the board).
         lists: the source's lists (by name) that make up train, val and test; empty: by their names, see
-            `runner.data.split`. Without val it is cut off train.
+            `runner.data.split`. Without val it is taken from train.
     """
 
-    by: CutBy = "source"
+    by: SplitBy = "source"
     respect_source: bool = True
     val: float = 0.2
     seed: int = 0
@@ -76,7 +76,7 @@ class DataSpec:
         formats: names of `runner.data.formats`, tried in this order; or ``("synthetic_pcb",)``.
         where: how to get the source; shown when it is missing.
         classes: class names in order; empty: read from the source.
-        cut: how it is divided.
+        split: how it is divided.
         images, boxes: verified counts of the whole set; None: not checked.
         eval_iou_thresholds: IoUs at which AP is also given.
         generate: for generated sets.
@@ -90,7 +90,7 @@ class DataSpec:
     formats: tuple[str, ...]
     where: str
     classes: tuple[str, ...]
-    cut: Cut
+    split: SplitRule
     images: int | None
     boxes: int | None
     eval_iou_thresholds: tuple[float, ...]
@@ -112,8 +112,9 @@ class DataSpec:
             data["generator"] = GENERATOR_VERSION
             data["generate"] = {key: value for key, value in dataclasses.asdict(self.generate).items() if key != "content"}
         else:
-            cut = dataclasses.asdict(self.cut)
-            data |= {"formats": self.formats, "cut": cut if self.cut.lists else {key: cut[key] for key in cut if key != "lists"}}
+            rule = dataclasses.asdict(self.split)
+            hashed = rule if self.split.lists else {key: value for key, value in rule.items() if key != "lists"}
+            data |= {"formats": self.formats, "cut": hashed}  # the key's first name: sets prepared under it are still there
             data |= {key: value for key in BOX_RULES if (value := getattr(self, key))}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
@@ -156,7 +157,7 @@ def load_spec(path: Path) -> DataSpec:
         formats=formats,
         where=top.take("where", str, "").strip(),
         classes=top.texts("classes"),
-        cut=_cut(top.section("cut")),
+        split=_split(top.section("split")),
         images=expect.take("images", int),
         boxes=expect.take("boxes", int),
         eval_iou_thresholds=_thresholds(top),
@@ -166,7 +167,7 @@ def load_spec(path: Path) -> DataSpec:
     )
     expect.finish()
     _examine(top, spec)
-    top.finish()
+    top.finish(renamed={"cut": "split"})
     if top.problems:
         raise InputError(top.problems)
     return spec
@@ -203,9 +204,9 @@ def apply_options(spec: DataSpec, options: Mapping[str, Any]) -> DataSpec:
             made = dataclasses.replace(made, content=None)
         result = dataclasses.replace(spec, generate=made)
     else:
-        cut = dataclasses.replace(spec.cut, **{key: values[key] for key in ("val", "seed") if key in values})
+        rule = dataclasses.replace(spec.split, **{key: values[key] for key in ("val", "seed") if key in values})
         given = {key: values[key] for key in ("images", "boxes", *BOX_RULES) if key in values}
-        result = dataclasses.replace(spec, cut=cut, **given)
+        result = dataclasses.replace(spec, split=rule, **given)
     problems = [Problem(message, "option", key) for key, message in _out_of_range(result)]
     if problems:
         raise InputError(problems)
@@ -217,8 +218,8 @@ def _folders() -> list[Path]:
     return ([own] if own.is_dir() else []) + [shipped("datasets")]
 
 
-def _cut(section: Section) -> Cut:
-    cut = Cut(
+def _split(section: Section) -> SplitRule:
+    rule = SplitRule(
         by=section.take("by", str, "source"),
         respect_source=section.take("respect_source", bool, True),
         val=section.take("val", (int, float), 0.2),
@@ -226,19 +227,19 @@ def _cut(section: Section) -> Cut:
         group=section.take("group", str, ""),
         lists=_lists(section.section("lists")),
     )
-    if cut.lists and not cut.respect_source:
-        section.wrong("lists", "contradicts respect_source: false, which cuts the whole source anew; keep one of them")
-    if cut.by not in ("source", "random", "group"):
-        section.wrong("by", f"expected source, random or group, got {cut.by!r}")
+    if rule.lists and not rule.respect_source:
+        section.wrong("lists", "contradicts respect_source: false, which splits the whole source anew; keep one of them")
+    if rule.by not in ("source", "random", "group"):
+        section.wrong("by", f"expected source, random or group, got {rule.by!r}")
     try:
-        groups = re.compile(cut.group).groups
+        groups = re.compile(rule.group).groups
     except re.error as error:
         section.wrong("group", f"is not a regular expression: {error}")
     else:
-        if (cut.by == "group" or cut.group) and groups != 1:
+        if (rule.by == "group" or rule.group) and groups != 1:
             section.wrong("group", "needs a regular expression with one bracket, such as '^([0-9]+)_'")
     section.finish()
-    return cut
+    return rule
 
 
 def _lists(section: Section) -> dict[Split, tuple[str, ...]]:
@@ -285,7 +286,7 @@ def _examine(top: Section, spec: DataSpec) -> None:
     if len(set(spec.classes)) != len(spec.classes):
         top.wrong("classes", "a name stands twice")
     for key, message in _out_of_range(spec):
-        top.wrong("generate" if spec.generated else "cut", f"{key}: {message}")
+        top.wrong("generate" if spec.generated else "split", f"{key}: {message}")
 
 
 def _not_a_rule(key: str, value: Any) -> list[str]:
@@ -296,7 +297,7 @@ def _not_a_rule(key: str, value: Any) -> list[str]:
 def _out_of_range(spec: DataSpec) -> list[tuple[str, str]]:
     """(key, what is wrong) for numbers outside what makes sense."""
     if spec.generate is None:
-        return [("val", f"must be above 0, got {spec.cut.val}")] if spec.cut.val <= 0 else []
+        return [("val", f"must be above 0, got {spec.split.val}")] if spec.split.val <= 0 else []
     made, wrong = spec.generate, []
     if not SIZES[0] <= made.size <= SIZES[1]:
         wrong.append(("size", f"must be {SIZES[0]} to {SIZES[1]} pixels, got {made.size}"))

@@ -79,10 +79,12 @@ class Section:
         where = f"{self.file}:{self.lines[key]}" if key in self.lines else str(self.file)
         self.problems.append(Problem(message, where, self.name + key))
 
-    def finish(self) -> None:
-        """Note every key that nobody asked for."""
+    def finish(self, renamed: Mapping[str, str] | None = None) -> None:
+        """Report every key that was not asked for; of `renamed` (old name to new) by its new name."""
         for key in self.values:
-            if key not in self.asked:
+            if renamed and key in renamed:
+                self.wrong(key, f"is now called `{renamed[key]}`: rename the key")
+            elif key not in self.asked:
                 self.wrong(key, f"unknown key; {nearest(key, self.asked)}".rstrip("; "))
 
 

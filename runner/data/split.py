@@ -24,7 +24,7 @@ class Division:
 
     Args:
         sides: indices of `Loaded.items` for each split, in item order; ``test`` only where the source keeps one.
-        lists: the files of the source's lists that each split was taken from; missing where it was cut here.
+        lists: the files of the source's lists that each split was taken from; missing where it was split here.
         notes: how it was done, and what was left out.
     """
 
@@ -35,10 +35,10 @@ class Division:
 
 def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> Division:
     """Divide `loaded.items` as the spec and the source's own lists say. A test list never becomes the validation set
-    unless the spec says so; where the source has no list for validation it is cut off the training images.
+    unless the spec says so; where the source has no list for validation it is taken from the training images.
 
     Args:
-        names: the items' file names; they alone (and the seed) decide a random cut.
+        names: the items' file names; they alone (and the seed) decide a random split.
 
     Raises:
         InputError: the source lacks lists that the spec asks for, a list names what is not there, or a side would be
@@ -61,29 +61,29 @@ def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> Division:
         sides["train"] = _pool(loaded, names, notes)
     _part(spec, sides, loaded, names, files, notes)
     if "val" not in sides:
-        _cut_off_val(spec, sides, loaded, names, notes)
+        _split_off_val(spec, sides, loaded, names, notes)
     if empty := [split for split, members in sides.items() if not members]:
         counts = ", ".join(f"{len(members)} for {split}" for split, members in sides.items())
-        raise InputError(Problem(f"the cut leaves {' and '.join(empty)} empty: {counts}; set cut.val (--val)", str(spec.file), "cut"))
+        raise InputError(Problem(f"the split leaves {' and '.join(empty)} empty: {counts}; set split.val (--val)", str(spec.file), "split"))
     kept = {split: files[split] for split in sides if split in files}
     return Division(sides, kept, notes.listed())
 
 
 def _lists_of_splits(spec: DataSpec, loaded: Loaded) -> dict[Split, tuple[str, ...]]:
     """The names of the lists that make up each split; those without an entry count as absent."""
-    cut = spec.cut
-    if cut.lists:
+    rule = spec.split
+    if rule.lists:
         there = ", ".join(loaded.lists) or "none"
         problems = [
-            Problem(f"the source has no list {name!r}; its lists: {there}", str(spec.file), f"cut.lists.{split}")
-            for split, wanted in cut.lists.items()
+            Problem(f"the source has no list {name!r}; its lists: {there}", str(spec.file), f"split.lists.{split}")
+            for split, wanted in rule.lists.items()
             for name in wanted
             if name not in loaded.lists
         ]
         if problems:
             raise InputError(problems)
-        return dict(cut.lists)
-    if not cut.respect_source and cut.by != "source":
+        return dict(rule.lists)
+    if not rule.respect_source and rule.by != "source":
         return {}
     filled = [name for name, one in loaded.lists.items() if one.members or one.missing]
     if loaded.split_lists and all(name in filled for of_split in loaded.split_lists.values() for name in of_split):
@@ -166,24 +166,24 @@ def _file_key(loaded: Loaded, index: int) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _cut_off_val(spec: DataSpec, sides: dict[Split, list[int]], loaded: Loaded, names: Sequence[str], notes: Notes) -> None:
-    cut = spec.cut
-    if cut.by == "source":
+def _split_off_val(spec: DataSpec, sides: dict[Split, list[int]], loaded: Loaded, names: Sequence[str], notes: Notes) -> None:
+    rule = spec.split
+    if rule.by == "source":
         there = ", ".join(f"{name} ({len(one.members):,} images)" for name, one in loaded.lists.items()) or "none"
-        text = f"the source has no lists for train and val (its lists: {there}), and the spec has no other cut"
-        advice = "set cut.by to random or group, or say which lists are meant: cut.lists: {train: [NAME], val: [NAME]}"
-        raise InputError(Problem(f"{text}; {advice}", str(spec.file), "cut"))
+        text = f"the source has no lists for train and val (its lists: {there}), and the spec has no other split"
+        advice = "set split.by to random or group, or say which lists are meant: split.lists: {train: [NAME], val: [NAME]}"
+        raise InputError(Problem(f"{text}; {advice}", str(spec.file), "split"))
     pool = sides["train"]
     first: dict[tuple[int, int], int] = {}  # of entries of one file, which have to be on one side
     place_of = {index: first.setdefault(_file_key(loaded, index), len(first)) for index in pool}
     files = dict((place, index) for index, place in reversed(place_of.items()))
     own = [names[files[place]] for place in range(len(files))]
     wanted = _wanted(spec, len(own))
-    if cut.by == "group":
+    if rule.by == "group":
         chosen, note = _whole_groups(spec, own, wanted)
     else:
-        order = sorted(range(len(own)), key=lambda index: _draw(cut.seed, own[index]))
-        chosen, note = set(order[:wanted]), f"cut at random (seed {cut.seed})"
+        order = sorted(range(len(own)), key=lambda index: _draw(rule.seed, own[index]))
+        chosen, note = set(order[:wanted]), f"split at random (seed {rule.seed})"
     sides["train"] = [index for index in pool if place_of[index] not in chosen]
     sides["val"] = [index for index in pool if place_of[index] in chosen]
     notes.say(f"{note}: {len(sides['train']):,} for train, {len(sides['val']):,} for val")
@@ -202,24 +202,24 @@ def groups(pattern: str, names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _wanted(spec: DataSpec, count: int) -> int:
-    val = spec.cut.val
+    val = spec.split.val
     return round(count * val) if val < 1 else int(val)
 
 
 def _whole_groups(spec: DataSpec, names: Sequence[str], wanted: int) -> tuple[set[int], str]:
     """Groups in random order, each taken if that brings val closer to the wanted number."""
-    found = groups(spec.cut.group, names)
+    found = groups(spec.split.group, names)
     if sum(map(len, found.values())) != len(names):
         known = {index for indices in found.values() for index in indices}
         example = next(name for index, name in enumerate(names) if index not in known)
-        raise InputError(Problem(f"the file name {example!r} has no group by {spec.cut.group!r}", str(spec.file), "cut.group"))
+        raise InputError(Problem(f"the file name {example!r} has no group by {spec.split.group!r}", str(spec.file), "split.group"))
     chosen: set[int] = set()
     taken = []
-    for name in sorted(found, key=lambda group: _draw(spec.cut.seed, group)):
+    for name in sorted(found, key=lambda group: _draw(spec.split.seed, group)):
         if abs(len(chosen) + len(found[name]) - wanted) < abs(len(chosen) - wanted):
             chosen |= set(found[name])
             taken.append(name)
-    return chosen, f"cut by group (seed {spec.cut.seed}), val holds {', '.join(sorted(taken))} of {len(found)} groups"
+    return chosen, f"split by group (seed {spec.split.seed}), val holds {', '.join(sorted(taken))} of {len(found)} groups"
 
 
 def _draw(seed: int, name: str) -> bytes:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.files import open_regular, read_json
 from runner.core.importing import find_program
+from runner.core.values import GIB
 from runner.environments import interpreters as environments
 from runner.environments.build import Builder, Progress, constraints
 from runner.environments.interpreters import Record, installed
@@ -71,7 +72,7 @@ def install(
         if present and present.record and not present.problem and present.record.wish == wish and not force:
             return Outcome(present.folder, present.record, fresh=False)
         base = find_python(backend, recipe, python)
-        _require_space(place, recipe.gpu_size_gb if gpu else recipe.size_gb)
+        _require_space(place, recipe.gpu_size_gib if gpu else recipe.size_gib)
         home = Path(tempfile.mkdtemp(prefix=f"{backend}-", dir=place))
         try:
             home.chmod(place.stat().st_mode)  # mkdtemp's is for its owner alone
@@ -195,10 +196,10 @@ def _recipe(backend: str) -> Recipe:
     raise InputError(f"there is no environment to install for {backend!r}; {nearest(backend, list(RECIPES))}".rstrip("; "))
 
 
-def _require_space(place: Path, size_gb: float) -> None:
-    free_gb = shutil.disk_usage(place).free / 1e9
-    if free_gb < size_gb * _SPARE:
-        message = f"only {free_gb:.1f} GB free, {size_gb * _SPARE:.1f} GB needed; make room, or set {environments.PLACE_VARIABLE}"
+def _require_space(place: Path, size_gib: float) -> None:
+    free_gib = shutil.disk_usage(place).free / GIB
+    if free_gib < size_gib * _SPARE:
+        message = f"only {free_gib:.1f} GiB free, {size_gib * _SPARE:.1f} GiB needed; make room, or set {environments.PLACE_VARIABLE}"
         raise InputError(Problem(message, str(place)))
 
 

@@ -107,7 +107,7 @@ def interpreter(backend: str, given: str | None = None) -> Environment:
         return Environment(Path(sys.executable), "this")
     found = installed(backend)
     if found is None:
-        how = f"runner backend install {backend} (about {recipe.size_gb:g} GB, {recipe.minutes} minutes), or give backend_python"
+        how = f"runner backend install {backend} (about {recipe.size_gib:g} GiB, {recipe.minutes} minutes), or give backend_python"
         message = f"the backend {backend} needs an environment of its own: {how}"
         raise InputError(Problem(message, key="backend"))
     if found.problem:

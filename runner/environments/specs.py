@@ -17,7 +17,7 @@ class Recipe:
         cpu, gpu, newer_gpu: the framework for CPUs, for GPUs, and for GPUs from an index that the user names.
         packages: further requirements.
         bare: requirements to install last and without what they require.
-        size_gb, gpu_size_gb, minutes: what it takes, as people who are about to install it are told.
+        size_gib, gpu_size_gib, minutes: what it takes, as people who are about to install it are told.
         constraints: file of pins in constraints/.
         check: module to run there as ``python -m check FILE``: fails, or writes what it found as JSON to FILE.
         catalogue: "module:function", called with the new interpreter's path.
@@ -32,8 +32,8 @@ class Recipe:
     newer_gpu: str
     packages: tuple[str, ...]
     bare: tuple[str, ...]
-    size_gb: float
-    gpu_size_gb: float
+    size_gib: float
+    gpu_size_gib: float
     minutes: int
     constraints: str
     check: str
@@ -57,8 +57,8 @@ RECIPES = {
             "typeguard",
         ),
         bare=("paddledet==2.6.0",),
-        size_gb=1.6,
-        gpu_size_gb=3.8,
+        size_gib=1.5,
+        gpu_size_gib=3.5,
         minutes=2,
         constraints="paddle.txt",
         check="runner.backends.paddle.smoke_test",

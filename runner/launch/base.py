@@ -35,7 +35,7 @@ class Task:
             per task; importing must start no thread and open no GPU, and happens with OMP_NUM_THREADS, MKL_NUM_THREADS and
             OPENBLAS_NUM_THREADS at 1, so a task that wants more tells its libraries. "standby": one process per task, which has imported
             and waits. "no": neither. It changes when the modules are imported and nothing else; a launcher may take no notice.
-        memory_gb: the most memory (2**30 bytes) all its processes may hold together before they are killed; None: as much as there is.
+        memory_gib: the most memory (2**30 bytes) all its processes may hold together before they are killed; None: as much as there is.
             Looked at about once a second; pages shared with others count in part (see `runner.launch.memory`).
     """
 
@@ -46,7 +46,7 @@ class Task:
     env: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
     warm: Warm = "no"
-    memory_gb: float | None = None
+    memory_gib: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Exit:
         returncode: exit status 0–255, or minus the number of the signal that killed it (as in `subprocess`).
         signal: that signal's number, else None.
         error: why it could not be started; empty if it was.
-        over_memory_gb: what its processes held when they were killed for being over `Task.memory_gb`; None if they were not.
+        over_memory_gib: what its processes held when they were killed for being over `Task.memory_gib`; None if they were not.
         oom_killed: it died of SIGKILL, which was not ours, while the kernel killed for want of memory (Linux; False elsewhere).
     """
 
@@ -66,14 +66,14 @@ class Exit:
     returncode: int
     signal: int | None = None
     error: str = ""
-    over_memory_gb: float | None = None
+    over_memory_gib: float | None = None
     oom_killed: bool = False
 
     def __str__(self) -> str:
         if self.error:
             return f"could not be started: {self.error}"
-        if self.over_memory_gb is not None:
-            return f"killed for holding {self.over_memory_gb:.2f} GB of memory, more than its limit"
+        if self.over_memory_gib is not None:
+            return f"killed for holding {self.over_memory_gib:.2f} GiB of memory, more than its limit"
         if self.oom_killed:
             return "killed by the kernel, which was out of memory"
         if self.signal is not None:
@@ -133,7 +133,7 @@ class Launcher(Protocol):
 class MeasuresMemory(Protocol):
     """A launcher that can tell how much memory its tasks hold."""
 
-    def held_gb(self) -> dict[str, float]:
+    def held_gib(self) -> dict[str, float]:
         """What all the processes of each running task hold now, in 2**30 bytes. Takes up to 0.05 s a process: ask every ten seconds."""
 
 

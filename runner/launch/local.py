@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from runner.core.process import adopt_orphans
 from runner.launch import leftovers as guard
 from runner.launch.base import NOT_STARTED, TRACE_S, Exit, Task, exit_of
-from runner.launch.memory import Gauge, OomKills, pss_gb, sessions
+from runner.launch.memory import Gauge, OomKills, pss_gib, sessions
 from runner.launch.starters.spawn import MARK_VARIABLE, Process, kill_group, mark_of, reap_session, spawn
 from runner.launch.starters.warm import WarmStart, WarmStarter
 
@@ -43,7 +43,7 @@ class _Child:
     end_at: float = _NEVER
     kill_at: float = _NEVER
     killed: bool = False
-    over_memory_gb: float | None = None
+    over_memory_gib: float | None = None
 
     def descriptor(self) -> int | None:
         """Readable when there is something to look at; negative if there is already, None if it cannot tell."""
@@ -148,11 +148,11 @@ class LocalLauncher:
         """See `Launcher.free`."""
         return 0 if self._closed else max(0, self.slots - len(self._children) - len(self._waiting))
 
-    def held_gb(self) -> dict[str, float]:
-        """See `MeasuresMemory.held_gb`."""
+    def held_gib(self) -> dict[str, float]:
+        """See `MeasuresMemory.held_gib`."""
         running = {name: child.process.pid for name, child in self._children.items() if child.process is not None}
         members = sessions(running.values())
-        return {name: pss_gb(members[pid].pids) for name, pid in running.items()}
+        return {name: pss_gib(members[pid].pids) for name, pid in running.items()}
 
     def close(self) -> None:
         """See `Launcher.close`."""
@@ -188,7 +188,7 @@ class LocalLauncher:
             task = self._waiting.popleft()
             self._start_guard()
             slot = self._slots.take()
-            child = self._children[task.name] = _Child(slot, Gauge(task.memory_gb) if task.memory_gb is not None else None)
+            child = self._children[task.name] = _Child(slot, Gauge(task.memory_gib) if task.memory_gib is not None else None)
             if variables := self._slots.variables[slot]:
                 task = replace(task, env={**task.env, **variables})
             try:
@@ -242,9 +242,9 @@ class LocalLauncher:
             return
         members = sessions([pid for _, _, pid in limited])
         for child, gauge, pid in limited:
-            over = gauge.over_gb(members[pid], now) if not child.killed else None
+            over = gauge.over_gib(members[pid], now) if not child.killed else None
             if over is not None:
-                child.over_memory_gb = over
+                child.over_memory_gib = over
                 child.kill(now)
         took = time.monotonic() - now
         self._measure_at = now + max(_MEASURE_INTERVAL_S, took / _MEASURE_SHARE)
@@ -254,7 +254,7 @@ class LocalLauncher:
         if returncode != 0 and not child.killed:  # also where a helper of its was killed and it noticed, so that the next one is not blamed
             oom_killed = self._oom_kills.lately(time.monotonic())
             return replace(exit_, oom_killed=oom_killed and returncode == -9)
-        return replace(exit_, over_memory_gb=child.over_memory_gb) if returncode == -9 else exit_
+        return replace(exit_, over_memory_gib=child.over_memory_gib) if returncode == -9 else exit_
 
     def _end(self, child: _Child, process: Process) -> int:
         """Kill a task and the helpers it left behind; its return code. It is not reaped yet, so its number is not reused."""

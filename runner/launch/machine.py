@@ -13,10 +13,10 @@ from typing import Any, Literal
 import psutil
 
 from runner.core.errors import Problem
-from runner.launch.memory import GB
+from runner.core.values import GIB
 
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
-BUSY_GB = 0.25
+BUSY_GIB = 0.25
 """A GPU of which others hold more than this is in use; a process that has merely begun to use CUDA holds as much."""
 
 
@@ -28,16 +28,16 @@ class Gpu:
         index: NVML's number, by place on the bus.
         uuid: ``GPU-…`` or, of a part of one, ``MIG-…``.
         name: its model.
-        memory_gb: all its memory, in 2**30 bytes.
-        used_gb: what computing processes of others hold of it.
+        memory_gib: all its memory, in 2**30 bytes.
+        used_gib: what computing processes of others hold of it.
         word: what CUDA_VISIBLE_DEVICES calls it; empty: its index.
     """
 
     index: int
     uuid: str
     name: str
-    memory_gb: float
-    used_gb: float = 0.0
+    memory_gib: float
+    used_gib: float = 0.0
     word: str = ""
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Gpu:
     @property
     def busy(self) -> bool:
         """Whether somebody else computes on it."""
-        return self.used_gb > BUSY_GB
+        return self.used_gib > BUSY_GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class Machine:
 
     Args:
         cores: that this process may run on, at most what its cgroup is given.
-        memory_gb: in 2**30 bytes, at most what its cgroup may hold; free_gb: what of it nobody uses.
+        memory_gib: in 2**30 bytes, at most what its cgroup may hold; free_gib: what of it nobody uses.
         gpus: those that CUDA_VISIBLE_DEVICES leaves, in its order.
         gpu_problem: why nothing is known of GPUs, or what is doubtful; empty if all is well.
         by_place: a GPU's number is its place on the bus (nobody had set CUDA_VISIBLE_DEVICES).
     """
 
     cores: int
-    memory_gb: float
-    free_gb: float
+    memory_gib: float
+    free_gib: float
     gpus: tuple[Gpu, ...] = ()
     gpu_problem: str = ""
     by_place: bool = True
@@ -78,14 +78,14 @@ class SlotPlan:
         notes: what a user should know of it.
         problems: why there is none.
         runs_per_gpu: how many share a GPU; 0 where runs train on the CPU.
-        gpu_memory_gb: of the smallest GPU, what others do not hold; None where that is not known or not used.
+        gpu_memory_gib: of the smallest GPU, what others do not hold; None where that is not known or not used.
     """
 
     slots: tuple[Mapping[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     runs_per_gpu: int = 0
-    gpu_memory_gb: float | None = None
+    gpu_memory_gib: float | None = None
 
 
 def read_machine(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Machine:
@@ -103,7 +103,7 @@ def read_machine(environment: Mapping[str, str] = os.environ, root: Path = Path(
         if limit is not None and limit < memory.total:
             total, free = min(total, limit), min(free, max(0, limit - _memory_used(folder)))
     gpus, problem = _gpus(environment)
-    return Machine(cores, total / GB, free / GB, gpus, problem, by_place=VISIBLE not in environment)
+    return Machine(cores, total / GIB, free / GIB, gpus, problem, by_place=VISIBLE not in environment)
 
 
 def available_cores(root: Path = Path("/")) -> int:
@@ -119,7 +119,7 @@ def plan_slots(
     gpus_wanted: bool,
     gpus: float | None = None,
     cpus: int = 1,
-    memory_gb: float | None = None,
+    memory_gib: float | None = None,
     concurrency: int | Literal["auto"] = "auto",
     probed_gpus: int = 0,
     environment: Mapping[str, str] = os.environ,
@@ -133,7 +133,7 @@ def plan_slots(
     Args:
         gpus_wanted: the runs train on GPUs.
         gpus: GPUs a run: a whole number, or a part of one (0.5: two runs share a GPU); None: 1.
-        cpus: cores a run. memory_gb: memory a run, in 2**30 bytes; None: not known.
+        cpus: cores a run. memory_gib: memory a run, in 2**30 bytes; None: not known.
         concurrency: runs at a time; auto: as many as there is room for.
         probed_gpus: how many GPUs the backend has seen, for where NVML tells nothing.
     """
@@ -152,13 +152,13 @@ def plan_slots(
             notes.append(f"{_names(left)} stay{'s' if len(left) == 1 else ''} idle: a run wants {size} GPUs, and {len(usable)} are there")
     room = {"GPUs": share * len(groups)} if gpus_wanted else {}
     room["cores"] = machine.cores // cpus
-    if memory_gb is not None:
-        room["memory"] = int(machine.memory_gb / memory_gb + 1e-9)
-    wants = {"cores": f"{cpus} cores of {machine.cores}", "memory": f"{memory_gb or 0:g} GB of {machine.memory_gb:.1f} GB"}
+    if memory_gib is not None:
+        room["memory"] = int(machine.memory_gib / memory_gib + 1e-9)
+    wants = {"cores": f"{cpus} cores of {machine.cores}", "memory": f"{memory_gib or 0:g} GiB of {machine.memory_gib:.1f} GiB"}
     if concurrency == "auto":
         if room.get("memory") == 0:
             text = f"a run is given {wants['memory']} of this machine's memory; give it less, or set resources.concurrency to 1"
-            return SlotPlan(problems=(Problem(text, key="resources.memory_gb"),), notes=tuple(notes))
+            return SlotPlan(problems=(Problem(text, key="resources.memory_gib"),), notes=tuple(notes))
         if room["cores"] == 0:
             notes.append(f"a run is given {wants['cores']}: they are overcommitted")
         count = max(1, min(room.values()))
@@ -173,12 +173,12 @@ def plan_slots(
         if gpus_wanted and count > room["GPUs"]:
             share = -(-count // len(groups))
             notes.append(f"{count} runs at a time on {_names(gpu for group in groups for gpu in group)}: up to {share} runs share a GPU")
-    if memory_gb is not None and count * memory_gb > machine.free_gb:
-        notes.append(f"{count} runs may take {count * memory_gb:g} GB of memory, and {machine.free_gb:.1f} GB are free now")
+    if memory_gib is not None and count * memory_gib > machine.free_gib:
+        notes.append(f"{count} runs may take {count * memory_gib:g} GiB of memory, and {machine.free_gib:.1f} GiB are free now")
     slots = [_variables(groups[number % len(groups)], machine.by_place) if groups else {} for number in range(count)]
     used = [gpu for group in groups[:count] for gpu in group]
-    known = [gpu.memory_gb - gpu.used_gb for gpu in used if gpu.memory_gb]
-    return SlotPlan(tuple(slots), tuple(notes), runs_per_gpu=share if groups else 0, gpu_memory_gb=min(known) if known else None)
+    known = [gpu.memory_gib - gpu.used_gib for gpu in used if gpu.memory_gib]
+    return SlotPlan(tuple(slots), tuple(notes), runs_per_gpu=share if groups else 0, gpu_memory_gib=min(known) if known else None)
 
 
 def _usable_gpus(
@@ -208,7 +208,7 @@ def _usable_gpus(
     busy = [gpu for gpu in found if gpu.busy]
     if not busy:
         return free, []
-    said = ", ".join(f"{gpu}: {gpu.used_gb:.1f} of {gpu.memory_gb:.1f} GB" for gpu in busy)
+    said = ", ".join(f"{gpu}: {gpu.used_gib:.1f} of {gpu.memory_gib:.1f} GiB" for gpu in busy)
     if len(free) >= max(each, 1.0 if concurrency == "auto" else each * concurrency):
         notes.append(f"in use by others, and left out: {said}")
         return free, []
@@ -268,13 +268,13 @@ def _chosen(nvml: Any, visible: str, found: list[Gpu], ours: set[int]) -> Iterat
         if len(matching) != 1:
             return
         gpu = matching[0]
-        yield Gpu(gpu.index, gpu.uuid, gpu.name, gpu.memory_gb, gpu.used_gb, word)
+        yield Gpu(gpu.index, gpu.uuid, gpu.name, gpu.memory_gib, gpu.used_gib, word)
 
 
 def _gpu(nvml: Any, handle: Any, index: int, ours: set[int]) -> Gpu:
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     uuid, name = (_text(read(handle)) for read in (nvml.nvmlDeviceGetUUID, nvml.nvmlDeviceGetName))
-    return Gpu(index, uuid, name, memory.total / GB, _used_by_others(nvml, handle, memory.used, ours) / GB)
+    return Gpu(index, uuid, name, memory.total / GIB, _used_by_others(nvml, handle, memory.used, ours) / GIB)
 
 
 def _used_by_others(nvml: Any, handle: Any, used: int, ours: set[int]) -> int:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-GB = 2**30
+from runner.core.values import GIB
+
 _PROC = "/proc"
 _PSS_AGAIN_S = 10.0
 _OOM_LATELY_S = 1.0
@@ -28,7 +29,7 @@ class Members:
     """The processes of a session: their numbers, and the sum of their RSS."""
 
     pids: list[int]
-    rss_gb: float = 0.0
+    rss_gib: float = 0.0
 
 
 def sessions(leaders: Collection[int]) -> dict[int, Members]:
@@ -42,7 +43,7 @@ def sessions(leaders: Collection[int]) -> dict[int, Members]:
         fields = stat_fields(pid)
         if fields and (members := found.get(int(fields[_SESSION]))):
             members.pids.append(pid)
-            members.rss_gb += int(fields[_RSS]) * _PAGE_BYTES / GB
+            members.rss_gib += int(fields[_RSS]) * _PAGE_BYTES / GIB
     return found
 
 
@@ -61,29 +62,29 @@ def stat_fields(pid: int) -> list[bytes]:
         return []
 
 
-def pss_gb(pids: Iterable[int]) -> float:
+def pss_gib(pids: Iterable[int]) -> float:
     """The sum of the processes' PSS; of their RSS where the system does not tell it."""
-    return sum(map(_pss_bytes, pids)) / GB
+    return sum(map(_pss_bytes, pids)) / GIB
 
 
 class Gauge:
     """Whether a task is over its limit, at the least cost."""
 
-    def __init__(self, limit_gb: float) -> None:
-        self._limit_gb = limit_gb
+    def __init__(self, limit_gib: float) -> None:
+        self._limit_gib = limit_gib
         self._measured: tuple[float, float, float] | None = None  # when, PSS and RSS then
 
-    def over_gb(self, members: Members, now: float) -> float | None:
+    def over_gib(self, members: Members, now: float) -> float | None:
         """What the task holds if that is more than its limit, else None."""
-        if members.rss_gb <= self._limit_gb:
+        if members.rss_gib <= self._limit_gib:
             return None
         if self._measured is not None:
             at, pss, rss = self._measured
-            if now < at + _PSS_AGAIN_S and pss + members.rss_gb - rss <= self._limit_gb:
+            if now < at + _PSS_AGAIN_S and pss + members.rss_gib - rss <= self._limit_gib:
                 return None  # what came since cannot be enough
-        held = pss_gb(members.pids)
-        self._measured = (now, held, members.rss_gb)
-        return held if held > self._limit_gb else None
+        held = pss_gib(members.pids)
+        self._measured = (now, held, members.rss_gib)
+        return held if held > self._limit_gib else None
 
 
 class OomKills:
@@ -146,6 +147,6 @@ def _family(leader: int) -> Members:
         first = psutil.Process(leader)
         for process in (first, *first.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
-                members.rss_gb += process.memory_info().rss / GB
+                members.rss_gib += process.memory_info().rss / GIB
                 members.pids.append(process.pid)
     return members

@@ -2,7 +2,7 @@
 
 With `concurrency: auto` nobody has said how much memory a run takes. The first goes alone until that is known, then as many as fit, each
 with a reserve of 15 %; what is seen later corrects it, upward at once, downward as larger runs fall out of the last ones seen. Nobody waits
-where there is plenty: where each of as many runs as there are slots has `PLENTY_GB` for itself, which a detector's run seldom reaches.
+where there is plenty: where each of as many runs as there are slots has `PLENTY_GIB` for itself, which a detector's run seldom reaches.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from runner.launch.machine import Machine, SlotPlan
 
 RESERVE = 1.15
-PLENTY_GB = 8.0
+PLENTY_GIB = 8.0
 """Memory of the machine a run, in 2**30 bytes, from which on its first run need not go alone. On a shared GPU there is no such figure."""
 _SEEN_LAST = 16
 """Runs whose peaks count."""
@@ -21,34 +21,34 @@ class Packing:
 
     Args:
         limit: slots, which are never exceeded.
-        total_gb: memory for all runs together; None: it is not counted (each run has a limit, and the slots were planned by it).
-        gpu_total_gb: memory of one GPU for the runs on it; None: it is not counted (nobody shares one, or it is not known).
+        total_gib: memory for all runs together; None: it is not counted (each run has a limit, and the slots were planned by it).
+        gpu_total_gib: memory of one GPU for the runs on it; None: it is not counted (nobody shares one, or it is not known).
         runs_per_gpu: slots a GPU.
     """
 
-    def __init__(self, limit: int, total_gb: float | None, gpu_total_gb: float | None = None, runs_per_gpu: int = 1) -> None:
+    def __init__(self, limit: int, total_gib: float | None, gpu_total_gib: float | None = None, runs_per_gpu: int = 1) -> None:
         self._limit = limit
-        self._total_gb = total_gb
-        self._gpu_total_gb = gpu_total_gb if runs_per_gpu > 1 else None
+        self._total_gib = total_gib
+        self._gpu_total_gib = gpu_total_gib if runs_per_gpu > 1 else None
         self._runs_per_gpu = runs_per_gpu
         self._peaks: dict[str, tuple[float, float]] = {}  # name → memory, GPU memory; who was seen last stands last
-        self._known = self._gpu_total_gb is None and (total_gb is None or total_gb >= limit * PLENTY_GB)
+        self._known = self._gpu_total_gib is None and (total_gib is None or total_gib >= limit * PLENTY_GIB)
 
     @classmethod
-    def of(cls, plan: SlotPlan, machine: Machine, memory_gb: float | None = None) -> Packing:
-        """For a plan of slots with `concurrency: auto`; `memory_gb` is the run's limit if it has one."""
-        total_gb = machine.free_gb if memory_gb is None else None
-        return cls(len(plan.slots), total_gb, plan.gpu_memory_gb, plan.runs_per_gpu)
+    def of(cls, plan: SlotPlan, machine: Machine, memory_gib: float | None = None) -> Packing:
+        """For a plan of slots with `concurrency: auto`; `memory_gib` is the run's limit if it has one."""
+        total_gib = machine.free_gib if memory_gib is None else None
+        return cls(len(plan.slots), total_gib, plan.gpu_memory_gib, plan.runs_per_gpu)
 
-    def observe(self, name: str, memory_gb: float, gpu_memory_gb: float = 0.0, *, settled: bool) -> None:
+    def observe(self, name: str, memory_gib: float, gpu_memory_gib: float = 0.0, *, settled: bool) -> None:
         """A run holds so much, in 2**30 bytes. Call it now and then for each that runs, and when one has ended.
 
         Args:
-            gpu_memory_gb: on its GPU.
+            gpu_memory_gib: on its GPU.
             settled: it will hardly grow any more: it has trained some steps and evaluated, or has ended.
         """
         before = self._peaks.pop(name, (0.0, 0.0))
-        self._peaks[name] = (max(before[0], memory_gb), max(before[1], gpu_memory_gb))
+        self._peaks[name] = (max(before[0], memory_gib), max(before[1], gpu_memory_gib))
         while len(self._peaks) > max(_SEEN_LAST, self._limit):
             del self._peaks[next(iter(self._peaks))]
         self._known = self._known or settled
@@ -58,12 +58,12 @@ class Packing:
         if not self._known:
             return 1
         count = self._limit
-        memory_gb, gpu_memory_gb = (max((peak[which] for peak in self._peaks.values()), default=0.0) * RESERVE for which in (0, 1))
-        if self._total_gb is not None and memory_gb > 0:
-            count = min(count, int(self._total_gb / memory_gb))
-        if self._gpu_total_gb is not None and gpu_memory_gb > 0:
+        memory_gib, gpu_memory_gib = (max((peak[which] for peak in self._peaks.values()), default=0.0) * RESERVE for which in (0, 1))
+        if self._total_gib is not None and memory_gib > 0:
+            count = min(count, int(self._total_gib / memory_gib))
+        if self._gpu_total_gib is not None and gpu_memory_gib > 0:
             gpus = -(-self._limit // self._runs_per_gpu)
-            count = min(count, gpus * min(self._runs_per_gpu, int(self._gpu_total_gb / gpu_memory_gb)))
+            count = min(count, gpus * min(self._runs_per_gpu, int(self._gpu_total_gib / gpu_memory_gib)))
         return max(1, count)
 
     def room(self, running: int) -> bool:

@@ -25,7 +25,7 @@ from runner.training.learning import FlatTerm, flat_terms
 Goal = Literal["maximize", "minimize"]
 _MOST_VALUES = 1_000_000
 _MOST_PACES = 100_000
-_MOST_OF = ("resource/memory_gb", "resource/gpu_memory_gb")
+_MOST_OF = ("resource/memory_gib", "resource/gpu_memory_gib")
 _RUN_NAME = re.compile(r"\d+-(?P<label>.+)-s\d+")
 
 
@@ -44,7 +44,7 @@ class RunResult:
         step, steps: optimiser steps done, and in all (0: not known).
         time_s: seconds spent on the steps that count, evaluations included, over all attempts.
         images_per_s: median over the records; None if there is none.
-        memory_gb, gpu_memory_gb: the most that was recorded.
+        memory_gib, gpu_memory_gib: the most that was recorded.
         attempts: how many there were.
         heartbeat: seconds since 1970 of its last sign of life; 0 if there was none.
         config: dotted key to scalar or list of the resolved config.
@@ -72,8 +72,8 @@ class RunResult:
     steps: int = 0
     time_s: float | None = None
     images_per_s: float | None = None
-    memory_gb: float | None = None
-    gpu_memory_gb: float | None = None
+    memory_gib: float | None = None
+    gpu_memory_gib: float | None = None
     attempts: int = 0
     heartbeat: float = 0.0
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -162,8 +162,8 @@ def read_run(run_dir: RunDir) -> RunResult:
         steps=status.steps,
         time_s=seen.time_spent_s(),
         images_per_s=statistics.median(seen.paces) if seen.paces else None,
-        memory_gb=seen.most.get("resource/memory_gb"),
-        gpu_memory_gb=seen.most.get("resource/gpu_memory_gb"),
+        memory_gib=seen.most.get("resource/memory_gib"),
+        gpu_memory_gib=seen.most.get("resource/gpu_memory_gib"),
         attempts=status.attempt,
         heartbeat=status.heartbeat,
         config=config,

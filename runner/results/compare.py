@@ -241,7 +241,7 @@ def _trial(
         best=summarize([found[1] for run in mine if (found := run.best(metric, goal))]),
         time_s=summarize([run.time_s for run in mine if run.time_s is not None]),
         images_per_s=summarize([run.images_per_s for run in mine if run.images_per_s is not None]),
-        memory_gb=summarize([run.memory_gb for run in mine if run.memory_gb is not None]),
+        memory_gib=summarize([run.memory_gib for run in mine if run.memory_gib is not None]),
     )
 
 

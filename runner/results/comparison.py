@@ -44,7 +44,7 @@ class ComparedTrial:
         permutation_p: p of the permutation test, from 8 seeds on each side.
         images: bootstrap over images of this checkpoint and the baseline's.
         best: summary of each run's best evaluation of the metric: optimistic.
-        time_s, images_per_s, memory_gb: summaries over `counted`.
+        time_s, images_per_s, memory_gib: summaries over `counted`.
     """
 
     number: int
@@ -63,7 +63,7 @@ class ComparedTrial:
     best: Summary
     time_s: Summary
     images_per_s: Summary
-    memory_gb: Summary
+    memory_gib: Summary
 
     @property
     def name(self) -> str:
@@ -90,7 +90,7 @@ class ComparedTrial:
             "best_optimistic": summary_data(self.best),
             "time_s": summary_data(self.time_s),
             "images_per_s": summary_data(self.images_per_s),
-            "memory_gb": summary_data(self.memory_gb),
+            "memory_gib": summary_data(self.memory_gib),
         }
 
 

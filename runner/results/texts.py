@@ -208,7 +208,7 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "search-violated": _search_violated,
     "search-unfinished": _template("no trial has finished yet"),
     "winner-unconfirmed": _template(
-        "the winner's value is optimistic: it is the best of {ranked}; new seeds give an unbiased one (`confirm`)"
+        "the winner's value is optimistic: it is the best of {ranked}; new seeds give an unbiased one (`confirm_seeds`)"
     ),
     "winner-is-baseline": _template("no trial is better than the baseline: there is no winner to confirm"),
     "winner-confirmed": _winner_confirmed,

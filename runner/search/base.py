@@ -39,7 +39,7 @@ class TrialResult:
         state: done if every seed is; infeasible if one does not fit into the memory; failed if one failed for good; pruned if it was
             given up on purpose.
         values: seed to tag to number, all finite: the metrics of the last checkpoint, and the most memory that was used
-            (``resource/memory_gb``, ``resource/gpu_memory_gb``), for the runs that are done.
+            (``resource/memory_gib``, ``resource/gpu_memory_gib``), for the runs that are done.
         reports: seed to (step, tag → number) of every evaluation that counts, in order; of runs that are not done too.
         reason: why it failed or was pruned, for people.
     """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.search.base import FixedDesign, Search, Trial
-from runner.search.designs import BASELINE_LABEL, Baseline, JoinBest, design_trials
+from runner.search.designs import BASELINE_LABEL, Baseline, CombineBest, design_trials
 from runner.search.racing import Racing, significance_rule
 from runner.search.spec import SweepSpec
 
@@ -42,6 +42,6 @@ def build_search(spec: SweepSpec, trials: Sequence[Trial], baseline: Baseline, f
     if spec.racing is not None:
         most = spec.racing.max_seeds
         return Racing(trials, spec.seeds, most, significance_rule(spec.metrics[0].name, len(spec.seeds), most), spec.budget.runs)
-    if spec.join_best:
-        return JoinBest(spec, trials, baseline)
+    if spec.combine_best:
+        return CombineBest(spec, trials, baseline)
     return FixedDesign(trials)

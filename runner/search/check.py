@@ -27,7 +27,7 @@ def check(spec: SweepSpec) -> list[Problem]:
         _factors,
         _trials,
         _keys,
-        _couple,
+        _derive,
         _space,
         _constraints,
         _metrics,
@@ -48,19 +48,19 @@ def _design(spec: SweepSpec) -> Iterator[Problem]:
         if getattr(spec, key):
             advice = elsewhere[key] if key != "vary" else f"list its values under `{needed}`, or {elsewhere[key]}"
             yield Problem(f"is not used by {here}: {advice}", key=key)
-    if spec.join_best and spec.design != "one_at_a_time":
-        yield Problem(f"is not used by {here}: say `design: one_at_a_time`", key="join_best")
-    elif spec.join_best and len(spec.vary) < 2:
-        yield Problem("needs at least two keys under `vary` to join", key="join_best")
-    if spec.join_best and spec.racing is not None:
-        yield Problem("cannot be used with `racing`: the last trial would be chosen before the seeds are all there", key="join_best")
+    if spec.combine_best and spec.design != "one_at_a_time":
+        yield Problem(f"is not used by {here}: say `design: one_at_a_time`", key="combine_best")
+    elif spec.combine_best and len(spec.vary) < 2:
+        yield Problem("needs at least two keys under `vary` to join", key="combine_best")
+    if spec.combine_best and spec.racing is not None:
+        yield Problem("cannot be used with `racing`: the last trial would be chosen before the seeds are all there", key="combine_best")
     if spec.design != "optuna":
-        default = {"sampler": Component(name="TPESampler"), "pruner": None, "constraints": (), "confirm": 3}
+        default = {"sampler": Component(name="TPESampler"), "pruner": None, "constraints": (), "confirm_seeds": 3}
         for key, value in default.items():
             if getattr(spec, key) != value:
                 yield Problem(f"is not used by {here}: say `design: optuna`", key=key)
     elif spec.racing is not None:
-        yield Problem(f"is not used by {here}: the winner gets fresh seeds, see `confirm`", key="racing")
+        yield Problem(f"is not used by {here}: the winner gets fresh seeds, see `confirm_seeds`", key="racing")
     elif (spec.budget.runs, spec.budget.hours, spec.budget.gpu_hours) == (None, None, None) and spec.sampler.name not in _ENDS_BY_ITSELF:
         yield Problem(f"says no end: {spec.sampler.name} proposes for ever; give it runs, hours or gpu_hours", key="budget")
 
@@ -101,11 +101,11 @@ def _keys(spec: SweepSpec) -> Iterator[Problem]:
     moved = {*spec.vary, *spec.space, *(key for trial in spec.trials for key in trial)}
     for place, keys in places:
         yield from _nested(place, keys, keys)
-    yield from _nested("couple", spec.couple, {*moved, *spec.couple})
-    for key in moved - spec.couple.keys():
-        for inner in spec.couple:
+    yield from _nested("derive", spec.derive, {*moved, *spec.derive})
+    for key in moved - spec.derive.keys():
+        for inner in spec.derive:
             if key.startswith(f"{inner}."):
-                yield Problem(f"lies around {key!r}, which is varied: keep one of them", key=f"couple.{inner}")
+                yield Problem(f"lies around {key!r}, which is varied: keep one of them", key=f"derive.{inner}")
 
 
 def _nested(place: str, keys: Iterable[str], others: Iterable[str]) -> Iterator[Problem]:
@@ -119,23 +119,23 @@ def _nested(place: str, keys: Iterable[str], others: Iterable[str]) -> Iterator[
                 yield Problem(f"lies inside {around!r}, which is set too: keep one of them", key=f"{place}.{key}")
 
 
-def _couple(spec: SweepSpec) -> Generator[Problem, None, None]:
+def _derive(spec: SweepSpec) -> Generator[Problem, None, None]:
     moved = {*spec.vary, *spec.space, *(key for trial in spec.trials for key in trial)}
     follows: dict[str, frozenset[str]] = {}
-    for key, text in spec.couple.items():
-        expression = yield from _parsed(text, f"couple.{key}")
+    for key, text in spec.derive.items():
+        expression = yield from _parsed(text, f"derive.{key}")
         if expression is None:
             continue
         names = expression.names - {BASE}
         follows[key] = names
         if key in names:
-            yield Problem(f"names itself; its value in the baseline is `{BASE}`", key=f"couple.{key}")
-        elif not names & (moved | spec.couple.keys()):
+            yield Problem(f"names itself; its value in the baseline is `{BASE}`", key=f"derive.{key}")
+        elif not names & (moved | spec.derive.keys()):
             hint = "; ".join(filter(None, (nearest(name, sorted(moved)) for name in sorted(names))))
-            yield Problem(f"follows nothing: {text!r} names no key that is varied" + (f"; {hint}" if hint else ""), key=f"couple.{key}")
+            yield Problem(f"follows nothing: {text!r} names no key that is varied" + (f"; {hint}" if hint else ""), key=f"derive.{key}")
     for key in _circles(follows):
         if key not in follows[key]:
-            yield Problem("follows itself in a circle: " + ", ".join(sorted(follows[key] & follows.keys())), key=f"couple.{key}")
+            yield Problem("follows itself in a circle: " + ", ".join(sorted(follows[key] & follows.keys())), key=f"derive.{key}")
 
 
 def _space(spec: SweepSpec) -> Generator[Problem, None, None]:
@@ -192,8 +192,8 @@ def _together(spec: SweepSpec) -> Iterator[Problem]:
     if spec.design == "optuna":
         points = edges(spec)
     else:
-        points = {key: [{key: value} for value in factor.values] for key, factor in spec.factors().items() if spec.join_best}
-    follows = {key: Expression.parse(text).names for key, text in spec.couple.items()}
+        points = {key: [{key: value} for value in factor.values] for key, factor in spec.factors().items() if spec.combine_best}
+    follows = {key: Expression.parse(text).names for key, text in spec.derive.items()}
     place = "space" if spec.space else "vary"
     found: dict[str, Problem] = {}
     for pair in itertools.combinations_with_replacement(points.values(), 2):
@@ -206,7 +206,7 @@ def _together(spec: SweepSpec) -> Iterator[Problem]:
                 apply_mapping(Node({}, Source("")), point, Source(""))
             except InputError as error:
                 for problem in error.problems:
-                    key = f"{'couple' if problem.key in spec.couple else place}.{problem.key}"
+                    key = f"{'derive' if problem.key in spec.derive else place}.{problem.key}"
                     found.setdefault(key, replace(problem, key=key))
     yield from found.values()
 

@@ -23,7 +23,7 @@ def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
     """A sentence for each way in which the design mixes causes, with what to do about it; empty if there is none.
 
     The batch size goes with the learning rate (Goyal et al. 2017, https://arxiv.org/abs/1706.02677), and with how many images are seen or
-    how many steps are made; the length of training goes with where the rate decays. A coupled key should be what it is in the baseline
+    how many steps are made; the length of training goes with where the rate decays. A derived key should be what it is in the baseline
     where nothing is varied.
     """
     found = []
@@ -33,14 +33,14 @@ def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
         found.append(
             f"{BATCH_SIZE} is varied and {LEARNING_RATE} stays at {format_value(rate)}: a difference may come from the batch size or from "
             f"a rate that no longer suits it; to let the rate follow: "
-            f'couple: {{{LEARNING_RATE}: "base * {BATCH_SIZE} / {format_value(size)}"}}'
+            f'derive: {{{LEARNING_RATE}: "base * {BATCH_SIZE} / {format_value(size)}"}}'
         )
     if any(not keys & {ITERATIONS, EPOCHS} for keys in moved):
         if iterations not in (None, ABSENT):
             found.append(
                 f"{BATCH_SIZE} is varied and {ITERATIONS} stays at {format_value(iterations)}: {_times(spec, size, 'sees', 'images')}, so "
                 f"a difference may come from either; to hold the images: "
-                f'couple: {{{ITERATIONS}: "round(base * {format_value(size)} / {BATCH_SIZE})"}}'
+                f'derive: {{{ITERATIONS}: "round(base * {format_value(size)} / {BATCH_SIZE})"}}'
             )
         elif epochs not in (None, ABSENT):
             found.append(
@@ -73,7 +73,7 @@ def _moved_together(spec: SweepSpec) -> list[set[str]]:
         sets = (set(trial) for trial in spec.trials)
     else:
         sets = (set(spec.vary) or set(spec.space),)
-    names = {key: Expression.parse(text).names for key, text in spec.couple.items()}
+    names = {key: Expression.parse(text).names for key, text in spec.derive.items()}
     moved = []
     for keys in sets:
         while more := {key for key, followed in names.items() if followed & keys} - keys:
@@ -93,13 +93,13 @@ def _fixed_decay(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
             instead = f"vary {unit} instead and " if unit != length else ""
             yield (
                 f"{length} is varied and the learning rate decays at {format_value(places)}{_in(unit, length)} all the same: a longer "
-                f"training is one with more time at the lowest rate; to let it follow, {instead}couple {scheduler}.{steps}.0, .1, …"
+                f"training is one with more time at the lowest rate; to let it follow, {instead}derive {scheduler}.{steps}.0, .1, …"
             )
         unit, steps = _given(baseline, scheduler, COSINE)
         end, whole = baseline(f"{scheduler}.{steps}"), baseline(unit)
         for length in lengths if end not in (None, ABSENT) else ():
             instead = f"vary {unit} instead; " if unit != length else ""
-            follow = f'couple: {{{scheduler}.{steps}: "round(base * {unit} / {format_value(whole)})"}}'
+            follow = f'derive: {{{scheduler}.{steps}: "round(base * {unit} / {format_value(whole)})"}}'
             yield (
                 f"{length} is varied and the cosine of the learning rate ends at {format_value(end)}{_in(unit, length)} all the same: a "
                 f"trial of another length ends in the middle of it, or goes on after it; to let it follow: "
@@ -120,7 +120,7 @@ def _in(unit: str, length: str) -> str:
 
 def _off_the_baseline(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
     """Expressions that give something else than the baseline's value at the baseline: each trial then has that difference too."""
-    for key, text in spec.couple.items():
+    for key, text in spec.derive.items():
         expression = Expression.parse(text)
         values = {name: baseline(key if name == BASE else name) for name in expression.names}
         if baseline(key) is ABSENT or ABSENT in values.values():

@@ -27,7 +27,7 @@ class _Absent:
 ABSENT: Final = _Absent()
 BASELINE_LABEL: Final = "baseline"
 BASE: Final = "base"
-"""In an expression under `couple`: the baseline's value of the key that follows."""
+"""In an expression under `derive`: the baseline's value of the key that follows."""
 
 
 def baseline_values(plain: Mapping[str, Any]) -> Baseline:
@@ -51,7 +51,7 @@ def design_trials(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
     """The trials of `spec.design` that are known in advance, the baseline first; with Optuna there are no others.
 
     Raises:
-        InputError: two listed trials come to the same, or one comes to the baseline; a coupled key has no value.
+        InputError: two listed trials come to the same, or one comes to the baseline; a derived key has no value.
     """
     points: dict[str, Callable[[SweepSpec], Iterable[Mapping[str, Any]]]] = {
         "one_at_a_time": one_at_a_time,
@@ -83,10 +83,10 @@ def zipped(spec: SweepSpec) -> Iterable[Mapping[str, Any]]:
     return (dict(zip(factors, values, strict=True)) for values in zip(*(factor.values for factor in factors.values()), strict=True))
 
 
-def coupled(spec: SweepSpec, point: Mapping[str, Any], baseline: Baseline) -> dict[str, Any]:
-    """A trial's overrides: what of `point` differs from the baseline, and what follows it under `couple`.
+def derive_overrides(spec: SweepSpec, point: Mapping[str, Any], baseline: Baseline) -> dict[str, Any]:
+    """A trial's overrides: what of `point` differs from the baseline, and what follows it under `derive`.
 
-    A coupled key follows where a key that its expression names differs from the baseline, unless `point` sets it itself. Where the
+    A derived key follows where a key that its expression names differs from the baseline, unless `point` sets it itself. Where the
     baseline's value is an integer and the result is whole, it is an integer.
 
     Args:
@@ -96,11 +96,11 @@ def coupled(spec: SweepSpec, point: Mapping[str, Any], baseline: Baseline) -> di
         InputError: an expression names what nothing has, or has no value.
     """
     overrides = {key: value for key, value in point.items() if not same_value(value, baseline(key))}
-    expressions = {key: Expression.parse(text) for key, text in spec.couple.items() if key not in point}
+    expressions = {key: Expression.parse(text) for key, text in spec.derive.items() if key not in point}
     while expressions:  # a key that follows may be followed by another one
         ready = [key for key, expression in expressions.items() if not expression.names & expressions.keys()]
         if not ready:
-            raise InputError([Problem("follows itself in a circle", key=f"couple.{key}") for key in expressions])
+            raise InputError([Problem("follows itself in a circle", key=f"derive.{key}") for key in expressions])
         for key in ready:
             expression = expressions.pop(key)
             if expression.names & overrides.keys():
@@ -123,7 +123,7 @@ def _follow(key: str, expression: Expression, overrides: Mapping[str, Any], base
         value = expression.evaluate(lookup)
     except ValueError as error:
         given = ", ".join(f"{name}={format_value(overrides[name])}" for name in sorted(expression.names & overrides.keys()))
-        raise InputError(Problem(f"{expression.text!r} has no value for {given}: {error}", key=f"couple.{key}")) from None
+        raise InputError(Problem(f"{expression.text!r} has no value for {given}: {error}", key=f"derive.{key}")) from None
     whole = isinstance(base, int) and isinstance(value, float) and math.isclose(value, round(value), rel_tol=1e-12)
     return round(value) if whole else value
 
@@ -182,7 +182,7 @@ def _same_as_another(spec: SweepSpec, baseline: Baseline) -> list[Problem]:
     problems: list[Problem] = []
     seen = {value_key({})}
     for index, listed in enumerate(spec.trials):
-        point = coupled(spec, listed, baseline)
+        point = derive_overrides(spec, listed, baseline)
         if value_key(point) in seen:
             what = "is the same as a trial before it" if point else "is the baseline, which is always run as trial 0: leave it out"
             problems.append(Problem(what, key=f"trials.{index}"))
@@ -198,7 +198,7 @@ def _number(spec: SweepSpec, points: Iterable[Mapping[str, Any]], baseline: Base
     problems: list[Problem] = []
     for point in points:
         try:
-            overrides = coupled(spec, point, baseline)
+            overrides = derive_overrides(spec, point, baseline)
         except InputError as error:
             problems += error.problems
             continue
@@ -218,7 +218,7 @@ def _labels(spec: SweepSpec) -> dict[str, str]:
     return names | {key: factor.label for key, factor in factors.items() if factor.label}
 
 
-class JoinBest:
+class CombineBest:
     """One factor at a time; then, in a last trial, the best value of each key that made it better, all together: whether they add up.
 
     A value counts as better if its mean over the seeds beats the baseline's by the first metric: this chooses what is tried next, it is
@@ -277,7 +277,7 @@ class JoinBest:
         point = self._best_point()
         if len(point) < 2:
             return None
-        overrides = coupled(self._spec, point, self._baseline)
+        overrides = derive_overrides(self._spec, point, self._baseline)
         numbers = [trial.number for trial in (*self.planned(), *(trial for trial, _ in self._beyond.values()))]
         trial, seeds = self._beyond.get(value_key(overrides), (Trial(max(numbers) + 1, overrides, trial_label(self._spec, point)), set()))
         missing = tuple(seed for seed in self._spec.seeds if seed not in seeds)
@@ -295,7 +295,7 @@ class JoinBest:
         for key, factor in self._spec.factors().items():
             best = self._means.get(0)
             for value in factor.values:
-                number = numbers.get(value_key(coupled(self._spec, {key: value}, self._baseline)), 0)
+                number = numbers.get(value_key(derive_overrides(self._spec, {key: value}, self._baseline)), 0)
                 mean = self._means.get(number)
                 if best is not None and mean is not None and better(mean, best):
                     best, point[key] = mean, value

@@ -20,7 +20,7 @@ from runner.core.values import format_value
 from runner.search.check import check
 from runner.search.spec import COMPONENTS, DURATIONS, SweepSpec
 
-_KEYED: Final = ("vary", "space", "couple")
+_KEYED: Final = ("vary", "space", "derive")
 DURATION: Final = r"(?=.)" + r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in "dhms")
 """A length of time as a text: days, hours, minutes and seconds in this order, each of them may be left out."""
 
@@ -77,7 +77,7 @@ def duration_s(text: str) -> float:
 
 
 def _changed(tree: Node, changes: Iterable[str]) -> Node:
-    """`tree` with each ``KEY=VALUE`` of ``--set`` applied. Below `vary`, `space` and `couple` stand keys of the config, whose dots do not
+    """`tree` with each ``KEY=VALUE`` of ``--set`` applied. Below `vary`, `space` and `derive` stand keys of the config, whose dots do not
     lead deeper: ``space.LearningRate.base_lr.low`` is the key `low` of ``LearningRate.base_lr``."""
     problems: list[Problem] = []
     for text in changes:

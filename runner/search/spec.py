@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from runner.config.load import find_named
-from runner.config.schema import Doc, Form, Key, Range, Rest
+from runner.config.schema import Doc, Form, Formerly, Key, Range, Rest
 from runner.core.expression import Expression
 
 Design = Literal["one_at_a_time", "grid", "zip", "list", "optuna"]
@@ -109,8 +109,11 @@ class Resources:
         Range(0, open_low=True),
     ] = None
     cpus: Annotated[int, Doc("cores of a run: its numeric libraries use so many threads"), Range(1)] = 1
-    memory_gb: Annotated[
-        float | None, Doc("most resident memory of a run; one that needs more is out of memory; null: no limit"), Range(0, open_low=True)
+    memory_gib: Annotated[
+        float | None,
+        Formerly("memory_gb"),
+        Doc("most resident memory of a run, in GiB; one that needs more is out of memory; null: no limit"),
+        Range(0, open_low=True),
     ] = None
     concurrency: Annotated[
         int | Literal["auto"],
@@ -150,11 +153,14 @@ class SweepSpec:
         default_factory=dict
     )
     trials: Annotated[tuple[dict[str, Any], ...], Doc("a mapping of dotted keys to values a trial, besides the baseline (list)")] = ()
-    couple: Annotated[
+    derive: Annotated[
         dict[str, Annotated[str, Doc("an expression")]],
+        Formerly("couple"),
         Doc("dotted key to an expression: what follows a varied key where it is not itself varied; `base` is its value in the baseline"),
     ] = field(default_factory=dict)
-    join_best: Annotated[bool, Doc("a last trial that joins the best value of each key that made it better (one_at_a_time)")] = False
+    combine_best: Annotated[
+        bool, Formerly("join_best"), Doc("a last trial that combines the best value of each key that made it better (one_at_a_time)")
+    ] = False
     space: Annotated[dict[str, Span | Choice | tuple[Any, ...]], Doc("dotted key to a span or a list of choices (optuna)")] = field(
         default_factory=dict
     )
@@ -162,9 +168,11 @@ class SweepSpec:
     pruner: Annotated[Component | None, Doc("what gives trials up early, by their evaluations during training (optuna)")] = None
     constraints: Annotated[
         tuple[Annotated[str, Doc("an expression")], ...],
-        Doc("comparisons of metrics that a trial has to keep, `resource/memory_gb <= 8` (optuna)"),
+        Doc("comparisons of metrics that a trial has to keep, `resource/memory_gib <= 8` (optuna)"),
     ] = ()
-    confirm: Annotated[int, Doc("fresh seeds that the winner is run with before it is called one; 0: none (optuna)"), Range(0)] = 3
+    confirm_seeds: Annotated[
+        int, Formerly("confirm"), Doc("fresh seeds that the winner is run with before it is called one; 0: none (optuna)"), Range(0)
+    ] = 3
     seeds: Annotated[tuple[int, ...], Doc("every trial is run once with each"), Range(0, 2**31 - 1)] = (0,)
     racing: Annotated[Racing | None, Doc("add seeds where the decision is open (not optuna)")] = None
     metric: Annotated[Metric | tuple[Metric, ...], Doc("what decides; of several the first one does, and Optuna optimises all")] = field(

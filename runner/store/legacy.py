@@ -3,7 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from runner.core.values import GIB
+
+V = TypeVar("V", float, float | str)
+
+# ---------------------------------------------------------------------------------------------------------- run directory
+RESOURCE_TAGS: Mapping[str, str] = {
+    "resource/memory_gb": "resource/memory_gib",
+    "resource/gpu_memory_gb": "resource/gpu_memory_gib",
+}
+"""Former name to name of the tags whose unit was 10**9 bytes and is GiB (2**30 bytes)."""
+VERDICT = "verdict.json"
+"""Former name of a run's ``override.json``."""
+_GB = 10**9
+
+
+def upgrade_values(values: dict[str, V]) -> dict[str, V]:
+    """Return the values of a record, a status or an event under today's tags, in today's units."""
+    for old, new in RESOURCE_TAGS.items():
+        if old in values:
+            value = values.pop(old)
+            values[new] = value * _GB / GIB if isinstance(value, int | float) else value
+    return values
+
+
+def override_file(path: Path) -> Path:
+    """Return the file that holds the override: `path`, or where only the old ``verdict.json`` exists, that."""
+    old = path.with_name(VERDICT)
+    return old if not path.is_file() and old.is_file() else path
+
 
 # ----------------------------------------------------------------------------------------------------------------- journal
 _FORMER_EVENTS: Mapping[str, str] = {
@@ -39,6 +70,8 @@ def upgrade_event(value: dict[str, Any]) -> dict[str, Any]:
     kind = value.get("event")
     if not isinstance(kind, str):
         return value
+    if isinstance(values := value.get("values"), dict) and not RESOURCE_TAGS.keys().isdisjoint(values):
+        value = {**value, "values": upgrade_values(values)}
     if kind in _ACTIONS and "asked_for" in value:
         return {**value, "event": "command_received", "action": kind, "target": value["asked_for"]}
     return {**value, "event": _FORMER_EVENTS[kind]} if kind in _FORMER_EVENTS else value

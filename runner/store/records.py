@@ -32,7 +32,7 @@ class Record:
         step: optimiser steps finished when this was measured.
         epoch: epochs finished, as a fraction (step / steps an epoch).
         time: seconds since 1970 (wall clock).
-        values: tag to number: ``train/loss``, ``train/lr``, ``resource/memory_gb``, ``bbox/AP50``, ``bbox/AP/short``, …
+        values: tag to number: ``train/loss``, ``train/lr``, ``resource/memory_gib``, ``bbox/AP50``, ``bbox/AP/short``, …
         resumed: True for the mark an attempt writes first: it goes on from `step`, so whatever came after `step` is superseded.
         kind: evaluation: `values` are metrics of the evaluation set; train: everything else.
     """
@@ -78,7 +78,7 @@ class Record:
             kind = legacy.record_kind(values)
         elif kind not in _KINDS:
             return None
-        return cls(attempt, step, float(epoch), float(time), values, resumed, kind)
+        return cls(attempt, step, float(epoch), float(time), legacy.upgrade_values(values), resumed, kind)
 
 
 def encode_number(value: float) -> float | int | str:

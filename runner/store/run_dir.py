@@ -17,6 +17,7 @@ from runner.core.errors import Cause
 from runner.core.files import atomic_write_json, open_lines, read_json
 from runner.core.typed import Count, Moment, Name, build, fits
 from runner.core.values import natural
+from runner.store import legacy
 from runner.store.records import Record, read_records
 
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
@@ -87,8 +88,8 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """verdict.json: what the conductor concluded about the last attempt that could not say so itself.
+class Override:
+    """override.json: what the conductor concluded about the last attempt that could not say so itself.
 
     Args:
         state: the state the run counts as from now on.
@@ -155,9 +156,9 @@ class RunDir:
         return self.path / "status.json"
 
     @property
-    def verdict_file(self) -> Path:
+    def override_file(self) -> Path:
         """What the conductor concluded."""
-        return self.path / "verdict.json"
+        return self.path / "override.json"
 
     @property
     def control(self) -> Path:
@@ -206,7 +207,7 @@ class RunDir:
 
     def files(self) -> tuple[Path, ...]:
         """Return where the files of a run are that are no folders, whether they are there or not."""
-        described = (self.config, self.identity_file, self.status_file, self.verdict_file, self.control, self.lock)
+        described = (self.config, self.identity_file, self.status_file, self.override_file, self.control, self.lock)
         return (*described, self.metrics, self.predictions, self.evaluation, self.log, self.checkpoints / "index.json")
 
     def exists(self) -> bool:
@@ -222,20 +223,25 @@ class RunDir:
         return build(Identity, read_json(self.identity_file))
 
     def status(self) -> Status:
-        """How the run stands: status.json, outranked by a verdict on the same or a later attempt. Never raises.
+        """How the run stands: status.json, outranked by an override on the same or a later attempt. Never raises.
 
-        The attempt is the verdict's then: one that was killed before it wrote anything counts too, so that the next one
+        The attempt is the override's then: one that was killed before it wrote anything counts too, so that the next one
         has a number of its own.
         """
-        status = build(Status, read_json(self.status_file)) or Status()
-        verdict = self.verdict()
-        if verdict is None or verdict.attempt < status.attempt or (status.state in FINISHED and not verdict.final):
+        status = self.written_status() or Status()
+        override = self.override()
+        if override is None or override.attempt < status.attempt or (status.state in FINISHED and not override.final):
             return status
-        return replace(status, state=verdict.state, reason=verdict.reason or None, attempt=verdict.attempt, cause=verdict.cause)
+        return replace(status, state=override.state, reason=override.reason or None, attempt=override.attempt, cause=override.cause)
 
-    def verdict(self) -> Verdict | None:
-        """verdict.json, or None."""
-        return build(Verdict, read_json(self.verdict_file))
+    def written_status(self) -> Status | None:
+        """status.json as the attempt wrote it, or None."""
+        found = build(Status, read_json(self.status_file))
+        return found and replace(found, values=legacy.upgrade_values(dict(found.values)))
+
+    def override(self) -> Override | None:
+        """override.json, or None."""
+        return build(Override, read_json(legacy.override_file(self.override_file)))
 
     def records(self) -> list[Record]:
         """The records that count (see `runner.store.records.read_records`)."""
@@ -250,8 +256,8 @@ class RunDir:
         """Return the JSON files of the run that are there and cannot be used."""
         found = {
             self.identity_file: self.identity(),
-            self.status_file: build(Status, read_json(self.status_file)),
-            self.verdict_file: self.verdict(),
+            self.status_file: self.written_status(),
+            legacy.override_file(self.override_file): self.override(),
             self.evaluation: self.results(),
         }
         return [file for file, value in found.items() if value is None and os.path.lexists(file)]
@@ -264,9 +270,9 @@ class RunDir:
         """Write run.json (the conductor only, once)."""
         atomic_write_json(self.identity_file, asdict(identity), durable=durable, indent=2)
 
-    def write_verdict(self, verdict: Verdict) -> None:
-        """Replace verdict.json (the conductor only)."""
-        atomic_write_json(self.verdict_file, asdict(verdict), indent=2)
+    def write_override(self, override: Override) -> None:
+        """Replace override.json (the conductor only)."""
+        atomic_write_json(self.override_file, asdict(override), indent=2)
 
     def request(self, action: Literal["stop", "pause", "prune"], reason: str) -> None:
         """Ask the running attempt for something (the conductor only): append to control.jsonl."""

@@ -38,7 +38,7 @@ from runner.store.events import (
 )
 from runner.store.journal import Journal
 from runner.store.lock import RunHeld, run_held
-from runner.store.run_dir import FINISHED, RunDir, Status, Verdict
+from runner.store.run_dir import FINISHED, Override, RunDir, Status
 from runner.sweep import runs as one_run
 from runner.sweep.history import History, PastRun, merged
 from runner.sweep.limits import Brakes
@@ -384,7 +384,7 @@ class _Conductor:
             self._finish(RunOutcome(light, run.run_dir.status(), reused=True))
         elif trial.given_up:
             if run.run_dir.exists():
-                self._judge(run.run_dir, Verdict("pruned", trial.given_up, status.attempt, time.time(), final=True))
+                self._judge(run.run_dir, Override("pruned", trial.given_up, status.attempt, time.time(), final=True))
             self._finish(RunOutcome(light, replace(status, state="pruned", reason=trial.given_up), reused=True))
         else:
             self._ready.append(run)
@@ -398,7 +398,7 @@ class _Conductor:
         self._note(RunStarted(run.identity.id, run.trial.number, run.seed, run.identity.key, status.attempt + 1))
         self._running[task.name] = Watched(run, status.attempt)
         warm = task.warm if self._keep_warm else "no"
-        self._launcher.submit(replace(task, warm=warm, memory_gb=self._policy.memory_gb))
+        self._launcher.submit(replace(task, warm=warm, memory_gib=self._policy.memory_gib))
 
     # ---------------------------------------------------------------------------------------- what others are working on
     def _set_aside(self, run: PlannedRun, why: RunHeld) -> None:
@@ -447,12 +447,12 @@ class _Conductor:
         now = time.monotonic()
         if self._packing is None or not isinstance(self._launcher, MeasuresMemory) or now < self._next_measure or not self._running:
             return
-        held = self._launcher.held_gb()
+        held = self._launcher.held_gib()
         took = time.monotonic() - now
         self._next_measure = now + max(_MEASURE_INTERVAL_S, 20 * took)  # a twentieth of the time at most
         for name, watched in self._running.items():
             status = watched.status
-            gpu = finite_number(status.values.get("resource/gpu_memory_gb")) or 0.0
+            gpu = finite_number(status.values.get("resource/gpu_memory_gib")) or 0.0
             self._packing.observe(name, held.get(name, 0.0), gpu, settled=status.phase == "training" and status.step > 0)
 
     def _report(self, watched: Watched) -> None:
@@ -535,7 +535,7 @@ class _Conductor:
         self._brakes.gpu_s += took_s * self._policy.gpus
         if self._packing is not None:  # a run that died before it was measured keeps nobody waiting
             self._packing.observe(
-                str(run.run_dir.path), 0.0, finite_number(status.values.get("resource/gpu_memory_gb")) or 0.0, settled=True
+                str(run.run_dir.path), 0.0, finite_number(status.values.get("resource/gpu_memory_gib")) or 0.0, settled=True
             )
         if self._sweep is not None and not self._asked_to_stop and status.cause == "disk_full":
             self._brakes.no_room(OSError(f"{run.run_dir.name} found no room"))
@@ -547,27 +547,27 @@ class _Conductor:
             and not self._asked_to_stop
             and (ended_by_others or (status.state == "failed" and status.cause in _RETRIED))
         ):
-            verdict = run.run_dir.verdict()
-            retries = verdict.retries if verdict else 0
+            override = run.run_dir.override()
+            retries = override.retries if override else 0
             if retries < self._policy.retries:
                 text = f"{status.reason}; started again ({retries + 1} of {self._policy.retries})"
-                self._judge(run.run_dir, Verdict("interrupted", text, status.attempt, time.time(), status.cause, retries + 1, final=True))
+                self._judge(run.run_dir, Override("interrupted", text, status.attempt, time.time(), status.cause, retries + 1, final=True))
                 self._note(RunRetried(run.identity.id, run.trial.number, status.reason))
                 self._waiting.appendleft(run)
                 return
             attempts = f"{retries + 1} attempts that ended like this" if retries else "one attempt (resources.retries is 0)"
             text = f"{status.reason}; given up after {attempts}"
             status = replace(status, state="failed", reason=text)
-            self._judge(run.run_dir, Verdict("failed", text, status.attempt, time.time(), status.cause, retries, final=True))
+            self._judge(run.run_dir, Override("failed", text, status.attempt, time.time(), status.cause, retries, final=True))
         if self._search.wants_reports and status.state == "done":
             self._report(watched)
         self._finish(RunOutcome(replace(run, resolved=None), status, exit_code=exit_code), took_s)
 
-    def _judge(self, run_dir: RunDir, verdict: Verdict) -> None:
+    def _judge(self, run_dir: RunDir, override: Override) -> None:
         try:
-            run_dir.write_verdict(verdict)
+            run_dir.write_override(override)
         except OSError as error:
-            self._note(OverrideNotWritten(run_dir.name, verdict.state, str(error)))
+            self._note(OverrideNotWritten(run_dir.name, override.state, str(error)))
 
     def _finish(self, outcome: RunOutcome, took_s: float = 0.0) -> None:
         run, status = outcome.run, outcome.status

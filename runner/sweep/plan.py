@@ -33,6 +33,7 @@ from runner.resolve import Resolved, resolve
 from runner.search.base import Trial, run_name
 from runner.search.designs import ABSENT, Baseline, baseline_values
 from runner.search.spec import SweepSpec
+from runner.store.legacy import RESOURCE_TAGS
 from runner.store.run_dir import Identity, RunDir
 from runner.sweep.moved import data_of, lost_data, moved_data
 
@@ -473,13 +474,15 @@ def _check_metrics(spec: SweepSpec, baseline: Resolved, sweep_file: Path) -> Non
     own = getattr(baseline.config, "metrics", None)  # a scripted trainer says itself what it evaluates
     thresholds = baseline.config.eval_iou_thresholds
     known = [*own] if own else [*evaluation.STAT_TAGS, "bbox/best_f1", *(f"bbox/AP@{threshold:g}" for threshold in thresholds)]
-    known += ["resource/memory_gb", "resource/gpu_memory_gb"]
+    known += RESOURCE_TAGS.values()
     used = [("metric.name", metric.name) for metric in spec.metrics]
     used += [(f"constraints.{index}", name) for index, text in enumerate(spec.constraints) for name in sorted(Expression.parse(text).names)]
     problems = []
     for key, name in used:
         if name not in known and not name.startswith("bbox/AP/"):
             hint = nearest(name, [*known, "bbox/AP/<class>"])
+            if name in RESOURCE_TAGS:
+                hint = f"it is now called {RESOURCE_TAGS[name]!r}, in GiB (2**30 bytes)"
             problems.append(Problem(f"no evaluation has {name!r}; {hint or 'see docs/run-directory.md'}", where=str(sweep_file), key=key))
     if problems:
         raise InputError(problems)

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.files import disk_is_full, sync_folder
+from runner.store import legacy
 from runner.store.events import Event, ReuseRefused, RunEnded
 from runner.store.journal import read_journal
-from runner.store.run_dir import RunDir, Verdict
+from runner.store.run_dir import Override, RunDir
 from runner.sweep.findings import Findings
 from runner.sweep.plan import PlannedRun
 from runner.sweep.runs import has_config_of
 from runner.sweep.sweep_dir import SweepDir
 from runner.sweep.verify_run import verify_result
 
-_LEFT_BEHIND = frozenset({"checkpoints", "control.jsonl", "worker.log", "run.json", "run.lock", "verdict.json"})
+_LEFT_BEHIND = frozenset({"checkpoints", "control.jsonl", "worker.log", "run.json", "run.lock", "override.json", legacy.VERDICT})
 
 
 class Elsewhere:
@@ -38,7 +39,7 @@ class Elsewhere:
         self._found: dict[str, list[RunDir]] | None = None
 
     def take_over(self, run: PlannedRun) -> bool:
-        """Make the directory of `run` from a finished run with its key, if there is one, and say in its verdict where it came from.
+        """Make the directory of `run` from a finished run with its key, if there is one, and say in its override where it came from.
 
         Raises:
             OSError: it cannot be written.
@@ -78,7 +79,7 @@ class Elsewhere:
                 raise
             return f"cannot be copied: {error.args[0][0][2]}"
         reason = f"the same run as {os.path.relpath(other.path, path)}, which was done before"
-        unfinished.write_verdict(Verdict("done", reason, other.status().attempt, time.time(), final=True))
+        unfinished.write_override(Override("done", reason, other.status().attempt, time.time(), final=True))
         unfinished.write_identity(run.identity)
         os.rename(unfinished.path, path)
         sync_folder(path.parent)

@@ -17,7 +17,7 @@ from runner.resolve import Resolved, resolve
 from runner.store.events import RunReopened
 from runner.store.journal import Journal
 from runner.store.lock import hold_run, run_held
-from runner.store.run_dir import RunDir, State, Status, Verdict
+from runner.store.run_dir import Override, RunDir, State, Status
 from runner.sweep.plan import PlannedRun, run_key
 from runner.worker.ending import DISK_FULL
 
@@ -99,29 +99,29 @@ def task_of(run: PlannedRun) -> Task:
 def conclude(
     run_dir: RunDir, exit_: Exit, attempts_before: int, *, asked_to_stop: bool = False, over: tuple[State, Cause | None, str] | None = None
 ) -> Status:
-    """A run's status after its worker has gone; a verdict is written where the worker could not say how it ended.
+    """A run's status after its worker has gone; an override is written where the worker could not say how it ended.
 
     Args:
         over: (state, cause, reason) that the conductor had decided on before it ended it: this outranks what the worker says.
     """
     status = run_dir.status()
-    verdict = run_dir.verdict()
-    retries = verdict.retries if verdict else 0
+    override = run_dir.override()
+    retries = override.retries if override else 0
     said = status.attempt > attempts_before and status.state not in ("pending", "running")
     attempt = status.attempt if said else max(status.attempt, attempts_before + 1)
-    if over is None and exit_.over_memory_gb is not None:
-        reason = f"its processes held {exit_.over_memory_gb:.2f} GB, more than resources.memory_gb allows: a smaller batch needs less"
+    if over is None and exit_.over_memory_gib is not None:
+        reason = f"its processes held {exit_.over_memory_gib:.2f} GiB, more than resources.memory_gib allows: a smaller batch needs less"
         over = ("failed", "out_of_memory", reason)
     if over is not None:
         state, cause, reason = over
         if said and status.state == state:
             return status
-        return _judge(run_dir, status, Verdict(state, reason, attempt, time.time(), cause, retries, final=state != "interrupted"))
+        return _judge(run_dir, status, Override(state, reason, attempt, time.time(), cause, retries, final=state != "interrupted"))
     if said:
         return replace(status, cause="disk_full") if exit_.returncode == DISK_FULL else status
     if exit_.oom_killed:
         reason = f"the worker was {exit_} after step {status.step}: a smaller batch needs less"
-        return _judge(run_dir, status, Verdict("failed", reason, attempt, time.time(), "out_of_memory", retries))
+        return _judge(run_dir, status, Override("failed", reason, attempt, time.time(), "out_of_memory", retries))
     if not run_dir.path.is_dir():
         return replace(status, state="failed", reason="its directory was moved or deleted while it ran", attempt=attempt, cause="input")
     by_signal = exit_.signal in _STOPPED_BY
@@ -133,26 +133,26 @@ def conclude(
     if exit_.signal == signal.SIGKILL:
         reason += " (asked to stop, it had not ended)" if asked_to_stop else " (out of memory? `dmesg` knows)"
     what: Cause = "disk_full" if full else "crash"
-    return _judge(run_dir, status, Verdict("interrupted" if by_signal or full else "failed", reason, attempt, time.time(), what, retries))
+    return _judge(run_dir, status, Override("interrupted" if by_signal or full else "failed", reason, attempt, time.time(), what, retries))
 
 
 def allow_again(run_dir: RunDir, journal: Journal | None) -> None:
     """Let a run that has ended be started again, with all its retries. Raises OSError if this cannot be written."""
     status = run_dir.status()
     reason = f"to be started again; it had ended as {status.state}" + (f": {status.reason}" if status.reason else "")
-    run_dir.write_verdict(Verdict("interrupted", reason, status.attempt, time.time(), final=True))
+    run_dir.write_override(Override("interrupted", reason, status.attempt, time.time(), final=True))
     if journal is not None:
         identity = run_dir.identity()
         journal.append(RunReopened(identity.id if identity else run_dir.name))
 
 
-def _judge(run_dir: RunDir, status: Status, verdict: Verdict) -> Status:
-    reason = verdict.reason
+def _judge(run_dir: RunDir, status: Status, override: Override) -> Status:
+    reason = override.reason
     try:
-        run_dir.write_verdict(verdict)
+        run_dir.write_override(override)
     except OSError as error:  # a full disk is likely what ended the worker; the other runs go on
         reason += f" (and this cannot be recorded: {error.strerror})"
-    return replace(status, state=verdict.state, reason=reason, attempt=verdict.attempt, cause=verdict.cause)
+    return replace(status, state=override.state, reason=reason, attempt=override.attempt, cause=override.cause)
 
 
 def _thread_limits() -> dict[str, str]:

@@ -111,7 +111,7 @@ class PlannedSweep:
         """What will be tried besides, in words."""
         spec = self.spec
         if spec.design != "optuna":
-            joined = ["a last trial joins the best levels, where two or more factors helped"] if spec.join_best else []
+            joined = ["a last trial joins the best levels, where two or more factors helped"] if spec.combine_best else []
             raced = f"further seeds, up to {spec.racing.max_seeds} a trial, where the decision is open" if spec.racing else ""
             return [*joined, *filter(None, [raced])]
         most = f", up to {spec.budget.runs} runs in all," if spec.budget.runs is not None else ""
@@ -147,7 +147,7 @@ def plan_sweep(
     except InputError as error:
         raise InputError([replace(problem, where=problem.where or str(file)) for problem in error.problems]) from None
     trials = renumber(planned, {past.trial.number: past.trial.overrides for past in history.trials})
-    count = len(trials) + spec.join_best  # the last one may not come, but there has to be room for it
+    count = len(trials) + spec.combine_best  # the last one may not come, but there has to be room for it
     runs = count * len(spec.seeds)
     if spec.budget.runs is not None and runs > spec.budget.runs:
         text = f"is {spec.budget.runs}, and {count} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer, or allow more"

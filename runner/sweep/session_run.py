@@ -135,7 +135,7 @@ def _result(
     before = {run.name: run for run in sweep.history.runs if run.finished and run.name not in ended}
     states = {name: run.state for name, run in before.items()} | {name: status.state for name, status in ended.items()}
     numbers = {trial.number for trial in sweep.trials}
-    adaptive = spec.design == "optuna" or spec.join_best  # has trials that are not among those
+    adaptive = spec.design == "optuna" or spec.combine_best  # has trials that are not among those
     failed_before = [name for name, run in before.items() if run.state == "failed" and (adaptive or run.trial in numbers)]
     pruned_trials = {event.trial for event in read_journal(folder.journal, TrialPruned)}
     states |= {entry["id"]: "pruned" for entry in entries if entry["id"] not in states and entry["trial"] in pruned_trials}
@@ -158,7 +158,7 @@ def _slots(sweep: PlannedSweep) -> tuple[Sequence[Mapping[str, str]], Packing | 
         gpus_wanted=first.config.use_gpu,
         gpus=resources.gpus,
         cpus=resources.cpus,
-        memory_gb=resources.memory_gb,
+        memory_gib=resources.memory_gib,
         concurrency=resources.concurrency,
         probed_gpus=len(first.probe.gpus) if first.probe else 0,
     )
@@ -166,7 +166,7 @@ def _slots(sweep: PlannedSweep) -> tuple[Sequence[Mapping[str, str]], Packing | 
         raise InputError([replace(problem, where=str(sweep.file)) for problem in plan.problems])
     for note in plan.notes:
         say(f"note: {note}", error=True)
-    return plan.slots, Packing.of(plan, machine, resources.memory_gb) if resources.concurrency == "auto" else None
+    return plan.slots, Packing.of(plan, machine, resources.memory_gib) if resources.concurrency == "auto" else None
 
 
 def _policy(sweep: PlannedSweep) -> Policy:
@@ -175,7 +175,7 @@ def _policy(sweep: PlannedSweep) -> Policy:
         timeout_s=resources.timeout_s,
         stall_s=resources.stall_s,
         retries=resources.retries,
-        memory_gb=resources.memory_gb,
+        memory_gib=resources.memory_gib,
         gpus=(resources.gpus or 1.0) if sweep.plan.first.config.use_gpu else 0.0,
         hours=budget.hours,
         gpu_hours=budget.gpu_hours,

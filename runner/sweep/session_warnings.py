@@ -13,7 +13,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.values import value_key
 from runner.resolve import training_images
 from runner.search.base import Trial
-from runner.search.designs import coupled, edges, trial_label
+from runner.search.designs import derive_overrides, edges, trial_label
 from runner.search.spec import SweepSpec
 from runner.sweep.plan import SweepPlan
 
@@ -27,7 +27,7 @@ def trial_warnings(spec: SweepSpec, plan: SweepPlan, trials: Sequence[Trial]) ->
     found = [(trial.label, trial.overrides) for trial in trials[1:]]
     for key, points in (edges(spec) if spec.design == "optuna" else {}).items():
         with suppress(InputError):  # said by `space_warnings`
-            found += [(trial_label(spec, {key: point[key]}), coupled(spec, point, plan.baseline)) for point in points]
+            found += [(trial_label(spec, {key: point[key]}), derive_overrides(spec, point, plan.baseline)) for point in points]
     source = Source(str(plan.folder))
     tree, configs, seen = from_plain(plan.first.plain, source), [("baseline", plan.first.plain)], set()
     for label, overrides in found:
@@ -52,7 +52,7 @@ def space_warnings(spec: SweepSpec, plan: SweepPlan) -> list[str]:
         refused: list[InputError] = []
         for point in points:
             try:
-                overrides = coupled(spec, point, plan.baseline)
+                overrides = derive_overrides(spec, point, plan.baseline)
                 plan.runs(Trial(1, overrides, trial_label(spec, {key: point[key]}), spec.seeds[:1]))
             except InputError as error:
                 refused.append(error)

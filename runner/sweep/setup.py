@@ -53,7 +53,7 @@ class DrivenSweep:
 class ConcurrencyLimit(Protocol):
     """A limit on how many runs are active at a time, learned from the memory they use (see `runner.launch.packing`)."""
 
-    def observe(self, name: str, memory_gb: float, gpu_memory_gb: float, *, settled: bool) -> None:
+    def observe(self, name: str, memory_gib: float, gpu_memory_gib: float, *, settled: bool) -> None:
         """Record the memory that a run uses now, or used at most."""
 
     def room(self, running: int) -> bool:

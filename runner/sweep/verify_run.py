@@ -18,15 +18,15 @@ from typing import Any
 
 from runner.config.load import load_config
 from runner.core.errors import InputError
-from runner.core.files import atomic_open, atomic_write_text, move_aside, numbered_lines, open_regular, parse_json, read_bytes, read_json
-from runner.core.typed import build
+from runner.core.files import atomic_open, atomic_write_text, move_aside, numbered_lines, open_regular, parse_json, read_bytes
 from runner.monitor.progress import is_worked_on
 from runner.resolve import resolve
+from runner.store import legacy
 from runner.store.checkpoints import CheckpointFolder, read_index, write_index
 from runner.store.events import RecordsLost, RunEnded, RunStarted, TrialQueued
 from runner.store.journal import Journal
 from runner.store.records import Record, decode_number, stream_all_records, stream_records
-from runner.store.run_dir import FINISHED, Identity, RunDir, Status, Verdict
+from runner.store.run_dir import FINISHED, Identity, Override, RunDir, Status
 from runner.sweep.findings import Findings
 from runner.sweep.plan import dataset_fingerprint, numerics_versions, run_key
 from runner.sweep.runs import allow_again, config_text
@@ -223,18 +223,19 @@ def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
 
 def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> Status:
     """How the run stands; checked against the journal."""
-    raw, verdict = build(Status, read_json(run.status_file)), run.verdict()
-    if run.verdict_file.is_file() and verdict is None:
+    raw, override = run.written_status(), run.override()
+    override_file = legacy.override_file(run.override_file)
+    if override_file.is_file() and override is None:
         ended = past.ended
 
         def judge() -> None:
             if ended is not None and ended.state in ("failed", "pruned"):
                 attempt = max(raw.attempt if raw is not None else 0, _last_attempt(run))
-                run.write_verdict(Verdict(ended.state, ended.reason or "", attempt, time.time(), ended.cause, final=True))
+                run.write_override(Override(ended.state, ended.reason or "", attempt, time.time(), ended.cause, final=True))
             else:
-                run.verdict_file.unlink()
+                override_file.unlink()
 
-        findings.wrong(run.verdict_file, "is not whole", "what the run itself says counts", judge)
+        findings.wrong(override_file, "is not whole", "what the run itself says counts", judge)
     status = run.status()
     said = past.ended.state if past.ended is not None else None
     if run.status_file.is_file() and raw is None:
@@ -246,8 +247,8 @@ def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> 
         )
     elif status.state == "running" and not driven and not is_worked_on(run, status):
         findings.note(run.path, f"was cut off at step {status.step}", "`runner sweep` goes on with it")
-    if verdict is not None and raw is not None and verdict.final and raw.state == "done" and verdict.state in ("pruned", "failed"):
-        findings.note(run.path, f"is done, and had been given up before: {verdict.reason}", "its result does not count")
+    if override is not None and raw is not None and override.final and raw.state == "done" and override.state in ("pruned", "failed"):
+        findings.note(run.path, f"is done, and had been given up before: {override.reason}", "its result does not count")
     return run.status()
 
 
@@ -257,8 +258,8 @@ def _write_status(run: RunDir, past: Past) -> None:
     step, epoch = (last.step, last.epoch) if last is not None else (0, 0.0)
     if ended is None or ended.state not in FINISHED:
         run.status_file.unlink(missing_ok=True)
-        if (attempt := _last_attempt(run)) and run.verdict() is None:  # the next attempt keeps a number of its own
-            run.write_verdict(Verdict("interrupted", "status.json was damaged", attempt, time.time()))
+        if (attempt := _last_attempt(run)) and run.override() is None:  # the next attempt keeps a number of its own
+            run.write_override(Override("interrupted", "status.json was damaged", attempt, time.time()))
         return
     values = {tag: value for tag, value in (ended.values or {}).items() if tag.startswith("resource/")}
     attempt = _last_attempt(run)

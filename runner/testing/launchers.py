@@ -69,7 +69,7 @@ def is_alive(pid: int) -> bool:
 
 class LauncherContract:
     """What every launcher must do. `isolates`: each task is a process of its own, so it may be killed, and several
-    may run. `limits_memory`: it keeps `Task.memory_gb`."""
+    may run. `limits_memory`: it keeps `Task.memory_gib`."""
 
     isolates = True
     limits_memory = True
@@ -255,16 +255,16 @@ class LauncherContract:
         if not self.limits_memory:
             pytest.skip("keeps no limit")
         greedy = task("one", tmp_path, "helpers", "2", "150", tmp_path / "helpers", "sleep", str(LONG_S))
-        launcher.submit(replace(greedy, memory_gb=0.2))
+        launcher.submit(replace(greedy, memory_gib=0.2))
         (ended,) = collect(launcher, 1)
-        assert ended.signal == signal.SIGKILL and ended.over_memory_gb is not None and ended.over_memory_gb > 0.2
-        assert "GB of memory" in str(ended)
+        assert ended.signal == signal.SIGKILL and ended.over_memory_gib is not None and ended.over_memory_gib > 0.2
+        assert "GiB of memory" in str(ended)
         helpers = [int(pid) for pid in (tmp_path / "helpers").read_text().split()]
         assert len(helpers) == 2
         wait_until(lambda: not any(map(is_alive, helpers)))
 
     def test_who_stays_below_the_limit_goes_on(self, launcher: Launcher, tmp_path: Path) -> None:
-        launcher.submit(replace(task("one", tmp_path, "hold", "50", "sleep", "1.5", "exit", "3"), memory_gb=0.2))
+        launcher.submit(replace(task("one", tmp_path, "hold", "50", "sleep", "1.5", "exit", "3"), memory_gib=0.2))
         assert collect(launcher, 1) == [Exit("one", 3)]
 
     def test_close_ends_it(self, launcher: Launcher, tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ def _percent(run: Watched) -> Text:
 
 
 def _numbers(run: Watched, now: float, *, with_step: bool = True) -> str:
-    """``step 120/300 (40 %), epoch 1.30, loss 1.234, lr 0.002, 12.3 images/s, 1.2 GB, 1:20 left``."""
+    """``step 120/300 (40 %), epoch 1.30, loss 1.234, lr 0.002, 12.3 images/s, 1.2 GiB, 1:20 left``."""
     status = run.status
     parts = []
     if with_step:
@@ -272,7 +272,7 @@ def _numbers(run: Watched, now: float, *, with_step: bool = True) -> str:
         )
     parts.append(f"epoch {status.epoch:.2f}")
     shown = (("train/loss", "loss {:.4g}"), ("train/lr", "lr {:.3g}"), ("train/images_per_s", "{:.1f} images/s"))
-    memory = (("resource/memory_gb", "{:.1f} GB"), ("resource/gpu_memory_gb", "{:.1f} GB on the GPU"))
+    memory = (("resource/memory_gib", "{:.1f} GiB"), ("resource/gpu_memory_gib", "{:.1f} GiB on the GPU"))
     parts += [form.format(value) for tag, form in (*shown, *memory) if (value := run.value(tag)) is not None]
     left, silence = run.time_left_s(), run.silent_s(now)
     parts += [f"{show_duration(left)} left"] if left is not None and status.phase == "training" else []
@@ -295,6 +295,6 @@ def _why_again(run: Watched, before: Status) -> str:
     """Why the attempt before this one ended, where that was not said yet: the next one may begin between two looks."""
     if before.attempt == 0 or before.state in ("failed", "interrupted"):
         return ""
-    verdict = run.run_dir.verdict()
-    reason = verdict.reason if verdict is not None and verdict.attempt == run.status.attempt - 1 else ""
+    override = run.run_dir.override()
+    reason = override.reason if override is not None and override.attempt == run.status.attempt - 1 else ""
     return f" ({reason})" if reason else ""

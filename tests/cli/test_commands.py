@@ -94,7 +94,7 @@ def test_a_run_directory_holds_everything(trained: Any) -> None:
         "visualdl",
         "worker.log",
     } <= names
-    assert "verdict.json" not in names
+    assert "override.json" not in names
     status = json.loads((trained.run / "status.json").read_text())
     assert (status["state"], status["step"], status["steps"], status["attempt"], status["phase"]) == ("done", 4, 4, 1, "ended")
     assert "run: a run" in trained.result.out and "AP50" in trained.result.out

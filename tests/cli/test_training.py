@@ -116,7 +116,7 @@ def write_pcb(folder: Path) -> Path:
 
 def test_the_articles_command_on_a_stand_in(cli: Cli, tmp_path: Path) -> None:
     spec = yaml.safe_load((ROOT / "datasets" / "pcb.yml").read_text())
-    spec["cut"]["val"] = 4
+    spec["split"]["val"] = 4
     del spec["expect"]
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "pcb.yml").write_text(yaml.safe_dump(spec))
@@ -157,7 +157,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tiny_file: Callable[..., Path], tmp_
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
     assert "go on with: runner train -r 'a run'" in err
-    assert run.status().state == "interrupted" and run.status().reason == "asked to stop (SIGTERM)" and run.verdict() is None
+    assert run.status().state == "interrupted" and run.status().reason == "asked to stop (SIGTERM)" and run.override() is None
     assert is_gone(run.status().pid)
     assert cli("train", "-r", "a run").code == 0
     assert run.status().attempt == 2
@@ -173,8 +173,8 @@ def test_a_worker_that_is_killed_is_recorded_and_goes_on(
     wait_for(is_training(run, 7), process)
     os.kill(run.status().pid, signal.SIGKILL)
     _, err = process.communicate(timeout=60)
-    verdict = run.verdict()
-    assert verdict is not None and verdict.state == run.status().state == "interrupted"
+    override = run.override()
+    assert override is not None and override.state == run.status().state == "interrupted"
     assert process.returncode == 130 and "killed by SIGKILL after step" in err and "Traceback" not in err
     assert cli("train", "-r", "run", "-c", config).code == 0
     assert_same_end(run, undisturbed)

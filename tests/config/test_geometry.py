@@ -102,11 +102,11 @@ TRAIN, EVAL = (f"{name}.sample_transforms.1.Resize.target_size" for name in ("Tr
 
 def test_a_trial_that_changes_one_reader_gets_the_line_that_couples_the_other() -> None:
     (warning,) = varied(resize(96), resize(128), TRAIN)
-    assert "(trial target_size=96)" in warning and warning.endswith(f"to let the other reader follow: couple: {{{EVAL}: {TRAIN}}}")
+    assert "(trial target_size=96)" in warning and warning.endswith(f"to let the other reader follow: derive: {{{EVAL}: {TRAIN}}}")
     (warning,) = varied(resize(128), resize(96), EVAL)
-    assert warning.endswith(f"couple: {{{TRAIN}: {EVAL}}}")
+    assert warning.endswith(f"derive: {{{TRAIN}: {EVAL}}}")
     (warning,) = varied(resize([96, 96]), resize(128), f"{TRAIN}.0", f"{TRAIN}.1")
-    assert warning.endswith(f"couple: {{{EVAL}.0: {TRAIN}.0, {EVAL}.1: {TRAIN}.1}}")
+    assert warning.endswith(f"derive: {{{EVAL}.0: {TRAIN}.0, {EVAL}.1: {TRAIN}.1}}")
     (warning,) = varied(resize(96), resize(128), "TrainReader.sample_transforms.1")
     assert warning.endswith(f"set {EVAL} in the same trial (design: list or zip)")
     assert varied(resize(96), resize(96), TRAIN, EVAL) == []

@@ -19,7 +19,7 @@ VALUES: dict[str, Any] = {
     "OptimizerBuilder.optimizer.type": "AdamW",
     "bbox/AP": 0.4,
     "bbox/AP@0.33": 0.6,
-    "resource/memory_gb": 7.5,
+    "resource/memory_gib": 7.5,
     "bbox/AP/open circuit": 0.2,
     "use_ema": True,
     "clip": None,
@@ -58,7 +58,7 @@ def value(text: str) -> Any:
         ("clip == null", True),
         ("not use_ema or x < 3", False),
         ("not x == 4", True),
-        ("resource/memory_gb <= 8", True),
+        ("resource/memory_gib <= 8", True),
         ("bbox/AP@0.33 - bbox/AP > 0.1", True),
         ("`bbox/AP/open circuit` * 2", 0.4),
         ("(x > 2) * 10", 10),
@@ -103,8 +103,8 @@ def test_what_is_true_or_false(text: str, condition: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("resource/memory_gb <= 8", -0.5),
-        ("resource/memory_gb <= 7", 0.5),
+        ("resource/memory_gib <= 8", -0.5),
+        ("resource/memory_gib <= 7", 0.5),
         ("(x >= 5)", 2.0),
         ("x > 2", -1.0),
         ("x < 4", -1.0),

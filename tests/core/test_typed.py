@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from runner.core.typed import Count, Moment, Name, build, fits
-from runner.store.run_dir import Identity, Status, Verdict
+from runner.store.run_dir import Identity, Override, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ WRONG: list[Any] = [None, True, -1, 1e999, 10**30, 1.5, "text", [], [[1]], {}, {
 WHOLE = [
     Identity("0001-a=1-s0", "sweep", 1, 0, {"a": 1}, "k" * 20, {"host": "here"}, "a=1", {"params": {}}),
     Status("running", "because", 2, 10, 20, 0.5, 123.0, 7, {"train/loss": "NaN"}, "training", "crash", "mark"),
-    Verdict("interrupted", "killed", 1, 5.0, "hung", 1, True),
+    Override("interrupted", "killed", 1, 5.0, "hung", 1, True),
 ]
 
 

@@ -9,11 +9,11 @@ def test_notes_are_counted_with_their_first_example() -> None:
     notes.add("changed", "boxes clipped", "b.xml", 1200)
     notes.add("left out", "boxes without area", "c.xml", 0)
     notes.add("read", "XML files", "a.xml", 3)
-    notes.say("cut at random")
+    notes.say("split at random")
     assert [str(note) for note in notes.listed()] == [
         "read: XML files: 3, e.g. a.xml",
         "changed: boxes clipped: 1,201, e.g. a.xml",
-        "note: cut at random",
+        "note: split at random",
     ]
 
 

@@ -50,7 +50,7 @@ def test_pcb_from_class_folders(pcb_source: Build, root: Path) -> None:
     assert sorted(path.name for path in root.iterdir()) == ["pcb"]
 
 
-def test_the_random_cut_depends_on_names_and_seed_alone(pcb_source: Build, root: Path, tmp_path: Path) -> None:
+def test_the_random_split_depends_on_names_and_seed_alone(pcb_source: Build, root: Path, tmp_path: Path) -> None:
     prepare("pcb", pcb_source(), root, options=COUNTS)
     first = _names(root, "pcb", "val")
     moved = tmp_path / "elsewhere"
@@ -59,7 +59,7 @@ def test_the_random_cut_depends_on_names_and_seed_alone(pcb_source: Build, root:
     assert _names(tmp_path / "other", "pcb", "val") == first
     prepare("pcb", moved, tmp_path / "other", options={**COUNTS, "seed": 1}, force=True)
     assert _names(tmp_path / "other", "pcb", "val") != first
-    # pinned: a change of the cut is a change of everybody's figures
+    # pinned: a change of the split is a change of everybody's figures
     assert first[:2] == ["Missing_hole/01_missing_hole_01.jpg", "Missing_hole/04_missing_hole_02.jpg"]
 
 
@@ -79,12 +79,12 @@ def test_pcb_by_board_keeps_boards_together(pcb_source: Build, root: Path) -> No
     assert len(_names(root, "pcb_by_board", "val")) == 12
 
 
-def test_the_articles_own_folder_keeps_its_cut_and_by_board_cuts_anew(pcb_source: Build, root: Path, tmp_path: Path) -> None:
+def test_the_articles_own_folder_keeps_its_split_and_by_board_splits_anew(pcb_source: Build, root: Path, tmp_path: Path) -> None:
     prepare("pcb", pcb_source(), root, options=COUNTS)
     article = tmp_path / "article"
     (article / "Annotations").mkdir(parents=True)
     shutil.copytree(root / "pcb" / "images", article / "images")
-    for side, other in (("train", "val"), ("val", "train")):  # sides swapped, so that it shows whose cut it is
+    for side, other in (("train", "val"), ("val", "train")):  # sides swapped, so that it shows whose split it is
         shutil.copy(root / "pcb" / "annotations" / f"{side}.json", article / "Annotations" / f"{other}.json")
     other_root = tmp_path / "other"
     manifest = prepare("pcb", article, other_root, options=COUNTS)
@@ -173,9 +173,9 @@ def test_a_full_disk(pcb_source: Build, root: Path, monkeypatch: pytest.MonkeyPa
     assert list(root.iterdir()) == []
 
 
-def test_voc_and_coco_without_lists_are_cut_at_random_with_a_note(pcb_source: Build, root: Path) -> None:
+def test_voc_and_coco_without_lists_are_split_at_random_with_a_note(pcb_source: Build, root: Path) -> None:
     manifest = prepare("voc", pcb_source(), root)
-    assert manifest.splits["val"].images == 7 and "cut at random (seed 0)" in str(manifest.notes[-1])
+    assert manifest.splits["val"].images == 7 and "split at random (seed 0)" in str(manifest.notes[-1])
     assert manifest.classes == tuple(sorted(manifest.classes))
 
 

@@ -117,7 +117,7 @@ def test_a_bomb_that_does_not_fit_is_refused(tmp_path: Path, monkeypatch: pytest
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("big.bin", b"\0" * 1_000_000)
     monkeypatch.setattr("shutil.disk_usage", lambda _: os.terminal_size((0, 0)) and type("U", (), {"free": 10_000})())
-    with pytest.raises(InputError, match="GB are free"):
+    with pytest.raises(InputError, match="GiB are free"):
         unpack(tmp_path / "bomb.zip", target)
     assert _below(target) == []
 

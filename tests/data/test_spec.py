@@ -26,9 +26,9 @@ def test_all_shipped_specs_load() -> None:
 def test_what_the_article_needs() -> None:
     spec = find_spec("pcb")
     assert spec.classes == ("missing_hole", "mouse_bite", "open_circuit", "short", "spur", "spurious_copper")
-    assert (spec.images, spec.boxes, spec.cut.val) == (693, 2953, 100)
+    assert (spec.images, spec.boxes, spec.split.val) == (693, 2953, 100)
     assert "Peking University" in spec.where
-    assert find_spec("pcb_by_board").cut.by == "group"
+    assert find_spec("pcb_by_board").split.by == "group"
     deep = find_spec("deeppcb")
     assert deep.classes == ("open", "short", "mousebite", "spur", "copper", "pin-hole")
     assert deep.eval_iou_thresholds == (0.33,)
@@ -60,12 +60,13 @@ def test_unknown_names(name: str) -> None:
     ("text", "words"),
     [
         ("name: x\nformat: voc\nclases: [a]\n", ["bad.yml:3", "clases", "'classes'"]),
+        ("name: x\nformat: voc\ncut: {by: random}\n", ["bad.yml:3", "cut: is now called `split`"]),
         ("name: x\nformat: vok\n", ["bad.yml:2", "'voc'"]),
         ("name: x\n", ["format", "is missing"]),
-        ("name: x\nformat: voc\ncut:\n  by: chance\n  vall: 3\n", ["bad.yml:4", "bad.yml:5", "cut.vall", "'val'"]),
-        ("name: x\nformat: voc\ncut: {by: group}\n", ["cut.group", "one bracket"]),
-        ("name: x\nformat: voc\ncut: {by: random, val: 0}\n", ["above 0"]),
-        ("name: x\nformat: voc\ncut: {group: '('}\n", ["regular expression"]),
+        ("name: x\nformat: voc\nsplit:\n  by: chance\n  vall: 3\n", ["bad.yml:4", "bad.yml:5", "split.vall", "'val'"]),
+        ("name: x\nformat: voc\nsplit: {by: group}\n", ["split.group", "one bracket"]),
+        ("name: x\nformat: voc\nsplit: {by: random, val: 0}\n", ["above 0"]),
+        ("name: x\nformat: voc\nsplit: {group: '('}\n", ["regular expression"]),
         ("name: a/b\nformat: voc\n", ["folder name"]),
         ("name: x\nformat: voc\nname: y\n", ["bad.yml:3", "stands twice", "line 1"]),
         ("name: x\n\tformat: voc\n", ["bad.yml:2", "not valid YAML"]),
@@ -94,7 +95,7 @@ def test_options() -> None:
     assert other.generate is not None and other.generate.size == 256 and other.generate.content is None
     assert other.hash() != spec.hash()
     assert apply_options(spec, {"size": "128"}) == spec
-    assert apply_options(find_spec("coco"), {"val": "0.1"}).cut.val == 0.1
+    assert apply_options(find_spec("coco"), {"val": "0.1"}).split.val == 0.1
     for options, word in (
         ({"siz": 1}, "'size'"),
         ({"size": "big"}, "whole number"),
@@ -113,7 +114,7 @@ def test_the_hash_ignores_words_and_minds_facts(tmp_path: Path) -> None:
     first = load_spec(path).hash()
     path.write_text("name: a\nformat: voc\ntitle: two\n# more\n")
     assert load_spec(path).hash() == first
-    path.write_text("name: a\nformat: voc\ncut: {by: random, seed: 1}\n")
+    path.write_text("name: a\nformat: voc\nsplit: {by: random, seed: 1}\n")
     assert load_spec(path).hash() != first
 
 
@@ -151,15 +152,15 @@ def test_choice_tells_a_set_of_another_spec(tmp_path: Path, root: Path) -> None:
 
 def test_lists_of_the_source_in_a_spec(tmp_path: Path) -> None:
     path = tmp_path / "mine.yml"
-    text = "format: voc\ncut: {by: source, lists: {train: [trainval, extra], val: [test]}}\n"
+    text = "format: voc\nsplit: {by: source, lists: {train: [trainval, extra], val: [test]}}\n"
     path.write_text(text)
     spec = load_spec(path)
-    assert spec.cut.lists == {"train": ("trainval", "extra"), "val": ("test",)}
-    path.write_text("format: voc\ncut: {by: source}\n")
+    assert spec.split.lists == {"train": ("trainval", "extra"), "val": ("test",)}
+    path.write_text("format: voc\nsplit: {by: source}\n")
     assert load_spec(path).hash() != spec.hash()
     for change, word in (
-        (("train: [trainval, extra], ", ""), "cut.lists.train: is missing"),
-        (("val: [test]", "vall: [test]"), "cut.lists.vall: unknown key"),
+        (("train: [trainval, extra], ", ""), "split.lists.train: is missing"),
+        (("val: [test]", "vall: [test]"), "split.lists.vall: unknown key"),
         (("[test]", "[007]"), "quote names that YAML reads as something else"),
         (("[test]", "test"), "expected a list"),
         (("by: source", "by: random, respect_source: false"), "contradicts respect_source: false"),

@@ -10,12 +10,12 @@ import pytest
 
 from runner.core.errors import InputError
 from runner.data.formats.base import Loaded, SourceList, make_item
-from runner.data.spec import Cut, find_spec
+from runner.data.spec import SplitRule, find_spec
 from runner.data.split import Division, divide
 
 
 def _divide(
-    folder: Path, own: Mapping[str, tuple[int, ...]], count: int = 8, missing: Mapping[str, tuple[str, ...]] | None = None, **cut: Any
+    folder: Path, own: Mapping[str, tuple[int, ...]], count: int = 8, missing: Mapping[str, tuple[str, ...]] | None = None, **split: Any
 ) -> Division:
     """Divide `count` images, by lists of indices; files i and i + 100 are the same one."""
     paths = []
@@ -25,7 +25,7 @@ def _divide(
         paths.append(path)
     entries = {name: SourceList((f"{name}.txt",), members, (missing or {}).get(name, ())) for name, members in own.items()}
     loaded = Loaded(("a",), tuple(make_item(path, (4, 4), []) for path in paths), entries)
-    spec = dataclasses.replace(find_spec("voc"), cut=Cut(**{"by": "random", "val": 0.25, **cut}))
+    spec = dataclasses.replace(find_spec("voc"), split=SplitRule(**{"by": "random", "val": 0.25, **split}))
     return divide(spec, loaded, [path.name for path in paths])
 
 
@@ -44,8 +44,8 @@ def test_test_never_becomes_validation_by_itself(tmp_path: Path, train: str) -> 
     found = _divide(tmp_path, {train: (0, 1, 2, 3), "test": (4, 5)}, 6)
     assert found.sides["test"] == [4, 5] and len(found.sides["val"]) == 1
     assert sorted(found.sides["train"] + found.sides["val"]) == [0, 1, 2, 3]
-    assert "val" not in found.lists and "cut at random (seed 0): 3 for train, 1 for val" in str(found.notes[-1])
-    with pytest.raises(InputError, match=r"no lists for train and val \(its lists: .*test \(2 images\)\).*cut\.lists"):
+    assert "val" not in found.lists and "split at random (seed 0): 3 for train, 1 for val" in str(found.notes[-1])
+    with pytest.raises(InputError, match=r"no lists for train and val \(its lists: .*test \(2 images\)\).*split\.lists"):
         _divide(tmp_path, {train: (0, 1, 2, 3), "test": (4, 5)}, 6, by="source")
 
 
@@ -67,7 +67,7 @@ def test_only_test_or_only_val(tmp_path: Path) -> None:
     assert "lists of the source that are not used: 1, e.g. val.txt" in str(found.notes[0])
 
 
-def test_without_respect_all_is_cut_anew(tmp_path: Path) -> None:
+def test_without_respect_all_is_split_anew(tmp_path: Path) -> None:
     found = _divide(tmp_path, {"train": (0, 1, 2, 3, 4), "val": (5, 6, 7)}, respect_source=False)
     assert len(found.sides["train"]) == 6 and not found.lists
 
@@ -111,7 +111,7 @@ def test_entries_of_one_file_are_on_one_side(tmp_path: Path, val: float, by: str
     for file, same in zip(files[4:], files, strict=False):
         file.hardlink_to(same)
     loaded = Loaded(("a",), tuple(make_item(path, (4, 4), []) for path in files), {})
-    spec = dataclasses.replace(find_spec("voc"), cut=Cut(by=by, val=val, group="^([0-9])_"))  # type: ignore[arg-type]
+    spec = dataclasses.replace(find_spec("voc"), split=SplitRule(by=by, val=val, group="^([0-9])_"))  # type: ignore[arg-type]
     sides = divide(spec, loaded, [path.name for path in files]).sides
     wanted = round(4 * val) if val < 1 else int(val)
     assert len(sides["val"]) == 2 * wanted and len(sides["train"]) == 8 - 2 * wanted

@@ -65,11 +65,11 @@ def test_from_nothing_to_an_environment_and_back(fake: Fake) -> None:
     assert again.returncode == 0 and "already there" in again.stdout and again.stderr == "" and fake.folders() == [name]
 
     table = fake.run("backend", "list").stdout
-    assert re.search(r"fake +installed +fakeframe 1.0, fakedet 2.6.0 +CPU +0.0 GB", table)
+    assert re.search(r"fake +installed +fakeframe 1.0, fakedet 2.6.0 +CPU +0.0 GiB", table)
     assert f"fake: {found.python}" in table
 
     gone = fake.run("backend", "remove", "fake")
-    assert gone.returncode == 0 and re.search(r"removed .* \(0.0 GB\)", gone.stdout) and list(fake.place.iterdir()) == []
+    assert gone.returncode == 0 and re.search(r"removed .* \(0.0 GiB\)", gone.stdout) and list(fake.place.iterdir()) == []
     twice = fake.run("backend", "remove", "fake")
     assert twice.returncode == 2 and "there is no environment of fake to remove" in twice.stderr
 
@@ -134,8 +134,8 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(fake: Fake) -
 
 
 def test_too_little_room_is_said_before_anything_is_downloaded(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(install.RECIPES, "fake", dataclasses.replace(fake.recipe, size_gb=1e9))
-    with pytest.raises(InputError, match="GB free, 1500000000.0 GB needed; make room, or set RUNNER_ENVIRONMENTS"):
+    monkeypatch.setitem(install.RECIPES, "fake", dataclasses.replace(fake.recipe, size_gib=1e9))
+    with pytest.raises(InputError, match="GiB free, 1500000000.0 GiB needed; make room, or set RUNNER_ENVIRONMENTS"):
         install.install("fake")
     assert fake.folders() == []
 

@@ -76,7 +76,7 @@ def test_this_interpreter_if_it_has_the_packages(fake: Fake, tmp_path: Path, mon
 def test_without_any_the_message_says_what_to_run_and_what_it_costs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(environments.PLACE_VARIABLE, str(tmp_path))
     monkeypatch.setattr(environments, "has_modules", lambda _modules: False)
-    how = "runner backend install paddle (about 1.6 GB, 2 minutes), or give backend_python"
+    how = "runner backend install paddle (about 1.5 GiB, 2 minutes), or give backend_python"
     assert refusal("paddle") == [f"the backend paddle needs an environment of its own: {how}"]
     assert whereabouts("paddle").where == "not installed"
 

@@ -32,13 +32,13 @@ launcher = LocalLauncher([{{"RUNNER_TEST": "a"}}, {{"RUNNER_TEST": "b"}}], close
 launcher.submit(replace(task("one", folder, "variable", "RUNNER_TEST", folder / "slot", "exit", "3"), warm="fork", preload=("json",)))
 assert collect(launcher, 1) == [Exit("one", 3)]
 assert (folder / "slot").read_text() == "a"
-launcher.submit(replace(task("greedy", folder, "child", "60", folder / "helper", "hold", "300", "sleep", "60"), memory_gb=0.2))
+launcher.submit(replace(task("greedy", folder, "child", "60", folder / "helper", "hold", "300", "sleep", "60"), memory_gib=0.2))
 (ended,) = collect(launcher, 1)
-assert ended.over_memory_gb > 0.2 and ended.signal == 9, ended
+assert ended.over_memory_gib > 0.2 and ended.signal == 9, ended
 launcher.submit(task("asked", folder, "touch", folder / "up", "sleep", "60"))
 while not (folder / "up").exists():
     launcher.poll(0.05)
-assert launcher.held_gb()["asked"] > 0
+assert launcher.held_gib()["asked"] > 0
 launcher.cancel("asked")
 assert collect(launcher, 1)[0].signal == 15
 launcher.submit(task("deaf", folder, "deaf", "touch", folder / "up2", "sleep", "60"))

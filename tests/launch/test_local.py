@@ -145,7 +145,7 @@ def test_what_running_tasks_hold_is_told(launcher: LocalLauncher, tmp_path: Path
     launcher.submit(task("one", tmp_path, "hold", "100", "touch", tmp_path / "up", "sleep", str(LONG_S)))
     launcher.submit(task("two", tmp_path, "touch", tmp_path / "up2", "sleep", str(LONG_S)))
     wait_until(lambda: (tmp_path / "up").exists() and (tmp_path / "up2").exists())
-    held = launcher.held_gb()
+    held = launcher.held_gib()
     assert held.keys() == {"one", "two"}
     assert 100 / 1024 < held["one"] < 200 / 1024 and 0 < held["two"] < 50 / 1024
     assert isinstance(launcher, MeasuresMemory)

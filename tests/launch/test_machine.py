@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
+from runner.core.values import GIB
 from runner.launch.machine import Gpu, Machine, SlotPlan, plan_slots, read_machine
 
-GB = 2**30
 NO_GPUS: Mapping[str, str] = {}
 
 
@@ -58,7 +58,7 @@ class Nvml:
         return self.gpus[handle][0]
 
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:
-        return SimpleNamespace(total=24 * GB, used=self.gpus[handle][1])
+        return SimpleNamespace(total=24 * GIB, used=self.gpus[handle][1])
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
         return [SimpleNamespace(pid=pid, usedGpuMemory=held) for pid, held in self.gpus[handle][2]]
@@ -69,7 +69,7 @@ class Nvml:
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> Nvml:
-    fake = Nvml([("L4", GB // 2, [], [])] * 4)
+    fake = Nvml([("L4", GIB // 2, [], [])] * 4)
     monkeypatch.setitem(sys.modules, "pynvml", fake)
     return fake
 
@@ -85,18 +85,18 @@ def machine_with(root: Path, files: Mapping[str, str]) -> Machine:
 @pytest.fixture
 def sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=64 * GB, available=60 * GB))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=64 * GIB, available=60 * GIB))
 
 
 def test_this_machine() -> None:
     machine = read_machine()
     assert 1 <= machine.cores <= (os.cpu_count() or 1)
-    assert 0 < machine.free_gb <= machine.memory_gb <= psutil.virtual_memory().total / GB
+    assert 0 < machine.free_gib <= machine.memory_gib <= psutil.virtual_memory().total / GIB
 
 
 def test_without_cgroups(tmp_path: Path, sixteen: None) -> None:
     machine = machine_with(tmp_path, {})
-    assert (machine.cores, machine.memory_gb, machine.free_gb) == (16, 64, 60)
+    assert (machine.cores, machine.memory_gib, machine.free_gib) == (16, 64, 60)
 
 
 def test_limits_of_the_second_version_and_of_those_above(tmp_path: Path, sixteen: None) -> None:
@@ -104,27 +104,27 @@ def test_limits_of_the_second_version_and_of_those_above(tmp_path: Path, sixteen
     files = {
         "proc/self/cgroup": "0::/user/job\n",
         f"{here}/cpu.max": "max 100000\n",
-        f"{here}/memory.max": f"{8 * GB}\n",
-        f"{here}/memory.current": f"{5 * GB}\n",
-        f"{here}/memory.stat": f"anon {2 * GB}\nfile {3 * GB}\ninactive_file {3 * GB}\n",
+        f"{here}/memory.max": f"{8 * GIB}\n",
+        f"{here}/memory.current": f"{5 * GIB}\n",
+        f"{here}/memory.stat": f"anon {2 * GIB}\nfile {3 * GIB}\ninactive_file {3 * GIB}\n",
         "sys/fs/cgroup/user/cpu.max": "250000 100000\n",
         "sys/fs/cgroup/user/memory.max": "max\n",
     }
     machine = machine_with(tmp_path, files)
-    assert (machine.cores, machine.memory_gb, machine.free_gb) == (2, 8, 6)
+    assert (machine.cores, machine.memory_gib, machine.free_gib) == (2, 8, 6)
 
 
 def test_limits_of_the_first_version(tmp_path: Path, sixteen: None) -> None:
     files = {
         "proc/self/cgroup": "4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n1:name=systemd:/\n",  # the host's path: not there
-        "sys/fs/cgroup/memory/memory.limit_in_bytes": f"{4 * GB}\n",
-        "sys/fs/cgroup/memory/memory.usage_in_bytes": f"{GB}\n",
+        "sys/fs/cgroup/memory/memory.limit_in_bytes": f"{4 * GIB}\n",
+        "sys/fs/cgroup/memory/memory.usage_in_bytes": f"{GIB}\n",
         "sys/fs/cgroup/memory/memory.stat": "total_inactive_file 0\n",
         "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "50000\n",
         "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
     }
     machine = machine_with(tmp_path, files)
-    assert (machine.cores, machine.memory_gb, machine.free_gb) == (1, 4, 3)
+    assert (machine.cores, machine.memory_gib, machine.free_gib) == (1, 4, 3)
 
 
 def test_no_limits_of_the_first_version(tmp_path: Path, sixteen: None) -> None:
@@ -136,7 +136,7 @@ def test_no_limits_of_the_first_version(tmp_path: Path, sixteen: None) -> None:
         "sys/fs/cgroup/unified/cgroup.procs": "1\n",
     }
     machine = machine_with(tmp_path, files)
-    assert (machine.cores, machine.memory_gb, machine.free_gb) == (16, 64, 60)
+    assert (machine.cores, machine.memory_gib, machine.free_gib) == (16, 64, 60)
 
 
 # ------------------------------------------------------------------------------------------------------------------- GPUs
@@ -182,12 +182,12 @@ def test_numbers_are_doubtful_where_gpus_differ(nvml: Nvml) -> None:
 
 def test_what_others_hold(nvml: Nvml) -> None:
     nvml.gpus = [
-        ("L4", 9 * GB, [(os.getpid(), 6 * GB), (1, 2 * GB)], []),  # of ours, of another
-        ("L4", 3 * GB, [], [(1, 3 * GB)]),  # a desktop
-        ("L4", 7 * GB, [(1, None)], [(2, GB)]),  # it is not told how much
-        ("L4", GB, [(os.getpid(), None)], []),
+        ("L4", 9 * GIB, [(os.getpid(), 6 * GIB), (1, 2 * GIB)], []),  # of ours, of another
+        ("L4", 3 * GIB, [], [(1, 3 * GIB)]),  # a desktop
+        ("L4", 7 * GIB, [(1, None)], [(2, GIB)]),  # it is not told how much
+        ("L4", GIB, [(os.getpid(), None)], []),
     ]
-    assert [gpu.used_gb for gpu in read_machine(NO_GPUS).gpus] == [2, 0, 6, 0]
+    assert [gpu.used_gib for gpu in read_machine(NO_GPUS).gpus] == [2, 0, 6, 0]
     assert [gpu.busy for gpu in read_machine(NO_GPUS).gpus] == [True, False, True, False]
 
 
@@ -196,8 +196,8 @@ def gpus(count: int, *busy: int) -> tuple[Gpu, ...]:
     return tuple(Gpu(index, f"GPU-{index}", "L4", 24.0, 5.0 if index in busy else 0.0) for index in range(count))
 
 
-FOUR = Machine(cores=32, memory_gb=128, free_gb=120, gpus=gpus(4))
-CPU = Machine(cores=8, memory_gb=32, free_gb=30)
+FOUR = Machine(cores=32, memory_gib=128, free_gib=120, gpus=gpus(4))
+CPU = Machine(cores=8, memory_gib=32, free_gib=30)
 
 
 def words(plan: SlotPlan) -> list[str]:
@@ -219,7 +219,7 @@ def words(plan: SlotPlan) -> list[str]:
 )
 def test_gpus_a_run(each: float | None, expected: list[str], share: int) -> None:
     plan = plan_slots(FOUR, gpus_wanted=True, gpus=each)
-    assert words(plan) == expected and plan.runs_per_gpu == share and plan.gpu_memory_gb == 24
+    assert words(plan) == expected and plan.runs_per_gpu == share and plan.gpu_memory_gib == 24
     assert plan.problems == ()
 
 
@@ -241,10 +241,10 @@ def test_too_few_gpus_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpus", "memory_gb", "count"), [(1, None, 8), (2, None, 4), (3, None, 2), (1, 8.0, 4), (1, 6.4, 5), (9, None, 1), (4, 20.0, 1)]
+    ("cpus", "memory_gib", "count"), [(1, None, 8), (2, None, 4), (3, None, 2), (1, 8.0, 4), (1, 6.4, 5), (9, None, 1), (4, 20.0, 1)]
 )
-def test_cores_and_memory_a_run(cpus: int, memory_gb: float | None, count: int) -> None:
-    plan = plan_slots(CPU, gpus_wanted=False, cpus=cpus, memory_gb=memory_gb)
+def test_cores_and_memory_a_run(cpus: int, memory_gib: float | None, count: int) -> None:
+    plan = plan_slots(CPU, gpus_wanted=False, cpus=cpus, memory_gib=memory_gib)
     assert plan.slots == ({},) * count and plan.runs_per_gpu == 0
     assert [note for note in plan.notes if "overcommitted" in note] == (
         ["a run is given 9 cores of 8: they are overcommitted"] * (cpus > 8)
@@ -252,13 +252,13 @@ def test_cores_and_memory_a_run(cpus: int, memory_gb: float | None, count: int) 
 
 
 def test_more_memory_than_there_is_is_a_problem() -> None:
-    (problem,) = plan_slots(CPU, gpus_wanted=False, memory_gb=40).problems
-    assert problem.key == "resources.memory_gb" and "40 GB of 32.0 GB" in problem.message
+    (problem,) = plan_slots(CPU, gpus_wanted=False, memory_gib=40).problems
+    assert problem.key == "resources.memory_gib" and "40 GiB of 32.0 GiB" in problem.message
 
 
 def test_memory_that_others_hold_is_said() -> None:
-    plan = plan_slots(replace(CPU, free_gb=10), gpus_wanted=False, memory_gb=8)
-    assert len(plan.slots) == 4 and plan.notes == ("4 runs may take 32 GB of memory, and 10.0 GB are free now",)
+    plan = plan_slots(replace(CPU, free_gib=10), gpus_wanted=False, memory_gib=8)
+    assert len(plan.slots) == 4 and plan.notes == ("4 runs may take 32 GiB of memory, and 10.0 GiB are free now",)
 
 
 def test_gpus_that_wait_for_cores_are_said() -> None:
@@ -268,8 +268,8 @@ def test_gpus_that_wait_for_cores_are_said() -> None:
 
 
 def test_a_number_of_runs_is_taken_as_it_is() -> None:
-    plan = plan_slots(CPU, gpus_wanted=False, cpus=2, memory_gb=8, concurrency=4)
-    assert len(plan.slots) == 4 and plan.notes == ("4 runs may take 32 GB of memory, and 30.0 GB are free now",)
+    plan = plan_slots(CPU, gpus_wanted=False, cpus=2, memory_gib=8, concurrency=4)
+    assert len(plan.slots) == 4 and plan.notes == ("4 runs may take 32 GiB of memory, and 30.0 GiB are free now",)
     plan = plan_slots(CPU, gpus_wanted=False, cpus=2, concurrency=16)
     assert len(plan.slots) == 16
     assert plan.notes == ("16 runs at a time, as resources.concurrency says, are more than fit: each takes 2 cores of 8",)
@@ -282,21 +282,21 @@ def test_a_number_of_runs_is_taken_as_it_is() -> None:
 def test_a_gpu_in_use_is_left_out_and_named() -> None:
     plan = plan_slots(replace(FOUR, gpus=gpus(4, 1)), gpus_wanted=True)
     assert words(plan) == ["0", "2", "3"]
-    assert plan.notes == ("in use by others, and left out: GPU 1 (L4): 5.0 of 24.0 GB",)
+    assert plan.notes == ("in use by others, and left out: GPU 1 (L4): 5.0 of 24.0 GiB",)
     assert words(plan_slots(replace(FOUR, gpus=gpus(4, 1)), gpus_wanted=True, gpus=2)) == ["0,2"]
     assert words(plan_slots(replace(FOUR, gpus=gpus(4, 1)), gpus_wanted=True, concurrency=3)) == ["0", "2", "3"]
 
 
 def test_all_gpus_in_use_is_a_problem() -> None:
     (problem,) = plan_slots(replace(FOUR, gpus=gpus(2, 0, 1)), gpus_wanted=True).problems
-    assert "GPU 0 (L4): 5.0 of 24.0 GB, GPU 1 (L4)" in problem.message and problem.key == "resources.gpus"
+    assert "GPU 0 (L4): 5.0 of 24.0 GiB, GPU 1 (L4)" in problem.message and problem.key == "resources.gpus"
     assert plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=2).problems
 
 
 def test_a_gpu_in_use_is_shared_where_that_was_asked_for() -> None:
     plan = plan_slots(replace(FOUR, gpus=gpus(1, 0)), gpus_wanted=True, gpus=0.5)
-    assert words(plan) == ["0", "0"] and plan.gpu_memory_gb == 19
-    assert plan.notes == ("in use by others, and shared with them, as resources.gpus allows: GPU 0 (L4): 5.0 of 24.0 GB",)
+    assert words(plan) == ["0", "0"] and plan.gpu_memory_gib == 19
+    assert plan.notes == ("in use by others, and shared with them, as resources.gpus allows: GPU 0 (L4): 5.0 of 24.0 GiB",)
     assert words(plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=0.5)) == ["1", "1"]  # one that is free suffices
     assert words(plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=0.5, concurrency=2)) == ["1", "1"]
     assert words(plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=0.5, concurrency=4)) == ["1", "0", "1", "0"]
@@ -314,7 +314,7 @@ def test_without_nvml_what_the_backend_has_seen_counts(environment: dict[str, st
     plan = plan_slots(machine, gpus_wanted=True, probed_gpus=2, environment=environment)
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in plan.slots] == expected
     assert plan.notes == ("whether somebody else uses a GPU is not known: nvidia-ml-py is not installed",)
-    assert plan.gpu_memory_gb is None
+    assert plan.gpu_memory_gib is None
 
 
 def test_words_of_the_user_are_kept(nvml: Nvml) -> None:

@@ -13,7 +13,7 @@ import pytest
 from runner.launch import memory
 from runner.launch.base import Exit
 from runner.launch.local import LocalLauncher
-from runner.launch.memory import Gauge, Members, OomKills, pss_gb, sessions
+from runner.launch.memory import Gauge, Members, OomKills, pss_gib, sessions
 from runner.testing.launchers import LONG_S, collect, task, wait_until
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere RSS is all there is")
@@ -31,13 +31,13 @@ def test_what_is_shared_with_a_warm_parent_counts_once(launcher: LocalLauncher, 
     (tmp_path / "large.py").write_text("held = b'x' * (200 << 20)")
     given = task("one", tmp_path, "helpers", "3", "5", tmp_path / "helpers", "sleep", "2.5", "exit", "3")
     path = f"{tmp_path}{os.pathsep}{given.env['PYTHONPATH']}"
-    given = replace(given, warm="fork", preload=("large",), memory_gb=0.3, env={**given.env, "PYTHONPATH": path})
+    given = replace(given, warm="fork", preload=("large",), memory_gib=0.3, env={**given.env, "PYTHONPATH": path})
     launcher.submit(given)
     wait_until(lambda: not launcher.poll(0.02) and (tmp_path / "helpers").exists(), within_s=60)
     (leader,) = [child.process.pid for child in launcher._children.values() if child.process]
     members = sessions([leader])[leader]
-    assert len(members.pids) == 4 and members.rss_gb > 0.8
-    assert 0.13 < pss_gb(members.pids) < 0.3
+    assert len(members.pids) == 4 and members.rss_gib > 0.8
+    assert 0.13 < pss_gib(members.pids) < 0.3
     assert collect(launcher, 1) == [Exit("one", 3)]
     assert (tmp_path / "one.log").read_text() == ""
 
@@ -45,11 +45,11 @@ def test_what_is_shared_with_a_warm_parent_counts_once(launcher: LocalLauncher, 
 def test_pss_is_read_only_where_rss_leaves_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
     held = {"pss": 0.6}
     asked = []
-    monkeypatch.setattr(memory, "pss_gb", lambda pids: asked.append(pids) or held["pss"])
+    monkeypatch.setattr(memory, "pss_gib", lambda pids: asked.append(pids) or held["pss"])
     gauge = Gauge(1.0)
 
-    def over(rss_gb: float, now: float) -> float | None:
-        return gauge.over_gb(Members([7], rss_gb), now)
+    def over(rss_gib: float, now: float) -> float | None:
+        return gauge.over_gib(Members([7], rss_gib), now)
 
     assert over(0.9, 0) is None and asked == []
     assert over(1.1, 1) is None and len(asked) == 1
@@ -68,20 +68,20 @@ def test_somebody_with_an_odd_name_is_found(tmp_path: Path, launcher: LocalLaunc
     given = task("one", tmp_path, "touch", tmp_path / "up", "sleep", str(LONG_S))
     launcher.submit(replace(given, argv=[str(program), *given.argv[1:]], env={**given.env, "PYTHONHOME": sys.base_prefix}))
     wait_until((tmp_path / "up").exists)
-    assert launcher.held_gb()["one"] > 0
+    assert launcher.held_gib()["one"] > 0
 
 
 def test_where_there_is_no_proc_the_family_is_measured(tmp_path: Path, launcher: LocalLauncher, monkeypatch: pytest.MonkeyPatch) -> None:
     launcher.submit(task("one", tmp_path, "helpers", "2", "40", tmp_path / "helpers", "sleep", str(LONG_S)))
     wait_until((tmp_path / "helpers").exists)
     (leader,) = [child.process.pid for child in launcher._children.values() if child.process]
-    wait_until(lambda: memory._family(leader).rss_gb > 80 / 1024)
+    wait_until(lambda: memory._family(leader).rss_gib > 80 / 1024)
     members = memory._family(leader)
     assert len(members.pids) == 3 and members.pids[0] == leader
     assert memory._family(2**22 + 1).pids == []
     monkeypatch.setattr(memory, "_PROC", str(tmp_path / "nowhere"))
     assert sessions([leader])[leader].pids == members.pids
-    assert pss_gb(members.pids) > 80 / 1024
+    assert pss_gib(members.pids) > 80 / 1024
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from runner.monitor.progress import Evaluations, final_value
 from runner.store.events import RunEnded, RunRetried, RunStarted
 from runner.store.journal import Journal
 from runner.store.records import Record, RecordWriter
-from runner.store.run_dir import RunDir, State, Status, Verdict
+from runner.store.run_dir import Override, RunDir, State, Status
 from runner.sweep.sweep_dir import SweepDir
 
 METRIC = {"name": "bbox/AP", "goal": "maximize"}
@@ -75,7 +75,7 @@ def test_a_sweep_that_runs(tmp_path: Path) -> None:
     writer.write(Record(1, 60, 1.0, 4721.0, {"bbox/AP": 0.2}, kind="evaluation"))
     writer.close()
     for index, gigabytes in ((3, 7), (4, 9)):
-        reason = f"the GPU has no room for {gigabytes} GB more; log: {names[index]}/worker.log"
+        reason = f"the GPU has no room for {gigabytes} GiB more; log: {names[index]}/worker.log"
         put(RunDir(sweep.runs / names[index]), "failed", reason=reason, cause="out_of_memory")
         end(journal, names[index], "failed", reason=reason, cause="out_of_memory")
     put(RunDir(sweep.runs / names[5]), "failed", reason="the loss is nan", cause="not_finite")
@@ -91,7 +91,7 @@ def test_a_sweep_that_runs(tmp_path: Path) -> None:
     assert first.value == 0.2 and first.left_s == pytest.approx(480) and first.silent_s is None
     told = [(failure.standing, failure.cause, len(failure.runs)) for failure in overview.failures]
     assert told == [("failed", "not_finite", 1), ("infeasible", "out_of_memory", 2)]
-    assert "7 GB" in overview.failures[1].reason
+    assert "7 GiB" in overview.failures[1].reason
     assert isinstance(last := overview.events[-1], RunEnded) and last.run == names[5]
     json.dumps(overview.to_json(), allow_nan=False)
 
@@ -115,7 +115,7 @@ def test_after_a_kill_nothing_is_said_to_run(tmp_path: Path, gone: int) -> None:
 def test_a_run_that_waits_for_another_attempt(tmp_path: Path) -> None:
     sweep = planned(tmp_path / "sweep", ["0000-a-s0"])
     run = put(RunDir(sweep.runs / "0000-a-s0"))
-    run.write_verdict(Verdict("interrupted", "killed by SIGKILL; started again (1 of 2)", 1, 0.0, "crash", 1, final=True))
+    run.write_override(Override("interrupted", "killed by SIGKILL; started again (1 of 2)", 1, 0.0, "crash", 1, final=True))
     journal = Journal(sweep.journal)
     start(journal, run.name)
     journal.append(RunRetried(run.name, 0, "killed by SIGKILL"))
@@ -185,9 +185,9 @@ def test_files_cut_off_or_spoilt_anywhere_are_no_problem(tmp_path: Path) -> None
     end(journal, names[0], "done", 0.4)
     journal.close()
     run = put(RunDir(sweep.runs / names[1]))
-    run.write_verdict(Verdict("failed", "killed", 1, 0.0, "crash"))
+    run.write_override(Override("failed", "killed", 1, 0.0, "crash"))
     numbers = random.Random(20261121)
-    files = [sweep.plan_file, sweep.journal, run.status_file, run.verdict_file, RunDir(sweep.runs / names[0]).metrics]
+    files = [sweep.plan_file, sweep.journal, run.status_file, run.override_file, RunDir(sweep.runs / names[0]).metrics]
     looks = 0
     for file in files:
         whole = file.read_bytes()

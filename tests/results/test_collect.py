@@ -11,7 +11,7 @@ from support.finished import START, make_run
 from runner.core.errors import InputError
 from runner.results.collect import collect, read_run
 from runner.store.records import Record, RecordWriter
-from runner.store.run_dir import RunDir, Status, Verdict
+from runner.store.run_dir import Override, RunDir, Status
 
 
 def test_a_done_run(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_done_run(tmp_path: Path) -> None:
     assert run.best("bbox/none", "maximize") is None
     assert run.latest("bbox/AP") == 0.42
     assert run.time_s == pytest.approx(90)
-    assert run.images_per_s == 41.0 and run.memory_gb == pytest.approx(1.3) and run.gpu_memory_gb is None
+    assert run.images_per_s == 41.0 and run.memory_gib == pytest.approx(1.3) and run.gpu_memory_gib is None
     assert run.config["TrainReader.batch_size"] == 16
     assert run.config["LearningRate.schedulers.0.name"] == "CosineDecay"
     assert run.config["TrainReader.sample_transforms.1.Resize.target_size"] == [128, 128]
@@ -73,9 +73,9 @@ def test_time_counts_what_counts_over_all_attempts(tmp_path: Path) -> None:
     assert read_run(run_dir).time_s == pytest.approx(20 + 22)
 
 
-def test_a_verdict_is_the_state(tmp_path: Path) -> None:
+def test_an_override_is_the_state(tmp_path: Path) -> None:
     run_dir = make_run(tmp_path, state="running", step=120)
-    run_dir.write_verdict(Verdict("failed", "killed by SIGKILL", 1, START))
+    run_dir.write_override(Override("failed", "killed by SIGKILL", 1, START))
     run = read_run(run_dir)
     assert (run.state, run.reason) == ("failed", "killed by SIGKILL")
 

@@ -26,7 +26,7 @@ from runner.results.interactions import contrast, interactions
 from runner.results.notes import ReportNote, given
 from runner.results.params import ABSENT, ADDED_LATER, NEUTRAL_KEYS, differing_keys
 from runner.stats.intervals import Difference, summarize
-from runner.store.run_dir import Verdict
+from runner.store.run_dir import Override
 from runner.views.renderers.csv_file import CsvRenderer
 from runner.views.renderers.json_file import JsonRenderer
 from runner.views.renderers.markdown import MarkdownRenderer
@@ -245,7 +245,7 @@ def test_what_does_not_fit_is_infeasible(sweep: Path) -> None:
 
 def test_runs_of_other_sweeps_count_and_are_mentioned(sweep: Path) -> None:
     run = make_run(sweep, 1, 2, ap=0.41, **BATCH)
-    run.write_verdict(Verdict("done", "the same run as ../../other/runs/x, which was done before", 1, 0.0, final=True))
+    run.write_override(Override("done", "the same run as ../../other/runs/x, which was done before", 1, 0.0, final=True))
     found = compared(sweep)
     assert len(found.trials[1].counted) == 3 and "1 run reused from other sweeps that had run the same configuration" in texts(found.notes)
 
@@ -453,7 +453,7 @@ def test_an_evaluation_that_does_not_follow_the_training_is_told_of(tmp_path: Pa
     (warning,) = compared(tmp_path / "sw").warnings
     assert "differ in size: 416×416 in training, 320×320 in evaluation (trial target_size=416), not in the baseline" in warning.text
     key = "sample_transforms.0.Resize.target_size"
-    assert warning.text.endswith(f"couple: {{EvalReader.{key}: TrainReader.{key}}}")
+    assert warning.text.endswith(f"derive: {{EvalReader.{key}: TrainReader.{key}}}")
     assert compared(tmp_path / "sw", warnings=[warning.text]).warnings == (warning,)
 
 

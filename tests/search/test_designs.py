@@ -13,7 +13,7 @@ from runner.core.errors import InputError
 from runner.core.values import MOST_DIGITS, enough_digits, format_value, safe_name, same_value, short_keys
 from runner.search.base import WAIT, FixedDesign, Trial, TrialResult, run_name
 from runner.search.confounded import confounded
-from runner.search.designs import ABSENT, JoinBest, baseline_values, coupled, design_trials
+from runner.search.designs import ABSENT, CombineBest, baseline_values, derive_overrides, design_trials
 from runner.search.spec import Choice, Factor, Metric, Span, SweepSpec
 
 BASELINE = {
@@ -102,8 +102,8 @@ def test_a_large_grid_is_made_at_once() -> None:
 COUPLE = {"LearningRate.base_lr": "base * TrainReader.batch_size / 2"}
 
 
-def test_what_is_coupled_follows_where_it_is_not_varied_itself() -> None:
-    found = trials(vary={"TrainReader.batch_size": (4, 8), "LearningRate.base_lr": (0.005,), "max_iters": (800,)}, couple=COUPLE)
+def test_what_is_derived_follows_where_it_is_not_varied_itself() -> None:
+    found = trials(vary={"TrainReader.batch_size": (4, 8), "LearningRate.base_lr": (0.005,), "max_iters": (800,)}, derive=COUPLE)
     assert [(t.overrides, t.label) for t in found[1:]] == [
         ({"TrainReader.batch_size": 4, "LearningRate.base_lr": 0.02}, "batch_size=4"),
         ({"TrainReader.batch_size": 8, "LearningRate.base_lr": 0.04}, "batch_size=8"),
@@ -112,37 +112,37 @@ def test_what_is_coupled_follows_where_it_is_not_varied_itself() -> None:
     ]
 
 
-def test_a_grid_holds_a_coupled_key_where_it_says_so_itself() -> None:
-    found = trials(design="grid", vary={"TrainReader.batch_size": (4,), "LearningRate.base_lr": (0.01, 0.03)}, couple=COUPLE)
+def test_a_grid_holds_a_derived_key_where_it_says_so_itself() -> None:
+    found = trials(design="grid", vary={"TrainReader.batch_size": (4,), "LearningRate.base_lr": (0.01, 0.03)}, derive=COUPLE)
     assert [t.overrides for t in found[1:]] == [{"TrainReader.batch_size": 4}, {"TrainReader.batch_size": 4, "LearningRate.base_lr": 0.03}]
 
 
-def couple(point: dict[str, Any], **expressions: str) -> dict[str, Any]:
-    spec = SweepSpec(config="c.yml", couple={key.replace("__", "."): text for key, text in expressions.items()})
-    return coupled(spec, point, lambda key: BASELINE.get(key, ABSENT))
+def derive(point: dict[str, Any], **expressions: str) -> dict[str, Any]:
+    spec = SweepSpec(config="c.yml", derive={key.replace("__", "."): text for key, text in expressions.items()})
+    return derive_overrides(spec, point, lambda key: BASELINE.get(key, ABSENT))
 
 
 def test_integers_stay_integers_where_the_result_is_whole() -> None:
-    result = couple({"TrainReader.batch_size": 4}, max_iters="base * 2 / TrainReader.batch_size")
+    result = derive({"TrainReader.batch_size": 4}, max_iters="base * 2 / TrainReader.batch_size")
     assert result == {"TrainReader.batch_size": 4, "max_iters": 200} and type(result["max_iters"]) is int
-    assert couple({"TrainReader.batch_size": 3}, max_iters="base * 2 / TrainReader.batch_size")["max_iters"] == pytest.approx(266.666667)
-    result = couple({"TrainReader.batch_size": 200}, LearningRate__base_lr="base * TrainReader.batch_size / 2")
+    assert derive({"TrainReader.batch_size": 3}, max_iters="base * 2 / TrainReader.batch_size")["max_iters"] == pytest.approx(266.666667)
+    result = derive({"TrainReader.batch_size": 200}, LearningRate__base_lr="base * TrainReader.batch_size / 2")
     assert result["LearningRate.base_lr"] == 1.0 and type(result["LearningRate.base_lr"]) is float
 
 
 def test_what_follows_may_be_followed() -> None:
     follows = {"LearningRate__base_lr": "base * max_iters / 400", "max_iters": "base * 2 // TrainReader.batch_size"}
-    assert couple({"TrainReader.batch_size": 8}, **follows) == {
+    assert derive({"TrainReader.batch_size": 8}, **follows) == {
         "TrainReader.batch_size": 8,
         "max_iters": 100,
         "LearningRate.base_lr": 0.0025,
     }
-    assert couple({"use_ema": False}, **follows) == {"use_ema": False}
-    assert couple({"TrainReader.batch_size": 2}, **follows) == {}  # as in the baseline: nothing moves
+    assert derive({"use_ema": False}, **follows) == {"use_ema": False}
+    assert derive({"TrainReader.batch_size": 2}, **follows) == {}  # as in the baseline: nothing moves
 
 
 def test_what_follows_to_the_baselines_value_is_no_override() -> None:
-    assert couple({"TrainReader.batch_size": 4}, max_iters="max(base, 100 * TrainReader.batch_size)") == {"TrainReader.batch_size": 4}
+    assert derive({"TrainReader.batch_size": 4}, max_iters="max(base, 100 * TrainReader.batch_size)") == {"TrainReader.batch_size": 4}
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,14 @@ def test_what_follows_to_the_baselines_value_is_no_override() -> None:
     ],
 )
 def test_what_cannot_follow_is_named(expressions: dict[str, str], expected: str) -> None:
-    with pytest.raises(InputError, match="^couple") as caught:
-        couple({"TrainReader.batch_size": 4}, **expressions)
+    with pytest.raises(InputError, match="^derive") as caught:
+        derive({"TrainReader.batch_size": 4}, **expressions)
     assert expected in str(caught.value)
 
 
 def test_all_values_that_cannot_be_followed_are_named() -> None:
     with pytest.raises(InputError) as caught:
-        trials(vary={"TrainReader.batch_size": (4, 8)}, couple={"max_iters": "base / 0 * TrainReader.batch_size"})
+        trials(vary={"TrainReader.batch_size": (4, 8)}, derive={"max_iters": "base / 0 * TrainReader.batch_size"})
     assert len(caught.value.problems) == 2
 
 
@@ -176,8 +176,8 @@ def test_the_baselines_values_by_any_key() -> None:
 JOINED = SweepSpec(
     config="c.yml",
     vary={"TrainReader.batch_size": (4, 8), "max_iters": Factor(values=(400, 800), label="schedule"), "use_ema": (False,)},
-    couple=COUPLE,
-    join_best=True,
+    derive=COUPLE,
+    combine_best=True,
     seeds=(0, 1),
 )
 
@@ -186,15 +186,15 @@ def lookup(key: str) -> Any:
     return BASELINE.get(key, ABSENT)
 
 
-def join(spec: SweepSpec = JOINED) -> JoinBest:
-    return JoinBest(spec, design_trials(spec, lookup), lookup)
+def join(spec: SweepSpec = JOINED) -> CombineBest:
+    return CombineBest(spec, design_trials(spec, lookup), lookup)
 
 
 def done(*values: float, tag: str = "bbox/AP") -> TrialResult:
     return TrialResult("done", {seed: {tag: value} for seed, value in enumerate(values)})
 
 
-def run_fixed(search: JoinBest, results: dict[str, TrialResult]) -> None:
+def run_fixed(search: CombineBest, results: dict[str, TrialResult]) -> None:
     asked = [search.ask() for _ in results]
     assert [trial.label for trial in asked if isinstance(trial, Trial)] == list(results)
     assert search.ask() is WAIT
@@ -307,16 +307,16 @@ HOLDS_IMAGES = {"max_iters": "round(base * 2 / TrainReader.batch_size)"}
 def test_a_batch_size_by_itself_is_confounded_twice() -> None:
     rate, images = warnings(vary=BATCH)
     assert rate.startswith("TrainReader.batch_size is varied and LearningRate.base_lr stays at 0.01: ")
-    assert rate.endswith('couple: {LearningRate.base_lr: "base * TrainReader.batch_size / 2"}')
+    assert rate.endswith('derive: {LearningRate.base_lr: "base * TrainReader.batch_size / 2"}')
     assert "max_iters stays at 400: a batch of 4 instead of 2 sees 2 times the images" in images
-    assert images.endswith('couple: {max_iters: "round(base * 2 / TrainReader.batch_size)"}')
+    assert images.endswith('derive: {max_iters: "round(base * 2 / TrainReader.batch_size)"}')
 
 
 def test_what_a_warning_says_to_do_ends_it() -> None:
     assert (
         warnings(
             vary=BATCH,
-            couple=COUPLE | HOLDS_IMAGES | {f"LearningRate.schedulers.0.milestone_iters.{i}": "base * max_iters / 400" for i in (0, 1)},
+            derive=COUPLE | HOLDS_IMAGES | {f"LearningRate.schedulers.0.milestone_iters.{i}": "base * max_iters / 400" for i in (0, 1)},
         )
         == []
     )
@@ -333,7 +333,7 @@ def test_what_a_warning_says_to_do_ends_it() -> None:
         ({"design": "list", "trials": ({"TrainReader.batch_size": 4}, {"LearningRate.base_lr": 0.1})}, 2),
         ({"design": "optuna", "space": {"TrainReader.batch_size": (2, 4), "LearningRate.base_lr": Span(low=0.01, high=0.1)}}, 1),
         ({"design": "optuna", "space": {"TrainReader.batch_size": Choice(choices=(2, 4))}}, 2),
-        ({"vary": BATCH, "couple": COUPLE}, 1),
+        ({"vary": BATCH, "derive": COUPLE}, 1),
         ({"vary": {"max_iters": (800,)}}, 1),
         ({"design": "grid", "vary": {"max_iters": (800,), "LearningRate.schedulers.0.milestone_iters": ([400, 600],)}}, 0),
     ],
@@ -343,7 +343,7 @@ def test_when_there_are_warnings(spec: dict[str, Any], count: int) -> None:
 
 
 def test_at_fixed_epochs_the_steps_differ() -> None:
-    found = warnings({**CONFIG, "max_iters": None, "epoch": 12}, vary=BATCH, couple=COUPLE)
+    found = warnings({**CONFIG, "max_iters": None, "epoch": 12}, vary=BATCH, derive=COUPLE)
     assert len(found) == 1 and "epoch stays at 12: a batch of 4 instead of 2 makes 0.5 times the steps" in found[0]
 
 
@@ -370,7 +370,7 @@ def test_a_cosine_of_a_fixed_length_does_not_follow_either() -> None:
     (text,) = warnings(config, vary={"max_iters": (800,)})
     assert "the cosine of the learning rate ends at 400 all the same" in text
     assert (
-        warnings(config, vary={"max_iters": (800,)}, couple={"LearningRate.schedulers.0.max_iters": "round(base * max_iters / 400)"}) == []
+        warnings(config, vary={"max_iters": (800,)}, derive={"LearningRate.schedulers.0.max_iters": "round(base * max_iters / 400)"}) == []
     )
     to_the_end = {"name": "CosineDecay", "max_iters": None, "max_epochs": None}
     config = {**CONFIG, "LearningRate": {"base_lr": 0.01, "schedulers": [to_the_end]}}
@@ -398,7 +398,7 @@ def test_a_cosine_of_a_fixed_length_does_not_follow_either() -> None:
             {"max_iters": 300},
             {"max_iters": 300},
             "epoch",
-            'vary max_iters instead; couple: {LearningRate.schedulers.0.max_iters: "round(base *',
+            'vary max_iters instead; derive: {LearningRate.schedulers.0.max_iters: "round(base *',
         ),
         (
             {"max_iters": 300},
@@ -421,7 +421,7 @@ def test_a_schedule_in_the_other_unit_does_not_follow(schedule: dict[str, Any], 
 
 
 def test_a_coupling_that_is_off_in_the_baseline_is_told() -> None:
-    found = warnings(vary=BATCH, couple={"LearningRate.base_lr": "base * TrainReader.batch_size / 4"})
+    found = warnings(vary=BATCH, derive={"LearningRate.base_lr": "base * TrainReader.batch_size / 4"})
     assert any("comes to 0.005 in the baseline itself (TrainReader.batch_size 2), where it is 0.01" in text for text in found)
 
 

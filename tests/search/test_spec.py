@@ -84,14 +84,14 @@ space:
   OptimizerBuilder.optimizer.type: [Momentum, AdamW]
   warm: {choices: [0, 100], when: OptimizerBuilder.optimizer.type != Momentum}
   depth: {low: 18, high: 50, step: 16}
-couple: {max_iters: "base * (depth / 18)"}
+derive: {max_iters: "base * (depth / 18)"}
 sampler: {name: TPESampler, n_startup_trials: 8, group: true}
 pruner: HyperbandPruner
-constraints: [resource/memory_gb <= 8]
+constraints: [resource/memory_gib <= 8]
 metric: {name: bbox/AP50, goal: maximize}
 budget: {runs: 60, hours: 12, gpu_hours: 40, failures_in_a_row: 3}
-confirm: 5
-resources: {gpus: 0.5, cpus: 2, memory_gb: 8, concurrency: auto, timeout: 1h30m, stall: 90, retries: 1}
+confirm_seeds: 5
+resources: {gpus: 0.5, cpus: 2, memory_gib: 8, concurrency: auto, timeout: 1h30m, stall: 90, retries: 1}
 """
 
 
@@ -110,8 +110,8 @@ def test_optunas_form_is_understood(tmp_path: Path) -> None:
     assert spec.sampler == Component(name="TPESampler", arguments={"n_startup_trials": 8, "group": True})
     assert spec.pruner == Component(name="HyperbandPruner")
     assert (spec.budget.runs, spec.budget.hours, spec.budget.gpu_hours, spec.budget.failures_in_a_row) == (60, 12.0, 40.0, 3)
-    resources = Resources(gpus=0.5, cpus=2, memory_gb=8.0, timeout_s=5400.0, stall_s=90.0, retries=1)
-    assert (spec.resources, spec.confirm, spec.constraints) == (resources, 5, ("resource/memory_gb <= 8",))
+    resources = Resources(gpus=0.5, cpus=2, memory_gib=8.0, timeout_s=5400.0, stall_s=90.0, retries=1)
+    assert (spec.resources, spec.confirm_seeds, spec.constraints) == (resources, 5, ("resource/memory_gib <= 8",))
 
 
 def test_the_space_is_integers_where_it_is_written_in_integers(tmp_path: Path) -> None:
@@ -123,14 +123,14 @@ def test_the_space_is_integers_where_it_is_written_in_integers(tmp_path: Path) -
 
 
 def test_several_metrics(tmp_path: Path) -> None:
-    metric = "metric: [{name: bbox/AP}, {name: resource/memory_gb, goal: minimize}]"
+    metric = "metric: [{name: bbox/AP}, {name: resource/memory_gib, goal: minimize}]"
     spec = load_sweep(write(tmp_path, f"config: c\nvary: {{a: [1]}}\n{metric}"))
-    assert spec.metrics == (Metric(), Metric(name="resource/memory_gb", goal="minimize"))
+    assert spec.metrics == (Metric(), Metric(name="resource/memory_gib", goal="minimize"))
     assert SweepSpec(config="c").metrics == (Metric(),)
 
 
 def test_a_plan_gives_the_spec_back(tmp_path: Path) -> None:
-    fixed = "config: c\nvary: {a: [1, [2]], b: {values: [1], label: x}}\nseeds: [3, 4]\nracing: {max_seeds: 8}\njoin_best: false\n"
+    fixed = "config: c\nvary: {a: [1, [2]], b: {values: [1], label: x}}\nseeds: [3, 4]\nracing: {max_seeds: 8}\ncombine_best: false\n"
     several = "config: c\ndesign: list\ntrials: [{a: 1}]\nmetric: [{name: x}, {name: y}]\n"
     for given in (OPTUNA, fixed, several):
         spec = load_sweep(write(tmp_path, given))
@@ -222,33 +222,37 @@ def test_a_config_that_ships_is_found_from_anywhere(tmp_path: Path) -> None:
         ("config: c\nvary: {a: [1]}\nspace: {b: [1]}", "3: space: is not used by `design: one_at_a_time`: say `design: optuna`"),
         ("config: c\nvary: {a: [1]}\npruner: MedianPruner", "3: pruner: is not used by `design: one_at_a_time`: say `design: optuna`"),
         ("config: c\nvary: {a: [1]}\nsampler: GPSampler", "3: sampler: is not used by"),
-        ("config: c\nvary: {a: [1]}\nconfirm: 2", "3: confirm: is not used by"),
+        ("config: c\nvary: {a: [1]}\ncouple: {b: base * a}", "3: couple: is now called `derive`: rename the key"),
+        ("config: c\nvary: {a: [1], b: [1]}\njoin_best: true", "3: join_best: is now called `combine_best`"),
+        ("config: c\nvary: {a: [1]}\nconfirm: 2", "3: confirm: is now called `confirm_seeds`"),
+        ("config: c\nvary: {a: [1]}\nresources:\n  memory_gb: 2", "4: resources.memory_gb: is now called `memory_gib`"),
+        ("config: c\nvary: {a: [1]}\nconfirm_seeds: 2", "3: confirm_seeds: is not used by"),
         ("config: c\nvary: {a: [1]}\nconstraints: [x < 1]", "3: constraints: is not used by"),
         (
             "config: c\ndesign: zip\nvary:\n  a: [1, 2]\n  b: [1]",
             "3: vary: `design: zip` takes one value of each key at a time, so all need as many: a 2, b 1",
         ),
         ("config: c\ndesign: zip\nvary:\n  a: [1, 2, 1]\n  b: [3, 3, 3]", "3: vary: [1, 3] stands there twice"),
-        ("config: c\ndesign: grid\njoin_best: true\nvary: {a: [1], b: [2]}", "3: join_best: is not used by `design: grid`"),
-        ("config: c\njoin_best: true\nvary: {a: [1]}", "2: join_best: needs at least two keys under `vary`"),
+        ("config: c\ndesign: grid\ncombine_best: true\nvary: {a: [1], b: [2]}", "3: combine_best: is not used by `design: grid`"),
+        ("config: c\ncombine_best: true\nvary: {a: [1]}", "2: combine_best: needs at least two keys under `vary`"),
         (
-            "config: c\nvary: {a: [1], b: [1]}\njoin_best: true\nseeds: [0, 1]\nracing: {max_seeds: 5}",
-            "3: join_best: cannot be used with `racing`",
+            "config: c\nvary: {a: [1], b: [1]}\ncombine_best: true\nseeds: [0, 1]\nracing: {max_seeds: 5}",
+            "3: combine_best: cannot be used with `racing`",
         ),
         (
-            "config: c\nvary: {a: [1]}\ncouple:\n  b: base * a +",
-            "4: couple.b: 'base * a +' is not an expression: ends where a value is expected",
+            "config: c\nvary: {a: [1]}\nderive:\n  b: base * a +",
+            "4: derive.b: 'base * a +' is not an expression: ends where a value is expected",
         ),
         (
-            "config: c\nvary: {a.size: [1]}\ncouple:\n  b: base * a.sise",
-            "4: couple.b: follows nothing: 'base * a.sise' names no key that is varied; did you mean 'a.size'?",
+            "config: c\nvary: {a.size: [1]}\nderive:\n  b: base * a.sise",
+            "4: derive.b: follows nothing: 'base * a.sise' names no key that is varied; did you mean 'a.size'?",
         ),
-        ("config: c\nvary: {a: [1]}\ncouple: {b: b * a}", "3: couple.b: names itself; its value in the baseline is `base`"),
-        ("config: c\nvary: {a: [1]}\ncouple: {b: c * a, c: b}", "3: couple.c: follows itself in a circle: b"),
-        ("config: c\nvary: {a: [1]}\ncouple: {seed: a}", "3: couple.seed: is not set like this"),
-        ("config: c\nvary: {a: [1]}\ncouple: {a.b: a}", "3: couple.a.b: lies inside 'a'"),
-        ("config: c\nvary: {a.b: [1], c: [1]}\ncouple: {a: base * c}", "3: couple.a: lies around 'a.b', which is varied"),
-        ("config: c\nvary: {a: [1]}\ncouple: {b: 3}", "3: couple.b: expected a string (an expression), got 3"),
+        ("config: c\nvary: {a: [1]}\nderive: {b: b * a}", "3: derive.b: names itself; its value in the baseline is `base`"),
+        ("config: c\nvary: {a: [1]}\nderive: {b: c * a, c: b}", "3: derive.c: follows itself in a circle: b"),
+        ("config: c\nvary: {a: [1]}\nderive: {seed: a}", "3: derive.seed: is not set like this"),
+        ("config: c\nvary: {a: [1]}\nderive: {a.b: a}", "3: derive.a.b: lies inside 'a'"),
+        ("config: c\nvary: {a.b: [1], c: [1]}\nderive: {a: base * c}", "3: derive.a: lies around 'a.b', which is varied"),
+        ("config: c\nvary: {a: [1]}\nderive: {b: 3}", "3: derive.b: expected a string (an expression), got 3"),
         ("config: c\nvary: {a.b: }", "2: vary.a.b: expected a list of values, got null"),
         ("config: c\nvary: {a.b: {values: }}", "2: vary.a.b.values: expected a list of values, got null"),
         ("config: c\ndesign: list\ntrials: [{a: 1}, 3]", "3: trials.1: expected a mapping, got 3"),
@@ -321,14 +325,14 @@ SPACE = "config: c\ndesign: optuna\nbudget: {runs: 9}\nspace:\n  t: [A, B]\n"
         ),
         (SPACE + "  seed: [1, 2]", "6: space.seed: is not set like this"),
         (
-            SPACE + "constraints: [resource/memory_gb]",
-            "6: constraints.0: 'resource/memory_gb' is neither true nor false: compare with something",
+            SPACE + "constraints: [resource/memory_gib]",
+            "6: constraints.0: 'resource/memory_gib' is neither true nor false: compare with something",
         ),
         (SPACE + "constraints:\n  - 3 < 4", "7: constraints.0: '3 < 4' names no metric"),
         (SPACE + "sampler: {n_startup_trials: 8}", "6: sampler.name: missing"),
         (SPACE + "sampler: 3", "6: sampler: expected the keys of Component (name, …), got 3"),
         (SPACE + "  x: ", "6: space.x: expected a list of choices or {low: …, high: …}, got null"),
-        (SPACE + "confirm: -1", "6: confirm: expected an integer (at least 0), got -1"),
+        (SPACE + "confirm_seeds: -1", "6: confirm_seeds: expected an integer (at least 0), got -1"),
         (
             SPACE + "metric: [{name: x}, {name: y}]\npruner: MedianPruner",
             "7: pruner: cannot be used with several metrics: Optuna does not prune in multi-objective optimisation",
@@ -430,7 +434,7 @@ def test_what_is_read_fits_the_json_schema(tmp_path: Path) -> None:
         "sampler: {x: 1}",
         "space: {a: {low: 1, high: 2, choices: [1]}}",
         "racing: {max_seeds: 2}",
-        "couple: {a: 1}",
+        "derive: {a: 1}",
         "config: 3",
     ],
 )
@@ -476,10 +480,10 @@ def test_shipped_sweeps_are_read() -> None:
 
 
 def test_set_changes_keys_of_the_config_that_have_dots(tmp_path: Path) -> None:
-    path = write(tmp_path, "{config: c, vary: {a.b: [1], c.d: {label: x, values: [1]}}, couple: {e.f: base * a.b}}")
-    spec = load_sweep(path, ["vary.a.b=[2]", "vary.c.d.values=[3]", "vary.g.h=[4]", "couple.e.f=base + a.b", "seeds=[1]"])
+    path = write(tmp_path, "{config: c, vary: {a.b: [1], c.d: {label: x, values: [1]}}, derive: {e.f: base * a.b}}")
+    spec = load_sweep(path, ["vary.a.b=[2]", "vary.c.d.values=[3]", "vary.g.h=[4]", "derive.e.f=base + a.b", "seeds=[1]"])
     assert spec.factors() == {"a.b": Factor(values=(2,)), "c.d": Factor(values=(3,), label="x"), "g.h": Factor(values=(4,))}
-    assert spec.couple == {"e.f": "base + a.b"} and spec.seeds == (1,)
+    assert spec.derive == {"e.f": "base + a.b"} and spec.seeds == (1,)
     with pytest.raises(InputError) as caught:
         load_sweep(path, ["vary.a.b.values=[2]", "foo"])
     assert [str(problem).split(": ")[0] for problem in caught.value.problems] == ["--set vary.a.b.values=[2]", "--set foo"]

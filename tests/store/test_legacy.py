@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import pytest
+
+from runner.store.legacy import VERDICT, override_file, upgrade_values
 from runner.store.records import Record, evaluations_in
+from runner.store.run_dir import Override, RunDir
 
 
 def old_line(step: int, **values: float) -> bytes:
@@ -15,3 +20,33 @@ def test_a_record_without_a_kind_is_an_evaluation_by_its_tags() -> None:
     lines = [old_line(1, **{"train/loss": 0.5}), old_line(2, **{"bbox/AP": 0.25, "bbox/AP50": 0.5}), b'{"bbox/', old_line(3, bbox=1.0)]
     assert [record and record.kind for record in map(Record.from_line, lines)] == ["train", "evaluation", None, "train"]
     assert [record.step for record in evaluations_in(lines)] == [2]
+
+
+def test_old_memory_tags_are_in_gib() -> None:
+    values = {"train/loss": 0.5, "resource/memory_gb": 1.073741824, "resource/gpu_memory_gb": 2.147483648}
+    assert upgrade_values(values) == {"train/loss": 0.5, "resource/memory_gib": 1.0, "resource/gpu_memory_gib": 2.0}
+    assert upgrade_values({"resource/memory_gb": "NaN"}) == {"resource/memory_gib": "NaN"}
+
+
+def test_records_and_status_of_an_old_run(tmp_path: Path) -> None:
+    run, values = RunDir(tmp_path), {"resource/memory_gb": 1.073741824}
+    run.metrics.write_text(json.dumps({"attempt": 1, "step": 5, "epoch": 1, "time": 1, "values": values}) + "\n")
+    run.status_file.write_text(json.dumps({"state": "running", "attempt": 1, "values": values}))
+    (record,) = run.records()
+    assert record.values == {"resource/memory_gib": 1.0} == run.status().values
+
+
+def test_an_old_override_is_read_until_there_is_a_new_one(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert run.override() is None and override_file(run.override_file) == run.override_file
+    (tmp_path / VERDICT).write_text('{"state": "failed", "reason": "killed", "attempt": 1, "time": 5.0}')
+    assert run.override() == Override("failed", "killed", 1, 5.0) and run.status().state == "failed"
+    run.write_override(Override("interrupted", "killed again", 2, 6.0))
+    assert run.override() == Override("interrupted", "killed again", 2, 6.0) and override_file(run.override_file) == run.override_file
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_a_damaged_old_override_is_found(tmp_path: Path, text: str) -> None:
+    (tmp_path / VERDICT).write_text(text)
+    run = RunDir(tmp_path)
+    assert run.override() is None and run.damaged() == [tmp_path / VERDICT]

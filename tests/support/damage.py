@@ -45,12 +45,12 @@ SWEEPS: Mapping[str, Mapping[str, Any]] = {
         "design": "optuna",
         "space": {"parameters.lr": {"low": 0.001, "high": 0.1, "log": True}},
         "budget": {"runs": 3},
-        "confirm": 0,
+        "confirm_seeds": 0,
     },
 }
 BASELINE = "runs/sweep/runs/0000-baseline-s0"
 RUN_FILES = (
-    *("config.yml", "run.json", "status.json", "verdict.json", "eval.json", "predictions.json", "metrics.jsonl", "control.jsonl"),
+    *("config.yml", "run.json", "status.json", "override.json", "eval.json", "predictions.json", "metrics.jsonl", "control.jsonl"),
     *("worker.log", "run.lock", "checkpoints/index.json", "checkpoints/step-00000004.json"),
 )
 FILES = (
@@ -61,7 +61,7 @@ FILES = (
     "runs/sweep/control.jsonl",
     *(
         f"{BASELINE}/{name}"
-        for name in (*RUN_FILES, "verdict.json", "control.jsonl", "run.lock", "predictions.json", "checkpoints/step-00000004.json")
+        for name in (*RUN_FILES, "override.json", "control.jsonl", "run.lock", "predictions.json", "checkpoints/step-00000004.json")
     ),
 )
 """Files of a sweep directory; those that a finished sweep does not have are made by the mutation."""

@@ -97,7 +97,7 @@ def _write_records(
             **box,
             "train/loss": 100 / step,
             "train/images_per_s": 40.0 + step % 3,
-            "resource/memory_gb": 1.0 + step / 1000,
+            "resource/memory_gib": 1.0 + step / 1000,
         }
         events.append((step, "train", training))
     for step, kind, values in sorted(events, key=lambda event: event[0]):

@@ -84,7 +84,7 @@ def _attempt(
     for step in steps:
         time = START_TIME + 3.0 * step + 900.0 * (attempt - 1)
         loss = 2.0 * math.exp(-step / 120) + 0.05 * numbers.random()
-        values = {"train/loss": loss, "train/lr": 0.01, "train/images_per_s": 12.5, "resource/memory_gb": 1.25}
+        values = {"train/loss": loss, "train/lr": 0.01, "train/images_per_s": 12.5, "resource/memory_gib": 1.25}
         writer.write(Record(attempt, step, step / 100, time, values))
         if step % 50 == 0:
             ap = 0.5 * (1 - math.exp(-step / 90)) + 0.02 * numbers.random()

@@ -13,7 +13,7 @@ from runner.search.spec import Metric
 from runner.store.run_dir import State
 
 AP = Metric(name="bbox/AP")
-MEMORY = Metric(name="resource/gb", goal="minimize")
+MEMORY = Metric(name="resource/gib", goal="minimize")
 STEPS = 100
 
 
@@ -49,7 +49,7 @@ def run(
         evaluations=evaluations,
         step=step if step is not None else (evaluations[-1][0] if evaluations else 0),
         steps=STEPS,
-        memory_gb=metrics.get("memory"),
+        memory_gib=metrics.get("memory"),
         config=config or {},
         proposal={"params": given} if given else {},
         cause=cause,

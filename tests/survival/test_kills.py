@@ -29,7 +29,7 @@ OPTUNA: dict[str, Any] = {
     "space": {"parameters.lr": {"low": 0.001, "high": 0.1, "log": True}},
     "sampler": {"name": "TPESampler", "n_startup_trials": 3},
     "budget": {"runs": 16},
-    "confirm": 2,
+    "confirm_seeds": 2,
 }
 
 

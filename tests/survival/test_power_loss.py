@@ -32,7 +32,7 @@ SMALL = [
     f"runs/{RUN}/config.yml",
     f"runs/{RUN}/run.json",
     f"runs/{RUN}/status.json",
-    f"runs/{RUN}/verdict.json",
+    f"runs/{RUN}/override.json",
     f"runs/{RUN}/metrics.jsonl",
     f"runs/{RUN}/eval.json",
     f"runs/{RUN}/control.jsonl",
@@ -59,7 +59,7 @@ def one(undisturbed: FakeSweep, tmp_path_factory: pytest.TempPathFactory) -> Swe
     lines = run.metrics.read_text().splitlines()
     run.metrics.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] in (0, 20, 40)))
     run.control.write_text('{"action": "stop", "reason": "x", "time": 1}\n')
-    run.verdict_file.write_text('{"state": "interrupted", "reason": "killed", "attempt": 0, "time": 1.0}\n')
+    run.override_file.write_text('{"state": "interrupted", "reason": "killed", "attempt": 0, "time": 1.0}\n')
     sweep.lock.write_text('{"pid": 4194000, "host": "x", "since": 1.0}\n')
     return sweep
 

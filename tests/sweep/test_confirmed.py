@@ -18,7 +18,7 @@ from runner.sweep.session_run import SweepResult, run_sweep
 from runner.sweep.sweep_dir import SweepDir
 
 CONFIG = "{backend: fake, max_iters: 4, parameters: {lr: 0.02}, metrics: {bbox/AP: 0.3 + parameters.lr + 0.01 * noise}}"
-SWEEP = "{config: fake.yml, design: optuna, space: {parameters.lr: {low: 0.01, high: 0.2}}, budget: {runs: 3}, confirm: 2}"
+SWEEP = "{config: fake.yml, design: optuna, space: {parameters.lr: {low: 0.01, high: 0.2}}, budget: {runs: 3}, confirm_seeds: 2}"
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from runner.core.errors import InputError
 from runner.launch.base import Exit, Task
 from runner.launch.local import LocalLauncher
 from runner.search.base import FixedDesign, Trial, TrialResult
-from runner.store.run_dir import Identity, RunDir, Status, Verdict
+from runner.store.run_dir import Identity, Override, RunDir, Status
 from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun
 from runner.sweep.runs import conclude, prepare_run_dir
@@ -168,10 +168,10 @@ def test_failed_runs_are_retried_when_asked(stage: Stage) -> None:
 def test_what_a_worker_could_not_say_is_written_down(stage: Stage, act: str, state: str, words: str) -> None:
     stage.acts(a=[act, act, "done"])
     (outcome,) = stage.drive(stage.plan("a"))
-    verdict = outcome.run.run_dir.verdict()
-    assert verdict is not None and outcome.status.state == state == verdict.state == outcome.run.run_dir.status().state
-    assert words in verdict.reason and str(outcome.run.run_dir.log) in verdict.reason
-    assert ("dmesg" in verdict.reason) == ("kill" in act)
+    override = outcome.run.run_dir.override()
+    assert override is not None and outcome.status.state == state == override.state == outcome.run.run_dir.status().state
+    assert words in override.reason and str(outcome.run.run_dir.log) in override.reason
+    assert ("dmesg" in override.reason) == ("kill" in act)
     (outcome,) = stage.drive(stage.plan("a"), retry_failed=True)  # a second death is an attempt of its own
     assert outcome.status.attempt == 2
     (outcome,) = stage.drive(stage.plan("a"), retry_failed=True)
@@ -226,7 +226,7 @@ def test_one_signal_asks_every_worker_to_save_and_starts_no_other(stage: Stage, 
     outcomes = stage.drive(*runs, slots=2)
     thread.join()
     assert states(outcomes) == {"a": "interrupted", "b": "interrupted"} and len(stage.started()) == 2
-    assert all(outcome.run.run_dir.verdict() is None for outcome in outcomes)  # the workers said it themselves
+    assert all(outcome.run.run_dir.override() is None for outcome in outcomes)  # the workers said it themselves
     assert signal.getsignal(number) == before
     assert states(stage.drive(*runs)) == dict.fromkeys("abc", "done")
 
@@ -297,11 +297,11 @@ def test_a_file_in_the_place_of_a_directory(stage: Stage, where: str) -> None:
     assert file.read_text() == "mine" and stage.started() == []
 
 
-def test_a_verdict_that_cannot_be_written_ends_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_run: RunDir, _verdict: Verdict) -> None:
+def test_an_override_that_cannot_be_written_ends_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_run: RunDir, _override: Override) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(RunDir, "write_verdict", full)
+    monkeypatch.setattr(RunDir, "write_override", full)
     stage.acts(a=["killed"])
     outcomes = stage.drive(stage.plan("a", 0), stage.plan("b", 1), slots=1)
     assert states(outcomes) == {"a": "interrupted", "b": "done"}
@@ -312,5 +312,5 @@ def test_conclude_believes_a_worker_that_said_how_it_ended(tmp_path: Path) -> No
     run = RunDir(tmp_path)
     run.write_status(Status("done", attempt=1, step=10))
     assert conclude(run, Exit("x", -9, 9), 0).state == "done"  # killed while it was going
-    assert run.verdict() is None
+    assert run.override() is None
     assert conclude(run, Exit("x", 1), 1).attempt == 2  # an attempt of which there is no word

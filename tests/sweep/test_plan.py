@@ -295,9 +295,9 @@ EXCLUDE = "exclude each other; remove one"
         ({"design": "grid", "vary": {"max_iters": [8, 9], "epoch": [1]}}, "max_iters", EXCLUDE),
         ({"design": "zip", "vary": {"epoch": [1, 2], "max_iters": [8, 9]}}, "epoch", EXCLUDE),
         ({"design": "list", "trials": [{"epoch": 1}, {"max_iters": 9, "epoch": 1}]}, "max_iters", EXCLUDE),
-        ({"vary": {"epoch": [2]}, "couple": {"max_iters": "epoch * 3"}}, "epoch", EXCLUDE),
+        ({"vary": {"epoch": [2]}, "derive": {"max_iters": "epoch * 3"}}, "epoch", EXCLUDE),
         ({"vary": {"seed_": [1]}, "overrides": {"epoch": 2, "max_iters": 3}}, "overrides.epoch", EXCLUDE),
-        ({"vary": {"snapshot_epoch": [2]}, "couple": {"snapshot_iter": "snapshot_epoch * 5"}}, "snapshot_epoch", EXCLUDE),
+        ({"vary": {"snapshot_epoch": [2]}, "derive": {"snapshot_iter": "snapshot_epoch * 5"}}, "snapshot_epoch", EXCLUDE),
         (
             {"design": "grid", "vary": {"FCOS.backbone": ["MobileNetV3"], "ResNet.depth": [34]}},
             "ResNet.depth",
@@ -322,13 +322,13 @@ def test_a_trial_has_what_it_is_named_after(write_config: WriteConfig, keys: dic
 @pytest.mark.parametrize(
     ("keys", "key"),
     [
-        ({"join_best": True, "vary": {"max_iters": [8], "epoch": [1]}}, "vary.max_iters"),
-        ({"join_best": True, "vary": {"seed_": [1], "epoch": [1]}, "couple": {"max_iters": "epoch * 2"}}, "vary.epoch"),
+        ({"combine_best": True, "vary": {"max_iters": [8], "epoch": [1]}}, "vary.max_iters"),
+        ({"combine_best": True, "vary": {"seed_": [1], "epoch": [1]}, "derive": {"max_iters": "epoch * 2"}}, "vary.epoch"),
         (
             {"design": "optuna", "space": {"max_iters": {"low": 5, "high": 10}, "epoch": [None, 1, 2]}, "budget": {"runs": 9}},
             "space.max_iters",
         ),
-        ({"design": "optuna", "space": {"epoch": [1, 2]}, "couple": {"max_iters": "epoch * 2"}, "budget": {"runs": 9}}, "space.epoch"),
+        ({"design": "optuna", "space": {"epoch": [1, 2]}, "derive": {"max_iters": "epoch * 2"}, "budget": {"runs": 9}}, "space.epoch"),
     ],
 )
 def test_alternatives_that_could_only_meet_later_are_refused_at_once(write_config: WriteConfig, keys: dict[str, Any], key: str) -> None:
@@ -381,11 +381,11 @@ TO_THE_END = {"base_lr": 0.01, "schedulers": [{"name": "CosineDecay", "use_warmu
     [
         (
             {"vary": {TRAIN_SIZE: [32, 48]}},
-            f"32×32 in training, 48×48 in evaluation (trial target_size=32)|couple: {{{EVAL_SIZE}: {TRAIN_SIZE}}}",
+            f"32×32 in training, 48×48 in evaluation (trial target_size=32)|derive: {{{EVAL_SIZE}: {TRAIN_SIZE}}}",
         ),
-        ({"design": "optuna", "space": {TRAIN_SIZE: [32, 48]}, "budget": {"runs": 3}}, f"couple: {{{EVAL_SIZE}: {TRAIN_SIZE}}}"),
+        ({"design": "optuna", "space": {TRAIN_SIZE: [32, 48]}, "budget": {"runs": 3}}, f"derive: {{{EVAL_SIZE}: {TRAIN_SIZE}}}"),
         ({"design": "grid", "vary": {TRAIN_SIZE: [32], EVAL_SIZE: [32, 48]}}, "32×32 in training, 48×48 in evaluation"),
-        ({"vary": {TRAIN_SIZE: [32]}, "couple": {EVAL_SIZE: TRAIN_SIZE}}, ""),
+        ({"vary": {TRAIN_SIZE: [32]}, "derive": {EVAL_SIZE: TRAIN_SIZE}}, ""),
         ({"design": "zip", "vary": {TRAIN_SIZE: [32], EVAL_SIZE: [32]}}, ""),
         ({"vary": {"epoch": [3]}}, "trial epoch=3: LearningRate.schedulers.0: the cosine takes 6000 iterations = 1000 epochs of 12 images"),
         ({"vary": {"max_iters": [8]}}, ""),
@@ -418,10 +418,16 @@ def write_search(folder: Path, **keys: Any) -> Path:
     ("keys", "key", "says"),
     [
         (
-            {"constraints": ["resource/memry_gb <= 8"]},
+            {"constraints": ["resource/memry_gib <= 8"]},
             "constraints.0",
-            "'resource/memry_gb'; did you mean 'resource/memory_gb'",
+            "'resource/memry_gib'; did you mean 'resource/memory_gib'",
         ),
+        (
+            {"constraints": ["resource/gpu_memory_gb <= 8"]},
+            "constraints.0",
+            "'resource/gpu_memory_gb'; it is now called 'resource/gpu_memory_gib', in GiB (2**30 bytes)",
+        ),
+        ({"metric": {"name": "resource/memory_gb"}}, "metric.name", "it is now called 'resource/memory_gib'"),
         ({"sampler": "TPESamplr"}, "sampler.name", "did you mean 'TPESampler'"),
         ({"sampler": "GridSampler", "space": {"parameters.lr": {"low": 0.1, "high": 0.2}}}, "space", "give a step"),
         ({"space": {"max_itres": [3]}}, "max_itres", "did you mean 'max_iters'"),

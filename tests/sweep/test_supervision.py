@@ -61,7 +61,7 @@ with open(Path(sys.argv[2]).with_name("started"), "a") as file:
 step = 0
 def say(state, reason=None, cause=None):
     run.write_status(Status(state, reason, number, step, 10, pid=os.getpid(), heartbeat=time.time(), cause=cause, phase="training",
-        values={"resource/memory_gb": 0.5}))
+        values={"resource/memory_gib": 0.5}))
 stop = []
 signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
 say("running")
@@ -390,7 +390,7 @@ def test_the_journal_is_enough_and_so_are_the_run_directories(stage: Stage) -> N
     stage.trials = 3
     stage.drive()
     told = stage.search.told
-    assert told[2].values[0] == {"bbox/AP": pytest.approx(0.45), "resource/memory_gb": 0.5}
+    assert told[2].values[0] == {"bbox/AP": pytest.approx(0.45), "resource/memory_gib": 0.5}
     assert stage.drive() == {} and stage.search.told == told
     assert stage.seen[-1].best == "0002 trial 2: bbox/AP 0.45"
     stage.sweep.journal.unlink()

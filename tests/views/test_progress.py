@@ -14,10 +14,10 @@ from support.finished import make_run
 from runner.monitor.watch import Watch
 from runner.store.commands import Situation
 from runner.store.records import Record, RecordWriter
-from runner.store.run_dir import RunDir, State, Status, Verdict
+from runner.store.run_dir import Override, RunDir, State, Status
 from runner.views.progress import Watcher
 
-VALUES = {"train/loss": 1.234, "train/lr": 0.002, "train/images_per_s": 12.3, "resource/memory_gb": 1.2}
+VALUES = {"train/loss": 1.234, "train/lr": 0.002, "train/images_per_s": 12.3, "resource/memory_gib": 1.2}
 
 
 class Clock:
@@ -65,7 +65,7 @@ def test_piped_lines(runs: list[RunDir]) -> None:
         put(runs[0], clock, 300, "done", "ended")
     lines = shown(target).splitlines()
     assert lines[0] == "0000-t0-s0: started"
-    assert lines[1].startswith("0000-t0-s0: step 50/300 (16 %), epoch 1.00, loss 1.234, lr 0.002, 12.3 images/s, 1.2 GB, 0:50 left")
+    assert lines[1].startswith("0000-t0-s0: step 50/300 (16 %), epoch 1.00, loss 1.234, lr 0.002, 12.3 images/s, 1.2 GiB, 0:50 left")
     assert lines[-1] == "0000-t0-s0: done, bbox/AP 0.412, bbox/AP50 0.712"
     assert len(lines) == 5  # 40 seconds: a line every ten
     assert all("\x1b" not in line for line in lines)
@@ -77,7 +77,7 @@ def test_piped_sweep(runs: list[RunDir]) -> None:
     watcher = Watcher(runs, target, title="batchsize", clock=clock)
     put(runs[1], clock, 3)
     watcher.update()
-    runs[1].write_verdict(Verdict("failed", "killed by SIGKILL; log: worker.log", 1, clock.now))
+    runs[1].write_override(Override("failed", "killed by SIGKILL; log: worker.log", 1, clock.now))
     watcher.update()
     put(runs[1], clock, 3, attempt=2)
     watcher.update()
@@ -116,7 +116,7 @@ def test_terminal_single_run(runs: list[RunDir]) -> None:
             clock.now += 1
     text = shown(target)
     assert "0000-t0-s0: waiting" in text and "step 90/300" in text
-    assert "epoch 1.80, loss 1.234, lr 0.002, 12.3 images/s, 1.2 GB, 0:21 left" in text
+    assert "epoch 1.80, loss 1.234, lr 0.002, 12.3 images/s, 1.2 GiB, 0:21 left" in text
 
 
 def test_a_silent_run_is_pointed_out(runs: list[RunDir]) -> None:
@@ -187,8 +187,8 @@ def test_piped_lines_of_what_a_conductor_tells(runs: list[RunDir]) -> None:
         put(runs[0], clock, 5)
         put(runs[1], clock, 7)
         watcher.update(told(runs[:2]))
-        runs[0].write_verdict(Verdict("interrupted", "killed by SIGKILL; started again (1 of 2)", 1, clock.now, "crash", 1, final=True))
-        put(runs[1], clock, 9, "failed", "ended", reason="8 GB are not enough", cause="out_of_memory")
+        runs[0].write_override(Override("interrupted", "killed by SIGKILL; started again (1 of 2)", 1, clock.now, "crash", 1, final=True))
+        put(runs[1], clock, 9, "failed", "ended", reason="8 GiB are not enough", cause="out_of_memory")
         clock.now += 0.1  # within the interval: what has ended is looked at all the same
         watcher.update(told([], runs[:2]))
         put(runs[0], clock, 5, attempt=2)
@@ -202,7 +202,7 @@ def test_piped_lines_of_what_a_conductor_tells(runs: list[RunDir]) -> None:
         "0000-t0-s0: started",
         "0001-t1-s0: started",
         "0000-t0-s0: interrupted after step 5: killed by SIGKILL; started again (1 of 2)",
-        "0001-t1-s0: infeasible after step 9: 8 GB are not enough",
+        "0001-t1-s0: infeasible after step 9: 8 GiB are not enough",
         "nothing new is started: paused by hand",
         "0002-t2-s0: pruned after step 60: below the median at step 60",
         "0000-t0-s0: goes on, attempt 2",
@@ -215,7 +215,7 @@ def test_why_it_goes_on_is_told_where_its_end_was_missed(runs: list[RunDir]) -> 
     with Watcher(runs, target, clock=clock, known={}) as watcher:
         put(runs[0], clock, 5)
         watcher.update(told(runs[:1]))
-        runs[0].write_verdict(Verdict("interrupted", "no sign of life for 600 s", 1, clock.now, "hung", 1, final=True))
+        runs[0].write_override(Override("interrupted", "no sign of life for 600 s", 1, clock.now, "hung", 1, final=True))
         put(runs[0], clock, 5, attempt=2)
         clock.now += 1
         watcher.update(told(runs[:1]))

@@ -93,7 +93,7 @@ def test_importances_name_the_method_and_what_is_chance() -> None:
 
 
 def test_pareto_respects_constraints() -> None:
-    free, bound = a_search((AP, MEMORY)), a_search((AP, MEMORY), constraints=["resource/gb <= 6"])
+    free, bound = a_search((AP, MEMORY)), a_search((AP, MEMORY), constraints=["resource/gib <= 6"])
     text = shown(free, "pareto")
     assert "o: on the front" in text and "(less is better)" in text and "violated" not in text
     assert "left out, because a constraint is violated" in shown(bound, "pareto")

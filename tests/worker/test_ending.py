@@ -113,7 +113,7 @@ def test_what_a_failure_means(tmp_path: Path) -> None:
     assert ending(Interrupted("Ctrl-C")) == Ending("interrupted", 130, "Ctrl-C")
     assert ending(Interrupted("too slow"), "prune") == Ending("pruned", 130, "too slow")
     assert ending(InputError("no such file")) == Ending("failed", 2, "no such file", "input")
-    assert ending(OutOfMemory("8 GB")) == Ending("failed", 1, "8 GB", "out_of_memory")
+    assert ending(OutOfMemory("8 GiB")) == Ending("failed", 1, "8 GiB", "out_of_memory")
     assert ending(MemoryError()).cause == "out_of_memory"
     assert ending(ZeroDivisionError("0 / 0")).cause == "crash"
     assert ending(PermissionError(errno.EACCES, "no")).cause == "crash"

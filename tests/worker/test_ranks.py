@@ -176,7 +176,9 @@ def test_the_first_one_speaks_for_itself(start: Start) -> None:
 
 
 def test_why_it_failed_is_passed_on(start: Start) -> None:
-    attempt = start("from runner.core.errors import OutOfMemory\nif rank == 2: raise OutOfMemory('8 GB are not enough')\nmember.meet(None)")
+    attempt = start(
+        "from runner.core.errors import OutOfMemory\nif rank == 2: raise OutOfMemory('8 GiB are not enough')\nmember.meet(None)"
+    )
     assert attempt.wait() == 1
     assert (attempt.run.status().cause, attempt.run.status().state) == ("out_of_memory", "failed")
 

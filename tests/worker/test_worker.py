@@ -65,7 +65,7 @@ def undisturbed(work: Any, new_run: NewRun) -> RunDir:
 def test_a_run_ends_as_done(undisturbed: RunDir) -> None:
     status = undisturbed.status()
     assert (status.state, status.step, status.steps, status.phase, status.reason, status.attempt) == ("done", 30, 30, "ended", None, 1)
-    assert list(losses(undisturbed)) == list(range(1, 31)) and undisturbed.verdict() is None
+    assert list(losses(undisturbed)) == list(range(1, 31)) and undisturbed.override() is None
     results = undisturbed.results()
     assert results is not None and results["step"] == 30
     assert_no_step_twice(undisturbed)

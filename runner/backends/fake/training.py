@@ -17,13 +17,13 @@ from runner.backends.fake.schema import FakeConfig, Faults
 from runner.backends.fake.script import Script
 from runner.core.errors import InputError, NotFinite, OutOfMemory
 from runner.core.files import parse_json, read_bytes
+from runner.core.values import GIB
 from runner.store.checkpoints import Entry
 from runner.training.clock import Clock
 from runner.training.context import RunContext
 from runner.training.trainer import Stages
 
 _SUFFIX = ".json"
-_GIB = 1 << 30
 
 
 class _Window(Clock):
@@ -56,7 +56,7 @@ class Training(Stages):
     def _begin(self) -> None:
         time.sleep(self.config.startup_s)
         try:
-            self._held = bytearray(int(self.config.memory_gb * _GIB))
+            self._held = bytearray(int(self.config.memory_gb * GIB))
         except MemoryError as error:
             raise OutOfMemory(f"out of memory: {self.config.memory_gb:g} GiB cannot be had") from error
         if (path := self._resume_from()) is not None:
@@ -78,7 +78,7 @@ class Training(Stages):
         self._stepped()
 
     def _values(self) -> dict[str, float]:
-        return {"train/loss": self.script.loss(self.step), "resource/memory_gb": psutil.Process().memory_info().rss / 1e9}
+        return {"train/loss": self.script.loss(self.step), "resource/memory_gib": psutil.Process().memory_info().rss / GIB}
 
     def _score(self, *, final: bool) -> float | None:
         self._progress("evaluating")

@@ -11,6 +11,7 @@ from runner.backends.gpu import driver_version
 from runner.backends.paddle.ppdet import load_ppdet
 from runner.backends.paddle.schema import PaddleConfig
 from runner.core.errors import InputError, Problem
+from runner.core.values import GIB
 
 
 def prepare(config: PaddleConfig) -> None:
@@ -72,13 +73,13 @@ def gpu_problem() -> str:
     return f"there is no usable GPU: {found}: the driver may be too old for it, or CUDA_VISIBLE_DEVICES hides the GPU"
 
 
-def memory_gb(config: PaddleConfig) -> dict[str, float]:
+def memory_gib(config: PaddleConfig) -> dict[str, float]:
     """Resident memory of this process, and the most a GPU has held for it, in 10^9 bytes, by record tag."""
-    values = {"resource/memory_gb": psutil.Process().memory_info().rss / 1e9}
+    values = {"resource/memory_gib": psutil.Process().memory_info().rss / GIB}
     if config.use_gpu:
         import paddle  # noqa: PLC0415
 
-        values["resource/gpu_memory_gb"] = paddle.device.cuda.max_memory_allocated() / 1e9
+        values["resource/gpu_memory_gib"] = paddle.device.cuda.max_memory_allocated() / GIB
         if hasattr(paddle.device.cuda, "reset_max_memory_allocated"):
             paddle.device.cuda.reset_max_memory_allocated()
     return values
@@ -87,12 +88,12 @@ def memory_gb(config: PaddleConfig) -> dict[str, float]:
 def memory_in_words(config: PaddleConfig) -> str:
     """What an out-of-memory message says was seen."""
     machine = psutil.virtual_memory()
-    words = f"this process holds {psutil.Process().memory_info().rss / 1e9:.1f} GB, "
-    words += f"the machine has {machine.available / 1e9:.1f} of {machine.total / 1e9:.1f} GB left"
+    words = f"this process holds {psutil.Process().memory_info().rss / GIB:.1f} GiB, "
+    words += f"the machine has {machine.available / GIB:.1f} of {machine.total / GIB:.1f} GiB left"
     if config.use_gpu:
         import paddle  # noqa: PLC0415
 
-        words += f"; the GPU held up to {paddle.device.cuda.max_memory_allocated() / 1e9:.1f} GB for it"
+        words += f"; the GPU held up to {paddle.device.cuda.max_memory_allocated() / GIB:.1f} GiB for it"
     return words
 
 

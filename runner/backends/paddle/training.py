@@ -113,7 +113,7 @@ class Training(Stages):
 
     # ------------------------------------------------------------------------------------------------ what is recorded
     def _values(self) -> dict[str, float]:
-        return {**self.window.values(), **device.memory_gb(self.config)}
+        return {**self.window.values(), **device.memory_gib(self.config)}
 
     def _share_window(self) -> None:
         if self.run_context.ranks > 1:

@@ -14,6 +14,7 @@ from runner.backends.gpu import driver_version
 from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.transforms import is_fixed_size
 from runner.core.errors import InputError, Problem
+from runner.core.values import GIB
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -110,13 +111,13 @@ def gpu_problem() -> str:
     return f"there is no usable GPU: {found}"
 
 
-def memory_gb(device: torch.device) -> dict[str, float]:
+def memory_gib(device: torch.device) -> dict[str, float]:
     """Resident memory of this process, and the most a GPU has held for it since the last call, in 10^9 bytes, by
     record tag.
     """
-    values = {"resource/memory_gb": psutil.Process().memory_info().rss / 1e9}
+    values = {"resource/memory_gib": psutil.Process().memory_info().rss / GIB}
     if device.type == "cuda":
-        values["resource/gpu_memory_gb"] = torch.cuda.max_memory_allocated(device) / 1e9
+        values["resource/gpu_memory_gib"] = torch.cuda.max_memory_allocated(device) / GIB
         torch.cuda.reset_peak_memory_stats(device)
     return values
 
@@ -124,10 +125,10 @@ def memory_gb(device: torch.device) -> dict[str, float]:
 def memory_in_words(device: torch.device) -> str:
     """What an out-of-memory message says was seen."""
     machine = psutil.virtual_memory()
-    words = f"this process holds {psutil.Process().memory_info().rss / 1e9:.1f} GB, "
-    words += f"the machine has {machine.available / 1e9:.1f} of {machine.total / 1e9:.1f} GB left"
+    words = f"this process holds {psutil.Process().memory_info().rss / GIB:.1f} GiB, "
+    words += f"the machine has {machine.available / GIB:.1f} of {machine.total / GIB:.1f} GiB left"
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
-        held = torch.cuda.max_memory_allocated(device) / 1e9
-        words += f"; the GPU held up to {held:.1f} GB for it and has {free / 1e9:.1f} of {total / 1e9:.1f} GB left"
+        held = torch.cuda.max_memory_allocated(device) / GIB
+        words += f"; the GPU held up to {held:.1f} GiB for it and has {free / GIB:.1f} of {total / GIB:.1f} GiB left"
     return words

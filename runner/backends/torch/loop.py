@@ -11,7 +11,7 @@ import torch
 
 from runner.backends.torch import reader
 from runner.backends.torch.checkpoint import architecture_keys, load_weights, read_state, write_state
-from runner.backends.torch.device import describe, memory_gb, memory_in_words, prepare
+from runner.backends.torch.device import describe, memory_gib, memory_in_words, prepare
 from runner.backends.torch.meter import FiniteCheck, Window
 from runner.backends.torch.models.base import build_model
 from runner.backends.torch.models.pretrained import load_pretrained
@@ -61,7 +61,7 @@ class Training(Stages):
                     self._between_steps()
 
     def _values(self) -> dict[str, float]:
-        return {**self.window.values(), **memory_gb(self.device)}
+        return {**self.window.values(), **memory_gib(self.device)}
 
     def _score(self, *, final: bool) -> float | None:
         """By the averaged weights if there are some."""

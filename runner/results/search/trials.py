@@ -24,7 +24,7 @@ from runner.stats.intervals import Difference, Summary, summarize
 TrialState = Literal["done", "running", "interrupted", "pending", "failed", "infeasible", "pruned"]
 Curve = tuple[tuple[int, float], ...]
 
-_MEMORY = {"resource/memory_gb": "memory_gb", "resource/gpu_memory_gb": "gpu_memory_gb"}
+_MEMORY = {"resource/memory_gib": "memory_gib", "resource/gpu_memory_gib": "gpu_memory_gib"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def search_results(
         metrics: deciding metrics; the first one ranks.
         seeds: the search's; runs with another seed are confirmations, and a trial is not done before each of these is. Empty: all seeds are
             the search's.
-        constraints: expressions over metrics and ``resource/memory_gb``; a trial keeps them if they hold for each of its seeds.
+        constraints: expressions over metrics and ``resource/memory_gib``; a trial keeps them if they hold for each of its seeds.
         warnings: what is known beforehand to weaken the answers, such as confounded factors.
 
     Raises:
@@ -190,7 +190,7 @@ def _parse(constraints: Sequence[str]) -> list[tuple[str, Expression]]:
 
 
 def _searched(run: RunResult) -> list[str]:
-    """The keys that the search chose for this run; what follows a chosen key by `couple` is none of them."""
+    """The keys that the search chose for this run; what follows a chosen key by `derive` is none of them."""
     proposed = run.proposal.get("params")
     if isinstance(proposed, Mapping) and proposed:
         return [str(key) for key in proposed]

@@ -18,7 +18,7 @@ from typing import Any, Final
 from runner.core.errors import InputError, Problem
 from runner.core.expression import Expression
 from runner.search.base import WAIT, Report, Trial, TrialResult, Wait
-from runner.search.designs import BASELINE_LABEL, Baseline, coupled, trial_label
+from runner.search.designs import BASELINE_LABEL, Baseline, derive_overrides, trial_label
 from runner.search.optuna.parts import check_parts, contains_part, make_pruner, optuna, quiet
 from runner.search.optuna.proposal import Proposal, proposal_of, read_proposal
 from runner.search.optuna.sampler import MOST_POINTS, PointSampler
@@ -61,8 +61,8 @@ class OptunaSearch:
 
     The baseline is trial 0; the samplers learn from it where it lies in the space. A trial's value is the mean over its seeds; its
     intermediate value at a step the mean over those of its seeds that have come so far. When the budget is spent, the best trial and the
-    baseline are asked again with `SweepSpec.confirm` fresh seeds, on top of the budget, so that the winner is judged by runs that did not
-    choose it; if no trial beats the baseline there is nothing to confirm.
+    baseline are asked again with `SweepSpec.confirm_seeds` fresh seeds, on top of the budget, so that the winner is judged by runs that
+    did not choose it; if no trial beats the baseline there is nothing to confirm.
 
     Args:
         spec: a sweep with ``design: optuna`` that `runner.search.check` has nothing against.
@@ -204,7 +204,7 @@ class OptunaSearch:
         for key, distribution in self._space.distributions(params).items():
             _suggest(handle, key, distribution)
         values = self._space.values(params)
-        overrides = coupled(self._spec, values, self._baseline)
+        overrides = derive_overrides(self._spec, values, self._baseline)
         label = trial_label(self._spec, {key: value for key, value in values.items() if key in overrides})
         handle.set_user_attr("label", label)
         after = self._storage.get_study_system_attrs(self._study_id)
@@ -237,9 +237,9 @@ class OptunaSearch:
         return known
 
     def _fits(self, params: Params) -> bool:
-        """Whether what follows the point under `couple` has a value there."""
+        """Whether what follows the point under `derive` has a value there."""
         try:
-            coupled(self._spec, self._space.values(params), self._baseline)
+            derive_overrides(self._spec, self._space.values(params), self._baseline)
         except InputError:
             return False
         return True
@@ -359,7 +359,7 @@ class OptunaSearch:
         return runs is not None and (len(self._known) + 1) * len(self._spec.seeds) > runs
 
     def _confirm(self) -> Trial | Wait | None:
-        if not self._spec.confirm or len(self._spec.metrics) > 1:
+        if not self._spec.confirm_seeds or len(self._spec.metrics) > 1:
             return None
         if not all(known.told for known in self._known.values()):
             return WAIT
@@ -370,7 +370,7 @@ class OptunaSearch:
             return None
         self._confirmed.add(left[0])
         trial = self._known[left[0]].trial
-        return Trial(trial.number, trial.overrides, trial.label, self._spec.fresh_seeds(self._spec.confirm), trial.proposal)
+        return Trial(trial.number, trial.overrides, trial.label, self._spec.fresh_seeds(self._spec.confirm_seeds), trial.proposal)
 
     def _confirms(self, trial: Trial) -> bool:
         """Whether it was handed out again, to be confirmed: seeds of its own are given to no other."""

@@ -60,12 +60,12 @@ def _search_rows(report: SearchReport) -> Iterator[list[Any]]:
 
 def _header(parameters: Sequence[str], tags: Sequence[str], metric: str) -> list[str]:
     head = ["run", "trial", "label", "seed", "state", "counted", "why_not_counted", "hardly_learned", *parameters, *tags]
-    return [*head, f"best {metric}", "time_s", "images_per_s", "memory_gb", "gpu_memory_gb", "path"]
+    return [*head, f"best {metric}", "time_s", "images_per_s", "memory_gib", "gpu_memory_gib", "path"]
 
 
 def _results(run: RunResult, parameters: Sequence[Any], tags: Sequence[str], metric: str, goal: Goal) -> list[Any]:
     best = run.best(metric, goal)
-    measured = (best[1] if best else None, run.time_s, run.images_per_s, run.memory_gb, run.gpu_memory_gb)
+    measured = (best[1] if best else None, run.time_s, run.images_per_s, run.memory_gib, run.gpu_memory_gib)
     flat = ", ".join(map(str, run.flat))
     return [flat, *parameters, *(run.metrics.get(tag) for tag in tags), *measured, str(run.path)]
 

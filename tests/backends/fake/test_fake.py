@@ -46,7 +46,7 @@ def test_a_run(work: Any, new_run: NewRun) -> None:
     assert [step for step, values in numbers(run) if "train/loss" in values] == list(range(1, 11))
     results = run.results()
     assert results is not None and results["step"] == 10 and results["metrics"] == {"bbox/AP": scores(run)[-1][1], "bbox/AP50": 0.9}
-    assert all(record.values["resource/memory_gb"] > 0 for record in run.records() if "train/loss" in record.values)
+    assert all(record.values["resource/memory_gib"] > 0 for record in run.records() if "train/loss" in record.values)
     entries = CheckpointFolder(run.checkpoints, suffix=".json").entries()
     assert entries[-1].finished and entries[-1].step == 10
     state = json.loads((run.checkpoints / "last.json").read_bytes())

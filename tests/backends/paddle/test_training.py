@@ -76,7 +76,7 @@ def test_a_whole_run(work: Preloaded, new_run: NewRun) -> None:
     status = run.status()
     assert (status.state, status.step, status.steps, status.epoch) == ("done", 4, 4, pytest.approx(4 / 6))
     assert set(values(run, "train/loss")) == {1, 2, 3, 4} and set(values(run, "bbox/AP")) == {2, 4}
-    for tag in ("train/loss_cls", "train/loss_box", "train/loss_quality", "train/images_per_s", "resource/memory_gb"):
+    for tag in ("train/loss_cls", "train/loss_box", "train/loss_quality", "train/images_per_s", "resource/memory_gib"):
         assert set(values(run, tag)) == {1, 2, 3, 4}, tag
     assert values(run, "train/lr") == pytest.approx({1: 0.001, 2: 0.0055, 3: 0.01, 4: 0.01})
     names = {path.name for path in run.checkpoints.iterdir()}

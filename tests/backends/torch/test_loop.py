@@ -28,7 +28,7 @@ from runner.core.errors import InputError, Interrupted, TrainingFailed
 
 Config = Callable[..., TorchConfig]
 NewRun = Callable[..., Any]
-FAST = {"train/images_per_s", "resource/memory_gb"}
+FAST = {"train/images_per_s", "resource/memory_gib"}
 """Tags that no two runs have in common."""
 
 
@@ -271,7 +271,7 @@ def test_out_of_memory(config: Config, new_run: NewRun, monkeypatch: pytest.Monk
         raise error
 
     monkeypatch.setattr(loop.TrainStep, "__call__", full)
-    with pytest.raises(TrainingFailed, match=r"out of memory in step 1 with batch_size 4: this process holds .* GB"):
+    with pytest.raises(TrainingFailed, match=r"out of memory in step 1 with batch_size 4: this process holds .* GiB"):
         train(config(), new_run())
 
 

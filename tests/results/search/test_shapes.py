@@ -34,7 +34,7 @@ def test_the_front_agrees_with_optuna() -> None:
 def test_the_front_respects_constraints_and_leaves_out_what_failed() -> None:
     runs = [run(number, {AP.name: 0.1 * number, MEMORY.name: float(number)}, point={"rate": number}) for number in range(1, 5)]
     runs.append(run(5, state="failed", cause="out_of_memory", point={"rate": 5}))
-    front = pareto_front(found(*runs, metrics=BOTH, constraints=["resource/gb <= 3"]))
+    front = pareto_front(found(*runs, metrics=BOTH, constraints=["resource/gib <= 3"]))
     assert front.front == (3, 2, 1) and front.excluded == (4,)
 
 

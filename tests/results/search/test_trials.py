@@ -83,7 +83,7 @@ def test_a_pruned_trial_s_seeds_are_averaged_where_all_have_an_evaluation() -> N
 
 
 def test_conditions_baseline_and_followers() -> None:
-    """The baseline's parameters are its config's; a key that did not apply is absent; what `couple` sets is no parameter."""
+    """The baseline's parameters are its config's; a key that did not apply is absent; what `derive` sets is no parameter."""
     config = {RATE: 0.01, KIND: "Momentum", MOMENTUM: 0.9}
     adam = replace(run(2, 0.6, config=config), overrides={KIND: "AdamW", "warmup": 7}, proposal={"params": {RATE: 0.01, KIND: "AdamW"}})
     results = found(run(0, 0.5, config=config), run(1, 0.6, point={RATE: 0.1, KIND: "Momentum", MOMENTUM: 0.8}, config=config), adam)
@@ -98,13 +98,13 @@ def test_conditions_baseline_and_followers() -> None:
 
 def test_constraints_unrank() -> None:
     runs = [run(0, {AP.name: 0.5, "memory": 4.0}), run(1, {AP.name: 0.9, "memory": 9.0}, point={RATE: 0.1}), run(2, 0.8, point={RATE: 0.2})]
-    results = found(*runs, constraints=["resource/memory_gb <= 8"])
+    results = found(*runs, constraints=["resource/memory_gib <= 8"])
     assert results.ranked == (0,)
-    assert [trial.violated for trial in results.trials] == [(), ("resource/memory_gb <= 8",), ("resource/memory_gb <= 8",)]
-    both = found(*runs, run(1, {AP.name: 0.9, "memory": 7.0}, seed=1, point={RATE: 0.1}), constraints=["resource/memory_gb <= 8"])
+    assert [trial.violated for trial in results.trials] == [(), ("resource/memory_gib <= 8",), ("resource/memory_gib <= 8",)]
+    both = found(*runs, run(1, {AP.name: 0.9, "memory": 7.0}, seed=1, point={RATE: 0.1}), constraints=["resource/memory_gib <= 8"])
     assert both.ranked == (0,)  # it has to hold for each seed
     with pytest.raises(InputError, match="Invalid constraint"):
-        found(*runs, constraints=["resource/memory_gb <="])
+        found(*runs, constraints=["resource/memory_gib <="])
 
 
 def test_minimizing_turns_the_order() -> None:

@@ -34,7 +34,7 @@ SAMPLERS = {
 
 
 def make_spec(sampler: str = "RandomSampler", arguments: dict[str, Any] | None = None, **changes: Any) -> SweepSpec:
-    given: dict[str, Any] = {"space": SPACE, "budget": Budget(runs=20), "confirm": 0, "metric": Metric(name=AP)}
+    given: dict[str, Any] = {"space": SPACE, "budget": Budget(runs=20), "confirm_seeds": 0, "metric": Metric(name=AP)}
     part = Component(name=sampler, arguments=arguments or {})
     return SweepSpec(config="x.yml", design="optuna", sampler=part, **{**given, **changes})
 
@@ -50,7 +50,7 @@ def score(trial: Trial) -> float:
 
 def done(trial: Trial, spec: SweepSpec, of: Callable[[Trial], float] = score) -> TrialResult:
     seeds = spec.seeds if trial.seeds is None else trial.seeds
-    return TrialResult("done", {seed: {AP: of(trial), "resource/memory_gb": 4.0} for seed in seeds})
+    return TrialResult("done", {seed: {AP: of(trial), "resource/memory_gib": 4.0} for seed in seeds})
 
 
 def stored(trial: Trial) -> Trial:
@@ -155,7 +155,7 @@ def test_a_baseline_outside_of_the_space_does_not_stop_the_sampler_from_learning
 
 
 def test_only_what_differs_is_overridden_and_named() -> None:
-    spec = make_spec(space={"lr": Choice(choices=(0.01, 0.02)), "milestones": ([8, 11], [4, 8])}, couple={"wd": "base * lr / 0.01"})
+    spec = make_spec(space={"lr": Choice(choices=(0.01, 0.02)), "milestones": ([8, 11], [4, 8])}, derive={"wd": "base * lr / 0.01"})
     trials = {trial.label: trial for trial in drive(Driver(spec))}
     assert trials.keys() == {"baseline", "lr=0.02", "milestones=[4, 8]", "lr=0.02, milestones=[4, 8]"}
     assert trials["milestones=[4, 8]"].overrides == {"milestones": [4, 8]}
@@ -279,21 +279,21 @@ def test_tpe_counts_what_does_not_fit_into_the_memory_as_violated_without_a_valu
 @pytest.mark.parametrize("sampler", ["TPESampler", "GPSampler", "NSGAIISampler", "RandomSampler", "QMCSampler"])
 def test_constraints_are_kept(sampler: str) -> None:
     spec = make_spec(
-        sampler, SAMPLERS[sampler], constraints=("resource/memory_gb <= 8", "not bbox/AP50 < 0.1"), confirm=2, budget=Budget(runs=8)
+        sampler, SAMPLERS[sampler], constraints=("resource/memory_gib <= 8", "not bbox/AP50 < 0.1"), confirm_seeds=2, budget=Budget(runs=8)
     )
     search = make(spec)
     while isinstance(trial := search.ask(), Trial) and trial.seeds is None:
         memory = 4.0 if trial.number == 3 else 9.5
-        search.tell(trial, TrialResult("done", {0: {AP: 1.0 + trial.number, "resource/memory_gb": memory, "bbox/AP50": 0.5}}))
+        search.tell(trial, TrialResult("done", {0: {AP: 1.0 + trial.number, "resource/memory_gib": memory, "bbox/AP50": 0.5}}))
     assert isinstance(trial, Trial)
     assert trial.number == 3  # the best of those that keep to it
-    assert search._study.trials[4].constraints == {"resource/memory_gb <= 8": 1.5, "not bbox/AP50 < 0.1": 0.0}
+    assert search._study.trials[4].constraints == {"resource/memory_gib <= 8": 1.5, "not bbox/AP50 < 0.1": 0.0}
 
 
 @pytest.mark.parametrize("sampler", ["TPESampler", "NSGAIISampler", "RandomSampler"])
 def test_several_metrics_are_several_objectives(sampler: str) -> None:
     metrics = (Metric(name=AP), Metric(name="speed/latency_ms", goal="minimize"))
-    search = make(make_spec(sampler, SAMPLERS[sampler], metric=metrics, confirm=3, budget=Budget(runs=10)))
+    search = make(make_spec(sampler, SAMPLERS[sampler], metric=metrics, confirm_seeds=3, budget=Budget(runs=10)))
     while isinstance(trial := search.ask(), Trial):
         values = {0: {AP: score(trial), "speed/latency_ms": float(trial.number)}}
         result = TrialResult("infeasible" if trial.number == 4 else "done", values, {0: [(100, values[0])]})
@@ -315,7 +315,7 @@ def confirmation(search: OptunaSearch, spec: SweepSpec, of: Callable[[Trial], fl
 
 
 def test_the_winner_and_the_baseline_run_again_on_fresh_seeds() -> None:
-    spec = make_spec(seeds=(0, 4), budget=Budget(runs=12), confirm=2)
+    spec = make_spec(seeds=(0, 4), budget=Budget(runs=12), confirm_seeds=2)
     first, second = confirmation(make(spec), spec, lambda trial: 0.9 if trial.number == 3 else 0.5)
     assert (first.number, second.number) == (3, 0)
     assert first.seeds == second.seeds == (5, 6)
@@ -323,17 +323,17 @@ def test_the_winner_and_the_baseline_run_again_on_fresh_seeds() -> None:
 
 
 def test_nothing_is_confirmed_where_nothing_beats_the_baseline() -> None:
-    spec = make_spec(budget=Budget(runs=6), confirm=2)
+    spec = make_spec(budget=Budget(runs=6), confirm_seeds=2)
     assert confirmation(make(spec), spec, lambda trial: -trial.number) == []
 
 
 def test_a_smaller_metric_wins_where_it_is_minimised() -> None:
-    spec = make_spec(budget=Budget(runs=6), confirm=1, metric=Metric(name=AP, goal="minimize"))
+    spec = make_spec(budget=Budget(runs=6), confirm_seeds=1, metric=Metric(name=AP, goal="minimize"))
     assert [trial.number for trial in confirmation(make(spec), spec, lambda trial: -trial.number)] == [5, 0]
 
 
 def test_confirming_waits_for_all_results_and_is_done_once() -> None:
-    spec = make_spec(budget=Budget(runs=3), confirm=1)
+    spec = make_spec(budget=Budget(runs=3), confirm_seeds=1)
     search = make(spec)
     trials = [search.ask() for _ in range(3)]
     assert search.ask() is WAIT
@@ -354,7 +354,7 @@ def test_confirming_waits_for_all_results_and_is_done_once() -> None:
 
 
 def test_finish_leaves_only_the_confirmation() -> None:
-    spec = make_spec(budget=Budget(hours=1), confirm=1)
+    spec = make_spec(budget=Budget(hours=1), confirm_seeds=1)
     search = make(spec)
     for _ in range(5):
         trial = search.ask()
@@ -366,7 +366,7 @@ def test_finish_leaves_only_the_confirmation() -> None:
 
 @pytest.mark.parametrize("batch", [Span(low=0, high=16, step=4), Span(low=0, high=1_000_000)])
 def test_a_point_for_which_nothing_can_follow_is_not_proposed(batch: Span) -> None:
-    driver = Driver(make_spec(space={"batch": batch}, couple={"lr": "base / (batch // 10)"}, budget=Budget(runs=6)))
+    driver = Driver(make_spec(space={"batch": batch}, derive={"lr": "base / (batch // 10)"}, budget=Budget(runs=6)))
     trials = list(drive(driver))
     assert [trial.overrides["batch"] // 10 > 0 for trial in trials[1:]] == [True] * len(trials[1:])
     assert len(trials) == (3 if batch.step else 6)

@@ -20,7 +20,7 @@ SPEC = SweepSpec(
     pruner=Component(name="ThresholdPruner", arguments={"lower": 0.2}),
     budget=Budget(runs=20),
     metric=Metric(name=AP),
-    constraints=("resource/memory_gb <= 8",),
+    constraints=("resource/memory_gib <= 8",),
 )
 BASELINE = {"lr": 0.01, "optimizer": "Momentum"}
 
@@ -39,7 +39,7 @@ def ask(search: OptunaSearch) -> Trial:
 
 
 def done(value: float) -> TrialResult:
-    return TrialResult("done", {0: {AP: value, "resource/memory_gb": 3.0}}, {0: [(100, {AP: value})]})
+    return TrialResult("done", {0: {AP: value, "resource/memory_gib": 3.0}}, {0: [(100, {AP: value})]})
 
 
 def load(folder: Path) -> list[optuna.trial.FrozenTrial]:
@@ -98,7 +98,7 @@ def test_every_state_is_seen_while_the_sweep_runs(tmp_path: Path, name: str) -> 
     assert shown(tmp_path) == EXPECTED
     found = load(tmp_path)
     assert [trial.params for trial in found] == [trial.proposal["params"] for trial in trials]
-    assert found[0].constraints == {"resource/memory_gb <= 8": -5.0}
+    assert found[0].constraints == {"resource/memory_gib <= 8": -5.0}
     assert found[0].user_attrs["seeds"] == {"0": 0.5}
     assert found[1].user_attrs["label"] == trials[1].label
     assert found[2].user_attrs["reason"] == "the loss is nan"
