@@ -1,15 +1,25 @@
-# Each target works alone on a fresh machine that has Python 3.11 or newer and make; the first one called sets up .venv.
+# Each target works alone on a fresh machine that has Python 3.11 or newer and make; the first one called creates the environment.
 # All paths are relative, so the checkout may lie in a folder whose name has spaces.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-PY := .venv/bin/python
-READY := .venv/.ready
-PADDLE := .venv/.paddle
+#   make test PYTHON=python3.13     with another interpreter, in an environment of its own: .venv-python3.13
+#   make test WORKERS=4             processes that run tests side by side
+ifneq ($(filter command override,$(origin PYTHON)),)
+VENV := .venv-$(notdir $(PYTHON))
+else
+PYTHON := $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+endif
+WORKERS ?= 2
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+PADDLE := $(VENV)/.paddle
+PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-.PHONY: help setup demo test test-fast lint bench clean
+.PHONY: help setup system demo test test-all test-fast lint bench clean
 
 help:
 	@echo "make demo       run the article's experiment in small and compare the runs (about 8 minutes on 2 cores)"
-	@echo "make test       all tests"
+	@echo "make test       what every change must pass (about 10 minutes on 2 cores)"
+	@echo "make test-all   the exhaustive tests too: every PaddleDetection model, damage at every byte, fifty kills"
 	@echo "make test-fast  the tests that take less than 10 seconds each"
 	@echo "make lint       ruff, mypy --strict, import-linter"
 	@echo "make bench      the benchmarks, one after the other"
@@ -19,7 +29,7 @@ setup: $(READY) $(PADDLE)
 $(READY): pyproject.toml constraints/dev.txt
 	@test -n '$(PYTHON)' || { echo 'runner needs Python 3.11 or newer, and there is no python3 here'; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit("runner needs Python 3.11 or newer, this is " + sys.version) if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints/dev.txt --editable '.[dev]'
 	@touch $(READY)
 
@@ -35,10 +45,13 @@ demo: $(READY)
 	$(PY) -P -m runner compare runs/batchsize
 
 test: $(READY) $(PADDLE)
-	$(PY) -m pytest
+	$(PYTEST) -m "not exhaustive"
+
+test-all: $(READY) $(PADDLE)
+	$(PYTEST)
 
 test-fast: $(READY)
-	$(PY) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow and not exhaustive"
 
 lint: $(READY)
 	$(PY) -m ruff check .
@@ -58,4 +71,4 @@ bench: $(READY) $(PADDLE)
 	else echo "no Paddle environment here: benchmarks.paddle_step is left out"; fi
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache

@@ -110,6 +110,9 @@ class _Tee(io.TextIOBase):
         self._log.flush()
         self._shown.flush()
 
+    def close(self) -> None:
+        """Leave both streams open: they belong to others, and the interpreter closes what it collects."""
+
     def isatty(self) -> bool:
         return self._shown.isatty()
 

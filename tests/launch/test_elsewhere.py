@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = """
 import os, select, signal, subprocess, sys, threading, time
-import multiprocessing, psutil, selectors, socket  # they have adapted to this system already
+import multiprocessing, psutil, selectors, shutil, socket  # they have adapted to this system already
 from pathlib import Path
 {lacks}
 from runner.launch.base import Exit

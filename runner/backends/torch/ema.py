@@ -39,19 +39,20 @@ class ModelEMA:
         self.updates += 1
 
     @contextmanager
-    @torch.no_grad()
     def applied(self) -> Iterator[None]:
         """The model has the averaged weights inside, its own again after. Before the first update they are its own."""
         if self.updates == 0:
             yield
             return
-        own = {name: tensor.clone() for name, tensor in self._source.items()}
+        with torch.no_grad():
+            own = {name: tensor.clone() for name, tensor in self._source.items()}
         self.copy_to_model()
         try:
             yield
         finally:
-            for name, tensor in self._source.items():
-                tensor.copy_(own[name])
+            with torch.no_grad():
+                for name, tensor in self._source.items():
+                    tensor.copy_(own[name])
 
     @torch.no_grad()
     def copy_to_model(self) -> None:
