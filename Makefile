@@ -12,7 +12,7 @@ WORKERS ?= 2
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PADDLE := $(VENV)/.paddle
-PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup
+PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help setup system demo test test-all test-fast lint bench clean
 

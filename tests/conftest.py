@@ -8,16 +8,31 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 import yaml
+from support.sharing import made_once
 
 hypothesis.settings.register_profile("same", derandomize=True)  # a test that has passed once passes again
 hypothesis.settings.load_profile("same")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one worker, as they share its fixtures, and begin with the files that take longest.
+
+    A test with an `xdist_group` of its own is an exception: those of the group `alone` measure time or own a port.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
@@ -117,7 +132,7 @@ def write_coco(folder: Path, *, images: int = 16, size: int = 64, seed: int = 0)
 @pytest.fixture(scope="session")
 def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of 12 + 4 images that nobody changes; damage a copy."""
-    return write_coco(tmp_path_factory.mktemp("some 'data' ü") / "set")
+    return made_once(tmp_path_factory, "some 'data' ü", lambda folder: write_coco(folder / "set")) / "set"
 
 
 TINY: dict[str, Any] = {
@@ -208,11 +223,15 @@ class Trained:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, coco: Path) -> Trained:
     """The small config, trained once by ``runner train``, with both trackers and an evaluation at every snapshot."""
-    folder = tmp_path_factory.mktemp("trained 'run' ü")
-    config = tiny_config(folder / "tiny.yml", coco, trackers=["tensorboard", "visualdl"])
-    result = run_cli("train", "-c", config, "--eval", "--run-dir", "a run", cwd=folder)
-    assert result.code == 0, result.err
-    return Trained(config, folder / "a run", result)
+
+    def train(folder: Path) -> None:
+        config = tiny_config(folder / "tiny.yml", coco, trackers=["tensorboard", "visualdl"])
+        result = run_cli("train", "-c", config, "--eval", "--run-dir", "a run", cwd=folder)
+        assert result.code == 0, result.err
+        (folder / "result.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+
+    folder = made_once(tmp_path_factory, "trained 'run' ü", train)
+    return Trained(folder / "tiny.yml", folder / "a run", Result(**json.loads((folder / "result.json").read_text(encoding="utf-8"))))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sharing import made_once
 
 from runner.environments import interpreters as environments
 from runner.environments.build import own_requirements
@@ -121,10 +122,12 @@ def fake(fake_index: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture(scope="session")
 def made(fake_index: Fake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A place with the environment of `fake` in it, made once. Copy it."""
-    here = dataclasses.replace(fake_index, place=tmp_path_factory.mktemp("made") / "place")
-    done = here.run("backend", "install", "fake")
-    assert done.returncode == 0, done.stderr
-    return here.place
+
+    def install(folder: Path) -> None:
+        done = dataclasses.replace(fake_index, place=folder / "place").run("backend", "install", "fake")
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "made", install) / "place"
 
 
 @pytest.fixture

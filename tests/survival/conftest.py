@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.sharing import made_once
 
 from runner.sweep.fake_sweep import FakeSweep
 from runner.sweep.verify import verify
@@ -23,12 +24,15 @@ def stage(tmp_path: Path) -> Iterator[FakeSweep]:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> FakeSweep:
     """Run to its end once. Copy it before changing anything."""
-    stage = FakeSweep(tmp_path_factory.mktemp("undisturbed"))
-    stage.write()
-    ended = stage.finish()
-    assert ended.code == 0, ended.err
-    assert verify(stage.sweep) == []
-    return stage
+
+    def finish(folder: Path) -> None:
+        stage = FakeSweep(folder)
+        stage.write()
+        ended = stage.finish()
+        assert ended.code == 0, ended.err
+        assert verify(stage.sweep) == []
+
+    return FakeSweep(made_once(tmp_path_factory, "undisturbed", finish))
 
 
 @pytest.fixture

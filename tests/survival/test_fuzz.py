@@ -46,6 +46,7 @@ def test_a_selection_of_damage(pristine: Stage, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_much_damage(pristine: Stage, tmp_path: Path) -> None:
     check(pristine, tmp_path, mutations(pristine)[30:80], list(LOOKS), list(CHANGES))

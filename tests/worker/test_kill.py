@@ -22,7 +22,6 @@ from runner.sweep.runs import conclude
 from runner.trackers.base import TrackerSet
 from runner.views.table import render_runs
 
-KILLS = 50
 SEED = 20261121
 TRACKERS = ["tensorboard", "visualdl"]
 
@@ -56,8 +55,10 @@ def read_everything(run: RunDir, scratch: Path) -> int:
     return steps[-1] if steps else 0
 
 
-@pytest.mark.slow
-def test_fifty_kills(work: Any, new_run: Callable[..., RunDir], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=[pytest.mark.exhaustive, pytest.mark.slow])])
+def test_killed_again_and_again(
+    work: Any, new_run: Callable[..., RunDir], tmp_path: Path, capsys: pytest.CaptureFixture[str], kills: int
+) -> None:
     numbers = random.Random(SEED)
     changes = {"max_iters": 40, "snapshot_iter": 4, "eval_at_snapshot": True, "trackers": TRACKERS, "log_iter": 1}
     undisturbed = new_run("undisturbed", **changes)
@@ -66,7 +67,7 @@ def test_fifty_kills(work: Any, new_run: Callable[..., RunDir], tmp_path: Path, 
     expected = json.loads(undisturbed.predictions.read_bytes())
 
     killed, finished, run = 0, 0, new_run("run 0", **changes)
-    while killed < KILLS:
+    while killed < kills:
         before = run.status().attempt
         code = work(run, number=signal.SIGKILL, after_s=numbers.uniform(0.0, 0.6 * whole_s))
         step = read_everything(run, tmp_path / "scratch")

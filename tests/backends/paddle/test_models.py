@@ -29,6 +29,8 @@ from runner.sweep.runs import prepare_run_dir
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = Path(__file__).with_name("configs")
 MODELS = ("faster_rcnn", "fcos", "picodet", "ppyoloe", "retinanet", "ssd", "yolov3")
+REPRESENTATIVE = "ppyoloe"
+"""Model of `make test`: it averages its weights and has losses of its own. The others are exhaustive."""
 AVERAGED = ("picodet", "ppyoloe")
 LOSSES = {
     "faster_rcnn": {"loss_rpn_cls", "loss_rpn_reg", "loss_bbox_cls", "loss_bbox_reg"},
@@ -41,6 +43,11 @@ LOSSES = {
 }
 
 pytestmark = pytest.mark.slow
+
+
+def each(*models: str) -> list[Any]:
+    """The models as parameters, all but the representative one marked exhaustive."""
+    return [model if model == REPRESENTATIVE else pytest.param(model, marks=pytest.mark.exhaustive) for model in models]
 
 
 @dataclass(frozen=True)
@@ -67,9 +74,11 @@ def prepared(coco: Path, paddle_python: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def trained(work: Preloaded, prepared: Callable[..., RunDir]) -> Mapping[str, Trained]:
-    """Each model, trained."""
-    runs = {model: prepared(model, model) for model in MODELS}
+def trained(work: Preloaded, prepared: Callable[..., RunDir], request: pytest.FixtureRequest) -> Mapping[str, Trained]:
+    """Each model that a selected test is about, trained."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
+    selected = {item.callspec.params.get("model") for item in items if hasattr(item, "callspec")}
+    runs = {model: prepared(model, model) for model in MODELS if model in selected}
     return {model: Trained(run, work(run)) for model, run in runs.items()}
 
 
@@ -84,7 +93,7 @@ def used(trained: Mapping[str, Trained], coco: Path, paddle_python: Path, tmp_pa
     return json.loads(answer.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", each(*MODELS))
 def test_it_trains_and_is_evaluated(trained: Mapping[str, Trained], model: str) -> None:
     run = trained[model].run
     assert trained[model].code == 0, run.log.read_text()
@@ -101,7 +110,7 @@ def test_it_trains_and_is_evaluated(trained: Mapping[str, Trained], model: str) 
         assert width >= 0 and height >= 0 and -64 <= x <= 64 and -64 <= y <= 64, item  # some are not cut at the image's border
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", each(*MODELS))
 def test_its_checkpoint_is_evaluated_and_predicts(used: Any, trained: Mapping[str, Trained], model: str) -> None:
     uses = used[model]
     assert isinstance(uses["eval"], dict), uses["eval"]
@@ -110,13 +119,14 @@ def test_its_checkpoint_is_evaluated_and_predicts(used: Any, trained: Mapping[st
     assert all(name in ("short", "open circuit") and 0 <= score <= 1 for name, score, _ in uses["predict"])
 
 
+@pytest.mark.exhaustive
 def test_some_find_something_and_some_nothing(used: Any) -> None:
     """An evaluation without a single box is one too."""
     assert sum(bool(uses["predict"]) for uses in used.values()) >= 4
     assert not used["ppyoloe"]["predict"]
 
 
-@pytest.mark.parametrize("model", ["faster_rcnn", *AVERAGED])
+@pytest.mark.parametrize("model", each("faster_rcnn", *AVERAGED))
 def test_a_resume_gives_the_same_bits(work: Preloaded, prepared: Callable[..., RunDir], trained: Mapping[str, Trained], model: str) -> None:
     whole, run = trained[model].run, prepared(model, f"{model} again")
     shutil.copytree(whole.path, run.path, dirs_exist_ok=True)
@@ -137,7 +147,7 @@ def test_a_resume_gives_the_same_bits(work: Preloaded, prepared: Callable[..., R
     assert json.loads(run.predictions.read_bytes()) == json.loads(whole.predictions.read_bytes())
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", each(*MODELS))
 def test_batches_without_an_object(work: Preloaded, prepared: Callable[..., RunDir], coco: Path, model: str, tmp_path: Path) -> None:
     """`allow_empty`, and two thirds of the batches hold nothing."""
     data = tmp_path / "bare"
@@ -166,7 +176,9 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def test_the_average_is_what_is_evaluated(trained: Mapping[str, Trained]) -> None:
-    for model in AVERAGED:
+    averaged = [model for model in AVERAGED if model in trained]
+    assert averaged
+    for model in averaged:
         content = read_pdparams(trained[model].run.checkpoints / "last.pdparams")
         own = content["runner.state"]["model"]
         assert any(not np.array_equal(content[name], own[name]) for name in own)
