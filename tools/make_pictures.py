@@ -45,8 +45,8 @@ def samples(run: RunResult) -> Image.Image | None:
     """The sample images of the run's last evaluation, side by side; None if it has none or they may not be shown."""
     if run.config.get("dataset") != MAY_BE_SHOWN:
         return None
-    files = sorted(RunDir(run.path).samples.glob("*.png"))
-    newest = [file for file in files if file.name.partition("-")[0] == files[-1].name.partition("-")[0]]
+    pictures = [medium for medium in RunDir(run.path).media() if medium.kind == "image" and medium.tag.startswith("samples/")]
+    newest = [run.path / medium.file for medium in pictures if medium.step == pictures[-1].step]
     if not newest:
         return None
     strip = Image.new("RGB", (SAMPLE_SIDE_PX * len(newest) + 8 * (len(newest) - 1), SAMPLE_SIDE_PX), "white")

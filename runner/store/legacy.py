@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from runner.core.files import open_regular
 from runner.core.values import GIB
 
 V = TypeVar("V", float, float | str)
@@ -89,3 +91,29 @@ def record_kind(tags: Iterable[str]) -> Literal["train", "evaluation"]:
 def may_be_evaluation(line: bytes) -> bool:
     """Tell whether a line of a metrics.jsonl may hold an evaluation that does not say that it is one (see `record_kind`)."""
     return b'"bbox/' in line
+
+
+# ------------------------------------------------------------------------------------------------------------------- media
+_SAMPLE = re.compile(r"(\d{7,15})-(\d{1,9})\.png")
+_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB\x60\x82"
+
+
+def former_samples(run: Path) -> Iterator[tuple[int, str, Literal["image"], str]]:
+    """Yield step, tag, kind and file of the pictures in ``samples/``, which no index listed; those that a kill cut off are left out."""
+    try:
+        names = sorted(path.name for path in (run / "samples").iterdir())
+    except OSError:
+        return
+    for name in names:
+        if (found := _SAMPLE.fullmatch(name)) and _is_whole_png(run / "samples" / name):
+            yield int(found[1]), f"samples/{int(found[2])}", "image", f"samples/{name}"
+
+
+def _is_whole_png(path: Path) -> bool:
+    try:
+        with open_regular(path) as file:
+            start = file.read(len(_PNG_START))
+            file.seek(-len(_PNG_END), 2)
+            return start == _PNG_START and file.read() == _PNG_END
+    except OSError:
+        return False

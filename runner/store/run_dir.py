@@ -18,6 +18,7 @@ from runner.core.files import atomic_write_json, open_lines, read_json
 from runner.core.typed import Count, Moment, Name, build, fits
 from runner.core.values import natural
 from runner.store import legacy
+from runner.store.media import Medium, read_media
 from runner.store.records import Record, read_records
 
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
@@ -186,9 +187,9 @@ class RunDir:
         return self.path / "checkpoints"
 
     @property
-    def samples(self) -> Path:
-        """The folder of evaluation images."""
-        return self.path / "samples"
+    def media_index(self) -> Path:
+        """Index of the images, histograms, embeddings, graphs and texts."""
+        return self.path / "media.jsonl"
 
     @property
     def lock(self) -> Path:
@@ -208,7 +209,7 @@ class RunDir:
     def files(self) -> tuple[Path, ...]:
         """Return where the files of a run are that are no folders, whether they are there or not."""
         described = (self.config, self.identity_file, self.status_file, self.override_file, self.control, self.lock)
-        return (*described, self.metrics, self.predictions, self.evaluation, self.log, self.checkpoints / "index.json")
+        return (*described, self.metrics, self.media_index, self.predictions, self.evaluation, self.log, self.checkpoints / "index.json")
 
     def exists(self) -> bool:
         """Whether a conductor has made this a run directory (run.json is its first file that counts)."""
@@ -246,6 +247,10 @@ class RunDir:
     def records(self) -> list[Record]:
         """The records that count (see `runner.store.records.read_records`)."""
         return read_records(self.metrics)
+
+    def media(self) -> list[Medium]:
+        """The files of `media_index` that count, by step (see `runner.store.media.read_media`)."""
+        return read_media(self.path)
 
     def results(self) -> dict[str, Any] | None:
         """eval.json: what was computed from the last checkpoint's predictions, or None before the run's end."""

@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from runner.core.files import open_regular
 from runner.core.registry import Registry
 from runner.store.records import Record, last_values
 from runner.store.run_dir import RunDir
@@ -29,8 +27,6 @@ OWN = "run"
 """Owner mark of files in a folder that belongs to one run alone."""
 
 _LOG = logging.getLogger("runner.trackers")
-_SAMPLE_NAME = re.compile(r"(\d{7,})-(\d+)\.png")
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB\x60\x82"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +225,11 @@ def final_metrics(records: Iterable[Record]) -> dict[str, float]:
 
 
 def history_of(run_dir: RunDir) -> History:
-    """The run's surviving records, and those of its samples that no resume superseded and no kill cut off."""
+    """Return the run's surviving records and images."""
     records = run_dir.records()
     last_step = records[-1].step if records else -1
-    samples = []
-    for png in run_dir.samples.glob("*.png"):
-        match = _SAMPLE_NAME.fullmatch(png.name)
-        if match and int(match[1]) <= last_step and _is_whole_png(png):
-            samples.append(Sample(f"samples/{int(match[2])}", int(match[1]), png))
-    samples.sort(key=lambda sample: (sample.step, sample.tag))
+    images = [medium for medium in run_dir.media() if medium.kind == "image" and medium.step <= last_step]
+    samples = [Sample(medium.tag, medium.step, run_dir.path / medium.file) for medium in images]
     return History(run_dir.name, records, samples)
 
 
@@ -270,13 +262,3 @@ def as_scalar(value: Any) -> Scalar:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError):
         return str(value)
-
-
-def _is_whole_png(path: Path) -> bool:
-    try:
-        with open_regular(path) as file:
-            start = file.read(len(_PNG_START))
-            file.seek(-len(_PNG_END), 2)
-            return start == _PNG_START and file.read() == _PNG_END
-    except OSError:
-        return False

@@ -16,6 +16,7 @@ from runner.core.errors import RunnerError
 from runner.core.files import atomic_write_json
 from runner.core.lock import Lock
 from runner.core.process import process_mark
+from runner.store.media import MediaWriter
 from runner.store.records import Record, RecordWriter, encode_number
 from runner.store.run_dir import RunDir, Status
 from runner.trackers.base import TrackerSet
@@ -42,8 +43,8 @@ _HYPER_PARAMETERS = {
 
 
 class Attempt:
-    """One process working on one run (of several: the first). Owns status.json, metrics.jsonl, predictions.json, eval.json, samples/ and
-    the trackers' folders."""
+    """One process working on one run (of several: the first). Owns status.json, metrics.jsonl, predictions.json, eval.json, media.jsonl,
+    media/ and the trackers' folders."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Attempt:
         self._scorer = scorer
         self._stop = stop
         self._writer = RecordWriter(run_dir.metrics)
+        self._media = MediaWriter(run_dir.path)
         self._trackers: TrackerSet | None = None
         self._status = Status(state="running", attempt=attempt, pid=os.getpid(), process=process_mark(os.getpid()))
         self._next_status = 0.0
@@ -77,7 +79,7 @@ class Attempt:
     def resumed(self, step: int, epoch: float) -> None:
         """Mark where this attempt goes on from; open the trackers, which are built anew from the records that still count."""
         self._writer.write(Record(self.attempt, step, epoch, time.time(), resumed=True))
-        self._drop_samples_after(step)
+        self._media.resume(step)
         self._status = replace(self._status, step=step, epoch=epoch)
         if self._config.trackers:
             vdl = {"visualdl": Path(self._config.vdl_log_dir)} if self._config.vdl_log_dir else None
@@ -128,9 +130,10 @@ class Attempt:
             data = self._scorer.data
             classes = {"classes": list(data.class_names), "category_ids": [category.id for category in data.categories]}
             self._keep(step, epoch, {**classes, **evaluation.to_json()})
-        for path in self._scorer.draw(self.run_dir, results, step):
+        for number, png in enumerate(self._scorer.draw(results)):
+            path = self._media.add("image", tag := f"samples/{number}", png, suffix=".png", step=step, epoch=epoch)
             if self._trackers is not None:
-                self._trackers.image(f"samples/{int(path.stem.rpartition('-')[2])}", step, path)
+                self._trackers.image(tag, step, path)
         return dict(evaluation.metrics)
 
     def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
@@ -164,6 +167,7 @@ class Attempt:
                 self._trackers.hparams(self._hyper_parameters(), self._final_metrics())
             self._trackers.close()
         self._writer.close()
+        self._media.close()
         self._status = replace(self._status, state=ending.state, reason=ending.reason, cause=ending.cause, phase="ended")
         self._write_status(durable=True)
 
@@ -177,12 +181,6 @@ class Attempt:
     def _final_metrics(self) -> dict[str, float]:
         metrics = (self.run_dir.results() or {}).get("metrics", {})
         return {tag: value for tag, value in metrics.items() if tag.count("/") == 1 and isinstance(value, int | float)}
-
-    def _drop_samples_after(self, step: int) -> None:
-        for path in self.run_dir.samples.glob("*.png"):
-            number = path.stem.partition("-")[0]
-            if number.isdigit() and int(number) > step:
-                path.unlink(missing_ok=True)
 
     def _write_status(self, *, durable: bool = False) -> None:
         self._next_status = time.monotonic() + _STATUS_INTERVAL_S

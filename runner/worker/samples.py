@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from PIL import Image
@@ -13,19 +12,18 @@ from PIL import Image
 from runner.data.coco import CocoImage, CocoSet
 from runner.data.images import read_image
 from runner.evaluation.draw import draw_boxes
-from runner.store.run_dir import RunDir
 
 SCORE_THRESHOLD = 0.3
 
 
-def draw_samples(run_dir: RunDir, data: CocoSet, results: Sequence[Mapping[str, Any]], *, step: int, count: int) -> list[Path]:
+def draw_samples(data: CocoSet, results: Sequence[Mapping[str, Any]], count: int) -> Iterator[bytes]:
     """Draw the first `count` evaluation images that have objects.
 
     Args:
         results: COCO results with the file's category ids.
 
-    Returns:
-        The files, ``samples/<step>-<n>.png``: n is the same for the same image at every step.
+    Yields:
+        PNG files, of the same images in the same order at every step.
     """
     chosen = [image for image in data.images if image.has_objects][:count]
     wanted = {image.id for image in chosen}
@@ -34,17 +32,12 @@ def draw_samples(run_dir: RunDir, data: CocoSet, results: Sequence[Mapping[str, 
         if item["image_id"] in wanted:
             by_image[item["image_id"]].append(item)
     names = {category.id: category.name for category in data.categories}
-    paths: list[Path] = []
-    run_dir.samples.mkdir(exist_ok=True)
-    for number, image in enumerate(chosen):
+    for image in chosen:
         pixels = read_image(data.path(image), (image.width, image.height))
         picture = draw_boxes(pixels, coco_boxes(data, image), by_image[image.id], names, SCORE_THRESHOLD)
-        path = run_dir.samples / f"{step:07d}-{number}.png"
-        partial = path.with_suffix(".tmp")
-        Image.fromarray(picture).save(partial, format="PNG")
-        os.replace(partial, path)
-        paths.append(path)
-    return paths
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, format="PNG")
+        yield file.getvalue()
 
 
 def coco_boxes(data: CocoSet, image: CocoImage) -> list[dict[str, Any]]:

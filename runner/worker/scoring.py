@@ -5,7 +5,7 @@ What it imports takes a tenth of a second, so that a worker whose backend has no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from runner.data.boxes import negative_sizes
 from runner.data.coco import CocoSet, load_coco, no_faults
 from runner.evaluation import evaluate
 from runner.evaluation.result import Evaluation
-from runner.store.run_dir import RunDir
 from runner.worker.samples import draw_samples
 
 
@@ -42,9 +41,9 @@ class Scorer:
         ids = [image.id for image in self.data.images]
         return evaluate(self.data.anno_path, results, iou_thresholds=self._config.eval_iou_thresholds, image_ids=ids, detail=detail)
 
-    def draw(self, run_dir: RunDir, results: Sequence[Mapping[str, Any]], step: int) -> list[Path]:
-        """Pictures of the first images with objects, see `runner.worker.samples`."""
-        return draw_samples(run_dir, self.data, results, step=step, count=self._config.sample_images)
+    def draw(self, results: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
+        """Draw the first images with objects (see `runner.worker.samples`)."""
+        return draw_samples(self.data, results, self._config.sample_images)
 
 
 def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:

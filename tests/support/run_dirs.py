@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.store.media import MediaWriter
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import Identity, RunDir, State, Status
 
@@ -42,20 +43,27 @@ def make_run_dir(
     """
     run = RunDir(path)
     path.mkdir(parents=True)
-    run.samples.mkdir()
     numbers = random.Random(seed)
     given = dict(overrides or {})
     run.write_identity(Identity(path.name, path.parent.parent.name, 0, seed, given, f"key-{path}"))
-    writer = RecordWriter(run.metrics)
+    writer, media = RecordWriter(run.metrics), MediaWriter(path)
     if resumed_at is not None:
-        _attempt(run, writer, numbers, 1, range(10, min(resumed_at + 40, steps) + 1, 10), classes, samples)
+        _attempt(writer, media, numbers, 1, range(10, min(resumed_at + 40, steps) + 1, 10), classes, samples)
         writer.write(Record(2, resumed_at, resumed_at / 100, START_TIME + 900, resumed=True))
+        media.resume(resumed_at)
     first = 10 if resumed_at is None else resumed_at + 10
-    _attempt(run, writer, numbers, 1 if resumed_at is None else 2, range(first, steps + 1, 10), classes, samples)
+    _attempt(writer, media, numbers, 1 if resumed_at is None else 2, range(first, steps + 1, 10), classes, samples)
     writer.close()
+    media.close()
     attempts = 1 if resumed_at is None else 2
     run.write_status(Status(state=state, attempt=attempts, step=steps, steps=steps, phase="ended"))
     return run
+
+
+def sample(run: RunDir, step: int, number: int) -> Path:
+    """Return the file of a picture of `make_run_dir`."""
+    (medium,) = [medium for medium in run.media() if (medium.step, medium.tag) == (step, f"samples/{number}")]
+    return run.path / medium.file
 
 
 def png_bytes(width: int, height: int, grey: int) -> bytes:
@@ -73,8 +81,8 @@ def png_bytes(width: int, height: int, grey: int) -> bytes:
 
 
 def _attempt(
-    run: RunDir,
     writer: RecordWriter,
+    media: MediaWriter,
     numbers: random.Random,
     attempt: int,
     steps: range,
@@ -91,6 +99,6 @@ def _attempt(
             metrics = {"bbox/AP": ap, "bbox/AP50": 1.6 * ap, **{f"bbox/AP/{name}": ap for name in classes}}
             writer.write(Record(attempt, step, step / 100, time + 1, metrics, kind="evaluation"))
             for number in range(samples):
-                png = run.samples / f"{step:07d}-{number}.png"
-                png.write_bytes(png_bytes(48, 32, (step + 7 * number) % 256))
+                data = png_bytes(48, 32, (step + 7 * number) % 256)
+                png = media.add("image", f"samples/{number}", data, suffix=".png", step=step, epoch=step / 100)
                 os.utime(png, (time + 2, time + 2))

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support.run_dirs import make_run_dir, png_bytes
+from support.run_dirs import make_run_dir, png_bytes, sample
 
 from runner.core.errors import InputError
+from runner.store.media import MediaWriter
 from runner.store.records import Record
 from runner.store.run_dir import RunDir
 from runner.trackers import base
@@ -69,7 +70,7 @@ def test_a_failing_tracker_warns_once_and_the_others_go_on(
         trackers = TrackerSet(["spy", "visualdl"], run)
         for step in (210, 220, 230):
             trackers.write(Record(2, step, step / 100, 1.0, {"train/loss": 0.1}))
-            trackers.image("samples/0", step, run.samples / "0000200-0.png")
+            trackers.image("samples/0", step, sample(run, 200, 0))
         trackers.hparams({"seed": 1}, {"bbox/AP": 0.5})
         assert trackers.active == ["visualdl"] if fail != "close" else ["spy", "visualdl"]
         trackers.close()
@@ -106,9 +107,10 @@ def test_no_tracker_is_fine(tmp_path: Path) -> None:
 
 
 def test_history_leaves_out_what_does_not_count(run: RunDir) -> None:
-    (run.samples / "0000200-5.png").write_bytes(png_bytes(8, 8, 1)[:-3])  # cut off by a kill
-    (run.samples / "0000250-0.png").write_bytes(png_bytes(8, 8, 1))  # beyond the last record: superseded
-    (run.samples / "notes.png").write_bytes(png_bytes(8, 8, 1))
+    media = MediaWriter(run.path)
+    media.add("image", "samples/0", png_bytes(8, 8, 1), suffix=".png", step=250)  # beyond the last record: superseded
+    media.add("text", "notes", b"nothing to see", suffix=".txt", step=200)
+    media.close()
     history = history_of(run)
     steps = [record.step for record in history.records if "train/loss" in record.values]
     assert steps == list(range(10, 201, 10))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.run_dirs import START_TIME, make_run_dir
+from support.run_dirs import START_TIME, make_run_dir, sample
 
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir
@@ -163,7 +163,7 @@ for step in itertools.count(60):
     record = Record(1, step, step / 100, 1_780_000_000.0 + step, {{"train/loss": 1 / step, "train/lr": 0.1}})
     writer.write(record)
     trackers.write(record)
-    trackers.image("samples/0", step, run.samples / "0000050-0.png")
+    trackers.image("samples/0", step, run.path / {sample(run, 50, 0).relative_to(run.path).as_posix()!r})
     if step == 70:
         print("ready", flush=True)
 """

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from support.run_dirs import START_TIME, make_run_dir
+from support.run_dirs import START_TIME, make_run_dir, sample
 
 from runner.core.errors import InputError, RunnerError
 from runner.store.records import Record, RecordWriter
@@ -126,7 +126,7 @@ def test_the_real_viewer_shows_what_the_records_say(runs: list[RunDir], kind: st
                 assert [value for _, value in found] == pytest.approx([value for _, value in wanted], rel=1e-6)
             pictures = images(viewer, name, "samples/1")
             assert [step for step, _ in pictures] == [50, 100, 150, 200]
-            assert all(png == (run.samples / f"{step:07d}-1.png").read_bytes() for step, png in pictures)
+            assert all(png == sample(run, step, 1).read_bytes() for step, png in pictures)
             params, metrics = table[name]
             dot = "·" if kind == "visualdl" else "."
             assert params[f"TrainReader{dot}batch_size"] == (2 * runs.index(run) or 1)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from runner.launch.base import exit_of
+from runner.store.media import MediaWriter
 from runner.store.run_dir import RunDir
 from runner.sweep.runs import conclude
 
@@ -170,12 +171,13 @@ def test_a_checkpoint_that_is_damaged_falls_back(work: Any, new_run: NewRun) -> 
 def test_samples_and_trackers_of_superseded_steps_go(work: Any, new_run: NewRun) -> None:
     run = new_run(**LONG, eval_at_snapshot=True, trackers=["tensorboard", "visualdl"])
     assert work(run, number=signal.SIGKILL, after_s=1.5) in (0, -signal.SIGKILL)
+    media = MediaWriter(run.path)
     for step in (98, 99):  # as if drawn after the last checkpoint
-        run.samples.mkdir(exist_ok=True)
-        (run.samples / f"{step:07d}-0.png").write_bytes(b"from a future that did not happen")
+        media.add("image", "samples/0", b"from a future that did not happen", suffix=".png", step=step)
+    media.close()
     if run.status().state != "done":
         assert work(run) == 0
-        names = {path.name for path in run.samples.iterdir()}
-        assert names == {f"{step:07d}-0.png" for step in (7, 14, 21, 28, 30)}
+        assert [(medium.step, medium.tag) for medium in run.media()] == [(step, "samples/0") for step in (7, 14, 21, 28, 30)]
+        assert {path.name for path in (run.path / "media").iterdir()} == {Path(medium.file).name for medium in run.media()}
     assert any(run.tracker("tensorboard").iterdir()) and any(run.tracker("visualdl").iterdir())
     assert_no_step_twice(run)
