@@ -25,6 +25,7 @@ from runner.store import legacy
 from runner.store.checkpoints import CheckpointFolder, read_index, write_index
 from runner.store.events import RecordsLost, RunEnded, RunStarted, TrialQueued
 from runner.store.journal import Journal
+from runner.store.media import is_media_line
 from runner.store.records import Record, decode_number, stream_all_records, stream_records
 from runner.store.run_dir import FINISHED, Identity, Override, RunDir, Status
 from runner.sweep.findings import Findings
@@ -300,6 +301,7 @@ class _Losses:
 def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool, losses: _Losses) -> Record | None:
     """Whether every line counts once; the last evaluation."""
     check_lines(run.metrics, findings, driven, is_record)
+    check_lines(run.media_index, findings, driven, is_media_line)
     doubled: list[str] = []
     seen: dict[str, int] = {}
     last = evaluation = None
