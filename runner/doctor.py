@@ -10,17 +10,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from runner.backends.base import BACKENDS
 from runner.backends.status import whereabouts
+from runner.backends.torch.models.base import MODELS
 from runner.core.errors import RunnerError
+from runner.core.registry import Registry
 from runner.core.values import GIB
 from runner.data.choice import dataset_choice
+from runner.data.formats import FORMATS
 from runner.data.spec import data_root, spec_names
 from runner.environments.specs import RECIPES
+from runner.launch.base import LAUNCHERS
 from runner.launch.machine import available_cores
 from runner.resolve import probe_backend
+from runner.trackers.base import TRACKERS
+from runner.views.renderers.base import RENDERERS
 
-_OPTIONAL = {"optuna": "optuna", "tensorboard": "tensorboard", "visualdl": "visualdl"}
+_REGISTRIES: tuple[Registry[Any], ...] = (BACKENDS, LAUNCHERS, TRACKERS, FORMATS, RENDERERS, MODELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,13 @@ def findings() -> Iterator[Finding]:
     yield from _torch()
     for name in RECIPES:
         yield from _own_environment(name)
-    for package, extra in _OPTIONAL.items():
-        yield _package(package, extra)
+    yield _package("optuna", "detection-runner[optuna]")
+    for _, tracker in TRACKERS.usable():
+        for package in tracker.packages:
+            yield _package(package, tracker.requirement)
+    for registry in _REGISTRIES:
+        for problem in registry.problems():
+            yield Finding("plug-in", problem, good=False)
     for name in spec_names():
         choice = dataset_choice(name)
         yield Finding(
@@ -84,8 +97,8 @@ def _own_environment(name: str) -> Iterator[Finding]:
         yield Finding(f"gpu for {name}", ", ".join(probe.gpus) or f"none: {probe.gpu_problem}")
 
 
-def _package(package: str, extra: str) -> Finding:
+def _package(package: str, requirement: str) -> Finding:
     try:
         return Finding(package, metadata.version(package))
     except metadata.PackageNotFoundError:
-        return Finding(package, f"not installed (optional): pip install 'detection-runner[{extra}]'")
+        return Finding(package, f"not installed (optional): pip install '{requirement}'")

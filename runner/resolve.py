@@ -32,6 +32,7 @@ from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
 from runner.environments.interpreters import interpreter, versions
 from runner.launch.machine import available_cores
+from runner.trackers.base import TRACKERS
 
 AUTO = "auto"
 _DATA_SECTIONS = ("TrainDataset", "EvalDataset")
@@ -196,9 +197,15 @@ def probe_backend(name: str, python: Path) -> Probe:
     return Probe(versions=data["versions"], gpus=tuple(data["gpus"]), gpu_problem=data["gpu_problem"], driver=data["driver"])
 
 
-def installed_trackers(python: Path) -> list[str]:
-    """Trackers whose viewer's package is installed for `python`, whose process writes their logs."""
-    return list(versions(python, ("tensorboard", "visualdl")))
+def automatic_trackers(python: Path) -> list[str]:
+    """Return what ``trackers: auto`` means for `python`, whose process writes the logs: those that have all their packages there."""
+    found = []
+    for name, tracker in TRACKERS.usable():
+        own = TRACKERS.distribution(name)
+        needed = tracker.packages if own is None else (own, *tracker.packages)
+        if tracker.automatic and len(versions(python, needed)) == len(needed):
+            found.append(name)
+    return found
 
 
 def _backend(tree: Node) -> Backend:
@@ -343,13 +350,13 @@ def _resolve_autos(
             missing.append(Problem(text, where=str(count.source), key="processes"))
     defaults: dict[str, Callable[[], Any]] = {
         "cpu_threads": lambda: threads or available_cores(),
-        "trackers": lambda: installed_trackers(python) if python else [],
+        "trackers": lambda: automatic_trackers(python) if python else [],
         "num_classes": lambda: _count_classes(tree),
     }
     for key, value in defaults.items():
         if key in autos:
             tree = _default(tree, key, value)
-    return _apply_use_vdl(tree), probe
+    return _apply_tracker_switches(tree), probe
 
 
 def _default(tree: Node, key: str, value: Callable[[], Any]) -> Node:
@@ -360,13 +367,15 @@ def _default(tree: Node, key: str, value: Callable[[], Any]) -> Node:
     return tree
 
 
-def _apply_use_vdl(tree: Node) -> Node:
-    """``use_vdl`` puts visualdl into the trackers or takes it out."""
-    wanted, trackers = tree.get("use_vdl"), tree.get("trackers")
-    if wanted is None or not isinstance(wanted.value, bool) or trackers is None or trackers.items is None:
-        return tree
-    names = [item.plain() for item in trackers.items if item.value != "visualdl"]
-    return _set(tree, "trackers", [*names, "visualdl"] if wanted.value else names, trackers.source)
+def _apply_tracker_switches(tree: Node) -> Node:
+    """Put a tracker into `trackers`, or take it out, where its switch (``use_vdl``) says so."""
+    for name, tracker in TRACKERS.usable():
+        wanted, trackers = tree.get(tracker.switch_key) if tracker.switch_key else None, tree.get("trackers")
+        if wanted is None or not isinstance(wanted.value, bool) or trackers is None or trackers.items is None:
+            continue
+        names = [item.plain() for item in trackers.items if item.value != name]
+        tree = _set(tree, "trackers", [*names, name] if wanted.value else names, trackers.source)
+    return tree
 
 
 def _count_classes(tree: Node) -> int | str:

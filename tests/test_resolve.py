@@ -19,7 +19,7 @@ from runner.config.bind import bind, require
 from runner.config.load import load_config
 from runner.core.errors import InputError
 from runner.launch.machine import available_cores
-from runner.resolve import Resolved, installed_trackers, resolve
+from runner.resolve import Resolved, automatic_trackers, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_GPU = Probe(versions={"torch": "2"}, gpu_problem="no usable GPU: there is no driver; give -o use_gpu=false to train on the CPU")
@@ -178,7 +178,7 @@ def test_num_classes_that_do_not_fit(write_config: WriteConfig) -> None:
 def test_autos_are_gone(write_config: WriteConfig, probed: Callable[[Probe], list[str]]) -> None:
     asked = probed(ONE_GPU)
     config = resolve(write_config(use_gpu="auto", cpu_threads="auto", trackers="auto"), threads=3).config
-    expected = (True, 3, installed_trackers(Path(sys.executable)))
+    expected = (True, 3, automatic_trackers(Path(sys.executable)))
     assert (config.use_gpu, config.cpu_threads, list(config.trackers)) == expected and asked == ["torch"]
 
 

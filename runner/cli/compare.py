@@ -37,9 +37,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     dashboard = commands.add_parser("dashboard", help="start a viewer on runs: loss curves over one another")
     dashboard.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
-    dashboard.add_argument("--with", dest="viewer", choices=("visualdl", "tensorboard"), default="visualdl", help="which viewer")
+    dashboard.add_argument("--with", dest="viewer", metavar="TRACKER", help="whose viewer, such as tensorboard; default: visualdl")
     dashboard.add_argument("--port", type=int, metavar="N", help="default: a free one")
-    dashboard.add_argument("--language", choices=("en", "zh"), default="en", help="of the VisualDL page")
+    dashboard.add_argument("--language", metavar="LANGUAGE", help="of the page: en (the default) or zh with visualdl")
     dashboard.set_defaults(run=_dashboard)
 
 
@@ -99,12 +99,13 @@ def _write(file: Path, shown: str | RenderableType) -> None:
 def _dashboard(args: argparse.Namespace) -> int:
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.store.run_dir import find_runs  # noqa: PLC0415
+    from runner.trackers.base import DEFAULT_VIEWER  # noqa: PLC0415
     from runner.views.viewers.processes import start_viewer  # noqa: PLC0415
 
     runs = list(find_runs(args.paths))
     if not runs:
         raise InputError(f"there is no run in {', '.join(map(str, args.paths))}; `runner ls` lists the runs")
-    with start_viewer(args.viewer, runs, port=args.port, language=args.language) as viewer:
-        print(f"{args.viewer} shows {len(runs)} runs at {viewer.url} (Ctrl-C ends it)", flush=True)
+    with start_viewer(args.viewer or DEFAULT_VIEWER, runs, port=args.port, language=args.language) as viewer:
+        print(f"{viewer.kind} shows {len(runs)} runs at {viewer.url} (Ctrl-C ends it)", flush=True)
         viewer.wait()
     return 0

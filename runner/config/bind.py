@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from runner.config.node import Node, quoted
 from runner.config.overrides import quoted_override
-from runner.config.schema import AddedLater, Auto, Doc, Formerly, FromPlugins, Key, Neutral, Range, Rest, Shared, Tagged
+from runner.config.schema import AddedLater, Auto, Doc, Formerly, FromPlugins, Key, Neutral, Range, Registered, Rest, Shared, Tagged
 from runner.core.errors import InputError, Problem, nearest
 
 T = TypeVar("T")
@@ -241,7 +241,11 @@ class _Binder:
         if kind is Any:
             return node.plain()
         if get_origin(kind) is typing.Annotated:
-            return self._bind_type(get_args(kind)[0], bounds, node, path)
+            inner, *extras = get_args(kind)
+            value = self._bind_type(inner, bounds, node, path)
+            if any(isinstance(extra, Registered) and value not in extra.registry for extra in extras):
+                raise _Mismatch
+            return value
         classes = _declared_classes(kind, nested=False)
         is_list = node.items is not None and node.tag is None and any(get_origin(member) is tuple for member in get_args(kind))
         if classes and not is_list and (node.value is not None or node.tag is not None):
@@ -355,6 +359,8 @@ def describe(kind: Any, bounds: Range | None, *, spell_out: bool = False) -> str
         return " or ".join(dict.fromkeys(describe(member, bounds, spell_out=spell_out) for member in get_args(kind)))
     if origin is typing.Annotated:
         inner, *extras = get_args(kind)
+        if names := [name for extra in extras if isinstance(extra, Registered) for name in extra.registry.names()]:
+            return describe(Literal[tuple(names)], None)
         return describe(inner, bounds, spell_out=spell_out) + "".join(f" ({extra.text})" for extra in extras if isinstance(extra, Doc))
     if origin is Literal:
         values = [_literal(value) for value in get_args(kind)]
@@ -490,6 +496,7 @@ def _literal(value: Any) -> str:
 def _literal_hint(kind: Any, doc: str, node: Node) -> str:
     kinds = (kind,) if get_origin(kind) is Literal else get_args(kind)
     members = [value for member in kinds if get_origin(member) is Literal for value in get_args(member)]
+    members += [name for extra in get_args(kind) if isinstance(extra, Registered) for name in extra.registry.names()]
     if isinstance(node.value, str) and (hint := nearest(node.value, [str(member) for member in members])).startswith("did"):
         return f"; {hint}"
     single = len(members) == 1 or kind in (None, type(None), tuple[()])

@@ -8,7 +8,8 @@ The same declaration binds a config (`runner.config.bind`), writes the canonical
         form: ClassVar[Form] = "tag"
         steps: Annotated[int, Doc("warm-up length in iterations"), Range(0)] = 500
 
-A field's type may be bool, int, float, str, None, Literal, list-like `tuple[T, ...]`, another declared class, or a union of these.
+A field's type may be bool, int, float, str, None, Literal, list-like `tuple[T, ...]`, another declared class, or a union of these; a str
+that names a plug-in is ``Annotated[str, Registered(REGISTRY)]``.
 A float field takes an int; a bool is never an int. A key of PaddleDetection that this backend does not support is declared as a Literal
 of the values that change nothing (`use_dcn: Annotated[Literal[False], Doc("…")] = False`), so that any other value is refused by name.
 """
@@ -18,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from runner.core.registry import Registry
 
 Form = Literal["section", "tag", "name", "type", "key", "plain"]
 """Notation of a declared class in YAML.
@@ -69,6 +72,13 @@ Fraction = Range(0, 1)
 def _bound(value: float | None) -> str:
     """Format a bound; an integer with all its digits, so that it can be copied."""
     return str(value) if isinstance(value, int) else f"{value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The text is the name of a plug-in of this registry."""
+
+    registry: Registry[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Registry(Generic[P]):
         self._builtin = dict(builtin)
         self._protocol = protocol
         self._installed: dict[str, list[metadata.EntryPoint]] | None = None
+        self._checked: dict[str, P] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._builtin or name in self._entry_points()
@@ -44,6 +45,8 @@ class Registry(Generic[P]):
         Raises:
             InputError: no such name, or a plug-in of another distribution cannot be loaded or does not fit the protocol.
         """
+        if name in self._checked:
+            return self._checked[name]
         if name in self._builtin:
             module, attribute = self._builtin[name].split(":")
             plugin = getattr(importlib.import_module(module), attribute)
@@ -58,9 +61,15 @@ class Registry(Generic[P]):
                 raise InputError(f"{self._title(name)} cannot be loaded from {source}: {type(error).__name__}: {error}") from error
         else:
             raise InputError(f"unknown {self.kind.replace('_', ' ')} {name!r}; {nearest(name, self.names())}".rstrip("; "))
-        if faults := list(_faults(plugin, self._protocol)):
+        if faults := list(protocol_faults(plugin, self._protocol)):
             raise InputError(f"{self._title(name)} cannot be used: {'; '.join(faults)} ({source})")
-        return typing.cast(P, plugin)
+        self._checked[name] = plugin
+        return self._checked[name]
+
+    def distribution(self, name: str) -> str | None:
+        """Return the distribution that a plug-in comes from; None: it is built in, or not known."""
+        found = [] if name in self._builtin else self._entry_points().get(name, [])
+        return found[0].dist.name if found and found[0].dist is not None else None
 
     def usable(self) -> Iterator[tuple[str, P]]:
         """Import all plug-ins and yield those that can be used, sorted by name."""
@@ -98,7 +107,7 @@ def _origin(point: metadata.EntryPoint) -> str:
     return f"{distribution}, entry point {point.name} = {point.value}"
 
 
-def _faults(plugin: Any, protocol: type[Any] | None) -> Iterator[str]:
+def protocol_faults(plugin: Any, protocol: type[Any] | None) -> Iterator[str]:
     """Say what keeps `plugin` from being one that fits `protocol`."""
     if protocol is None:
         if not callable(plugin):
@@ -136,7 +145,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, type)
     expected = NoneType if hint is None else origin or hint
     if getattr(expected, "_is_protocol", False):
-        return not list(_faults(value if isinstance(value, type) else type(value), expected))
+        return not list(protocol_faults(value if isinstance(value, type) else type(value), expected))
     return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))
 
 

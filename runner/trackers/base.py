@@ -11,15 +11,16 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from runner.core.registry import Registry
 from runner.store.records import Record, last_values
 from runner.store.run_dir import RunDir
+from runner.trackers.viewer import Viewer
 
 Scalar = bool | int | float | str
 
@@ -68,21 +69,57 @@ class History:
         yield from waiting
 
 
-class Tracker(Protocol):
-    """One viewer's log of one run.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Place of one run's log.
 
-    All calls come from one thread of one process. A method may raise anything: the caller warns, calls `close` and
-    goes on without this tracker. Heavy imports belong into `open`. What is written must be visible to a viewer within
-    seconds. Values may be NaN or infinite. Files belong to the tracker only if their name carries `owner`; no other
-    file is touched.
+    Args:
+        folder: for a tracker that writes files. It may not exist yet; it may hold files of others.
+        owner: mark that a name has to carry for a file to be the tracker's own; no other file is touched.
+        run: for a tracker that writes to a server: text that names this run and no other, the same in each of its attempts.
+        sweep: name of the run's sweep; empty: a run by itself.
+        server: address of the server that a viewer was started as (see `Viewer.reads_files`); empty: the tracker's own setting counts,
+            such as an environment variable.
     """
 
-    def open(self, folder: Path, owner: str, history: History) -> None:
-        """Make what the viewer shows of this run equal to `history`, and be ready to go on from there.
+    folder: Path
+    owner: str
+    run: str = ""
+    sweep: str = ""
+    server: str = ""
+
+
+class Tracker(Protocol):
+    """A viewer's log of one run, in files or at a server. Its class is made without arguments and imports nothing heavy before `open`.
+
+    All calls come from one thread of one process. A method may raise anything: the caller warns, calls `close` and continues without this
+    tracker. None may wait for long: a server that does not answer within seconds is an error. What is written must be visible to a viewer
+    within seconds. Values may be NaN or infinite.
+    """
+
+    packages: ClassVar[tuple[str, ...]]
+    """Distributions that it needs, where a run trains and where its viewer is started."""
+
+    requirement: ClassVar[str]
+    """Argument of ``pip install`` that installs them, for messages."""
+
+    automatic: ClassVar[bool]
+    """``trackers: auto`` takes it where its packages are installed. False for one that also needs a server."""
+
+    viewer: ClassVar[Viewer | None]
+    """The program that shows its logs, for ``runner dashboard --with``; None: it has none that can be started here."""
+
+    switch_key: ClassVar[str | None]
+    """Key of a config that puts it into `trackers` (true) or takes it out (false); None: there is none."""
+
+    folder_key: ClassVar[str | None]
+    """Key of a config that names the parent folder of its files, in place of the run directory; None: there is none."""
+
+    def open(self, target: Target, history: History) -> None:
+        """Make what the viewer shows of this run equal to `history`, and be ready to continue from there.
 
         Idempotent, and safe against a kill at any moment: afterwards the old log, the new one, or both (where a viewer
-        then shows the new one alone) are there, and the next `open` puts it right. `folder` may not exist yet; it may
-        hold strangers' files.
+        then shows the new one alone) are there, and the next `open` puts it right.
         """
 
     def write(self, record: Record) -> None:
@@ -95,7 +132,7 @@ class Tracker(Protocol):
         """Show hyper-parameters and final metrics. May come first without metrics, then with them at the end."""
 
     def close(self) -> None:
-        """Finish the files. Called once more or without `open`, it does nothing."""
+        """Finish. Called once more or without `open`, it does nothing."""
 
 
 TRACKERS: Registry[type[Tracker]] = Registry(
@@ -106,6 +143,9 @@ TRACKERS: Registry[type[Tracker]] = Registry(
     },
     Tracker,
 )
+
+DEFAULT_VIEWER = "visualdl"
+"""Tracker whose viewer ``runner dashboard`` starts where none is named."""
 
 
 class TrackerSet:
@@ -167,7 +207,7 @@ class TrackerSet:
         folder, owner = (run_dir.tracker(name), OWN) if parent is None else shared_folder(parent, run_dir)
         tracker = TRACKERS.get(name)()
         self._trackers[name] = tracker
-        tracker.open(folder, owner, history)
+        tracker.open(target_of(run_dir, folder, owner), history)
 
     def _each(self, call: Callable[[Tracker], None]) -> None:
         for name, tracker in list(self._trackers.items()):
@@ -191,25 +231,42 @@ class TrackerSet:
                     _LOG.debug("tracker %s could not be closed", name, exc_info=True)
 
 
-def rebuild_log(name: str, run_dir: RunDir, folder: Path, params: Mapping[str, Any] | None = None) -> None:
+def rebuild_log(name: str, run_dir: RunDir, folder: Path, params: Mapping[str, Any] | None = None, *, server: str = "") -> None:
     """Write a run's log for the viewer `name` into `folder` from its records alone (the run had no such tracker).
 
     Args:
-        params: what to show as hyper-parameters; by default the run's overrides and seed.
+        params: values to show as hyper-parameters; by default the run's overrides and seed.
+        server: see `Target`.
 
     Raises:
+        InputError: there is no such tracker, or it cannot be used.
         ImportError: the viewer's package is not installed.
         OSError: `folder` cannot be written.
     """
     history = history_of(run_dir)
-    tracker: Tracker = TRACKERS.get(name)()
+    tracker = TRACKERS.get(name)()
     try:
-        tracker.open(folder, OWN, history)
+        tracker.open(replace(target_of(run_dir, folder, OWN), server=server), history)
         metrics = final_metrics(history.records)
         given = params if params is not None else default_params(run_dir)
         tracker.hparams({key: as_scalar(value) for key, value in given.items()}, metrics)
     finally:
         tracker.close()
+
+
+def target_of(run_dir: RunDir, folder: Path, owner: str) -> Target:
+    """Return the place of a run's log: `folder`, or a server, which tells runs apart by the paths of their directories."""
+    identity = run_dir.identity()
+    return Target(folder, owner, f"{run_dir.name} {_path_mark(run_dir)}", identity.sweep or "" if identity is not None else "")
+
+
+def log_folders(config: Any) -> dict[str, Path]:
+    """Return the folders that a bound config names for its trackers' files, by tracker."""
+    found: dict[str, Path] = {}
+    for name, tracker in TRACKERS.usable():
+        if name in config.trackers and tracker.folder_key is not None and (folder := getattr(config, tracker.folder_key, None)):
+            found[name] = Path(folder)
+    return found
 
 
 def default_params(run_dir: RunDir) -> dict[str, Any]:
@@ -240,7 +297,7 @@ def shared_folder(parent: Path, run_dir: RunDir) -> tuple[Path, str]:
     run of that name (another sweep's) gets its mark added to the name: VisualDL reads one log a folder and would hide
     the other. The mark is a hash of the run directory's path, so a resumed run finds its folder again.
     """
-    mark = hashlib.sha256(str(run_dir.path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    mark = _path_mark(run_dir)
     folder = parent / run_dir.path.resolve().name
     if any(folder.glob(f"*.{mark}.*")):
         return folder, mark
@@ -250,6 +307,11 @@ def shared_folder(parent: Path, run_dir: RunDir) -> tuple[Path, str]:
     except FileExistsError:
         return folder.with_name(f"{folder.name[:200]}-{mark}"), mark
     return folder, mark
+
+
+def _path_mark(run_dir: RunDir) -> str:
+    """Return a short hash of the run directory's path: a resumed run has the same."""
+    return hashlib.sha256(str(run_dir.path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def as_scalar(value: Any) -> Scalar:

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from runner.core.files import read_bytes
 from runner.store.records import Record
-from runner.trackers.base import History, Sample, Scalar
-from runner.trackers.logfile import LogFile
+from runner.trackers.base import History, Sample, Scalar, Target
+from runner.trackers.logfile import LogFile, find_log
+from runner.trackers.viewer import GetJson, View, Viewer
 
 STEM = "events.out.tfevents"
+
+
+class TensorBoardViewer:
+    """TensorBoard's own server."""
+
+    languages: ClassVar[tuple[str, ...]] = ()
+    page: ClassVar[str] = ""
+    reads_files: ClassVar[bool] = True
+    uses_werkzeug: ClassVar[bool] = True
+
+    def command(self, view: View) -> Sequence[str]:
+        """See `Viewer.command`."""
+        keep = "--samples_per_plugin=scalars=10000,images=100"  # by default 10 images per tag
+        at = ["--host", view.host, "--port", str(view.port)]
+        return ["tensorboard.main", "--logdir", str(view.logdir), *at, "--reload_interval=5", keep]
+
+    def answers(self, view: View, get: GetJson) -> bool:
+        """See `Viewer.answers`."""
+        answer = get("data/environment")
+        return isinstance(answer, dict) and answer.get("data_location") == str(view.logdir)
+
+    def can_read(self, folder: Path) -> bool:
+        """See `Viewer.can_read`."""
+        return find_log(folder, STEM) is not None
 
 
 class TensorBoardTracker:
@@ -23,6 +48,13 @@ class TensorBoardTracker:
     that is not already the last value of its tag is written, as ``final/<tag>``.
     """
 
+    packages: ClassVar[tuple[str, ...]] = ("tensorboard",)
+    requirement: ClassVar[str] = "detection-runner[tensorboard]"
+    automatic: ClassVar[bool] = True
+    viewer: ClassVar[Viewer | None] = TensorBoardViewer()
+    switch_key: ClassVar[str | None] = None
+    folder_key: ClassVar[str | None] = None
+
     def __init__(self) -> None:
         self._log: LogFile | None = None
         self._protos: _Protos | None = None
@@ -31,11 +63,11 @@ class TensorBoardTracker:
         self._last = (0, 0.0)
         self._values: dict[str, float] = {}
 
-    def open(self, folder: Path, owner: str, history: History) -> None:
+    def open(self, target: Target, history: History) -> None:
         """See `Tracker.open`."""
         self._protos = _Protos()
         self._name = history.name
-        self._log = LogFile(folder, STEM, owner)
+        self._log = LogFile(target.folder, STEM, target.owner)
         self._log.rebuild(self._messages(history))
 
     def write(self, record: Record) -> None:

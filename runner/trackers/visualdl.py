@@ -9,19 +9,47 @@ from __future__ import annotations
 import importlib.util
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from runner.core.files import open_regular, read_bytes
 from runner.store.records import Record
-from runner.trackers.base import History, Sample, Scalar
-from runner.trackers.logfile import LogFile
+from runner.trackers.base import History, Sample, Scalar, Target
+from runner.trackers.logfile import LogFile, find_log
+from runner.trackers.viewer import GetJson, View, Viewer
 
 STEM = "vdlrecords"
 _INT64 = 1 << 63
 _KEPT_SCALARS = 1000
 _NO_PATHS = str.maketrans(".[]", "·()")
+
+
+class VisualDLViewer:
+    """VisualDL's own server."""
+
+    languages: ClassVar[tuple[str, ...]] = ("en", "zh")
+    page: ClassVar[str] = "app/"
+    reads_files: ClassVar[bool] = True
+    uses_werkzeug: ClassVar[bool] = True
+
+    def command(self, view: View) -> Sequence[str]:
+        """See `Viewer.command`."""
+        # Given relative names, VisualDL calls the runs just that; "./-x" keeps a dash from being read as an option.
+        folders = [f"./{name}" if name.startswith("-") else name for name in view.names]
+        options = ["--language", view.language, "--disable-telemetry", "--cache-timeout", "5"]
+        return ["visualdl.server.app", "--logdir", *folders, "--host", view.host, "--port", str(view.port), *options]
+
+    def answers(self, view: View, get: GetJson) -> bool:
+        """See `Viewer.answers`."""
+        answer = get("api/runs")
+        shown = answer.get("data") if isinstance(answer, dict) else None
+        return isinstance(shown, list) and {str(name).removeprefix("./") for name in shown} == set(view.names)
+
+    def can_read(self, folder: Path) -> bool:
+        """See `Viewer.can_read`. One torn message keeps VisualDL from starting, on any of its runs."""
+        log = find_log(folder, STEM)
+        return log is not None and is_whole(log)
 
 
 class VisualDLTracker:
@@ -38,6 +66,13 @@ class VisualDLTracker:
     (VisualDL keeps 1,000 a tag), or whose name the table cannot show, is written once more as ``final/<tag>``.
     """
 
+    packages: ClassVar[tuple[str, ...]] = ("visualdl",)
+    requirement: ClassVar[str] = "detection-runner[visualdl]"
+    automatic: ClassVar[bool] = True
+    viewer: ClassVar[Viewer | None] = VisualDLViewer()
+    switch_key: ClassVar[str | None] = "use_vdl"
+    folder_key: ClassVar[str | None] = "vdl_log_dir"
+
     def __init__(self) -> None:
         self._log: LogFile | None = None
         self._proto: Any = None
@@ -46,11 +81,11 @@ class VisualDLTracker:
         self._values: dict[str, float] = {}
         self._counts: Counter[str] = Counter()
 
-    def open(self, folder: Path, owner: str, history: History) -> None:
+    def open(self, target: Target, history: History) -> None:
         """See `Tracker.open`."""
         self._proto = _load_messages()
         self._name = history.name
-        self._log = LogFile(folder, STEM, owner, keep_name=True)
+        self._log = LogFile(target.folder, STEM, target.owner, keep_name=True)
         self._log.rebuild(self._messages(history))
 
     def write(self, record: Record) -> None:
@@ -117,7 +152,7 @@ class VisualDLTracker:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the log ends with a whole message. One torn message keeps VisualDL from starting, on any of its runs."""
+    """Return whether the log ends with a whole message."""
     try:
         with open_regular(path) as file:
             size = file.seek(0, 2)
@@ -159,7 +194,7 @@ def _load_messages() -> Any:
     """
     package = importlib.util.find_spec("visualdl")
     if package is None or not package.submodule_search_locations:
-        raise ImportError("visualdl is not installed: pip install 'detection-runner[visualdl]'")
+        raise ImportError(f"visualdl is not installed: pip install '{VisualDLTracker.requirement}'")
     path = Path(package.submodule_search_locations[0]) / "proto" / "record_pb2.py"
     spec = importlib.util.spec_from_file_location("_runner_visualdl_record_pb2", path)
     if spec is None or spec.loader is None or not path.is_file():

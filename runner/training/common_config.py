@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from runner.config.schema import AddedLater, Auto, Doc, Form, Neutral, Range
+from runner.config.schema import AddedLater, Auto, Doc, Form, Neutral, Range, Registered
 from runner.core.errors import Problem
+from runner.trackers.base import TRACKERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,10 @@ class CommonConfig:
     log_iter: Annotated[int, Doc("a record every so many iterations, the mean over them"), Neutral(), Range(1)] = 20
     sample_images: Annotated[int, Doc("ours: evaluation images drawn with their boxes at every evaluation"), Neutral(), Range(0, 64)] = 4
     trackers: Annotated[
-        tuple[Literal["tensorboard", "visualdl"], ...], Doc("ours: viewers' logs to write; auto: all that are installed"), Auto(), Neutral()
+        tuple[Annotated[str, Registered(TRACKERS)], ...],
+        Doc("ours: viewers' logs to write; auto: all that are installed and need no server"),
+        Auto(),
+        Neutral(),
     ] = ()
     use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false takes it out"), Neutral()] = None
     vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's"), Neutral()] = None

@@ -19,7 +19,7 @@ from runner.core.process import process_mark
 from runner.store.media import MediaWriter
 from runner.store.records import Record, RecordWriter, encode_number
 from runner.store.run_dir import RunDir, Status
-from runner.trackers.base import TrackerSet
+from runner.trackers.base import TrackerSet, log_folders
 from runner.training.learning import flat_terms, in_words
 from runner.worker.ending import Ending
 from runner.worker.ranks import Member
@@ -82,8 +82,7 @@ class Attempt:
         self._media.resume(step)
         self._status = replace(self._status, step=step, epoch=epoch)
         if self._config.trackers:
-            vdl = {"visualdl": Path(self._config.vdl_log_dir)} if self._config.vdl_log_dir else None
-            self._trackers = TrackerSet(self._config.trackers, self.run_dir, vdl)
+            self._trackers = TrackerSet(self._config.trackers, self.run_dir, log_folders(self._config))
 
     def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         """See `RunContext.record`."""

@@ -18,6 +18,7 @@ from runner.trackers.base import (
     History,
     Sample,
     Scalar,
+    Target,
     TrackerSet,
     as_scalar,
     final_metrics,
@@ -30,6 +31,12 @@ class Spy:
     """A tracker that fails in the method named by `fail`."""
 
     fail = ""
+    packages = ()
+    requirement = "nothing"
+    automatic = False
+    viewer = None
+    switch_key = None
+    folder_key = None
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -39,7 +46,7 @@ class Spy:
         if name == Spy.fail:
             raise OSError(28, "No space left on device")
 
-    def open(self, folder: Path, owner: str, history: History) -> None:
+    def open(self, target: Target, history: History) -> None:
         self._note("open")
 
     def write(self, record: Record) -> None:

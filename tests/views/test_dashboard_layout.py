@@ -8,6 +8,7 @@ from support.run_dirs import make_run_dir
 from runner.store.run_dir import RunDir
 from runner.trackers.base import TrackerSet
 from runner.trackers.logfile import find_log
+from runner.trackers.visualdl import VisualDLViewer
 from runner.views.viewers.layout import build_layout, display_names, shown_params
 
 
@@ -41,7 +42,7 @@ def test_a_log_is_linked_or_rebuilt(tmp_path: Path) -> None:
     log.write_bytes(log.read_bytes()[:-3])
     folder = tmp_path / "view"
     folder.mkdir()
-    assert build_layout("visualdl", [logged, off, torn], folder) == ["logged", "off", "torn"]
+    assert build_layout("visualdl", VisualDLViewer(), [logged, off, torn], folder) == ["logged", "off", "torn"]
     assert (folder / "logged").resolve() == logged.tracker("visualdl").resolve()
     assert [(folder / name).is_symlink() for name in ("logged", "off", "torn")] == [True, False, False]
     assert not off.tracker("visualdl").exists()

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import re
 import signal
 import socket
@@ -24,8 +23,10 @@ from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir
 from runner.trackers.base import TrackerSet, default_params, final_metrics
 from runner.trackers.logfile import find_log
+from runner.trackers.viewer import View
+from runner.trackers.visualdl import VisualDLTracker, VisualDLViewer
 from runner.views.viewers import processes as viewers
-from runner.views.viewers.processes import Viewer, start_viewer
+from runner.views.viewers.processes import RunningViewer, start_viewer
 
 NAMES = ["0000-baseline-s1", "0001-lr=0.02, 'é' \"缺陷\" %41 #x&y+z-s1", "-dash; <b>", "untracked", "torn"]
 both = pytest.mark.parametrize("kind", ["tensorboard", "visualdl"])
@@ -40,7 +41,7 @@ def get(url: str, **query: str) -> Any:
     return json.loads(body) if response.headers.get_content_type() == "application/json" else body
 
 
-def scalars(viewer: Viewer, name: str, tag: str) -> list[tuple[int, float]]:
+def scalars(viewer: RunningViewer, name: str, tag: str) -> list[tuple[int, float]]:
     """(step, value) of one tag of one run, as the viewer tells its page."""
     if viewer.kind == "tensorboard":
         points = get(f"{viewer.url}data/plugin/scalars/scalars", run=name, tag=tag)
@@ -49,7 +50,7 @@ def scalars(viewer: Viewer, name: str, tag: str) -> list[tuple[int, float]]:
     return [(step, value) for _, step, value in points]
 
 
-def images(viewer: Viewer, name: str, tag: str) -> list[tuple[int, bytes]]:
+def images(viewer: RunningViewer, name: str, tag: str) -> list[tuple[int, bytes]]:
     """(step, PNG) of one tag of one run."""
     if viewer.kind == "tensorboard":
         found = get(f"{viewer.url}data/plugin/images/images", run=name, tag=tag, sample="0")
@@ -60,7 +61,7 @@ def images(viewer: Viewer, name: str, tag: str) -> list[tuple[int, bytes]]:
     return [(item["step"], get(single, run=_vdl(name), tag=tag, index=str(i))) for i, item in enumerate(found)]
 
 
-def hparams(viewer: Viewer) -> dict[str, tuple[dict[str, Any], dict[str, float]]]:
+def hparams(viewer: RunningViewer) -> dict[str, tuple[dict[str, Any], dict[str, float]]]:
     """Run name to (hyper-parameters, metrics), as in the viewer's table."""
     if viewer.kind == "visualdl":
         rows = get(f"{viewer.url}api/hparams/list")["data"]
@@ -167,7 +168,7 @@ def test_a_run_in_training_is_seen_live_and_after_a_resume(tmp_path: Path, kind:
         assert [step for step, _ in scalars(viewer, "live", "train/loss")] == wanted
 
 
-def loopback_only(viewer: Viewer) -> bool:
+def loopback_only(viewer: RunningViewer) -> bool:
     """Whether every socket the viewer's processes listen on is a loopback one."""
     family = [psutil.Process(viewer.process.pid), *psutil.Process(viewer.process.pid).children(recursive=True)]
     sockets = [c.laddr.ip for p in family for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN]
@@ -289,10 +290,18 @@ def test_a_port_taken_by_someone_else_is_tried_again(tmp_path: Path, monkeypatch
 
 def test_wrong_input_is_named_all_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        start_viewer("tensorbord", [RunDir(tmp_path / "no run")], host="0.0.0.0", language="fr")
+        start_viewer("tensorbord", [RunDir(tmp_path / "no run")], host="0.0.0.0")
     text = str(caught.value)
-    for part in ("did you mean 'tensorboard'", "no run.json", "ssh -L", "'fr'"):
+    for part in ("unknown viewer 'tensorbord'; did you mean 'tensorboard'", "no run.json", "ssh -L"):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("visualdl", "en or zh"), ("tensorboard", "none: the page of tensorboard has one language")]
+)
+def test_a_language_that_a_page_lacks(tmp_path: Path, kind: str, expected: str) -> None:
+    with pytest.raises(InputError, match=f"language 'fr': expected {expected}"):
+        start_viewer(kind, [make_run_dir(tmp_path / "r", steps=20, resumed_at=None)], language="fr")
 
 
 def test_a_port_in_use_and_no_run_are_input_errors() -> None:
@@ -305,14 +314,13 @@ def test_a_port_in_use_and_no_run_are_input_errors() -> None:
 
 def test_a_viewer_that_is_not_installed_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run_dir(tmp_path / "r", steps=20, resumed_at=None)
-    monkeypatch.setattr(viewers.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'detection-runner\[visualdl\]'"):
+    monkeypatch.setattr(VisualDLTracker, "packages", ("visualdl", "no-such-package"))
+    with pytest.raises(InputError, match=r"^no-such-package is not installed .*: pip install 'detection-runner\[visualdl\]'"):
         start_viewer("visualdl", [run])
 
 
 def test_telemetry_is_off_and_the_language_is_given() -> None:
-    command = viewers._command("visualdl", Path("/x"), ["-a", "b"], "127.0.0.1", 8040, "zh")
+    command = VisualDLViewer().command(View(Path("/x"), ("-a", "b"), "127.0.0.1", 8040, "zh"))
     assert "--disable-telemetry" in command
     assert command[command.index("--language") + 1] == "zh"
     assert command[command.index("--logdir") + 1 :][:2] == ["./-a", "b"]
-    assert os.path.basename(command[0]).startswith("python")

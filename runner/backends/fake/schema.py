@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.config.schema import Doc, Form, Neutral, Range
+from runner.config.schema import Doc, Form, Neutral, Range, Registered
+from runner.trackers.base import TRACKERS
 from runner.training.common_config import CommonConfig
 
 _NO_IMAGES = "the fake backend has no images"
@@ -71,4 +72,4 @@ class FakeConfig(CommonConfig):
     use_ema: Annotated[Literal[False], Doc("there are no weights"), Neutral()] = False
     worker_num: Annotated[Literal[0], Doc(_NO_IMAGES), Neutral()] = 0
     sample_images: Annotated[Literal[0], Doc(_NO_IMAGES), Neutral()] = 0
-    trackers: Annotated[tuple[Literal["tensorboard", "visualdl"], ...], Doc("viewers' logs to write"), Neutral()] = ()
+    trackers: Annotated[tuple[Annotated[str, Registered(TRACKERS)], ...], Doc("viewers' logs to write"), Neutral()] = ()

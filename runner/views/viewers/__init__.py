@@ -1,1 +1,1 @@
-"""Live views of runs: the real TensorBoard and VisualDL, started on any number of run directories."""
+"""Live views of runs: the viewers that trackers declare, started on any number of run directories."""

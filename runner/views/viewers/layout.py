@@ -13,11 +13,9 @@ import yaml
 from runner.config import plain
 from runner.core.files import read_text
 from runner.store.run_dir import RunDir
-from runner.trackers import tensorboard, visualdl
 from runner.trackers.base import default_params, rebuild_log
-from runner.trackers.logfile import find_log
+from runner.trackers.viewer import Viewer
 
-_STEMS = {"tensorboard": tensorboard.STEM, "visualdl": visualdl.STEM}
 _MAX_BYTES = 240  # of a file name; file systems take 255
 _SHOWN = {ord('"'): "”", ord("\\"): "⧵", **{code: "�" for code in (*range(32), 127)}}
 
@@ -37,11 +35,14 @@ def display_names(runs: Sequence[RunDir]) -> list[str]:
     return _numbered([_cut(name.translate(_SHOWN).rstrip(".") or "run") for name in names])
 
 
-def build_layout(kind: str, runs: Sequence[RunDir], folder: Path) -> list[str]:
-    """Fill `folder` with one entry a run: a link to its log, so that a run in training is seen live, or a rebuilt log.
+def build_layout(kind: str, viewer: Viewer, runs: Sequence[RunDir], folder: Path) -> list[str]:
+    """Fill `folder` with one entry per run: a link to its log, so that a run in training is seen live, or a rebuilt log.
 
-    A log is rebuilt from the run's records where there is none (the tracker was off, or it went to a folder of the
-    user's) and where VisualDL's ends in half a message, which would keep the viewer from starting.
+    A log is rebuilt from the run's records where the viewer cannot read one: the tracker was off, its log went to a folder of the user's,
+    or it is damaged. Where the viewer reads no files, `folder` stays empty.
+
+    Args:
+        kind: name of the tracker; viewer: that tracker's.
 
     Returns:
         The entries' names, in the order of `runs`.
@@ -50,19 +51,28 @@ def build_layout(kind: str, runs: Sequence[RunDir], folder: Path) -> list[str]:
         ImportError: the viewer's package is not installed.
     """
     names = display_names(runs)
-    varied = sorted({key for run in runs for key in default_params(run)} - {"seed"})
-    for run, name in zip(runs, names, strict=True):
+    for run, name in zip(runs, names, strict=True) if viewer.reads_files else ():
         own = run.tracker(kind).absolute()
-        log = find_log(own, _STEMS[kind])
-        if log is not None and (kind != "visualdl" or visualdl.is_whole(log)):
+        if viewer.can_read(own):
             (folder / name).symlink_to(own, target_is_directory=True)
         else:
-            rebuild_log(kind, run, folder / name, shown_params(run, varied))
+            rebuild_log(kind, run, folder / name, shown_params(run, varied_keys(runs)))
     return names
 
 
+def write_to_server(kind: str, runs: Sequence[RunDir], folder: Path, server: str) -> None:
+    """Write each run to a viewer that reads no files. A run in training is shown as it is now."""
+    for run in runs:
+        rebuild_log(kind, run, folder, shown_params(run, varied_keys(runs)), server=server)
+
+
+def varied_keys(runs: Sequence[RunDir]) -> list[str]:
+    """Return the keys that some run overrides."""
+    return sorted({key for run in runs for key in default_params(run)} - {"seed"})
+
+
 def shown_params(run: RunDir, varied: Iterable[str]) -> dict[str, Any]:
-    """The run's seed and its value of every key that some run varies: its override, else what its config says."""
+    """Return the run's seed and its value of every key that some run varies: its override, else what its config says."""
     params = default_params(run)
     missing = [key for key in varied if key not in params]
     tree = _read_config(run.config) if missing else None

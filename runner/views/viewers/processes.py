@@ -1,8 +1,7 @@
-"""Starts the real TensorBoard or VisualDL on run directories: for this machine only, no telemetry, nothing left behind."""
+"""Process of a tracker's viewer, started on run directories: for this machine only, no telemetry, nothing left behind."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -15,45 +14,58 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from runner.core.errors import InputError, RunnerError, nearest
 from runner.core.importing import child_environment
 from runner.store.run_dir import RunDir
+from runner.trackers.base import TRACKERS
+from runner.trackers.viewer import View, Viewer
 from runner.views.viewers import watchdog as guard
-from runner.views.viewers.layout import build_layout
+from runner.views.viewers.layout import build_layout, write_to_server
 
-Kind = Literal["visualdl", "tensorboard"]
-KINDS = ("tensorboard", "visualdl")
 LOOPBACK = ("127.0.0.1", "localhost")
-LANGUAGES = ("en", "zh")
 
 _TRIES = 4
 _POLL_S = 0.2
 _TAIL_CHARACTERS = 3000
 
 
-class Viewer:
+class RunningViewer:
     """A viewer that is up. Leaving the context, `close`, or the end of this process (however it ends) ends the viewer.
 
     Args:
-        kind: ``tensorboard`` or ``visualdl``.
-        url: where a browser finds it.
-        logdir: the folder it was started on, one entry a run; removed at the end.
-        names: the runs' names in the viewer, in the order they were given.
-        process: the guard that runs it.
+        kind: name of its tracker.
+        viewer: the tracker's viewer.
+        view: what it was started on. The folder is removed at the end.
+        process: the watchdog that runs it.
         output: the viewer's own output so far.
     """
 
-    def __init__(self, kind: Kind, url: str, logdir: Path, names: Sequence[str], process: subprocess.Popen[bytes], output: Path) -> None:
+    def __init__(self, kind: str, viewer: Viewer, view: View, process: subprocess.Popen[bytes], output: Path) -> None:
         self.kind = kind
-        self.url = url
-        self.logdir = logdir
-        self.names = tuple(names)
+        self.viewer = viewer
+        self.view = view
         self.process = process
         self.output = output
+
+    @property
+    def url(self) -> str:
+        """Address of its page, for a browser."""
+        return self.view.address + self.viewer.page
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the runs in the viewer, in the order they were given."""
+        return self.view.names
+
+    @property
+    def logdir(self) -> Path:
+        """The folder it was started on, one entry per run."""
+        return self.view.logdir
 
     def wait(self) -> None:
         """Return when Ctrl-C is pressed, with the viewer ended.
@@ -74,7 +86,7 @@ class Viewer:
         _end(self.process)
         shutil.rmtree(self.logdir.parent, ignore_errors=True)
 
-    def __enter__(self) -> Viewer:
+    def __enter__(self) -> RunningViewer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -87,35 +99,37 @@ def start_viewer(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
-    language: str = "en",
+    language: str | None = None,
     timeout_s: float = 90.0,
-) -> Viewer:
-    """Start the viewer on all `runs` and wait until it answers.
+) -> RunningViewer:
+    """Start the viewer of a tracker on all `runs` and wait until it answers.
 
     Args:
-        kind: ``visualdl`` or ``tensorboard``.
+        kind: name of the tracker.
         runs: at least one. The names in the viewer are the directories'; equal ones are told apart by their parents'.
-        host: a loopback address: neither viewer asks for a password.
+        host: a loopback address: a viewer asks for no password.
         port: None takes a free one.
-        language: VisualDL's page: ``en`` or ``zh``.
+        language: of its page, one that the viewer has; None: its first.
         timeout_s: how long it may take until it answers.
 
     Raises:
         InputError: the viewer is not installed, or something given cannot be used; names all that is wrong.
         RunnerError: the viewer ended or did not answer in time; carries the end of its output.
     """
-    checked = _check(kind, runs, host, port, language)
-    work = Path(tempfile.mkdtemp(prefix=f"runner-{checked}-"))
+    viewer = _check(kind, runs, host, port, language)
+    language = language or next(iter(viewer.languages), "")
+    work = Path(tempfile.mkdtemp(prefix=f"runner-{kind}-"))
     try:
         (logdir := work / "runs").mkdir()
-        names = build_layout(checked, runs, logdir)
+        names = tuple(build_layout(kind, viewer, runs, logdir))
         for attempt in range(_TRIES):
-            chosen = port if port is not None else _free_port(host)
-            command = _command(checked, logdir, names, host, chosen, language)
-            process, output = _spawn(command, work)
-            viewer = Viewer(checked, _url(checked, host, chosen), logdir, names, process, output)
+            view = View(logdir, names, host, port if port is not None else _free_port(host), language)
+            process, output = _spawn(_command(viewer, view), work)
+            running = RunningViewer(kind, viewer, view, process, output)
             try:
-                _await_health(viewer, time.monotonic() + timeout_s)
+                _await_health(running, time.monotonic() + timeout_s)
+                if not viewer.reads_files:
+                    write_to_server(kind, runs, work, view.address)
             except _PortTaken:
                 _end(process)
                 if port is not None or attempt == _TRIES - 1:
@@ -124,7 +138,7 @@ def start_viewer(
             except BaseException:
                 _end(process)
                 raise
-            return viewer
+            return running
         raise AssertionError("the last try returns or raises")
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
@@ -135,12 +149,13 @@ class _PortTaken(RunnerError):
     """The viewer could not have its port."""
 
 
-def _check(kind: str, runs: Sequence[RunDir], host: str, port: int | None, language: str) -> Kind:
+def _check(kind: str, runs: Sequence[RunDir], host: str, port: int | None, language: str | None) -> Viewer:
     problems: list[str] = []
-    if kind not in KINDS:
-        problems.append(f"there is no viewer {kind!r}; {nearest(kind, KINDS)}")
-    elif importlib.util.find_spec(kind) is None:
-        problems.append(f"{kind} is not installed in this environment: pip install 'detection-runner[{kind}]'")
+    viewer = None
+    try:
+        viewer = _viewer_of(kind)
+    except InputError as error:
+        problems.append(str(error))
     if not runs:
         problems.append("no run to show")
     problems += [f"{run.path} is not a run directory (it has no run.json)" for run in runs if not run.exists()]
@@ -153,24 +168,39 @@ def _check(kind: str, runs: Sequence[RunDir], host: str, port: int | None, langu
         problems.append(f"port {port}: expected 1 to 65535")
     elif port is not None and not _is_free(host, port):
         problems.append(f"port {port} of {host} is in use; take another one, or none to have a free one chosen")
-    if language not in LANGUAGES:
-        problems.append(f"language {language!r}: expected {' or '.join(LANGUAGES)}")
-    if problems:
+    if viewer is not None and language is not None and language not in viewer.languages:
+        expected = " or ".join(viewer.languages) or f"none: the page of {kind} has one language"
+        problems.append(f"language {language!r}: expected {expected}")
+    if viewer is None or problems:
         raise InputError("\n".join(problems))
-    return "visualdl" if kind == "visualdl" else "tensorboard"
+    return viewer
 
 
-def _command(kind: Kind, logdir: Path, names: Sequence[str], host: str, port: int, language: str) -> list[str]:
+def _viewer_of(kind: str) -> Viewer:
+    """Return the viewer of the tracker `kind`. Raises InputError where there is none that can be started here."""
+    if kind not in TRACKERS:
+        names = [name for name, tracker in TRACKERS.usable() if tracker.viewer is not None]
+        raise InputError(f"unknown viewer {kind!r}; {nearest(kind, names)}".rstrip("; "))
+    tracker = TRACKERS.get(kind)
+    if tracker.viewer is None:
+        raise InputError(f"tracker {kind!r} has no viewer that can be started here")
+    if missing := [package for package in tracker.packages if not _is_installed(package)]:
+        raise InputError(f"{', '.join(missing)} is not installed in this environment: pip install '{tracker.requirement}'")
+    return tracker.viewer
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _command(viewer: Viewer, view: View) -> list[str]:
     # -P: the working folder, full of runs with any name, must not be a place Python imports from.
-    python = [sys.executable, "-P", str(Path(__file__).with_name("loopback.py"))]
-    at = ["--host", host, "--port", str(port)]
-    if kind == "tensorboard":
-        keep = "--samples_per_plugin=scalars=10000,images=100"  # by default 10 images a tag
-        return [*python, "tensorboard.main", "--logdir", str(logdir), *at, "--reload_interval=5", keep]
-    # Given relative names, VisualDL calls the runs just that; "./-x" keeps a dash from being read as an option.
-    folders = [f"./{name}" if name.startswith("-") else name for name in names]
-    options = ["--language", language, "--disable-telemetry", "--cache-timeout", "5"]
-    return [*python, "visualdl.server.app", "--logdir", *folders, *at, *options]
+    start = [str(Path(__file__).with_name("loopback.py"))] if viewer.uses_werkzeug else ["-m"]
+    return [sys.executable, "-P", *start, *viewer.command(view)]
 
 
 def _spawn(command: list[str], work: Path) -> tuple[subprocess.Popen[bytes], Path]:
@@ -190,27 +220,20 @@ def _spawn(command: list[str], work: Path) -> tuple[subprocess.Popen[bytes], Pat
     return process, output
 
 
-def _await_health(viewer: Viewer, deadline: float) -> None:
+def _await_health(running: RunningViewer, deadline: float) -> None:
+    def get(path: str) -> Any:
+        return _get_json(running.url + path)
+
     while True:
-        if viewer.process.poll() is not None:
-            text = _tail(viewer.output)
+        if running.process.poll() is not None:
+            text = _tail(running.output)
             kind = _PortTaken if "in use" in text or "could not bind" in text else RunnerError
-            raise kind(f"{viewer.kind} ended with status {viewer.process.returncode} before it answered:\n{text}")
-        if _answers(viewer):
+            raise kind(f"{running.kind} ended with status {running.process.returncode} before it answered:\n{text}")
+        if running.viewer.answers(running.view, get):
             return
         if time.monotonic() > deadline:
-            raise RunnerError(f"{viewer.kind} at {viewer.url} does not answer:\n{_tail(viewer.output)}")
+            raise RunnerError(f"{running.kind} at {running.url} does not answer:\n{_tail(running.output)}")
         time.sleep(_POLL_S)
-
-
-def _answers(viewer: Viewer) -> bool:
-    """Whether this viewer, and not another program that has the port, answers: it must know our folder or our runs."""
-    if viewer.kind == "tensorboard":
-        answer = _get_json(f"{viewer.url}data/environment")
-        return isinstance(answer, dict) and answer.get("data_location") == str(viewer.logdir)
-    answer = _get_json(f"{viewer.url}api/runs")
-    shown = answer.get("data") if isinstance(answer, dict) else None
-    return isinstance(shown, list) and {str(name).removeprefix("./") for name in shown} == set(viewer.names)
 
 
 def _get_json(url: str) -> Any:
@@ -233,10 +256,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _url(kind: Kind, host: str, port: int) -> str:
-    return f"http://{host}:{port}/" + ("app/" if kind == "visualdl" else "")
 
 
 def _free_port(host: str) -> int:
