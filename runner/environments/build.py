@@ -1,4 +1,4 @@
-"""Fills a folder with the environment of a backend: a virtual environment, its packages, `runner` itself, and a check that it works."""
+"""Builder of a backend's environment: a virtual environment, its packages, `runner` itself, and a smoke test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from runner.environments.interpreters import Record, python_in
 from runner.environments.specs import Recipe
 
 Progress = Callable[[str, float], None]
-"""Called several times a second with the stage and its seconds so far."""
+"""Callback, several times per second, with the stage and its seconds so far."""
 
 _DISTRIBUTION = "detection-runner"
 _SHOWN_LINES = 8
@@ -40,7 +40,7 @@ _RUN_MODULE = (
 
 
 class Builder:
-    """Fills one new folder with an environment."""
+    """Builder of an environment in one new folder."""
 
     def __init__(self, backend: str, recipe: Recipe, home: Path, log: Path, progress: Progress) -> None:
         self._backend = backend
@@ -50,10 +50,10 @@ class Builder:
         self._progress = progress
 
     def build(self, base: Path, wish: dict[str, Any], index: str) -> Record:
-        """Make it from the interpreter `base`; what its record is to say.
+        """Build the environment from the interpreter `base`; return its record.
 
         Raises:
-            RunnerError: a step failed; the folder is the caller's to delete.
+            RunnerError: a step failed; the caller deletes the folder.
         """
         started = time.time()
         self._log.write_bytes(b"")
@@ -86,7 +86,7 @@ class Builder:
             getattr(importlib.import_module(module), function)(python)
 
     def _step(self, stage: str, command: Sequence[str]) -> None:
-        """Run `command` in the new folder, in a process group that ends with this process; its output goes to the log."""
+        """Run `command` in the new folder, in a process group that ends with this process; its output is written to the log."""
         started = time.monotonic()
         with self._log.open("ab") as log:
             start = log.tell()
@@ -119,25 +119,25 @@ class Builder:
         reasons = {os.strerror(errno.ENOSPC): "the disk is full", "Retrying (Retry(": "a package index cannot be reached"}
         why = next((f": {reason}" for sign, reason in reasons.items() if sign in text), "")
         lines = [line for line in text.splitlines() if line.strip()][-_SHOWN_LINES:]
-        head = f"the environment of {self._backend} was not made: {stage} failed (exit code {code}){why}"
+        head = f"the environment of {self._backend} could not be built: {stage} failed (exit code {code}){why}"
         return "\n".join([f"{head}; the last lines of {self._log}:", *(f"  {line[:_SHOWN_LETTERS]}" for line in lines)])
 
 
 def own_requirements() -> list[str]:
-    """What `runner` itself requires, without extras: from its installed metadata, or from pyproject.toml in a checkout that was not
-    installed."""
+    """Return the requirements of `runner` itself, without extras: from its installed metadata, or from pyproject.toml in a checkout that
+    is not installed."""
     try:
         stated = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         project = environments.package_folder().parent / "pyproject.toml"
         if not project.is_file():
-            raise RunnerError(f"what runner requires is written nowhere; install it again (pip install {_DISTRIBUTION})") from None
+            raise RunnerError(f"the requirements of runner are not recorded; install it again (pip install {_DISTRIBUTION})") from None
         stated = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
     return [requirement for requirement in stated if "extra ==" not in requirement]
 
 
 def _put_runner(site_packages: Path) -> bool:
-    """Make the running `runner` importable there; returns whether by a link (the code is the same for ever) or by a copy."""
+    """Make the running `runner` importable there; return whether by a link (always the same code) or by a copy."""
     try:
         (site_packages / "runner").symlink_to(environments.package_folder(), target_is_directory=True)
     except OSError:  # a file system without links
@@ -147,7 +147,7 @@ def _put_runner(site_packages: Path) -> bool:
 
 
 def _variables() -> dict[str, str]:
-    """Variables for pip and the check: what would make them look at another environment is left out."""
+    """Return the variables for pip and the smoke test, without those that would redirect them to another environment."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX")}
     return {**kept, "PIP_USER": "0", "PYTHONNOUSERSITE": "1", PARENT_VARIABLE: str(os.getpid())}
 
@@ -163,5 +163,5 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def constraints(recipe: Recipe) -> Path:
-    """The file of pins that comes with the program."""
+    """Return the file of pins that comes with the program."""
     return shipped("constraints") / recipe.constraints

@@ -1,5 +1,5 @@
-"""Makes and removes the environments of backends. A new one is built in a folder of its own, checked, and put in use by replacing one small
-file (`Record`); whoever is killed on the way leaves the old one in use, and a folder that the next call sweeps away."""
+"""Installation and removal of backend environments. A new one is built in a folder of its own, checked, and activated by replacing one
+small file (`Record`); a killed installation leaves the old one in use, and a folder that the next call deletes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SPARE = 1.5  # what pip downloads and unpacks lies beside what it installs
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An environment that is ready. `fresh` is False if it was there already."""
+    """Environment that is ready. `fresh` is False if it existed already."""
 
     folder: Path
     record: Record
@@ -49,21 +49,21 @@ def install(
     force: bool = False,
     progress: Progress = lambda _stage, _seconds: None,
 ) -> Outcome:
-    """Make the environment of `backend`, check it, and put it in use; do nothing if the same one is there and whole.
+    """Build the environment of `backend`, check it, and activate it; do nothing if the same one exists and is intact.
 
     Args:
-        gpu: with the framework's GPU build.
+        gpu: install the framework's GPU build.
         index: address of a further package index, which has a newer GPU build.
-        python: interpreter to make it from; else this one or ``python3.11``, whichever has the version it needs.
-        force: make it anew in any case.
+        python: interpreter to build it from; default: this one or ``python3.11``, whichever has the required version.
+        force: build it anew in any case.
 
     Raises:
-        InputError: it cannot be made as asked; nothing was changed.
-        RunnerError: a step failed; what was there before is still in use.
+        InputError: it cannot be built as requested; nothing was changed.
+        RunnerError: a step failed; the previous one is still in use.
     """
     recipe = _recipe(backend)
     if index and not gpu:
-        raise InputError("--index names where a newer GPU build is: it goes with --gpu")
+        raise InputError("--index needs --gpu: it names the index of a newer GPU build")
     wish = wish_of(recipe, gpu=gpu, index=index)
     place = environments.folder()
     with _locked(place, backend):
@@ -80,7 +80,7 @@ def install(
             record.write(place / f"{backend}.json")
         except OSError as error:
             shutil.rmtree(home, ignore_errors=True)
-            raise RunnerError(f"the environment of {backend} was not made: {error.strerror}: {error.filename or home}") from error
+            raise RunnerError(f"the environment of {backend} could not be built: {error.strerror}: {error.filename or home}") from error
         except BaseException:
             shutil.rmtree(home, ignore_errors=True)
             raise
@@ -93,22 +93,22 @@ def remove(backend: str) -> tuple[Path, int]:
     """Delete the environment of `backend`.
 
     Returns:
-        Its folder and the bytes it took.
+        Its folder and its size in bytes.
 
     Raises:
-        InputError: there is none, somebody uses it, or it cannot be deleted.
+        InputError: it does not exist, is in use, or cannot be deleted.
     """
     _recipe(backend)
     file = environments.record_file(backend)
     if not file.parent.is_dir():
-        raise InputError(f"there is no environment of {backend} to remove (looked in {file.parent})")
+        raise InputError(f"no environment of {backend} to remove (looked in {file.parent})")
     with _locked(file.parent, backend):
         present = installed(backend)
         if present is None:
             sweep(file.parent, backend)
-            raise InputError(f"there is no environment of {backend} to remove (looked in {file.parent})")
+            raise InputError(f"no environment of {backend} to remove (looked in {file.parent})")
         if present.record and (users := _users(present.folder)):
-            raise InputError(Problem(f"is in use by {_processes(users)}; end them first", str(present.folder)))
+            raise InputError(Problem(f"in use by {_processes(users)}; end them first", str(present.folder)))
         size = size_bytes(present.folder) if present.record else 0
         file.unlink()
         sweep(file.parent, backend)
@@ -118,7 +118,7 @@ def remove(backend: str) -> tuple[Path, int]:
 
 
 def sweep(place: Path, backend: str) -> None:
-    """Delete what killed installs left and what is no longer in use. The caller holds the lock."""
+    """Delete the folders of killed installations and those no longer in use. The caller holds the lock."""
     data = read_json(place / f"{backend}.json")
     kept = data.get("directory") if isinstance(data, dict) else None
     for left in place.glob(f"{backend}-{_RANDOM}/"):
@@ -127,7 +127,7 @@ def sweep(place: Path, backend: str) -> None:
 
 
 def tidy(backend: str) -> None:
-    """`sweep`, unless somebody is at work there or nothing can be written."""
+    """Clean up as `sweep` does, unless an installation is running or nothing can be written."""
     place = environments.folder()
     if any(place.glob(f"{backend}-{_RANDOM}/")):
         try:
@@ -138,7 +138,7 @@ def tidy(backend: str) -> None:
 
 
 def wish_of(recipe: Recipe, *, gpu: bool, index: str) -> dict[str, Any]:
-    """What is asked for, so that it can be compared with what is there. An index is kept without user and password."""
+    """Describe the requested environment, for comparison with the existing one. An index is kept without user and password."""
     parts = urlsplit(index)
     shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     framework = recipe.newer_gpu if index else recipe.gpu if gpu else recipe.cpu
@@ -148,10 +148,10 @@ def wish_of(recipe: Recipe, *, gpu: bool, index: str) -> dict[str, Any]:
 
 
 def find_python(backend: str, recipe: Recipe, given: str = "") -> Path:
-    """An interpreter of the version the recipe needs: `given`, else this one, else the one of that name on PATH.
+    """Find an interpreter of the version that the recipe needs: `given`, else this one, else the one of that name on PATH.
 
     Raises:
-        InputError: none of them is; says what was looked at.
+        InputError: there is none; the message lists the ones that were checked.
     """
     wanted = ".".join(map(str, recipe.python))
     on_path = find_program(f"python{wanted}")
@@ -166,13 +166,13 @@ def find_python(backend: str, recipe: Recipe, given: str = "") -> Path:
             continue
         if path is not None and version[:2] == recipe.python:
             return path
-        looked.append(f"{what} ({'.'.join(map(str, version)) or 'not there'})")
-    message = f"the backend {backend} needs Python {wanted} ({recipe.why_python}); looked at: {', '.join(looked)}."
-    raise InputError(f"{message} Install it, or say where it is: --python /path/to/python{wanted}")
+        looked.append(f"{what} ({'.'.join(map(str, version)) or 'not found'})")
+    message = f"the backend {backend} needs Python {wanted} ({recipe.why_python}); checked: {', '.join(looked)}."
+    raise InputError(f"{message} Install it, or give its path: --python /path/to/python{wanted}")
 
 
 def size_bytes(folder: Path) -> int:
-    """What the files below `folder` take."""
+    """Sum the sizes of the files below `folder`."""
     total = 0
     for home, _, files in os.walk(folder):
         for name in files:
@@ -184,7 +184,7 @@ def size_bytes(folder: Path) -> int:
 
 
 def _log(place: Path, backend: str) -> Path:
-    """What the newest install's programs printed."""
+    """Return the path of the log of the latest installation."""
     return place / f"{backend}-install.log"
 
 
@@ -193,18 +193,18 @@ def _recipe(backend: str) -> Recipe:
         return RECIPES[backend]
     if backend == "torch":
         raise InputError("the backend torch runs in this interpreter's environment: pip install 'detection-runner[torch]'")
-    raise InputError(f"there is no environment to install for {backend!r}; {nearest(backend, list(RECIPES))}".rstrip("; "))
+    raise InputError(f"no environment to install for {backend!r}; {nearest(backend, list(RECIPES))}".rstrip("; "))
 
 
 def _require_space(place: Path, size_gib: float) -> None:
     free_gib = shutil.disk_usage(place).free / GIB
     if free_gib < size_gib * _SPARE:
-        message = f"only {free_gib:.1f} GiB free, {size_gib * _SPARE:.1f} GiB needed; make room, or set {environments.PLACE_VARIABLE}"
+        message = f"only {free_gib:.1f} GiB free, {size_gib * _SPARE:.1f} GiB needed; free some space, or set {environments.PLACE_VARIABLE}"
         raise InputError(Problem(message, str(place)))
 
 
 def _users(home: Path) -> list[int]:
-    """Processes that run this environment's interpreter."""
+    """List the processes that run this environment's interpreter."""
     import psutil  # noqa: PLC0415 - only here
 
     start = f"{home / 'bin'}{os.sep}"
@@ -230,7 +230,7 @@ def _locked(place: Path, backend: str) -> Iterator[None]:
     except BlockingIOError:
         who = read_json(path) or {}
         since = f" since {who['since']}" if "since" in who else ""
-        message = f"process {who.get('pid', '?')} is at work on the environment of {backend}{since}; wait until it has ended"
+        message = f"process {who.get('pid', '?')} is changing the environment of {backend}{since}; wait until it has ended"
         raise InputError(Problem(message, str(place))) from None
     except OSError as error:
         raise InputError(Problem(f"environments cannot be kept here: {error.strerror}", str(place))) from error
@@ -242,7 +242,7 @@ def _locked(place: Path, backend: str) -> Iterator[None]:
 
 
 def _take(path: Path) -> IO[bytes]:
-    """The file `path`, locked, with our process id in it. Its name may have been removed, by the one who held it, after we opened it."""
+    """Open and lock `path` and write this process's id into it. Its name may have been removed, by its last holder, after it was opened."""
     while True:
         file = open_regular(path, "a+b")
         try:

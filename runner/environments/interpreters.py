@@ -1,5 +1,5 @@
-"""Which interpreter a backend runs in. A backend whose packages cannot live beside ours has an environment of its own, made by
-`runner backend install` (see `install.py`) or by the user (config key `backend_python`). Nothing here imports a framework."""
+"""Interpreter of each backend. A backend whose packages conflict with ours has an environment of its own, built by `runner backend install`
+(see `install.py`) or by the user (config key `backend_python`). Nothing here imports a framework."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OLDEST_PYTHON = (3, 11)
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The interpreter a backend runs in.
+    """Interpreter of a backend.
 
     Args:
         python: absolute path; not resolved, since a virtual environment's is a link.
@@ -42,15 +42,15 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What ``NAME.json`` says of an installed environment; replacing this file is what makes an environment the one in use.
+    """Content of ``NAME.json`` about an installed environment; replacing this file activates an environment.
 
     Args:
         directory: its folder's name, beside the file.
-        wish: what was asked for (see `install.wish_of`).
+        wish: the request (see `install.wish_of`).
         gpu: whether it has a GPU build.
         versions: every distribution in it.
-        made: when, ISO 8601; seconds: how long it took.
-        check: what the check found.
+        made: time of installation, ISO 8601; seconds: its duration.
+        check: result of the smoke test.
         linked: whether `runner` is a link there; else it is a copy.
     """
 
@@ -64,13 +64,13 @@ class Record:
     linked: bool
 
     def write(self, path: Path) -> None:
-        """Put this record in the place of the one before."""
+        """Replace the previous record by this one."""
         atomic_write_json(path, asdict(self), indent=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """An installed environment and what is wrong with it (empty: nothing)."""
+    """Installed environment, and what is wrong with it (empty: nothing)."""
 
     folder: Path
     record: Record | None
@@ -84,7 +84,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What an interpreter says of itself. `distributions` has normalised names."""
+    """Answer of an interpreter about itself. `distributions` has normalised names."""
 
     python: tuple[int, ...]
     distributions: dict[str, str]
@@ -94,11 +94,11 @@ class _Answer:
 
 
 def interpreter(backend: str, given: str | None = None) -> Environment:
-    """The interpreter for `backend`: `given`; this one, if it has the backend's packages or the backend needs none of its own; the
+    """Find the interpreter for `backend`: `given`; this one, if it has the backend's packages or the backend needs none of its own; the
     installed one.
 
     Raises:
-        InputError: there is none, or it cannot be used; says what to do.
+        InputError: there is none, or it cannot be used; the message says what to do.
     """
     recipe = RECIPES.get(backend)
     if given:
@@ -117,18 +117,18 @@ def interpreter(backend: str, given: str | None = None) -> Environment:
 
 
 def versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
-    """Distribution to version for those of `packages` that `python` has; asked once a process.
+    """Map distribution to version for those of `packages` that `python` has; asked once per process.
 
     Raises:
-        InputError: it does not start, or is no Python.
+        InputError: it does not start, or is not a Python interpreter.
     """
     found = _ask(python, ()).distributions if packages else {}
     return {name: found[key] for name in packages if (key := _normalised(name)) in found}
 
 
 def folder() -> Path:
-    """Where environments are installed: ``$RUNNER_ENVIRONMENTS``, else ``share/runner/environments`` of this Python's prefix if that can be
-    written, else the user's data folder."""
+    """Return the folder of environments: ``$RUNNER_ENVIRONMENTS``, else ``share/runner/environments`` of this Python's prefix if that is
+    writable, else the user's data folder."""
     return _places()[0]
 
 
@@ -137,22 +137,22 @@ def _places() -> list[Path]:
         return [Path(os.path.abspath(Path(named).expanduser()))]
     ours = Path(sys.prefix) / "share" / "runner" / "environments"
     users = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "runner" / "environments"
-    return [ours] if os.access(sys.prefix, os.W_OK) else [users, ours]  # what an administrator installed can be used
+    return [ours] if os.access(sys.prefix, os.W_OK) else [users, ours]  # an administrator's installation can be used
 
 
 def record_file(backend: str) -> Path:
-    """Where the record of an installed environment is: the first place that has one, else `folder`."""
+    """Return the path of an environment's record: in the first place that has one, else in `folder`."""
     files = [place / f"{backend}.json" for place in _places()]
     return next((file for file in files if file.exists()), files[0])
 
 
 def python_in(environment: Path) -> Path:
-    """The interpreter of a virtual environment."""
+    """Return the interpreter of a virtual environment."""
     return environment / "bin" / "python"
 
 
 def installed(backend: str) -> Installed | None:
-    """The environment that `runner backend install` made, looked at; None if there is none. Takes about 0.1 s."""
+    """Check the environment that `runner backend install` built; None if there is none. Takes about 0.1 s."""
     file = record_file(backend)
     if backend not in RECIPES or not file.exists():
         return None
@@ -175,32 +175,32 @@ def _what_is_wrong(home: Path, record: Record, recipe: Recipe) -> str:
     if lost:
         return f"no longer in {home}: {', '.join(lost)}"
     if answer.runner is None:
-        return f"in {home} runner cannot be imported any more"
+        return f"runner can no longer be imported in {home}"
     if answer.runner != runner.__version__:
-        return f"in {home} is runner {answer.runner}, this is {runner.__version__}"
+        return f"{home} has runner {answer.runner}, this is {runner.__version__}"
     if record.linked and Path(answer.runner_folder).resolve() != package_folder():
         return f"{home} belongs to the runner in {answer.runner_folder}, this is the one in {package_folder()}"
     return ""
 
 
 def package_folder() -> Path:
-    """The folder of the running `runner` package."""
+    """Return the folder of the running `runner` package."""
     return Path(runner.__file__).resolve().parent
 
 
 def has_modules(modules: Sequence[str]) -> bool:
-    """Whether this interpreter could import all of `modules`; none is imported."""
+    """Return whether this interpreter could import all of `modules`; none is imported."""
     specs = map(importlib.util.find_spec, modules)
     return all(spec is not None and spec.origin is not None for spec in specs)  # a mere folder of that name has no origin
 
 
 def _given(backend: str, recipe: Recipe | None, text: str) -> Path:
-    """The interpreter that the user named, looked at."""
+    """Check the interpreter that the user named."""
     path = Path(os.path.abspath(Path(text).expanduser()))
     if os.sep not in text and not path.exists():
         path = Path(find_program(text) or path)
     if not path.exists():
-        raise InputError(Problem(f"there is no {path}; give the path of a Python interpreter", key="backend_python"))
+        raise InputError(Problem(f"{path} does not exist; give the path of a Python interpreter", key="backend_python"))
     if path.is_dir():
         inside = f": {python_in(path)}" if python_in(path).exists() else ""
         raise InputError(Problem(f"{path} is a folder; give the path of a Python interpreter{inside}", key="backend_python"))
@@ -252,12 +252,12 @@ print(json.dumps(answer))
 
 @functools.lru_cache(maxsize=32)
 def _ask(python: Path, modules: tuple[str, ...]) -> _Answer:
-    """Start `python` once and have it look at itself.
+    """Start `python` once and let it describe itself.
 
     It may be too old to know ``-P``, so it starts in the root folder, which is not the user's.
 
     Raises:
-        InputError: it does not start, or is no Python.
+        InputError: it does not start, or is not a Python interpreter.
     """
     try:
         command = [str(python), "-c", _QUESTION, *modules]
@@ -272,7 +272,7 @@ def _ask(python: Path, modules: tuple[str, ...]) -> _Answer:
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"{python} is no Python interpreter, or hangs: it did not answer within {_ANSWER_TIMEOUT_S} s") from error
+        raise InputError(f"{python} is not a Python interpreter, or hangs: it did not answer within {_ANSWER_TIMEOUT_S} s") from error
     except OSError as error:
         raise InputError(f"{python} does not start: {error.strerror}") from error
     try:
@@ -286,29 +286,29 @@ def _ask(python: Path, modules: tuple[str, ...]) -> _Answer:
         )
     except (ValueError, TypeError, KeyError) as error:
         said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1][:200]
-        raise InputError(f"{python} is no working Python interpreter: {said}") from error
+        raise InputError(f"{python} is not a working Python interpreter: {said}") from error
 
 
 def python_version(python: Path) -> tuple[int, ...]:
-    """(major, minor, micro) of an interpreter.
+    """Return (major, minor, micro) of an interpreter.
 
     Raises:
-        InputError: it does not start, or is no Python.
+        InputError: it does not start, or is not a Python interpreter.
     """
     return _ask(python, ()).python
 
 
 def distributions(python: Path) -> dict[str, str]:
-    """Every distribution that `python` has, by its normalised name, to its version.
+    """Map every distribution that `python` has, by normalised name, to its version.
 
     Raises:
-        InputError: it does not start, or is no Python.
+        InputError: it does not start, or is not a Python interpreter.
     """
     return dict(_ask(python, ()).distributions)
 
 
 def forget() -> None:
-    """Look anew at the next question: an environment was changed."""
+    """Clear the cached answers, because an environment was changed."""
     _ask.cache_clear()
 
 

@@ -1,4 +1,4 @@
-"""What `runner backend install` makes for a backend that cannot live beside ours. Adding one is an entry here."""
+"""Recipes of `runner backend install` for backends whose packages conflict with ours. Adding one is an entry here."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What the environment of a backend is made of.
+    """Recipe for the environment of a backend.
 
     Args:
         modules: what must be importable there.
-        shown: the distributions whose versions people want to see.
+        shown: the distributions whose versions are shown to users.
         python: (major, minor) of its interpreter.
-        why_python: why it must be this one.
+        why_python: the reason for this version.
         cpu, gpu, newer_gpu: the framework for CPUs, for GPUs, and for GPUs from an index that the user names.
         packages: further requirements.
-        bare: requirements to install last and without what they require.
-        size_gib, gpu_size_gib, minutes: what it takes, as people who are about to install it are told.
+        bare: requirements to install last and without their dependencies.
+        size_gib, gpu_size_gib, minutes: disk space and time, shown before the installation.
         constraints: file of pins in constraints/.
-        check: module to run there as ``python -m check FILE``: fails, or writes what it found as JSON to FILE.
+        check: smoke test, run there as ``python -m check FILE``: it fails, or writes its findings as JSON to FILE.
         catalogue: "module:function", called with the new interpreter's path.
     """
 

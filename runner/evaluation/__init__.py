@@ -1,8 +1,8 @@
-"""From predictions.json and annotations to numbers: the one evaluator of every backend (decision 7).
+"""Evaluation of predictions.json against annotations: the one evaluator of every backend, so that their numbers are comparable.
 
     result.py      what an evaluation is, and its form in eval.json; standard library only
-    load.py        both files into hotcoco's objects; whatever is wrong with them is named
-    check.py       the slow, exact look at entries the quick way could not accept
+    load.py        both files into hotcoco's objects; names everything wrong with them
+    check.py       the slow, exact check of entries that the fast path could not accept
     compute.py     `evaluate`: hotcoco's numbers under this project's names
     confusion.py   the confusion matrix, crowd regions left out
     draw.py        pictures with true and predicted boxes (Pillow)
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["NUMERICS_VERSION", "STAT_TAGS", "ClassResult", "Confusion", "Curve", "Evaluation", "TideErrors", "draw_boxes", "evaluate"]
 
 NUMERICS_VERSION = 1
-"""Counted up when a change here changes a metric of the same predictions: runs from before are then no longer the same runs."""
+"""Increased when a change here changes a metric of the same predictions: earlier runs then no longer count as the same runs."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The exact look at annotations and predictions that the quick way in `load` could not accept.
+"""Exact check of annotations and predictions that the fast path in `load` could not accept.
 
 Either everything wrong is named in one InputError, or the data comes back in the plain form hotcoco reads. Costs about
 4 µs an entry; predictions handed over in memory always pass through here.
@@ -18,10 +18,10 @@ from runner.data.boxes import negative_sizes
 
 
 def check_predictions(entries: Any, image_ids: Iterable[int], category_ids: Iterable[int], where: str) -> NDArray[np.float64]:
-    """COCO results as Float64[N, 7]: image id, x, y, width, height (pixels), score, category id.
+    """Convert COCO results to Float64[N, 7]: image id, x, y, width, height (pixels), score, category id.
 
     Args:
-        entries: what should be a sequence of {"image_id", "category_id", "bbox": [x, y, w, h], "score"}.
+        entries: expected to be a sequence of {"image_id", "category_id", "bbox": [x, y, w, h], "score"}.
         image_ids, category_ids: those the annotations have.
         where: the file, for messages.
 
@@ -44,7 +44,7 @@ def check_predictions(entries: Any, image_ids: Iterable[int], category_ids: Iter
             continue
         image, category, score = entry.get("image_id"), entry.get("category_id"), as_number(entry.get("score"))
         if as_id(image) not in images:
-            advice = "are these the predictions of this data set?"
+            advice = "check that these are the predictions of this data set"
             add("name an image that the annotations do not have", f"image_id {image!r} (entry {index})", advice)
         if as_id(category) not in categories:
             advice = f"category ids are those of the annotations ({_some(categories)})"
@@ -56,7 +56,7 @@ def check_predictions(entries: Any, image_ids: Iterable[int], category_ids: Iter
             kind = "have a bbox that is not [x, y, width, height] in finite numbers, sizes not negative"
             add(kind, f"{shortened(entry.get('bbox'))} (entry {index})")
         else:
-            # the ids are whole numbers if they are known; where they are not, nobody reads the row
+            # known ids are integers; a row with unknown ones is not read
             rows[index] = (as_id(image) or 0, *box, score or 0.0, as_id(category) or 0)
     if faults:
         raise InputError(as_problems(faults, where))

@@ -1,4 +1,4 @@
-"""`evaluate`: hotcoco's numbers under this project's names.
+"""Computation of the metrics (`evaluate`): hotcoco's numbers under this project's names.
 
 hotcoco 1.3.0 agrees with pycocotools to the last bit on the twelve numbers and the whole precision array
 (tests/evaluation), crowd regions, ties and all. One difference is deliberate: an annotation with id 0 counts like any
@@ -78,7 +78,7 @@ def evaluate(
 
 
 class _Job:
-    """What is evaluated: truth, predictions and the images that count."""
+    """Input of an evaluation: truth, predictions and the evaluated images."""
 
     def __init__(self, truth: hotcoco.COCO, found: hotcoco.COCO, images: list[int]) -> None:
         self.truth, self.found, self.images = truth, found, images
@@ -88,17 +88,17 @@ class _Job:
         self.names = _unique_names(truth.load_cats(self.categories))
 
     def evaluator(self, images: Sequence[int] | None = None) -> hotcoco.COCOeval:
-        """A standard COCO evaluator of all images, or of some, with nothing computed yet."""
+        """Make a standard COCO evaluator of all images, or of some, with nothing computed yet."""
         evaluator = hotcoco.COCOeval(self.truth, self.found, "bbox")
         evaluator.params.img_ids = list(self.images if images is None else images)
         return evaluator
 
     def detections(self) -> int:
-        """Predictions for the images that count."""
+        """Count the predictions for the evaluated images."""
         return len(self.found.get_ann_ids(img_ids=self._filter))
 
     def narrow_evaluator(self, ious: Sequence[float]) -> hotcoco.COCOeval:
-        """An evaluator at `ious` alone, of all sizes, with 100 detections; evaluated, not accumulated."""
+        """Make an evaluator at `ious` alone, of all sizes, with 100 detections; evaluated, not accumulated."""
         evaluator = self.evaluator()
         evaluator.params.iou_thrs = list(ious)
         evaluator.params.area_rng, evaluator.params.area_rng_lbl = [[0.0, 1e10]], ["all"]
@@ -107,7 +107,7 @@ class _Job:
         return evaluator
 
     def classes(self, arrays: Mapping[str, Any]) -> tuple[ClassResult, ...]:
-        """Each class's numbers from a standard evaluator's precision [T, R, K, A, M] and recall [T, K, A, M]."""
+        """Compute each class's numbers from a standard evaluator's precision [T, R, K, A, M] and recall [T, K, A, M]."""
         precision, recall = arrays["precision"][..., _ALL, _MAX_100], arrays["recall"][..., _ALL, _MAX_100]
         result = []
         for index, category in enumerate(self.categories):
@@ -127,7 +127,7 @@ class _Job:
 
 
 def _further_ap(narrow: hotcoco.COCOeval, ious: Sequence[float]) -> dict[str, float]:
-    """AP at each of `ious`, by tag."""
+    """Compute AP at each of `ious`, by tag."""
     narrow.accumulate()
     precision, at = (narrow.eval or {})["precision"], narrow.params.iou_thrs
     means = {f"bbox/AP@{iou:g}": _mean(precision[at.index(iou)]) for iou in ious}
@@ -135,7 +135,7 @@ def _further_ap(narrow: hotcoco.COCOeval, ious: Sequence[float]) -> dict[str, fl
 
 
 def _with_detail(result: Evaluation, job: _Job, standard: hotcoco.COCOeval, narrow: hotcoco.COCOeval) -> Evaluation:
-    """`result` with everything that is not needed at a snapshot."""
+    """Add to `result` everything that a snapshot does not need."""
     arrays = standard.eval or {}
     precision = arrays["precision"][0, :, :, _ALL, _MAX_100]  # [R, K] at IoU 0.50
     scores = arrays["scores"][0, :, :, _ALL, _MAX_100]
@@ -155,7 +155,7 @@ def _with_detail(result: Evaluation, job: _Job, standard: hotcoco.COCOeval, narr
 
 
 def _best_f1(standard: hotcoco.COCOeval, boxes: int) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Best F1 over the boxes of all classes together and its threshold, as metrics, and a note where there is none.
+    """Compute the best F1 over the boxes of all classes together and its threshold, as metrics, and a note if there is none.
 
     Counted from hotcoco's calibration bins: detections (crowd matches left out) and right ones for each step of the
     score.
@@ -176,7 +176,7 @@ def _best_f1(standard: hotcoco.COCOeval, boxes: int) -> tuple[dict[str, float], 
 
 
 def _with_class_f1(classes: tuple[ClassResult, ...], narrow: hotcoco.COCOeval) -> tuple[ClassResult, ...]:
-    """The classes with their best F1.
+    """Add their best F1 to the classes.
 
     The interpolated precision is the highest at that recall or beyond, so the best F1 of the interpolated curve is
     that of the raw one and stands at the same place, if the curve is read at every true positive. Recalls
@@ -216,7 +216,7 @@ def _tide(standard: hotcoco.COCOeval) -> TideErrors:
 def _checked_thresholds(ious: Sequence[float]) -> list[float]:
     bad = [iou for iou in ious if isinstance(iou, bool) or not isinstance(iou, (int, float)) or not 0 < iou <= 1]
     if bad:
-        raise InputError(f"an IoU threshold is a number above 0 and at most 1, got {', '.join(map(repr, bad))}")
+        raise InputError(f"expected IoU thresholds above 0 and at most 1, got {', '.join(map(repr, bad))}")
     return sorted({float(iou) for iou in ious})
 
 
@@ -234,18 +234,18 @@ def _checked_images(image_ids: Sequence[int] | None, truth: hotcoco.COCO, path: 
 
 
 def _unique_names(categories: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Names of the categories; where two share one, each is followed by its id."""
+    """Return the names of the categories; where two share one, each is followed by its id."""
     entries = list(categories)
     names = [str(entry["name"]) for entry in entries]
     return [name if names.count(name) == 1 else f"{name} ({entry['id']})" for name, entry in zip(names, entries, strict=True)]
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:
-    """Mean of the defined values (COCO writes −1 for undefined); None if there is none."""
+    """Compute the mean of the defined values (COCO writes −1 for undefined); None if there is none."""
     defined = values[values > _UNDEFINED]
     return float(defined.mean()) if defined.size else None
 
 
 def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
-    """Five decimals: a curve is drawn, and eval.json stays small."""
+    """Round to five decimals: enough to draw a curve, and eval.json stays small."""
     return tuple(np.round(values, 5).tolist())

@@ -1,4 +1,4 @@
-"""The confusion matrix of boxes, crowd regions left out.
+"""Confusion matrix of boxes, without crowd regions.
 
 hotcoco counts a detection on a crowd region as a false one. So it counts the images without crowd regions, and
 `match_image`, with the same rule and the one exception, the few that have some.
@@ -28,7 +28,7 @@ def confusion_counts(
     iou: float,
     threshold: float,
 ) -> NDArray[np.int64]:
-    """Counts Int64[K+1, K+1], row the true class and column the predicted one in the order of category ids, last the
+    """Count Int64[K+1, K+1]: row the true class and column the predicted one in the order of category ids, last the
     background.
 
     Args:
@@ -89,7 +89,7 @@ def match_image(
 
 
 def _by_image(annotations: hotcoco.COCO, images: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
-    """The annotations of each of `images`, in the file's order."""
+    """Group the annotations by image for `images`, in the file's order."""
     result: dict[int, list[dict[str, Any]]] = {image: [] for image in images}
     for entry in annotations.load_anns(annotations.get_ann_ids(img_ids=list(result))):
         result[entry["image_id"]].append(entry)
@@ -97,7 +97,7 @@ def _by_image(annotations: hotcoco.COCO, images: Iterable[int]) -> dict[int, lis
 
 
 def _overlap(detections: Sequence[dict[str, Any]], boxes: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
-    """IoU Float64[D, G]; with a crowd region the share of the detection's own area."""
+    """Compute IoU Float64[D, G]; with a crowd region the share of the detection's own area."""
     if not detections or not boxes:
         return np.zeros((len(detections), len(boxes)))
     crowd = [bool(box["iscrowd"]) for box in boxes]

@@ -1,5 +1,4 @@
-"""Pictures of what a detector found: true boxes dashed, predicted ones solid with class and score, a colour for each
-class."""
+"""Pictures of detections: true boxes dashed, predicted ones solid with class and score, one colour per class."""
 
 from __future__ import annotations
 
@@ -15,9 +14,9 @@ MIN_SIDE_PX = 384
 """A picture's longer side is brought up to this, by a whole factor, so that labels on a crop of 128 px can be read."""
 
 MAX_DRAWN = 100
-"""Predicted boxes drawn at most, best first."""
+"""Largest number of predicted boxes that are drawn, best first."""
 
-_PALETTE = (  # told apart on green, black and photographs, also by people who see no red or green (after Okabe and Ito)
+_PALETTE = (  # distinguishable on green, black and photographs, also with red-green blindness (after Okabe and Ito)
     (230, 159, 0),
     (86, 180, 233),
     (240, 228, 66),
@@ -72,7 +71,7 @@ def draw_boxes(
 
 
 class _Pen:
-    """Draws boxes given in the pixels of the small image on the scaled picture."""
+    """Pen that draws boxes, given in pixels of the small image, on the scaled picture."""
 
     def __init__(self, picture: Image.Image, scale: int) -> None:
         self._draw = ImageDraw.Draw(picture)
@@ -84,11 +83,11 @@ class _Pen:
         self._taken: list[tuple[float, float, float, float]] = []
 
     def solid(self, box: Sequence[float], colour: tuple[int, int, int]) -> None:
-        """A predicted box."""
+        """Draw a predicted box."""
         self._draw.rectangle(self._corners(box), outline=colour, width=self._line)
 
     def dashed(self, box: Sequence[float], colour: tuple[int, int, int], *, crowd: bool) -> None:
-        """A true box: dashes of its class's colour on black, which show on any ground."""
+        """Draw a true box: dashes of its class's colour on black, which are visible on any background."""
         x0, y0, x1, y1 = self._corners(box, grow=self._line)  # outside a predicted box that fits exactly
         width = 1 if crowd else self._line
         dash = 3.0 * self._line
@@ -100,7 +99,7 @@ class _Pen:
                 self._draw.line((_along(start, end, first, length), _along(start, end, last, length)), fill=colour, width=width)
 
     def label(self, box: Sequence[float], text: str, colour: tuple[int, int, int]) -> None:
-        """Class and score on a patch of the box's colour: above the box, else below it, else beside it.
+        """Write class and score on a patch of the box's colour: above the box, else below it, else beside it.
 
         The first of these places that no other label has; on the box itself if all are taken.
         """
@@ -123,14 +122,14 @@ class _Pen:
         self._draw.text((patch[0] + 2 - left, patch[1] + 2 - top), text, fill=(0, 0, 0), font=self._font)
 
     def _corners(self, box: Sequence[float], grow: int = 0) -> tuple[float, float, float, float]:
-        """xyxy on the picture, cut off at its border, at least a pixel wide and high."""
+        """Return xyxy on the picture, clipped at its border, at least a pixel wide and high."""
         x, y, w, h = (float(value) * self._scale for value in box)
         right, bottom = self._size[0] - 1.0, self._size[1] - 1.0
         x0, y0 = min(max(x - grow, 0.0), right), min(max(y - grow, 0.0), bottom)
         return x0, y0, max(x0, min(x + w + grow, right)), max(y0, min(y + h + grow, bottom))
 
     def _inside(self, x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
-        """The patch moved inside the picture."""
+        """Move the patch inside the picture."""
         x = max(0.0, min(x, self._size[0] - width))
         y = max(0.0, min(y, self._size[1] - height))
         return x, y, x + width, y + height

@@ -1,4 +1,4 @@
-"""Annotations and predictions as hotcoco's objects.
+"""Loader of annotations and predictions into hotcoco's objects.
 
 The quick way lets hotcoco read the file (34 MB of predictions: 0.2 s; Python's json alone takes 1.4 s) and then makes
 sure, from totals, that it took nothing for granted: hotcoco 1.3.0 lets predictions pass in silence that lack a score or
@@ -30,7 +30,7 @@ _NEGATIVE_SIZE = re.compile(rb'"bbox"\s*:\s*\[[^\],]*,[^\],]*,(?:\s*-|[^\],]*,\s
 
 
 def load_truth(path: Path) -> hotcoco.COCO:
-    """COCO annotations (xywh boxes in pixels). Raises InputError if they cannot be read or evaluated against."""
+    """Load COCO annotations (xywh boxes in pixels). Raises InputError if they cannot be read or evaluated against."""
     _require_file(path, "annotations")
     try:
         with _no_chatter():
@@ -38,12 +38,12 @@ def load_truth(path: Path) -> hotcoco.COCO:
         if _is_sound(truth):
             return truth
     except ValueError:
-        pass  # not COCO in hotcoco's eyes; the look below says whether it is in ours
+        pass  # not COCO for hotcoco; the check below decides
     return hotcoco.COCO(check_truth(_parse(read_bytes(path), path), str(path)))
 
 
 def load_predictions(source: Path | Sequence[Mapping[str, Any]], truth: hotcoco.COCO) -> hotcoco.COCO:
-    """COCO results from predictions.json or from memory. Raises InputError if unreadable or unfit for `truth`."""
+    """Load COCO results from predictions.json or from memory. Raises InputError if unreadable or unfit for `truth`."""
     if not isinstance(source, Path):
         return _from_entries(source, truth, "predictions")
     _require_file(source, "predictions")
@@ -64,7 +64,7 @@ def _from_entries(entries: Any, truth: hotcoco.COCO, where: str) -> hotcoco.COCO
 
 
 def _is_sound(truth: hotcoco.COCO) -> bool:
-    """Whether the annotations can be evaluated against as they were read."""
+    """Return whether the annotations can be evaluated against as they were read."""
     if truth.load_warnings or not (truth.get_img_ids() and truth.get_cat_ids() and truth.get_ann_ids()):
         return False
     report = truth.healthcheck()
@@ -76,7 +76,7 @@ def _is_sound(truth: hotcoco.COCO) -> bool:
 
 
 def _is_understood(raw: bytes, found: hotcoco.COCO) -> bool:
-    """Whether hotcoco read each prediction in `raw` as it was meant. False also where that is merely not certain."""
+    """Return whether hotcoco certainly read each prediction in `raw` as intended."""
     count = len(found.get_ann_ids())
     return (
         count > 0
@@ -116,7 +116,7 @@ def _parse(raw: bytes, path: Path) -> Any:
 
 @contextmanager
 def _no_chatter() -> Iterator[None]:
-    """Keep hotcoco's warnings off the terminal: they also stand in `load_warnings`, where they are acted on.
+    """Keep hotcoco's warnings off the terminal: they are also in `load_warnings`, which is checked.
 
     It writes to descriptor 2 itself, so `sys.stderr` cannot be swapped. hotcoco holds the interpreter's lock while it
     loads, so that no other Python thread can have a message swallowed.

@@ -1,4 +1,4 @@
-"""What an evaluation is, and its form in eval.json. Standard library only: every reader of a run can load it."""
+"""Result of an evaluation, and its form in eval.json. Standard library only: every reader of a run can load it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ STAT_TAGS = tuple(f"bbox/{name}" for name in "AP AP50 AP75 APs APm APl AR1 AR10 
 
 @dataclass(frozen=True, slots=True)
 class ClassResult:
-    """One class. None stands for undefined: the class has no (non-crowd) box to find.
+    """Numbers of one class. None means undefined: the class has no (non-crowd) box to find.
 
     Args:
         name: the class's name; followed by its category id where two classes share a name.
         category_id: its id in the annotations.
         boxes: ground truth boxes that count (crowd regions do not), in the evaluated images.
         ap: mean over IoU 0.50:0.95 of the 101-point AP; ap50, ap75: at one IoU.
-        ar100: mean over IoU 0.50:0.95 of the recall with 100 detections an image.
+        ar100: mean over IoU 0.50:0.95 of the recall with 100 detections per image.
         best_f1: the highest F1 on the PR curve at IoU 0.50; None also where only the summary was asked for. Read off at
             the class's true positives (at 1,000 of them where there are more); equal scores count in file order.
         best_f1_threshold: score of the last detection that F1 includes; None also where no detection is right.
@@ -55,11 +55,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Which class was taken for which, each detection matched to the box it overlaps most, whatever its class.
+    """Confusion matrix: each detection is matched to the box that it overlaps most, of any class.
 
     Args:
         names: K class names and, last, "background".
-        matrix: (K+1) × (K+1) counts; row the true class, column the predicted one. Last column: boxes nobody found;
+        matrix: (K+1) × (K+1) counts; row the true class, column the predicted one. Last column: boxes that were not found;
             last row: detections where nothing is. Detections on a crowd region are left out.
         score_threshold: detections below it do not take part (the best-F1 threshold of all classes together).
         iou: least overlap of a match.
@@ -73,7 +73,7 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class TideErrors:
-    """Where the AP is lost: the errors of TIDE (Bolya et al., arXiv 2008.08115), at IoU 0.5 (background below 0.1).
+    """Error types that cost AP: those of TIDE (Bolya et al., arXiv 2008.08115), at IoU 0.5 (background below 0.1).
 
     Args:
         delta_ap: AP50 gained if the one kind of error were repaired: ``cls`` (wrong class), ``loc`` (badly placed),
@@ -90,7 +90,7 @@ class TideErrors:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What `runner.evaluation.evaluate` found; eval.json holds it whole.
+    """Result of `runner.evaluation.evaluate`; eval.json contains all of it.
 
     Args:
         stats: the twelve COCO numbers in COCO's order (`STAT_TAGS`), −1 where undefined.
@@ -120,12 +120,12 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The form eval.json has: only dicts, lists, strings and finite numbers."""
+        """Convert to the form of eval.json: only dicts, lists, strings and finite numbers."""
         return {"format": FORMAT, **_plain(asdict(self))}
 
     @classmethod
     def from_json(cls, data: Any) -> Evaluation:
-        """The inverse of `to_json`. Raises InputError if `data` is nothing `to_json` could have made."""
+        """Read the form that `to_json` writes. Raises InputError if `data` has another form."""
         try:
             if data["format"] != FORMAT:
                 found = f"eval.json has format {data['format']!r}, this version reads {FORMAT}"
@@ -164,7 +164,7 @@ def _confusion(data: Mapping[str, Any]) -> Confusion:
 
 
 def _plain(value: Any) -> Any:
-    """`value` with every tuple a list, as JSON gives it back."""
+    """Replace every tuple by a list, as JSON returns it."""
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, (tuple, list)):

@@ -1,4 +1,4 @@
-"""What the worker gives a backend while it trains: records, progress, evaluation, stop requests (`runner.training.context.RunContext`)."""
+"""Attempt in the worker: gives a backend records, progress, evaluation and stop requests (`runner.training.context.RunContext`)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("runner.worker")
 _STATUS_INTERVAL_S = 0.5
-_NEW_PHASE_AFTER_S = 0.05  # replacing a file costs a disk some milliseconds, which a short run would pay at each of its phases
+_NEW_PHASE_AFTER_S = 0.05  # replacing a file takes milliseconds
 _HYPER_PARAMETERS = {
     "backend": "backend",
     "architecture": "architecture",
@@ -39,12 +39,12 @@ _HYPER_PARAMETERS = {
     "optimizer": "OptimizerBuilder.optimizer.type",
     "seed": "seed",
 }
-"""What a viewer shows of every run beside what its trial varies: name there to key of the config."""
+"""Hyperparameters that a viewer shows of every run besides the varied ones: name there to key of the config."""
 
 
 class Attempt:
-    """One process working on one run (of several: the first). Owns status.json, metrics.jsonl, predictions.json, eval.json, media.jsonl,
-    media/ and the trackers' folders."""
+    """Process that works on one run (of several ranks the first). Owns status.json, metrics.jsonl, predictions.json, eval.json,
+    media.jsonl, media/ and the trackers' folders."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Attempt:
 
     # -------------------------------------------------------------------------------------------- for the backend
     def resumed(self, step: int, epoch: float) -> None:
-        """Mark where this attempt goes on from; open the trackers, which are built anew from the records that still count."""
+        """Mark the step that this attempt continues from; open the trackers, which are rebuilt from the valid records."""
         self._writer.write(Record(self.attempt, step, epoch, time.time(), resumed=True))
         self._media.resume(step)
         self._status = replace(self._status, step=step, epoch=epoch)
@@ -98,7 +98,7 @@ class Attempt:
         self._judge(record.step)
 
     def _judge(self, step: int) -> None:
-        """Warn where a loss term has hardly moved; looked at each tenth of the training from the half on."""
+        """Warn if a loss term has hardly changed; checked at each tenth of the second half of the training."""
         steps = self._status.steps
         if step < max(self._next_judged, (steps + 1) // 2):
             return
@@ -155,12 +155,12 @@ class Attempt:
         return self._member.meet(word) if self._member is not None else [word]
 
     def say(self, message: str) -> None:
-        """A line in worker.log."""
+        """Write a line to worker.log."""
         log.info("%s", message)
 
     # --------------------------------------------------------------------------------------------- for the worker
     def end(self, ending: Ending) -> None:
-        """Write how the attempt ended; close the trackers with the run's hyper-parameters and final metrics."""
+        """Write the attempt's end; close the trackers with the run's hyperparameters and final metrics."""
         if self._trackers is not None:
             if ending.state == "done":
                 self._trackers.hparams(self._hyper_parameters(), self._final_metrics())
@@ -184,6 +184,6 @@ class Attempt:
     def _write_status(self, *, durable: bool = False) -> None:
         self._next_status = time.monotonic() + _STATUS_INTERVAL_S
         if self._lock is not None and not self._lock.is_there():
-            raise RunnerError(f"the run directory {self.run_dir.path} was moved or deleted: nothing is written there any more")
+            raise RunnerError(f"run directory {self.run_dir.path} was moved or deleted while the run was writing to it")
         self._status = replace(self._status, heartbeat=time.time())
         self.run_dir.write_status(self._status, durable=durable)

@@ -1,4 +1,4 @@
-"""How an attempt ends, and what an exception says of that."""
+"""End of an attempt: its state, reason and exit code, also from an exception."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from runner.store.run_dir import State
 log = logging.getLogger("runner.worker")
 
 DISK_FULL = 74
-"""Exit code of a worker that had no room to write (EX_IOERR of sysexits.h). It need not have been able to say so anywhere else."""
+"""Exit code of a worker whose disk was full (EX_IOERR of sysexits.h). It may have been unable to write this anywhere else."""
 
 
 HELD = 75
-"""Exit code of a worker that did nothing, because another process is working on the run (EX_TEMPFAIL of sysexits.h)."""
+"""Exit code of a worker that did nothing because another process is working on the run (EX_TEMPFAIL of sysexits.h)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What an attempt came to.
+    """End of an attempt.
 
     Args:
         state, reason, cause: for status.json.
@@ -42,7 +42,7 @@ class Ending:
 
     @property
     def is_trouble(self) -> bool:
-        """Whether what works on the run with this process has to end as well."""
+        """Whether the other processes of the attempt have to end as well."""
         return self.state == "failed" or self.cause == "disk_full"
 
 
@@ -50,16 +50,16 @@ DONE = Ending("done", 0)
 
 
 def ending_of(error: Exception, folder: Path, log_file: Path, action: Literal["stop", "prune"]) -> Ending:
-    """What `error` means for the run in `folder`; it is written to the log.
+    """Decide what `error` means for the run in `folder`, and log it.
 
     Args:
-        action: what was asked for, if it was.
+        action: the request, if there was one.
     """
     if isinstance(error, Interrupted):
         log.info("%s", error)
         return Ending("pruned" if action == "prune" else "interrupted", error.exit_code, str(error))
     is_ours = isinstance(error, RunnerError)
-    # torch.save, among others, raises a RuntimeError that does not say what it met
+    # torch.save, among others, raises a RuntimeError that does not name the cause
     if says_disk_full(error) or disk_is_full(folder):
         return disk_full(folder, str(error) if is_ours else f"{type(error).__name__}: {error}")
     if isinstance(error, RunnerError):
@@ -71,15 +71,15 @@ def ending_of(error: Exception, folder: Path, log_file: Path, action: Literal["s
 
 
 def disk_full(folder: Path, what_it_met: str) -> Ending:
-    """There is no room in `folder`: nothing is wrong with the run, which goes on from its last checkpoint once there is."""
+    """Report that the disk of `folder` is full: the run itself is fine and continues from its last checkpoint once there is space."""
     reason = f"the disk is full: {what_it_met}"
-    log.error("%s; the run in %s can go on when there is room", reason, folder)
+    log.error("%s; the run in %s can be resumed when there is space", reason, folder)
     return Ending("interrupted", DISK_FULL, reason, "disk_full")
 
 
 def leave(exit_code: int) -> NoReturn:
-    """End this process as it would end by itself, but for taking down the interpreter: with a framework loaded that takes longer than the
-    rest of a short run. What is registered to be called at exit is called."""
+    """End this process without dismantling the interpreter: with a framework loaded that takes longer than the rest of a short run. The
+    functions registered for exit are called."""
     threading._shutdown()  # type: ignore[attr-defined] # Python's own order: threads, what is registered, the streams
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

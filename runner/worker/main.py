@@ -1,4 +1,4 @@
-"""The worker's main: from a run directory to an ended attempt, whatever happens on the way."""
+"""Main of the worker: one attempt at the run in a directory, with a recorded end whatever happens."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("runner.worker")
 _PARSER = argparse.ArgumentParser(prog="python -m runner.worker", description="Work on one run: one attempt.")
-_PARSER.add_argument("run_dir", type=Path)  # made here and not in each process that is forked
+_PARSER.add_argument("run_dir", type=Path)  # made here, not in each forked process
 _STDERR = 2  # the descriptor, which is the log whatever `sys.stderr` is
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``python -m runner.worker RUN_DIR``: goes on from the run's checkpoints if it has any.
+    """Run ``python -m runner.worker RUN_DIR``: continue from the run's checkpoints if it has any.
 
     Where several processes train together, this one leads them (`runner.worker.supervisor`) or is one of them (`runner.worker.ranks`).
 
     Returns:
-        0 done; 1 failed; 2 failed because something the config names cannot be used; 74 there is no room on the disk; 75 another process is
+        0 done; 1 failed; 2 failed because something the config names cannot be used; 74 the disk is full; 75 another process is
         working on the run, and nothing was done; 130 interrupted or pruned. Where a launcher started it, it does not return: the process
         ends with this.
     """
-    faulthandler.register(signal.SIGUSR1, file=_STDERR, all_threads=True)  # whoever finds this process hung asks it where
+    faulthandler.register(signal.SIGUSR1, file=_STDERR, all_threads=True)  # for whoever investigates a hung process
     has_launcher = die_with_parent()
     args = _PARSER.parse_args(argv)
     run_dir = RunDir(args.run_dir)
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _lock(run_dir: RunDir) -> Lock | None:
-    """The run's lock, for the whole attempt; None where it cannot be written, which the attempt will meet and tell. Raises Held."""
+    """Take the run's lock for the whole attempt; None if it cannot be written, which the attempt will report. Raises Held."""
     try:
         return take(run_dir.lock)
     except OSError:
@@ -105,10 +105,10 @@ def _work(run_dir: RunDir, member: Member | None, lock: Lock | None) -> int:
 
 
 def load_run(run_dir: RunDir) -> tuple[Backend, Any]:
-    """The backend and the bound config of a run directory.
+    """Load the backend and the bound config of a run directory.
 
     Raises:
-        InputError: config.yml is missing or was edited into something that is no resolved config.
+        InputError: config.yml is missing or is no longer a resolved config.
     """
     tree = load_config(run_dir.config)
     name = tree.get("backend")
@@ -117,7 +117,7 @@ def load_run(run_dir: RunDir) -> tuple[Backend, Any]:
 
 
 def _scorer(config: Any) -> Scorer | None:
-    """What evaluates the predictions; None for a backend without images."""
+    """Make the scorer that evaluates the predictions; None for a backend without images."""
     if config.eval_dataset is None:
         return None
     from runner.worker.scoring import Scorer  # noqa: PLC0415 - NumPy and Pillow are loaded only where there are images
@@ -126,13 +126,13 @@ def _scorer(config: Any) -> Scorer | None:
 
 
 def _end(attempt: Attempt | None, run_dir: RunDir, member: Member | None, ending: Ending) -> int:
-    """Record how it ended, or tell the leader. An attempt that could not even start has no Attempt: status.json is written directly.
+    """Record the end, or report it to the supervisor. An attempt that could not start has no Attempt: status.json is written directly.
 
     Returns:
-        What this process exits with. A rank exits with 0 where it was not the one to fail: what starts ranks kills the others otherwise.
+        The exit code of this process. A rank that was not the first to fail exits with 0: otherwise the ranks' launcher kills the others.
     """
     if member is not None and ending.is_trouble:
-        member.end(ending)  # first of all: who fails first tells the reason
+        member.end(ending)  # before anything else: the first failure is the root cause
     try:
         if attempt is not None:
             attempt.end(ending)
@@ -141,7 +141,7 @@ def _end(attempt: Attempt | None, run_dir: RunDir, member: Member | None, ending
             ended = replace(status, state=ending.state, reason=ending.reason, cause=ending.cause, attempt=status.attempt + 1)
             run_dir.write_status(replace(ended, phase="ended", heartbeat=time.time()), durable=True)
     except (OSError, RunnerError) as error:
-        log.error("how the run ended cannot be written to %s: %s", run_dir.path, error)
+        log.error("the end of the run cannot be written to %s: %s", run_dir.path, error)
         if ending.state != "failed" and (says_disk_full(error) or disk_is_full(run_dir.path)):
             ending = disk_full(run_dir.path, str(error))
     if member is None:

@@ -1,4 +1,4 @@
-"""A trained model outside of training: evaluated again, or shown images of a user's own."""
+"""Use of a trained model outside of training: evaluation, and prediction on a user's images."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Found = tuple[str, float, tuple[float, float, float, float]]
 """Class name, score, and box as xywh in pixels."""
 
 _MAX_PREDICTIONS_BYTES = 1 << 31
-"""Most bytes that predictions.json may have: COCO's 5,000 validation images with 100 boxes each are about 60 MB."""
+"""Largest size of predictions.json: COCO's 5,000 validation images with 100 boxes each take about 60 MB."""
 
 
 def backend_of(path: Path) -> tuple[str, str | None]:
-    """A run's backend and the interpreter its config gives, if any.
+    """Return a run's backend and the interpreter that its config gives, if any.
 
     Raises:
         InputError: no run directory.
@@ -47,12 +47,12 @@ def backend_of(path: Path) -> tuple[str, str | None]:
 
 
 def needs_backend(path: Path, checkpoint: Which | None) -> bool:
-    """Whether `evaluate_run` has to predict."""
+    """Return whether `evaluate_run` has to predict."""
     return checkpoint is not None or not RunDir(path).predictions.is_file()
 
 
 def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress, split: EvalSplit = "val") -> dict[str, Any]:
-    """The numbers of a run, in the form of eval.json; nothing in the run directory changes.
+    """Evaluate a run and return the numbers in the form of eval.json; nothing in the run directory changes.
 
     Args:
         checkpoint: predict anew with it; None: compute from the run's own predictions, or predict with the last checkpoint if there are
@@ -60,7 +60,7 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress, sp
         split: ``val``: the run's own EvalDataset; ``test``: the test split of the prepared set that it is part of.
 
     Raises:
-        InputError: no run directory, no checkpoint, data that has gone, or no test split.
+        InputError: no run directory, no checkpoint, missing data, or no test split.
     """
     run_dir = _existing(path)
     backend, config = load_run(run_dir)
@@ -77,7 +77,7 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress, sp
 
 
 def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: Progress, split: EvalSplit = "val") -> dict[str, Any]:
-    """The numbers of ``weights`` on a config's evaluation set, or on the test split beside it.
+    """Evaluate ``weights`` on a config's evaluation set, or on the test split beside it.
 
     Raises:
         InputError: the config names no weights, or they do not fit.
@@ -87,7 +87,7 @@ def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: P
     if not config.weights:
         raise InputError(
             Problem(
-                f"is not set; give -o weights=FILE (a checkpoint such as RUN/checkpoints/last{resolved.backend.checkpoint_suffix})",
+                f"not set; give -o weights=FILE (a checkpoint such as RUN/checkpoints/last{resolved.backend.checkpoint_suffix})",
                 where=str(config_file),
                 key="weights",
             )
@@ -100,7 +100,7 @@ def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: P
 def predict_images(
     path: Path, images: Sequence[Path], output: Path, *, checkpoint: Which, score_threshold: float, progress: Progress, force: bool = False
 ) -> dict[Path, list[Found]]:
-    """What a run's model finds in images: pictures with boxes and ``predictions.json`` in `output`.
+    """Predict on images with a run's model: pictures with boxes and ``predictions.json`` in `output`.
 
     Raises:
         InputError: an image cannot be read, or a file in `output` would be overwritten (unless `force`).
@@ -109,7 +109,7 @@ def predict_images(
     backend, config = load_run(run_dir)
     missing = [str(image) for image in images if not image.is_file()]
     if missing:
-        raise InputError(f"there is no image {', '.join(missing)}")
+        raise InputError(f"image {', '.join(missing)} does not exist")
     targets = _targets(images, output, force)
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def predict_images(
 
 
 def _scorer(config: Any, split: EvalSplit) -> Scorer:
-    """The scorer of a split; all of test counts, also where the config evaluates on the first images only.
+    """Make the scorer of a split; all of test is used, even if the config evaluates on the first images only.
 
     Raises:
         InputError: there is no test split, or it is no longer what was prepared.
@@ -184,7 +184,7 @@ def _predict(backend: Backend, config: Any, weights: Path, scorer: Scorer, progr
 
 
 def _own_predictions(run_dir: RunDir, scorer: Scorer) -> Any:
-    """The run's predictions.json; its results with the categories' present numbers, by name, where the annotations have changed since.
+    """Read the run's predictions.json; where the annotations have changed since, its results get the current category ids, by name.
 
     Raises:
         InputError: the annotations name other classes, or the run did not record the numbers that its classes had.
@@ -211,18 +211,18 @@ def _note(text: str) -> None:
 def _existing(path: Path) -> RunDir:
     run_dir = RunDir(path)
     if not run_dir.exists():
-        raise InputError(Problem("is no run directory (there is no run.json); `runner ls` lists the runs", where=str(path)))
+        raise InputError(Problem("not a run directory (no run.json); `runner ls` lists the runs", where=str(path)))
     return run_dir
 
 
 def _weights(path: Path) -> Path:
     if not path.is_file():
-        raise InputError(Problem("there is no such checkpoint", where=str(path)))
+        raise InputError(Problem("checkpoint does not exist", where=str(path)))
     return path
 
 
 def _for_this_machine(backend: Backend, config: Any) -> Any:
-    """The run's config, on the CPU where it was trained on a GPU that this machine has not."""
+    """Return the run's config, set to the CPU if it was trained on a GPU that this machine lacks."""
     if not config.use_gpu or backend.probe().gpus:
         return config
     _note("trained on a GPU, predicting on the CPU")
@@ -230,7 +230,7 @@ def _for_this_machine(backend: Backend, config: Any) -> Any:
 
 
 def _class_names(run_dir: RunDir, config: Any) -> list[str]:
-    """Names by class index: as the run's evaluation recorded them, else from the annotations (which another machine may not have)."""
+    """Return the class names by index: as the run's evaluation recorded them, else from the annotations (which may be missing here)."""
     recorded = (run_dir.results() or {}).get("classes")
     if recorded:
         return [str(name) for name in recorded]
@@ -240,11 +240,11 @@ def _class_names(run_dir: RunDir, config: Any) -> list[str]:
 
 
 def _targets(images: Sequence[Path], output: Path, force: bool) -> dict[Path, Path]:
-    """Where each picture goes; two images of one name, or a file that is there already, are errors."""
+    """Map each image to its output file; two images of one name, and an existing file, are errors."""
     targets = {image: output / f"{image.stem}.png" for image in images}
     if len(set(targets.values())) < len(set(images)):
         raise InputError("two of the images have the same name; predict them into different --output folders")
     there = [str(path) for path in (*targets.values(), output / "predictions.json") if path.exists()]
     if there and not force:
-        raise InputError(f"would overwrite {', '.join(there[:3])}; give another --output folder, or --force")
+        raise InputError(f"{', '.join(there[:3])} would be overwritten; give another --output folder, or --force")
     return targets

@@ -1,5 +1,5 @@
-"""A rank of an attempt: how it communicates with the supervisor (`runner.worker.supervisor`), and what its backend
-is given where it is not the first."""
+"""Rank of an attempt: its connection to the rank supervisor (`runner.worker.supervisor`), and the context of its backend if it is not the
+first."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class RankLost(RunnerError):
 
 
 class Member:
-    """This process as a rank: its line to the leader.
+    """This process as a rank: its connection to the rank supervisor.
 
     Raises:
-        RankLost: the leader is gone.
+        RankLost: the supervisor is gone.
     """
 
     def __init__(self, summons: Summons, rank: int) -> None:
@@ -72,7 +72,7 @@ class Member:
 
     @classmethod
     def from_environment(cls) -> Member | None:
-        """This process as a rank, None if it is none. What it starts itself is none."""
+        """Return this process as a rank, or None. Its child processes are not ranks."""
         text = os.environ.pop(VARIABLE, None)
         if text is None:
             return None
@@ -80,7 +80,7 @@ class Member:
         return cls(summons, int(os.environ[summons.number_in]))
 
     def write_to(self, file: Path) -> None:
-        """Send stdout and stderr to the end of `file`, where all ranks write."""
+        """Redirect stdout and stderr to the end of `file`, where all ranks write."""
         with open_regular(file, "ab") as log_file:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
@@ -101,7 +101,7 @@ class Member:
         return words
 
     def end(self, ending: Ending) -> None:
-        """Tell how it ended: the last thing a rank says."""
+        """Report the end: the last message of a rank."""
         try:
             self._send({"end": asdict(ending)})
         except RankLost as error:
@@ -115,7 +115,7 @@ class Member:
 
 
 class OtherRank:
-    """What a backend gets in every rank but the first (`runner.training.context.RunContext`): it writes nothing."""
+    """Context of a backend in every rank but the first (`runner.training.context.RunContext`): it writes nothing."""
 
     def __init__(self, run_dir: RunDir, member: Member) -> None:
         self.run_dir = run_dir
@@ -125,25 +125,25 @@ class OtherRank:
         self.meet = member.meet
 
     def resumed(self, step: int, epoch: float) -> None:
-        """The first rank records it."""
+        """Do nothing: the first rank records it."""
 
     def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        """The first rank records it."""
+        """Do nothing: the first rank records it."""
 
     def progress(self, step: int, steps: int, epoch: float, phase: str, values: Mapping[str, float] | None = None) -> None:
-        """The first rank tells it."""
+        """Do nothing: the first rank reports it."""
 
     def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
-        """Only the first rank evaluates."""
+        """Raise an error: only the first rank evaluates."""
         raise NotImplementedError("only the first rank evaluates")
 
     def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
-        """The first rank scores."""
+        """Do nothing: the first rank scores."""
 
     def stop_requested(self) -> str | None:
-        """The first rank is asked."""
+        """Return None: the first rank is asked."""
         return None
 
     def say(self, message: str) -> None:
-        """The first rank says the same."""
+        """Do nothing: the first rank says the same."""
         log.debug("%s", message)

@@ -41,7 +41,7 @@ def draw_samples(data: CocoSet, results: Sequence[Mapping[str, Any]], count: int
 
 
 def coco_boxes(data: CocoSet, image: CocoImage) -> list[dict[str, Any]]:
-    """The image's boxes as COCO has them: "category_id" and "bbox" (xywh in pixels)."""
+    """Return the image's boxes in COCO's form: "category_id" and "bbox" (xywh in pixels)."""
     return [
         {"category_id": data.categories[index].id, "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": int(crowd)}
         for (x1, y1, x2, y2), index, crowd in zip(image.boxes.tolist(), image.classes.tolist(), image.is_crowd.tolist(), strict=True)

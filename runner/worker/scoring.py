@@ -1,6 +1,6 @@
-"""The evaluation of a run with images: from a backend's predictions to metrics, eval.json's content and sample pictures.
+"""Evaluation of a run with images: from a backend's predictions to metrics, the content of eval.json and sample pictures.
 
-What it imports takes a tenth of a second, so that a worker whose backend has no images leaves it alone.
+Its imports take a tenth of a second, so a worker whose backend has no images does not import it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from runner.worker.samples import draw_samples
 
 
 class Scorer:
-    """The evaluation set of a bound config.
+    """Scorer on the evaluation set of a bound config.
 
     Raises:
         InputError: it cannot be read, or there is none.
@@ -37,7 +37,7 @@ class Scorer:
         return with_category_ids(predictions, self.data, classes)
 
     def evaluate(self, results: Path | Sequence[Mapping[str, Any]], *, detail: bool = True) -> Evaluation:
-        """Metrics of COCO results; `detail` adds what only eval.json has."""
+        """Compute the metrics of COCO results; `detail` adds what only eval.json has."""
         ids = [image.id for image in self.data.images]
         return evaluate(self.data.anno_path, results, iou_thresholds=self._config.eval_iou_thresholds, image_ids=ids, detail=detail)
 
@@ -47,7 +47,7 @@ class Scorer:
 
 
 def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:
-    """The images and boxes of a bound COCODataSet. An evaluation set keeps images without objects, whatever `allow_empty` says.
+    """Load the images and boxes of a bound COCODataSet. An evaluation set keeps images without objects, whatever `allow_empty` says.
 
     Raises:
         InputError: it cannot be read; None: the backend works without images.

@@ -30,7 +30,7 @@ class _Request:
 
 
 class StopRequests:
-    """Installs handlers for SIGTERM and SIGINT: the first asks the run to save and end, a second SIGINT ends the process at once.
+    """Stop requests by SIGTERM and SIGINT: the first asks the run to save and end, a second SIGINT ends the process at once.
 
     Args:
         control: the run's control.jsonl; a ``stop`` or ``prune`` in it counts.
@@ -40,14 +40,14 @@ class StopRequests:
     def __init__(self, control: Path, offset: int | None = None) -> None:
         self._tail = Tail(control, offset)
         self.signal: int | None = None
-        """The first signal that came."""
+        """First signal received."""
         self._next_look = 0.0
         self._reason: str | None = None
         self.action: Literal["stop", "prune"] = "stop"
 
     @property
     def offset(self) -> int:
-        """How far the control file was read."""
+        """Position up to which the control file was read."""
         return self._tail.offset
 
     def install(self) -> None:
@@ -56,7 +56,7 @@ class StopRequests:
         signal.signal(signal.SIGINT, self._on_signal)
 
     def reason(self) -> str | None:
-        """Why the run should save and end, or None. Looks into the control file at most twice a second."""
+        """Return the reason why the run should save and end, or None. Reads the control file at most twice per second."""
         if self._reason is None and time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _CONTROL_INTERVAL_S
             self._read_control()
@@ -64,7 +64,7 @@ class StopRequests:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._reason is not None and number == signal.SIGINT:
-            os._exit(130)  # somebody pressed Ctrl-C twice: no saving, no waiting
+            os._exit(130)  # Ctrl-C was pressed twice: no saving, no waiting
         self._reason, self.signal = self._reason or _REASONS[number], self.signal or number
 
     def _read_control(self) -> None:
@@ -73,5 +73,5 @@ class StopRequests:
                 request = build(_Request, parse_json(line))
             except ValueError:
                 continue
-            if request is not None:  # a torn or foreign line asks for nothing
+            if request is not None:  # a torn or unknown line is ignored
                 self.action, self._reason = request.action, request.reason

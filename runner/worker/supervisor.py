@@ -1,6 +1,6 @@
-"""Leads an attempt of several processes: starts them, is where they meet, passes a stop request on, and says how it ended.
+"""Rank supervisor of an attempt with several processes: starts the ranks, serves all-gather, forwards stop requests, records the end.
 
-It is the attempt's first process, and none of those that train. All of them end with it, by whatever it ends.
+It is the attempt's first process and not one of those that train. The ranks end with it, whatever ends it.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ log = logging.getLogger("runner.worker")
 
 _LOOK_INTERVAL_S = 0.2
 _END_GRACE_S = 30.0
-"""How long the others may take to end after one has failed. Paddle's launcher takes 1 to 7 s."""
+"""Time in which the other ranks have to end after one has failed. Paddle's launcher takes 1 to 7 s."""
 _LONGEST_TMPDIR = 80  # a socket's path has at most 107 bytes
 
 
 @dataclass
 class _Rank:
-    """One of them, as the leader sees it."""
+    """Supervisor's view of one rank."""
 
     channel: socket.socket
     number: int = -1
     pid: int = 0
     rest: bytes = b""
-    """The beginning of a line."""
+    """Beginning of an incomplete line."""
     end: Ending | None = None
     gone: bool = False
     word: list[Any] = field(default_factory=list)
-    """What it waits with for the others; empty while it does not wait."""
+    """Value with which it waits for the others; empty while it does not wait."""
 
 
 def lead(run_dir: RunDir, ranks: Ranks, stop: StopRequests, lock: Lock | None = None) -> int:
-    """Work on a run with several processes.
+    """Run an attempt with several processes.
 
     Args:
-        lock: the run's; what starts the ranks gets it too, and so keeps it as long as they last.
+        lock: the run's; the ranks' launcher inherits it and so keeps it as long as they live.
 
     Returns:
-        What `runner.worker.main.main` returns. How it ended is in status.json.
+        The exit code for `runner.worker.main.main`. The end is recorded in status.json.
 
     Raises:
         OSError: they cannot be started.
@@ -93,14 +93,14 @@ class _Leader:
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ, lambda: self._arrive(listener.accept()[0]))
         self._failed: _Rank | None = None
-        """Who failed first."""
+        """First rank that failed."""
         self._lost: _Rank | None = None
-        """Whom the others miss: the first that failed or ended early. Those told so fail too, and are not the reason."""
+        """First rank that failed or ended early. Ranks that fail afterwards because of it are not the root cause."""
         self._kill_at = float("inf")
         self._told_to_stop = False
 
     def serve(self) -> None:
-        """Until all of them have ended."""
+        """Serve the ranks until all of them have ended."""
         while self._process.poll() is None or self._some_are_left():
             for key, _ in self._selector.select(_LOOK_INTERVAL_S):
                 handle: Callable[[], None] = key.data
@@ -113,7 +113,7 @@ class _Leader:
                 self._kill()
 
     def conclude(self, run_dir: RunDir, number: int) -> int:
-        """Write down what the first rank could not; the exit code of the attempt."""
+        """Record the end if the first rank could not; return the exit code of the attempt."""
         first = self._ranks.get(0)
         if self._failed is None and len(self._ranks) == self._count and first is not None and first.end is not None:
             return first.end.exit_code
@@ -129,22 +129,22 @@ class _Leader:
         failed = self._failed
         if failed is None:
             code = self._process.returncode
-            text = f"its processes could not be started, or one ended without a word (exit status {code}); log: {run_dir.log}"
+            text = f"its ranks could not be started, or one ended without a message (exit status {code}); log: {run_dir.log}"
             return Ending("failed", 1, text, "crash")
         if failed.end is None:
             text = f"process {failed.pid} (rank {failed.number} of {self._count}) was killed or crashed; log: {run_dir.log}"
-            return Ending("failed", 1, f"{text} (out of memory? `dmesg` knows)", "crash")
+            return Ending("failed", 1, f"{text} (`dmesg` shows whether memory ran out)", "crash")
         place = f"rank {failed.number} of {self._count}: " if failed.number else ""
         return replace(failed.end, reason=f"{place}{failed.end.reason}")
 
     # ------------------------------------------------------------------------------------------------ what they say
     def _arrive(self, channel: socket.socket) -> None:
-        """A process connects. Who it is stands in its first line."""
+        """Accept a connection; the first line names the rank."""
         rank = _Rank(channel)
         self._selector.register(channel, selectors.EVENT_READ, lambda: self._hear(rank))
 
     def _hear(self, rank: _Rank) -> None:
-        """Read what has come from it."""
+        """Read the pending messages of a rank."""
         try:
             while data := rank.channel.recv(1 << 16, socket.MSG_DONTWAIT):
                 *lines, rank.rest = (rank.rest + data).split(b"\n")
@@ -163,10 +163,10 @@ class _Leader:
         if "rank" in message:
             rank.number, rank.pid = int(message["rank"]), int(message["pid"])
             self._ranks[rank.number] = rank
-            if hasattr(os, "pidfd_open"):  # its channel does not tell: a process that reads images for it may hold it open
+            if hasattr(os, "pidfd_open"):  # its channel is not enough: a process that reads images for it may keep it open
                 try:
                     pidfd = os.pidfd_open(rank.pid)
-                except ProcessLookupError:  # it has ended, and what started it has noticed
+                except ProcessLookupError:  # it has ended, and its launcher has noticed
                     self._leave(rank)
                     return
                 self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._leave(rank, pidfd))
@@ -178,7 +178,7 @@ class _Leader:
                 self._failed = self._failed or rank
 
     def _leave(self, rank: _Rank, pidfd: int | None = None) -> None:
-        """It has ended. What it said last may still be on its way."""
+        """Handle the end of a rank. Its last message may still be pending."""
         if pidfd is not None:
             self._selector.unregister(pidfd)
             os.close(pidfd)
@@ -188,7 +188,7 @@ class _Leader:
             self._failed = self._failed or rank
 
     def _answer(self) -> None:
-        """Let them go on where all have come, or where somebody never will."""
+        """Answer the waiting ranks once all have arrived, or once one never will."""
         waiting = [rank for rank in self._ranks.values() if rank.word]
         if len(waiting) == self._count:
             answer: dict[str, Any] = {"words": [self._ranks[number].word[0] for number in range(self._count)]}
@@ -202,7 +202,7 @@ class _Leader:
             try:
                 rank.channel.sendall(json.dumps(answer).encode() + b"\n")
             except OSError:
-                pass  # it is gone, and will be noticed as such
+                pass  # it has ended, which will be noticed
 
     def _whom_they_miss(self) -> _Rank | None:
         if self._lost is None:
@@ -212,7 +212,7 @@ class _Leader:
     # -------------------------------------------------------------------------------------------------- their ends
     @contextmanager
     def passing_traces_on(self) -> Iterator[None]:
-        """Whoever finds the attempt hung asks this process where: the ranks know."""
+        """Forward a request for stack traces to the ranks, which a hung attempt is asked for."""
 
         def ask_all(_number: int, _frame: FrameType | None) -> None:
             faulthandler.dump_traceback(sys.stderr.fileno())
@@ -226,10 +226,10 @@ class _Leader:
         try:
             yield
         finally:
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it ends, and must not die of a question that comes late
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a late request must not kill this process while it ends
 
     def _pass_stop_on(self) -> None:
-        """A signal that this process got goes to the first rank, which saves the state; it tells the others when they meet."""
+        """Forward a stop signal to the first rank, which saves the state and shares the request at the next all-gather."""
         first = self._ranks.get(0)
         if self._stop.signal is not None and first is not None and not first.gone and not self._told_to_stop:
             self._told_to_stop = True
@@ -239,7 +239,7 @@ class _Leader:
         return time.monotonic() <= self._kill_at and any(not rank.gone for rank in self._ranks.values())
 
     def _kill(self) -> None:
-        """Their launcher, and they with it."""
+        """Kill the ranks' launcher, and the ranks with it."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()

@@ -28,12 +28,12 @@ def test_list_without_any(cli: Cli, place: dict[str, str], tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["install", "padle"], "there is no environment to install for 'padle'; did you mean 'paddle'?"),
+        (["install", "padle"], "no environment to install for 'padle'; did you mean 'paddle'?"),
         (["install", "torch"], "the backend torch runs in this interpreter's environment: pip install 'detection-runner[torch]'"),
-        (["install", "paddle", "--index", "file:///nowhere"], "--index names where a newer GPU build is: it goes with --gpu"),
+        (["install", "paddle", "--index", "file:///nowhere"], "--index needs --gpu: it names the index of a newer GPU build"),
         (["install", "paddle", "--python", "/no/such/python"], "the backend paddle needs Python 3.11 (paddledet 2.6.0 needs numpy<1.24"),
-        (["install", "paddle", "--python", "/bin/true"], "/bin/true is no working Python interpreter"),
-        (["remove", "paddle"], "there is no environment of paddle to remove (looked in "),
+        (["install", "paddle", "--python", "/bin/true"], "/bin/true is not a working Python interpreter"),
+        (["remove", "paddle"], "no environment of paddle to remove (looked in "),
         (["remove", "torch"], "the backend torch runs in this interpreter's environment"),
     ],
 )

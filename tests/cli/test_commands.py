@@ -171,7 +171,7 @@ def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: P
         for item in items
     )
     assert all((tmp_path / "found ü" / f"{image.stem}.png").is_file() for image in images)
-    assert "would overwrite" in cli("predict", trained.run, *images, "--output", "found ü").refused()
+    assert "would be overwritten" in cli("predict", trained.run, *images, "--output", "found ü").refused()
     (tmp_path / "found ü" / "predictions.json").write_text("old")
     cli("predict", trained.run, *images, "--output", "found ü", "--force").fine()
     assert list(json.loads((tmp_path / "found ü" / "predictions.json").read_text())) == list(listed)
@@ -180,7 +180,7 @@ def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: P
 def test_predict_refuses_before_it_loads_anything(cli: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
     image = sorted((coco / "images").iterdir())[0]
     (tmp_path / "file").write_text("mine")
-    assert "there is no image nowhere.png" in cli("predict", trained.run, image, "nowhere.png").refused()
+    assert "image nowhere.png does not exist" in cli("predict", trained.run, image, "nowhere.png").refused()
     assert "cannot be written" in cli("predict", trained.run, image, "--output", "file").refused()
     other = Path(shutil.copy(image, tmp_path / image.name))
     assert "same name" in cli("predict", trained.run, image, other).refused()

@@ -400,7 +400,7 @@ def test_weights_to_start_from(config: str, given: str, expected: str | None) ->
         (SAMPLE + "ResizeImag {target_size: 8}", 3, ["sample_transforms.0", "ResizeImag ", "did you mean 'ResizeImage'"]),
         (SAMPLE + "ResizeImage {target_size: 8,\n use_cv2: false}", 4, ["use_cv2", "OpenCV"]),
         (SAMPLE + "ResizeImage {target_siz: 8}", 3, ["target_siz", "did you mean 'target_size'?"]),
-        (SAMPLE + "ResizeImage {target_size: [8, x]}", 3, ["target_size", "whole numbers", "'x'"]),
+        (SAMPLE + "ResizeImage {target_size: [8, x]}", 3, ["target_size", "integers", "'x'"]),
         (SAMPLE + "ResizeImage {target_size: 0}", 3, ["sizes above 0"]),
         (SAMPLE + "Permute {}", 3, ["to_bgr", "RGB"]),
         (SAMPLE + "NormalizeImage {}", 3, ["is_channel_first", "before Permute"]),
@@ -411,7 +411,7 @@ def test_weights_to_start_from(config: str, given: str, expected: str | None) ->
         ("EvalReader:\n  drop_empty: maybe\n  dataset: !COCODataSet {dataset_dir: d}\n", 2, ["drop_empty", "true or false"]),
         ("LearningRate:\n  schedulers:\n  - !PolynomialDecay {max_iter: 9}\n", 3, ["schedulers.0", "PolynomialDecay"]),
         ("LearningRate:\n  schedulers:\n  - !LinearWarmup\n  - !PiecewiseDecay\n", 3, ["schedulers.0", "LinearWarmup"]),
-        ("LearningRate:\n  schedulers:\n  - !PiecewiseDecay {milestones: soon}\n", 3, ["milestones", "whole numbers", "'soon'"]),
+        ("LearningRate:\n  schedulers:\n  - !PiecewiseDecay {milestones: soon}\n", 3, ["milestones", "integers", "'soon'"]),
         ("norm_type: gn\n", 1, ["norm_type", "in the sections"]),
         ("num_classes: 1\narchitecture: FasterRCNN\n", 1, ["num_classes", "background and at least one class"]),
     ],
@@ -427,7 +427,8 @@ def test_all_problems_at_once_and_why_it_is_read_as_old() -> None:
         as_newer_dialect(read(text))
     first, *others = map(str, error.value.problems)
     assert (
-        first == "old.yml:5: TrainReader.bufsize: this is PaddleDetection's older dialect (0.x): the key bufsize in a reader belongs to it"
+        first
+        == "old.yml:5: TrainReader.bufsize: a config in PaddleDetection's older dialect (0.x): the key bufsize in a reader belongs to it"
     )
     assert [word for word in ("Foo", "Bar", "dpth") if any(word in other for other in others)] == ["Foo", "Bar", "dpth"]
 

@@ -110,16 +110,16 @@ def test_one_that_is_given_comes_first_and_is_not_resolved(fake: Fake, own: Path
 
 
 def test_what_is_no_interpreter(tmp_path: Path, own: Path) -> None:
-    assert refusal("paddle", "no such/python") == [f"there is no {Path.cwd()}/no such/python; give the path of a Python interpreter"]
+    assert refusal("paddle", "no such/python") == [f"{Path.cwd()}/no such/python does not exist; give the path of a Python interpreter"]
     folder = own.parents[1]
     assert refusal("paddle", folder) == [f"{folder} is a folder; give the path of a Python interpreter: {own}"]
     text = tmp_path / "notes.txt"
     text.write_text("not a program", encoding="utf-8")
     assert refusal("paddle", text) == [f"{text} does not start: Permission denied"]
     shell = program(tmp_path / "python", "echo 'python: command not found' >&2; exit 127")
-    assert refusal("paddle", shell) == [f"{shell} is no working Python interpreter: python: command not found"]
+    assert refusal("paddle", shell) == [f"{shell} is not a working Python interpreter: python: command not found"]
     silent = program(tmp_path / "silent", "true")
-    assert refusal("paddle", silent) == [f"{silent} is no working Python interpreter: exit code 0"]
+    assert refusal("paddle", silent) == [f"{silent} is not a working Python interpreter: exit code 0"]
 
 
 def test_one_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,9 +194,9 @@ def test_ways_to_break_one(installed: Fake, monkeypatch: pytest.MonkeyPatch, tmp
 
     (packages / "runner").unlink()
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    assert f"in {home} runner cannot be imported any more" in broken(installed)
+    assert f"runner can no longer be imported in {home}" in broken(installed)
     (packages / "runner").symlink_to(tmp_path / "moved away")
-    assert "runner cannot be imported any more" in broken(installed)
+    assert "runner can no longer be imported" in broken(installed)
     (packages / "runner").unlink()
 
     put(home / "bin" / "python", runner=f"__version__ = {runner.__version__!r}")
@@ -209,7 +209,7 @@ def test_ways_to_break_one(installed: Fake, monkeypatch: pytest.MonkeyPatch, tmp
     assert f"{home}/bin/python is gone" in broken(installed)
     (home / "bin" / "python").unlink()
     program(home / "bin" / "python", "echo 'error while loading shared libraries' >&2; exit 127")
-    assert "is no working Python interpreter: error while loading shared libraries" in broken(installed)
+    assert "is not a working Python interpreter: error while loading shared libraries" in broken(installed)
 
     shutil.rmtree(home)
     assert f"{home}/bin/python is gone" in broken(installed)

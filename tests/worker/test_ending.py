@@ -92,7 +92,7 @@ def test_no_room_for_the_records(fake_run: Callable[..., RunDir], start: Start) 
     status = run.status()
     assert (status.state, status.cause) == ("interrupted", "disk_full")
     assert status.reason is not None and status.reason.startswith("the disk is full: OSError: [Errno 27] File too large")
-    assert "can go on when there is room" in run.log.read_text()
+    assert "can be resumed when there is space" in run.log.read_text()
     assert start(run).wait(60) == 0
     status = run.status()
     assert (status.state, status.cause, status.reason, status.attempt) == ("done", None, None, 2)

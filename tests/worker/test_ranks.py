@@ -232,7 +232,7 @@ def test_a_launcher_that_fails_is_told(start: Start) -> None:
     command = [sys.executable, *(str(attempt.folder / name) for name in ("lead.py", "a run 'ü'", "launch.py", "rank.py"))]
     assert subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}, check=False).returncode == 1
     reason = attempt.run.status().reason
-    assert reason is not None and "could not be started, or one ended without a word (exit status 7)" in reason
+    assert reason is not None and "could not be started, or one ended without a message (exit status 7)" in reason
 
 
 def test_a_stop_goes_to_the_first_one(start: Start) -> None:

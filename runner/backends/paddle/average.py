@@ -1,4 +1,4 @@
-"""ppdet's moving average of the weights, looked at without disturbing it."""
+"""Read access to ppdet's moving average of the weights, without changing it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Average:
     """`ppdet.optimizer.ema.ModelEMA` with its state.
 
     With ``cycle_epoch`` it is started anew at the end of some epochs, when ppdet has just applied it: until its next step the weights
-    applied then are what it stands for (`keep`).
+    applied then are the average (`keep`).
     """
 
     def __init__(self, ema: Any) -> None:
@@ -17,16 +17,16 @@ class Average:
         self._kept: dict[str, Any] | None = None
 
     def keep(self, model: Any) -> None:
-        """Note the weights that were just applied to `model`."""
+        """Remember the weights that were just applied to `model`."""
         self._kept = {name: tensor.clone() for name, tensor in model.state_dict().items()} if self._ema.step == 0 else None
 
     def weights(self, model: Any) -> dict[str, Any]:
-        """Name to tensor; the model's own where the average holds nothing yet."""
+        """Map name to tensor; the model's own weights while the average is still empty."""
         ema = self._ema
         if ema.step == 0:
             return self._kept or dict(model.state_dict())
         cycle, epoch = ema.cycle_epoch, ema.epoch
-        ema.cycle_epoch = -1  # looking is no epoch
+        ema.cycle_epoch = -1  # reading does not count as an epoch
         try:
             averaged: dict[str, Any] = ema.apply()
         finally:
@@ -34,7 +34,7 @@ class Average:
         return averaged
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values."""
+        """Return tensors and plain values."""
         ema = self._ema
         return {
             "weights": ema.state_dict,
@@ -45,7 +45,7 @@ class Average:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
+        """Continue from `state_dict`."""
         ema = self._ema
         ema.resume(state["weights"], state["step"])
         ema.epoch, ema._decay = state["epoch"], state["decay"]

@@ -1,4 +1,4 @@
-"""The paddle backend: what the worker calls. Importing this module and `check` load no Paddle."""
+"""Paddle backend as the worker calls it. Importing this module and `check` load no Paddle."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class PaddleBackend:
     checkpoint_suffix = ".pdparams"
 
     def check(self, config: PaddleConfig) -> Sequence[Problem]:
-        """What keeps the config from being trained, with the files it names. Loads no Paddle."""
+        """Find the problems of the config and of the files it names. Loads no Paddle."""
         return check(config)
 
     def probe(self) -> Probe:
-        """Versions of Paddle and what is under it, and the GPUs."""
+        """Find the versions of Paddle and of its foundations, and the GPUs."""
         from runner.backends.paddle import device  # noqa: PLC0415 - Paddle is loaded only where it is used
 
         return device.probe()
 
     def ranks(self, config: PaddleConfig) -> Ranks | None:
-        """Paddle's launcher, see `runner.backends.paddle.launch`."""
+        """Return the command of Paddle's launcher, see `runner.backends.paddle.launch`."""
         if config.processes == 1:
             return None
         where = "gpu" if config.use_gpu else "cpu"
@@ -50,14 +50,14 @@ class PaddleBackend:
         return Ranks(config.processes, command, number_in="PADDLE_TRAINER_ID")
 
     def train(self, config: PaddleConfig, run: RunContext) -> None:
-        """One attempt, see `runner.backends.paddle.training`."""
+        """Train in one attempt, see `runner.backends.paddle.training`."""
         _use_threads(max(1, config.cpu_threads // run.ranks))
         from runner.backends.paddle.training import Training  # noqa: PLC0415 - Paddle is loaded only where it is used
 
         Training(config, run).run()
 
     def class_names(self, weights: Path) -> tuple[str, ...]:
-        """Names that a checkpoint keeps, see `runner.backends.paddle.state`."""
+        """Read the class names of a checkpoint, see `runner.backends.paddle.state`."""
         from runner.backends.paddle.state import read_class_names  # noqa: PLC0415 - Paddle is loaded only where it is used
 
         return read_class_names(weights)
@@ -71,7 +71,7 @@ class PaddleBackend:
         reader: str = "EvalReader",
         progress: Callable[[int, int], None] | None = None,
     ) -> list[dict[str, Any]]:
-        """COCO results of `images`, see `runner.backends.paddle.predict`."""
+        """Predict COCO results of `images`, see `runner.backends.paddle.predict`."""
         _use_threads(config.cpu_threads)
         from runner.backends.paddle.predict import predict_files  # noqa: PLC0415 - Paddle is loaded only where it is used
 
@@ -79,7 +79,7 @@ class PaddleBackend:
 
 
 def _use_threads(count: int) -> None:
-    """Have Paddle use so many threads in this thread of this process, also in one forked from a parent that loaded Paddle for one.
+    """Set Paddle's number of threads in this thread of this process, also in one forked from a parent that loaded Paddle for one thread.
 
     The call changes OpenMP's and MKL's number; ppdet's own entry point leaves it at 1 unless OMP_NUM_THREADS says otherwise.
     """

@@ -1,4 +1,4 @@
-"""What in a config ppdet would refuse late or drop in silence: unknown modules, keys, operators, and values that do not fit together.
+"""Check of a config for what ppdet would refuse late or drop silently: unknown modules, keys, operators, and incompatible values.
 Imports no Paddle: what ppdet knows is in its catalogue."""
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from runner.training.common_config import check_initial_distance
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
 _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_param_lr_func", "model_name"))
-"""Keys whose text ppdet 2.6.0 gives to Python's eval."""
+"""Keys whose text ppdet 2.6.0 passes to Python's eval."""
 
 _UNUSED = {("FCOSLoss", "loss_alpha"): 0.25, ("FCOSLoss", "loss_gamma"): 2.0, ("FCOSLoss", "reg_weights"): 1.0}
-"""Arguments that ppdet 2.6.0 takes and does not use, and what it computes with."""
+"""Arguments that ppdet 2.6.0 accepts and ignores, and the value it uses instead."""
 
 _TYPED = frozenset((*(f"{reader}.batch_size" for reader in READERS), "LearningRate.base_lr"))
-"""Keys whose values are looked at more closely."""
+"""Keys whose values are checked in more detail."""
 
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
 OTHER_TASKS = {
@@ -36,22 +36,22 @@ OTHER_TASKS = {
     "finds masks": ("MaskHead", "MaskRCNN", "QueryInst", "SOLOv2"),
     "finds rotated boxes": ("FCOSRHead", "PPYOLOERHead", "S2ANet"),
 }
-"""Modules of ppdet that are trained for something else than boxes, and for what."""
+"""Modules of ppdet for tasks other than upright boxes, by task."""
 _PREFIXES = ("http://", "https://", "ppdet://")
 
 
 def check(config: PaddleConfig) -> list[Problem]:
-    """Every problem found in `config` and in the files it names; empty if it can be trained."""
+    """Find every problem of `config` and of the files it names; empty if it can be trained."""
     known = catalogue(interpreter("paddle", config.backend_python).python)
     problems = [*check_length(config), *_Modules(config, known).problems(), *_weights(config), *_schedule(config)]
     problems += check_initial_distance(config.initial_distance, has_effect=_has_relu(config))
     if config.amp and not config.use_gpu:
-        problems.append(Problem("ppdet computes in half precision on a GPU only; on the CPU give amp: false (-o amp=false)", key="amp"))
+        problems.append(Problem("ppdet supports half precision on a GPU only; on the CPU set amp: false (-o amp=false)", key="amp"))
     return [*problems, *check_data(config, lambda images: schedule.steps_per_epoch(config, images), upright=True)]
 
 
 def _has_relu(config: PaddleConfig) -> bool:
-    """Return whether the model is an FCOS with a ReLU behind its distances."""
+    """Return whether the model is an FCOS with a ReLU after its distances."""
     head = config.modules.get("FCOSHead")
     keys = head.keys if isinstance(head, Tagged) else head
     return config.architecture == "FCOS" and (not isinstance(keys, Mapping) or keys.get("norm_reg_targets", True) is True)
@@ -66,7 +66,7 @@ class _Modules:
     def problems(self) -> Iterator[Problem]:
         if other := list(self._other_tasks()):
             yield from other
-            return  # what such a config has beyond a detector's is no mistake
+            return  # such a config may contain more than a detector's
         yield from self._architecture()
         for key, value in self._sections.items():
             if key in self._known.modules:
@@ -75,7 +75,7 @@ class _Modules:
                 yield from self._unknown_top(key)
         for name in READERS:
             if self._sections.get(name) is None and name != "TestReader":
-                yield Problem("is missing: how images are read", key=name)
+                yield Problem("missing; expected a reader of images", key=name)
 
     def _other_tasks(self) -> Iterator[Problem]:
         used = self._used()
@@ -84,7 +84,7 @@ class _Modules:
                 yield Problem(f"{name} {task}; of ppdet's models only those that find upright boxes are supported", key="architecture")
 
     def _used(self) -> set[str]:
-        """What the architecture refers to, and what that refers to, and so on: modules, and other texts."""
+        """Collect what the architecture refers to, directly and indirectly: modules, and other strings."""
         found: set[str] = set()
         todo: list[Any] = [self._config.architecture]
         while todo:
@@ -133,7 +133,7 @@ class _Modules:
             yield from self._chosen(keys.get("regularizer"), self._known.regularizers, "OptimizerBuilder.regularizer")
 
     def _keys(self, owner: str, signature: Signature, keys: Mapping[str, Any], path: str, *, skip: Sequence[str] = ()) -> Iterator[Problem]:
-        """Unknown keys, and what the known ones hold."""
+        """Find unknown keys, and wrong values of known ones."""
         for key, value in keys.items():
             here = f"{path}.{key}"
             if key in skip:
@@ -141,9 +141,9 @@ class _Modules:
             if key not in signature.keys:
                 yield Problem(f"unknown key of {owner}{_hint(key, signature.keys)}", key=here)
             elif value != _UNUSED.get((owner, key), value):
-                yield Problem(f"ppdet 2.6.0 does not use it: it always computes with {_UNUSED[owner, key]}; take it out", key=here)
+                yield Problem(f"ppdet 2.6.0 ignores it and always uses {_UNUSED[owner, key]}; remove it", key=here)
             elif key == "num_classes" and key in signature.shared and value != self._config.num_classes:
-                yield Problem(f"is {value!r}, but the data has {self._config.num_classes} classes; take it out", key=here)
+                yield Problem(f"{value!r} does not match the data, which has {self._config.num_classes} classes; remove it", key=here)
             elif key in signature.made and isinstance(value, Mapping) and "name" not in value:
                 made = signature.made[key]
                 yield from self._keys(made, self._known.modules[made], value, here)
@@ -159,9 +159,9 @@ class _Modules:
                 yield from self._tagged(value, here)
 
     def _type_meant(self, owner: str, value: Any, default: bool | int | float | str) -> str:
-        """What is meant by an argument with this default, where `value` cannot be; empty where it can. ppdet's defaults do not tell whole
-        numbers from others, its operators take lists beside numbers, and PaddleDetection's own configs have a text for an operator's
-        truth value."""
+        """Return the expected type of an argument with this default if `value` does not fit, else empty. ppdet's defaults do not separate
+        integers from other numbers, its operators accept lists besides numbers, and PaddleDetection's own configs have a string for an
+        operator's truth value."""
         operator = owner in self._known.transforms
         if value is None or isinstance(default, str) or (operator and isinstance(value, list)):
             return ""
@@ -171,14 +171,14 @@ class _Modules:
         return "" if number else "a number"
 
     def _created(self, value: Any, path: str) -> Iterator[Problem]:
-        """A module named by its name alone."""
+        """Check a module given by its name alone."""
         if not isinstance(value, str):
             yield Problem("expected the name of a module; its keys belong into a section of that name at the top level", key=path)
         elif value not in self._known.modules:
             yield Problem(f"ppdet has no module {value!r}{_hint(value, self._known.modules)}", key=path)
 
     def _injected(self, value: Any, path: str) -> Iterator[Problem]:
-        """A module named by its name, by a mapping with ``name``, or by a tag."""
+        """Check a module given by its name, by a mapping with ``name``, or by a tag."""
         if value is None:
             return
         name = value if isinstance(value, str) else value.get("name") if isinstance(value, Mapping) else None
@@ -192,10 +192,10 @@ class _Modules:
             elif isinstance(value, Mapping):
                 yield from self._keys(name, self._known.modules[name], value, path, skip=("name",))
         elif isinstance(value, Mapping):
-            yield Problem("which module? Give its name: {name: …}", key=path)
+            yield Problem("expected the name of a module: {name: …}", key=path)
 
     def _tagged(self, value: Any, path: str) -> Iterator[Problem]:
-        """Tags anywhere in a value."""
+        """Check the tags anywhere in a value."""
         if isinstance(value, Tagged):
             signature = self._known.tags.get(value.name)
             if signature is None:
@@ -252,12 +252,12 @@ class _Modules:
             yield from self._keys(name, Signature((*signature.keys, ours)), keys, here)
 
     def _chosen(self, value: Any, known: Mapping[str, Signature], path: str) -> Iterator[Problem]:
-        """A mapping whose ``type`` picks a class."""
+        """Check a mapping whose ``type`` selects a class."""
         if value in (None, False, "None"):
             return
         name = value.get("type") if isinstance(value, Mapping) else None
         if name not in known:
-            yield Problem(f"there is no {name!r} here{_hint(str(name), known)}", key=f"{path}.type")
+            yield Problem(f"unknown type {name!r}{_hint(str(name), known)}", key=f"{path}.type")
             return
         yield from self._keys(str(name), known[str(name)], value, path, skip=("type",))
 
@@ -276,7 +276,7 @@ def _weights(config: PaddleConfig) -> Iterator[Problem]:
             f"{source}: expected a .pdparams file, null, or an address that starts with https:// or ppdet://", key="pretrain_weights"
         )
     elif not path.with_suffix(".pdparams").is_file():
-        yield Missing(f"there is no file {path.with_suffix('.pdparams')}", key="pretrain_weights")
+        yield Missing(f"file {path.with_suffix('.pdparams')} does not exist", key="pretrain_weights")
 
 
 def _schedule(config: PaddleConfig) -> Iterator[Problem]:

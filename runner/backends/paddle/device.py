@@ -1,4 +1,4 @@
-"""The device a run uses, and what a machine has to offer to Paddle."""
+"""Device of a run, and the GPUs and versions that Paddle finds on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def prepare(config: PaddleConfig) -> None:
     """Load Paddle, choose the device, seed.
 
     Raises:
-        InputError: use_gpu without a usable GPU; says what was found and how to go on.
+        InputError: use_gpu without a usable GPU; the message says what was found and what to do.
     """
     load_ppdet()
     import paddle  # noqa: PLC0415
@@ -30,7 +30,7 @@ def prepare(config: PaddleConfig) -> None:
 
 
 def describe(config: PaddleConfig) -> str:
-    """The device in words, for the log."""
+    """Describe the device in words, for the log."""
     import paddle  # noqa: PLC0415
 
     if config.use_gpu:
@@ -42,7 +42,7 @@ def describe(config: PaddleConfig) -> str:
 
 
 def probe() -> Probe:
-    """What this machine has."""
+    """Find what this machine has."""
     load_ppdet()
     import paddle  # noqa: PLC0415
 
@@ -57,7 +57,7 @@ def probe() -> Probe:
 
 
 def gpu_problem() -> str:
-    """Why no GPU can be used and what was found; empty if one can be used."""
+    """Explain why no GPU can be used; empty if one can be used."""
     import paddle  # noqa: PLC0415
 
     if not paddle.is_compiled_with_cuda():
@@ -86,7 +86,7 @@ def memory_gib(config: PaddleConfig) -> dict[str, float]:
 
 
 def memory_in_words(config: PaddleConfig) -> str:
-    """What an out-of-memory message says was seen."""
+    """Describe the memory in use, for an out-of-memory message."""
     machine = psutil.virtual_memory()
     words = f"this process holds {psutil.Process().memory_info().rss / GIB:.1f} GiB, "
     words += f"the machine has {machine.available / GIB:.1f} of {machine.total / GIB:.1f} GiB left"
@@ -98,6 +98,6 @@ def memory_in_words(config: PaddleConfig) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that a GPU's or the machine's memory has run out."""
+    """Return whether `error` means that the memory of a GPU or of the machine has run out."""
     words: tuple[Any, ...] = ("ResourceExhaustedError", "Out of memory", "out of memory", "Fail to alloc memory", "bad_alloc")
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)

@@ -1,7 +1,7 @@
-"""`python -P -m runner.backends.paddle.launch COUNT cpu|gpu COMMAND …`: runs a command line as that many ranks.
+"""Launcher of ranks: `python -P -m runner.backends.paddle.launch COUNT cpu|gpu COMMAND …` runs a command line as that many ranks.
 
-`paddle.distributed.launch` does it, which ends all of them when one has failed. Here it is told where they find one another, keeps its
-notes (every variable of the environment is among them) out of the run directory, and ends with its parent, and they with it.
+`paddle.distributed.launch` does it, and ends all of them when one has failed. Here it is given their address, keeps its
+notes (which include every environment variable) out of the run directory, and ends with its parent, as do the ranks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from runner.core.process import PARENT_VARIABLE, die_with_parent
 
 
 def arguments(count: int, port: int, folder: Path, command: Sequence[str]) -> list[str]:
-    """What `paddle.distributed.launch` is called with.
+    """Build the arguments of `paddle.distributed.launch`.
 
     Args:
         port: free on this machine; the first rank listens there.
@@ -28,17 +28,17 @@ def arguments(count: int, port: int, folder: Path, command: Sequence[str]) -> li
 
 
 def prepare(environment: MutableMapping[str, str], where: str) -> None:
-    """Make `environment` what the launcher and the ranks should see. Of the GPUs that CUDA_VISIBLE_DEVICES leaves, rank i gets number i."""
+    """Change `environment` to that of the launcher and the ranks. Rank i gets the i-th GPU of CUDA_VISIBLE_DEVICES."""
     for name in [name for name in environment if name.startswith("PADDLE_") or name == "POD_IP"]:
-        del environment[name]  # it would go before the arguments
+        del environment[name]  # it would take precedence over the arguments
     if where == "cpu":
         environment["PADDLE_DISTRI_BACKEND"] = "gloo"
-        environment["CUDA_VISIBLE_DEVICES"] = "all"  # the launcher then asks CUDA, for which this word means none
+        environment["CUDA_VISIBLE_DEVICES"] = "all"  # the launcher then asks CUDA, for which this value means none
     environment[PARENT_VARIABLE] = str(os.getpid())
 
 
 def free_port() -> socket.socket:
-    """A socket bound to a port that nobody else is given while it is open, but that the first rank, which shares ports, can listen at."""
+    """Reserve a port: the returned socket keeps it from others, while the first rank, which shares ports, can listen on it."""
     reserved = socket.socket()
     reserved.bind(("127.0.0.1", 0))
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,7 +46,7 @@ def free_port() -> socket.socket:
 
 
 def forget_notes() -> None:
-    """Called by a rank when all have begun: remove what the launcher wrote down of the environment, which a kill would leave behind."""
+    """Delete the launcher's notes on the environment, which a kill would leave behind; a rank calls it once all have started."""
     folder = os.environ.get("PADDLE_LOG_DIR")  # not with every Paddle
     for note in Path(folder).iterdir() if folder else ():
         if not note.name.startswith("workerlog."):

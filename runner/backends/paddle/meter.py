@@ -1,4 +1,4 @@
-"""What is summed between two records."""
+"""Meter of the losses and times between two records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Window(Clock):
         self.steps += 1
 
     def is_finite(self) -> bool:
-        """Whether the sum of the losses is. Waits for the device."""
+        """Return whether the sum of the losses is finite. Waits for the device."""
         return "loss" not in self._sums or math.isfinite(float(self._sums["loss"]))
 
     def values(self) -> dict[str, float]:
@@ -49,12 +49,12 @@ class Window(Clock):
         self._sums = {name: math.fsum(one[name] for one in sums) / len(sums) for name in sums[0]}
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, plain values."""
+        """Return the state as plain values."""
         return {"sums": self.sums(), "steps": self.steps, "images": self.images, "rate": self.rate, "seconds": self._seconds}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Window:
-        """The window of a checkpoint, its clock stopped."""
+        """Restore the meter of a checkpoint, its clock stopped."""
         window = cls()
         window._sums = dict(state["sums"])
         window.steps, window.images = int(state["steps"]), int(state["images"])

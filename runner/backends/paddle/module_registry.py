@@ -1,4 +1,4 @@
-"""What ppdet's modules are and take, read off the very ppdet that will run: its registry, once an environment, kept as a small file.
+"""Module registry: ppdet's modules and their arguments, read from the installed ppdet once per environment and kept as a small file.
 
 So a config is checked in the conductor, which has no Paddle, against the version that is installed and not against a list of ours.
 """
@@ -36,7 +36,7 @@ _READER_KEYS = ("inputs_def", "mixup_epoch", "cutmix_epoch", "mosaic_epoch", "pr
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a module, operator or optimiser takes.
+    """Arguments of a module, operator or optimiser.
 
     Args:
         keys: names of its arguments.
@@ -85,7 +85,7 @@ class Catalogue:
 
 @functools.lru_cache(maxsize=4)
 def catalogue(python: Path) -> Catalogue:
-    """The catalogue of the ppdet that `python` imports; made once an environment (about 10 s) and kept.
+    """Return the registry of the ppdet that `python` imports; made once per environment (about 10 s) and kept.
 
     Raises:
         RunnerError: ppdet cannot be loaded there; its output is in the message.
@@ -111,10 +111,10 @@ def _ask(python: Path) -> dict[str, Any]:
         try:
             done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired as error:
-            raise RunnerError(f"ppdet did not load within {_TIMEOUT_S} s by {python}; `runner doctor` tells more") from error
+            raise RunnerError(f"ppdet did not load within {_TIMEOUT_S} s in {python}; run `runner doctor` for details") from error
         if done.returncode != 0:
             last = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-15:])
-            raise RunnerError(f"ppdet cannot be loaded by {python}; its output ends with:\n{last}")
+            raise RunnerError(f"ppdet cannot be loaded in {python}; its output ends with:\n{last}")
         data: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
         return data
 
@@ -125,7 +125,7 @@ def _tuples(value: Mapping[str, Any]) -> dict[str, Any]:
 
 # ------------------------------------------------------------------------------------------ in the environment of ppdet
 def collect() -> dict[str, dict[str, dict[str, Any]]]:
-    """What ppdet has registered. Loads it."""
+    """Collect what ppdet has registered. Loads it."""
     from runner.backends.paddle.ppdet import load_ppdet  # noqa: PLC0415 - only in an environment that has it
 
     load_ppdet()

@@ -1,4 +1,4 @@
-"""Loads Paddle and ppdet 2.6.0, and mends what is wrong with them: the one place for it. Each mend names what it is for."""
+"""Import of Paddle and ppdet 2.6.0, with patches for their mistakes: the only place for patches. Each names its reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _loaded = False
 
 
 def load_ppdet() -> None:
-    """Import Paddle and ppdet in an order that works, once a process. Takes about 5 seconds.
+    """Import Paddle and ppdet in an order that works, once per process. Takes about 5 seconds.
 
     Raises:
         ImportError: they are not in this interpreter's environment, or not whole.
@@ -46,7 +46,7 @@ def load_ppdet() -> None:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Loading Paddle 3.3.1 puts a handler in the place of the one for SIGTERM: the process would end at once, without saving."""
+    """Restore signal handlers: Paddle 3.3.1 replaces the one for SIGTERM, so that the process would end at once, without saving."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -56,10 +56,10 @@ def _signals_kept() -> Iterator[None]:
 
 
 def _use_the_processor() -> None:
-    """paddlepaddle 3.3.1 multiplies matrices by an MKL of 2019, which takes its slowest kernels (SSE2) on a processor that is not Intel's,
+    """Choose faster kernels: paddlepaddle 3.3.1 has an MKL of 2019, which takes its slowest ones (SSE2) on a processor that is not Intel's,
     whatever that can do: a step costs more than twice the time (benchmarks/LOG.md). MKL reads the variable at its first multiplication;
     5 is AVX2. And OpenMP's threads spin for 200 ms after each multiplication, on cores that readers and other runs could use: 1 ms lasts
-    from one to the next. Variables that are set stand."""
+    from one to the next. Variables that are set already are kept."""
     os.environ.setdefault("KMP_BLOCKTIME", "1")
     try:
         processor = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
@@ -86,7 +86,7 @@ def _load_and_mend() -> None:
 
 @contextmanager
 def _numba_not_asked_for() -> Iterator[None]:
-    """ppdet 2.6.0 prints, twice, that its trackers lack numba. They are not used here."""
+    """Suppress ppdet 2.6.0's message, printed twice, that its object trackers lack numba. They are not used here."""
     printed = builtins.print
 
     def print_(*words: Any, **options: Any) -> None:
@@ -101,8 +101,8 @@ def _numba_not_asked_for() -> Iterator[None]:
 
 
 def _say_errors_once() -> None:
-    """ppdet 2.6.0 prints the trace of an error in a reader, and raises it. So does the thread that fetches from Paddle's reading
-    processes, whose cause the main thread tells (`runner.backends.paddle.reader`)."""
+    """Report errors once: ppdet 2.6.0 prints the trace of an error in a reader, and raises it. So does the thread that fetches from
+    Paddle's reading processes, whose cause the main thread tells (`runner.backends.paddle.reader`)."""
     logging.getLogger("reader").setLevel(logging.ERROR)
     told = threading.excepthook
 
@@ -114,8 +114,8 @@ def _say_errors_once() -> None:
 
 
 def _never_download() -> None:
-    """ppdet 2.6.0 answers a data path that does not exist by fetching COCO (ppdet/utils/download.py). The config's check has looked at
-    the paths; whatever still fails must fail here."""
+    """Prevent downloads: ppdet 2.6.0 fetches COCO if a data path does not exist (ppdet/utils/download.py). The config's check has checked
+    the paths; any other failure has to be visible here."""
     from ppdet.data.source import dataset  # noqa: PLC0415
 
     def existing(path: str, _annotation: str, _image_dir: str) -> str:
@@ -125,8 +125,8 @@ def _never_download() -> None:
 
 
 def _read_weights_safely() -> None:
-    """`paddle.load` unpickles whatever it is given, and ppdet hands it files that a config names, also those of backbones. What reads
-    weights reads data."""
+    """Read weights as data: `paddle.load` unpickles any file, and ppdet passes it files that a config names, also those of backbones. What
+    reads weights reads data."""
     import paddle  # noqa: PLC0415
 
     from runner.backends.pdparams import read_pdparams  # noqa: PLC0415
@@ -138,8 +138,8 @@ def _read_weights_safely() -> None:
 
 
 def _name_what_is_no_image() -> None:
-    """ppdet 2.6.0's Decode goes on with the bytes of a file that is no image, and fails at their shape. And OpenCV makes the missing part
-    of a JPEG that is cut off grey."""
+    """Name unreadable images: ppdet 2.6.0's Decode continues with the bytes of such a file and fails at their shape, and OpenCV makes the
+    missing part of a truncated JPEG grey."""
     from ppdet.data.transform.operators import Decode  # noqa: PLC0415
 
     decode = Decode.apply
@@ -150,18 +150,18 @@ def _name_what_is_no_image() -> None:
         if "image" not in sample:
             sample["image"] = read_bytes(sample.pop("im_file"))
         if is_cut_off(sample["image"]):
-            raise InputError(Problem("is an image that is cut off; replace it", file))
+            raise InputError(Problem("truncated image; replace it", file))
         try:
             return decode(self, sample, context)
         except AttributeError as error:
-            raise InputError(Problem("is not an image that can be read (wrong format, or empty); replace it", file)) from error
+            raise InputError(Problem("unreadable image (wrong format, or empty); replace it", file)) from error
 
     Decode.apply = apply
 
 
 def is_cut_off(image: Any) -> bool:
-    """Whether the bytes are a JPEG (ITU T.81, B.1.1) without an end after its first scan's start. Thumbnails, which have ends of their
-    own, lie in the segments before that."""
+    """Return whether the bytes are a JPEG (ITU T.81, B.1.1) without an end after its first scan's start. Thumbnails, which have ends of
+    their own, are in the segments before that."""
     if not isinstance(image, bytes) or image[:2] != b"\xff\xd8":
         return False
     place = 2
@@ -172,8 +172,8 @@ def is_cut_off(image: Any) -> bool:
 
 
 def _join_counts_as_vectors() -> None:
-    """ppdet 2.6.0's two-stage detectors join the number of boxes of each image with `concat`, which takes no 0-D tensors since Paddle 2.5
-    (PaddleDetection PR 8112, 8423, which leave some of these places as they were)."""
+    """Let `concat` take 0-D tensors, with which ppdet 2.6.0's two-stage detectors join the numbers of boxes; Paddle 2.5 and newer refuse
+    them (PaddleDetection PR 8112, 8423, which leave some of these places as they were)."""
     import paddle  # noqa: PLC0415
     from ppdet.modeling import post_process  # noqa: PLC0415
     from ppdet.modeling.heads import cascade_head  # noqa: PLC0415
@@ -187,7 +187,7 @@ def _join_counts_as_vectors() -> None:
 
 
 def _assign_labels_of_64_bits() -> None:
-    """ppdet 2.6.0's assigners of PP-YOLOE and PicoDet add 32-bit numbers, of the labels' type, to 64-bit ones, which Paddle 3 refuses; and
+    """Make labels 64-bit: ppdet 2.6.0's assigners of PP-YOLOE and PicoDet add 32-bit numbers to 64-bit ones, which Paddle 3 refuses; and
     they return three values instead of four where a batch has no object at all."""
     import paddle  # noqa: PLC0415
     from ppdet.modeling.assigners import ATSSAssigner, TaskAlignedAssigner, TaskAlignedAssigner_CR  # noqa: PLC0415
@@ -210,8 +210,8 @@ def _assign_labels_of_64_bits() -> None:
 
 
 def _count_hard_examples_in_integers() -> None:
-    """ppdet 2.6.0's SSDLoss compares ranks with numbers of examples that are floating-point, which Paddle 3 refuses. A rank is below such a
-    number where it is below the next integer."""
+    """Count in integers: ppdet 2.6.0's SSDLoss compares ranks with floating-point numbers of examples, which Paddle 3 refuses. A rank is
+    below such a number where it is below the next integer."""
     import paddle  # noqa: PLC0415
     from ppdet.modeling.losses import ssd_loss  # noqa: PLC0415
 
@@ -223,9 +223,9 @@ def _count_hard_examples_in_integers() -> None:
 
 
 def _train_on_images_without_objects() -> None:
-    """ppdet 2.6.0 with ``allow_empty``: FCOS's targets fail for an image without objects (here it gets one that covers nothing). And FCOS
-    and PicoDet divide by zero where no location of a batch has an object, which may also be too small to have one: here FCOS divides by
-    one, and PicoDet by at least one, as PP-YOLOE does, and PicoDet itself where several processes train."""
+    """Support ``allow_empty``: ppdet 2.6.0's FCOS targets fail for an image without objects (here it gets one that covers nothing). And
+    FCOS and PicoDet divide by zero where no location of a batch has an object, which may also be too small to have one: here FCOS divides
+    by one, and PicoDet by at least one, as PP-YOLOE does, and PicoDet itself where several processes train."""
     import numpy as np  # noqa: PLC0415
     import paddle  # noqa: PLC0415
     from ppdet.data.transform.batch_operators import Gt2FCOSTarget  # noqa: PLC0415
@@ -256,7 +256,7 @@ def _train_on_images_without_objects() -> None:
 
 
 def _build_heads_as_wide_as_their_features() -> None:
-    """ppdet 2.6.0's FCOSHead builds its last convolutions for 256 channels, whatever `feat_out` its FCOSFeat has."""
+    """Build the last convolutions of FCOSHead for the `feat_out` of its FCOSFeat, not for 256 channels as ppdet 2.6.0 does."""
     from ppdet.modeling.heads import fcos_head  # noqa: PLC0415
 
     original, nn = fcos_head.FCOSHead.__init__, fcos_head.nn
@@ -274,7 +274,7 @@ def _build_heads_as_wide_as_their_features() -> None:
 
 
 class _Instead:
-    """A module with some of its names replaced, for one that imported it."""
+    """Module with some of its names replaced, for another module that imported it."""
 
     def __init__(self, module: Any, **names: Any) -> None:
         self._module = module
@@ -285,7 +285,7 @@ class _Instead:
 
 
 def quiet(call: Callable[[], Any]) -> Any:
-    """`call()` with what it prints sent to stderr (ppdet prints to stdout while it is loaded and while it builds models)."""
+    """Run `call()` with its output redirected to stderr (ppdet prints to stdout while it is loaded and while it builds models)."""
     out, sys.stdout = sys.stdout, sys.stderr
     try:
         return call()
@@ -298,7 +298,7 @@ _REFUSALS = (ArithmeticError, AssertionError, AttributeError, ImportError, Looku
 
 @contextmanager
 def refusals_told(trace: Path | None = None) -> Iterator[None]:
-    """An error inside ppdet while it makes something of a config is one sentence about the config.
+    """Turn an error inside ppdet, while it builds something from a config, into one sentence about the config.
 
     Args:
         trace: the file that stderr goes to; the error's trace is printed there. None: it is not printed.

@@ -40,7 +40,7 @@ Item = tuple[int, int, int]
 
 @dataclass(slots=True)
 class Course:
-    """What a training still has to read.
+    """Remaining steps of a training to read.
 
     Args:
         seed: of the run.
@@ -86,7 +86,7 @@ class TrainReader(ppdet_reader.TrainReader):  # type: ignore[misc]
         return _iterate(_Seeded(self.dataset, course.seed), batches, self._collate, self._workers, self.use_shared_memory)
 
     def items(self, step: int) -> list[Item]:
-        """What this rank reads in a step."""
+        """List what this rank reads in a step."""
         epoch, inside = divmod(step, len(self))
         order = epoch_order(self.course.seed, epoch, len(self.dataset), shuffle=self.shuffle)
         first = (inside * self.course.ranks + self.course.rank) * self.batch_size
@@ -159,8 +159,8 @@ def _iterate(dataset: Any, batches: Sequence[Sequence[Any]], collate: Callable[[
 
 
 def _causes_told(loader: Iterator[Any], read: Callable[[int], Any], batches: int, ahead: int) -> Iterator[Any]:
-    """What `loader` gives. Paddle 3.3.1 says that a reading process failed, but not why: reading is deterministic, so what it may have
-    been at (`ahead` batches from the last one given) is read here, which fails in the same way."""
+    """Yield the batches of `loader` and reproduce its errors. Paddle 3.3.1 does not say why a reading process failed: reading is
+    deterministic, so the batches it may have been reading (`ahead` from the last one) are read here, which fails in the same way."""
     given = 0
     try:
         for batch in loader:
@@ -173,7 +173,7 @@ def _causes_told(loader: Iterator[Any], read: Callable[[int], Any], batches: int
 
 
 def reader_died(error: BaseException) -> TrainingFailed | None:
-    """What to say of an error that Paddle's loader raises, anywhere in the main thread, where a reading process died. None for others."""
+    """Explain an error that Paddle's loader raises, anywhere in the main thread, if a reading process died. None for other errors."""
     words = str(error)
     if "DataLoader" not in words and "Blocking queue is killed" not in words:
         return None

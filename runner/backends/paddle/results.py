@@ -1,4 +1,4 @@
-"""What ppdet's models return, as COCO results."""
+"""Conversion of the outputs of ppdet's models to COCO results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CollectedResults(Metric):  # type: ignore[misc]
         self.results: list[dict[str, Any]] = []
 
     def update(self, inputs: Any, outputs: Any) -> None:
-        """A batch's ``bbox`` (Float[N, 6]: class, score, xyxy in pixels of the image) and ``bbox_num`` (Int[B])."""
+        """Add a batch's ``bbox`` (Float[N, 6]: class, score, xyxy in pixels of the image) and ``bbox_num`` (Int[B])."""
         boxes = np.asarray(outputs["bbox"], dtype=np.float64).reshape(-1, 6) if outputs["bbox"] is not None else np.empty((0, 6))
         counts = np.asarray(outputs["bbox_num"]).reshape(-1)
         ids = np.asarray(inputs["im_id"]).reshape(-1)

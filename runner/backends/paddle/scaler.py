@@ -43,5 +43,5 @@ class ResumableScaler:
         return dict(self._made.state_dict()) if self._made is not None else dict(self._state or {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """What the scaler that will be made starts from."""
+        """Set the state from which the scaler will start."""
         self._state = state

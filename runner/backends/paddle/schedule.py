@@ -41,7 +41,7 @@ def named(item: Any) -> tuple[str | None, Mapping[str, Any]]:
 
 
 def split(config: PaddleConfig) -> Schedulers | None:
-    """The schedulers as ppdet takes them; None where the config leaves them to ppdet.
+    """Convert the schedulers to ppdet's form; None where the config leaves them to ppdet.
 
     Raises:
         InputError: a length is given in both units.
@@ -60,7 +60,7 @@ def split(config: PaddleConfig) -> Schedulers | None:
             iterations = keys.pop(ours, None)
             if iterations is not None and keys.get(theirs) is not None:
                 key = f"LearningRate.schedulers.{index}.{ours}"
-                raise InputError(Problem(f"{ours} and {theirs} are both given; take one out", key=key))
+                raise InputError(Problem(f"{ours} and {theirs} exclude each other; remove one", key=key))
             if iterations is not None:
                 keys[theirs] = iterations
                 in_iterations.add(index)
@@ -72,7 +72,7 @@ def split(config: PaddleConfig) -> Schedulers | None:
 
 
 def steps_per_epoch(config: PaddleConfig, images: int) -> int:
-    """Steps of one epoch over `images` training images, as ppdet's reader makes them.
+    """Count the steps of one epoch over `images` training images, as ppdet's reader makes them.
 
     Raises:
         InputError: not one.

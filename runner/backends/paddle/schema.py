@@ -1,4 +1,4 @@
-"""What the paddle backend declares of a config: the top level and the data sets. Modules (FCOSHead, TrainReader, …) are ppdet's own: what
+"""Schema of the paddle backend: the top level and the data sets. Modules (FCOSHead, TrainReader, …) are ppdet's own: what
 they take is in its catalogue (`runner.backends.paddle.module_registry`). Imports no Paddle."""
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _CLASS_OUTPUTS = re.compile(r"fcos_head\.fcos_head_cls\.(weight|bias)|yolo_head\
 
 
 def write_state(weights: Mapping[str, Any], state: Mapping[str, Any]) -> Callable[[Any], None]:
-    """A writer for `CheckpointFolder.save`.
+    """Return a writer for `CheckpointFolder.save`.
 
     Args:
         weights: name to tensor, what evaluation uses.
@@ -60,7 +60,7 @@ def read_state(file: Path, key: str = "") -> dict[str, Any]:
     content = dict(read_pdparams(file, key))
     state = content.pop(STATE, None)
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise InputError(Problem(f"{file} is no checkpoint of this program (to start from other weights: pretrain_weights)", key=key))
+        raise InputError(Problem(f"{file} is not a checkpoint of this program; to start from other weights, use pretrain_weights", key=key))
     return {**state, "weights": content}
 
 
@@ -121,7 +121,7 @@ def load_pretrained(model: Any, source: str, say: Callable[[str], None], classes
     except ValueError as error:
         raise InputError(Problem(f"{file}: {error}", key="pretrain_weights")) from error
     if not fitting:
-        raise InputError(Problem(f"nothing in {file} fits this model", key="pretrain_weights"))
+        raise InputError(Problem(f"no weight in {file} fits this model", key="pretrain_weights"))
     model.set_state_dict({name: paddle.to_tensor(array).astype(own[name].dtype) for name, array in fitting.items()})
     say(f"took {len(fitting)} of the model's {len(own)} weights from {file}")
 

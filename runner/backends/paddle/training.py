@@ -99,7 +99,7 @@ class Training(Stages):
         self._seed(self.step)
 
     def after_step(self, rate: float) -> None:
-        """A step was made."""
+        """Handle a finished step."""
         self.window.rate = rate
         self.window.images += int(self.trainer.loader.batch_size) * self.course.ranks
         if not self.config.use_gpu:
@@ -178,7 +178,7 @@ class Training(Stages):
         return Window() if state is None else Window.from_state(state)
 
     def _seed(self, step: int) -> None:
-        """What the model draws in a step depends on the seed and the step (and the rank) alone."""
+        """Seed the model's random numbers of a step from the seed, the step and the rank alone."""
         words = np.random.SeedSequence([self.config.seed, 3, step + 1, self.course.rank]).generate_state(3)
         paddle.seed(int(words[0]))
         np.random.seed(words[1])
@@ -241,7 +241,7 @@ class _Between(Callback):  # type: ignore[misc]
 
 
 class _Statistics:
-    """What ppdet's loop tells each step's outputs."""
+    """Receiver of each step's outputs in ppdet's loop."""
 
     def __init__(self, training: Training) -> None:
         self._training = training
@@ -251,7 +251,7 @@ class _Statistics:
 
 
 def _evaluation_images(config: PaddleConfig) -> tuple[list[ImageRef], tuple[str, ...]]:
-    """The images of EvalDataset, and the names of the classes, which are the same as those of TrainDataset
+    """Return the images of EvalDataset, and the names of the classes, which are the same as those of TrainDataset
     (`runner.training.checks.check_data`)."""
     data = config.eval_dataset
     folder = Path(data.dataset_dir)

@@ -1,8 +1,7 @@
 """PaddleDetection's older dialect (0.x), recognised and translated into the 2.x shape.
 
-The translation is pure: it reads no file and leaves its input as it is. Every node keeps the file and line it was
-written at, so that what is found wrong later still points there. What 0.x's keys mean, and their defaults, is from PaddleDetection's
-release/0.4 (ppdet/).
+The translation is pure: it reads no file and does not change its input. Every node keeps the file and line it was written at, so that later
+problems still point there. The meaning of 0.x's keys, and their defaults, are those of PaddleDetection's release/0.4 (ppdet/).
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ class Translation:
     """A config in the 2.x shape.
 
     Args:
-        tree: the new tree; only to be used if there are no problems.
-        changes: everything that was changed, in the order of the architecture, the schedule, the data, the rest.
+        tree: the new tree; valid only if there are no problems.
+        changes: all changes, in the order architecture, schedule, data, rest.
         problems: what cannot be translated.
     """
 
@@ -49,7 +48,7 @@ class Translation:
 
 
 def older_dialect(tree: Node) -> Problem | None:
-    """What tells that this is a 0.x config, as a sentence with its place; None if nothing does."""
+    """Return the sign that this is a 0.x config, as a sentence with its place; None without one."""
     for key in _OLD_KEYS:
         if (node := tree.get(key)) is not None:
             return _sign(node, key, f"the key {key}")
@@ -69,11 +68,11 @@ def older_dialect(tree: Node) -> Problem | None:
 
 
 def _sign(node: Node, key: str, sign: str) -> Problem:
-    return Problem(f"this is PaddleDetection's older dialect (0.x): {sign} belongs to it", where=str(node.source), key=key)
+    return Problem(f"a config in PaddleDetection's older dialect (0.x): {sign} belongs to it", where=str(node.source), key=key)
 
 
 def translate(tree: Node) -> Translation:
-    """`tree`, a config of 0.x with its reader merged under it, in the 2.x shape."""
+    """Translate `tree`, a config of 0.x with its reader merged under it, into the 2.x shape."""
     record = Record()
     top = Keys(tree, "", record)
     model = Model(top, record, for_torch=_trains_on_torch(tree), sections={})
@@ -86,7 +85,9 @@ def translate(tree: Node) -> Translation:
             build(model)
         else:
             hint = nearest(str(name), tuple(_ARCHITECTURES))
-            text = f"PaddleDetection 0.x's {name} is not translated; what is: {', '.join(_ARCHITECTURES)}" + (f"; {hint}" if hint else "")
+            text = f"{name} of PaddleDetection 0.x is not translated; supported: {', '.join(_ARCHITECTURES)}" + (
+                f"; {hint}" if hint else ""
+            )
             record.problem(text, architecture, "architecture")
     _weights(top, model, record)
     _classes(top, tree, str(name), record)
@@ -103,11 +104,11 @@ def translate(tree: Node) -> Translation:
 
 
 def as_newer_dialect(tree: Node, overrides: Iterable[str] = (), backend: Any = None) -> tuple[Node, tuple[Change, ...]]:
-    """`tree` in the 2.x shape with `overrides`, which are in 2.x's keys, applied to it; and what was translated.
+    """Translate `tree` into the 2.x shape and apply `overrides`, which use 2.x's keys; also return the changes.
 
     Args:
         overrides: ``KEY=VALUE`` from the command line.
-        backend: who trains, where something other than the file and the overrides says so (a sweep's trial).
+        backend: the backend, where something other than the file and the overrides sets it (a sweep's trial).
 
     Raises:
         InputError: something cannot be translated, or an override cannot be applied.
@@ -125,7 +126,7 @@ def as_newer_dialect(tree: Node, overrides: Iterable[str] = (), backend: Any = N
 
 
 def _overridden_backend(overrides: list[str]) -> Node | None:
-    """What the last ``-o backend=…`` says; the weights to start from depend on it."""
+    """Return the value of the last ``-o backend=…``; the initial weights depend on it."""
     chosen = None
     for text in overrides:
         if text.partition("=")[0].strip() == "backend":
@@ -147,7 +148,7 @@ def _weights(top: Keys, model: Model, record: Record) -> None:
 
 
 def _classes(top: Keys, tree: Node, architecture: str, record: Record) -> None:
-    """`num_classes` without the background, which 0.x counts where its data says so."""
+    """Translate `num_classes`: without the background, which 0.x counts where its data says so."""
     background = has_background(tree)
     if background is None:
         background = architecture in _WITH_BACKGROUND
@@ -163,8 +164,8 @@ def _one_less(node: Node) -> int:
 
 
 def _rest(top: Keys) -> None:
-    """The other top-level keys. What 0.x and 2.x both lack is left for the backend to report."""
-    top.drop("log_iter is the window, too", "log_smooth_window")
+    """Translate the other top-level keys. Unknown ones are left for the backend to report."""
+    top.drop("values are averaged over log_iter steps", "log_smooth_window")
     top.drop("its file is merged under this one", "_READER_")
     top.drop("2.x has only the fine-grained loss", "use_fine_grained_loss")
     top.drop("2.x leaves out the weights whose shapes do not fit", "finetune_exclude_pretrained_params")
@@ -174,6 +175,6 @@ def _rest(top: Keys) -> None:
     for key in ("norm_type", "freeze_norm"):
         node = top.take(key)
         if node is not None:
-            top.record.problem("at the top level is not translated; give it in the sections of the model", node, key)
+            top.record.problem("not translated at the top level; set it in the sections of the model", node, key)
     for key in list(top.left):
         top.keep(key)

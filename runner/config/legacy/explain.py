@@ -1,4 +1,4 @@
-"""A translation in words."""
+"""Description of a translation in words."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _WIDTH = 110
 
 
 def summary(changes: Sequence[Change], path: Path | str) -> str:
-    """The one note about a translated config."""
+    """Write the one note about a translated config."""
     return f"translated from PaddleDetection's older dialect: {len(changes)} changes; `runner config show -c {path} --explain` lists them"
 
 
 def explain(changes: Sequence[Change], path: Path | str) -> Iterator[str]:
-    """Lines: each change with its place, then its reason; in the order of the files' lines."""
+    """Yield lines: each change with its place, then its reason, in the order of the files' lines."""
     if not changes:
-        yield f"{path}: nothing had to be translated"
+        yield f"{path}: nothing to translate"
         return
     yield f"{path}: translated from PaddleDetection's older dialect (0.x), {len(changes)} changes"
     files = list(dict.fromkeys([str(path), *(change.where.file for change in changes)]))

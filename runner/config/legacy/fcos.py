@@ -12,7 +12,7 @@ _HEAD_NMS = {"score_threshold": 0.01, "nms_top_k": 1000, "nms_threshold": 0.45}
 
 
 def fcos(model: Model) -> None:
-    """The sections of an FCOS: ResNet, FPN, FCOSHead."""
+    """Translate the sections of an FCOS: ResNet, FPN, FCOSHead."""
     arch = model.keys("FCOS")
     if (backbone := model.module(arch, "backbone", "", ("ResNet", "ResNeXt"))) is not None:
         resnet(model, backbone, share_norm=not model.for_torch)

@@ -1,4 +1,4 @@
-"""What a translation notes down, and the keys of one 0.x mapping on their way into a 2.x mapping."""
+"""Log of a translation, and the translation of the keys of one 0.x mapping into a 2.x mapping."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from runner.core.values import same_value
 
 T = TypeVar("T")
 
-LEFT_OUT = "what 0.x takes where it is left out; 2.x takes something else"
+LEFT_OUT = "0.x's default; 2.x has another one"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing a translation changed.
+    """One change of a translation.
 
     Args:
-        key_before: dotted key in the 0.x config; empty for what 2.x needs written out and 0.x did not.
-        key_after: dotted key in the 2.x config; empty for what has no place there.
+        key_before: dotted key in the 0.x config; empty for a value that only 2.x needs written out.
+        key_after: dotted key in the 2.x config; empty if it has no counterpart there.
         why: the reason, a sentence without its full stop.
         where: the user's file and line.
         value_before, value_after: the values in dicts, lists and scalars, a module's without its name; None where there is no key.
@@ -37,27 +37,27 @@ class Change:
 
 @dataclass
 class Record:
-    """What one translation has found so far."""
+    """Log of one translation: its changes and problems so far."""
 
     changes: list[Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def change(self, before: str, after: str, why: str, node: Node, new: Any = None) -> None:
-        """Note a change to `node`; with an empty `before` the place is that of `node`, the value is not."""
+        """Record a change to `node`; with an empty `before` only the place is that of `node`, not the value."""
         old = replace(node, tag=None).plain() if before else None
         self.changes.append(Change(before, after, why, node.source, old, new))
 
     def problem(self, message: str, node: Node, key: str) -> None:
-        """Note what cannot be translated."""
+        """Record what cannot be translated."""
         self.problems.append(Problem(message, where=str(node.source), key=key))
 
 
 class Odd(Exception):
-    """A value is of another kind than its key takes; the message says which kind was expected."""
+    """Value of another kind than its key takes; the message is the expected kind."""
 
 
 class Keys:
-    """The keys of one 0.x mapping. Each method takes keys out of it; `done` reports what nobody took.
+    """Keys of one 0.x mapping. Each method takes keys out of it; `done` reports the remaining ones.
 
     Args:
         node: the mapping; anything but a mapping or nothing is a problem.
@@ -77,18 +77,18 @@ class Keys:
             record.problem(f"expected keys, got {node.plain()!r}", node, path)
 
     def take(self, key: str) -> Node | None:
-        """The value of `key`, for the caller to place; None if it is not given."""
+        """Take the value of `key` for the caller to place; None if it is not given."""
         self._known.append(key)
         return self.left.pop(key, None)
 
     def keep(self, *keys: str) -> None:
-        """These keys mean the same in 2.x."""
+        """Keep keys that mean the same in 2.x."""
         for key in keys:
             if (node := self.take(key)) is not None:
                 self.new[key] = node
 
     def read(self, key: str, convert: Callable[[Node], T], default: T) -> T:
-        """What `convert` makes of the value of `key`, for the caller to place; `default` if it is not given, or odd (a problem)."""
+        """Convert the value of `key` for the caller to place; `default` if it is not given, or odd (a problem)."""
         node = self.take(key)
         if node is None:
             return default
@@ -99,7 +99,7 @@ class Keys:
             return default
 
     def move(self, key: str, to: str, why: str, convert: Callable[[Node], Any] | None = None) -> None:
-        """`key` is called `to`; `convert` makes the 2.x value of the node, or raises `Odd`."""
+        """Rename `key` to `to`; `convert` makes the 2.x value of the node, or raises `Odd`."""
         node = self.node.get(key)
         value = self.take(key) if convert is None else self.read(key, convert, None)
         if node is None or value is None:
@@ -109,56 +109,56 @@ class Keys:
             self.record.change(self.old(key), self.name(to), why, node, self.new[to].plain())
 
     def drop(self, why: str, *keys: str) -> None:
-        """These keys have no counterpart, and what they say needs none."""
+        """Drop keys that have no counterpart and need none."""
         for key in keys:
             if (node := self.take(key)) is not None:
                 self.record.change(self.old(key), "", why, node)
 
     def only(self, key: str, allowed: tuple[Any, ...], why: str, *, default: Any = None) -> None:
-        """2.x can only do `allowed` (the first is named): `key` is dropped if it says that, else it is a problem.
+        """Drop `key` if it has a value of `allowed`, the only ones that 2.x supports (messages name the first); else report a problem.
 
         Args:
-            default: what 0.x takes where the key is left out; None if that is one of `allowed`.
+            default: 0.x's default of the key; None if it is one of `allowed`.
         """
         node = self.take(key)
         if node is None:
             if default is not None and default not in allowed:
-                self.record.problem(f"is {default!r} where it is left out; {why}: give {allowed[0]!r}", self.node, self.old(key))
+                self.record.problem(f"defaults to {default!r} in 0.x; {why}: set {allowed[0]!r}", self.node, self.old(key))
         elif any(same_value(node.plain(), value) for value in allowed):
             self.record.change(self.old(key), "", why, node)
         else:
-            self.record.problem(f"is {node.plain()!r}; {why}: only {allowed[0]!r} is translated", node, self.old(key))
+            self.record.problem(f"cannot translate {node.plain()!r}; {why}: only {allowed[0]!r} is supported", node, self.old(key))
 
     def fill(self, key: str, value: Any, why: str = LEFT_OUT) -> None:
-        """Write out 0.x's default of a key that is not given, where 2.x's is another."""
+        """Write out 0.x's default of a missing key, where 2.x has another one."""
         if key not in self.new:
             self.add(key, value, why)
 
     def add(self, key: str, value: Any, why: str, node: Node | None = None) -> None:
-        """A key that 0.x has not or leaves to its default; `node` is what it comes from."""
+        """Add a key that 0.x lacks or leaves to its default; `node` is its origin."""
         source = node or self.node
         self.new[key] = at(source, value)
         self.record.change("", self.name(key), why, source, self.new[key].plain())
 
     def done(self, tag: str | None = None) -> Node:
-        """The 2.x mapping; every key that is left is a problem."""
+        """Return the 2.x mapping; every remaining key is a problem."""
         for key, node in self.left.items():
             hint = nearest(key, self._known)
-            text = f"PaddleDetection 0.x's {self.path} has no such key, or it has no counterpart in 2.x"
+            text = f"unknown key of {self.path} in PaddleDetection 0.x, or one without a counterpart in 2.x"
             self.record.problem(text + (f"; {hint}" if hint else ""), node, self.old(key))
         return Node(dict(self.new), self.node.source, tag)
 
     def old(self, key: str) -> str:
-        """The dotted key in the 0.x config."""
+        """Return the dotted key in the 0.x config."""
         return f"{self.path}.{key}".lstrip(".")
 
     def name(self, key: str) -> str:
-        """The dotted key in the 2.x config."""
+        """Return the dotted key in the 2.x config."""
         return f"{self.to}.{key}".lstrip(".")
 
 
 def at(node: Node, value: Any) -> Node:
-    """`value` (dicts, lists, scalars; nodes in it stay as they are) as if written where `node` was."""
+    """Make a node of `value` (dicts, lists, scalars; nodes in it stay unchanged) with the place of `node`."""
     if isinstance(value, Node):
         return value
     if isinstance(value, Mapping):
@@ -169,15 +169,15 @@ def at(node: Node, value: Any) -> Node:
 
 
 def whole(node: Node) -> int:
-    """An integer; ``800.0`` is one."""
+    """Convert to an integer; ``800.0`` is one."""
     value = node.value
     if node.tag is None and not isinstance(value, bool) and isinstance(value, int | float) and value == int_or_none(value):
         return int(value)
-    raise Odd("a whole number")
+    raise Odd("an integer")
 
 
 def int_or_none(value: float) -> int | None:
-    """`value` as an integer, None for infinity and no number."""
+    """Convert to an integer; None for infinity and NaN."""
     try:
         return int(value)
     except (OverflowError, ValueError):
@@ -185,36 +185,36 @@ def int_or_none(value: float) -> int | None:
 
 
 def number(node: Node) -> float:
-    """A number."""
+    """Convert to a number."""
     if node.tag is None and not isinstance(node.value, bool) and isinstance(node.value, int | float):
         return node.value
     raise Odd("a number")
 
 
 def yes_or_no(node: Node) -> bool:
-    """True or false."""
+    """Convert to true or false."""
     if node.tag is None and isinstance(node.value, bool):
         return node.value
     raise Odd("true or false")
 
 
 def word(node: Node) -> str:
-    """A text."""
+    """Convert to a string."""
     if node.tag is None and isinstance(node.value, str):
         return node.value
-    raise Odd("a text")
+    raise Odd("a string")
 
 
 def wholes(node: Node) -> list[int]:
-    """Integers, or one of them; at least one."""
+    """Convert one integer or several to a list; at least one."""
     try:
         return [whole(item) for item in elements(node)]
     except Odd:
-        raise Odd("whole numbers") from None
+        raise Odd("integers") from None
 
 
 def numbers(node: Node) -> list[float]:
-    """A list of numbers, not empty."""
+    """Convert to a list of numbers, not empty."""
     try:
         return [number(item) for item in elements(node)]
     except Odd:
@@ -222,7 +222,7 @@ def numbers(node: Node) -> list[float]:
 
 
 def elements(node: Node) -> tuple[Node, ...]:
-    """The elements of a list, or the value alone; at least one."""
+    """Return the elements of a list, or the value alone; at least one."""
     items = (node,) if node.items is None else node.items
     if not items:
         raise Odd("at least one value")

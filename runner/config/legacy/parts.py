@@ -1,4 +1,4 @@
-"""The parts that the detectors of 0.x share: ResNet, FPN, non-maximum suppression."""
+"""Translation of the parts that the detectors of 0.x share: ResNet, FPN, non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from runner.config.legacy.keys import LEFT_OUT, Keys, Odd, Record, at, numbers, whole, wholes
 from runner.config.node import Node
 
-SHARED_CLASSES = "2.x takes the top-level num_classes, and a value here would go before it"
+SHARED_CLASSES = "2.x takes the top-level num_classes, which a value here would override"
 ANOTHER_NAME = "another name"
 _FROM_RES2 = "counted from res2, which is 0 in 2.x and 2 in 0.x"
 _AFFINE = "affine_channel"
@@ -18,7 +18,7 @@ _LAST_STAGE = 5
 
 @dataclass
 class Model:
-    """What the translation of one architecture works on.
+    """State of the translation of one architecture.
 
     Args:
         top: the top-level keys; the sections are taken out of it.
@@ -33,11 +33,11 @@ class Model:
     sections: dict[str, Node]
 
     def keys(self, section: str) -> Keys:
-        """The keys of a section, none if it is not there."""
+        """Return the keys of a section; none if it does not exist."""
         return Keys(self.top.take(section) or Node({}, self.top.node.source), section, self.record)
 
     def module(self, holder: Keys, key: str, default: str, can: Collection[str] = ()) -> Keys | None:
-        """The keys of the module at `key`: a section by its name, a tag, or the keys of a `default`.
+        """Return the keys of the module at `key`: a section by its name, a tag, or the keys of a `default`.
 
         None, with a problem, if it is not among `can` (default: `default` alone).
         """
@@ -55,9 +55,9 @@ class Model:
         allowed = can or (default,)
         if name not in allowed:
             text = (
-                f"{name} is not translated here; what is: {', '.join(allowed)}"
+                f"{name} is not translated here; supported: {', '.join(allowed)}"
                 if name
-                else f"is missing; expected one of {', '.join(allowed)}"
+                else f"missing; expected one of {', '.join(allowed)}"
             )
             self.record.problem(text, node or holder.node, holder.old(key))
             return None
@@ -65,12 +65,12 @@ class Model:
         return Keys(keys, path, self.record, kind=name)
 
     def put(self, name: str, keys: Keys) -> None:
-        """`keys` is done and becomes the section `name`."""
+        """Finish `keys` and make it the section `name`."""
         self.sections[name] = keys.done()
 
 
 def resnet(model: Model, keys: Keys, *, share_norm: bool) -> None:
-    """The section ResNet of a ResNet or a ResNeXt."""
+    """Translate a ResNet or a ResNeXt into the section ResNet."""
     keys.to = "ResNet"
     keys.keep("depth", "variant", "freeze_norm", "lr_mult_list")
     _norm(model, keys)
@@ -105,14 +105,14 @@ def _stages(node: Node) -> list[int]:
 
 
 def _norm(model: Model, keys: Keys) -> None:
-    """`norm_type` of a ResNet, whose default is affine_channel."""
+    """Translate `norm_type` of a ResNet, whose default is affine_channel."""
     node = keys.take("norm_type")
     if node is not None and node.value != _AFFINE:
         keys.new["norm_type"] = node
         return
     frozen = keys.new.get("freeze_norm")
     if frozen is not None and frozen.value is False:
-        text = "is false with affine_channel: 2.x cannot train the scale and shift of a norm with fixed statistics; give norm_type: bn"
+        text = "false with affine_channel: 2.x cannot train the scale and shift of a norm with fixed statistics; set norm_type: bn"
         model.record.problem(text, frozen, keys.old("freeze_norm"))
     keys.new["norm_type"] = at(node or keys.node, "bn")
     why = "affine_channel is a batch norm with its loaded statistics, scale and shift frozen, which freeze_norm says of bn"
@@ -120,7 +120,7 @@ def _norm(model: Model, keys: Keys) -> None:
 
 
 def share_sync_bn(model: Model, keys: Keys) -> None:
-    """A backbone's ``sync_bn`` made the whole net's, as it is in 0.x."""
+    """Make a backbone's ``sync_bn`` that of the whole net, as in 0.x."""
     node = keys.new.get("norm_type")
     if node is not None and node.value == "sync_bn":
         model.top.new["norm_type"] = keys.new.pop("norm_type")
@@ -129,7 +129,7 @@ def share_sync_bn(model: Model, keys: Keys) -> None:
 
 
 def pyramid(model: Model, arch: Keys) -> int:
-    """The section FPN from `arch.fpn`; its channels."""
+    """Translate `arch.fpn` into the section FPN; return its channels."""
     given = arch.node.get("fpn")
     fpn = model.module(arch, "fpn", "FPN")
     arch.new["neck"] = at(given or arch.node, "FPN")
@@ -139,7 +139,7 @@ def pyramid(model: Model, arch: Keys) -> int:
         return 256
     fpn.to = "FPN"
     fpn.move("num_chan", "out_channel", ANOTHER_NAME, whole)
-    fpn.fill("out_channel", 256, "what 0.x takes where it is left out; 2.x has no default")
+    fpn.fill("out_channel", 256, "0.x's default; 2.x has none")
     fpn.move("spatial_scale", "spatial_scales", "in the order of the backbone's levels", lambda node: numbers(node)[::-1])
     fpn.keep("has_extra_convs", "use_c5", "norm_type", "norm_decay", "freeze_norm")
     fpn.only("reverse_out", (False,), "2.x always hands on the finest level first")
@@ -161,7 +161,7 @@ def pyramid(model: Model, arch: Keys) -> int:
 
 
 def suppression(model: Model, holder: Keys, to: str, defaults: dict[str, Any]) -> Node | None:
-    """`holder.nms`, which is called `to` in 2.x; `defaults` are what 0.x takes where `holder` has none."""
+    """Translate `holder.nms`, which is called `to` in 2.x; `defaults` are those of 0.x where `holder` has none."""
     if holder.node.get("nms") is None:
         holder.take("nms")
         new = at(holder.node, {"name": "MultiClassNMS", **defaults})

@@ -1,4 +1,4 @@
-"""Faster R-CNN of 0.x (arXiv 1506.01497), with a feature pyramid and without."""
+"""Translation of 0.x's Faster R-CNN (arXiv 1506.01497), with a feature pyramid and without."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PROPOSALS = {"pre_nms_top_n": 6000, "post_nms_top_n": 1000}
 
 
 def faster_rcnn(model: Model) -> None:
-    """The sections of a Faster R-CNN."""
+    """Translate the sections of a Faster R-CNN."""
     arch = model.keys("FasterRCNN")
     if (backbone := model.module(arch, "backbone", "", ("ResNet", "ResNeXt"))) is not None:
         resnet(model, backbone, share_norm=True)
@@ -38,7 +38,7 @@ def faster_rcnn(model: Model) -> None:
 
 
 def _proposals(model: Model, rpn: Keys, *, with_pyramid: bool) -> None:
-    """The section RPNHead."""
+    """Translate the section RPNHead."""
     if with_pyramid:
         model.record.change(rpn.path, "RPNHead", "2.x has one class for both", rpn.node)
     rpn.to = "RPNHead"
@@ -56,7 +56,7 @@ def _proposals(model: Model, rpn: Keys, *, with_pyramid: bool) -> None:
         anchors.drop("a pyramid's anchors grow from anchor_start_size, and their strides are those of the levels", "anchor_sizes", "stride")
         levels = range(low, min(high, low + 8) + 1)
         sizes = [[start * 2 ** (level - low)] for level in levels]
-        anchors.add("anchor_sizes", sizes, f"a list a level, from anchor_start_size {start:g}", rpn.node.get("anchor_start_size"))
+        anchors.add("anchor_sizes", sizes, f"one list per level, from anchor_start_size {start:g}", rpn.node.get("anchor_start_size"))
         anchors.add("strides", [2**level for level in levels], f"of the levels {low} to {high}", rpn.node.get("min_level"))
     else:
         anchors.keep("anchor_sizes")
@@ -79,7 +79,7 @@ def _proposals(model: Model, rpn: Keys, *, with_pyramid: bool) -> None:
 
 
 def _part(holder: Keys, key: str) -> Keys:
-    """The keys of an inline module of `holder`, whose place in 2.x is the same."""
+    """Return the keys of an inline module of `holder`, whose place in 2.x is the same."""
     node = holder.take(key) or Node({}, holder.node.source)
     return Keys(node, holder.old(key), holder.record, to=holder.name(key))
 
@@ -92,7 +92,7 @@ def _one_number(node: Node) -> float:
 
 
 def _assigner(model: Model, assigner: Keys) -> list[float]:
-    """The section BBoxAssigner; the weights of the box's four numbers, which 2.x has in the head."""
+    """Translate the section BBoxAssigner; return the weights of the box's four numbers, which are in the head in 2.x."""
     assigner.keep("batch_size_per_im", "fg_fraction", "fg_thresh")
     assigner.move("bg_thresh_hi", "bg_thresh", "background reaches from 0 up to it")
     assigner.only("bg_thresh_lo", (0,), "2.x's background starts at an overlap of 0")
@@ -119,7 +119,7 @@ def _inverted(node: Node) -> list[float]:
 
 
 def _head(model: Model, head: Keys, roi: Keys | None, weights: list[float]) -> None:
-    """The sections BBoxHead and BBoxPostProcess."""
+    """Translate the sections BBoxHead and BBoxPostProcess."""
     head.to = "BBoxHead"
     head.drop(SHARED_CLASSES, "num_classes")
     inner = model.module(head, "head", "", ("TwoFCHead", "XConvNormHead", "ResNetC5"))
@@ -145,7 +145,7 @@ def _head(model: Model, head: Keys, roi: Keys | None, weights: list[float]) -> N
 
 
 def _inner_head(model: Model, inner: Keys, resolution: int) -> str:
-    """The section of what is between the regions' features and the two outputs; its name."""
+    """Translate the section between the regions' features and the two outputs; return its name."""
     if inner.kind == "ResNetC5":
         inner.to = "Res5Head"
         inner.keep("depth")
@@ -160,7 +160,7 @@ def _inner_head(model: Model, inner: Keys, resolution: int) -> str:
         inner.move("num_conv", "num_convs", ANOTHER_NAME)
         inner.keep("conv_dim", "norm_type", "freeze_norm")
         if "norm_type" not in inner.new:
-            model.record.problem("is missing: 2.x's XConvNormHead needs a norm (gn, bn, sync_bn)", inner.node, inner.old("norm_type"))
+            model.record.problem("missing: 2.x's XConvNormHead needs a norm (gn, bn, sync_bn)", inner.node, inner.old("norm_type"))
     if resolution != 7:
         inner.add("resolution", resolution, "that of the regions' features")
     model.put(inner.kind, inner)
@@ -168,7 +168,7 @@ def _inner_head(model: Model, inner: Keys, resolution: int) -> str:
 
 
 def _extractor(model: Model, roi: Keys) -> tuple[dict[str, Any], int]:
-    """`BBoxHead.roi_extractor` and its resolution."""
+    """Translate `BBoxHead.roi_extractor`; also return its resolution."""
     place, roi.to = roi.path, "BBoxHead.roi_extractor"
     low = high = None
     if roi.kind == "FPNRoIAlign":

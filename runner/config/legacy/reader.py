@@ -1,4 +1,4 @@
-"""The readers of 0.x, which hold their data sets, as the readers and data sets of 2.x."""
+"""Translation of 0.x's readers, which contain their data sets, into the readers and data sets of 2.x."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from runner.config.node import Node
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
 _SETS = {"COCODataSet": "is_crowd", "VOCDataSet": "difficult", "ImageFolder": ""}
-"""Data sets that are translated, and what each knows of a box beside its class."""
+"""Data sets that are translated, with the data fields of each beside box and class."""
 _BOX_OPS = ("NormalizeBox", "PadBox", "BboxXYXY2XYWH")
 _IN_PIXELS = ("Resize", "RandomResize", "BatchRandomResize", "RandomFlip", "RandomExpand", "RandomCrop", "Mixup", "Cutmix", "AutoAugment")
-"""What moves boxes, which 2.x wants in pixels for it."""
-_BY_ITSELF = "2.x sees to it itself"
+"""Operators that move boxes, for which 2.x needs pixels."""
+_BY_ITSELF = "2.x does it by itself"
 
 
 def readers(top: Keys, record: Record, targets: dict[str, Any] | None, *, collate: bool) -> dict[str, Node]:
-    """The 2.x sections of all readers and data sets; `worker_num` goes to the top level.
+    """Translate all readers and data sets; `worker_num` goes to the top level.
 
     Args:
         targets: the keys of the Gt2YoloTarget that 2.x's YOLOv3 needs; None for other architectures.
-        collate: boxes are padded to the same number an image; 2.x's Faster R-CNN wants them as they are.
+        collate: boxes are padded to the same number per image; 2.x's Faster R-CNN needs them unpadded.
     """
     sections: dict[str, Node] = {}
     for name in READERS:
@@ -43,7 +43,7 @@ def readers(top: Keys, record: Record, targets: dict[str, Any] | None, *, collat
 
 
 def _without_data(sections: dict[str, Node], top: Keys, record: Record) -> dict[str, Node]:
-    """`sections` without what tells which data it is, where the config names a data set of ours."""
+    """Drop the keys of `sections` that identify the data, where the config names a data set of ours."""
     named = top.node.get("dataset")
     if named is None or named.value is None:
         return sections
@@ -54,7 +54,7 @@ def _without_data(sections: dict[str, Node], top: Keys, record: Record) -> dict[
 
 
 def has_background(tree: Node) -> bool | None:
-    """Whether 0.x counts background among the classes of its data; None if no reader has a data set."""
+    """Return whether 0.x counts background among the classes of its data; None if no reader has a data set."""
     for name in READERS:
         dataset = tree.get(f"{name}.dataset")
         if dataset is not None:
@@ -87,9 +87,9 @@ def _reader(reader: Keys, record: Record, targets: dict[str, Any] | None) -> Nod
     for key in ("mixup_epoch", "cutmix_epoch"):
         reader.move(key, key, "0 is always in 2.x, and never in 0.x", lambda node: whole(node) or -1)
     if training:
-        reader.fill("shuffle", False, "what 0.x takes where it is left out; 2.x takes true")
+        reader.fill("shuffle", False, "0.x's default; 2.x's is true")
     if name != "TestReader":
-        reader.fill("drop_last", False, "what 0.x takes where it is left out; 2.x takes true")
+        reader.fill("drop_last", False, "0.x's default; 2.x's is true")
     reader.only("class_aware_sampling", (False,), "2.x cannot draw images by their classes")
     reader.drop(_BY_ITSELF, "use_process", "bufsize", "memsize", "devices_num", "num_trainers")
     reader.drop("2.x has only the fine-grained loss", "use_fine_grained_loss")
@@ -98,7 +98,7 @@ def _reader(reader: Keys, record: Record, targets: dict[str, Any] | None) -> Nod
 
 
 def _inputs(reader: Keys, record: Record) -> None:
-    """`inputs_def`: what a network is fed follows from the architecture in 2.x."""
+    """Translate `inputs_def`: in 2.x the inputs of a network follow from the architecture."""
     given = reader.take("inputs_def")
     if given is None:
         return
@@ -128,12 +128,12 @@ def _transforms(reader: Keys, key: str, record: Record) -> list[Node]:
 
 
 def _name(op: Node) -> str:
-    """What a 2.x operator is called."""
+    """Return the name of a 2.x operator."""
     return next(iter(op.mapping or {}), "")
 
 
 def _boxes_last(samples: list[Node], batches: list[Node], record: Record) -> tuple[list[Node], list[Node]]:
-    """Both lists with the operators that end the pixels of boxes after all that moves boxes."""
+    """Reorder both lists: operators that convert boxes from pixels come after all that move boxes."""
     moved = [op for op in samples if _name(op) in _BOX_OPS]
     if not moved:
         return samples, batches
@@ -161,7 +161,7 @@ def _without_boxes(ops: list[Node], path: str, record: Record) -> list[Node]:
 
 
 def _workers(reader: Keys, top: Keys) -> None:
-    """`worker_num` at the top level, that of the first reader that has one."""
+    """Set `worker_num` at the top level to that of the first reader that has one."""
     given = reader.take("worker_num")
     if given is None:
         return
@@ -174,7 +174,7 @@ def _workers(reader: Keys, top: Keys) -> None:
 
 
 def _dataset(reader: Keys, record: Record) -> Node | None:
-    """The 2.x section of the data set in a reader."""
+    """Translate the data set of a reader into its 2.x section."""
     given, drop_empty = reader.take("dataset"), reader.take("drop_empty")
     if given is None:
         return None

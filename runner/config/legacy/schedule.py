@@ -1,4 +1,4 @@
-"""The learning rate of 0.x, which counts in iterations."""
+"""Translation of 0.x's learning rate, which counts in iterations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXACT = "0.x counts iterations; our milestone_iters keeps each exact, where 2.x
 
 
 def learning_rate(top: Keys, sections: dict[str, Node], record: Record) -> None:
-    """The section LearningRate, whose rate is the same at every iteration (a cosine's with warm-up nearly so)."""
+    """Translate the section LearningRate: the rate is the same at every iteration (nearly so for a cosine with warm-up)."""
     node = top.take("LearningRate")
     if node is None and top.node.get("max_iters") is None:
         return

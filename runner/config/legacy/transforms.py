@@ -1,4 +1,4 @@
-"""The operators of 0.x's readers (``- !ResizeImage {target_size: 800}``) as those of 2.x (``- Resize: {target_size: 800}``)."""
+"""Translation of 0.x's reader operators (``- !ResizeImage {target_size: 800}``) into those of 2.x (``- Resize: {target_size: 800}``)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _NEAREST = 0
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """An operator and its keys.
+    """Rule for an operator and its keys.
 
     Args:
-        name: what 2.x calls it.
+        name: its name in 2.x.
         keep: keys that mean the same.
-        names: key → what 2.x calls it.
-        gone: key → why it needs no counterpart.
-        only: key → (the one value 2.x can do, what 0.x takes where it is left out, why).
-        fill: 0.x's defaults that 2.x's differ from.
-        build: makes the keys that take more than that.
-        why: what else there is to say.
+        names: key → its name in 2.x.
+        gone: key → reason why it needs no counterpart.
+        only: key → (the one value that 2.x supports, 0.x's default, reason).
+        fill: 0.x's defaults that differ from 2.x's.
+        build: makes the keys that need more than that.
+        why: further remarks.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Op:
 
 
 def translate_op(node: Node, path: str, record: Record) -> Node | None:
-    """One element of `sample_transforms` or `batch_transforms` in 2.x; None, with a problem, if there is none.
+    """Translate one element of `sample_transforms` or `batch_transforms`; None, with a problem, if 2.x has none.
 
     Args:
         path: its dotted key, for problems.
@@ -55,9 +55,9 @@ def translate_op(node: Node, path: str, record: Record) -> Node | None:
     op = OPS.get(node.tag)
     if op is None:
         hint = nearest(node.tag, tuple(OPS))
-        record.problem(f"the operator {node.tag} is not translated" + (f"; {hint}" if hint else ""), node, path)
+        record.problem(f"operator {node.tag} is not translated" + (f"; {hint}" if hint else ""), node, path)
         return None
-    quiet = Record(problems=record.problems)  # an operator is one change, not one a key
+    quiet = Record(problems=record.problems)  # an operator is one change, not one per key
     keys = Keys(node, f"{path}.{node.tag}", quiet)
     keys.keep(*op.keep)
     for key, name in op.names.items():
@@ -79,7 +79,7 @@ def translate_op(node: Node, path: str, record: Record) -> Node | None:
 
 
 def _resize(keys: Keys) -> str:
-    """ResizeImage: a size or several, at most max_size where that is not 0."""
+    """Translate ResizeImage: one size or several, at most max_size where that is not 0."""
     given = keys.node.get("target_size")
     sizes = _given_sizes(keys, "target_size")
     longest = keys.read("max_size", whole, 0)
@@ -93,9 +93,9 @@ def _resize(keys: Keys) -> str:
 
 
 def _given_sizes(keys: Keys, key: str) -> list[int]:
-    """The sizes of `key`; none, with a problem, if there are none."""
+    """Return the sizes of `key`; none, with a problem, if there are none."""
     if keys.node.get(key) is None:
-        keys.record.problem("is missing", keys.node, keys.old(key))
+        keys.record.problem("missing; expected a size in pixels", keys.node, keys.old(key))
     return keys.read(key, _sizes, [])
 
 
@@ -107,7 +107,7 @@ def _sizes(node: Node) -> list[int]:
 
 
 def _resize_any_interpolation(keys: Keys) -> None:
-    """RandomInterpImage: one size, the interpolation drawn."""
+    """Translate RandomInterpImage: one size, a random interpolation."""
     _resize(keys)
     size = keys.new.pop("target_size", None)
     if size is not None:
@@ -115,7 +115,7 @@ def _resize_any_interpolation(keys: Keys) -> None:
 
 
 def _resize_to_square(keys: Keys) -> str:
-    """0.x's Resize: a size or several, for both sides."""
+    """Translate 0.x's Resize: one size or several, for both sides."""
     given = keys.node.get("target_dim")
     sizes = _given_sizes(keys, "target_dim")
     several = given is not None and given.items is not None
@@ -136,7 +136,7 @@ def _resize_to_square(keys: Keys) -> str:
 
 
 def _random_shape(keys: Keys) -> None:
-    """RandomShape: one of `sizes` for the whole batch."""
+    """Translate RandomShape: one of `sizes` for the whole batch."""
     place = keys.node.get("sizes") or keys.node
     sizes = _given_sizes(keys, "sizes")
     drawn = keys.take("random_inter") or at(keys.node, False)

@@ -1,4 +1,4 @@
-"""`pretrain_weights` of 0.x: archives (`NAME.tar`) of a model store that 2.x no longer reads."""
+"""Translation of 0.x's `pretrain_weights`: archives (`NAME.tar`) of a model store that 2.x no longer reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PUBLISHED = frozenset(
     ResNet18_vd_pretrained ResNet34_pretrained ResNet34_vd_pretrained ResNet50_cos_pretrained ResNet50_vd_pretrained
     ResNet50_vd_ssld_v2_pretrained VGG16_caffe_pretrained""".split()
 )
-"""What the configs of PaddleDetection 2.6 name."""
+"""Weights that the configs of PaddleDetection 2.6 name."""
 _SUCCESSORS = {"ResNet50_vd_ssld_pretrained": "ResNet50_vd_ssld_v2_pretrained"}
 _OF_TORCHVISION = {
     ("ResNet50_cos_pretrained", 50): "ResNet50_Weights.IMAGENET1K_V1",
@@ -27,7 +27,7 @@ _KEY = "pretrain_weights"
 
 
 def translate_weights(node: Node, backbone: dict[str, Any], *, for_torch: bool, record: Record) -> Node:
-    """The node of `pretrain_weights` in 2.x.
+    """Translate the node of `pretrain_weights`.
 
     Args:
         backbone: the 2.x keys of the ResNet that the config trains, plain; empty if it is another backbone.
@@ -48,7 +48,7 @@ def translate_weights(node: Node, backbone: dict[str, Any], *, for_torch: bool, 
     if new in _PUBLISHED:
         why = "2.x reads .pdparams files" + (f"; its configs start from {new} in place of {name}" if new != name else " of the same net")
         return _changed(node, f"{_STORE}/{new}.pdparams", why, record)
-    why = "stays, and will be refused: the configs of 2.x name no .pdparams of that net; give a file, or null to start from random weights"
+    why = "kept, and will be refused: the configs of 2.x name no .pdparams of that net; set a file, or null to start from random weights"
     record.change(_KEY, _KEY, why, node, node.value)
     return node
 

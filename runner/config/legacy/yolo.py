@@ -1,4 +1,4 @@
-"""YOLOv3 of 0.x (arXiv 1804.02767), with the additions of PP-YOLO (arXiv 2007.12099)."""
+"""Translation of 0.x's YOLOv3 (arXiv 1804.02767), with the additions of PP-YOLO (arXiv 2007.12099)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MOBILENET_V3 = {"large": {3: 7, 4: 13, 6: 16}, "small": {3: 4, 4: 9, 6: 12}}
 ANCHORS = [[10, 13], [16, 30], [33, 23], [30, 61], [62, 45], [59, 119], [116, 90], [156, 198], [373, 326]]
 MASKS = [[6, 7, 8], [3, 4, 5], [0, 1, 2]]
 STRIDES = [32, 16, 8]
-"""What 0.x and 2.x take where a head gives none."""
+"""Default of 0.x and 2.x where a head gives none."""
 
 
 def yolov3(model: Model) -> None:
-    """The sections of a YOLOv3."""
+    """Translate the sections of a YOLOv3."""
     arch = model.keys("YOLOv3")
     arch.drop(FINE_GRAINED, "use_fine_grained_loss")
     backbone = model.module(arch, "backbone", "", _BACKBONES)
@@ -59,7 +59,7 @@ def _backbone(model: Model, keys: Keys) -> None:
         why = "the layers, counted from the stem, of the three strides that the head takes"
         keys.move("feature_maps", "feature_maps", why, lambda node: _last_layers(node, layers))
         if keys.node.get("feature_maps") is None:
-            model.record.problem("is missing: what 0.x takes where it is left out is not for a YOLOv3", keys.node, keys.old("feature_maps"))
+            model.record.problem("missing: 0.x's default does not fit a YOLOv3", keys.node, keys.old("feature_maps"))
     model.put(name, keys)
 
 
@@ -71,7 +71,7 @@ def _last_layers(node: Node, layers: dict[int, int]) -> list[int]:
 
 
 def _head(model: Model, head: Keys) -> str:
-    """The sections of neck, head, loss and post-processing; the name of the neck."""
+    """Translate the sections of neck, head, loss and post-processing; return the name of the neck."""
     head.drop(SHARED_CLASSES, "num_classes")
     head.keep("anchors", "anchor_masks", "iou_aware", "iou_aware_factor")
     head.only("norm_decay", (0, None), "2.x's neck and head decay no norm")
@@ -104,7 +104,7 @@ def _head(model: Model, head: Keys) -> str:
 
 
 def _neck(model: Model, head: Keys) -> str:
-    """The section PPYOLOFPN, if the head has any of PP-YOLO's additions; the name of the neck."""
+    """Translate the section PPYOLOFPN, if the head has any of PP-YOLO's additions; return the name of the neck."""
     names = ("conv_block_num", "coord_conv", "drop_block", "block_size", "keep_prob", "spp")
     given = {key: node for key in names if (node := head.take(key)) is not None}
     name = "PPYOLOFPN" if given else "YOLOv3FPN"
@@ -135,7 +135,7 @@ def _loss(model: Model, loss: Keys) -> None:
 
 
 def targets(head: Node | None, loss: Node | None) -> dict[str, Any]:
-    """The keys of the Gt2YoloTarget that goes with the sections of a head and its loss (both in 2.x)."""
+    """Return the keys of the Gt2YoloTarget that belongs to the sections of a head and its loss (both in 2.x)."""
 
     def of(section: Node | None, key: str, default: list[Any]) -> Any:
         return (section.get(key) if section is not None else None) or default
