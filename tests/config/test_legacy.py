@@ -386,7 +386,7 @@ def test_weights_to_start_from(config: str, given: str, expected: str | None) ->
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("architecture: CascadeRCNN\n", 1, ["CascadeRCNN is not translated", "FCOS, FasterRCNN, YOLOv3"]),
+        ("architecture: CascadeRCNN\n", 1, ["CascadeRCNN of PaddleDetection 0.x is not translated", "FCOS, FasterRCNN, YOLOv3"]),
         ("architecture: FasterRCN\n", 1, ["FasterRCN ", "did you mean 'FasterRCNN'?"]),
         (FCOS + "ResNet:\n  depth: 50\n  freezeat: 2\n", 5, ["ResNet.freezeat", "did you mean 'freeze_at'"]),
         (FCOS + "ResNet:\n  nonlocal_stages: [4]\n", 4, ["nonlocal_stages", "cannot"]),

@@ -223,7 +223,7 @@ def test_the_interpreter_is_looked_for_where_it_may_be(fake: Fake, tmp_path: Pat
     for part in (
         "needs Python 3.99 (the test says so)",
         "this interpreter (3.",
-        "python3.99 on PATH (not there)",
+        "python3.99 on PATH (not found)",
         "--python /path/to/python3.99",
     ):
         assert part in str(caught.value)
