@@ -39,18 +39,43 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded & HEAVY, loaded & HEAVY
 
 
+def test_importing_the_package_loads_nothing() -> None:
+    loaded = loaded_after("import runner; assert 'train' in dir(runner) and runner.__version__")
+    assert not loaded & (HEAVY | {"argparse", "pathlib"}), loaded
+
+
+def test_the_python_api_loads_no_framework() -> None:
+    loaded = loaded_after("import runner; runner.open_sweep, runner.train, runner.compare, runner.RunnerError")
+    assert not loaded & {"torch", "torchvision", "paddle", "cv2", "optuna", "scipy", "tensorboard", "visualdl", "pandas", "IPython"}
+
+
 def test_checking_a_config_loads_no_framework() -> None:
     loaded = loaded_after("from runner.resolve import resolve; resolve('configs/fcos_tiny.yml', ['use_gpu=false'])")
     assert not loaded & {"torch", "torchvision", "paddle", "cv2", "optuna", "scipy", "tensorboard", "visualdl"}
 
 
-def test_the_conductors_process_loads_no_framework() -> None:
-    loaded = loaded_after("import runner.sweep, runner.sweep.plan, runner.sweep.session_run, runner.results.collect, runner.launch.local")
+def test_the_drivers_process_loads_no_framework() -> None:
+    loaded = loaded_after("import runner.sweep.session, runner.launch.local")
     assert not loaded & {"torch", "torchvision", "paddle", "cv2", "optuna", "scipy", "tensorboard", "visualdl"}
 
 
 def test_help_of_the_command_works(cli: Callable[..., Any]) -> None:
     text = cli("--help").fine()
-    for command in ("train", "sweep", "compare", "dashboard", "eval", "predict", "ls", "config", "data", "doctor"):
+    for command in (
+        "train",
+        "sweep",
+        "pause",
+        "resume",
+        "verify",
+        "drill",
+        "compare",
+        "dashboard",
+        "eval",
+        "predict",
+        "ls",
+        "config",
+        "data",
+        "doctor",
+    ):
         assert f"\n    {command}" in text
         assert cli(command, "--help").fine().startswith(f"usage: runner {command}")

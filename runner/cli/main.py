@@ -19,7 +19,9 @@ from runner.cli import (
     drill,
     evaluate,
     ls,
+    pause,
     predict,
+    resume,
     retry,
     status,
     stop,
@@ -32,7 +34,7 @@ from runner.core.errors import InputError, Problem, RunnerError
 from runner.core.files import NO_ROOM
 from runner.core.text import printable_output, say
 
-_COMMANDS = (train, sweep, status, stop, retry, verify, compare, evaluate, predict, ls, config, data, backend, doctor, drill)
+_COMMANDS = (train, sweep, status, pause, resume, stop, retry, verify, compare, evaluate, predict, ls, config, data, backend, doctor, drill)
 _TOO_LONG = "the path is too long for the file system (usually 255 bytes per name, 4,095 in all); give a shorter one"
 
 

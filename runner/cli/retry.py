@@ -18,7 +18,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.again import again  # noqa: PLC0415 - kept out of `runner --help`
     from runner.core.lock import holder  # noqa: PLC0415
     from runner.monitor.progress import run_status  # noqa: PLC0415
     from runner.store.commands import Command  # noqa: PLC0415
@@ -32,7 +31,7 @@ def _run(args: argparse.Namespace) -> int:
     failed = [run_dir for run_dir in sweep.run_dirs() if run_dir.status().state == "failed"]
     if not failed:
         left = sum(run_status(run_dir).state == "interrupted" for run_dir in sweep.run_dirs())
-        say("no run has failed" + (f"; {left} were interrupted, and go on by: {again(sweep)}" if left else ""))
+        say("no run has failed" + (f"; {left} were interrupted, continue: runner resume {shell_path(sweep.path)}" if left else ""))
         return 0
     if holder(sweep.lock) is not None:
         send(sweep.control, Command("retry"))
@@ -43,5 +42,5 @@ def _run(args: argparse.Namespace) -> int:
         for run_dir in failed:
             allow_again(run_dir, journal)
         journal.close()
-    say(f"{len(failed)} failed runs will be started again by: {again(sweep)}")
+    say(f"{len(failed)} failed runs will start again with: runner resume {shell_path(sweep.path)}")
     return 0

@@ -18,7 +18,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.again import again  # noqa: PLC0415
     from runner.core.lock import holder  # noqa: PLC0415
     from runner.core.text import json_text  # noqa: PLC0415
     from runner.monitor.overview import find_places, read_runs, read_sweep  # noqa: PLC0415
@@ -42,6 +41,6 @@ def _run(args: argparse.Namespace) -> int:
     for index, (overview, driver) in enumerate(seen):
         if index:
             console.print()
-        shown = render_status(overview, str(driver or ""), brief=len(seen) > 1, again=again(SweepDir(overview.path)))
+        shown = render_status(overview, str(driver or ""), brief=len(seen) > 1)
         console.print(shown, soft_wrap=not console.is_terminal)
     return 0

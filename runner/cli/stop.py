@@ -21,7 +21,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.again import again  # noqa: PLC0415
     from runner.core.errors import InputError, Problem, nearest  # noqa: PLC0415
     from runner.core.lock import holder  # noqa: PLC0415
     from runner.store.commands import Command  # noqa: PLC0415
@@ -43,7 +42,7 @@ def _run(args: argparse.Namespace) -> int:
         print("asked; every run saves and ends", flush=True)
         while holder(sweep.lock) is not None:
             time.sleep(_LOOK_INTERVAL_S)
-        say(f"ended; go on with it by: {again(sweep)}")
+        say(f"ended; continue: runner resume {shell_path(sweep.path)}")
         return 0
     identities = sweep.identities()
     names = sorted(identities.runs)

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli.again import again
 from runner.cli.options import add_overrides, missing_lines
 from runner.core.text import say
 from runner.core.values import shell_path
 
 if TYPE_CHECKING:
-    from runner.sweep.session_plan import PlannedSweep
+    from runner.sweep.session_plan import SweepRequest
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,38 +31,44 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.config.load import find_file  # noqa: PLC0415 - kept out of `runner --help`
-    from runner.search.load import load_sweep  # noqa: PLC0415
-    from runner.sweep.plan import folder_name, refuse_parent  # noqa: PLC0415
-    from runner.sweep.session_plan import plan_sweep  # noqa: PLC0415
-    from runner.sweep.session_run import make_dataset, run_sweep  # noqa: PLC0415
+    request = request_of(args)
+    if args.dry_run:
+        return _show_plan(request)
+    return run_request(request, retry_failed=args.retry_failed)
 
-    file = find_file(args.file)
-    spec = load_sweep(file, args.set)
-    folder = args.dir or Path("runs") / folder_name(file, "--dir")
-    refuse_parent(folder, "--dir")
-    sweep = plan_sweep(spec, file, folder, args.opt, make_dataset=None if args.dry_run else make_dataset, to_run=not args.dry_run)
+
+def request_of(args: argparse.Namespace) -> SweepRequest:
+    """Return what a parsed command line asks for."""
+    from runner.sweep.session_plan import SweepRequest  # noqa: PLC0415 - kept out of `runner --help`
+
+    return SweepRequest(args.file, tuple(args.opt), tuple(args.set), args.dir, args.launcher)
+
+
+def run_request(request: SweepRequest, *, retry_failed: bool = False) -> int:
+    """Run a sweep and print its result; returns the exit code."""
+    from runner.sweep.session_plan import plan_sweep  # noqa: PLC0415
+    from runner.sweep.session_run import run_sweep  # noqa: PLC0415
+    from runner.sweep.session_train import make_dataset  # noqa: PLC0415
+    from runner.views.terminal import progress_console  # noqa: PLC0415
+
+    sweep = plan_sweep(request, make_dataset=make_dataset)
     for warning in sweep.warnings:
         say(f"warning: {warning}", error=True)
-    if args.dry_run:
-        _print_plan(sweep)
-        for line in missing_lines(sweep.plan.first.missing):
-            say(line, error=True)
-        return 0
-    result = run_sweep(sweep, launcher=args.launcher, retry_failed=args.retry_failed)
+    result = run_sweep(sweep, progress_console(), retry_failed=retry_failed)
+    folder = shell_path(sweep.folder.path)
     for name, status in result.unfinished.items():
         state = "infeasible" if status.cause == "out_of_memory" else status.state
         say(f"runner: {name}: {state}: {status.reason}", error=True)
     for number, reason in result.refused.items():
         say(f"runner: trial {number} could not start: {reason}", error=True)
-    given_up = f", {result.pruned} given up early" if result.pruned else ""
-    say(f"{result.done} of {result.runs} runs done{given_up}; compare them: runner compare {shell_path(folder)}")
-    if result.pruned and spec.pruner is not None:
-        _print_audit(folder)
+    pruned = f", {result.pruned} pruned" if result.pruned else ""
+    say(f"{result.done} of {result.runs} runs done{pruned}; compare them: runner compare {folder}")
+    if result.pruned and sweep.spec.pruner is not None:
+        _print_audit(sweep.folder.path)
     if result.failed_before:
         say(f"runner: failed before: {_some(result.failed_before)}; --retry-failed starts them again", error=True)
     if result.exit_code == 130:
-        say(f"runner: interrupted; the same command goes on with it: {again(sweep.folder)}", error=True)
+        say(f"runner: interrupted; continue: runner resume {folder}", error=True)
     elif result.missing:
         why = f": {result.stopped}" if result.stopped else ""
         say(f"runner: {len(result.missing)} planned runs were not started ({_some(result.missing)}){why}", error=True)
@@ -82,17 +87,24 @@ def _print_audit(folder: Path) -> None:
         say(note.text)
 
 
-def _print_plan(sweep: PlannedSweep) -> None:
+def _show_plan(request: SweepRequest) -> int:
     from runner.core.text import printable  # noqa: PLC0415
+    from runner.sweep.session_plan import plan_sweep  # noqa: PLC0415
     from runner.views.table import PlannedRow, render_plan  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
+    sweep = plan_sweep(request, to_run=False)
+    for warning in sweep.warnings:
+        say(f"warning: {warning}", error=True)
     states = {"done": "done", "pruned": "done", "failed": "failed", "pending": "to run"}
     rows, identities = [], sweep.folder.identities()
     for entry in sweep.entries():
         state = identities.run_dir(entry["id"]).status().state
-        rows.append(PlannedRow(entry["id"], entry["seed"], entry["overrides"], states.get(state, "to go on")))
+        rows.append(PlannedRow(entry["id"], entry["seed"], entry["overrides"], states.get(state, "to resume")))
     console = Terminal()
     console.print(render_plan(rows, dict(sweep.plan.baseline_values)))
     for line in sweep.still_to_come():
         console.print(printable(line), highlight=False)
+    for line in missing_lines(sweep.plan.first.missing):
+        say(line, error=True)
+    return 0

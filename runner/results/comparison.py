@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from runner.core.values import LEAST_DIGITS, format_value, same_value
 from runner.results.collect import Goal, RunResult
@@ -15,6 +15,9 @@ from runner.results.params import ABSENT, CONTENT, SHOWN_DIGITS
 from runner.stats.intervals import Difference, Summary
 from runner.stats.power import Noise
 from runner.store.records import encode_number
+
+if TYPE_CHECKING:
+    import pandas
 
 Verdict = Literal["better", "worse", "cannot tell"]
 DEFAULT_METRIC = "bbox/AP"
@@ -154,6 +157,12 @@ class Comparison:
             "warnings": [warning.data() for warning in self.warnings],
             "notes": [note.data() for note in self.notes],
         }
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return one row per trial (see `runner.results.frame`). Raises RunnerError where pandas is not installed."""
+        from runner.results.frame import to_frame  # noqa: PLC0415 - which imports pandas
+
+        return to_frame(self)
 
 
 def parameter_text(comparison: Comparison, trial: ComparedTrial) -> str:

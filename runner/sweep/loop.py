@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -667,6 +668,9 @@ def _gone(sweep: SweepDir, lock: Lock) -> str:
 def _interrupts() -> Iterator[_Interrupts]:
     """Count SIGINT and SIGTERM in place of dying of them; a terminal that is closed (SIGHUP) ends nothing, as under nohup."""
     interrupts = _Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts  # Python delivers signals to the main thread alone
+        return
     before = {number: signal.signal(number, interrupts) for number in (signal.SIGINT, signal.SIGTERM)}
     if hasattr(signal, "SIGHUP"):
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda number, frame: None)

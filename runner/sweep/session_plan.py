@@ -7,19 +7,50 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from runner.config.load import find_file
 from runner.core.errors import InputError, Problem
 from runner.core.values import format_value, shell_path
 from runner.resolve import resolve
 from runner.search.base import Trial
 from runner.search.build import check_search, planned_trials
 from runner.search.confounded import confounded
+from runner.search.load import load_sweep
 from runner.search.spec import SweepSpec
 from runner.store.events import RunEnded, RunStarted
 from runner.store.journal import read_journal
 from runner.sweep.history import History, read_history
-from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, renumber
+from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, folder_name, refuse_parent, renumber
 from runner.sweep.session_warnings import space_warnings, trial_warnings
 from runner.sweep.sweep_dir import SweepDir, plan_entry
+
+DEFAULT_LAUNCHER = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """The arguments of `runner sweep`.
+
+    Args:
+        file: the sweep file; one that ships with the package is found by its name.
+        overrides: ``KEY=VALUE`` for the config (``-o``).
+        settings: ``KEY=VALUE`` for the sweep file (``--set``).
+        folder: the sweep's directory; None: ``runs/NAME``.
+        launcher: name of the launcher.
+    """
+
+    file: Path
+    overrides: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    folder: Path | None = None
+    launcher: str = DEFAULT_LAUNCHER
+
+    def command(self) -> list[str]:
+        """The command line that asks for the same, as plan.json records it for `runner resume`."""
+        words = ["sweep", str(self.file) if not str(self.file).startswith("-") else f"./{self.file}"]
+        for option, values in (("-o", self.overrides), ("--set", self.settings)):
+            words += [option, *values] if values else []
+        words += ["--launcher", self.launcher] if self.launcher != DEFAULT_LAUNCHER else []
+        return words + ([f"--dir={self.folder}"] if self.folder is not None else [])
 
 
 @dataclass
@@ -27,6 +58,7 @@ class PlannedSweep:
     """A sweep that can run.
 
     Args:
+        file: the sweep file that was found.
         folder: its directory.
         trials: those known in advance, the baseline first, with the numbers they have in `folder`.
         history: what earlier drivers did in `folder`.
@@ -34,10 +66,10 @@ class PlannedSweep:
         seen: the journal's size and time when `history` was read, None without one.
     """
 
+    request: SweepRequest
     spec: SweepSpec
     file: Path
     folder: SweepDir
-    overrides: tuple[str, ...]
     plan: SweepPlan
     trials: Sequence[Trial]
     history: History
@@ -119,22 +151,21 @@ class PlannedSweep:
         return lines + [f"  {key}: {format_value(_plain(span))}" for key, span in spec.space.items()]
 
 
-def plan_sweep(
-    spec: SweepSpec,
-    file: Path,
-    folder: Path,
-    overrides: Sequence[str] = (),
-    *,
-    make_dataset: Callable[[str], None] | None = None,
-    to_run: bool = True,
-) -> PlannedSweep:
-    """Everything about a sweep that is known before it starts.
+def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | None = None, to_run: bool = True) -> PlannedSweep:
+    """Read a sweep file, and plan what is known of the sweep before it starts.
+
+    Args:
+        make_dataset, to_run: see `runner.resolve.resolve`.
 
     Raises:
         InputError: with everything that is wrong.
     """
+    file = find_file(request.file)
+    spec = load_sweep(file, request.settings)
+    folder = request.folder if request.folder is not None else Path("runs") / folder_name(file, "--dir")
+    refuse_parent(folder, "--dir")
     sweep = SweepDir(folder)
-    plan = SweepPlan(spec, file, folder, overrides, make_dataset=make_dataset, to_run=to_run)
+    plan = SweepPlan(spec, file, folder, request.overrides, make_dataset=make_dataset, to_run=to_run)
     seen = journal_stamp(sweep)
     identities = sweep.identities()
     if identities.unclear:
@@ -153,7 +184,7 @@ def plan_sweep(
         text = f"is {spec.budget.runs}, and {count} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer, or allow more"
         raise InputError(Problem(text, where=str(file), key="budget.runs"))
     warnings = [*confounded(spec, plan.baseline), *trial_warnings(spec, plan, trials), *space_warnings(spec, plan)]
-    return PlannedSweep(spec, file, sweep, tuple(overrides), plan, trials, history, warnings, seen)
+    return PlannedSweep(request, spec, file, sweep, plan, trials, history, warnings, seen)
 
 
 def checked_runs(sweep: PlannedSweep, entries: Sequence[Mapping[str, Any]]) -> Callable[[Trial], list[PlannedRun]]:

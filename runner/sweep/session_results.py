@@ -34,6 +34,12 @@ def read_report(
     plans = [SweepDir(path).plan() for path in paths]
     if len(plans) == 1 and _is_search(plans[0]):
         return read_search(paths[0], metric, goal)
+    return compare_runs(paths, metric, goal, images=images)
+
+
+def compare_runs(paths: Sequence[Path], metric: str | None = None, goal: Goal | None = None, *, images: bool | None = None) -> Comparison:
+    """Compare the trials in some directories with their baseline (see `read_report`)."""
+    plans = [SweepDir(path).plan() for path in paths]
     default = metric_of(paths)
     also = [other.name for path in paths for other in SweepDir(path).metrics()]
     return compare(

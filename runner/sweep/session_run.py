@@ -1,37 +1,32 @@
-"""Runs that are driven: a sweep or a single run, with progress on the terminal."""
+"""A sweep that runs: the loop over its trials, with progress on the terminal, and its result."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.core.errors import InputError, Problem
 from runner.core.text import say
-from runner.data.prepare import ensure_synthetic
-from runner.data.spec import data_root
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import plan_slots, read_machine
 from runner.launch.packing import Packing
-from runner.search.base import FixedDesign, Search
+from runner.search.base import Search
 from runner.search.build import build_search
 from runner.store.commands import Situation
 from runner.store.events import TrialPruned, TrialRefused
 from runner.store.journal import read_journal
-from runner.store.lock import hold, hold_run
+from runner.store.lock import hold
 from runner.store.run_dir import Status
 from runner.sweep.loop import run_loop
-from runner.sweep.plan import PlannedRun
 from runner.sweep.policy import Policy
 from runner.sweep.session_plan import PlannedSweep, checked_runs, journal_stamp
 from runner.sweep.setup import DrivenSweep, LoopOptions, RunOutcome, Workload
 from runner.sweep.sweep_dir import write_plan
-from runner.views.counting import count_progress
 from runner.views.progress import Watcher
-from runner.views.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +59,14 @@ class SweepResult:
         return 1 if self.unfinished or self.refused or self.missing or self.failed_before else 0
 
 
-def run_sweep(sweep: PlannedSweep, *, launcher: str = "local", retry_failed: bool = False) -> SweepResult:
-    """Run what is not finished, showing what happens on the terminal.
+def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = False) -> SweepResult:
+    """Drive a sweep until nothing is left to do, with progress on `console`.
 
     Raises:
         InputError: somebody else is working on it; it cannot be written; something in a trial is wrong.
         RunnerError: too many runs failed in a row.
     """
-    spec, folder = sweep.spec, sweep.folder
+    spec, folder, launcher = sweep.spec, sweep.folder, sweep.request.launcher
     entries = sweep.entries()
     try:
         folder.runs.mkdir(parents=True, exist_ok=True)
@@ -91,12 +86,12 @@ def run_sweep(sweep: PlannedSweep, *, launcher: str = "local", retry_failed: boo
     with hold(folder.lock) as lock:
         if journal_stamp(folder) != sweep.seen:
             raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
-        write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sys.argv[1:], warnings=sweep.warnings)
+        write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sweep.request.command(), warnings=sweep.warnings)
         search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path)
         slots, packing = _slots(sweep) if launcher == "local" else ((), None)
         with Watcher(
             [identities.run_dir(entry["id"]) for entry in entries],
-            Terminal(stderr=True),
+            console,
             title=folder.path.name,
             known={run.folder: run.state for run in sweep.history.runs},
             metric=spec.metrics[0].name,
@@ -181,30 +176,3 @@ def _policy(sweep: PlannedSweep) -> Policy:
         gpu_hours=budget.gpu_hours,
         failures_in_a_row=budget.failures_in_a_row,
     )
-
-
-def make_dataset(name: str) -> None:
-    """Make the generated data set and say so."""
-    say(f"making the data set {name} in {data_root() / name} (generated, not downloaded)", error=True)
-    with count_progress() as progress:
-        ensure_synthetic(data_root(), progress)
-
-
-def run_one(run: PlannedRun, *, launcher: str = "local", retry_failed: bool = False) -> RunOutcome | None:
-    """Run a run by itself with progress on the terminal; None if it was interrupted before it began.
-
-    Raises:
-        RunHeld: another process is working on it.
-        InputError: its directory holds something else, or cannot be written.
-    """
-    if os.path.lexists(run.run_dir.lock):  # also False for a name that is too long
-        with suppress(OSError), hold_run(run.run_dir):  # before another process's progress is shown
-            pass
-    with Watcher([run.run_dir], Terminal(stderr=True)) as watcher:
-        outcomes = run_loop(
-            Workload(FixedDesign([run.trial]), lambda trial: [run]),
-            LAUNCHERS.get(launcher)(1),
-            LoopOptions(retry_failed=retry_failed, stop_when_interrupted=launcher == "inline"),
-            watch=lambda situation: watcher.update(),
-        )
-    return outcomes[0] if outcomes else None

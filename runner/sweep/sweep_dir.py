@@ -13,7 +13,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.files import NO_FILE_THERE, atomic_open, atomic_write_json, read_bytes, read_json
 from runner.core.lock import holder
 from runner.core.typed import Count, Name, build, fits
-from runner.core.values import natural
+from runner.core.values import natural, shell_path
 from runner.search.spec import Metric, SweepSpec
 from runner.store.identities import Identities, identify
 from runner.store.run_dir import RunDir
@@ -152,17 +152,17 @@ def metric_of(paths: Sequence[Path]) -> Metric:
 
 
 def sweep_at(path: Path) -> SweepDir:
-    """The sweep in `path`. Raises InputError if there is none."""
+    """Return the sweep in `path`. Raises InputError if there is none."""
     sweep = SweepDir(path)
     if not path.is_dir():
         raise InputError(Problem("there is no such directory", where=str(path)))
     if not os.path.lexists(sweep.plan_file) and not os.path.lexists(sweep.journal):
-        raise InputError(Problem("this is no directory of a sweep (it has no plan.json): `runner sweep` makes them", where=str(path)))
+        raise InputError(Problem("this is no sweep directory (it has no plan.json); `runner sweep` makes them", where=str(path)))
     return sweep
 
 
 def clear_sweep(path: Path) -> SweepDir:
-    """The sweep in `path`. Raises InputError if there is none, or if several directories are the same run of it."""
+    """Return the sweep in `path`. Raises InputError if there is none, or if several directories are the same run of it."""
     sweep = sweep_at(path)
     if problems := sweep.identities().problems():
         raise InputError([Problem(line) for line in problems])
@@ -170,8 +170,8 @@ def clear_sweep(path: Path) -> SweepDir:
 
 
 def driven_sweep(path: Path) -> SweepDir:
-    """The sweep in `path`, which somebody is working on now. Raises InputError if nobody is."""
+    """Return the sweep in `path`, which a driver is working on. Raises InputError if there is none, or no driver."""
     sweep = clear_sweep(path)
     if holder(sweep.lock) is None:
-        raise InputError(Problem("nobody is working on this sweep now: there is nothing to stop", where=str(path)))
+        raise InputError(Problem(f"no driver is working on this sweep; start one: runner resume {shell_path(path)}", where=str(path)))
     return sweep

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from runner.core.text import printable
-from runner.views.terminal import Terminal
+from runner.views.terminal import progress_console
 
 
 @contextmanager
 def count_progress() -> Iterator[Callable[[int, int, str], None]]:
     """Yields a callback (done, total, what); each `what` gets a bar of its own on stderr, which goes when the work is done."""
-    console = Terminal(stderr=True)
+    console = progress_console()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks = {}

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.core.text import printable
+from runner.core.values import shell_path
 from runner.monitor.overview import Failure, Overview, RunNow
 from runner.results.format import show_duration
 from runner.store.events import (
@@ -42,17 +43,16 @@ _MOST_NAMES = 3
 _MOST_RUNNING = 50
 
 
-def render_status(overview: Overview, driver: str = "", *, brief: bool = False, again: str = "the same `runner sweep`") -> RenderableType:
+def render_status(overview: Overview, driver: str = "", *, brief: bool = False) -> RenderableType:
     """How a sweep stands: runs by state, who drives it, the best so far, those that go, what waits, what failed, what happened.
 
     Args:
         driver: who is at work on it; empty if nobody is.
-        again: the command that goes on with it.
         brief: one of several: without what waits and what happened.
     """
     parts: list[RenderableType] = [_head(overview)]
     if overview.is_sweep:
-        parts.append(plain(f"driver: {driver}" if driver else _no_driver(overview, again), style="" if driver else "yellow"))
+        parts.append(plain(f"driver: {driver or _no_driver(overview)}", style="" if driver else "yellow"))
     parts += [plain(remark, style="yellow") for remark in overview.remarks]
     if overview.best is not None:
         best = overview.best
@@ -83,9 +83,9 @@ def _head(overview: Overview) -> Group:
     return Group(plain(str(overview.path), style="bold"), plain(runs))
 
 
-def _no_driver(overview: Overview, again: str) -> str:
+def _no_driver(overview: Overview) -> str:
     left = sum(overview.counts.get(name, 0) for name in ("waiting", "interrupted"))
-    return "nobody is at work on it" + (f"; go on with it by: {again}" if left else "")
+    return "none" + (f"; continue: runner resume {shell_path(overview.path)}" if left else "")
 
 
 def _running(overview: Overview) -> list[Text]:

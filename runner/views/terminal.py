@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +25,19 @@ class Terminal(Console):
         for segment in super().render(*arguments, **options):
             text, style, control = segment
             yield segment if control else Segment(printable_lines(text), style)
+
+
+def progress_console(*, quiet: bool = False) -> Console:
+    """Return where progress is shown: standard error; in a notebook standard output, as plain lines and without IPython's display.
+
+    Args:
+        quiet: show nothing.
+    """
+    if quiet:
+        return Terminal(file=io.StringIO(), force_terminal=False, force_jupyter=False)
+    if "ipykernel" in sys.modules:  # which sets FORCE_COLOR, and has no terminal
+        return Terminal(force_terminal=False, force_jupyter=False)
+    return Terminal(stderr=True)
 
 
 def plain(text: str, style: str = "", **options: Any) -> Text:

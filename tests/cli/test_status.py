@@ -57,7 +57,7 @@ def test_a_sweep_that_nobody_drives(sweep: SweepDir, capsys: pytest.CaptureFixtu
     with hold(sweep.lock):
         pass
     assert main(["status", str(sweep.path)]) == 0
-    assert "nobody is at work on it; go on with it by: runner sweep SWEEP.yml --dir " in capsys.readouterr().out
+    assert "driver: none; continue: runner resume " in capsys.readouterr().out
 
 
 def test_json(sweep: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:

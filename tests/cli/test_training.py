@@ -156,7 +156,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tiny_file: Callable[..., Path], tmp_
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
-    assert "go on with: runner train -r 'a run'" in err
+    assert "continue: runner resume 'a run'" in err
     assert run.status().state == "interrupted" and run.status().reason == "asked to stop (SIGTERM)" and run.override() is None
     assert is_gone(run.status().pid)
     assert cli("train", "-r", "a run").code == 0

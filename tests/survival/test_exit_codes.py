@@ -67,9 +67,9 @@ def test_stop_of_a_trial_and_then_sigterm(stage: FakeSweep) -> None:
     assert stage.finish(stage.command("stop", "runs/sweep", "0")).code == 0
     driver.send_signal(signal.SIGTERM)
     ended = stage.finish(driver)
-    assert ended.code == 130 and "interrupted; the same command goes on with it" in ended.err, ended
+    assert ended.code == 130 and "interrupted; continue: runner resume " in ended.err, ended
     again = stage.finish()
-    assert again.code == 0 and "3 of 4 runs done, 1 given up early" in again.out, again
+    assert again.code == 0 and "3 of 4 runs done, 1 pruned" in again.out, again
 
 
 def test_failures_stay_failures(stage: FakeSweep) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from runner.search.load import load_sweep
 from runner.store.events import RunEnded
 from runner.store.journal import Journal, read_journal
 from runner.store.run_dir import RunDir
 from runner.sweep.runs import allow_again
-from runner.sweep.session_plan import plan_sweep
+from runner.sweep.session_plan import SweepRequest, plan_sweep
 from runner.sweep.session_run import SweepResult, run_sweep
 from runner.sweep.sweep_dir import SweepDir
+from runner.views.terminal import progress_console
 
 CONFIG = "{backend: fake, max_iters: 4, parameters: {lr: 0.02}, metrics: {bbox/AP: 0.3 + parameters.lr + 0.01 * noise}}"
 SWEEP = "{config: fake.yml, design: optuna, space: {parameters.lr: {low: 0.01, high: 0.2}}, budget: {runs: 3}, confirm_seeds: 2}"
@@ -30,7 +30,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(file: Path, *changes: str) -> SweepResult:
-    return run_sweep(plan_sweep(load_sweep(file, changes), file, file.parent / "s"), launcher="inline")
+    request = SweepRequest(file, settings=changes, folder=file.parent / "s", launcher="inline")
+    return run_sweep(plan_sweep(request), progress_console(quiet=True))
 
 
 def values(file: Path) -> dict[int, float]:

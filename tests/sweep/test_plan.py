@@ -22,7 +22,7 @@ from runner.search.spec import SweepSpec
 from runner.store.run_dir import RunDir, Status
 from runner.sweep.plan import PlannedRun, claim_run_dir, plan_again, plan_single, renumber, run_key
 from runner.sweep.runs import prepare_run_dir
-from runner.sweep.session_plan import plan_sweep
+from runner.sweep.session_plan import SweepRequest, plan_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 WriteConfig = Callable[..., Path]
@@ -224,7 +224,7 @@ def write_sweep(config: Path, **keys: Any) -> Path:
 
 
 def planned(path: Path, folder: Path = Path("runs/s"), overrides: Sequence[str] = ()) -> list[PlannedRun]:
-    sweep = plan_sweep(load_sweep(path), path, folder, overrides)
+    sweep = plan_sweep(SweepRequest(path, tuple(overrides), folder=folder))
     sweep.plan.all_runs(sweep.trials)
     return [run for trial in sweep.trials for run in sweep.plan.runs(trial)]
 
@@ -393,7 +393,7 @@ TO_THE_END = {"base_lr": 0.01, "schedulers": [{"name": "CosineDecay", "use_warmu
 )
 def test_a_sweep_warns_of_what_its_evaluation_does_not_share(write_config: WriteConfig, keys: dict[str, Any], says: str) -> None:
     path = write_sweep(write_config(LearningRate=TO_THE_END), **keys)
-    warnings = plan_sweep(load_sweep(path), path, Path("runs/s")).warnings
+    warnings = plan_sweep(SweepRequest(path, folder=Path("runs/s"))).warnings
     assert all(any(part in text for text in warnings) for part in says.split("|")) if says else warnings == [], warnings
 
 
@@ -437,14 +437,14 @@ def write_search(folder: Path, **keys: Any) -> Path:
 def test_a_search_is_checked_before_it_starts(tmp_path: Path, keys: dict[str, Any], key: str, says: str) -> None:
     path = write_search(tmp_path, **keys)
     with pytest.raises(InputError) as refused:
-        plan_sweep(load_sweep(path), path, Path("runs/s"))
+        plan_sweep(SweepRequest(path, folder=Path("runs/s")))
     assert refused.value.problems[0].key == key and says in refused.value.problems[0].message
     assert str(path) in refused.value.problems[0].where and not Path("runs").exists()
 
 
 def test_what_the_config_refuses_of_a_space_is_warned_of(tmp_path: Path) -> None:
     path = write_search(tmp_path, space={"max_iters": {"low": -5, "high": 10}})
-    (warning,) = plan_sweep(load_sweep(path), path, Path("runs/s")).warnings
+    (warning,) = plan_sweep(SweepRequest(path, folder=Path("runs/s"))).warnings
     assert warning.startswith("not every value of space.max_iters can be") and "max_iters=-5" in warning
 
 
@@ -498,7 +498,7 @@ def test_another_baseline_is_other_runs(write_config: WriteConfig) -> None:
     assert not {run.identity.key for run in first} & {run.identity.key for run in others}
     with pytest.raises(InputError, match="holds another run"):
         prepare_run_dir(others[0])
-    sweep = plan_sweep(load_sweep(path), path, Path("runs/s"), ["LearningRate.base_lr=0.5"])
+    sweep = plan_sweep(SweepRequest(path, ("LearningRate.base_lr=0.5",), folder=Path("runs/s")))
     with pytest.raises(InputError, match=r"2 runs of another config \(LearningRate.base_lr differ in 0000-baseline-s0\)"):
         sweep.entries()
 

@@ -1,0 +1,108 @@
+"""One run that is trained by itself: planned anew or taken from its directory, then driven with progress on the terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.config.load import load_config
+from runner.core.errors import InputError, Problem
+from runner.core.text import say
+from runner.core.values import shell_path
+from runner.data.prepare import ensure_synthetic
+from runner.data.spec import data_root
+from runner.launch.base import LAUNCHERS
+from runner.resolve import resolve, warnings_of
+from runner.search.base import FixedDesign
+from runner.store.lock import hold_run
+from runner.store.run_dir import RunDir
+from runner.sweep.loop import run_loop
+from runner.sweep.plan import PlannedRun, claim_run_dir, plan_again, plan_single
+from runner.sweep.session_plan import DEFAULT_LAUNCHER
+from runner.sweep.setup import LoopOptions, RunOutcome, Workload
+from runner.views.counting import count_progress
+from runner.views.progress import Watcher
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def plan_training(
+    config: Path, overrides: Sequence[str] = (), *, named_for: Sequence[str] | None = None, run_dir: Path | None = None
+) -> PlannedRun:
+    """Plan a new run of a config; notes and warnings are printed.
+
+    Args:
+        overrides: ``KEY=VALUE``.
+        named_for: those of `overrides` that the run is named for and records; default: all.
+        run_dir: its directory; default: the next one in ``SAVE_DIR/CONFIG/``.
+
+    Raises:
+        InputError: the config cannot be trained, is a sweep file, or the directory holds a run.
+    """
+    _refuse_sweep_file(config)
+    resolved = resolve(config, overrides, make_dataset=make_dataset)
+    for note in resolved.notes:
+        say(f"note: {note}", error=True)
+    for warning in warnings_of(resolved):
+        say(f"warning: {warning}", error=True)
+    named = overrides if named_for is None else named_for
+    directory = RunDir(run_dir) if run_dir is not None else claim_run_dir(resolved, named)
+    if run_dir is not None and directory.exists():
+        text = f"this run exists; continue it: runner resume {shell_path(run_dir)}, or give another --run-dir"
+        raise InputError(Problem(text, where=str(run_dir)))
+    return plan_single(resolved, directory, named)
+
+
+def plan_resumed(path: Path, config: Path | None = None, overrides: Sequence[str] = ()) -> PlannedRun:
+    """Plan to continue the run in a directory; notes are printed.
+
+    Args:
+        config, overrides: given beside it, they must resolve to the same run.
+
+    Raises:
+        InputError: it is no run directory, its files are damaged, or what was given is another run.
+    """
+    run_dir = RunDir(path)
+    if not run_dir.exists():
+        raise InputError(Problem("this is no run directory (there is no run.json); `runner ls` lists the runs", where=str(path)))
+    run = plan_again(run_dir, config, overrides)
+    for note in run.resolved.notes if run.resolved is not None else ():
+        say(f"note: {note}", error=True)
+    return run
+
+
+def run_one(run: PlannedRun, console: Console, *, launcher: str = DEFAULT_LAUNCHER, retry_failed: bool = False) -> RunOutcome | None:
+    """Drive a single run with progress on `console`; None if it was interrupted before it began.
+
+    Raises:
+        RunHeld: another process is working on it.
+        InputError: its directory holds something else, or cannot be written.
+    """
+    if os.path.lexists(run.run_dir.lock):  # also False for a name that is too long
+        with suppress(OSError), hold_run(run.run_dir):  # before another process's progress is shown
+            pass
+    with Watcher([run.run_dir], console) as watcher:
+        outcomes = run_loop(
+            Workload(FixedDesign([run.trial]), lambda trial: [run]),
+            LAUNCHERS.get(launcher)(1),
+            LoopOptions(retry_failed=retry_failed, stop_when_interrupted=launcher == "inline"),
+            watch=lambda situation: watcher.update(),
+        )
+    return outcomes[0] if outcomes else None
+
+
+def make_dataset(name: str) -> None:
+    """Make the generated data set and say so."""
+    say(f"making the data set {name} in {data_root() / name} (generated, not downloaded)", error=True)
+    with count_progress() as progress:
+        ensure_synthetic(data_root(), progress)
+
+
+def _refuse_sweep_file(path: Path) -> None:
+    keys = load_config(path).mapping or {}
+    if "config" in keys and "architecture" not in keys and any(key in keys for key in ("vary", "trials", "seeds")):
+        raise InputError(Problem(f"this is a sweep file; run: runner sweep {shell_path(path)}", where=str(path)))
