@@ -35,7 +35,7 @@ def progress_console(*, quiet: bool = False) -> Console:
     """
     if quiet:
         return Terminal(file=io.StringIO(), force_terminal=False, force_jupyter=False)
-    if "ipykernel" in sys.modules:  # which sets FORCE_COLOR, and has no terminal
+    if type(sys.stdout).__module__.startswith("ipykernel"):  # it has set FORCE_COLOR, and is no terminal
         return Terminal(force_terminal=False, force_jupyter=False)
     return Terminal(stderr=True)
 
