@@ -9,6 +9,7 @@ PYTHON := $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 endif
 WORKERS ?= 2
+DEBIAN := git
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PADDLE := $(VENV)/.paddle
@@ -21,10 +22,15 @@ help:
 	@echo "make test       what every change must pass (about 10 minutes on 2 cores)"
 	@echo "make test-all   the exhaustive tests too: every PaddleDetection model, damage at every byte, fifty kills"
 	@echo "make test-fast  the tests that take less than 10 seconds each"
+	@echo "make system     Debian packages that some tests use ($(DEBIAN)); without them those tests are skipped"
 	@echo "make lint       ruff, mypy --strict, import-linter"
 	@echo "make bench      the benchmarks, one after the other"
 
 setup: $(READY) $(PADDLE)
+
+# Debian packages that tests use where they are there; only .ci/run calls this, as root
+system:
+	@dpkg --status $(DEBIAN) > /dev/null 2>&1 || { apt-get update --quiet && apt-get install --yes --no-install-recommends $(DEBIAN); }
 
 $(READY): pyproject.toml constraints/dev.txt
 	@test -n '$(PYTHON)' || { echo 'runner needs Python 3.11 or newer, and there is no python3 here'; exit 1; }
