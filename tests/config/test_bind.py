@@ -17,7 +17,7 @@ from runner.config.bind import Bound, bind, describe, field_infos, require, sect
 from runner.config.load import load_config, parse
 from runner.config.node import Source
 from runner.config.overrides import apply_overrides
-from runner.config.schema import Doc, Form, Key, Range, Shared
+from runner.config.schema import Doc, Form, FromPlugins, Key, Range, Shared
 from runner.core.errors import InputError
 
 BindTiny = Callable[..., Bound[TorchConfig]]
@@ -401,3 +401,29 @@ def test_bounds_are_told_in_full() -> None:
         "at most 1e-09",
         "more than 0 and at most 0.5",
     ]
+
+
+# ------------------------------------------------------------------------------------------------ classes of plug-ins
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    form: ClassVar[Form] = "section"
+    one: Annotated[Any, Doc("a size or a depth"), FromPlugins(lambda: [Small, Large], lambda name: "is broken" if name == "Bad" else "")]
+    many: tuple[Annotated[Any, FromPlugins(lambda: [Step, Jump])], ...] = ()
+
+
+def bind_open(text: str) -> Bound[Open]:
+    return bind(parse(text, lambda line: Source("a.yml", line)), Open)
+
+
+def test_classes_of_plugins_stand_where_the_schema_has_a_place_for_them() -> None:
+    assert set(section_classes(Open)) == {"Small", "Large"}
+    found = require(bind_open("{one: Large, Large: {depth: 2}, many: [{Step: {by: 2}}, {Jump: {}}]}"))
+    assert found == Open(one=Large(depth=2), many=(Step(by=2.0), Jump()))
+    assert [describe(info.type, None) for info in field_infos(Open)] == ["Small or Large", "a list (each Step or Jump)"]
+
+
+def test_a_plugin_that_cannot_be_used_says_why() -> None:
+    (problem,) = bind_open("{one: Bad}").problems
+    assert problem.key == "one" and problem.message == "is broken" and problem.where == "a.yml:1"
+    (problem,) = bind_open("{one: Smal}").problems
+    assert "'Small'" in problem.message
