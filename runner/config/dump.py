@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -24,6 +24,23 @@ def result_affecting(config: Any) -> dict[str, Any]:
     their default."""
     plain: dict[str, Any] = to_plain(_tree(config, neutral=False))
     return plain
+
+
+def affecting_keys(config: Any) -> list[str]:
+    """Return the dotted keys of the plain canonical tree that are also in `result_affecting`; each stands for all keys below it."""
+    return list(_common(to_plain(canonical(config)), result_affecting(config), ""))
+
+
+def _common(whole: Any, part: Any, prefix: str) -> Iterator[str]:
+    """Yield the shortest dotted keys below which `part` has all that `whole` has."""
+    if whole == part and prefix:
+        yield prefix.removesuffix(".")
+    elif isinstance(whole, Mapping) and isinstance(part, Mapping):
+        for key in [key for key in whole if key in part]:
+            yield from _common(whole[key], part[key], f"{prefix}{key}.")
+    elif isinstance(whole, list) and isinstance(part, list):
+        for index, (item, kept) in enumerate(zip(whole, part, strict=True)):
+            yield from _common(item, kept, f"{prefix}{index}.")
 
 
 def to_plain(value: Any) -> Any:

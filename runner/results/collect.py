@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from runner.config.load import parse
 from runner.config.node import Source, flatten
@@ -17,12 +17,14 @@ from runner.core.errors import Cause, InputError
 from runner.core.files import read_text
 from runner.core.values import format_value, short_keys
 from runner.monitor.progress import run_status
+from runner.store import legacy
 from runner.store.identities import identify
 from runner.store.records import Record, decode_number, stream_all_records
 from runner.store.run_dir import Identity, RunDir, State, find_runs
 from runner.training.learning import FlatTerm, flat_terms
 
 Goal = Literal["maximize", "minimize"]
+DATA_SECTIONS: Final = {"train": "TrainDataset", "eval": "EvalDataset"}
 _MOST_VALUES = 1_000_000
 _MOST_PACES = 100_000
 _MOST_OF = ("resource/memory_gib", "resource/gpu_memory_gib")
@@ -48,7 +50,7 @@ class RunResult:
         attempts: how many there were.
         heartbeat: seconds since 1970 of its last sign of life; 0 if there was none.
         config: dotted key to scalar or list of the resolved config.
-        facts, proposal: see `Identity`.
+        facts, proposal, trial_keys: see `Identity`; `trial_keys` is known of runs of older versions too.
         cause: see `runner.store.run_dir.Status.cause`.
         flat: loss terms that hardly moved (`runner.training.learning`); empty for a run that learned, or has not done half of its steps.
         copy_of: name of the directory of the sweep's run that it is a copy of, and does not count beside; empty if it counts.
@@ -79,6 +81,7 @@ class RunResult:
     config: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     proposal: Mapping[str, Any] = field(default_factory=dict)
+    trial_keys: Sequence[str] = ()
     cause: Cause | None = None
     flat: tuple[FlatTerm, ...] = ()
     copy_of: str = ""
@@ -169,9 +172,24 @@ def read_run(run_dir: RunDir) -> RunResult:
         config=config,
         facts=identity.facts if identity else {},
         proposal=identity.proposal if identity else {},
+        trial_keys=_trial_keys(identity, config),
         cause=status.cause,
         flat=flat_terms(run_dir.metrics, None if status.state == "done" else status.steps),
     )
+
+
+def _trial_keys(identity: Identity | None, config: Mapping[str, Any]) -> Sequence[str]:
+    if identity is not None and identity.trial_keys is not None:
+        return identity.trial_keys
+    return legacy.trial_keys(config, recorded_content(identity.facts if identity else {}))
+
+
+def recorded_content(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return section of a config to the content hash of its data, where a run's facts have one (``data: {train: …, eval: …}``)."""
+    data = facts.get("data")
+    if not isinstance(data, Mapping):
+        return {}
+    return {section: str(data[which]) for which, section in DATA_SECTIONS.items() if data.get(which)}
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], str]:

@@ -65,13 +65,17 @@ def compare(
     _check_metric(runs, metric)
     groups = _baseline_first(_group(runs))
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
-    keys = differing_keys([group.parameters for group in groups], varied)
+    values = _shown_parameters(groups)
+    keys = differing_keys(values, varied)
     uncounted: list[tuple[RunResult, ReportNote]] = []
     counted = [_count(group, metric, uncounted, leave_out) for group in groups]
     shown = tuple(dict.fromkeys([metric, *(tag for tag in metrics if any(tag in run.metrics for run in runs))]))
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
     judged = _judge(counted, tags, metric, tuple(looks))
-    trials = tuple(_trial(group, counted, index, keys, tags, judged[index], metric, goal, images) for index, group in enumerate(groups))
+    shown_values = [{key: found.get(key, ABSENT) for key in keys} for found in values]
+    trials = tuple(
+        _trial(group, counted, index, shown_values[index], tags, judged[index], metric, goal, images) for index, group in enumerate(groups)
+    )
     base = trials[0].metrics[metric]
     found = Comparison(
         metric=metric,
@@ -164,6 +168,17 @@ def _group(runs: Iterable[RunResult]) -> list[_Group]:
     return list(groups.values())
 
 
+def _shown_parameters(groups: Sequence[_Group]) -> list[dict[str, Any]]:
+    """Return each group's value of every key that identifies any of them. A key may identify one trial and not another (at the default of
+    a key that was added later): of the latter it is the config's."""
+    keys = dict.fromkeys(key for group in groups for key in group.parameters)
+    result = []
+    for group in groups:
+        config = {key: value for run in reversed(group.runs) for key, value in run.config.items()}
+        result.append({key: value for key in keys if (value := group.parameters.get(key, config.get(key, ABSENT))) is not ABSENT})
+    return result
+
+
 def _canonical(value: Any) -> Any:
     """So that equal values (1 and 1.0) have equal texts."""
     if isinstance(value, list | tuple):
@@ -210,7 +225,7 @@ def _trial(
     group: _Group,
     counted: Sequence[Sequence[RunResult]],
     index: int,
-    keys: Sequence[str],
+    parameters: Mapping[str, Any],
     tags: Sequence[str],
     effects: Mapping[str, Effect],
     metric: str,
@@ -228,7 +243,7 @@ def _trial(
         number=numbers.pop() if len(numbers) == 1 and group.runs[0].sweep is not None else -1,
         label=group.runs[0].label,
         is_baseline=index == 0,
-        parameters={key: group.parameters.get(key, ABSENT) for key in keys},
+        parameters=parameters,
         runs=tuple(group.runs),
         counted=tuple(mine),
         metrics=metrics,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -36,6 +36,43 @@ def override_file(path: Path) -> Path:
     """Return the file that holds the override: `path`, or where only the old ``verdict.json`` exists, that."""
     old = path.with_name(VERDICT)
     return old if not path.is_file() and old.is_file() else path
+
+
+# -------------------------------------------------------------------------------------------------------------- trial keys
+_NEUTRAL = frozenset(
+    "backend_python dataset keep_checkpoints log_iter sample_images save_dir trackers use_vdl vdl_log_dir weights worker_num".split()
+)
+NEUTRAL_KEYS: Mapping[str, frozenset[str]] = {
+    "torch": _NEUTRAL | {"TestDataset", "TestReader", "find_unused_parameters"},
+    "paddle": _NEUTRAL | {"TestDataset"},
+    "fake": _NEUTRAL
+    | set("amp cpu_threads eval_iou_thresholds memory_gb num_classes pretrain_weights startup_s step_s use_ema use_gpu".split()),
+}
+"""Backend to the top-level keys that could not change a result, when run.json did not say which keys identify a trial."""
+ADDED_LATER: Mapping[str, Any] = {"initial_distance": 0.0}
+"""Keys that came while run.json did not say so, and what runs without them did: at that value they are no part of a trial."""
+_DATA_PLACES = ("dataset_dir", "image_dir", "anno_path")
+
+
+def trial_keys(config: Mapping[str, Any], with_content: Container[str]) -> list[str]:
+    """Return the keys that identify the trial of a run whose run.json does not name them.
+
+    Args:
+        config: dotted key to value of its config.yml.
+        with_content: the data sections whose content hash is recorded: it stands for their places.
+    """
+    backend = config.get("backend", "torch")
+    neutral = NEUTRAL_KEYS.get(backend, _NEUTRAL) if isinstance(backend, str) else _NEUTRAL
+    found = []
+    for key, value in config.items():
+        first, last = key.partition(".")[0], key.rpartition(".")[2]
+        is_data = first in ("TrainDataset", "EvalDataset")
+        stands_for = is_data and last in _DATA_PLACES and first in with_content
+        unused = is_data and last == "data_fields" and backend != "paddle"
+        at_default = key in ADDED_LATER and value == ADDED_LATER[key]
+        if key != "seed" and first not in neutral and not (stands_for or unused or at_default):
+            found.append(key)
+    return found
 
 
 # ----------------------------------------------------------------------------------------------------------------- journal

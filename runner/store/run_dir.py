@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,8 @@ from runner.store.media import Medium, read_media
 from runner.store.records import Record, read_records
 
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
+DATA_PLACES = ("dataset_dir", "image_dir", "anno_path")
+"""Keys of a data set's section that say where it lies."""
 FINISHED: frozenset[str] = frozenset({"done", "failed", "pruned"})
 
 
@@ -40,6 +42,8 @@ class Identity:
         label: the trial for people: ``batch_size=8``; empty where it was not recorded.
         proposal: how an adaptive search came to the trial, in its own words (Optuna's parameters, distributions, system attributes), so
             that its database can be built anew from the run directories; empty for a fixed design.
+        trial_keys: dotted keys of config.yml that identify the trial, each with all keys below it: what can change a result, the seed left
+            out. A data set's places are among them where its content was not known. None: an older version made the run.
     """
 
     id: Name
@@ -51,6 +55,7 @@ class Identity:
     facts: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
     proposal: Mapping[str, Any] = field(default_factory=dict)
+    trial_keys: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import __version__, evaluation
-from runner.config.dump import result_affecting
+from runner.config.dump import affecting_keys, result_affecting
 from runner.config.load import OVERRULED_BY, load_config
 from runner.config.node import Node, Source, flatten
 from runner.config.overrides import apply_mapping, apply_overrides, parse_override
@@ -34,7 +34,7 @@ from runner.search.base import Trial, run_name
 from runner.search.designs import ABSENT, Baseline, baseline_values
 from runner.search.spec import SweepSpec
 from runner.store.legacy import RESOURCE_TAGS
-from runner.store.run_dir import Identity, RunDir
+from runner.store.run_dir import DATA_PLACES, Identity, RunDir
 from runner.sweep.moved import data_of, lost_data, moved_data
 
 
@@ -61,7 +61,7 @@ def plan_single(resolved: Resolved, run_dir: RunDir, overrides: Sequence[str] = 
     seed = resolved.config.seed
     changes = dict(_split(text) for text in overrides)
     trial = Trial(0, changes, run_dir.name)
-    identity = Identity(run_dir.name, None, 0, seed, changes, run_key(resolved), facts(resolved))
+    identity = Identity(run_dir.name, None, 0, seed, changes, run_key(resolved), facts(resolved), trial_keys=trial_keys(resolved))
     return PlannedRun(run_dir, trial, seed, resolved, identity)
 
 
@@ -247,8 +247,9 @@ class SweepPlan:
         except InputError as error:
             raise InputError([replace(problem, where=_place(problem, trial, self._file)) for problem in error.problems]) from None
         self._refuse_lost(trial, resolved)
-        known = facts(resolved)
-        return [self._run(trial, seed, replace(resolved, config=replace(resolved.config, seed=seed)), known) for seed in seeds]
+        proposal, keys = dict(trial.proposal), trial_keys(resolved)
+        shared = Identity("", self.folder.name, trial.number, 0, dict(trial.overrides), "", facts(resolved), trial.label, proposal, keys)
+        return [self._run(trial, seed, replace(resolved, config=replace(resolved.config, seed=seed)), shared) for seed in seeds]
 
     def all_runs(self, trials: Sequence[Trial]) -> list[PlannedRun]:
         """The runs of all `trials`. Raises InputError with everything that is wrong in any of them."""
@@ -264,15 +265,13 @@ class SweepPlan:
             raise InputError(dict.fromkeys(problems))
         return runs
 
-    def _run(self, trial: Trial, seed: int, resolved: Resolved, known: Mapping[str, Any]) -> PlannedRun:
+    def _run(self, trial: Trial, seed: int, resolved: Resolved, shared: Identity) -> PlannedRun:
+        """Plan the run of one seed; `shared` is what it has in common with the trial's other runs."""
         key = run_key(resolved)
         name = run_name(trial, seed)
         name, directory = self.names.get(key, (name, name))
         run_dir = RunDir(self.folder / "runs" / directory)
-        identity = Identity(
-            name, self.folder.name, trial.number, seed, dict(trial.overrides), key, known, trial.label, dict(trial.proposal)
-        )
-        return PlannedRun(run_dir, trial, seed, resolved, identity)
+        return PlannedRun(run_dir, trial, seed, resolved, replace(shared, id=name, seed=seed, key=key))
 
     def _refuse_lost(self, trial: Trial, resolved: Resolved) -> None:
         """Refuse a trial whose config has not what it is named after: a value without effect makes no trial of its own.
@@ -350,6 +349,19 @@ def run_key(resolved: Resolved) -> str:
         "numerics": [resolved.backend.numerics_version, evaluation.NUMERICS_VERSION],
     }
     return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:20]
+
+
+def trial_keys(resolved: Resolved) -> list[str]:
+    """Return the dotted keys that identify the run's trial (see `runner.store.run_dir.Identity`).
+
+    They are the ones that `run_key` has, without the seed. A data set's content stands for the place it lies in, where it is known.
+    """
+    config = resolved.config
+    keys = [key for key in affecting_keys(config) if key != "seed"]
+    for section, data in (("TrainDataset", config.train_dataset), ("EvalDataset", config.eval_dataset)):
+        if data is not None and not dataset_fingerprint(data):
+            keys += [f"{section}.{name}" for name in DATA_PLACES]
+    return keys
 
 
 def dataset_fingerprint(dataset: Any) -> str:

@@ -24,7 +24,7 @@ from runner.results.comparison import Comparison, by_factor, followers, paramete
 from runner.results.format import show_delta, show_duration, show_interval
 from runner.results.interactions import contrast, interactions
 from runner.results.notes import ReportNote, given
-from runner.results.params import ABSENT, ADDED_LATER, NEUTRAL_KEYS, differing_keys
+from runner.results.params import ABSENT
 from runner.stats.intervals import Difference, summarize
 from runner.store.run_dir import Override
 from runner.views.renderers.csv_file import CsvRenderer
@@ -404,38 +404,6 @@ def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
 def test_durations() -> None:
     shown = [show_duration(s) for s in (None, 0.4, 61, 3599.6, 7325, 200_000, float("nan"))]
     assert shown == ["–", "0:00", "1:01", "1:00:00", "2:02:05", "2d 07h", "–"]
-
-
-def test_neutral_keys_are_those_the_backends_declare() -> None:
-    from runner.backends.torch.schema import TorchConfig  # noqa: PLC0415  (only this test needs a backend)
-    from runner.config.bind import field_infos  # noqa: PLC0415
-
-    assert {info.key for info in field_infos(TorchConfig) if info.neutral} == set(NEUTRAL_KEYS)
-
-
-def test_keys_that_were_added_later_are_those_the_backends_declare() -> None:
-    from runner.backends.paddle.schema import PaddleConfig  # noqa: PLC0415  (only this test needs backends)
-    from runner.backends.torch.schema import TorchConfig  # noqa: PLC0415
-    from runner.config.bind import field_infos  # noqa: PLC0415
-
-    for backend in (TorchConfig, PaddleConfig):
-        assert {info.key: info.default for info in field_infos(backend) if info.added_later} == ADDED_LATER
-
-
-def test_a_run_without_a_key_that_was_added_later_is_the_same_trial(tmp_path: Path) -> None:
-    make_trial(tmp_path / "sw", 0, [0.4, 0.5, 0.6])
-    old, new, other = collect([tmp_path / "sw"])
-    assert "initial_distance" not in old.config
-    new, other = (replace(run, config={**run.config, "initial_distance": value}) for run, value in ((new, 0.0), (other, 1.0)))
-    found = compare([old, new, other])
-    assert [len(trial.runs) for trial in found.trials] == [2, 1] and found.parameters == ("initial_distance",)
-
-
-def test_between_backends_a_key_of_one_is_no_difference() -> None:
-    torch = {"backend": "torch", "TrainReader.drop_last": True, "max_iters": 8}
-    paddle = {"backend": "paddle", "max_iters": 9, "export.nms": True}
-    assert differing_keys([torch, paddle], ["backend"]) == ["backend", "max_iters"]
-    assert differing_keys([torch, {**torch, "x": 1}], []) == ["x"]
 
 
 def test_an_evaluation_that_does_not_follow_the_training_is_told_of(tmp_path: Path) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runner.store.legacy import VERDICT, override_file, upgrade_values
+from runner.backends.fake.schema import FakeConfig
+from runner.backends.paddle.schema import PaddleConfig
+from runner.backends.torch.schema import TorchConfig
+from runner.config.bind import field_infos
+from runner.store.legacy import ADDED_LATER, NEUTRAL_KEYS, VERDICT, override_file, trial_keys, upgrade_values
 from runner.store.records import Record, evaluations_in
 from runner.store.run_dir import Override, RunDir
 
@@ -20,6 +25,36 @@ def test_a_record_without_a_kind_is_an_evaluation_by_its_tags() -> None:
     lines = [old_line(1, **{"train/loss": 0.5}), old_line(2, **{"bbox/AP": 0.25, "bbox/AP50": 0.5}), b'{"bbox/', old_line(3, bbox=1.0)]
     assert [record and record.kind for record in map(Record.from_line, lines)] == ["train", "evaluation", None, "train"]
     assert [record.step for record in evaluations_in(lines)] == [2]
+
+
+@pytest.mark.parametrize("backend", [TorchConfig, PaddleConfig, FakeConfig])
+def test_keys_that_did_not_identify_a_trial_are_those_the_backends_declare(backend: type[Any]) -> None:
+    infos = field_infos(backend)
+    name = next(info.default for info in infos if info.key == "backend")
+    assert {info.key for info in infos if info.neutral} == NEUTRAL_KEYS[name]
+    assert {info.key: info.default for info in infos if info.added_later}.items() <= ADDED_LATER.items()
+
+
+def test_trial_keys_of_an_old_run() -> None:
+    config = {
+        "backend": "paddle",
+        "find_unused_parameters": False,
+        "initial_distance": 0,
+        "log_iter": 20,
+        "seed": 3,
+        "TrainDataset.anno_path": "a.json",
+        "TrainDataset.data_fields": [],
+        "TrainDataset.sample_num": -1,
+        "EvalDataset.anno_path": "b.json",
+        "TestReader.batch_size": 1,
+    }
+    paddle = {"backend", "find_unused_parameters", "TrainDataset.data_fields", "TrainDataset.sample_num", "EvalDataset.anno_path"}
+    assert set(trial_keys(config, {"TrainDataset"})) == paddle | {"TestReader.batch_size"}
+    torch = {**config, "backend": "torch", "initial_distance": 1}
+    assert set(trial_keys(torch, ())) == {
+        *("backend", "initial_distance", "TrainDataset.anno_path", "TrainDataset.sample_num", "EvalDataset.anno_path")
+    }
+    assert trial_keys({"backend": ["x"], "step_s": 1, "log_iter": 2}, ()) == ["backend", "step_s"]
 
 
 def test_old_memory_tags_are_in_gib() -> None:

@@ -12,7 +12,10 @@ import pytest
 import yaml
 
 import runner.sweep.plan
-from runner.config.dump import result_affecting
+from runner.backends.fake.schema import FakeConfig
+from runner.backends.paddle.schema import COCODataSet, PaddleConfig
+from runner.config.dump import affecting_keys, result_affecting
+from runner.config.node import flatten
 from runner.core.errors import InputError
 from runner.data.prepare import prepare
 from runner.resolve import resolve
@@ -20,7 +23,7 @@ from runner.search.base import Trial
 from runner.search.load import load_sweep
 from runner.search.spec import SweepSpec
 from runner.store.run_dir import RunDir, Status
-from runner.sweep.plan import PlannedRun, claim_run_dir, plan_again, plan_single, renumber, run_key
+from runner.sweep.plan import PlannedRun, claim_run_dir, plan_again, plan_single, renumber, run_key, trial_keys
 from runner.sweep.runs import prepare_run_dir
 from runner.sweep.session_plan import SweepRequest, plan_sweep
 
@@ -270,6 +273,38 @@ def test_a_key_that_was_added_later_counts_where_it_is_set(write_config: WriteCo
     changed = resolve(write_config("third.yml", initial_distance=1))
     assert run_key(changed) != run_key(plain) and result_affecting(changed.config)["initial_distance"] == 1
     assert plain.plain["initial_distance"] == 0
+
+
+def test_trial_keys_are_those_of_the_run_key_without_the_seed(write_config: WriteConfig, data: Path) -> None:
+    config = {"TrainDataset.dataset_dir": str(data), "EvalDataset.dataset_dir": str(data)}
+    resolved = resolve(write_config(), values=config)
+    keys = plan_single(resolved, RunDir("a")).identity.trial_keys or []
+    leaves = dict(flatten(resolved.plain))
+    below = {leaf for leaf in leaves for key in keys if f"{leaf}.".startswith(f"{key}.")}
+    counted = dict(flatten(result_affecting(resolved.config)))
+    assert below == counted.keys() - {"seed"} and len(keys) < 0.6 * len(below)
+    assert not {"seed", "log_iter", "TestReader", "initial_distance", "TrainDataset.dataset_dir"} & set(keys)
+    changed = resolve(write_config("other.yml", initial_distance=1), values=config)
+    assert set(trial_keys(changed)) - set(keys) == {"initial_distance"}
+
+
+def test_without_known_content_the_place_of_the_data_identifies_a_trial(write_config: WriteConfig, data: Path) -> None:
+    resolved = resolve(write_config(), values={"TrainDataset.dataset_dir": str(data), "EvalDataset.dataset_dir": str(data)})
+    before = set(trial_keys(resolved))
+    shutil.rmtree(data)
+    assert set(trial_keys(resolved)) - before == {
+        f"{section}.{key}" for section in ("TrainDataset", "EvalDataset") for key in ("dataset_dir", "image_dir", "anno_path")
+    }
+
+
+def test_keys_of_other_backends_identify_a_trial_as_they_count_in_its_key() -> None:
+    """Without their frameworks: the declaration alone decides."""
+    data = COCODataSet()
+    paddle = affecting_keys(PaddleConfig(architecture="FCOS", train_dataset=data, eval_dataset=data))
+    assert "find_unused_parameters" in paddle and not {"log_iter", "worker_num", "TestDataset", "initial_distance"} & set(paddle)
+    assert not any(key.startswith("TrainDataset.dataset_dir") for key in paddle) and "TrainDataset.data_fields" in paddle
+    fake = affecting_keys(FakeConfig())
+    assert {"parameters", "metrics", "faults", "max_iters"} <= set(fake) and not {"step_s", "startup_s", "use_gpu"} & set(fake)
 
 
 def test_overrides_hold_for_the_baseline_too(write_config: WriteConfig) -> None:
