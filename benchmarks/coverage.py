@@ -4,7 +4,7 @@
     python -m benchmarks.coverage --sweeps 200     # a look
     python -m benchmarks.coverage --images 300     # also the bootstrap over images, with so many pairs of checkpoints
 
-What is simulated goes through the code that judges real sweeps: `effects`, `Racing` with its rule, and the `bootstrap`. Seeds are
+What is simulated goes through the code that judges real sweeps: `effects`, `RacingSearch` with its rule, and the `bootstrap`. Seeds are
 fixed, so the same command prints the same figures.
 """
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from runner.results.images import IOUS, bootstrap
 from runner.search.base import Trial, TrialResult
-from runner.search.racing import Racing, significance_rule
+from runner.search.racing import RacingSearch, significance_rule
 from runner.stats.effects import effects, t_quantile
 from runner.stats.intervals import summarize
 from runner.stats.permutation import permutation_p
@@ -89,7 +89,7 @@ def race(truth: Sequence[float], sweeps: int, *, first: int = 3, most: int = 10,
     false = covered = told = spent = 0
     for _ in range(sweeps):
         values = rng.normal(size=(len(trials), most)) * scale[:, None] + np.array([0.0, *truth])[:, None]
-        search = Racing(trials, range(first), most, rule)
+        search = RacingSearch(trials, range(first), most, rule)
         known: dict[int, dict[int, float]] = {trial.number: {} for trial in trials}
         while isinstance(trial := search.ask(), Trial):
             new = {seed: float(values[trial.number, seed]) for seed in trial.seeds or ()}

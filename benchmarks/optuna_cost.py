@@ -23,7 +23,7 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-from runner.search.base import Report, Trial, TrialResult  # noqa: E402 - after the number of threads
+from runner.search.base import IntermediateResult, Trial, TrialResult  # noqa: E402 - after the number of threads
 from runner.search.optuna.search import OptunaSearch  # noqa: E402
 from runner.search.spec import Budget, Choice, Component, Metric, Span, SweepSpec  # noqa: E402
 
@@ -67,7 +67,7 @@ def measure(sampler: str, trials: int, folder: Path | None) -> dict[str, float]:
     while isinstance(trial := _timed(times, search.ask), Trial):
         value = objective(trial)
         points.add(json.dumps(trial.overrides, sort_keys=True))
-        reports = [Report(0, step, 400, {METRIC: value * step / 400}) for step in STEPS]
+        reports = [IntermediateResult(0, step, 400, {METRIC: value * step / 400}) for step in STEPS]
         started = time.process_time()
         for report in reports:
             search.report(trial, report)

@@ -31,7 +31,7 @@ from benchmarks.pruning_table import BASELINE, EPOCHS, GRID, TABLE, Point, Table
 from runner.results.collect import RunResult
 from runner.results.search.audit import FEW_FINISHED, audit_pruning
 from runner.results.search.trials import search_results
-from runner.search.base import Report, Trial, TrialResult, Wait
+from runner.search.base import IntermediateResult, Trial, TrialResult, Wait
 from runner.search.optuna.search import OptunaSearch
 from runner.search.spec import Component, Metric, SweepSpec
 
@@ -226,7 +226,7 @@ def with_ours(table: Table, pruner: Component, seed: int, slots: int) -> Found:
         now, number, trial, epoch = heapq.heappop(running)
         point = table.point(trial.overrides)
         curve, lasted[point] = table.curves[point], epoch
-        reason = search.report(trial, Report(0, epoch, EPOCHS, {METRIC: curve[epoch - 1]}))
+        reason = search.report(trial, IntermediateResult(0, epoch, EPOCHS, {METRIC: curve[epoch - 1]}))
         if epoch < EPOCHS and not reason:
             heapq.heappush(running, (now + _ticks(point), number, trial, epoch + 1))
             continue

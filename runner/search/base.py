@@ -1,14 +1,23 @@
-"""What a search is: it says which trial comes next and is told how it ended. It never starts anything."""
+"""Interfaces of searches: a `Design` is what a sweep file names, a `Search` proposes its trials. Neither starts anything."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, Literal, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
+from runner.core.errors import InputError, Problem
+from runner.core.registry import Registry
 from runner.core.values import format_value, safe_name
+
+if TYPE_CHECKING:
+    from runner.search.spec import SweepSpec
+
+Baseline = Callable[[str], Any]
+"""The baseline's resolved value of a dotted key; `runner.search.points.ABSENT` if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,7 @@ class TrialResult:
 
     Args:
         state: done if every seed is; infeasible if one does not fit into the memory; failed if one failed for good; pruned if it was
-            given up on purpose.
+            stopped on purpose.
         values: seed to tag to number, all finite: the metrics of the last checkpoint, and the most memory that was used
             (``resource/memory_gib``, ``resource/gpu_memory_gib``), for the runs that are done.
         reports: seed to (step, tag → number) of every evaluation that counts, in order; of runs that are not done too.
@@ -51,8 +60,8 @@ class TrialResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """An evaluation of a run that goes on.
+class IntermediateResult:
+    """An evaluation of a run that is not done.
 
     Args:
         seed: the run's.
@@ -105,7 +114,7 @@ class Search(Protocol):
         """Called, before the first `ask` and in its place in the order of the `tell` calls, for a trial that an earlier driver was handed
         and whose runs have not all ended: it is running again, will be told, and is not handed out again."""
 
-    def report(self, trial: Trial, report: Report) -> str | None:
+    def report(self, trial: Trial, report: IntermediateResult) -> str | None:
         """An evaluation during training, in the order of the steps of each run. The reason to give the whole trial up now, or None. May
         be called again for the same (trial, seed, step) by a later driver."""
 
@@ -118,7 +127,77 @@ class Finishes(Protocol):
         """Propose nothing new. What was handed out still ends and is told, and `ask` gives what belongs to the end."""
 
 
-class FixedDesign:
+class Design(Protocol):
+    """A way to choose trials: what `design` names in a sweep file. Its class is called without arguments.
+
+    A class that inherits from this has the default of each method that has one.
+    """
+
+    keys: ClassVar[tuple[str, ...]]
+    """Keys of the sweep file, of `runner.search.check.DESIGN_KEYS`, that it uses; the others are refused."""
+    required: ClassVar[str]
+    """One of `keys`, which must not be empty: the trials are made from it. Empty: none."""
+    adaptive: ClassVar[bool]
+    """Whether results decide which trials there are. If not, all are known in advance, except what `combine_best` adds."""
+    report: ClassVar[str]
+    """Subject of the report on its sweeps: ``comparison`` of each trial with the baseline, or ``search``, a ranking."""
+    database: ClassVar[str]
+    """SQLite file in the sweep directory that its search keeps, with a table ``trials``, and makes anew if it is missing. Empty: none."""
+
+    def check(self, spec: SweepSpec) -> Iterable[Problem]:
+        """Find what is wrong in a sweep file, beyond the use of its keys."""
+        del spec
+        return ()
+
+    def trials(self, spec: SweepSpec, baseline: Baseline) -> Sequence[Trial]:
+        """Return the trials known in advance, the baseline first.
+
+        Raises:
+            InputError: what is wrong in them, now that the baseline's values are known.
+        """
+
+    def build(self, spec: SweepSpec, trials: Sequence[Trial], baseline: Baseline, folder: Path | None) -> Search:
+        """Make the search over `trials`, or the one that starts from them.
+
+        Args:
+            folder: the sweep's directory, for a search that keeps a database; None: nothing is written, the search is only made to be
+                checked.
+
+        Raises:
+            InputError: it cannot be made of this sweep file; a package is missing.
+        """
+
+    def outlook(self, spec: SweepSpec) -> Sequence[str]:
+        """Describe, line by line, what is tried beside the trials known in advance."""
+        del spec
+        return ()
+
+    def varied_together(self, spec: SweepSpec) -> Iterable[set[str]]:
+        """Return the sets of keys that change in one trial. The default: all keys that are varied."""
+        return [{*spec.vary, *spec.space, *(key for trial in spec.trials for key in trial)}]
+
+
+BUILTIN_DESIGNS: Final = {
+    "grid": "runner.search.designs:GridDesign",
+    "list": "runner.search.designs:ListDesign",
+    "one_at_a_time": "runner.search.designs:OneAtATimeDesign",
+    "optuna": "runner.search.optuna.design:OptunaDesign",
+    "zip": "runner.search.designs:ZipDesign",
+}
+DESIGNS: Registry[type[Design]] = Registry("design", BUILTIN_DESIGNS, Design)
+"""Other distributions add theirs by the entry point group ``runner.designs``. A contract suite is in `runner.testing.searches`."""
+
+
+def find_design(plan: Mapping[str, Any]) -> Design | None:
+    """Return the design of a plan.json, to read what a sweep has done; None where it has none, or one that is not installed here."""
+    name = (plan.get("spec") or {}).get("design")
+    try:
+        return DESIGNS.get(name)() if isinstance(name, str) else None
+    except InputError:
+        return None
+
+
+class FixedSearch:
     """A search whose trials were all fixed in advance: it hands them out in order.
 
     Raises:
@@ -149,7 +228,7 @@ class FixedDesign:
         """It is not handed out any more."""
         self._waiting.pop(trial.number, None)
 
-    def report(self, trial: Trial, report: Report) -> str | None:
+    def report(self, trial: Trial, report: IntermediateResult) -> str | None:
         """A fixed design gives nothing up."""
         del trial, report
         return None

@@ -1,11 +1,11 @@
-"""What is wrong with a sweep file beyond the types and ranges of its keys. It is not yet compared with its config here, nor with Optuna."""
+"""Checks of a sweep file beyond the types and ranges of its keys, without its config."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,14 +14,20 @@ from runner.config.overrides import apply_mapping
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.expression import Expression
 from runner.core.values import format_value, value_key
-from runner.search.designs import BASE, edges
-from runner.search.spec import Choice, Component, Span, SweepSpec
+from runner.search.base import DESIGNS
+from runner.search.points import BASE, edges, repeated
+from runner.search.spec import Choice, Span, SweepSpec
 
-_ENDS_BY_ITSELF: Final = ("GridSampler", "BruteForceSampler")
+DESIGN_KEYS: Final = ("vary", "trials", "space", "combine_best", "racing", "sampler", "pruner", "constraints", "confirm_seeds")
+"""Keys that only some designs use."""
+_DEFAULT: Final = SweepSpec(config="")
 
 
 def check(spec: SweepSpec) -> list[Problem]:
-    """Every problem, each with the key it concerns; empty if there is none."""
+    """Find every problem, each with the key it concerns."""
+    if spec.design not in DESIGNS:
+        known = nearest(spec.design, DESIGNS.names()) or f"expected {', '.join(DESIGNS.names())}"
+        return [Problem(f"unknown design {spec.design!r}; {known}", key="design")]
     parts: tuple[Callable[[SweepSpec], Iterable[Problem]], ...] = (
         _design,
         _factors,
@@ -38,31 +44,15 @@ def check(spec: SweepSpec) -> list[Problem]:
 
 
 def _design(spec: SweepSpec) -> Iterator[Problem]:
+    design = DESIGNS.get(spec.design)()
     here = f"`design: {spec.design}`"
-    needed = {"list": "trials", "optuna": "space"}.get(spec.design, "vary")
-    says = {"trials": "it lists the trials", "space": "it gives each key its values", "vary": "it gives each key its values"}
-    if not getattr(spec, needed):
-        yield Problem(f"is empty: with {here} {says[needed]}", key=needed)
-    elsewhere = {"vary": "choose another design", "trials": "say `design: list`", "space": "say `design: optuna`"}
-    for key in elsewhere.keys() - {needed}:
-        if getattr(spec, key):
-            advice = elsewhere[key] if key != "vary" else f"list its values under `{needed}`, or {elsewhere[key]}"
-            yield Problem(f"is not used by {here}: {advice}", key=key)
-    if spec.combine_best and spec.design != "one_at_a_time":
-        yield Problem(f"is not used by {here}: say `design: one_at_a_time`", key="combine_best")
-    elif spec.combine_best and len(spec.vary) < 2:
-        yield Problem("needs at least two keys under `vary` to join", key="combine_best")
-    if spec.combine_best and spec.racing is not None:
-        yield Problem("cannot be used with `racing`: the last trial would be chosen before the seeds are all there", key="combine_best")
-    if spec.design != "optuna":
-        default = {"sampler": Component(name="TPESampler"), "pruner": None, "constraints": (), "confirm_seeds": 3}
-        for key, value in default.items():
-            if getattr(spec, key) != value:
-                yield Problem(f"is not used by {here}: say `design: optuna`", key=key)
-    elif spec.racing is not None:
-        yield Problem(f"is not used by {here}: the winner gets fresh seeds, see `confirm_seeds`", key="racing")
-    elif (spec.budget.runs, spec.budget.hours, spec.budget.gpu_hours) == (None, None, None) and spec.sampler.name not in _ENDS_BY_ITSELF:
-        yield Problem(f"says no end: {spec.sampler.name} proposes for ever; give it runs, hours or gpu_hours", key="budget")
+    if design.required and not getattr(spec, design.required):
+        yield Problem(f"is empty: {here} makes its trials from it", key=design.required)
+    for key in DESIGN_KEYS:
+        if key not in design.keys and getattr(spec, key) != getattr(_DEFAULT, key):
+            users = [f"`{name}`" for name, other in DESIGNS.usable() if key in other.keys]
+            yield Problem(f"is not used by {here}, only by {', '.join(users)}: leave it out, or choose such a design", key=key)
+    yield from design.check(spec)
 
 
 def _factors(spec: SweepSpec) -> Iterator[Problem]:
@@ -70,27 +60,17 @@ def _factors(spec: SweepSpec) -> Iterator[Problem]:
     for key, factor in factors.items():
         if not factor.values:
             yield Problem("has no values", key=f"vary.{key}")
-        if spec.design != "zip":
-            for value in _repeated(factor.values):
-                yield Problem(f"{format_value(value)} stands there twice", key=f"vary.{key}")
     labels = Counter(factor.label for factor in factors.values() if factor.label is not None)
     yield from (Problem(f"two keys have the label {label!r}", key="vary") for label, count in labels.items() if count > 1)
-    lengths = {key: len(factor.values) for key, factor in factors.items()}
-    if spec.design == "zip" and len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        yield Problem(f"`design: zip` takes one value of each key at a time, so all need as many: {shown}", key="vary")
-    elif spec.design == "zip":
-        for row in _repeated(list(zip(*(factor.values for factor in factors.values()), strict=True))):
-            yield Problem(f"{format_value(row)} stands there twice", key="vary")
 
 
 def _trials(spec: SweepSpec) -> Iterator[Problem]:
     seen = set()
     for index, trial in enumerate(spec.trials):
         if not trial:
-            yield Problem("is empty: the baseline is always run, as trial 0; leave it out", key=f"trials.{index}")
+            yield Problem("is empty: the baseline always runs as trial 0; leave it out", key=f"trials.{index}")
         elif value_key(trial) in seen:
-            yield Problem("is the same as one before it", key=f"trials.{index}")
+            yield Problem("equals an earlier trial", key=f"trials.{index}")
         seen.add(value_key(trial))
 
 
@@ -112,7 +92,7 @@ def _nested(place: str, keys: Iterable[str], others: Iterable[str]) -> Iterator[
     outer = set(others)
     for key in keys:
         if key == "seed":
-            yield Problem("is not set like this: list the seeds under `seeds`", key=f"{place}.seed")
+            yield Problem("cannot be varied: list the seeds under `seeds`", key=f"{place}.seed")
         parts = key.split(".")
         for length in range(1, len(parts)):
             if (around := ".".join(parts[:length])) in outer:
@@ -129,13 +109,13 @@ def _derive(spec: SweepSpec) -> Generator[Problem, None, None]:
         names = expression.names - {BASE}
         follows[key] = names
         if key in names:
-            yield Problem(f"names itself; its value in the baseline is `{BASE}`", key=f"derive.{key}")
+            yield Problem(f"refers to itself; its value in the baseline is `{BASE}`", key=f"derive.{key}")
         elif not names & (moved | spec.derive.keys()):
             hint = "; ".join(filter(None, (nearest(name, sorted(moved)) for name in sorted(names))))
-            yield Problem(f"follows nothing: {text!r} names no key that is varied" + (f"; {hint}" if hint else ""), key=f"derive.{key}")
+            yield Problem(f"{text!r} names no varied key" + (f"; {hint}" if hint else ""), key=f"derive.{key}")
     for key in _circles(follows):
         if key not in follows[key]:
-            yield Problem("follows itself in a circle: " + ", ".join(sorted(follows[key] & follows.keys())), key=f"derive.{key}")
+            yield Problem("depends on itself in a circle: " + ", ".join(sorted(follows[key] & follows.keys())), key=f"derive.{key}")
 
 
 def _space(spec: SweepSpec) -> Generator[Problem, None, None]:
@@ -148,8 +128,8 @@ def _space(spec: SweepSpec) -> Generator[Problem, None, None]:
             choices = given.choices if isinstance(given, Choice) else given
             if not choices:
                 yield Problem("has no choices", key=here)
-            for value in _repeated(choices):
-                yield Problem(f"{format_value(value)} stands there twice", key=here)
+            for value in repeated(choices):
+                yield Problem(f"{format_value(value)} is listed twice", key=here)
         if isinstance(given, Span | Choice) and given.when is not None:
             expression = yield from _condition(given.when, f"{here}.when")
             names[key] = expression.names if expression else frozenset()
@@ -158,7 +138,7 @@ def _space(spec: SweepSpec) -> Generator[Problem, None, None]:
                 text = f"{name!r} is no key of the space, and a condition is about those"
                 yield Problem(text + (f"; {hint}" if hint else ""), key=f"{here}.when")
             if expression is not None and _never(expression, spec):
-                yield Problem(f"{expression.text!r} holds for none of the values of the space, so this is never varied", key=f"{here}.when")
+                yield Problem(f"{expression.text!r} is never true in this space, so this key is never varied", key=f"{here}.when")
     for key in _circles(names):
         what = (
             "depends on itself" if key in names[key] else "depends on itself in a circle: " + ", ".join(sorted(names[key] & names.keys()))
@@ -185,14 +165,13 @@ def _never(condition: Expression, spec: SweepSpec) -> bool:
 
 
 def _together(spec: SweepSpec) -> Iterator[Problem]:
-    """Keys that exclude each other and may come together in a trial that is only known later (those that are listed are tried).
+    """Find keys that exclude each other and may be set together in a trial that is not known in advance (those that are, are resolved).
 
     The sweep file must be sound otherwise.
     """
-    if spec.design == "optuna":
-        points = edges(spec)
-    else:
-        points = {key: [{key: value} for value in factor.values] for key, factor in spec.factors().items() if spec.combine_best}
+    points = edges(spec)
+    if spec.combine_best:
+        points |= {key: [{key: value} for value in factor.values] for key, factor in spec.factors().items()}
     follows = {key: Expression.parse(text).names for key, text in spec.derive.items()}
     place = "space" if spec.space else "vary"
     found: dict[str, Problem] = {}
@@ -213,17 +192,17 @@ def _together(spec: SweepSpec) -> Iterator[Problem]:
 
 def _span(span: Span, here: str) -> Iterator[Problem]:
     if span.low >= span.high:
-        yield Problem(f"low {format_value(span.low)} is not below high {format_value(span.high)}", key=here)
+        yield Problem(f"low {format_value(span.low)} is not less than high {format_value(span.high)}", key=here)
         return
     if span.log and span.low <= 0:
-        yield Problem(f"a logarithmic span starts above 0, not at {format_value(span.low)}", key=f"{here}.low")
+        yield Problem(f"must be above 0 with `log: true`, got {format_value(span.low)}", key=f"{here}.low")
     if span.log and span.step is not None:
         yield Problem("cannot be used with `log: true`: leave one of them out", key=f"{here}.step")
     elif span.step is not None:
         steps = (span.high - span.low) / span.step
         if not math.isclose(steps, round(steps), abs_tol=1e-6):
             last = span.low + math.floor(steps) * span.step
-            yield Problem(f"{format_value(span.high)} is never reached by steps of {format_value(span.step)}: the last value is "
+            yield Problem(f"{format_value(span.high)} is not reached in steps of {format_value(span.step)}: the last value is "
                           f"{format_value(last)}; say so", key=f"{here}.high")  # fmt: skip
 
 
@@ -237,25 +216,19 @@ def _constraints(spec: SweepSpec) -> Generator[Problem, None, None]:
 def _metrics(spec: SweepSpec) -> Iterator[Problem]:
     if not spec.metrics:
         yield Problem("is empty: give at least one, {name: bbox/AP, goal: maximize}", key="metric")
-    for name in _repeated([metric.name for metric in spec.metrics]):
-        yield Problem(f"{name} stands there twice", key="metric")
-    if len(spec.metrics) > 1 and spec.pruner is not None:
-        yield Problem(
-            "cannot be used with several metrics: Optuna does not prune in multi-objective optimisation, since a trial that is behind in "
-            "one metric may be ahead in another; leave it out, or decide by one metric",
-            key="pruner",
-        )
+    for name in repeated([metric.name for metric in spec.metrics]):
+        yield Problem(f"{name} is listed twice", key="metric")
 
 
 def _seeds(spec: SweepSpec) -> Iterator[Problem]:
     if not spec.seeds:
         yield Problem("is empty: give at least one, [0]", key="seeds")
-    for seed in _repeated(spec.seeds):
-        yield Problem(f"{seed} stands there twice: the same run, not a repeat", key="seeds")
+    for seed in repeated(spec.seeds):
+        yield Problem(f"{seed} is listed twice: the same run, not a repeat", key="seeds")
     if spec.racing is not None and len(spec.seeds) < 2:
-        yield Problem("needs at least two seeds to start from: one shows no spread", key="seeds")
+        yield Problem("racing needs at least two seeds at the start: one shows no noise", key="seeds")
     if spec.racing is not None and spec.racing.max_seeds <= len(spec.seeds):
-        text = f"is {spec.racing.max_seeds}, but every trial already has the {len(spec.seeds)} under `seeds`: there is none to add"
+        text = f"is {spec.racing.max_seeds}, but every trial already has the {len(spec.seeds)} seeds under `seeds`: nothing can be added"
         yield Problem(text, key="racing.max_seeds")
 
 
@@ -269,7 +242,7 @@ def _condition(text: str, key: str) -> Generator[Problem, None, Expression | Non
     """An expression that is true or false."""
     expression = yield from _parsed(text, key)
     if expression is not None and not expression.condition:
-        yield Problem(f"{text!r} is neither true nor false: compare with something, for example `{text} <= 8`", key=key)
+        yield Problem(f"{text!r} is not a condition: add a comparison, such as `{text} <= 8`", key=key)
         return None
     return expression
 
@@ -296,13 +269,3 @@ def _circles(names: Mapping[str, frozenset[str]]) -> list[str]:
         return found
 
     return [key for key in names if key in reached(key)]
-
-
-def _repeated(values: Sequence[Any]) -> list[Any]:
-    seen: set[Any] = set()
-    repeated = []
-    for value in values:
-        if value_key(value) in seen:
-            repeated.append(value)
-        seen.add(value_key(value))
-    return repeated

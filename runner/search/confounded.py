@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from runner.core.expression import Expression
 from runner.core.values import format_value, same_value
-from runner.search.designs import ABSENT, BASE, Baseline
+from runner.search.base import DESIGNS, Baseline
+from runner.search.points import ABSENT, BASE
 from runner.search.spec import Choice, Span, SweepSpec
 
 BATCH_SIZE: Final = "TrainReader.batch_size"
@@ -67,15 +68,9 @@ def _times(spec: SweepSpec, size: Any, verb: Literal["sees", "makes"], what: str
 
 def _moved_together(spec: SweepSpec) -> list[set[str]]:
     """The sets of keys that change in one trial, those that follow counted in."""
-    if spec.design == "one_at_a_time":
-        sets: Iterable[set[str]] = ({key} for key in spec.vary)
-    elif spec.design == "list":
-        sets = (set(trial) for trial in spec.trials)
-    else:
-        sets = (set(spec.vary) or set(spec.space),)
     names = {key: Expression.parse(text).names for key, text in spec.derive.items()}
     moved = []
-    for keys in sets:
+    for keys in DESIGNS.get(spec.design)().varied_together(spec):
         while more := {key for key, followed in names.items() if followed & keys} - keys:
             keys = keys | more
         moved.append(keys)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from runner.search.base import WAIT, Report, Trial, TrialResult, Wait
+from runner.search.base import WAIT, IntermediateResult, Trial, TrialResult, Wait
 from runner.stats.sequential import looks, undecided
 
 Results = Mapping[int, Mapping[int, Mapping[str, float]]]
@@ -32,7 +32,7 @@ def significance_rule(metric: str, first: int, most: int) -> Rule:
     return open_trials
 
 
-class Racing:
+class RacingSearch:
     """All trials run with the first look's seeds; then, look by look, the baseline and the open trials with the next seeds.
 
     A look waits for all of its runs. A trial of which a run failed for good gets no further seeds, and without the baseline nothing does.
@@ -95,8 +95,8 @@ class Racing:
         self._running |= _pairs(trial) & {pair for other in self._waiting for pair in _pairs(other)}
         self._take(trial)
 
-    def report(self, trial: Trial, report: Report) -> str | None:
-        """Racing gives nothing up during training."""
+    def report(self, trial: Trial, report: IntermediateResult) -> str | None:
+        """RacingSearch gives nothing up during training."""
         del trial, report
         return None
 

@@ -23,6 +23,7 @@ from runner.config.bind import FieldInfo, field_infos
 from runner.config.load import BASE_KEY
 from runner.config.schema import Range
 from runner.core.files import atomic_write_text
+from runner.search.base import BUILTIN_DESIGNS
 from runner.search.load import DURATION
 from runner.search.spec import COMPONENTS, DURATIONS, Resources, SweepSpec
 
@@ -62,6 +63,8 @@ def _property(info: FieldInfo, cls: type[Any], defined: dict[str, Any]) -> dict[
         found = {"anyOf": [*found.get("anyOf", [found]), {"type": "string", "pattern": f"^{DURATION}$"}]}
     if info.key in COMPONENTS and cls is SweepSpec:
         found = {"anyOf": [*found.get("anyOf", [found]), {"type": "string"}]}
+    if info.key == "design" and cls is SweepSpec:
+        found = {"anyOf": [{"enum": list(BUILTIN_DESIGNS)}, found]}  # an installed design is valid too
     found = {"description": info.doc, **found} if info.doc else found
     if info.required or is_dataclass(info.default):
         return found

@@ -10,8 +10,6 @@ from runner.config.load import find_named
 from runner.config.schema import Doc, Form, Formerly, Key, Range, Rest
 from runner.core.expression import Expression
 
-Design = Literal["one_at_a_time", "grid", "zip", "list", "optuna"]
-
 DURATIONS = ("resources.timeout", "resources.stall")
 """Keys that may be written as ``1h30m`` too. `runner.search.load` reads them as seconds."""
 
@@ -143,10 +141,10 @@ class SweepSpec:
         default_factory=dict
     )
     design: Annotated[
-        Design,
+        str,
         Doc(
             "one_at_a_time: one key changed a trial; grid: every combination; zip: the first values together, then the second ones, …; "
-            "list: the trials as listed; optuna: what a sampler proposes"
+            "list: the trials as listed; optuna: what a sampler proposes; or the name of an installed design"
         ),
     ] = "one_at_a_time"
     vary: Annotated[dict[str, tuple[Any, ...] | Factor], Doc("dotted key to its values (one_at_a_time, grid, zip)")] = field(

@@ -18,7 +18,7 @@ from runner.core.errors import InputError, RunnerError
 from runner.core.lock import Lock, last_holder
 from runner.core.values import shell_path
 from runner.launch.base import Launcher, MeasuresMemory
-from runner.search.base import Finishes, FixedDesign, Search, Trial, TrialResult, Wait
+from runner.search.base import Finishes, FixedSearch, Search, Trial, TrialResult, Wait
 from runner.search.spec import Metric
 from runner.store.commands import Command, Situation, Unreadable
 from runner.store.control import Inbox
@@ -204,7 +204,7 @@ class _Conductor:
         self._noted = history.noted
         self._brakes.take_up(history.spent_s, history.gpu_s)
         planned = {trial.number: trial for trial in self._search.planned()}
-        is_fixed = isinstance(self._search, FixedDesign)
+        is_fixed = isinstance(self._search, FixedSearch)
         handed_out: set[tuple[int, int]] = set()
         for past in merged(history.trials) if is_fixed else history.trials:
             if is_fixed and past.trial.number not in planned:
@@ -324,7 +324,7 @@ class _Conductor:
         """Make the directory of a run that waits, while nothing else is to be done; whether there was one to make."""
         if self._asked_to_stop or self._brakes.why() or len(self._ready) >= self._slots:
             return False
-        if not self._waiting and not (isinstance(self._search, FixedDesign) and not self._exhausted and self._ask()):
+        if not self._waiting and not (isinstance(self._search, FixedSearch) and not self._exhausted and self._ask()):
             return False
         if self._waiting:
             self._prepare(self._waiting.popleft())

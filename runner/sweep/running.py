@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from runner.core.errors import Cause
 from runner.core.tail import Tail
-from runner.search.base import Report
+from runner.search.base import IntermediateResult
 from runner.store.records import Record, evaluations_in
 from runner.store.run_dir import State, Status
 from runner.sweep.plan import PlannedRun
@@ -58,13 +58,13 @@ class Watched:
             return "interrupted", "hung", text
         return None
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[IntermediateResult]:
         """The evaluations that it has recorded since the last call."""
         if self._tail is None:
             self._tail = Tail(self.run.run_dir.metrics, 0)
         found = list(evaluations_in(self._tail.read()))
         steps = self.run.run_dir.status().steps if found else 0
-        return [Report(self.run.seed, record.step, steps, finite(record)) for record in found]
+        return [IntermediateResult(self.run.seed, record.step, steps, finite(record)) for record in found]
 
 
 def finite(record: Record) -> dict[str, float]:

@@ -9,10 +9,9 @@ from typing import Any
 
 from runner.config.load import find_file
 from runner.core.errors import InputError, Problem
-from runner.core.values import format_value, shell_path
+from runner.core.values import shell_path
 from runner.resolve import resolve
-from runner.search.base import Trial
-from runner.search.build import check_search, planned_trials
+from runner.search.base import DESIGNS, Design, Trial
 from runner.search.confounded import confounded
 from runner.search.load import load_sweep
 from runner.search.spec import SweepSpec
@@ -77,6 +76,11 @@ class PlannedSweep:
     seen: tuple[int, int] | None = None
     _entries: list[dict[str, Any]] | None = field(default=None, repr=False)
 
+    @property
+    def design(self) -> Design:
+        """The design that the sweep file names."""
+        return DESIGNS.get(self.spec.design)()
+
     def entries(self) -> list[dict[str, Any]]:
         """The runs known in advance, each as in plan.json; all of them are checked, unless that was done before and nothing changed.
 
@@ -140,15 +144,8 @@ class PlannedSweep:
             raise InputError(problems)
 
     def still_to_come(self) -> list[str]:
-        """What will be tried besides, in words."""
-        spec = self.spec
-        if spec.design != "optuna":
-            joined = ["a last trial joins the best levels, where two or more factors helped"] if spec.combine_best else []
-            raced = f"further seeds, up to {spec.racing.max_seeds} a trial, where the decision is open" if spec.racing else ""
-            return [*joined, *filter(None, [raced])]
-        most = f", up to {spec.budget.runs} runs in all," if spec.budget.runs is not None else ""
-        lines = [f"{spec.sampler.name} proposes the other trials{most} from:"]
-        return lines + [f"  {key}: {format_value(_plain(span))}" for key, span in spec.space.items()]
+        """Describe what is tried beside the trials known in advance."""
+        return list(self.design.outlook(self.spec))
 
 
 def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | None = None, to_run: bool = True) -> PlannedSweep:
@@ -173,8 +170,9 @@ def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | N
     history = read_history(sweep)
     plan.names.update({run.key: (run.name, run.folder) for run in history.runs})
     try:
-        planned = planned_trials(spec, plan.baseline)
-        check_search(spec, plan.baseline)
+        design = DESIGNS.get(spec.design)()
+        planned = design.trials(spec, plan.baseline)
+        design.build(spec, planned, plan.baseline, None)
     except InputError as error:
         raise InputError([replace(problem, where=problem.where or str(file)) for problem in error.problems]) from None
     trials = renumber(planned, {past.trial.number: past.trial.overrides for past in history.trials})
@@ -214,9 +212,3 @@ def journal_stamp(sweep: SweepDir) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_size, found.st_mtime_ns
-
-
-def _plain(span: Any) -> Any:
-    if isinstance(span, list | tuple):
-        return list(span)
-    return {name: value for name in span.__slots__ if (value := getattr(span, name)) not in (None, False)}

@@ -11,6 +11,7 @@ from runner.results.compare import SHOWN_METRICS, check_clear, compare
 from runner.results.comparison import Comparison
 from runner.results.search.report import SearchReport, search_report
 from runner.results.search.trials import search_results
+from runner.search.base import find_design
 from runner.search.spec import Metric
 from runner.stats.sequential import looks
 from runner.sweep.sweep_dir import SweepDir, metric_of
@@ -32,7 +33,8 @@ def read_report(
         InputError: no run, an unknown metric, or a directory that is missing.
     """
     plans = [SweepDir(path).plan() for path in paths]
-    if len(plans) == 1 and _is_search(plans[0]):
+    design = find_design(plans[0]) if len(plans) == 1 else None
+    if design is not None and design.report == SearchReport.subject:
         return read_search(paths[0], metric, goal)
     return compare_runs(paths, metric, goal, images=images)
 
@@ -68,10 +70,6 @@ def read_search(path: Path, metric: str | None = None, goal: Goal | None = None)
     facts = {"seeds": spec.get("seeds", ()), "constraints": spec.get("constraints", ())}
     results = search_results([run for run in runs if not run.copy_of], metrics, **facts, warnings=_warnings(plan))
     return search_report(results, runs)
-
-
-def _is_search(plan: dict[str, Any]) -> bool:
-    return (plan.get("spec") or {}).get("design") == "optuna"
 
 
 def _looks(plans: Sequence[dict[str, Any]]) -> tuple[int, ...]:

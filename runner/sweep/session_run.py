@@ -12,7 +12,6 @@ from runner.launch.base import LAUNCHERS
 from runner.launch.machine import plan_slots, read_machine
 from runner.launch.packing import Packing
 from runner.search.base import Search
-from runner.search.build import build_search
 from runner.store.commands import Situation
 from runner.store.events import TrialPruned, TrialRefused
 from runner.store.journal import read_journal
@@ -87,7 +86,7 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
         if journal_stamp(folder) != sweep.seen:
             raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
         write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sweep.request.command(), warnings=sweep.warnings)
-        search: Search = build_search(spec, sweep.trials, sweep.plan.baseline, folder.path)
+        search: Search = sweep.design.build(spec, sweep.trials, sweep.plan.baseline, folder.path)
         slots, packing = _slots(sweep) if launcher == "local" else ((), None)
         with Watcher(
             [identities.run_dir(entry["id"]) for entry in entries],
@@ -95,7 +94,7 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
             title=folder.path.name,
             known={run.folder: run.state for run in sweep.history.runs},
             metric=spec.metrics[0].name,
-            expected=(spec.budget.runs or 0) if spec.design == "optuna" else 0,
+            expected=(spec.budget.runs or 0) if sweep.design.adaptive else 0,
         ) as watcher:
             keys = {(entry["trial"], entry["seed"]): entry["key"] for entry in entries}
             outcomes = run_loop(
@@ -107,7 +106,7 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
                     packing=packing,
                     retry_failed=retry_failed,
                     stop_when_interrupted=launcher == "inline",
-                    keep_warm=len(entries) > 1 or spec.design == "optuna",
+                    keep_warm=len(entries) > 1 or sweep.design.adaptive,
                 ),
                 DrivenSweep(folder, lock, sweep.history),
                 watch=watch,
@@ -130,7 +129,7 @@ def _result(
     before = {run.name: run for run in sweep.history.runs if run.finished and run.name not in ended}
     states = {name: run.state for name, run in before.items()} | {name: status.state for name, status in ended.items()}
     numbers = {trial.number for trial in sweep.trials}
-    adaptive = spec.design == "optuna" or spec.combine_best  # has trials that are not among those
+    adaptive = sweep.design.adaptive or spec.combine_best  # has trials that are not among those
     failed_before = [name for name, run in before.items() if run.state == "failed" and (adaptive or run.trial in numbers)]
     pruned_trials = {event.trial for event in read_journal(folder.journal, TrialPruned)}
     states |= {entry["id"]: "pruned" for entry in entries if entry["id"] not in states and entry["trial"] in pruned_trials}
@@ -138,7 +137,7 @@ def _result(
     unfinished = {name: status for name, status in ended.items() if status.state in ("failed", "interrupted")}
     is_over = not missing and not unfinished and not adaptive and spec.racing is None
     refusals = list(read_journal(folder.journal, TrialRefused))
-    refused = {event.trial: event.reason for event in (refusals if spec.design == "optuna" else refusals[refused_before:])}
+    refused = {event.trial: event.reason for event in (refusals if sweep.design.adaptive else refusals[refused_before:])}
     done, pruned = (sum(state == which for state in states.values()) for which in ("done", "pruned"))
     runs = len({entry["id"] for entry in entries} | set(states))
     return SweepResult(runs, done, pruned, unfinished, refused, missing, failed_before, "" if is_over else stopped)

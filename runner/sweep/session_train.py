@@ -16,7 +16,7 @@ from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
 from runner.launch.base import LAUNCHERS
 from runner.resolve import resolve, warnings_of
-from runner.search.base import FixedDesign
+from runner.search.base import FixedSearch
 from runner.store.lock import hold_run
 from runner.store.run_dir import RunDir
 from runner.sweep.loop import run_loop
@@ -87,7 +87,7 @@ def run_one(run: PlannedRun, console: Console, *, launcher: str = DEFAULT_LAUNCH
             pass
     with Watcher([run.run_dir], console) as watcher:
         outcomes = run_loop(
-            Workload(FixedDesign([run.trial]), lambda trial: [run]),
+            Workload(FixedSearch([run.trial]), lambda trial: [run]),
             LAUNCHERS.get(launcher)(1),
             LoopOptions(retry_failed=retry_failed, stop_when_interrupted=launcher == "inline"),
             watch=lambda situation: watcher.update(),

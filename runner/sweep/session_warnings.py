@@ -13,7 +13,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.values import value_key
 from runner.resolve import training_images
 from runner.search.base import Trial
-from runner.search.designs import derive_overrides, edges, trial_label
+from runner.search.points import derive_overrides, edges, trial_label
 from runner.search.spec import SweepSpec
 from runner.sweep.plan import SweepPlan
 
@@ -25,7 +25,7 @@ def trial_warnings(spec: SweepSpec, plan: SweepPlan, trials: Sequence[Trial]) ->
     """Find trials that evaluate otherwise than they train, or end before their learning rate's schedule, in the trials known in advance; of
     Optuna's space at its ends."""
     found = [(trial.label, trial.overrides) for trial in trials[1:]]
-    for key, points in (edges(spec) if spec.design == "optuna" else {}).items():
+    for key, points in edges(spec).items():
         with suppress(InputError):  # said by `space_warnings`
             found += [(trial_label(spec, {key: point[key]}), derive_overrides(spec, point, plan.baseline)) for point in points]
     source = Source(str(plan.folder))
@@ -48,7 +48,7 @@ def space_warnings(spec: SweepSpec, plan: SweepPlan) -> list[str]:
     """
     problems: list[Problem] = []
     warnings: list[str] = []
-    for key, points in (edges(spec) if spec.design == "optuna" else {}).items():
+    for key, points in edges(spec).items():
         refused: list[InputError] = []
         for point in points:
             try:

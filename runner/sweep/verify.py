@@ -15,6 +15,7 @@ from pathlib import Path
 
 from runner.core.files import move_aside, read_bytes
 from runner.core.lock import holder, last_holder
+from runner.search.base import find_design
 from runner.store.events import Event, RecordsLost, RunEnded, RunReopened, RunStarted, TrialQueued
 from runner.store.identities import Identities
 from runner.store.journal import Journal, read_journal
@@ -191,11 +192,11 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared:
 
 
 def _check_study(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings) -> None:
-    """Whether Optuna's database can be read and has the trials that have ended."""
-    optuna = (sweep.plan().get("spec") or {}).get("design") == "optuna"
+    """Check that the search's database can be read and has the trials that have ended."""
+    design = find_design(sweep.plan())
     again = "`runner sweep` makes it anew from the runs"
     if not sweep.study.exists():
-        if optuna and identities:
+        if design is not None and design.database == sweep.study.name and identities:
             findings.note(sweep.study, "is missing", again)
         return
 

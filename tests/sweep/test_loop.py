@@ -23,7 +23,7 @@ import runner.sweep.runs
 from runner.core.errors import InputError
 from runner.launch.base import Exit, Task
 from runner.launch.local import LocalLauncher
-from runner.search.base import FixedDesign, Trial, TrialResult
+from runner.search.base import FixedSearch, Trial, TrialResult
 from runner.store.run_dir import Identity, Override, RunDir, Status
 from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun
@@ -69,7 +69,7 @@ say("done", step=10)
 """
 
 
-class Remembering(FixedDesign):
+class Remembering(FixedSearch):
     """A fixed design that keeps what it was told."""
 
     def __init__(self, trials: Sequence[Trial]) -> None:

@@ -21,7 +21,7 @@ import runner.sweep.runs
 from runner.core.errors import InputError, RunnerError
 from runner.launch.base import Task
 from runner.launch.local import LocalLauncher
-from runner.search.base import FixedDesign, Report, Trial, TrialResult
+from runner.search.base import FixedSearch, IntermediateResult, Trial, TrialResult
 from runner.search.spec import Metric
 from runner.store.commands import Command, Situation
 from runner.store.events import (
@@ -94,10 +94,10 @@ E = TypeVar("E", bound=Event)
 NO_LIMITS = Policy()
 
 
-class Search(FixedDesign):
+class Search(FixedSearch):
     """A fixed design that keeps what it was told, and gives up what it is told to."""
 
-    def __init__(self, trials: Sequence[Trial], give_up: Callable[[Trial, Report], str | None] | None = None) -> None:
+    def __init__(self, trials: Sequence[Trial], give_up: Callable[[Trial, IntermediateResult], str | None] | None = None) -> None:
         super().__init__(trials)
         self.told: dict[int, TrialResult] = {}
         self.resumed: list[int] = []
@@ -113,7 +113,7 @@ class Search(FixedDesign):
         self.resumed.append(trial.number)
         super().resume(trial)
 
-    def report(self, trial: Trial, report: Report) -> str | None:
+    def report(self, trial: Trial, report: IntermediateResult) -> str | None:
         self.reports.append((trial.number, report.seed, report.step))
         return self._give_up(trial, report) if self._give_up else None
 
@@ -156,7 +156,12 @@ class Stage:
         return runs
 
     def drive(
-        self, policy: Policy = NO_LIMITS, *, give_up: Callable[[Trial, Report], str | None] | None = None, slots: int = 2, **options: Any
+        self,
+        policy: Policy = NO_LIMITS,
+        *,
+        give_up: Callable[[Trial, IntermediateResult], str | None] | None = None,
+        slots: int = 2,
+        **options: Any,
     ) -> dict[str, str]:
         self.search = Search([Trial(number, {}, f"trial {number}") for number in range(self.trials)], give_up)
         outcomes = run_loop(
@@ -250,7 +255,7 @@ def test_a_trial_that_is_given_up_ends_with_all_its_runs(stage: Stage) -> None:
     stage.seeds = (0, 1, 2)
     stage.acts(**{f"t1s{seed}": ["slow"] for seed in range(3)})
 
-    def give_up(trial: Trial, report: Report) -> str | None:
+    def give_up(trial: Trial, report: IntermediateResult) -> str | None:
         return "worse than the median" if trial.number == 1 and report.step >= 3 else None
 
     states = stage.drive(give_up=give_up)

@@ -156,7 +156,7 @@ def _check(component: Component, kind: Kind, place: str) -> list[Problem]:
         elif name in usable:
             problems += _check_type(value, usable[name], here)
         elif name in parameters:
-            problems.append(Problem(_REFUSED.get(name, "is code, which a sweep file cannot give: leave it out"), key=here))
+            problems.append(Problem(_REFUSED.get(name, "cannot be set in a sweep file, because it is code: leave it out"), key=here))
         else:
             allowed = nearest(name, list(usable)) or ("allowed: " + ", ".join(usable) if usable else "it takes none")
             problems.append(Problem(f"{component.name} has no such argument; {allowed}", key=here))
@@ -171,7 +171,7 @@ def _check_nested(value: Any, kind: Kind, place: str) -> list[Problem]:
         return [Problem(f"expected a {kind}, {{name: …, its arguments}}, got {format_value(value)}", key=place)]
     component = _component(value)
     if component.name in ("GridSampler", "BruteForceSampler"):
-        return [Problem(f"{component.name} cannot stand inside another sampler", key=place)]
+        return [Problem(f"{component.name} cannot be used inside another sampler", key=place)]
     return _check(component, kind, place)
 
 
@@ -213,7 +213,7 @@ def _check_sampler_use(spec: SweepSpec) -> Iterator[Problem]:
     if contains_part(spec.sampler, "CmaEsSampler"):
         instead = "TPESampler, GPSampler and NSGAIISampler do"
         if spec.constraints:
-            yield Problem(f"CmaEsSampler takes no notice of constraints: {instead}", key="constraints")
+            yield Problem(f"CmaEsSampler ignores constraints: {instead}", key="constraints")
         if len(spec.metrics) > 1:
             yield Problem(f"CmaEsSampler optimises one metric: for several {instead}", key="sampler.name")
 

@@ -17,13 +17,14 @@ from typing import Any, Final
 
 from runner.core.errors import InputError, Problem
 from runner.core.expression import Expression
-from runner.search.base import WAIT, Report, Trial, TrialResult, Wait
-from runner.search.designs import BASELINE_LABEL, Baseline, derive_overrides, trial_label
+from runner.search.base import WAIT, Baseline, IntermediateResult, Trial, TrialResult, Wait
+from runner.search.optuna.design import STUDY_DB
 from runner.search.optuna.parts import check_parts, contains_part, make_pruner, optuna, quiet
 from runner.search.optuna.proposal import Proposal, proposal_of, read_proposal
 from runner.search.optuna.sampler import MOST_POINTS, PointSampler
 from runner.search.optuna.space import CategoricalDistribution, FloatDistribution, IntDistribution, Params, Space, size_of, violation
-from runner.search.optuna.study import STUDY_DB, StudyMirror
+from runner.search.optuna.study import StudyMirror
+from runner.search.points import BASELINE_LABEL, derive_overrides, trial_label
 from runner.search.spec import SweepSpec
 
 __all__ = ["OptunaSearch", "check_parts"]
@@ -66,7 +67,7 @@ class OptunaSearch:
 
     Args:
         spec: a sweep with ``design: optuna`` that `runner.search.check` has nothing against.
-        baseline: see `runner.search.designs.Baseline`.
+        baseline: see `runner.search.base.Baseline`.
         folder: where study.db is kept; None: nowhere.
 
     Raises:
@@ -152,7 +153,7 @@ class OptunaSearch:
             with quiet():
                 self._adopt(trial)
 
-    def report(self, trial: Trial, report: Report) -> str | None:
+    def report(self, trial: Trial, report: IntermediateResult) -> str | None:
         """The reason to give the trial up. The baseline is never given up, nor is a trial with nothing left to save."""
         value = report.values.get(self._spec.metrics[0].name)
         if self._confirms(trial) or value is None or len(self._spec.metrics) > 1:

@@ -14,12 +14,12 @@ from typing import Final
 
 from sqlalchemy.pool import NullPool
 
+from runner.search.optuna.design import STUDY_DB
 from runner.search.optuna.parts import optuna, quiet
 
 FrozenTrial = optuna.trial.FrozenTrial
 RDBStorage = optuna.storages.RDBStorage
 
-STUDY_DB: Final = "study.db"
 _LOCKED_S: Final = 1.0
 """How long a viewer may keep the file locked before the write is put off."""
 _AGAIN_S: Final = 30.0

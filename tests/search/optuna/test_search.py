@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runner.core.errors import InputError
-from runner.search.base import WAIT, Report, Trial, TrialResult
+from runner.search.base import WAIT, IntermediateResult, Trial, TrialResult
 from runner.search.optuna.search import OptunaSearch
 from runner.search.spec import Budget, Choice, Component, Metric, Span, SweepSpec
 
@@ -376,7 +376,7 @@ def test_a_point_for_which_nothing_can_follow_is_not_proposed(batch: Span) -> No
 
 
 def report(search: OptunaSearch, trial: Trial, step: int, value: float, seed: int = 0, steps: int = 400) -> str | None:
-    return search.report(trial, Report(seed, step, steps, {AP: value}))
+    return search.report(trial, IntermediateResult(seed, step, steps, {AP: value}))
 
 
 def ask(search: OptunaSearch) -> Trial:

@@ -7,7 +7,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from runner.search.base import Report, Trial, TrialResult
+from runner.search.base import IntermediateResult, Trial, TrialResult
 from runner.search.optuna.search import OptunaSearch
 from runner.search.spec import Budget, Component, Metric, Span, SweepSpec
 
@@ -59,12 +59,12 @@ def some_trials(folder: Path) -> tuple[OptunaSearch, list[Trial]]:
     search = make(folder)
     trials = [ask(search) for _ in range(4)]
     search.tell(trials[0], done(0.5))
-    search.report(trials[1], Report(0, 100, 400, {AP: 0.3}))
-    reason = search.report(trials[1], Report(0, 200, 400, {AP: 0.1}))
+    search.report(trials[1], IntermediateResult(0, 100, 400, {AP: 0.3}))
+    reason = search.report(trials[1], IntermediateResult(0, 200, 400, {AP: 0.1}))
     assert reason
     search.tell(trials[1], TrialResult("pruned", {}, {}, reason))
     search.tell(trials[2], TrialResult("failed", reason="the loss is nan"))
-    search.report(trials[3], Report(0, 100, 400, {AP: 0.4}))
+    search.report(trials[3], IntermediateResult(0, 100, 400, {AP: 0.4}))
     return search, trials
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from runner.core.errors import InputError
 from runner.core.values import MOST_DIGITS, enough_digits, format_value, safe_name, same_value, short_keys
-from runner.search.base import WAIT, FixedDesign, Trial, TrialResult, run_name
+from runner.search.base import DESIGNS, WAIT, Baseline, FixedSearch, Trial, TrialResult, run_name
+from runner.search.combine import CombineBest
 from runner.search.confounded import confounded
-from runner.search.designs import ABSENT, CombineBest, baseline_values, derive_overrides, design_trials
+from runner.search.points import ABSENT, baseline_values, derive_overrides
 from runner.search.spec import Choice, Factor, Metric, Span, SweepSpec
 
 BASELINE = {
@@ -27,6 +28,10 @@ BASELINE = {
 
 def trials(**spec: Any) -> list[Trial]:
     return design_trials(SweepSpec(config="c.yml", **spec), lambda key: BASELINE.get(key, ABSENT))
+
+
+def design_trials(spec: SweepSpec, baseline: Baseline) -> list[Trial]:
+    return list(DESIGNS.get(spec.design)().trials(spec, baseline))
 
 
 def test_one_at_a_time_changes_one_key_a_trial() -> None:
@@ -152,7 +157,7 @@ def test_what_follows_to_the_baselines_value_is_no_override() -> None:
         ({"max_iters": "base * TrainReader.batch_sise * TrainReader.batch_size"}, "the baseline has no TrainReader.batch_sise"),
         ({"clip": "base * TrainReader.batch_size"}, "the baseline has no clip"),
         ({"milestones": "base * TrainReader.batch_size"}, "'[2, 3]' is not a number"),
-        ({"a": "b * TrainReader.batch_size", "b": "a"}, "follows itself in a circle"),
+        ({"a": "b * TrainReader.batch_size", "b": "a"}, "depends on itself in a circle"),
     ],
 )
 def test_what_cannot_follow_is_named(expressions: dict[str, str], expected: str) -> None:
@@ -432,7 +437,7 @@ def test_a_decay_that_does_not_follow_is_told() -> None:
 
 def test_fixed_design_hands_each_trial_out_once() -> None:
     planned = trials(vary={"TrainReader.batch_size": (4, 8)})
-    search = FixedDesign(planned)
+    search = FixedSearch(planned)
     search.tell(planned[1], TrialResult("done", {0: 0.4}))  # an earlier driver finished it
     assert list(search.planned()) == planned
     assert [search.ask(), search.ask(), search.ask(), search.ask()] == [planned[0], planned[2], None, None]
@@ -443,7 +448,7 @@ def test_fixed_design_hands_each_trial_out_once() -> None:
 
 def test_fixed_design_refuses_a_number_twice() -> None:
     with pytest.raises(ValueError, match="same number"):
-        FixedDesign([Trial(0, {}, "a"), Trial(0, {}, "b")])
+        FixedSearch([Trial(0, {}, "a"), Trial(0, {}, "b")])
 
 
 def test_run_name_is_the_one_of_the_design_document() -> None:
