@@ -43,7 +43,7 @@ def test_check_and_show_list_what_a_run_would_also_need(cli: Cli, write_config: 
     assert shown.err.splitlines()[-len(block) :] == block
     (tmp_path / "again.yml").write_text(shown.fine())
     assert cli("config", "show", "-c", "again.yml").fine() == shown.out
-    assert "does not exist" in cli("train", "-c", path).refused()
+    assert "gone/images" in cli("train", "-c", path).refused()
 
 
 def test_check_show_and_train_tell_of_a_schedule_that_does_not_end(cli: Cli, write_config: WriteConfig) -> None:
