@@ -19,6 +19,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.values import format_value
 from runner.search.check import check
 from runner.search.spec import COMPONENTS, DURATIONS, SweepSpec
+from runner.store import legacy
 
 _KEYED: Final = ("vary", "space", "derive")
 DURATION: Final = r"(?=.)" + r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in "dhms")
@@ -33,6 +34,8 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
         InputError: with everything that is wrong, each with its file and line.
     """
     read = load_config(path)
+    if path.name == "sweep.yml" and os.path.lexists(path.with_name("plan.json")):  # that of a sweep directory
+        read = _upgraded(read)
     tree = _changed(read, changes)
     if read.get("architecture") and not read.get("config"):
         raise InputError(Problem(f"this is a config; run: runner train -c {shlex.quote(str(path))}", where=str(path)))
@@ -48,6 +51,27 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     if problems:
         raise InputError(problems)
     return bound.value
+
+
+def _upgraded(tree: Node) -> Node:
+    """Return the tree of the sweep file in a sweep directory, which an older version may have written, in today's words."""
+    tree = _renamed(tree, legacy.SPEC_KEYS)
+    if (resources := tree.get("resources")) is not None:
+        tree = tree.with_key("resources", _renamed(resources, legacy.RESOURCE_KEYS))
+    if (constraints := tree.get("constraints")) is not None and constraints.items is not None:
+        texts = [replace(node, value=legacy.upgrade_constraint(node.value)) for node in constraints.items if isinstance(node.value, str)]
+        upgraded = texts if len(texts) == len(constraints.items) else constraints.items
+        tree = tree.with_key("constraints", replace(constraints, value=tuple(upgraded)))
+    metrics = (metric := tree.get("metric")) and metric.items or ()
+    for key in ("metric", "metric.name", *(f"metric.{index}.name" for index in range(len(metrics)))):
+        node = tree.get(key)
+        if node is not None and isinstance(node.value, str) and node.value in legacy.RESOURCE_TAGS:
+            tree = assign(tree, key, replace(node, value=legacy.RESOURCE_TAGS[node.value]))
+    return tree
+
+
+def _renamed(node: Node, names: Mapping[str, str]) -> Node:
+    return node if node.mapping is None else replace(node, value={names.get(key, key): item for key, item in node.mapping.items()})
 
 
 def spec_of_plan(data: Mapping[str, Any], where: str) -> SweepSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -73,6 +73,62 @@ def trial_keys(config: Mapping[str, Any], with_content: Container[str]) -> list[
         if key != "seed" and first not in neutral and not (stands_for or unused or at_default):
             found.append(key)
     return found
+
+
+# --------------------------------------------------------------------------------------------------------- sweep directory
+SPEC_KEYS: Mapping[str, str] = {"couple": "derive", "join_best": "combine_best", "confirm": "confirm_seeds"}
+"""Former name to name of the keys of a sweep file, and of the ``spec`` in plan.json."""
+RESOURCE_KEYS: Mapping[str, str] = {"memory_gb": "memory_gib"}
+"""Former name to name of the keys of its ``resources``. The unit was 2**30 bytes already."""
+_FORMER_TAG = re.compile(r"(?<![\w/.@`-])(`?)(" + "|".join(RESOURCE_TAGS) + r")\1(?![\w/.@`-])")
+_FORMER_SETTING = re.compile("|".join(rf"{re.escape(key)}(?=[.=])" for key in (*SPEC_KEYS, *(f"resources.{key}" for key in RESOURCE_KEYS))))
+
+
+def upgrade_plan(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return what a plan.json holds with its spec and its command in today's words."""
+    result = dict(plan)
+    if isinstance(spec := plan.get("spec"), dict):
+        result["spec"] = _upgrade_spec(spec)
+    if isinstance(command := plan.get("command"), list):
+        result["command"] = _upgrade_command(command)
+    return result
+
+
+def _upgrade_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    result = {SPEC_KEYS.get(key, key): value for key, value in spec.items()}
+    if isinstance(resources := spec.get("resources"), dict):
+        result["resources"] = {RESOURCE_KEYS.get(key, key): value for key, value in resources.items()}
+    if isinstance(constraints := spec.get("constraints"), list):
+        result["constraints"] = [upgrade_constraint(text) if isinstance(text, str) else text for text in constraints]
+    metric = spec.get("metric")
+    if isinstance(metric, dict):
+        result["metric"] = _upgrade_metric(metric)
+    elif isinstance(metric, list):
+        result["metric"] = [_upgrade_metric(each) if isinstance(each, dict) else each for each in metric]
+    return result
+
+
+def _upgrade_metric(metric: Mapping[str, Any]) -> dict[str, Any]:
+    name = metric.get("name")
+    return {**metric, "name": RESOURCE_TAGS.get(name, name)} if isinstance(name, str) else dict(metric)
+
+
+def upgrade_constraint(text: str) -> str:
+    """Return a constraint in which a former tag is today's, converted to the unit that the limit was written in."""
+    return _FORMER_TAG.sub(lambda found: f"({RESOURCE_TAGS[found[2]]} * {GIB / _GB!r})", text)
+
+
+def _upgrade_command(command: Sequence[Any]) -> list[Any]:
+    """Return a command line of ``runner sweep`` whose ``--set`` has today's keys."""
+    result = []
+    for before, word in zip(("", *command), command, strict=False):
+        option = "--set=" if isinstance(word, str) and word.startswith("--set=") else ""
+        if isinstance(word, str) and (option or before == "--set") and (found := _FORMER_SETTING.match(word, len(option))):
+            old = found[0]
+            new = SPEC_KEYS.get(old) or f"resources.{RESOURCE_KEYS[old.partition('.')[2]]}"
+            word = f"{option}{new}{word[found.end() :]}"
+        result.append(word)
+    return result
 
 
 # ----------------------------------------------------------------------------------------------------------------- journal

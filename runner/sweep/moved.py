@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +29,16 @@ def moved_data(tree: Node, run_dir: RunDir) -> dict[str, Any]:
     """Find where the lost data of a run is now: in the prepared set of its name. Raises InputError where that is not there either."""
     lost = lost_data(tree)
     name = tree.get("dataset")
-    choice = None
+    choice, broken = None, []
     if name is not None and isinstance(name.value, str):
-        with suppress(InputError):
+        try:
             choice = dataset_choice(name.value)
+        except InputError as error:
+            broken = [problem for problem in error.problems if problem.where]  # in the data spec; without a file: no such data set
     if choice is not None and choice.prepared and choice.train.annotations.is_file() and choice.train.annotations not in lost.values():
         folder = os.path.abspath(choice.train.dataset_dir)
         return {f"{section}.dataset_dir": folder for section in (*lost, "TestDataset") if tree.get(f"{section}.dataset_dir") is not None}
-    raise InputError([_lost(section, path, run_dir) for section, path in lost.items()])
+    raise InputError([*(_lost(section, path, run_dir) for section, path in lost.items()), *broken])
 
 
 def _lost(section: str, path: Path, run_dir: RunDir) -> Problem:

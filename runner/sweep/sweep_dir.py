@@ -15,6 +15,7 @@ from runner.core.lock import holder
 from runner.core.typed import Count, Name, build, fits
 from runner.core.values import natural, shell_path
 from runner.search.spec import Metric, SweepSpec
+from runner.store import legacy
 from runner.store.identities import Identities, identify
 from runner.store.run_dir import RunDir
 from runner.sweep.plan import PlannedRun
@@ -76,7 +77,8 @@ class SweepDir:
     def plan(self) -> dict[str, Any]:
         """Return what plan.json holds; empty if it is missing, not whole, or has values of other types than it is written with."""
         plan = read_json(self.plan_file)
-        return plan if isinstance(plan, dict) and all(fits(plan[key], hint) for key, hint in _PLAN.items() if key in plan) else {}
+        plan = legacy.upgrade_plan(plan) if isinstance(plan, dict) else {}
+        return plan if all(fits(plan[key], hint) for key, hint in _PLAN.items() if key in plan) else {}
 
     def identities(self) -> Identities:
         """Which directory in ``runs/`` counts as which run."""

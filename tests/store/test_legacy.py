@@ -12,7 +12,16 @@ from runner.backends.fake.schema import FakeConfig
 from runner.backends.paddle.schema import PaddleConfig
 from runner.backends.torch.schema import TorchConfig
 from runner.config.bind import field_infos
-from runner.store.legacy import ADDED_LATER, NEUTRAL_KEYS, VERDICT, override_file, trial_keys, upgrade_values
+from runner.store.legacy import (
+    ADDED_LATER,
+    NEUTRAL_KEYS,
+    VERDICT,
+    override_file,
+    trial_keys,
+    upgrade_constraint,
+    upgrade_plan,
+    upgrade_values,
+)
 from runner.store.records import Record, evaluations_in
 from runner.store.run_dir import Override, RunDir
 
@@ -85,3 +94,46 @@ def test_a_damaged_old_override_is_found(tmp_path: Path, text: str) -> None:
     (tmp_path / VERDICT).write_text(text)
     run = RunDir(tmp_path)
     assert run.override() is None and run.damaged() == [tmp_path / VERDICT]
+
+
+def test_a_plan_is_in_todays_words() -> None:
+    spec = {"couple": {"b": "base * a"}, "join_best": True, "confirm": 2, "resources": {"memory_gb": 2, "cpus": 1}, "seeds": [0]}
+    command = [
+        "sweep",
+        "s.yml",
+        "--set",
+        "join_best=true",
+        "--set=resources.memory_gb=3",
+        "--set",
+        "couple.b=a",
+        "-o",
+        "confirm=1",
+        "--set",
+        "seeds=[1]",
+    ]
+    upgraded = upgrade_plan({"spec": {**spec, "metric": [{"name": "resource/memory_gb"}]}, "command": command, "runs": []})
+    assert upgraded["spec"] == {
+        "derive": {"b": "base * a"},
+        "combine_best": True,
+        "confirm_seeds": 2,
+        "resources": {"memory_gib": 2, "cpus": 1},
+        "seeds": [0],
+        "metric": [{"name": "resource/memory_gib"}],
+    }
+    options = ["--set", "combine_best=true", "--set=resources.memory_gib=3", "--set", "derive.b=a", "-o", "confirm=1", "--set", "seeds=[1]"]
+    assert upgraded["command"] == ["sweep", "s.yml", *options]
+    assert upgrade_plan(upgraded) == upgraded and upgrade_plan({"spec": 3, "command": None}) == {"spec": 3, "command": None}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("resource/memory_gb <= 8", "(resource/memory_gib * 1.073741824) <= 8"),
+        ("1 > `resource/gpu_memory_gb`", "1 > (resource/gpu_memory_gib * 1.073741824)"),
+        ("x/resource/memory_gb < 1", "x/resource/memory_gb < 1"),
+        ("resource/memory_gb.x < 1", "resource/memory_gb.x < 1"),
+        ("resource/memory_gib < 1", "resource/memory_gib < 1"),
+    ],
+)
+def test_a_limit_in_the_former_unit_keeps_its_meaning(old: str, new: str) -> None:
+    assert upgrade_constraint(old) == new
