@@ -20,7 +20,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _run(args: argparse.Namespace) -> int:
     from runner.core.lock import holder  # noqa: PLC0415
     from runner.core.text import json_text  # noqa: PLC0415
-    from runner.monitor.overview import find_places, read_runs, read_sweep  # noqa: PLC0415
+    from runner.monitor.overview import read_runs, read_sweep  # noqa: PLC0415
+    from runner.monitor.places import find_places  # noqa: PLC0415
     from runner.sweep.sweep_dir import SweepDir  # noqa: PLC0415
     from runner.views.status import render_status  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415

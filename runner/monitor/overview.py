@@ -1,4 +1,4 @@
-"""How a sweep, or a run, stands now, for another terminal than the one it runs in. Only files are read, few of them where there are many.
+"""State of a sweep, or of runs by themselves, read once from their files, few of them where there are many.
 
 The journal says which runs have ended for good; the others' own files say how they stand. Without a journal every run is read.
 """
@@ -10,13 +10,13 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.core.errors import InputError, Problem
 from runner.core.values import natural
+from runner.monitor.live import LiveRun, live_run
 from runner.monitor.progress import STANDINGS, Evaluations, final_value, run_status, standing
 from runner.search.spec import Metric
 from runner.store.events import Event, RunEnded, RunRetried, RunStarted, event_to_json
@@ -25,11 +25,8 @@ from runner.store.journal import read_journal
 from runner.store.run_dir import RunDir, Status
 from runner.training.learning import flat_terms
 
-_SILENT_S = 30.0
 _EVENTS = 8
 _MOST_JUDGED = 500
-_DEPTH = 5
-_SWEEP_FILES = ("plan.json", "journal.jsonl")
 _FAILED = ("failed", "infeasible", "interrupted")
 
 
@@ -48,25 +45,6 @@ class SweepFiles(Protocol):
 
     def identities(self) -> Identities:
         """Which directory below `runs` counts as which run."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunNow:
-    """A run that goes.
-
-    Args:
-        name: of its directory.
-        status: as its file says.
-        value: newest value of the metric; None before the first evaluation.
-        left_s: seconds of training left, as far as that can be told.
-        silent_s: seconds since its last sign of life, by this machine's clock, where that is worrying.
-    """
-
-    name: str
-    status: Status
-    value: float | None = None
-    left_s: float | None = None
-    silent_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +103,7 @@ class Overview:
     is_sweep: bool
     metric: str
     counts: Mapping[str, int] = field(default_factory=dict)
-    running: Sequence[RunNow] = ()
+    running: Sequence[LiveRun] = ()
     waiting: Sequence[str] = ()
     failures: Sequence[Failure] = ()
     best: Best | None = None
@@ -208,40 +186,6 @@ def read_runs(path: Path, runs: Iterable[RunDir]) -> Overview:
     return _overview(path, known, Metric(), (), is_sweep=False)
 
 
-def find_places(path: Path) -> Iterator[tuple[Path, list[RunDir]]]:
-    """(directory of a sweep, nothing) and (folder, its runs that belong to no sweep), at `path` or below it, by name.
-
-    Raises:
-        InputError: it does not exist, or there is nothing.
-    """
-    if not path.is_dir():
-        text = "this is a file; give the directory of a sweep or a run" if path.exists() else "there is no such directory"
-        raise InputError(Problem(text, where=str(path)))
-    path = path.resolve() if path.name in ("", "..") else path
-    found = [(path, [RunDir(path)])] if RunDir(path).exists() else list(_places(path, _DEPTH))
-    if not found:
-        raise InputError(
-            Problem("this is neither a sweep nor a run, and holds none: `runner sweep` and `runner train` make them", where=str(path))
-        )
-    yield from found
-
-
-def _places(folder: Path, depth: int) -> Iterator[tuple[Path, list[RunDir]]]:
-    try:
-        entries = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
-        below = sorted((entry.path for entry in entries), key=natural)
-    except OSError:
-        return  # not ours to read
-    if any((folder / name).is_file() for name in _SWEEP_FILES):
-        yield folder, []
-        return
-    runs = [path for path in below if os.path.isfile(os.path.join(path, "run.json"))]
-    if runs:
-        yield folder, [RunDir(path) for path in runs]
-    for path in [path for path in below if path not in runs] if depth else ():
-        yield from _places(Path(path), depth - 1)
-
-
 def _planned(plan: Mapping[str, Any]) -> list[str]:
     entries = plan.get("runs")
     return [entry["id"] for entry in entries if isinstance(entry, dict) and "id" in entry] if isinstance(entries, list) else []
@@ -276,7 +220,7 @@ def _overview(
         is_sweep,
         metric.name,
         {name: counts[name] for name in STANDINGS if counts[name]},
-        [_run_now(run.run_dir, run.status, metric.name) for run in known if run.standing == "running" and run.run_dir is not None],
+        [_live(run, metric.name) for run in known if run.standing == "running"],
         [run.name for run in known if run.standing == "waiting"],
         _failures(known),
         _best(known, metric),
@@ -296,12 +240,12 @@ def _unlearned(known: Sequence[_Known]) -> tuple[list[tuple[str, str]], int]:
     return found, max(0, len(judged) - _MOST_JUDGED)
 
 
-def _run_now(run: RunDir, status: Status, metric: str) -> RunNow:
-    evaluations = Evaluations(run.metrics, metric)
-    silence = time.time() - status.heartbeat if status.heartbeat > 0 else 0.0
-    pace = evaluations.seconds_a_step()
-    left = pace * max(0, status.steps - status.step) if pace is not None and status.steps > 0 else None
-    return RunNow(run.name, status, evaluations.newest(), left, silence if silence > _SILENT_S else None)
+def _live(run: _Known, metric: str) -> LiveRun:
+    """Return a running run as it stands, by the times in its files."""
+    run_dir, status = run.run_dir or RunDir(run.name), run.status
+    evaluations = Evaluations(run_dir.metrics, metric)
+    silence_s = time.time() - status.heartbeat
+    return live_run(run_dir.name, status, value=evaluations.newest(), pace_s=evaluations.seconds_per_step(), silence_s=silence_s)
 
 
 def _failures(known: Sequence[_Known]) -> list[Failure]:

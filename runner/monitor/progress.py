@@ -1,4 +1,4 @@
-"""How far a run is, from its files while it goes on."""
+"""Progress of a run, read from its files while it is active."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Evaluations:
         self._look()
         return self._found[-1][1] if self._found else None
 
-    def seconds_a_step(self) -> float | None:
+    def seconds_per_step(self) -> float | None:
         """By the times in the newest records; the middle one of many differences, so that a clock that was set between two is no matter."""
         self._look()
         return statistics.median(self._paces) if self._paces else None

@@ -22,7 +22,7 @@ from runner.sweep.policy import Policy
 from runner.sweep.session_plan import PlannedSweep, checked_runs, journal_stamp
 from runner.sweep.setup import DrivenSweep, LoopOptions, RunOutcome, Workload
 from runner.sweep.sweep_dir import write_plan
-from runner.views.progress import Watcher
+from runner.views.progress import ProgressDisplay
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,7 +76,7 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
     def watch(now: Situation) -> None:
         nonlocal situation
         situation = now
-        watcher.update(now)
+        display.update(now)
 
     refused_before = sum(1 for _ in read_journal(folder.journal, TrialRefused))
     identities = folder.identities()
@@ -88,14 +88,14 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
         write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sweep.request.command(), warnings=sweep.warnings)
         search: Search = sweep.design.build(spec, sweep.trials, sweep.plan.baseline, folder.path)
         slots, packing = _slots(sweep) if launcher == "local" else ((), None)
-        with Watcher(
+        with ProgressDisplay(
             [identities.run_dir(entry["id"]) for entry in entries],
             console,
             title=folder.path.name,
             known={run.folder: run.state for run in sweep.history.runs},
             metric=spec.metrics[0].name,
             expected=(spec.budget.runs or 0) if sweep.design.adaptive else 0,
-        ) as watcher:
+        ) as display:
             keys = {(entry["trial"], entry["seed"]): entry["key"] for entry in entries}
             outcomes = run_loop(
                 Workload(search, checked_runs(sweep, entries), spec.seeds, keys, spec.metrics),
@@ -110,7 +110,6 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
                 ),
                 DrivenSweep(folder, lock, sweep.history),
                 watch=watch,
-                commands=watcher.commands,
             )
     return _result(sweep, entries, outcomes, situation.stopped, refused_before)
 

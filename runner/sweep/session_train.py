@@ -24,7 +24,7 @@ from runner.sweep.plan import PlannedRun, claim_run_dir, plan_again, plan_single
 from runner.sweep.session_plan import DEFAULT_LAUNCHER
 from runner.sweep.setup import LoopOptions, RunOutcome, Workload
 from runner.views.counting import count_progress
-from runner.views.progress import Watcher
+from runner.views.progress import ProgressDisplay
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,12 +85,12 @@ def run_one(run: PlannedRun, console: Console, *, launcher: str = DEFAULT_LAUNCH
     if os.path.lexists(run.run_dir.lock):  # also False for a name that is too long
         with suppress(OSError), hold_run(run.run_dir):  # before another process's progress is shown
             pass
-    with Watcher([run.run_dir], console) as watcher:
+    with ProgressDisplay([run.run_dir], console) as display:
         outcomes = run_loop(
             Workload(FixedSearch([run.trial]), lambda trial: [run]),
             LAUNCHERS.get(launcher)(1),
             LoopOptions(retry_failed=retry_failed, stop_when_interrupted=launcher == "inline"),
-            watch=lambda situation: watcher.update(),
+            watch=lambda situation: display.update(),
         )
     return outcomes[0] if outcomes else None
 

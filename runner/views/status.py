@@ -10,8 +10,7 @@ from rich.text import Text
 
 from runner.core.text import printable
 from runner.core.values import shell_path
-from runner.monitor.overview import Failure, Overview, RunNow
-from runner.results.format import show_duration
+from runner.monitor.overview import Failure, Overview
 from runner.store.events import (
     BudgetSpent,
     CommandIgnored,
@@ -35,7 +34,7 @@ from runner.store.events import (
     TrialRefused,
     kind_of,
 )
-from runner.views.screen import shorten
+from runner.views.screen import activity_text, metric_text, shorten
 from runner.views.terminal import plain
 
 _NAME_WIDTH = 40
@@ -92,26 +91,14 @@ def _running(overview: Overview) -> list[Text]:
     rows = []
     for run in overview.running[:_MOST_RUNNING]:
         status = run.status
-        percent = f"{100 * status.step // status.steps} %" if status.steps > 0 else "–"
-        metric = "" if run.value is None else f"{overview.metric.rpartition('/')[2]} {run.value:.3f}"
+        percent = "–" if run.percent is None else f"{run.percent} %"
         attempt = f"attempt {status.attempt}" if status.attempt > 1 else ""
-        rows.append(
-            (shorten(printable(run.name), _NAME_WIDTH), f"step {status.step}/{status.steps or '?'}", percent, metric, _left(run), attempt)
-        )
+        name, step = shorten(printable(run.name), _NAME_WIDTH), f"step {status.step}/{status.steps or '?'}"
+        rows.append((name, step, percent, metric_text(overview.metric, run), activity_text(run), attempt))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width) for row in rows]
     more = len(overview.running) - _MOST_RUNNING
     return [plain(f"  {line.rstrip()}") for line in [*lines, *([f"… and {more} more"] if more > 0 else [])]]
-
-
-def _left(run: RunNow) -> str:
-    if run.silent_s is not None:
-        return f"silent for {show_duration(run.silent_s)}"
-    if run.status.state != "running":
-        return "starting"
-    if run.status.phase != "training":
-        return run.status.phase
-    return "" if run.left_s is None else f"{show_duration(run.left_s)} left"
 
 
 def _failure(failure: Failure) -> Text:

@@ -147,14 +147,14 @@ def test_a_terminal_with_colours_gets_no_other_escapes_than_those(sweep: FakeSwe
 
 
 def test_the_screen_of_a_sweep(sweep: FakeSweep) -> None:
-    from runner.views.progress import Watcher
+    from runner.views.progress import ProgressDisplay
     from runner.views.terminal import Terminal
 
     for terminal in (True, False):
         console = Terminal(file=io.StringIO(), force_terminal=terminal, color_system=None, width=100, height=30)
         runs = [sweep.run(name) for name in sweep.sweep.run_names()]
-        with Watcher(runs, console, title=HOSTILE) as watcher:
-            watcher.update()
+        with ProgressDisplay(runs, console, title=HOSTILE) as display:
+            display.update()
         assert isinstance(console.file, io.StringIO)
         check(re.sub(r"\x1b\[[\d;?]*[A-Za-z]|\r", "", console.file.getvalue()))
 

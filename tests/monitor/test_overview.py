@@ -16,7 +16,8 @@ import pytest
 from support.finished import make_run
 
 from runner.core.errors import InputError
-from runner.monitor.overview import Best, Overview, find_places, read_runs, read_sweep
+from runner.monitor.overview import Best, Overview, read_runs, read_sweep
+from runner.monitor.places import find_places
 from runner.monitor.progress import Evaluations, final_value
 from runner.store.events import RunEnded, RunRetried, RunStarted
 from runner.store.journal import Journal

@@ -11,11 +11,9 @@ import pytest
 from rich.console import Console
 from support.finished import make_run
 
-from runner.monitor.watch import Watch
 from runner.store.commands import Situation
-from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import Override, RunDir, State, Status
-from runner.views.progress import Watcher
+from runner.views.progress import ProgressDisplay
 
 VALUES = {"train/loss": 1.234, "train/lr": 0.002, "train/images_per_s": 12.3, "resource/memory_gib": 1.2}
 
@@ -55,11 +53,11 @@ def runs(tmp_path: Path) -> list[RunDir]:
 
 def test_piped_lines(runs: list[RunDir]) -> None:
     clock, target = Clock(), console()
-    with Watcher(runs[:1], target, clock=clock) as watcher:
-        watcher.update()
+    with ProgressDisplay(runs[:1], target, clock=clock) as display:
+        display.update()
         for step in range(0, 200):  # a step every 0.2 s
             put(runs[0], clock, step)
-            watcher.update()
+            display.update()
             clock.now += 0.2
         make_run(runs[0].path.parents[1], 0, ap=0.412, state="done", name="x").evaluation.rename(runs[0].evaluation)
         put(runs[0], clock, 300, "done", "ended")
@@ -74,15 +72,15 @@ def test_piped_lines(runs: list[RunDir]) -> None:
 def test_piped_sweep(runs: list[RunDir]) -> None:
     clock, target = Clock(), console()
     put(runs[0], clock, 300, "done", "ended")
-    watcher = Watcher(runs, target, title="batchsize", clock=clock)
+    display = ProgressDisplay(runs, target, title="batchsize", clock=clock)
     put(runs[1], clock, 3)
-    watcher.update()
+    display.update()
     runs[1].write_override(Override("failed", "killed by SIGKILL; log: worker.log", 1, clock.now))
-    watcher.update()
+    display.update()
     put(runs[1], clock, 3, attempt=2)
-    watcher.update()
-    watcher.close()
-    watcher.close()
+    display.update()
+    display.close()
+    display.close()
     assert shown(target).splitlines() == [
         "batchsize: 3 runs, 1 of them done already",
         "0001-t1-s0: started",
@@ -94,11 +92,11 @@ def test_piped_sweep(runs: list[RunDir]) -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_terminal_sweep(runs: list[RunDir], width: int) -> None:
     clock, target = Clock(), console(width, terminal=True)
-    with Watcher(runs, target, title="batchsize", clock=clock) as watcher:
+    with ProgressDisplay(runs, target, title="batchsize", clock=clock) as display:
         for step in range(0, 100, 10):
             put(runs[0], clock, step)
             put(runs[1], clock, step, phase="evaluating")
-            watcher.update()
+            display.update()
             clock.now += 1
     text = shown(target)
     assert "── batchsize ──" in text and "3 runs · 2 running · 1 waiting" in text and "so far · about 0:" in text
@@ -108,11 +106,11 @@ def test_terminal_sweep(runs: list[RunDir], width: int) -> None:
 
 def test_terminal_single_run(runs: list[RunDir]) -> None:
     clock, target = Clock(), console(terminal=True)
-    with Watcher(runs[:1], target, clock=clock) as watcher:
-        watcher.update()
+    with ProgressDisplay(runs[:1], target, clock=clock) as display:
+        display.update()
         for step in range(0, 100, 10):
             put(runs[0], clock, step)
-            watcher.update()
+            display.update()
             clock.now += 1
     text = shown(target)
     assert "0000-t0-s0: waiting" in text and "step 90/300" in text
@@ -122,81 +120,51 @@ def test_terminal_single_run(runs: list[RunDir]) -> None:
 def test_a_silent_run_is_pointed_out(runs: list[RunDir]) -> None:
     clock, target = Clock(), console(terminal=True)
     put(runs[0], clock, 10)
-    with Watcher(runs, target, clock=clock) as watcher:
+    with ProgressDisplay(runs, target, clock=clock) as display:
         clock.now += 45
-        watcher.update()
+        display.update()
     assert "silent for 0:45" in shown(target)
-
-
-def test_a_resumed_run_has_a_new_pace(runs: list[RunDir]) -> None:
-    clock = Clock()
-    watch = Watch(runs[:1], clock)
-    for step in range(1, 100):
-        put(runs[0], clock, step)
-        list(watch.look())
-        clock.now += 1
-    assert watch.runs[0].time_left_s() == pytest.approx(201)
-    clock.now += 10_000
-    put(runs[0], clock, 50, attempt=2)
-    list(watch.look())
-    assert watch.runs[0].time_left_s() is None
 
 
 def test_half_written_files_are_no_problem(runs: list[RunDir]) -> None:
     clock, target = Clock(), console()
-    with Watcher(runs, target, clock=clock) as watcher:
+    with ProgressDisplay(runs, target, clock=clock) as display:
         for text in ("", "{", '{"state": "running"', '{"state": "running", "values": {"train/loss": "oops"}}', "[]"):
             runs[0].status_file.write_text(text)
-            watcher.update()
+            display.update()
     assert "started" in shown(target)
 
 
 def test_an_added_run_is_watched(runs: list[RunDir]) -> None:
     clock, target = Clock(), console()
-    watcher = Watcher(runs[:1], target, clock=clock)
-    watcher.add(runs[1])
-    watcher.add(runs[1])
+    display = ProgressDisplay(runs[:1], target, clock=clock)
+    display.add(runs[1])
+    display.add(runs[1])
     put(runs[1], clock, 1)
-    watcher.update()
+    display.update()
     assert shown(target).splitlines().count("0001-t1-s0: started") == 1
-
-
-def test_many_runs_cost_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no conductor tells: a few at each look, all of them in turn."""
-    read: list[str] = []
-    original = RunDir.status
-    monkeypatch.setattr(RunDir, "status", lambda self: (read.append(self.name), original(self))[1])
-    watch = Watch([RunDir(tmp_path / f"run{index}") for index in range(5000)])
-    for _ in range(10):
-        list(watch.look())
-    assert len(read) == len(set(read)) == 500
-    (tmp_path / "run4999").mkdir()
-    put(RunDir(tmp_path / "run4999"), Clock(), 5)
-    for _ in range(101):
-        list(watch.look())
-    assert [run.name for run in watch.running()] == ["run4999"]
 
 
 def told(running: list[RunDir], ended: list[RunDir] | None = None, **more: Any) -> Situation:
     return Situation(slots=2, used=len(running), running=running, ended=ended or [], **more)
 
 
-def test_piped_lines_of_what_a_conductor_tells(runs: list[RunDir]) -> None:
+def test_piped_lines_of_what_a_driver_says(runs: list[RunDir]) -> None:
     clock, target = Clock(), console()
-    with Watcher(runs, target, title="sizes", clock=clock, known={}) as watcher:
+    with ProgressDisplay(runs, target, title="sizes", clock=clock, known={}) as display:
         put(runs[0], clock, 5)
         put(runs[1], clock, 7)
-        watcher.update(told(runs[:2]))
+        display.update(told(runs[:2]))
         runs[0].write_override(Override("interrupted", "killed by SIGKILL; started again (1 of 2)", 1, clock.now, "crash", 1, final=True))
         put(runs[1], clock, 9, "failed", "ended", reason="8 GiB are not enough", cause="out_of_memory")
         clock.now += 0.1  # within the interval: what has ended is looked at all the same
-        watcher.update(told([], runs[:2]))
+        display.update(told([], runs[:2]))
         put(runs[0], clock, 5, attempt=2)
         put(runs[2], clock, 60, "pruned", "ended", reason="below the median at step 60")
         clock.now += 1
-        watcher.update(told(runs[:1], runs[2:], paused="paused by hand"))
+        display.update(told(runs[:1], runs[2:], paused="paused by hand"))
         clock.now += 1
-        watcher.update(told(runs[:1]))
+        display.update(told(runs[:1]))
     assert shown(target).splitlines() == [
         "sizes: 3 runs",
         "0000-t0-s0: started",
@@ -212,13 +180,13 @@ def test_piped_lines_of_what_a_conductor_tells(runs: list[RunDir]) -> None:
 
 def test_why_it_goes_on_is_told_where_its_end_was_missed(runs: list[RunDir]) -> None:
     clock, target = Clock(), console()
-    with Watcher(runs, target, clock=clock, known={}) as watcher:
+    with ProgressDisplay(runs, target, clock=clock, known={}) as display:
         put(runs[0], clock, 5)
-        watcher.update(told(runs[:1]))
+        display.update(told(runs[:1]))
         runs[0].write_override(Override("interrupted", "no sign of life for 600 s", 1, clock.now, "hung", 1, final=True))
         put(runs[0], clock, 5, attempt=2)
         clock.now += 1
-        watcher.update(told(runs[:1]))
+        display.update(told(runs[:1]))
     assert shown(target).splitlines()[-1] == "0000-t0-s0: goes on, attempt 2 (no sign of life for 600 s)"
 
 
@@ -226,27 +194,15 @@ def test_why_it_goes_on_is_told_where_its_end_was_missed(runs: list[RunDir]) -> 
 def test_a_clock_that_is_set_changes_nothing(runs: list[RunDir], jump_s: float) -> None:
     """The machine's clock, which the heartbeats are of, jumps; the watcher's own goes on."""
     clock, machine, target = Clock(), Clock(), console(terminal=True)
-    with Watcher(runs, target, title="sizes", clock=clock, known={}) as watcher:
+    with ProgressDisplay(runs, target, title="sizes", clock=clock, known={}) as display:
         for step in range(10, 100, 10):
             machine.now += jump_s if step == 50 else 1
             clock.now += 1
             put(runs[0], machine, step)
-            watcher.update(told(runs[:1]))
+            display.update(told(runs[:1]))
     text = shown(target)
     assert "silent" not in text
     assert " 30 %" in text and "0:21 left" in text.rpartition("── sizes")[2]
-
-
-def test_a_run_that_is_silent_since_the_clock_was_set_is_pointed_out_in_time(runs: list[RunDir]) -> None:
-    clock, machine = Clock(), Clock()
-    watch = Watch(runs, clock, known={})
-    machine.now += 3600
-    put(runs[0], machine, 10)
-    list(watch.look(runs[:1]))
-    for passed, expected in ((29, None), (31, 31.0)):
-        clock.now = 1_780_000_000.0 + passed
-        list(watch.look(runs[:1]))
-        assert watch.runs[0].silent_s(clock.now) == expected
 
 
 def test_only_runs_with_a_slot_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,74 +215,30 @@ def test_only_runs_with_a_slot_are_read(tmp_path: Path, monkeypatch: pytest.Monk
     original = RunDir.status
     monkeypatch.setattr(RunDir, "status", lambda self: (read.append(self.name), original(self))[1])
     clock, target = Clock(), console()
-    with Watcher(runs, target, title="many", clock=clock, known={run.name: "done" for run in runs[:50]}) as watcher:
+    with ProgressDisplay(runs, target, title="many", clock=clock, known={run.name: "done" for run in runs[:50]}) as display:
         assert read == []
         put(runs[40], clock, 5)
         for _ in range(10):
             clock.now += 1
-            watcher.update(told(runs[40:41], runs[:40]))  # a driver that found them done says so
+            display.update(told(runs[40:41], runs[:40]))  # a driver that found them done says so
         assert set(read) == {"00040"} and len(read) <= 11
-        watcher.update(told([], runs[40:41]))
+        display.update(told([], runs[40:41]))
     assert set(read) == {"00040"}
     assert "many: 10000 runs, 50 of them done already" in shown(target)
-    assert watcher._watch.counts() == {"done": 49, "waiting": 9950, "interrupted": 1}
-
-
-def test_a_run_that_was_cut_off_is_not_running(runs: list[RunDir]) -> None:
-    watch = Watch(runs, Clock(), known={runs[0].name: "running", runs[1].name: "interrupted"})
-    assert watch.counts() == {"waiting": 1, "interrupted": 2} and watch.running() == []
-    put(runs[0], Clock(), 5, attempt=2)
-    list(watch.look(runs[:1]))
-    assert watch.counts() == {"running": 1, "waiting": 1, "interrupted": 1}
-
-
-def test_time_left_follows_the_runs_that_have_ended(runs: list[RunDir], tmp_path: Path) -> None:
-    clock = Clock()
-    watch = Watch([*runs, *(RunDir(tmp_path / f"later{index}") for index in range(7))], clock, known={})
-    assert watch.time_left_s() is None
-    put(runs[0], clock, 0)
-    list(watch.look(runs[:1]))
-    clock.now += 100
-    put(runs[0], clock, 300, "done")
-    list(watch.look(runs[1:3], runs[:1]))
-    clock.now += 20
-    list(watch.look(runs[1:3]))
-    assert watch.time_left_s(slots=2) == pytest.approx((80 + 80 + 7 * 100) / 2)
-    assert watch.time_left_s(slots=2, more=2) == pytest.approx((80 + 80 + 9 * 100) / 2)
-
-
-def test_the_metric_so_far_is_read_as_it_comes(runs: list[RunDir]) -> None:
-    clock = Clock()
-    watch = Watch(runs[:1], clock, known={})
-    run = watch.runs[0]
-    assert run.evaluated("bbox/AP") is None
-    writer = RecordWriter(runs[0].metrics)
-    for step, value in ((50, 0.1), (100, 0.2)):
-        writer.write(Record(1, step, 1.0, clock.now, {"bbox/AP": value}, kind="evaluation"))
-        assert run.evaluated("bbox/AP") == value
-    with open(runs[0].metrics, "ab") as file:
-        file.write(b'{"attempt": 1, "step": 150, "epo')
-    assert run.evaluated("bbox/AP") == 0.2
-    writer.close()
-    writer = RecordWriter(runs[0].metrics)
-    writer.write(Record(2, 60, 1.0, clock.now, resumed=True))
-    writer.close()
-    assert run.evaluated("bbox/AP") == 0.1  # what came after step 60 does not count any more
-    runs[0].metrics.write_text("")
-    assert run.evaluated("bbox/AP") is None
+    assert display._monitor.counts() == {"done": 49, "waiting": 9950, "interrupted": 1}
 
 
 def test_a_terminal_that_changes_its_size_is_drawn_anew(runs: list[RunDir]) -> None:
     clock, target = Clock(), console(terminal=True)
     put(runs[0], clock, 10)
-    with Watcher(runs, target, title="sizes", clock=clock, known={}) as watcher:
-        watcher.update(told(runs[:1]))
+    with ProgressDisplay(runs, target, title="sizes", clock=clock, known={}) as display:
+        display.update(told(runs[:1]))
         put(runs[0], clock, 300, "done", "ended")
         clock.now += 1
-        watcher.update(told([], runs[:1]))
+        display.update(told([], runs[:1]))
         target.size = (50, 15)  # type: ignore[assignment]
         clock.now += 1
-        watcher.update(told([]))
+        display.update(told([]))
     after = shown(target).rpartition("\x1b[2J")[2]
     assert "0000-t0-s0: done" in after  # the last endings are said again
     assert "─" * 30 in after and all(len(line) <= 50 for line in after.splitlines() if "\x1b" not in line)
@@ -334,10 +246,10 @@ def test_a_terminal_that_changes_its_size_is_drawn_anew(runs: list[RunDir]) -> N
 
 def test_what_the_attempt_warns_of_is_told_once_and_at_the_end(runs: list[RunDir]) -> None:
     clock, target = Clock(), console(200)
-    with Watcher(runs[:1], target, clock=clock) as watcher:
+    with ProgressDisplay(runs[:1], target, clock=clock) as display:
         for step in range(0, 300, 50):
             put(runs[0], clock, step, warning="hardly learned: loss_box 0.8 → 0.7" if step >= 150 else "")
-            watcher.update()
+            display.update()
             clock.now += 2
         put(runs[0], clock, 300, "done", "ended", warning="hardly learned: loss_box 0.8 → 0.62")
     lines = shown(target).splitlines()

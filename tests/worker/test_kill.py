@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runner.launch.base import exit_of
-from runner.monitor.watch import Watch
+from runner.monitor.sweep_monitor import SweepMonitor
 from runner.results.collect import collect
 from runner.store.checkpoints import CheckpointFolder
 from runner.store.run_dir import RunDir
@@ -46,7 +46,7 @@ def read_everything(run: RunDir, scratch: Path) -> int:
     assert all(folder.is_whole(entry) for entry in folder.entries())
     (result,) = collect([run.path])
     render_runs([result])
-    Watch([run]).look()
+    SweepMonitor([run]).look()
     copy = RunDir(shutil.copytree(run.path, scratch, symlinks=True, ignore=shutil.ignore_patterns("checkpoints")))
     trackers = TrackerSet(TRACKERS, copy)  # rebuilds both logs from the records
     trackers.close()

@@ -1,6 +1,6 @@
-"""What can be seen of runs from outside while they go on: their status files, read again and again, and what follows from them.
+"""Many runs observed while they are active, for a screen: their status files are read again and again.
 
-Times are taken by the clock of whoever watches, when a heartbeat is seen to have changed: setting the machine's clock changes nothing.
+Times are of the monitor's own clock, taken when a heartbeat is seen to have changed: setting the machine's clock changes nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runner.monitor.live import LiveRun, live_run, time_left_s
 from runner.monitor.progress import STANDINGS, Evaluations, standing
-from runner.store.records import decode_number
 from runner.store.run_dir import RunDir, State, Status
 
 FINAL = frozenset(("done", "pruned"))
@@ -21,13 +21,12 @@ FINAL = frozenset(("done", "pruned"))
 
 _LOOKS = 50
 _PACE_WINDOW_S = 60.0
-_SILENT_S = 30.0
 _DURATIONS = 50
 
 
 @dataclass(slots=True)
-class Watched:
-    """A run that is watched. All times are the watcher's.
+class RunMonitor:
+    """One run, observed. All times are the monitor's.
 
     Args:
         run_dir: where it is.
@@ -35,8 +34,8 @@ class Watched:
         pace: (seconds, step) of the last minute of this attempt's training.
         seen_s: when its last sign of life was seen.
         began_s: when it was seen to take a slot; None while it has none.
-        at_work: whether it has a slot; None: nobody has told.
-        evaluations: reads the metric that is shown; None before it is first asked for.
+        at_work: whether it has a slot; None: unknown.
+        evaluations: reader of the metric that is shown; None before the first call.
     """
 
     run_dir: RunDir
@@ -58,7 +57,7 @@ class Watched:
         return standing(self.status, at_work=self.at_work)
 
     def look(self, now: float) -> Status:
-        """Read the status again; returns the one before. A file that cannot be read changes nothing."""
+        """Read the status again; return the one before. A file that cannot be read changes nothing."""
         before, new = self.status, self.run_dir.status()
         if new.attempt == 0 and new.state == "pending":
             return before
@@ -74,53 +73,42 @@ class Watched:
                 del self.pace[0]
         return before
 
-    def value(self, tag: str) -> float | None:
-        """The newest number of `tag` among those of its status."""
-        if tag not in self.status.values:
-            return None
-        try:
-            return decode_number(self.status.values[tag])
-        except (TypeError, ValueError):
-            return None
+    def live(self, now: float, metric: str = "") -> LiveRun:
+        """Return how it stands.
 
-    def evaluated(self, tag: str) -> float | None:
-        """The metric `tag` (the same at every call) of its newest evaluation."""
-        if self.evaluations is None:
-            self.evaluations = Evaluations(self.run_dir.metrics, tag)
-        return self.evaluations.newest()
+        Args:
+            now: by the monitor's clock.
+            metric: tag whose newest value is shown (the same at every call); empty: none is read.
+        """
+        value = self._evaluated(metric) if metric else None
+        return live_run(self.name, self.status, self.standing, value=value, pace_s=self.seconds_per_step(), silence_s=now - self.seen_s)
 
-    def seconds_a_step(self) -> float | None:
-        """How long a step takes now, evaluations left out; None until it has been watched for a second."""
+    def seconds_per_step(self) -> float | None:
+        """Return the pace of training now, evaluations left out; None until it has been observed for a second."""
         if len(self.pace) < 2 or (passed := self.pace[-1][0] - self.pace[0][0]) < 1.0:
             return None
         return passed / (self.pace[-1][1] - self.pace[0][1])
 
-    def time_left_s(self) -> float | None:
-        """Seconds of training left; None while that is not known."""
-        pace = self.seconds_a_step()
-        return None if pace is None or self.status.steps <= 0 else pace * max(0, self.status.steps - self.status.step)
-
-    def silent_s(self, now: float) -> float | None:
-        """Seconds since its last sign of life, if that is worrying."""
-        silence = now - self.seen_s
-        worrying = self.status.state == "running" and self.status.heartbeat > 0 and silence > _SILENT_S
-        return silence if worrying else None
+    def _evaluated(self, tag: str) -> float | None:
+        if self.evaluations is None:
+            self.evaluations = Evaluations(self.run_dir.metrics, tag)
+        return self.evaluations.newest()
 
     def metric(self, tag: str) -> float | None:
-        """A metric of the last checkpoint, once the run is done."""
+        """Return a metric of the last checkpoint, once the run is done."""
         metrics = (self.run_dir.results() or {}).get("metrics")
         value = metrics.get(tag) if isinstance(metrics, dict) else None
         return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-class Watch:
-    """Looks at many runs without reading them all each time.
+class SweepMonitor:
+    """Many runs, observed without reading them all each time.
 
-    Where a conductor tells which runs have a slot and which have ended, those are read and no others. Else running ones are read at every
-    look; those that wait, or have ended in a way that may not be the end, a few in turn; those that are done never again.
+    Where a driver says which runs have a slot and which have ended, those are read and no others. Else running ones are read at every
+    look; waiting ones, and those whose end may not be final, a few in turn; those that are done never again.
 
     Args:
-        runs: what to watch; those not started yet may not exist.
+        runs: the runs; those not started yet may not exist.
         clock: seconds that always go forward.
         known: name to state of the runs whose state is known: no directory is read then. None: those that exist are read.
     """
@@ -128,10 +116,10 @@ class Watch:
     def __init__(
         self, runs: Sequence[RunDir], clock: Callable[[], float] = time.monotonic, *, known: Mapping[str, State] | None = None
     ) -> None:
-        self.runs: list[Watched] = []
+        self.runs: list[RunMonitor] = []
         self.clock = clock
-        self._by_path: dict[str, Watched] = {}
-        self._running: dict[str, Watched] = {}
+        self._by_path: dict[str, RunMonitor] = {}
+        self._running: dict[str, RunMonitor] = {}
         self._counts: Counter[str] = Counter()
         self._durations: deque[float] = deque(maxlen=_DURATIONS)
         self._turn = 0
@@ -143,15 +131,15 @@ class Watch:
                 self._look(run, now)
 
     def add(self, run_dir: RunDir, state: State = "pending") -> None:
-        """Watch one more, unless it is watched already."""
+        """Observe one more run, unless it is known."""
         if str(run_dir.path) not in self._by_path:
             self._add(run_dir, state)
 
-    def look(self, running: Sequence[RunDir] | None = None, ended: Sequence[RunDir] = ()) -> Iterator[tuple[Watched, Status]]:
-        """(run, its status before) of each run whose status has changed.
+    def look(self, running: Sequence[RunDir] | None = None, ended: Sequence[RunDir] = ()) -> Iterator[tuple[RunMonitor, Status]]:
+        """Yield (run, its status before) for each run whose status has changed.
 
         Args:
-            running, ended: see `runner.store.commands.Situation`; runs that are not watched yet are from now on.
+            running, ended: see `runner.store.commands.Situation`; unknown runs are observed from now on.
         """
         now = self.clock()
         for run in self._chosen() if running is None else self._told(running, ended, now):
@@ -159,20 +147,20 @@ class Watch:
             if run.status != before:
                 yield run, before
 
-    def running(self) -> list[Watched]:
-        """Those that are running, in the order in which they began."""
+    def running(self) -> list[RunMonitor]:
+        """Return the running ones, in the order in which they began."""
         return list(self._running.values())
 
     def counts(self) -> dict[str, int]:
-        """How many count as each of `STANDINGS`; those nobody counts as are left out."""
+        """Return the number of runs per standing, without zeros."""
         return {name: self._counts[name] for name in STANDINGS if self._counts[name]}
 
     def time_left_s(self, slots: int = 0, more: int = 0) -> float | None:
-        """A guess for all of them, if the runs that wait take as long as those before them; None while nothing is known.
+        """Estimate the seconds left for all runs, if waiting ones take as long as those before them; None while nothing is known.
 
         Args:
-            slots: runs that may go at a time; 0: as many as go now.
-            more: runs that will come besides those that are watched.
+            slots: runs that may be active at a time; 0: as many as are now.
+            more: runs that will come besides the known ones.
         """
         running, now = self.running(), self.clock()
         whole = self._whole_run_s(running)
@@ -182,21 +170,21 @@ class Watch:
         waiting = self._counts["waiting"] + self._counts["interrupted"] + more
         return max(max(left), (math.fsum(left) + waiting * whole) / max(slots, len(running)))
 
-    def _add(self, run_dir: RunDir, state: State, at_work: bool | None = None) -> Watched:
-        run = Watched(run_dir, Status(state=state), at_work=at_work)
+    def _add(self, run_dir: RunDir, state: State, at_work: bool | None = None) -> RunMonitor:
+        run = RunMonitor(run_dir, Status(state=state), at_work=at_work)
         self.runs.append(run)
         self._by_path[str(run_dir.path)] = run
         self._counts[run.standing] += 1
         return run
 
-    def _chosen(self) -> list[Watched]:
+    def _chosen(self) -> list[RunMonitor]:
         idle = [run for run in self.runs if run.status.state not in FINAL and run.status.state != "running"]
         chosen = [idle[(self._turn + index) % len(idle)] for index in range(min(_LOOKS, len(idle)))]
         self._turn = (self._turn + _LOOKS) % max(1, len(idle))
         return [*self.running(), *chosen]
 
-    def _told(self, running: Sequence[RunDir], ended: Sequence[RunDir], now: float) -> list[Watched]:
-        """Take note of who has a slot; those that have, or had one until now, are worth a look."""
+    def _told(self, running: Sequence[RunDir], ended: Sequence[RunDir], now: float) -> list[RunMonitor]:
+        """Record which runs have a slot; return those to read: the ones that have a slot, had one until now, or have just ended."""
         at_work = {str(run_dir.path): run_dir for run_dir in running}
         worth = [*self._running, *(str(run_dir.path) for run_dir in ended)]
         for run_dir in (*running, *ended):
@@ -212,11 +200,11 @@ class Watch:
         return [self._by_path[path] for path in looked_at]
 
     def _is_final(self, path: str) -> bool:
-        """Whether it ended before anybody watched."""
+        """Return whether a run had ended before it was first observed."""
         run = self._by_path[path]
         return run.began_s is None and run.status.state in FINAL
 
-    def _look(self, run: Watched, now: float) -> Status:
+    def _look(self, run: RunMonitor, now: float) -> Status:
         counted = run.standing
         before = run.look(now)
         if run.began_s is not None and run.at_work is False:
@@ -227,7 +215,7 @@ class Watch:
         self._recount(run, counted)
         return before
 
-    def _recount(self, run: Watched, counted: str) -> None:
+    def _recount(self, run: RunMonitor, counted: str) -> None:
         if run.standing != counted:
             self._counts[counted] -= 1
             self._counts[run.standing] += 1
@@ -236,16 +224,16 @@ class Watch:
         else:
             self._running.pop(str(run.run_dir.path), None)
 
-    def _whole_run_s(self, running: Sequence[Watched]) -> float | None:
-        """How long a run takes: as those that ended did, else by the pace of those that go."""
+    def _whole_run_s(self, running: Sequence[RunMonitor]) -> float | None:
+        """Return how long a run takes: the mean of those that ended, else by the pace of the running ones."""
         if self._durations:
             return math.fsum(self._durations) / len(self._durations)
-        wholes = [pace * run.status.steps for run in running if run.status.steps > 0 and (pace := run.seconds_a_step()) is not None]
+        wholes = [pace * run.status.steps for run in running if run.status.steps > 0 and (pace := run.seconds_per_step()) is not None]
         return math.fsum(wholes) / len(wholes) if wholes else None
 
 
-def _left_s(run: Watched, whole_s: float, now: float) -> float:
-    left = run.time_left_s()
+def _left_s(run: RunMonitor, whole_s: float, now: float) -> float:
+    left = time_left_s(run.status, run.seconds_per_step())
     if left is not None:
         return left
     if run.began_s is not None:
@@ -254,7 +242,7 @@ def _left_s(run: Watched, whole_s: float, now: float) -> float:
 
 
 def _existing(runs: Sequence[RunDir]) -> set[str]:
-    """Paths of those that are there: a look into each folder above them, not at each of them."""
+    """Return the paths of those that exist, by listing the folders above them."""
     found: set[str] = set()
     for folder in {run.path.parent for run in runs}:
         try:
