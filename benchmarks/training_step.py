@@ -4,7 +4,7 @@
 
 Both train FCOS with five levels of 256 channels and four convolutions a tower on a ResNet whose batch norm, stem and first stage are
 frozen (torchvision's fcos_resnet50_fpn). Ours is the loop's real step with what the loop does around it (learning rate, finite check, log
-window); theirs is forward, sum of losses, a finite check as in torchvision's own training script, backward, SGD.
+meter); theirs is forward, sum of losses, a finite check as in torchvision's own training script, backward, SGD.
 
 Without --reader both get the same images and boxes from memory, normalised in advance, so that only the step is timed; torchvision's own
 resizing is switched off (it would find nothing to do, and is not free). With --reader both decode the same PNG files, mirror half of them,
@@ -45,7 +45,7 @@ from torchvision.transforms.v2 import functional as F
 
 from runner.backends.torch import schema
 from runner.backends.torch.device import prepare
-from runner.backends.torch.meter import FiniteCheck, Window
+from runner.backends.torch.meter import FiniteCheck, TorchMeter
 from runner.backends.torch.models.base import build_model
 from runner.backends.torch.models.fcos import schema as fcos
 from runner.backends.torch.models.layers import schema as layers
@@ -146,14 +146,14 @@ def our_steps(config: TorchConfig, with_reader: bool, stack: ExitStack) -> tuple
     if not with_reader:
         kept = [next(batches) for _ in range(data.steps_per_epoch)]
         batches = (kept[number % len(kept)] for number in range(data.total_steps))
-    numbers, window, finite = iter(range(data.total_steps)), Window(), FiniteCheck(step.device)
+    numbers, meter, finite = iter(range(data.total_steps)), TorchMeter(), FiniteCheck(step.device)
 
     def run() -> None:
         number, now = next(numbers), next(batches)
         rate = learning_rate(config, number, data.steps_per_epoch)
         result = step(now, rate)
         finite.add(number, result.losses["loss"], now[0].names)
-        window.add(result, rate, len(now[0].names))
+        meter.add_step(result, rate, len(now[0].names))
 
     return run, step
 

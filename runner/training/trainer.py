@@ -1,4 +1,4 @@
-"""What every training does between its steps, whatever the framework: log, evaluate, save, stop, end.
+"""The trainer: everything between two steps, whatever the framework: record, evaluate, save, stop, end.
 
 Order at a snapshot: evaluate → record → checkpoint. A record stands in metrics.jsonl once, whenever the process is killed: a run goes on
 from a checkpoint, and what was recorded after its step is superseded. The last checkpoint of a training is written before the final
@@ -18,6 +18,7 @@ from runner.data.classes import differing, listed, read_names
 from runner.store.checkpoints import CheckpointFolder, Entry, read_newest
 from runner.training.common_config import CommonConfig
 from runner.training.context import RunContext
+from runner.training.meter import Meter
 
 METRIC = "bbox/AP"
 """What the best checkpoint is best in."""
@@ -27,8 +28,8 @@ class _StopEvaluation(Exception):
     """Ends an evaluation between two batches."""
 
 
-class Stages(ABC):
-    """One attempt at one run: made, `run` once, thrown away. A backend's training adds the steps, the state, and how images are predicted;
+class Trainer(ABC):
+    """One attempt at one run: made, `run` once, thrown away. A backend's trainer adds the steps, the state, and how images are predicted;
     it sets `total` and `per_epoch` when it is made.
 
     Raises (from either):
@@ -48,7 +49,7 @@ class Stages(ABC):
         self.folder = CheckpointFolder(run.run_dir.checkpoints, config.keep_checkpoints, suffix)
         if run.rank == 0:
             self.folder.prepare()
-        self.window = self._new_window()
+        self.meter = self._new_meter()
         self.step = 0
         self.saved: Entry | None = None
         """The checkpoint of the present step, None while the step has none."""
@@ -57,7 +58,7 @@ class Stages(ABC):
 
     @property
     def epoch(self) -> float:
-        """Epochs done, as a fraction."""
+        """Number of epochs done, with the fraction of the present one."""
         return self.step / self.per_epoch
 
     def run(self) -> None:
@@ -79,12 +80,12 @@ class Stages(ABC):
 
     @abstractmethod
     def _train(self) -> None:
-        """The steps that are left: `_stepped` after each, and `_between_steps` before the next. The last one's records and checkpoint are
-        `_end`'s."""
+        """Make the steps that are left: `_stepped` after each, and `_between_steps` before the next. The last one's records and checkpoint
+        are `_end`'s."""
 
     @abstractmethod
     def _values(self) -> Mapping[str, float]:
-        """By record tag, what the steps since the last record came to."""
+        """Return by record tag what the steps since the last record gave."""
 
     @abstractmethod
     def _score(self, *, final: bool) -> float | None:
@@ -92,38 +93,38 @@ class Stages(ABC):
 
     @abstractmethod
     def _state_writer(self, state: Mapping[str, Any]) -> Callable[[Any], None]:
-        """Writes a checkpoint: `state`, and all of the framework's."""
+        """Return what writes a checkpoint: `state`, and all of the framework's."""
 
     @abstractmethod
     def _read_state(self, file: Path) -> Mapping[str, Any]:
-        """What `_state_writer` wrote. Raises InputError."""
+        """Read what `_state_writer` wrote. Raises InputError."""
 
     @abstractmethod
     def _load_state(self, state: Mapping[str, Any], source: Path) -> None:
         """Take up the framework's part of it. Raises InputError where it does not fit."""
 
     @abstractmethod
-    def _place(self) -> Mapping[str, int]:
-        """What must be equal for step numbers to mean the same data."""
+    def _data_identity(self) -> Mapping[str, int]:
+        """Return what must be equal for step numbers to mean the same data."""
 
     @abstractmethod
-    def _new_window(self, state: Any = None) -> Any:
-        """What is summed between two records, a `Clock` with `steps` and a `state_dict`: empty, or as in a checkpoint."""
+    def _new_meter(self, state: Any = None) -> Meter:
+        """Make a meter: empty, or as in a checkpoint."""
 
     def _refuse_non_finite(self) -> None:  # noqa: B027 - not every training has to
-        """Raises NotFinite where a loss since the last record was not."""
+        """Raise NotFinite where a loss since the last record was not."""
 
     def _refuse_non_finite_weights(self) -> None:  # noqa: B027 - not every training has to
-        """Raises NotFinite: such a checkpoint would replace a good one."""
+        """Raise NotFinite where a weight is not: such a checkpoint would replace a good one."""
 
-    def _share_window(self) -> None:  # noqa: B027 - not every training has to
-        """Where several processes train: what each has counted becomes that of all."""
+    def _share_meter(self) -> None:  # noqa: B027 - not every training has to
+        """Replace what each of several processes has counted by the means over all."""
 
     def _failures_named(self) -> AbstractContextManager[None]:
-        """Says in words what a framework's errors mean."""
+        """Say in words what a framework's errors mean."""
         return nullcontext()
 
-    # ----------------------------------------------------------------------------------------------------- the stages
+    # ---------------------------------------------------------------------------------------------------- between steps
     def _stepped(self) -> None:
         self.step, self.saved = self.step + 1, None
         self._progress("training")
@@ -148,7 +149,7 @@ class Stages(ABC):
         self._save(metric)
 
     def _end(self) -> None:
-        """The last checkpoint, the final evaluation, and the mark that both are there."""
+        """Save the last checkpoint, evaluate, and mark that both are done."""
         self.evaluation_due = True
         entry = self._last_checkpoint()
         self._stop_if_asked()
@@ -162,19 +163,19 @@ class Stages(ABC):
 
     def _record(self) -> None:
         """Record the means since the last record, if any step was made."""
-        if self.window.steps == 0:
+        if self.meter.steps == 0:
             return
-        self._share_window()
+        self._share_meter()
         self._refuse_non_finite()
         values = self._values()
         self.run_context.record(self.step, self.epoch, values)
         self._progress("training", values)
-        self.window = self._new_window()
-        self.window.go_on()
+        self.meter = self._new_meter()
+        self.meter.start()
 
     def _evaluate(self, *, final: bool) -> float | None:
         """Have the weights scored by the first process."""
-        self.window.pause()
+        self.meter.pause()
         outcome: tuple[bool, float | None] | None = None
         if self.run_context.rank == 0:
             try:
@@ -185,7 +186,7 @@ class Stages(ABC):
         was_stopped, metric = first
         if was_stopped:
             self._stop_if_asked()
-        self.window.go_on()
+        self.meter.start()
         return metric
 
     def _evaluating(self, done: int, images: int) -> None:
@@ -211,28 +212,28 @@ class Stages(ABC):
     # ----------------------------------------------------------------------------------------------------- checkpoints
     def _save(self, metric: float | None = None) -> Entry:
         """Write the whole state."""
-        self._share_window()
+        self._share_meter()
         if self.run_context.rank > 0:
             self.saved = Entry("", self.step, self.epoch, "")
             return self.saved
-        self.window.pause()
+        self.meter.pause()
         self._progress("saving")
         self._refuse_non_finite()
         self._refuse_non_finite_weights()
         state = {
             "step": self.step,
             "epoch": self.epoch,
-            "place": dict(self._place()),
+            "place": dict(self._data_identity()),
             "classes": list(self.classes),
-            "window": self.window.state_dict(),
+            "window": self.meter.state_dict(),  # the key of every checkpoint so far
             "evaluation_due": self.evaluation_due,
         }
         self.saved = self.folder.save(self._state_writer(state), self.step, self.epoch, metric=metric)
-        self.window.go_on()
+        self.meter.start()
         return self.saved
 
     def _resume_from(self) -> Path | None:
-        """The checkpoint to go on from. Of this run itself there may be none yet: it was ended before its first, and starts anew."""
+        """Return the checkpoint to resume from; None where this run itself was ended before its first, and starts anew."""
         path, own = self.run_context.resume_from, self.folder.path
         if path is None or self.folder.last() is not None:
             return path
@@ -242,10 +243,12 @@ class Stages(ABC):
         return path
 
     def _restore(self, path: Path) -> None:
-        """Go on from the newest whole checkpoint that `path` means."""
+        """Resume from the newest whole checkpoint that `path` means."""
         folder, entry, state = read_newest(path, self._read_state, self.run_context.say, suffix=self.folder.suffix)
         source, step = folder.path / entry.file, int(state["step"])
-        different = {key: (state["place"].get(key), value) for key, value in self._place().items() if state["place"].get(key) != value}
+        different = {
+            key: (state["place"].get(key), value) for key, value in self._data_identity().items() if state["place"].get(key) != value
+        }
         if different:
             words = ", ".join(f"{key} {there} there and {here} here" for key, (there, here) in different.items())
             raise InputError(
@@ -266,12 +269,12 @@ class Stages(ABC):
         self.step = step
         was_the_end = entry.finished and step < self.total  # of a training that was shorter; its records stand
         self.evaluation_due = bool(state["evaluation_due"]) and not was_the_end
-        self.window = self._new_window(state["window"] if self.evaluation_due else None)
+        self.meter = self._new_meter(state["window"] if self.evaluation_due else None)
         self.saved = entry if folder.path.resolve() == self.folder.path.resolve() and self.evaluation_due else None
         self.run_context.say(f"going on from {source} at step {step} of {self.total}")
 
     def _what_is_left(self) -> str:
-        """What a run that met a loss that is not finite can go on from."""
+        """Say what a run whose loss is not finite can resume from."""
         last = self.folder.last()
         left = f"The last good checkpoint is {self.folder.path / last.file} (step {last.step})" if last else "There is no checkpoint yet"
         return f"{left}. A lower base_lr, a longer warm-up or clip_grad_by_norm may help"

@@ -9,7 +9,7 @@ from typing import Any
 from runner.backends.base import ImageRef, Probe
 from runner.backends.fake.schema import FakeConfig
 from runner.backends.fake.script import Script
-from runner.backends.fake.training import Training
+from runner.backends.fake.training import FakeTrainer
 from runner.core.errors import InputError, Problem
 from runner.training.context import RunContext
 
@@ -42,7 +42,7 @@ class FakeBackend:
 
     def train(self, config: FakeConfig, run: RunContext) -> None:
         """One attempt, see `runner.backends.fake.training`."""
-        Training(config, run).run()
+        FakeTrainer(config, run).run()
 
     def class_names(self, weights: Path) -> tuple[str, ...]:
         """It has no classes."""

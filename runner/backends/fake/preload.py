@@ -3,7 +3,7 @@
 from runner.backends.fake import backend
 from runner.backends.fake.schema import FakeConfig
 from runner.backends.fake.script import Script
-from runner.training.rehearse import rehearse
+from runner.training.common_config import rehearse
 
 __all__ = ["backend"]
 

@@ -19,26 +19,26 @@ from runner.core.errors import InputError, NotFinite, OutOfMemory
 from runner.core.files import parse_json, read_bytes
 from runner.core.values import GIB
 from runner.store.checkpoints import Entry
-from runner.training.clock import Clock
 from runner.training.context import RunContext
-from runner.training.trainer import Stages
+from runner.training.meter import Meter
+from runner.training.trainer import Trainer
 
 _SUFFIX = ".json"
 
 
-class _Window(Clock):
-    """How many steps came since the last record."""
+class StepCounter(Meter):
+    """A meter of steps alone, whose state is their number."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
         self.steps = steps
 
-    def state_dict(self) -> int:
-        """The state, a plain value."""
+    def state_dict(self) -> Any:
+        """Return the state, a plain value."""
         return self.steps
 
 
-class Training(Stages):
+class FakeTrainer(Trainer):
     """One attempt. Its whole state is the step.
 
     Raises:
@@ -74,7 +74,7 @@ class Training(Stages):
         self._go_wrong(step)
         if not math.isfinite(self.script.loss(step)) or step == self.faults.nan_at:
             raise NotFinite(f"the loss of step {step} is not finite")
-        self.window.steps += 1
+        self.meter.steps += 1
         self._stepped()
 
     def _values(self) -> dict[str, float]:
@@ -99,11 +99,11 @@ class Training(Stages):
     def _load_state(self, state: Mapping[str, Any], source: Path) -> None:
         pass
 
-    def _place(self) -> dict[str, int]:
+    def _data_identity(self) -> dict[str, int]:
         return {}
 
-    def _new_window(self, state: Any = None) -> _Window:
-        return _Window(state or 0)
+    def _new_meter(self, state: Any = None) -> Meter:
+        return StepCounter(state or 0)
 
     def _go_wrong(self, step: int) -> None:
         faults = self.faults

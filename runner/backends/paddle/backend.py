@@ -52,9 +52,9 @@ class PaddleBackend:
     def train(self, config: PaddleConfig, run: RunContext) -> None:
         """Train in one attempt, see `runner.backends.paddle.training`."""
         _use_threads(max(1, config.cpu_threads // run.ranks))
-        from runner.backends.paddle.training import Training  # noqa: PLC0415 - Paddle is loaded only where it is used
+        from runner.backends.paddle.training import PaddleTrainer  # noqa: PLC0415 - Paddle is loaded only where it is used
 
-        Training(config, run).run()
+        PaddleTrainer(config, run).run()
 
     def class_names(self, weights: Path) -> tuple[str, ...]:
         """Read the class names of a checkpoint, see `runner.backends.paddle.state`."""

@@ -22,16 +22,16 @@ from runner.backends.paddle.schema import PaddleConfig
 from runner.core.errors import NotFinite, OutOfMemory
 from runner.data.coco import load_coco
 from runner.training.context import RunContext
-from runner.training.trainer import METRIC, Stages
+from runner.training.trainer import METRIC, Trainer
 
 load_ppdet()
 
 import paddle  # noqa: E402
-from ppdet.engine import Trainer  # noqa: E402
+from ppdet.engine import Trainer as PpdetTrainer  # noqa: E402
 from ppdet.engine.callbacks import Callback, ComposeCallback  # noqa: E402
 
 from runner.backends.paddle.average import Average  # noqa: E402
-from runner.backends.paddle.meter import Window  # noqa: E402
+from runner.backends.paddle.meter import PaddleMeter  # noqa: E402
 from runner.backends.paddle.predict import evaluate_images  # noqa: E402
 from runner.backends.paddle.reader import Course, reader_died, train_by  # noqa: E402
 from runner.backends.paddle.run_config import ppdet_config  # noqa: E402
@@ -39,8 +39,10 @@ from runner.backends.paddle.scaler import ResumableScaler  # noqa: E402
 from runner.backends.paddle.state import SUFFIX, load_pretrained, load_weights, read_state, to_tensors, write_state  # noqa: E402
 
 
-class Training(Stages):
-    """One attempt at one run, see `Stages`."""
+class PaddleTrainer(Trainer):
+    """One attempt at one run, see `Trainer`."""
+
+    meter: PaddleMeter
 
     def __init__(self, config: PaddleConfig, run: RunContext) -> None:
         device.prepare(config)
@@ -59,8 +61,8 @@ class Training(Stages):
             refusals_told(run.run_dir.log),
             paddle.utils.unique_name.guard(),
         ):  # the optimiser's state goes by the names that layers are given in turn
-            self.trainer = quiet(lambda: Trainer(self.cfg, mode="train"))
-        self.trainer._local_rank = 0  # so that each rank's window and moving average go as the first one's do
+            self.trainer = quiet(lambda: PpdetTrainer(self.cfg, mode="train"))
+        self.trainer._local_rank = 0  # so that each rank's meter and moving average go as the first one's do
         self.per_epoch = len(self.trainer.loader)
         self.total = self.course.total = total_steps(config, self.per_epoch)
         self.trainer.cfg["epoch"] = self.trainer.end_epoch = -(-self.total // self.per_epoch)
@@ -83,13 +85,13 @@ class Training(Stages):
     def _train(self) -> None:
         self.course.step = self.step
         self.trainer.start_epoch = self.step // self.per_epoch
-        self.window.go_on()
+        self.meter.start()
         with self.scaler.remembered():
             self.trainer.train(validate=False)
 
     # --------------------------------------------------------------------------------------- called by the callback
     def begin(self, status: Any) -> None:
-        """Before the first step: ppdet's statistics are replaced by the window."""
+        """Before the first step: ppdet's statistics are replaced by the meter."""
         status["training_staus"] = _Statistics(self)
 
     def before_step(self) -> None:
@@ -100,8 +102,8 @@ class Training(Stages):
 
     def after_step(self, rate: float) -> None:
         """Handle a finished step."""
-        self.window.rate = rate
-        self.window.images += int(self.trainer.loader.batch_size) * self.course.ranks
+        self.meter.rate = rate
+        self.meter.images += int(self.trainer.loader.batch_size) * self.course.ranks
         if not self.config.use_gpu:
             self._refuse_non_finite()
         self._stepped()
@@ -113,11 +115,11 @@ class Training(Stages):
 
     # ------------------------------------------------------------------------------------------------ what is recorded
     def _values(self) -> dict[str, float]:
-        return {**self.window.values(), **device.memory_gib(self.config)}
+        return {**self.meter.values(), **device.memory_gib(self.config)}
 
-    def _share_window(self) -> None:
+    def _share_meter(self) -> None:
         if self.run_context.ranks > 1:
-            self.window.average(self.run_context.meet(self.window.sums()))
+            self.meter.average(self.run_context.meet(self.meter.numbers()))
 
     def _score(self, *, final: bool) -> float | None:
         """By the averaged weights if there are some."""
@@ -164,7 +166,7 @@ class Training(Stages):
             self.average.load_state_dict(to_tensors(state["average"]))
         self.scaler.load_state_dict(state["scaler"])
 
-    def _place(self) -> dict[str, int]:
+    def _data_identity(self) -> dict[str, int]:
         loader = self.trainer.loader
         return {
             "images": len(loader.dataset),
@@ -174,8 +176,8 @@ class Training(Stages):
             "seed": self.config.seed,
         }
 
-    def _new_window(self, state: Any = None) -> Window:
-        return Window() if state is None else Window.from_state(state)
+    def _new_meter(self, state: Any = None) -> PaddleMeter:
+        return PaddleMeter() if state is None else PaddleMeter.from_state(state)
 
     def _seed(self, step: int) -> None:
         """Seed the model's random numbers of a step from the seed, the step and the rank alone."""
@@ -186,7 +188,7 @@ class Training(Stages):
 
     # ------------------------------------------------------------------------------------------------------ failures
     def _refuse_non_finite(self) -> None:
-        if not self.window.is_finite():
+        if not self.meter.is_finite():
             names = ", ".join(self.trainer.loader.names(self.step))
             where = f"the loss of step {self.step + 1} is not finite (images {names})"
             if self.config.use_gpu:
@@ -219,7 +221,7 @@ _FLOATS = (paddle.float16, paddle.float32, paddle.float64, paddle.bfloat16)
 class _Between(Callback):  # type: ignore[misc]
     """Hears what ppdet's loop does, of training only: its evaluation loop calls the same methods."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: PaddleTrainer) -> None:
         super().__init__(training.trainer)
         self._training = training
 
@@ -243,11 +245,11 @@ class _Between(Callback):  # type: ignore[misc]
 class _Statistics:
     """Receiver of each step's outputs in ppdet's loop."""
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: PaddleTrainer) -> None:
         self._training = training
 
     def update(self, outputs: Any) -> None:
-        self._training.window.update(outputs)
+        self._training.meter.update(outputs)
 
 
 def _evaluation_images(config: PaddleConfig) -> tuple[list[ImageRef], tuple[str, ...]]:

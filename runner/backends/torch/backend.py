@@ -45,9 +45,9 @@ class TorchBackend:
 
     def train(self, config: TorchConfig, run: RunContext) -> None:
         """One attempt, see `runner.backends.torch.loop`."""
-        from runner.backends.torch.loop import Training  # noqa: PLC0415 - torch is loaded only where it is used
+        from runner.backends.torch.loop import TorchTrainer  # noqa: PLC0415 - torch is loaded only where it is used
 
-        Training(config, run).run()
+        TorchTrainer(config, run).run()
 
     def class_names(self, weights: Path) -> tuple[str, ...]:
         """Names that a checkpoint keeps, see `runner.backends.torch.checkpoint`."""

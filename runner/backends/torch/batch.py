@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -29,28 +28,3 @@ class Batch:
     sizes: Tensor
     ids: tuple[int, ...]
     names: tuple[str, ...]
-
-    def to(self, device: torch.device, *, channels_last: bool = False) -> Batch:
-        """The same batch on `device`; copies do not wait for the device where the memory is pinned."""
-        layout = torch.channels_last if channels_last else torch.contiguous_format
-        return Batch(
-            images=self.images.to(device, non_blocking=True, memory_format=layout),
-            boxes=tuple(box.to(device, non_blocking=True) for box in self.boxes),
-            classes=tuple(label.to(device, non_blocking=True) for label in self.classes),
-            scales=self.scales.to(device, non_blocking=True),
-            sizes=self.sizes.to(device, non_blocking=True),
-            ids=self.ids,
-            names=self.names,
-        )
-
-    def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory (torch's DataLoader calls this)."""
-        return Batch(
-            images=self.images.pin_memory(),
-            boxes=tuple(box.pin_memory() for box in self.boxes),
-            classes=tuple(label.pin_memory() for label in self.classes),
-            scales=self.scales.pin_memory(),
-            sizes=self.sizes.pin_memory(),
-            ids=self.ids,
-            names=self.names,
-        )

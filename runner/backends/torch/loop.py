@@ -12,7 +12,7 @@ import torch
 from runner.backends.torch import reader
 from runner.backends.torch.checkpoint import architecture_keys, load_weights, read_state, write_state
 from runner.backends.torch.device import describe, memory_gib, memory_in_words, prepare
-from runner.backends.torch.meter import FiniteCheck, Window
+from runner.backends.torch.meter import FiniteCheck, TorchMeter
 from runner.backends.torch.models.base import build_model
 from runner.backends.torch.models.pretrained import load_pretrained
 from runner.backends.torch.predict import predict
@@ -21,11 +21,13 @@ from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.step import TrainStep
 from runner.core.errors import NotFinite, OutOfMemory
 from runner.training.context import RunContext
-from runner.training.trainer import METRIC, Stages
+from runner.training.trainer import METRIC, Trainer
 
 
-class Training(Stages):
-    """One attempt at one run, see `Stages`."""
+class TorchTrainer(Trainer):
+    """One attempt at one run, see `Trainer`."""
+
+    meter: TorchMeter
 
     def __init__(self, config: TorchConfig, run: RunContext) -> None:
         self.device = prepare(config)
@@ -49,19 +51,19 @@ class Training(Stages):
 
     def _train(self) -> None:
         with reader.training_steps(self.config, self.data, self.step, pin_memory=self.device.type == "cuda") as steps:
-            self.window.go_on()
+            self.meter.start()
             for batches in steps:
                 rate = learning_rate(self.config, self.step, self.per_epoch)
                 result = self.train_step(batches, rate)
                 names = tuple(name for batch in batches for name in batch.names)
                 self._refuse(self.finite.add(self.step, result.losses["loss"], names))
-                self.window.add(result, rate, len(names))
+                self.meter.add_step(result, rate, len(names))
                 self._stepped()
                 if self.step < self.total:
                     self._between_steps()
 
     def _values(self) -> dict[str, float]:
-        return {**self.window.values(), **memory_gib(self.device)}
+        return {**self.meter.values(), **memory_gib(self.device)}
 
     def _score(self, *, final: bool) -> float | None:
         """By the averaged weights if there are some."""
@@ -92,7 +94,7 @@ class Training(Stages):
         if self.device.type == "cuda" and len(state["rng"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["rng"]["cuda"])
 
-    def _place(self) -> dict[str, int]:
+    def _data_identity(self) -> dict[str, int]:
         return {
             "images": len(self.data.sources),
             "repeat": self.config.train_dataset.repeat,
@@ -102,8 +104,8 @@ class Training(Stages):
             "seed": self.config.seed,
         }
 
-    def _new_window(self, state: Any = None) -> Window:
-        return Window() if state is None else Window.from_state(state, self.device)
+    def _new_meter(self, state: Any = None) -> TorchMeter:
+        return TorchMeter() if state is None else TorchMeter.from_state(state, self.device)
 
     # ------------------------------------------------------------------------------------------------------ failures
     def _refuse_non_finite(self) -> None:

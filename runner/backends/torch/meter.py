@@ -1,4 +1,4 @@
-"""What is summed between two records."""
+"""Meter of the torch backend, and the check that its losses are finite."""
 
 from __future__ import annotations
 
@@ -9,57 +9,28 @@ import torch
 from torch import Tensor
 
 from runner.backends.torch.step import StepResult
-from runner.training.clock import Clock
+from runner.training.meter import Meter
 
 
-class Window(Clock):
-    """Means of the losses over the steps since the last record, kept on the device: nothing waits for a GPU until
-    `values`.
+class TorchMeter(Meter):
+    """A meter of `StepResult`s. See `Meter`."""
 
-    The clock counts training only: `pause` before an evaluation or a save, `go_on` after it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._sums: dict[str, Tensor] = {}
-        self._steps = self._images = 0
-        self._rate = 0.0
-
-    @property
-    def steps(self) -> int:
-        """Steps in the window."""
-        return self._steps
-
-    def add(self, result: StepResult, rate: float, images: int) -> None:
-        """Take one step in."""
-        values = dict(result.losses)
-        if result.grad_norm is not None:
-            values["grad_norm"] = result.grad_norm
-        for name, value in values.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-        self._steps += 1
-        self._images += images
-        self._rate = rate
-
-    def values(self) -> dict[str, float]:
-        """By record tag: mean losses, learning rate of the last step, images a second. Waits for the device."""
-        means = {f"train/{name}": float(value) / self._steps for name, value in self._sums.items()}
-        self.pause()
-        return {**means, "train/lr": self._rate, "train/images_per_s": self._images / max(self._seconds, 1e-9)}
+    def add_step(self, result: StepResult, rate: float, images: int) -> None:
+        """Count one step."""
+        self.add(result.losses if result.grad_norm is None else {**result.losses, "grad_norm": result.grad_norm})
+        self.images += images
+        self.rate = rate
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, plain values and tensors."""
-        sums = {name: value.clone() for name, value in self._sums.items()}
-        return {"sums": sums, "steps": self._steps, "images": self._images, "rate": self._rate, "seconds": self._seconds}
+        """Return the state, plain values and copies of the tensors."""
+        return {**super().state_dict(), "sums": {name: value.clone() for name, value in self.sums.items()}}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], device: torch.device) -> Window:
-        """The window of a checkpoint, its clock stopped."""
-        window = cls()
-        window._sums = {name: value.to(device) for name, value in state["sums"].items()}
-        window._steps, window._images = int(state["steps"]), int(state["images"])
-        window._rate, window._seconds = float(state["rate"]), float(state["seconds"])
-        return window
+    def from_state(cls, state: Mapping[str, Any], device: torch.device) -> TorchMeter:
+        """Restore the meter of a checkpoint, its clock stopped."""
+        meter = cls()
+        meter.load_state_dict({**state, "sums": {name: value.to(device) for name, value in state["sums"].items()}})
+        return meter
 
 
 class FiniteCheck:

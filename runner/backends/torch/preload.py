@@ -4,7 +4,7 @@ from runner.backends.torch import backend, loop
 from runner.backends.torch.models.base import import_networks
 from runner.backends.torch.schema import TorchConfig
 from runner.evaluation import compute, draw
-from runner.training.rehearse import rehearse
+from runner.training.common_config import rehearse
 
 __all__ = ["backend", "compute", "draw", "loop"]
 

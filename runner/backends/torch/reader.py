@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, get_worker_info
 
 from runner.backends.base import ImageRef
 from runner.backends.torch import schema
-from runner.backends.torch.samples import Failure, PackedBatch, Samples, Source
+from runner.backends.torch.samples import FailedBatch, PackedBatch, Samples, SourceImage
 from runner.backends.torch.schedule import steps_per_epoch, total_steps
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
@@ -53,7 +53,7 @@ class TrainingData:
         classes: names in the order of the model's outputs.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[SourceImage, ...]
     steps_per_epoch: int
     total_steps: int
     notes: tuple[str, ...] = ()
@@ -158,7 +158,7 @@ def inference_batches(
         InputError: as `training_steps`.
     """
     none, no_classes = np.empty((0, 4), dtype=np.float32), np.empty(0, dtype=np.int64)
-    sources = [Source(image.id, image.path, image.size, none, no_classes) for image in images]
+    sources = [SourceImage(image.id, image.path, image.size, none, no_classes) for image in images]
     workers = min(config.worker_num, -(-len(sources) // reader.batch_size))
     samples = Samples(
         sources,
@@ -269,14 +269,14 @@ def _shared_notes(workers: int) -> Tensor | None:
     return torch.full((workers, 2), -1, dtype=torch.int64).share_memory_() if workers > 0 else None  # type: ignore[no-untyped-call]
 
 
-def _checked(batch: PackedBatch | Failure) -> PackedBatch:
-    if isinstance(batch, Failure):
+def _checked(batch: PackedBatch | FailedBatch) -> PackedBatch:
+    if isinstance(batch, FailedBatch):
         raise InputError(batch.problems)
     return batch
 
 
-def _source(data: CocoSet, index: int) -> Source:
+def _source(data: CocoSet, index: int) -> SourceImage:
     """A training image without its crowd boxes."""
     image = data.images[index]
     keep = ~image.is_crowd
-    return Source(image.id, data.path(image), (image.width, image.height), image.boxes[keep], image.classes[keep])
+    return SourceImage(image.id, data.path(image), (image.width, image.height), image.boxes[keep], image.classes[keep])

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from runner.backends.torch import schema
 from runner.backends.torch.batch import Batch
-from runner.backends.torch.transforms import Sample, Step, apply_steps, build_steps, sample_rng
+from runner.backends.torch.transforms import ImageSample, Step, apply_steps, build_steps, sample_rng
 from runner.core.errors import InputError, Problem
 from runner.data.images import read_image
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceImage:
     """An image on disk and what is known about it.
 
     Args:
@@ -81,7 +81,7 @@ class PackedBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedBatch:
     """What a worker hands over in place of a batch it could not make. (An exception would arrive with the worker's
     traceback as its text.)
     """
@@ -89,7 +89,7 @@ class Failure:
     problems: tuple[Problem, ...]
 
 
-class Samples(torch.utils.data.Dataset[PackedBatch | Failure]):
+class Samples(torch.utils.data.Dataset[PackedBatch | FailedBatch]):
     """Batches by their (epoch, sample) pairs. Knows no order and keeps no state, so any process may read any batch.
 
     Args:
@@ -103,7 +103,7 @@ class Samples(torch.utils.data.Dataset[PackedBatch | Failure]):
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[SourceImage],
         transforms: Sequence[schema.SampleTransform],
         batch_transforms: Sequence[schema.BatchTransform],
         *,
@@ -118,36 +118,36 @@ class Samples(torch.utils.data.Dataset[PackedBatch | Failure]):
         self._seed = seed
         self._channels_last = channels_last
 
-    def __getitem__(self, batch: Sequence[tuple[int, int]]) -> PackedBatch | Failure:
+    def __getitem__(self, batch: Sequence[tuple[int, int]]) -> PackedBatch | FailedBatch:
         """Read one batch. `batch` holds an (epoch, sample) pair an image."""
         try:
             return collate([self.read(epoch, number) for epoch, number in batch], self._stride, channels_last=self._channels_last)
         except InputError as error:
-            return Failure(error.problems)
+            return FailedBatch(error.problems)
 
-    def read(self, epoch: int, number: int) -> Sample:
-        """Sample `number` of `epoch`, transformed.
+    def read(self, epoch: int, number: int) -> ImageSample:
+        """Read sample `number` of `epoch` and transform it.
 
         Raises:
             InputError: the image cannot be read, or is not of the size its annotation gives.
         """
         source = self.sources[number % len(self.sources)]
-        self._note(number)
+        self._mark_read(number)
         image = read_image(source.path, expected_size=source.size)
         found = (image.shape[1], image.shape[0])
         if source.size is not None and found != source.size:
             message = "the image is {} x {} pixels, its annotation says {} x {}: the boxes cannot be trusted; correct the annotation file"
             raise InputError(Problem(message.format(*found, *source.size), str(source.path)))
-        sample = Sample(image, source.boxes, source.classes, (1.0, 1.0), source.id, source.path.name)
+        sample = ImageSample(image, source.boxes, source.classes, (1.0, 1.0), source.id, source.path.name)
         return apply_steps(sample, self._steps, sample_rng(self._seed, epoch, number))
 
-    def _note(self, number: int) -> None:
+    def _mark_read(self, number: int) -> None:
         worker = torch.utils.data.get_worker_info()
         if self.reading is not None and worker is not None:
             self.reading[worker.id, 1] = number
 
 
-def collate(samples: Sequence[Sample], stride: int, *, channels_last: bool = False) -> PackedBatch:
+def collate(samples: Sequence[ImageSample], stride: int, *, channels_last: bool = False) -> PackedBatch:
     """Pad the images with zeros, right and below, to a multiple of `stride` pixels (0: to the largest), and pack the
     objects.
     """

@@ -29,7 +29,7 @@ SAMPLE_INTERPS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ImageSample:
     """One image on its way through the transforms.
 
     Args:
@@ -57,7 +57,7 @@ class Sample:
         return int(height), int(width)
 
 
-Step = Callable[[Sample, np.random.Generator], Sample]
+Step = Callable[[ImageSample, np.random.Generator], ImageSample]
 
 
 def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -72,7 +72,7 @@ def build_steps(transforms: Sequence[schema.SampleTransform | schema.BatchTransf
     return [step for step in map(_step, transforms) if step is not None]
 
 
-def apply_steps(sample: Sample, steps: Sequence[Step], rng: np.random.Generator) -> Sample:
+def apply_steps(sample: ImageSample, steps: Sequence[Step], rng: np.random.Generator) -> ImageSample:
     """`sample` after all `steps`, without the boxes that have lost their area on the way."""
     for step in steps:
         sample = step(sample, rng)
@@ -80,7 +80,7 @@ def apply_steps(sample: Sample, steps: Sequence[Step], rng: np.random.Generator)
     return sample if keep.all() else replace(sample, boxes=sample.boxes[keep], classes=sample.classes[keep])
 
 
-def resize(sample: Sample, target: tuple[int, int], *, keep_ratio: bool, interp: int) -> Sample:
+def resize(sample: ImageSample, target: tuple[int, int], *, keep_ratio: bool, interp: int) -> ImageSample:
     """Resize the image, its boxes and its scale; with keep_ratio by one factor for both sides, and only the image's size
     is rounded.
 
@@ -104,7 +104,7 @@ def resize(sample: Sample, target: tuple[int, int], *, keep_ratio: bool, interp:
     return replace(sample, image=image, boxes=boxes, scale=(sample.scale[0] * scale_y, sample.scale[1] * scale_x))
 
 
-def flip(sample: Sample) -> Sample:
+def flip(sample: ImageSample) -> ImageSample:
     """Mirror left to right: a box from x1 to x2 goes from width - x2 to width - x1."""
     boxes = sample.boxes.copy()
     boxes[:, 0] = sample.size[1] - sample.boxes[:, 2]
@@ -143,7 +143,7 @@ def _step(config: schema.SampleTransform | schema.BatchTransform) -> Step | None
     return None  # Decode, PadBatch, or an architecture's
 
 
-def _random_resize(sample: Sample, config: schema.RandomResize, rng: np.random.Generator) -> Sample:
+def _random_resize(sample: ImageSample, config: schema.RandomResize, rng: np.random.Generator) -> ImageSample:
     """Draw a size, and an interpolation if asked to, then resize."""
     sizes = config.target_size
     if config.random_range:

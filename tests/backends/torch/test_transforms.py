@@ -8,14 +8,14 @@ import pytest
 
 from runner.backends.torch import schema, transforms
 from runner.backends.torch.samples import collate
-from runner.backends.torch.transforms import Sample
+from runner.backends.torch.transforms import ImageSample
 from runner.core.errors import InputError
 
 
-def sample(height: int = 40, width: int = 60, boxes: list[list[float]] | None = None) -> Sample:
+def sample(height: int = 40, width: int = 60, boxes: list[list[float]] | None = None) -> ImageSample:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     found = np.asarray(boxes or [], dtype=np.float32).reshape(-1, 4)
-    return Sample(image, found, np.arange(len(found), dtype=np.int64), (1.0, 1.0), 1, "a.png")
+    return ImageSample(image, found, np.arange(len(found), dtype=np.int64), (1.0, 1.0), 1, "a.png")
 
 
 @pytest.mark.parametrize(
