@@ -122,10 +122,14 @@ class Expression:
 
 
 class _Parser:
-    """Precedence climbing (Richards 1979): each operator takes what binds more strongly than itself as its right side."""
+    """Precedence climbing (Richards 1979): each operator takes what binds more strongly than itself as its right side.
+
+    Python's `ast` would not make this shorter. The names are not Python's, so a text has to be split into words and put together again
+    before; the lone word right of ``==`` and the refused chain of comparisons have to be found in its tree, whose walk is as long as the
+    climbing; and its messages about a slip name the changed text, without the place that is meant, in words of each Python version.
+    """
 
     def __init__(self, text: str) -> None:
-        self._text = text
         self._tokens = list(_split(text))  # (kind, text, place)
         if len(self._tokens) > _LONGEST:
             raise ValueError(f"too long: more than {_LONGEST} words and signs")
@@ -144,7 +148,7 @@ class _Parser:
     def _expression(self, weakest: int) -> _Compiled:
         left = self._operand()
         while (strength := _STRENGTH.get(self._peek(), 0)) > weakest:
-            name = self._take()
+            name = self._advance()
             # a power is grouped from the right, all else from the left
             right = self._operand_of_equality() if name in ("==", "!=") else None
             right = right or self._expression(strength - 1 if name == "**" else strength)
@@ -232,7 +236,7 @@ class _Parser:
         """Return the next word or sign without consuming it; empty at the end and before a quoted string."""
         return self._tokens[self._next][1] if self._next < len(self._tokens) else ""
 
-    def _take(self) -> str:
+    def _advance(self) -> str:
         self._next += 1
         return self._tokens[self._next - 1][1]
 
