@@ -144,7 +144,7 @@ def test_dataset_null_keeps_the_sections(write_config: WriteConfig) -> None:
 
 
 def test_a_data_set_that_does_not_exist(write_config: WriteConfig) -> None:
-    assert "there is no data set 'synthetic_pbc'; did you mean 'synthetic_pcb'" in " ".join(
+    assert "unknown data set 'synthetic_pbc'; did you mean 'synthetic_pcb'" in " ".join(
         refusal(no_data(write_config()), ["dataset=synthetic_pbc"])
     )
     assert "expected the name of a data set" in " ".join(refusal(no_data(write_config()), ["dataset=[a]"]))

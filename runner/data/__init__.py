@@ -1,3 +1,3 @@
-"""Data sets: specs, formats, preparing, checking, statistics, generated boards. Inside the program every data set is
+"""Data sets: specs, formats, preparation, checks, statistics, generated boards. Inside the program every data set is
 COCO JSON and an image folder.
 """

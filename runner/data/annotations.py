@@ -1,7 +1,7 @@
-"""The one validator of COCO annotations: the columns of a document, and everything wrong with it, grouped by kind of fault.
+"""Validator of COCO annotations, the only one: the columns of a document, and all its faults, grouped by kind.
 
-`config check`, the start of a run, `data check`, `data prepare` and the evaluation all call it, so that none of them accepts what another
-one refuses. What concerns boxes and their images together is in `runner.data.boxes`.
+`config check`, the start of a run, `data check`, `data prepare` and the evaluation all use it, so that none of them accepts what another
+one refuses. Rules about boxes and their images together are in `runner.data.boxes`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from runner.core.errors import Problem
 
 MAX_AREA = 1e10
-"""In square pixels. COCO's evaluation leaves out objects with a larger area, or a negative one."""
+"""In square pixels. COCO's evaluation ignores objects with a larger or a negative area."""
 _MAX_ID = 2**63 - 1
 _MAX_NUMBER = 2.0**53
 _MAX_SIDE = 2**31 - 1
@@ -30,11 +30,11 @@ _LISTS = ("images", "categories", "annotations")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with a file.
+    """One fault of a file.
 
     Args:
-        kind: the same words for the same fault: completes "3 of 4 annotations …"; a whole sentence where `of` is empty.
-        example: what the entry holds, and which one it is.
+        kind: the same words for the same fault: completes "3 of 4 annotations …"; a whole sentence if `of` is empty.
+        example: the entry's value, and its index.
         of: the list it was found in, ``annotations`` for one; empty for a fault of the whole file.
         total: entries of that list.
         advice: what to do about it.
@@ -76,8 +76,8 @@ def scan(document: Any, *, boxes_only: bool = False) -> tuple[Tables, list[Fault
     """Read the columns of a COCO document and find its faults. Entries at fault are missing from the columns.
 
     Args:
-        document: what the JSON file holds.
-        boxes_only: accept what the evaluation of boxes does not read: image names and sizes, annotation ids, category names.
+        document: the content of the JSON file.
+        boxes_only: skip what the evaluation of boxes does not read: image names and sizes, annotation ids, category names.
     """
     if not isinstance(document, Mapping):
         what = f"expected COCO annotations (an object with images, annotations and categories), got {in_json(document)}"
@@ -101,7 +101,7 @@ def scan(document: Any, *, boxes_only: bool = False) -> tuple[Tables, list[Fault
 
 
 def as_problems(faults: Iterable[Fault], where: Path | str) -> list[Problem]:
-    """Say faults as problems of a file: one per kind, with how many there are, a few examples, and advice."""
+    """Convert faults to problems of a file: one per kind, with their number, a few examples, and advice."""
     groups: dict[tuple[str, str, int, str], list[str]] = {}
     for fault in faults:
         groups.setdefault((fault.of, fault.kind, fault.total, fault.advice), []).append(fault.example)
@@ -115,7 +115,7 @@ def as_problems(faults: Iterable[Fault], where: Path | str) -> list[Problem]:
 
 
 def as_number(value: Any) -> float | None:
-    """Take `value` as a float if it is a finite number (no string, no bool), else give None."""
+    """Convert `value` to a float if it is a finite number (no string, no bool), else return None."""
     if type(value) is not float:
         if isinstance(value, bool) or not isinstance(value, Real):
             return None
@@ -127,7 +127,7 @@ def as_number(value: Any) -> float | None:
 
 
 def as_id(value: Any) -> int | None:
-    """Take `value` as an int if it is a whole number of 0 to 2⁶³ - 1 (3.0 is one, "3" and True are not), else give None."""
+    """Convert `value` to an int if it is an integer from 0 to 2⁶³ - 1 (3.0 is one, "3" and True are not), else return None."""
     if type(value) is not int:
         if isinstance(value, bool):
             return None
@@ -155,7 +155,7 @@ def in_json(value: Any) -> str:
 
 
 def shortened(value: Any) -> str:
-    """The text of a value, cut off where it is long."""
+    """Return the text of a value, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
@@ -188,13 +188,13 @@ class _Ids:
             if isinstance(entry, Mapping):
                 yield index, entry
             else:
-                self.fault("are no objects", in_json(entry), index)
+                self.fault("are not objects", in_json(entry), index)
 
     def fault(self, kind: str, example: str, index: int, advice: str = "") -> None:
         self.faults.append(Fault(kind, f"{example} (entry {index})", self.name, len(self.entries), advice))
 
     def take_id(self, entry: Mapping[str, Any], index: int) -> int | None:
-        """The entry's id, if it is one and new."""
+        """Take the entry's id, if it is valid and new."""
         raw = entry.get("id")
         number = as_id(raw)
         if number is None:
@@ -251,7 +251,7 @@ def _categories(categories: _Ids, boxes_only: bool) -> Iterator[tuple[int, str]]
         if boxes_only:
             name = str(name or f"class {number}")
         elif not isinstance(name, str) or not name.strip():
-            categories.fault("have no name that is a text", shortened(name), index)
+            categories.fault("have a name that is not a string", shortened(name), index)
             continue
         elif _has_half_characters(name):
             categories.fault(f"have a name {_HALVES}", ascii(name), index)
@@ -265,7 +265,7 @@ def _categories(categories: _Ids, boxes_only: bool) -> Iterator[tuple[int, str]]
 
 
 def _has_half_characters(text: str) -> bool:
-    """Tell whether a text holds surrogates, which JSON can write and no file or terminal takes."""
+    """Return whether a text contains surrogates, which JSON can write and no file or terminal accepts."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -300,7 +300,7 @@ def _annotations(annotations: _Ids, images: _Ids, categories: _Ids, boxes_only: 
 
 
 def _take_any_id(annotations: _Ids, entry: Mapping[str, Any], index: int) -> None:
-    """Look at an annotation's id, which may be negative: nothing reads it but tools that look annotations up."""
+    """Check an annotation's id, which may be negative: only tools that look up annotations read it."""
     raw = entry.get("id")
     number = -as_id(-raw) if type(raw) is int and -_MAX_ID <= raw < 0 else as_id(raw)  # type: ignore[operator]
     if number is None:

@@ -1,8 +1,7 @@
-"""Boxes and their images together: one rule, whatever format they come from, for boxes that reach out of their image and for boxes without
-width or height.
+"""Rule for boxes that extend beyond their image and for boxes without width or height, the same for every format.
 
-A box that reaches out by up to `CLIPPED_PX` is clipped when a set is prepared, with a note: some tools count pixels from 1, others round.
-One that reaches out further, or has no width or height, is an error until the data spec says what to do with it.
+A box that extends beyond it by up to `CLIPPED_PX` is clipped when a set is prepared, with a note: some tools count pixels from 1, others
+round. One that extends further, or has no width or height, is an error until the data spec says what to do with it.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ CLIPPED_PX = 1.0
 MIN_SIDE_PX = 1e-5
 """A box is without width or height where a side is no longer than this; PaddleDetection's limit."""
 _ROUNDING_PX = 0.01
-"""Less than this out of the image is the rounding of a number, nothing to note."""
+"""Less than this beyond the image is rounding and not noted."""
 _WRITTEN_PX = 0.0005
-"""Prepared sets hold thousandths of a pixel: a side below this would be written as 0."""
+"""Prepared sets store thousandths of a pixel: a shorter side would be written as 0."""
 _SPEC_ADVICE = {
     "boxes_outside": "correct them, or let the data spec clip or drop them: boxes_outside: clip | drop (--boxes-outside)",
     "boxes_empty": "correct them, or let the data spec drop them: boxes_empty: drop (--boxes-empty drop)",
@@ -36,10 +35,10 @@ _FILE_ADVICE = "correct the file, or prepare it as a data set (`runner data prep
 
 
 def overhang(boxes: NDArray[np.floating[Any]], sizes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Measure how far boxes reach out of their image on the worst side.
+    """Measure how far boxes extend beyond their image on the worst side.
 
     Args:
-        boxes: Float[N, 4] xyxy in pixels; a side that runs backwards is taken as it is meant.
+        boxes: Float[N, 4] xyxy in pixels; corners may be in the wrong order.
         sizes: Float[N, 2], width and height of each box's image.
 
     Returns:
@@ -61,16 +60,16 @@ def slightly_out(out: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 # ---------------------------------------------------------------------------------------------- files that are read as they are
 def negative_sizes(tables: Tables) -> list[Fault]:
-    """Faults for boxes of negative width or height, which no evaluation takes."""
+    """Find boxes of negative width or height, which no evaluation accepts."""
     rows = np.flatnonzero((tables.boxes[:, 2:] < 0).any(axis=1))
     kind = "have a bbox that is not [x, y, width, height] with sizes of 0 or more"
     return [Fault(kind, place(tables, row), "annotations", len(tables.boxes)) for row in rows]
 
 
 def boxes_outside(tables: Tables) -> list[Fault]:
-    """Faults for boxes that reach out of their image by more than `CLIPPED_PX`."""
+    """Find boxes that extend beyond their image by more than `CLIPPED_PX`."""
     rows = np.flatnonzero(reaches_out(table_overhang(tables)) & ~tables.ignore)
-    kind = f"reach out of their image by more than {CLIPPED_PX:g} pixel"
+    kind = f"extend beyond their image by more than {CLIPPED_PX:g} pixel"
     return [Fault(kind, place(tables, row), "boxes", len(tables.boxes), _FILE_ADVICE) for row in rows]
 
 
@@ -86,12 +85,12 @@ def _within_a_pixel(boxes: NDArray[np.float64]) -> bool:
 
 
 def notes(tables: Tables, where: Path, *, evaluated: bool = False) -> tuple[str, ...]:
-    """Say which boxes training leaves out, or the evaluation takes as COCO's does, and which are taken as they are though they look odd."""
+    """Describe the boxes that training ignores, those that the evaluation treats as COCO does, and odd ones that are used unchanged."""
     out, flat = table_overhang(tables), is_flat(tables)
     found = (
         (flat, "boxes without width or height in {} " + ("count as objects that nothing finds" if evaluated else "left out")),
         (tables.ignore & ~flat, 'boxes marked "ignore" in {} ' + ("count like others" if evaluated else "left out")),
-        (slightly_out(out) & ~flat & ~tables.ignore, f"boxes in {{}} reach up to {CLIPPED_PX:g} pixel out of their image"),
+        (slightly_out(out) & ~flat & ~tables.ignore, f"boxes in {{}} extend up to {CLIPPED_PX:g} pixel beyond their image"),
     )
     rows = [(np.flatnonzero(mask), text) for mask, text in found]
     return tuple(f"{len(which):,} {text.format(where)}, e.g. {place(tables, which[0])}" for which, text in rows if len(which))
@@ -103,7 +102,7 @@ def is_flat(tables: Tables) -> NDArray[np.bool_]:
 
 
 def table_overhang(tables: Tables) -> NDArray[np.float64]:
-    """The `overhang` of a file's boxes."""
+    """Compute the `overhang` of a file's boxes."""
     sizes = np.array(tables.sizes, dtype=np.float64).reshape(-1, 2)[tables.image_index]
     return overhang(np.concatenate([tables.boxes[:, :2], tables.boxes[:, :2] + tables.boxes[:, 2:]], axis=1), sizes)
 
@@ -115,12 +114,12 @@ def place(tables: Tables, row: int | np.integer[Any]) -> str:
 
 # ---------------------------------------------------------------------------------------------- sources that are prepared
 def settle(loaded: Loaded, source: Path, outside: str = "", empty: str = "") -> Loaded:
-    """Apply the rule to a source's boxes; what is clipped or left out is noted in the result.
+    """Apply the rule to a source's boxes; clipped and dropped boxes are noted in the result.
 
     Args:
         loaded: boxes as the source has them.
         source: where they came from, for messages.
-        outside: ``clip`` or ``drop`` boxes that reach out by more than `CLIPPED_PX`; empty: they are an error.
+        outside: ``clip`` or ``drop`` boxes that extend by more than `CLIPPED_PX`; empty: they are an error.
         empty: ``drop`` boxes without width or height; empty: they are an error.
 
     Raises:
@@ -135,7 +134,7 @@ def settle(loaded: Loaded, source: Path, outside: str = "", empty: str = "") -> 
     faults = [
         Fault(kind, _shown(item, row), "boxes", total, _SPEC_ADVICE[option])
         for option, given, kind in (
-            ("boxes_outside", outside, f"reach out of their image by more than {CLIPPED_PX:g} pixel"),
+            ("boxes_outside", outside, f"extend beyond their image by more than {CLIPPED_PX:g} pixel"),
             ("boxes_empty", empty, "have no width or no height"),
         )
         if not given
@@ -178,12 +177,12 @@ def _settle(item: Item, outside: str, empty: str) -> _Settled:
 
 
 def _notes(items: Sequence[Item], settled: Sequence[_Settled], outside: str) -> tuple[Note, ...]:
-    notes, further = Notes(), "boxes that reach out of their image by more than"
+    notes, further = Notes(), "boxes that extend beyond their image by more than"
     for item, one in zip(items, settled, strict=True):
         clipped = [row for row in one.far if row not in one.gone] if outside == "clip" else []
         dropped = [row for row in one.far if row not in clipped]
         found: tuple[tuple[NoteKind, str, list[int]], ...] = (
-            ("changed", f"boxes that reach up to {CLIPPED_PX:g} pixel out of their image, clipped", one.near),
+            ("changed", f"boxes that extend up to {CLIPPED_PX:g} pixel beyond their image, clipped", one.near),
             ("changed", f"{further} {CLIPPED_PX:g} pixel, clipped (boxes_outside: clip)", clipped),
             ("left out", f"{further} {CLIPPED_PX:g} pixel" if outside == "drop" else "boxes wholly outside their image", dropped),
             ("left out", "boxes without width or height", one.flat),

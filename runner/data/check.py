@@ -1,4 +1,4 @@
-"""What is wrong with a data set: annotations, image files, and images that stand on both sides of the cut."""
+"""Check of a data set: annotations, image files, and images on both sides of the cut."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One kind of thing found in one file.
+    """One kind of fault in one file.
 
     Args:
-        severity: ``error``: training or evaluation would fail or be wrong; ``warning``: figures may mislead;
+        severity: ``error``: training or evaluation would fail or be wrong; ``warning``: metrics may mislead;
             ``note``: for information.
-        what: in words.
+        what: description.
         file: the annotation file or folder it was found in.
         count: how many.
         examples: up to five.
@@ -53,7 +53,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An image that was read: content hash, and whether its pixels have the size the annotation says."""
+    """A decoded image: content hash, and whether its pixels have the annotated size."""
 
     name: str
     digest: str = ""
@@ -68,7 +68,7 @@ def check(
     read_images: bool = True,
     progress: Progress = silent,
 ) -> list[Finding]:
-    """Everything found, errors first; an empty list means all is well.
+    """Check a data set; return all findings, errors first. An empty list means that nothing is wrong.
 
     Args:
         data: a prepared set, or the sides of one (train first).
@@ -91,7 +91,7 @@ def check(
     if len({tuple(tables.categories) for _, tables in found}) > 1:
         findings.append(Finding("error", "the sides have different categories", str(found[1][0].annotations), 1))
     if found and not any(len(tables.boxes) for _, tables in found):
-        findings.append(Finding("error", "not a single box, so there is nothing to learn", str(found[0][0].annotations), 1))
+        findings.append(Finding("error", "no box, so there is nothing to learn", str(found[0][0].annotations), 1))
     findings += _on_both(found)
     if read_images:
         _images(found, findings, progress)
@@ -102,7 +102,7 @@ def check(
 
 
 def _against_manifest(data: DatasetChoice) -> list[Finding]:
-    """Annotation files, and content as a whole, that are no longer what was prepared."""
+    """Find annotation files, and content as a whole, that have changed since the preparation."""
     folder = Path(data.train.dataset_dir)
     manifest = read_manifest(folder)
     if manifest is None:
@@ -116,13 +116,13 @@ def _against_manifest(data: DatasetChoice) -> list[Finding]:
         try:
             content = written_content(folder) if manifest.generated else prepared_content(folder)
         except InputError:
-            return []  # missing and damaged images are found one by one further on
+            return []  # missing and damaged images are found individually below
         changed = [] if content == manifest.content else ["images/"]
     return _listed("error", "files changed since the set was prepared; prepare it again with --force", folder, changed)
 
 
 def _annotations(side: SplitPaths, num_classes: int | None, findings: list[Finding]) -> Tables | None:
-    """The side's columns, with findings on them; None if the file cannot be read at all."""
+    """Return the side's columns and add findings about them; None if the file cannot be read at all."""
     path = side.annotations
     try:
         tables, faults = scan(read_annotations(path))
@@ -152,8 +152,8 @@ def _boxes(tables: Tables, path: Path) -> list[Finding]:
 
     return [
         *_listed("error", "boxes without width or height", path, shown(flat)),
-        *_listed("error", "boxes that reach out of their image", path, shown(reaches_out(out) & ~flat)),
-        *_listed("note", f"boxes that reach up to {CLIPPED_PX:g} pixel out of their image", path, shown(slightly_out(out) & ~flat)),
+        *_listed("error", "boxes that extend beyond their image", path, shown(reaches_out(out) & ~flat)),
+        *_listed("note", f"boxes that extend up to {CLIPPED_PX:g} pixel beyond their image", path, shown(slightly_out(out) & ~flat)),
         *_listed("warning", "file names that are listed twice", path, _twice(tables.file_names)),
         *_listed("warning", "categories without a box", path, [tables.categories[index][1] for index in unused]),
         *_listed("note", "images without objects", path, [tables.file_names[index] for index in without]),
@@ -161,15 +161,17 @@ def _boxes(tables: Tables, path: Path) -> list[Finding]:
 
 
 def _on_both(found: Sequence[tuple[SplitPaths, Tables]]) -> list[Finding]:
-    """File names that both sides list, of one folder of images."""
+    """Find file names that both sides list, of one folder of images."""
     if len(found) < 2 or found[0][0].images.resolve() != found[1][0].images.resolve():
         return []
     both = sorted(set(found[0][1].file_names) & set(found[1][1].file_names))
-    return _listed("warning", "images that are listed for training and for evaluation, so figures mislead", found[1][0].annotations, both)
+    return _listed(
+        "warning", "images that are listed for training and for evaluation, so the metrics mislead", found[1][0].annotations, both
+    )
 
 
 def _images(found: Sequence[tuple[SplitPaths, Tables]], findings: list[Finding], progress: Progress) -> None:
-    """Decode all images; note what is unreadable, of another size, or twice."""
+    """Decode all images and find those that are unreadable, of another size, or duplicated."""
     total = sum(len(tables.file_names) for _, tables in found)
     done = 0
     places: list[dict[str, list[str]]] = []
@@ -215,7 +217,7 @@ def _look(argument: tuple[Path, str, tuple[int, int]]) -> _Seen:
 
 
 def _groups(pattern: str, found: Sequence[tuple[SplitPaths, Tables]], findings: list[Finding]) -> None:
-    """Groups (boards) that have images on both sides."""
+    """Find groups (boards) that have images on both sides."""
     if len(found) < 2:
         return
     first, second = (groups(pattern, tables.file_names) for _, tables in found[:2])

@@ -1,4 +1,4 @@
-"""``dataset: NAME`` in a config: what it stands for, found without opening an image."""
+"""Resolution of ``dataset: NAME`` in a config, without opening an image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runner.data.synthetic.generate import CLASSES
 
 @dataclass(frozen=True, slots=True)
 class SplitPaths:
-    """One side of a data set in PaddleDetection's words: image_dir and anno_path are relative to dataset_dir."""
+    """One split of a data set in PaddleDetection's terms: image_dir and anno_path are relative to dataset_dir."""
 
     dataset_dir: str
     image_dir: str
@@ -32,7 +32,7 @@ class SplitPaths:
 
 @dataclass(frozen=True, slots=True)
 class DatasetChoice:
-    """What ``dataset: NAME`` stands for.
+    """Data set that ``dataset: NAME`` refers to.
 
     Args:
         name: of the set.
@@ -66,14 +66,14 @@ class DatasetChoice:
 
 
 def dataset_choice(name: str | Path, root: Path | None = None) -> DatasetChoice:
-    """What ``dataset: NAME`` stands for: from the spec, and from the manifest if the set is prepared. Reads no image.
+    """Resolve ``dataset: NAME`` by the spec, and by the manifest if the set is prepared. Reads no image.
 
     Args:
         name: of a data set, or the path of a spec.
         root: folder of prepared sets; None: `data_root()`.
 
     Raises:
-        InputError: no such data set, or its spec is wrong.
+        InputError: unknown data set, or a mistake in its spec.
     """
     spec = find_spec(name)
     folder = (root if root is not None else data_root()) / spec.name
@@ -83,7 +83,7 @@ def dataset_choice(name: str | Path, root: Path | None = None) -> DatasetChoice:
         message = _how_to_prepare(str(name), spec.generated, folder)
     elif _stale(name, manifest):
         message = (
-            f"the data set {spec.name} in {folder} was prepared by another version of its spec or of runner; "
+            f"data set {spec.name} in {folder} was prepared by another version of its spec or of runner; "
             f"run: runner data prepare {name} --force" + ("" if spec.generated else " --source FOLDER_OR_ARCHIVE")
         )
     train, val, test = (SplitPaths(str(folder), IMAGE_DIR, ANNOTATIONS[split]) for split in ("train", "val", "test"))
@@ -104,13 +104,13 @@ def dataset_choice(name: str | Path, root: Path | None = None) -> DatasetChoice:
 
 def _how_to_prepare(name: str, generated: bool, folder: Path) -> str:
     source = "" if generated else " --source FOLDER_OR_ARCHIVE"
-    there = f"there is no {folder}/dataset.json"
-    return f"the data set {name} is not prepared ({there}); run: runner data prepare {name}{source}"
+    there = f"no {folder}/dataset.json"
+    return f"data set {name} is not prepared ({there}); run: runner data prepare {name}{source}"
 
 
 def _stale(name: str | Path, manifest: Manifest) -> bool:
-    """Whether the spec, with the options the set was prepared with, is no longer the one it was prepared by."""
+    """Return whether the spec, with the options of the preparation, has changed since."""
     try:
         return apply_options(find_spec(name), manifest.options).hash() != manifest.spec_hash
     except InputError:
-        return True  # the options are none of this spec's any more
+        return True  # the spec no longer has these options

@@ -1,4 +1,4 @@
-"""Class names kept with weights and predictions, matched by name where the data lists its classes in another order."""
+"""Class names stored with weights and predictions, matched by name if the data lists its classes in another order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_NAMES = 8
 
 
 def match_classes(theirs: Sequence[str], here: Sequence[str], source: object, *, key: str = "") -> list[int]:
-    """Find each class of a file of weights or predictions among the classes of the data.
+    """Match each class of a file of weights or predictions to a class of the data.
 
     Args:
         theirs: names in the order of the file's outputs.
@@ -23,13 +23,13 @@ def match_classes(theirs: Sequence[str], here: Sequence[str], source: object, *,
         For each of `theirs` its index in `here`.
 
     Raises:
-        InputError: the two do not name the same classes; the message lists those that differ.
+        InputError: the class names differ; the message lists the different ones.
     """
     if set(theirs) != set(here) or len(theirs) != len(here):
         raise InputError(
             Problem(
-                f"{source} is of other classes than the data: {differing(theirs, here)}. "
-                "Give data whose classes have the same names, or weights that were trained on these",
+                f"{source} has other classes than the data: {differing(theirs, here)}. "
+                "Use data whose classes have the same names, or weights trained on these classes",
                 key=key,
             )
         )
@@ -38,7 +38,7 @@ def match_classes(theirs: Sequence[str], here: Sequence[str], source: object, *,
 
 
 def differing(theirs: Sequence[str], here: Sequence[str]) -> str:
-    """Name the classes that only one side has: ``only in the file: a, b; only in the data: c``."""
+    """List the classes that only one side has: ``only in the file: a, b; only in the data: c``."""
     only_there = [name for name in theirs if name not in here]
     only_here = [name for name in here if name not in theirs]
     parts = [f"only in the {where}: {listed(names)}" for where, names in (("file", only_there), ("data", only_here)) if names]
@@ -72,7 +72,7 @@ def class_sources(theirs: Sequence[str], here: Sequence[str]) -> list[int | None
 
 
 def describe_taken(theirs: Sequence[str], here: Sequence[str]) -> str:
-    """Say what matching by name made of the class outputs of first weights; empty where both list the same classes in the same order."""
+    """Describe how class outputs of initial weights were matched by name; empty if both list the same classes in the same order."""
     if list(theirs) == list(here):
         return ""
     new = [name for name in here if name not in theirs]
@@ -80,10 +80,10 @@ def describe_taken(theirs: Sequence[str], here: Sequence[str]) -> str:
     if not new and not unused:
         return "classes matched by name: the file lists them in another order than the data"
     text = f"classes matched by name: {len(here) - len(new)} of {len(here)} are in the file"
-    text += f"; start anew: {listed(new)}" if new else ""
-    return text + (f"; in the file only, left out: {listed(unused)}" if unused else "")
+    text += f"; initialised at random: {listed(new)}" if new else ""
+    return text + (f"; only in the file, not used: {listed(unused)}" if unused else "")
 
 
 def read_names(value: Any) -> tuple[str, ...]:
-    """Class names as a checkpoint keeps them; empty where it keeps none (an older version's, or somebody else's)."""
+    """Read the class names of a checkpoint; empty if it has none (one of an older version or another program)."""
     return tuple(value) if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value) else ()

@@ -1,4 +1,4 @@
-"""COCO JSON to arrays, strictly: every problem of a file at once, and nothing dropped without a note."""
+"""Strict reader of COCO JSON into arrays: all problems of a file at once, and nothing dropped without a note."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from runner.data.cocofile import read_annotations
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A category of the file: its own number there and its name."""
+    """A category of the file: its id and its name."""
 
     id: int
     name: str
@@ -52,7 +52,7 @@ class CocoImage:
 
     @property
     def has_objects(self) -> bool:
-        """Whether it has a box to learn from; crowd boxes are none."""
+        """Whether it has a box to learn from; crowd boxes do not count."""
         return bool((~self.is_crowd).any())
 
 
@@ -64,7 +64,7 @@ class CocoSet:
         anno_path, image_dir: where it came from.
         images: in file order.
         categories: index is the contiguous class.
-        notes: what was left out, for the user to see: "3 boxes without area".
+        notes: what was dropped, for the user: "3 boxes without area".
     """
 
     anno_path: Path
@@ -84,12 +84,12 @@ class CocoSet:
         return np.array([category.id for category in self.categories], dtype=np.int64)
 
     def path(self, image: CocoImage) -> Path:
-        """The image's file."""
+        """Return the path of the image's file."""
         return self.image_dir / image.file_name
 
 
 def no_faults(_tables: Tables) -> Iterable[Fault]:
-    """Look at nothing beyond what is always looked at."""
+    """Check nothing beyond the standard checks."""
     return ()
 
 
@@ -103,7 +103,7 @@ def load_coco(
     check_images: bool = True,
     examine: Callable[[Tables], Iterable[Fault]] = no_faults,
 ) -> CocoSet:
-    """Load an annotation file. Contiguous classes follow the file's category order, as pycocotools and
+    """Load an annotation file. Contiguous classes follow the file's category order, as in pycocotools and
     PaddleDetection have it.
 
     Boxes without area and those marked "ignore" are left out, with a note (PaddleDetection leaves them out too).
@@ -136,12 +136,12 @@ def load_coco(
         kept = kept[:sample_num]
     kept = _thin_out(kept, empty_ratio)
     if not kept:
-        raise InputError(Problem(f"none of its {len(found.images)} images has a box; allow_empty: true keeps such images", str(anno_path)))
+        raise InputError(Problem(f"none of the {len(found.images)} images has a box; allow_empty: true keeps such images", str(anno_path)))
     return replace(found, images=tuple(kept))
 
 
 def missing_images(file_names: Sequence[str], image_dir: Path) -> list[Fault]:
-    """Faults for names that are not below `image_dir`, or lie outside it. Each folder is listed once."""
+    """Find names that do not exist below `image_dir`, or lead outside it. Each folder is listed once."""
     if not image_dir.is_dir():
         return [Fault(f"the image folder {image_dir} does not exist")]
     listings: dict[str, frozenset[str]] = {}
@@ -159,8 +159,8 @@ def missing_images(file_names: Sequence[str], image_dir: Path) -> list[Fault]:
 
 
 def fingerprint(anno_path: Path | str, image_dir: Path | str) -> str:
-    """SHA-256 over the annotation's bytes and the sorted (file name, size in bytes) of its images: the data's part of
-    a run's key.
+    """Hash (SHA-256) the annotation's bytes and the sorted (file name, size in bytes) of its images: the data's part of
+    the run key.
 
     Raises:
         InputError: the annotation cannot be read, or an image is missing.
@@ -205,8 +205,8 @@ def _assemble(tables: Tables, anno_path: Path, image_dir: Path) -> CocoSet:
 
 
 def _thin_out(images: list[CocoImage], empty_ratio: float) -> list[CocoImage]:
-    """Images without objects cut down to `empty_ratio` of the whole by a fixed draw; PaddleDetection draws anew in
-    each process.
+    """Reduce images without objects to `empty_ratio` of the whole by a fixed draw; PaddleDetection draws anew in each
+    process.
     """
     if not 0.0 <= empty_ratio < 1.0:
         return images

@@ -1,4 +1,4 @@
-"""From a source folder to the files of a prepared set: annotations of each split, and the images they name."""
+"""Conversion of a source folder into the files of a prepared set: annotations of each split, and their images."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> M
     """Read a source folder and write its splits and images into `folder`.
 
     Raises:
-        InputError: it has no format that the spec names, is wrong, or is not what the spec verifies.
+        InputError: it has none of the spec's formats, is damaged, or does not pass the spec's checks.
     """
     progress(0, 0, "reading annotations")
     loaded = _load(spec, source)
     if not loaded.items:
-        raise InputError(Problem("has annotations, but none of them belongs to an image", str(source)))
+        raise InputError(Problem("no annotation belongs to an image", str(source)))
     _verify_counts(spec, loaded, source)
     loaded = settle(loaded, source, spec.boxes_outside, spec.boxes_empty)
     names = _names(loaded, source)
@@ -89,7 +89,7 @@ def _refuse_without_boxes(loaded: Loaded, source: Path) -> None:
     if any(len(item.boxes) for item in loaded.items):
         return
     found = "".join(f"\n{note}" for note in loaded.notes)
-    text = f"has {len(loaded.items):,} images and not a single box, so there is nothing to learn; look at where its annotations are"
+    text = f"{len(loaded.items):,} images without a single box, so there is nothing to learn; check where the annotations are"
     raise InputError(Problem(f"{text}{found}", str(source)))
 
 
@@ -104,15 +104,15 @@ def _note_alike_classes(classes: Sequence[str], notes: Notes) -> None:
 
 
 def _names(loaded: Loaded, source: Path) -> list[str]:
-    """The items' names below the image folder: their paths below the folder that all have in common. A format (also
-    another package's) that gives paths outside of the source would have them written outside of the set.
+    """Return the items' names below the image folder: their paths below their common folder. Paths outside of the source, which a
+    format (also of another package) might give, are refused: they would be written outside of the set.
     """
     problems = []
     for item in loaded.items:
         if ".." in item.path.parts or not item.path.is_relative_to(source):
-            problems.append(Problem(f"the path {str(item.path)!r} leads out of the source", str(source)))
+            problems.append(Problem(f"path {str(item.path)!r} leads out of the source", str(source)))
         elif (text := str(item.path)).encode("utf-8", "replace").decode() != text:
-            problems.append(Problem(f"the file name {text!r} is not UTF-8; rename the file (convmv -f gbk -t utf-8 …)", str(source)))
+            problems.append(Problem(f"file name {text!r} is not UTF-8; rename the file (convmv -f gbk -t utf-8 …)", str(source)))
     if problems:
         raise InputError(capped(problems))
     base = Path(os.path.commonpath([item.path.parent for item in loaded.items]))
@@ -120,8 +120,8 @@ def _names(loaded: Loaded, source: Path) -> list[str]:
 
 
 def _ids(loaded: Loaded, sides: Mapping[Split, list[int]]) -> dict[int, int]:
-    """Image numbers by index of `loaded.items`: the source's own where they are all there and differ, else counted. A test
-    split, in a file of its own, changes nothing for the others."""
+    """Return image ids by index of `loaded.items`: the source's own if they are complete and unique, else consecutive numbers. A test
+    split, in a file of its own, does not change those of the others."""
     ids: dict[int, int] = {}
     test = set(sides.get("test", ()))
     learned = [index for index in range(len(loaded.items)) if index not in test]
@@ -133,7 +133,7 @@ def _ids(loaded: Loaded, sides: Mapping[Split, list[int]]) -> dict[int, int]:
 
 
 def _put_image(path: Path, folder: Path, target: Path, source: Path, notes: Notes) -> None:
-    """Link an image into the set. One that is a link out of the source is the user's own choice, but has to be an image.
+    """Link an image into the set. A link out of the source is the user's choice, but has to be an image.
 
     Args:
         folder: the image's folder, its links resolved.
@@ -154,7 +154,7 @@ def _load(spec: DataSpec, source: Path) -> Loaded:
             return loaded
         except NotThisFormat as error:
             looked_for.append(str(error))
-    message = f"does not look like the source of {spec.name}; looked for: {'; or '.join(looked_for)}."
+    message = f"not the source of {spec.name}; expected: {'; or '.join(looked_for)}."
     raise InputError(Problem(f"{message}\n{spec.where}".rstrip(), str(source)))
 
 
@@ -166,9 +166,9 @@ def _verify_counts(spec: DataSpec, loaded: Loaded, source: Path) -> None:
     counted = ", ".join(f"{name} {per_class[index]}" for index, name in enumerate(loaded.classes))
     raise InputError(
         Problem(
-            f"holds {images:,} images and {boxes:,} boxes ({counted}); "
+            f"{images:,} images and {boxes:,} boxes found ({counted}); "
             f"{spec.name} has {spec.images or images:,} and {spec.boxes or boxes:,}. Files may be missing: get it again. "
-            f"If you mean this data, give its counts: images={images} boxes={boxes}",
+            f"If this is the intended data, give its counts: images={images} boxes={boxes}",
             str(source),
         )
     )

@@ -1,4 +1,4 @@
-"""Sizes of image files against what their annotations say, from headers alone."""
+"""Check of image sizes against their annotations, by the files' headers alone."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from runner.data.images import image_sizes
 _READERS = 8
 """Threads: they help where a disk is slow to answer."""
 _REMEMBERED = 1 << 18
-"""Headers kept, so that a sweep reads them once and not for every trial."""
+"""Number of cached headers, so that a sweep reads them once and not for every trial."""
 _Size = tuple[int, int]
 
 
 def other_sizes(folder: Path, names: Sequence[str], sizes: Sequence[_Size], *, upright: bool = False) -> list[Fault]:
-    """Find images that cannot be opened, or whose size is not the annotated one. Reads headers only: 0.1 ms per image.
+    """Find images that cannot be opened, or whose size differs from the annotated one. Reads headers only: 0.1 ms per image.
 
     Args:
         folder, names: the image files.
         sizes: (width, height) that the annotation gives for each.
-        upright: the size after an EXIF rotation must fit; else that of the stored pixels may fit too.
+        upright: the size after an EXIF rotation must match; otherwise that of the stored pixels may match too.
     """
     advice = "the boxes cannot be trusted: correct width and height in the annotation file"
     faults = []
@@ -48,7 +48,7 @@ def _headers(paths: Sequence[Path]) -> Iterator[tuple[_Size, _Size] | str]:
 def _header(path: Path) -> tuple[_Size, _Size] | str:
     try:
         state = os.stat(path)
-        if not stat.S_ISREG(state.st_mode):  # a FIFO would be waited for
+        if not stat.S_ISREG(state.st_mode):  # a FIFO would block
             return "is not a file"
         return _sizes(path, state.st_mtime_ns, state.st_size)
     except InputError as error:

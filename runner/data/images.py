@@ -1,4 +1,4 @@
-"""Reading images of every usual kind as RGB, 8 bits a channel."""
+"""Reader of images of every usual kind as RGB, 8 bits per channel."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, TypeError, MemoryError)
-"""What Pillow's decoders raise on damaged files."""
+"""Exceptions of Pillow's decoders on damaged files."""
 
 
 def read_image(path: Path | str, expected_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """The image as UInt8[H, W, 3] RGB, writable.
+    """Read an image as UInt8[H, W, 3] RGB, writable.
 
     16-bit images are scaled to 8 bits (65535 becomes 255), transparency is dropped, grey is repeated, palettes and
     CMYK are converted. An EXIF rotation is applied, as viewers do, unless `expected_size` says otherwise.
@@ -43,21 +43,21 @@ def read_image(path: Path | str, expected_size: tuple[int, int] | None = None) -
             image.load()
             return _to_array(_upright(image, expected_size), path)
     except Image.DecompressionBombError as error:
-        raise _unusable(path, f"{error}; cut it into smaller pictures") from error
+        raise _unusable(path, f"{error}; split it into smaller images") from error
     except FileNotFoundError as error:
-        raise _unusable(path, "the image is missing; put it back or take it out of the annotation file") from error
+        raise _unusable(path, "missing image; restore it or remove it from the annotation file") from error
     except IsADirectoryError as error:
-        raise _unusable(path, "is a folder, not an image") from error
+        raise _unusable(path, "a folder, expected an image") from error
     except UnidentifiedImageError as error:
-        raise _unusable(path, "is not an image that can be read (wrong format, or empty); replace it") from error
+        raise _unusable(path, "unreadable image (wrong format, or empty); replace it") from error
     except PermissionError as error:
-        raise _unusable(path, "may not be read (permission denied)") from error
+        raise _unusable(path, "permission denied") from error
     except _UNREADABLE as error:
-        raise _unusable(path, f"the image is damaged or cut off ({error}); replace it or take it out of the annotation file") from error
+        raise _unusable(path, f"damaged or truncated image ({error}); replace it or remove it from the annotation file") from error
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
-    """(width, height) from the file's header, without decoding: upright, as `read_image` gives it.
+    """Read (width, height) from the file's header, without decoding: upright, as `read_image` returns it.
 
     Raises:
         InputError: missing, or no image.
@@ -66,7 +66,7 @@ def image_size(path: Path | str) -> tuple[int, int]:
 
 
 def image_sizes(path: Path | str) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(width, height) of the stored pixels and of the upright image, from the header. Boxes of either size can be used, see `read_image`.
+    """Read (width, height) of the stored pixels and of the upright image from the header. Boxes may refer to either, see `read_image`.
 
     Raises:
         InputError: missing, no image, or of a kind without a defined white.
@@ -75,18 +75,18 @@ def image_sizes(path: Path | str) -> tuple[tuple[int, int], tuple[int, int]]:
         with open_regular(path) as file, Image.open(file) as image:
             width, height = image.size
             _require_defined_white(image, path)
-            # Pillow turns a TIFF by itself, and gives the upright size from the start
+            # Pillow rotates a TIFF by itself, and returns the upright size from the start
             turned = image.format != "TIFF" and _orientation(image, path) in _SWAPS_SIDES
     except FileNotFoundError as error:
-        raise _unusable(path, "the image is missing") from error
+        raise _unusable(path, "missing image") from error
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
-        raise _unusable(path, "is not an image that can be read; replace it") from error
+        raise _unusable(path, "unreadable image; replace it") from error
     return (width, height), (height, width) if turned else (width, height)
 
 
 def _require_defined_white(image: Image.Image, path: Path | str) -> None:
-    """Refuse what `read_image` will refuse, so that it is found before training starts. The pixels are looked at only where the header
-    leaves it open: a file of 32 bits per pixel may hold no more than 16."""
+    """Refuse what `read_image` will refuse, so that it is found before training starts. The pixels are read only where the header
+    is not enough: a file of 32 bits per pixel may use only 16."""
     if image.mode == "F":
         raise _unusable(path, _FLOATING)
     if image.mode == "I" and image.format not in _16_BIT_AT_MOST:
@@ -96,8 +96,8 @@ def _require_defined_white(image: Image.Image, path: Path | str) -> None:
 
 
 def _orientation(image: Image.Image, path: Path | str) -> int | None:
-    """How an opened image is turned. Pillow decodes a PNG for its EXIF data, since they may come after the pixels: rarely true, and soon
-    seen."""
+    """Return the EXIF orientation of an opened image. Pillow decodes a PNG for it, since EXIF data may follow the pixels: rarely true, and
+    quickly checked."""
     try:
         exif = Image.Image.getexif(image) if image.format == "PNG" and not _has_texts_at_its_end(path) else image.getexif()
         return exif.get(_ORIENTATION)
@@ -106,7 +106,7 @@ def _orientation(image: Image.Image, path: Path | str) -> int | None:
 
 
 def _has_texts_at_its_end(path: Path | str) -> bool:
-    """Return whether a PNG has EXIF data or texts, which may hold such, after its pixels. Reads the heads of its chunks."""
+    """Return whether a PNG has EXIF data, or texts that may contain them, after its pixels. Reads the headers of its chunks."""
     with open(path, "rb") as file:
         file.seek(8)
         pixels = False
@@ -119,10 +119,10 @@ def _has_texts_at_its_end(path: Path | str) -> bool:
     return False
 
 
-_FLOATING = "is a floating point image, whose white is not defined; save it with 8 or 16 bits"
-_32_BIT = "is a 32-bit image, whose white is not defined; save it with 8 or 16 bits"
+_FLOATING = "a floating-point image, whose white is not defined; save it with 8 or 16 bits"
+_32_BIT = "a 32-bit image, whose white is not defined; save it with 8 or 16 bits"
 _16_BIT_AT_MOST = ("PNG", "PPM")
-"""Formats that Pillow opens in its 32-bit mode, though they hold no more than 16."""
+"""Formats that Pillow opens in its 32-bit mode, although they have only 16."""
 _MOST_16_BIT = 65535
 
 
@@ -167,7 +167,7 @@ def _from_16_bit(values: NDArray[np.generic], path: Path | str) -> NDArray[np.ui
 
 
 def _repeat_grey(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """UInt8[H, W] to UInt8[H, W, 3]: three strided copies, twice as fast as `np.repeat` and as conversion in Pillow."""
+    """Convert UInt8[H, W] to UInt8[H, W, 3] by three strided copies, twice as fast as `np.repeat` or a conversion in Pillow."""
     pixels = np.empty((*grey.shape, 3), dtype=np.uint8)
     for channel in range(3):
         pixels[:, :, channel] = grey

@@ -1,4 +1,4 @@
-"""dataset.json: what a prepared set is. It is the last file written, so a folder that has it is whole."""
+"""Manifest of a prepared set, dataset.json. It is written last, so a folder that has it is complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runner.data.notes import Note, note_of
 MANIFEST = "dataset.json"
 IMAGE_DIR = "images"
 SIDES: tuple[Split, Split] = ("train", "val")
-"""What every set has: learned from, and evaluated on."""
+"""Splits that every set has: for training, and for evaluation."""
 ANNOTATIONS: Mapping[Split, str] = {split: f"annotations/{split}.json" for split in (*SIDES, "test")}
 _LAYOUT = 1
 
@@ -37,7 +37,7 @@ class SplitFacts:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a prepared set is.
+    """Manifest of a prepared set.
 
     Args:
         name: the set's name.
@@ -45,10 +45,10 @@ class Manifest:
         splits: ``train``, ``val``, and ``test`` where the source keeps one.
         content: hash of the whole: of pixels and boxes for a generated set; of annotations, names and sizes for others.
         spec_hash: of the spec it was prepared by, with `options`.
-        source: where it came from, for people.
+        source: its origin, for people.
         source_hash: of the source's listing; empty for a generated set.
         options: as given on the command line.
-        notes: what was read, left out and changed.
+        notes: what was read, dropped and changed.
         boxes_outside, boxes_empty: the spec's rule for boxes that could not be used as they are; empty: such boxes were an error.
         reused: True where `prepare` found it already there (not stored).
     """
@@ -68,13 +68,13 @@ class Manifest:
 
     @property
     def generated(self) -> bool:
-        """Whether it was made from nothing."""
+        """Whether it was generated, without a source."""
         return not self.source_hash
 
 
 def prepared_content(folder: Path) -> str:
-    """The content hash of a set that was prepared from a source: over the fingerprints of train and val, which alone can
-    change a run. Raises InputError."""
+    """Hash the content of a set that was prepared from a source: the fingerprints of train and val, which alone can change a run. Raises
+    InputError."""
     content = hashlib.sha256()
     for split in SIDES:
         content.update(fingerprint(folder / ANNOTATIONS[split], folder / IMAGE_DIR).encode())
@@ -89,7 +89,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a prepared set, or None where there is none, or one of another layout."""
+    """Read the manifest of a prepared set; None if there is none, or one of another layout."""
     data = read_json(folder / MANIFEST)
     if not isinstance(data, dict) or data.pop("layout", None) != _LAYOUT:
         return None

@@ -1,4 +1,4 @@
-"""Notes on a prepared set: what was read, left out and changed, each with a count and one example."""
+"""Notes on a prepared set: what was read, dropped and changed, each with a count and one example."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KINDS: tuple[NoteKind, ...] = get_args(NoteKind)
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line that `runner data prepare` ends with, and that the manifest keeps.
+    """One line that `runner data prepare` prints at the end, and that the manifest keeps.
 
     Args:
         kind: ``read``, ``left out`` or ``changed``; ``note`` for what is none of them.
@@ -33,7 +33,7 @@ class Note:
 
 @dataclass(slots=True)
 class Notes:
-    """Collects notes: one per kind and text, with the number of times it was added and the first example."""
+    """Collector of notes: one per kind and text, with its count and the first example."""
 
     found: dict[tuple[NoteKind, str], tuple[int, str]] = field(default_factory=dict)
 
@@ -44,20 +44,20 @@ class Notes:
             self.found[kind, what] = before + count, first or str(example)
 
     def say(self, sentence: str, example: object = "") -> None:
-        """Note something that is not counted."""
+        """Add a note without a count."""
         self.found["note", sentence] = 0, str(example)
 
     def listed(self) -> tuple[Note, ...]:
-        """All notes: what was read first, then what was left out, what was changed, and the rest."""
+        """List all notes: first what was read, then what was dropped, what was changed, and the rest."""
         notes = [Note(kind, what, count, example) for (kind, what), (count, example) in self.found.items()]
         return tuple(sorted(notes, key=lambda note: _KINDS.index(note.kind)))
 
 
 def merged(*parts: Iterable[Note]) -> tuple[Note, ...]:
-    """The notes of all parts, ordered by kind."""
+    """Merge the notes of all parts, ordered by kind."""
     return tuple(sorted((note for part in parts for note in part), key=lambda note: _KINDS.index(note.kind)))
 
 
 def note_of(value: str | Mapping[str, Any]) -> Note:
-    """A note as a manifest keeps it; earlier versions kept sentences."""
+    """Read a note of a manifest; earlier versions stored sentences."""
     return Note("note", value) if isinstance(value, str) else Note(**value)

@@ -1,4 +1,4 @@
-"""The picture of a data set, drawn with Pillow alone: boxes per class, box sizes, nine images with their boxes."""
+"""Picture of a data set, drawn with Pillow alone: boxes per class, box sizes, nine images with their boxes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PALETTE = (
     (250, 160, 190),
     (150, 220, 120),
 )
-"""A colour a class, repeated after ten."""
+"""One colour per class, repeated after ten."""
 _LEFT, _GAP, _TILE, _TOP = 620, 28, 268, 96
 _MAX_CLASSES = 24
 Area = tuple[int, int, int, int]
@@ -47,7 +47,7 @@ def write_picture(sides: Mapping[str, CocoSet], path: Path, title: str) -> None:
 
 
 def draw(sides: Mapping[str, CocoSet], numbers: Mapping[str, SplitStats], title: str) -> Image.Image:
-    """The whole figure, RGB."""
+    """Draw the whole figure, RGB."""
     classes = next(iter(sides.values())).class_names
     width = _GAP + _LEFT + _GAP + 3 * _TILE + 2 * 8 + _GAP
     height = _TOP + 3 * _TILE + 2 * 8 + _GAP
@@ -95,9 +95,7 @@ def _class_bars(pen: ImageDraw.ImageDraw, area: Area, numbers: Mapping[str, Spli
 
 
 def _size_bars(pen: ImageDraw.ImageDraw, area: Area, sides: Mapping[str, CocoSet]) -> None:
-    """Histogram of the root of the box area, as shares of each side, so that a small side can be compared with a
-    large one.
-    """
+    """Draw a histogram of the root of the box area, as shares of each split, so that a small split can be compared with a large one."""
     x1, y1, x2, y2 = area
     pen.text((x1, y1), "box size (root of the area, px), share of each side's boxes", fill=_INK, font=_font(18))
     lengths = [box_sides(data) for data in sides.values()]
@@ -138,7 +136,7 @@ def _size_bars(pen: ImageDraw.ImageDraw, area: Area, sides: Mapping[str, CocoSet
 
 
 def _edges(high: float) -> list[float]:
-    """Bin edges from 0 in round steps, 16 to 24 bins."""
+    """Choose bin edges from 0 in round steps, 16 to 24 bins."""
     for step in (0.5, 1, 2, 4, 5, 8, 10, 16, 20, 32, 40, 50, 64, 100, 128, 200, 256, 512, 1024):
         if high / step <= 24:
             return [step * index for index in range(max(16, int(high / step) + 1) + 1)]
@@ -146,7 +144,7 @@ def _edges(high: float) -> list[float]:
 
 
 def _samples(picture: Image.Image, corner: tuple[int, int], sides: Mapping[str, CocoSet]) -> None:
-    """Nine images of the first side, evenly spread over those that have objects."""
+    """Draw nine images of the first split, evenly spread over those that have objects."""
     data = next(iter(sides.values()))
     candidates = [image for image in data.images if image.has_objects] or list(data.images)
     chosen = [candidates[index * len(candidates) // 9] for index in range(9)] if len(candidates) > 9 else candidates
@@ -165,7 +163,7 @@ def _tile(data: CocoSet, image: CocoImage) -> Image.Image:
     pen = ImageDraw.Draw(tile)
     for box, class_index in zip(image.boxes.tolist(), image.classes.tolist(), strict=True):
         x1, y1, x2, y2 = box[0] * scale + left, box[1] * scale + top, box[2] * scale + left, box[3] * scale + top
-        pen.rectangle((x1 - 1, y1 - 1, max(x1, x2) + 1, max(y1, y2) + 1), outline=(0, 0, 0))  # seen on pale boards too
+        pen.rectangle((x1 - 1, y1 - 1, max(x1, x2) + 1, max(y1, y2) + 1), outline=(0, 0, 0))  # visible on pale boards too
         pen.rectangle((x1, y1, max(x1 + 1, x2), max(y1 + 1, y2)), outline=PALETTE[class_index % len(PALETTE)], width=2)
     return tile
 
@@ -186,5 +184,5 @@ def _fit(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.ImageFont | ImageF
 
 
 def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """Pillow's own font, so that no font of the machine is needed."""
+    """Load Pillow's own font, so that no font of the machine is needed."""
     return ImageFont.load_default(size)

@@ -1,5 +1,5 @@
-"""From a source to a prepared set: built in a temporary folder beside its place, then renamed, so that half a set
-never looks whole.
+"""Preparation of a data set from a source: built in a temporary folder beside its place, then renamed, so that half a set
+never looks complete.
 """
 
 from __future__ import annotations
@@ -41,15 +41,14 @@ def prepare(
     options: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Manifest:
-    """Make ``root/NAME`` from a source, or find it already there (then nothing is written and `Manifest.reused` is
-    true).
+    """Make ``root/NAME`` from a source, or find that it exists already (then nothing is written and `Manifest.reused` is true).
 
     Nothing is downloaded. Images are hard links to the source's where the disk allows it. Several processes may do
-    this at once: the first one builds, the others wait for it.
+    this at the same time: the first one builds, the others wait for it.
 
     Args:
         name: of a data set, or the path of a spec.
-        source: folder or archive; None for generated sets, or to ask for one that is already there.
+        source: folder or archive; None for generated sets, or to get one that exists already.
         root: the folder of prepared sets (see `runner.data.spec.data_root`).
         options: see `runner.data.spec.apply_options`.
         force: replace a set that was prepared from something else.
@@ -64,18 +63,20 @@ def prepare(
     with _locked(root, spec.name, progress):
         present = read_manifest(target)
         if present is not None and source is not None and source.is_relative_to(target.resolve()):
-            message = f"lies within the set that would be made of it, {target}, and --force would delete it; move it elsewhere"
+            message = f"inside the set that would be made from it, {target}, which --force would delete; move it elsewhere"
             raise InputError(Problem(message, str(source)))
         if present is not None and not force:
             return _same_or_refuse(present, spec, source, target, progress)
         if present is not None:
             _refuse_strangers(target)
         if present is None and os.path.lexists(target):
-            raise InputError(Problem("exists and was not made by runner; move it away, or set RUNNER_DATA to another folder", str(target)))
+            raise InputError(
+                Problem("folder exists and was not made by runner; move it away, or set RUNNER_DATA to another folder", str(target))
+            )
         if source is None and not spec.generated:
             raise InputError(
                 Problem(
-                    f"the data set {spec.name} needs its source (--source FOLDER_OR_ARCHIVE).\n{spec.where}",
+                    f"data set {spec.name} needs a source (--source FOLDER_OR_ARCHIVE).\n{spec.where}",
                     str(spec.file),
                 )
             )
@@ -93,7 +94,7 @@ def prepare(
 
 
 def ensure_synthetic(root: Path, progress: Progress = silent) -> Manifest:
-    """The generated default set, made if it is not there; one that is there is taken as it is, also with other options.
+    """Make the generated default set if it does not exist; an existing one is used unchanged, also with other options.
 
     Raises:
         InputError: it cannot be written, or was made by another version of the generator.
@@ -106,19 +107,19 @@ def _existing(spec: DataSpec, source: Path | None, root: Path) -> Path | None:
     if source is None:
         return None
     if spec.generated:
-        raise InputError(f"the data set {spec.name} is generated; it takes no --source")
+        raise InputError(f"data set {spec.name} is generated; it takes no --source")
     if not source.exists():
         raise InputError(Problem(f"the source of {spec.name} does not exist.\n{spec.where}".rstrip(), str(source)))
     resolved = source.resolve()
     if resolved.is_dir() and root.resolve().is_relative_to(resolved):
-        message = f"the folder of prepared sets, {root}, lies within it; name a smaller folder, or set RUNNER_DATA"
+        message = f"the folder of prepared sets, {root}, is inside this source; give a smaller folder, or set RUNNER_DATA"
         raise InputError(Problem(message, str(source)))
     return resolved
 
 
 @contextmanager
 def _locked(root: Path, name: str, progress: Progress) -> Iterator[None]:
-    """Hold the set's lock (the system frees it if we are killed) and clear away what killed processes left."""
+    """Hold the set's lock (the system frees it if this process is killed) and delete the remains of killed processes."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = _lock(root / f".{name}.lock", lambda: progress(0, 0, f"waiting for another process that prepares {name}"))
@@ -134,8 +135,8 @@ def _locked(root: Path, name: str, progress: Progress) -> Iterator[None]:
 
 
 def _lock(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
-    """The file `path`, open and locked. Whoever holds it removes its name at the end, so one that was waited for may be no
-    longer the file that the next process opens: then this process, too, has to take the new one."""
+    """Open and lock the file `path`. Its holder removes its name at the end, so after waiting it may no longer be the file that the next
+    process opens: then this process has to take the new one, too."""
     while True:
         file = open_regular(path, "ab")
         try:
@@ -147,7 +148,7 @@ def _lock(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
         except FileNotFoundError:
-            pass  # removed, and nobody has made a new one yet
+            pass  # removed, and not created anew yet
         except BaseException:
             file.close()
             raise
@@ -159,20 +160,20 @@ def _same_or_refuse(present: Manifest, spec: DataSpec, source: Path | None, targ
         given = ", ".join(f"{key}={value}" for key, value in present.options.items()) or "none"
         raise InputError(
             Problem(
-                f"was prepared by another spec or with other options (it has: {given}); --force prepares it anew",
+                f"prepared by another spec or with other options ({given}); --force prepares it anew",
                 str(target),
             )
         )
     if source is not None:
         progress(0, 0, f"comparing {source.name}")
         if source_hash(source) != present.source_hash:
-            message = f"was prepared from {present.source}, which held something else than {source} does now"
+            message = f"prepared from {present.source}, whose content differs from that of {source} now"
             raise InputError(Problem(f"{message}; --force prepares it anew", str(target)))
     return dataclasses.replace(present, reused=True)
 
 
 def _refuse_strangers(target: Path) -> None:
-    """Refuse to replace a set in whose folder somebody keeps things of their own; pictures are `runner data stats`'s."""
+    """Refuse to replace a set whose folder contains other files; pictures are those of `runner data stats`."""
     ours = (MANIFEST, "annotations", IMAGE_DIR)
     others = [
         path.name for path in sorted(target.iterdir()) if path.name not in ours and not path.name.startswith(".") and path.suffix != ".png"
@@ -180,12 +181,12 @@ def _refuse_strangers(target: Path) -> None:
     if others:
         shown = ", ".join(others[:_MOST_SHOWN]) + (", …" if len(others) > _MOST_SHOWN else "")
         raise InputError(
-            Problem(f"holds what runner did not put there, and --force would delete it: {shown}; move it elsewhere", str(target))
+            Problem(f"contains files that runner did not write, which --force would delete: {shown}; move them elsewhere", str(target))
         )
 
 
 def _put_in_place(work: Path, target: Path) -> None:
-    if target.exists():  # only with force: what is there is ours
+    if target.exists():  # only with force: the content is ours
         os.rename(target, work / "old")
     os.rename(work / "set", target)
     sync_folder(target.parent)
@@ -219,7 +220,7 @@ def _build(spec: DataSpec, source: Path | None, work: Path, options: dict[str, A
 
 
 def _about_the_archive(problem: Problem, place: Path, archive: Path, doubtful: str) -> Problem:
-    """A problem of unpacked files as one of the archive: where it was unpacked to is gone when this is read."""
+    """Rewrite a problem of unpacked files as one of the archive: the folder it was unpacked to no longer exists when this is read."""
     message = problem.message.replace(str(place), str(archive))
     where = problem.where.replace(str(place), str(archive))
     return dataclasses.replace(problem, message=f"{message}; {doubtful}" if doubtful else message, where=where)

@@ -1,4 +1,4 @@
-"""A source that a user names: a folder, or an archive that is unpacked without letting it write anywhere else."""
+"""Source given by a user: a folder, or an archive, which is unpacked without letting it write anywhere else."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from runner.data.formats.base import capped
 from runner.data.formats.tree import FOLDERS_DEEP, walk
 
 Progress = Callable[[int, int, str], None]
-"""Called with (done, total, what is being done); total 0 where it is not known."""
+"""Callback with (done, total, activity); total is 0 if unknown."""
 
 _READ_IN_FULL = frozenset({".json", ".xml", ".txt", ".yaml", ".yml", ".names"})
 _BLOCK = 1 << 20
 _NAME_BYTES = 255
-"""Most bytes of a file's or folder's name on the usual file systems."""
+"""Longest name of a file or folder, in bytes, on the usual file systems."""
 _ZIP_UTF8 = 0x800
-"""The bit of a zip member's flags that says its name is UTF-8."""
+"""Bit of a zip member's flags which says that its name is UTF-8."""
 
 
 def silent(done: int, total: int, what: str) -> None:
-    """A `Progress` that shows nothing."""
+    """Show nothing; a `Progress`."""
 
 
 def source_hash(source: Path) -> str:
-    """Of what a source holds: names and sizes of images, content of annotation files; for a zip its table of contents.
+    """Hash a source: names and sizes of images, content of annotation files; for a zip its table of contents.
 
     Raises:
         InputError: an archive that cannot be read.
@@ -51,7 +51,7 @@ def source_hash(source: Path) -> str:
                 digest.update(hashlib.sha256(read_bytes(path)).digest())
         return digest.hexdigest()
     try:
-        open_regular(source).close()  # a FIFO would be waited for
+        open_regular(source).close()  # a FIFO would block
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", str(source))) from error
     if _is_zip(source):
@@ -60,7 +60,7 @@ def source_hash(source: Path) -> str:
                 for info in sorted(archive.infolist(), key=lambda info: info.filename):
                     digest.update(f"{info.filename}\0{info.file_size}\0{info.CRC}\n".encode("utf-8", "surrogateescape"))
         except zipfile.BadZipFile as error:
-            raise InputError(Problem(f"the archive is damaged: {error}; get it again", str(source))) from error
+            raise InputError(Problem(f"damaged archive: {error}; get it again", str(source))) from error
         return digest.hexdigest()
     with open_regular(source) as file:
         while block := file.read(_BLOCK):
@@ -86,16 +86,16 @@ def unpack(archive: Path, target: Path, progress: Progress = silent) -> str:
             return _unpack_zip(archive, target, progress)
         if tarfile.is_tarfile(archive):
             return _unpack_tar(archive, target, progress)
-        hint = "; give the folder that it lies in" if archive.suffix.lower() in _READ_IN_FULL else ""
-        raise InputError(Problem(f"is neither a folder nor a .zip or .tar archive{hint}", str(archive)))
+        hint = "; give its folder" if archive.suffix.lower() in _READ_IN_FULL else ""
+        raise InputError(Problem(f"neither a folder nor a .zip or .tar archive{hint}", str(archive)))
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise InputError(Problem(f"the archive is damaged or cut off ({error}); get it again", str(archive))) from error
-    except (RuntimeError, NotImplementedError) as error:  # zipfile's words for encrypted, and for unknown compression
+        raise InputError(Problem(f"damaged or truncated archive ({error}); get it again", str(archive))) from error
+    except (RuntimeError, NotImplementedError) as error:  # of zipfile, for an encrypted archive and for unknown compression
         raise InputError(Problem(f"the archive cannot be unpacked: {error}", str(archive))) from error
 
 
 def _is_zip(path: Path) -> bool:
-    """Tell a zip from a tar whose last member is a zip: both end like one."""
+    """Distinguish a zip from a tar whose last member is a zip: both end like one."""
     if not zipfile.is_zipfile(path):
         return False
     with open_regular(path) as file:
@@ -122,8 +122,8 @@ def _unpack_zip(path: Path, target: Path, progress: Progress) -> str:
 
 
 def _zip_name(info: zipfile.ZipInfo, doubtful: list[str]) -> str:
-    """The member's path with slashes. Names not marked as UTF-8 are, by the standard, in the code page 437, which hardly
-    any program follows: where they are valid UTF-8 that is meant; else they are kept as read, and are `doubtful`.
+    """Return the member's path with slashes. Names not marked as UTF-8 are, by the standard, in code page 437, which few programs follow:
+    valid UTF-8 is read as such; other names are kept as read, and are `doubtful`.
     """
     name = info.filename
     if not info.flag_bits & _ZIP_UTF8 and not name.isascii():
@@ -177,7 +177,7 @@ def _collisions(members: Iterable[tuple[str, bool]]) -> list[str]:
             continue  # refused anyway
         above = {"/".join(parts[:count]) for count in range(1, len(parts) + is_folder)}
         if not is_folder and path in files:
-            bad.append(f"{name!r} is there twice")
+            bad.append(f"{name!r} occurs twice")
         elif files & above or (not is_folder and path in folders):
             bad.append(f"{name!r} collides with a file or folder of the same name")
         folders |= above
@@ -193,19 +193,17 @@ def _refusal(name: str, special: str) -> list[str]:
     if name.startswith(("/", "\\")) or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":") or "\0" in name or not name:
         return [f"{name!r} leads out of the folder"]
     if len(parts) > FOLDERS_DEEP:
-        return [f"{name[:100]!r}… lies more than {FOLDERS_DEEP} folders deep"]
+        return [f"{name[:100]!r}… is more than {FOLDERS_DEEP} folders deep"]
     if any(len(part.encode("utf-8", "surrogateescape")) > _NAME_BYTES for part in parts):
         return [f"{name[:100]!r}… has a name of more than {_NAME_BYTES} bytes"]
     return []
 
 
 def _refuse(path: Path, bad: Iterable[str], target: Path, size: int) -> None:
-    problems = [
-        Problem(f"the member {message}: an archive of images needs none of that; nothing was unpacked", str(path)) for message in bad
-    ]
+    problems = [Problem(f"member {message}, which an archive of images does not need; nothing was unpacked", str(path)) for message in bad]
     free = shutil.disk_usage(target).free
     if size > free:
-        problems.append(Problem(f"unpacked it needs {size / GIB:.1f} GiB; {free / GIB:.1f} GiB are free in {target.parent}", str(path)))
+        problems.append(Problem(f"unpacked size is {size / GIB:.1f} GiB; {free / GIB:.1f} GiB are free in {target.parent}", str(path)))
     if problems:
         raise InputError(capped(problems))
 
@@ -217,7 +215,7 @@ def _write(content: IO[bytes], path: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Put `source` at `target` as a hard link where the disk allows it (no second copy), else as a copy."""
+    """Create `target` as a hard link to `source` if the disk allows it (no second copy), else as a copy."""
     real = os.path.realpath(source) if os.path.islink(source) else source  # a hard link to a link would be one itself
     try:
         os.link(real, target)

@@ -25,7 +25,7 @@ SplitBy = Literal["source", "random", "group"]
 SYNTHETIC = "synthetic_pcb"
 """Format name of the generated boards, and the name of the data set that is made on first use."""
 _CONVERTER_VERSIONS = {SYNTHETIC: 1, "deeppcb": 1}
-"""Of each format (2 for the others), counted up when the same source would be converted to something else."""
+"""Version of each format (2 for the others), increased when the same source would be converted differently."""
 
 BOX_RULES = {"boxes_outside": ("clip", "drop"), "boxes_empty": ("drop",)}
 """Keys that say what is done with boxes that cannot be used as they are, and their values; see `runner.data.boxes`."""
@@ -33,7 +33,7 @@ BOX_RULES = {"boxes_outside": ("clip", "drop"), "boxes_empty": ("drop",)}
 
 @dataclass(frozen=True, slots=True)
 class SplitRule:
-    """How the images are divided into train and val.
+    """Rule that divides the images into train and val.
 
     Args:
         by: ``source`` (its own lists, else an error), ``random``, or ``group`` (whole groups go to one side).
@@ -55,7 +55,7 @@ class SplitRule:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """What to generate: picture side in pixels, images a split, seed, and the content hash they must have (None: not
+    """Parameters of a generated set: image side in pixels, images per split, seed, and the expected content hash (None: not
     known).
     """
 
@@ -80,8 +80,8 @@ class DataSpec:
         images, boxes: verified counts of the whole set; None: not checked.
         eval_iou_thresholds: IoUs at which AP is also given.
         generate: for generated sets.
-        file: where the spec stands.
-        boxes_outside: what is done with boxes that reach out of their image by more than a pixel: ``clip`` or ``drop``; empty: an error.
+        file: the spec's file.
+        boxes_outside: what is done with boxes that extend beyond their image by more than a pixel: ``clip`` or ``drop``; empty: an error.
         boxes_empty: what is done with boxes without width or height: ``drop``; empty: an error.
     """
 
@@ -101,11 +101,11 @@ class DataSpec:
 
     @property
     def generated(self) -> bool:
-        """Whether it is made from nothing, so that no source is needed."""
+        """Whether it is generated, so that no source is needed."""
         return self.generate is not None
 
     def hash(self) -> str:
-        """Of all that changes what is prepared; titles and advice do not count."""
+        """Hash of everything that changes the prepared set; titles and advice do not count."""
         version = max(_CONVERTER_VERSIONS.get(name, 2) for name in self.formats)
         data: dict[str, Any] = {"version": version, "classes": self.classes}
         if self.generate is not None:
@@ -120,17 +120,17 @@ class DataSpec:
 
 
 def data_root() -> Path:
-    """The folder of prepared sets: the environment variable RUNNER_DATA, else ``data`` in the current folder."""
+    """Return the folder of prepared sets: the environment variable RUNNER_DATA, else ``data`` in the current folder."""
     return Path(os.environ.get("RUNNER_DATA") or "data")
 
 
 def spec_names() -> list[str]:
-    """The names of all specs that `find_spec` finds by name, sorted."""
+    """List the names of all specs that `find_spec` finds by name, sorted."""
     return sorted({file.stem for folder in _folders() for file in folder.glob("*.yml")})
 
 
 def find_spec(name_or_path: str | Path) -> DataSpec:
-    """The spec of a name (``./datasets/NAME.yml``, else a shipped one) or of a path ending in .yml or .yaml.
+    """Find the spec of a name (``./datasets/NAME.yml``, else a shipped one) or of a path ending in .yml or .yaml.
 
     Raises:
         InputError: there is none, or it is wrong; all problems at once, with file and line.
@@ -143,7 +143,7 @@ def find_spec(name_or_path: str | Path) -> DataSpec:
             if (folder / f"{text}.yml").is_file():
                 return load_spec(folder / f"{text}.yml")
     hint = nearest(text, spec_names())
-    raise InputError(f"there is no data set {text!r}; {hint}".rstrip("; ") + ". Your own go into ./datasets/NAME.yml")
+    raise InputError(f"unknown data set {text!r}; {hint}".rstrip("; ") + ". Put your own specs into ./datasets/NAME.yml")
 
 
 def load_spec(path: Path) -> DataSpec:
@@ -174,7 +174,7 @@ def load_spec(path: Path) -> DataSpec:
 
 
 def apply_options(spec: DataSpec, options: Mapping[str, Any]) -> DataSpec:
-    """`spec` with options of the command line: size, train, val, seed of a generated set; val, seed, images, boxes of
+    """Apply options of the command line to `spec`: size, train, val, seed of a generated set; val, seed, images, boxes of
     another.
 
     Raises:
@@ -186,11 +186,11 @@ def apply_options(spec: DataSpec, options: Mapping[str, Any]) -> DataSpec:
     for key, value in values.items():
         if key not in allowed:
             hint = nearest(key, allowed)
-            problems.append(Problem(f"the data set {spec.name} has no such option; {hint}".rstrip("; "), "option", key))
+            problems.append(Problem(f"unknown option of data set {spec.name}; {hint}".rstrip("; "), "option", key))
         elif key in BOX_RULES:
             problems += [Problem(message, "option", key) for message in _not_a_rule(key, value)]
         elif isinstance(value, bool) or not (isinstance(value, int) or (key == "val" and isinstance(value, float) and not spec.generated)):
-            problems.append(Problem(f"expected a whole number, got {value!r}", "option", key))
+            problems.append(Problem(f"expected an integer, got {value!r}", "option", key))
     if problems:
         raise InputError(problems)
     if spec.generate is not None:
@@ -234,10 +234,10 @@ def _split(section: Section) -> SplitRule:
     try:
         groups = re.compile(rule.group).groups
     except re.error as error:
-        section.wrong("group", f"is not a regular expression: {error}")
+        section.wrong("group", f"invalid regular expression: {error}")
     else:
         if (rule.by == "group" or rule.group) and groups != 1:
-            section.wrong("group", "needs a regular expression with one bracket, such as '^([0-9]+)_'")
+            section.wrong("group", "expected a regular expression with one group, such as '^([0-9]+)_'")
     section.finish()
     return rule
 
@@ -245,7 +245,7 @@ def _split(section: Section) -> SplitRule:
 def _lists(section: Section) -> dict[Split, tuple[str, ...]]:
     found: dict[Split, tuple[str, ...]] = {split: names for split in get_args(Split) if (names := section.texts(split))}
     if section.values and "train" not in found:
-        section.wrong("train", "is missing; expected the names of the source's lists for training, such as [trainval]")
+        section.wrong("train", "missing; expected the names of the source's lists for training, such as [trainval]")
     section.finish()
     return found
 
@@ -270,36 +270,36 @@ def _thresholds(top: Section) -> tuple[float, ...]:
 
 def _examine(top: Section, spec: DataSpec) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", spec.name):
-        top.wrong("name", f"{spec.name!r} cannot be a folder name; letters, digits, '_', '-' and '.' are allowed")
+        top.wrong("name", f"{spec.name!r} is not a valid folder name; allowed: letters, digits, '_', '-' and '.'")
     if not spec.formats:
-        top.wrong("format", f"is missing; allowed: {', '.join([*FORMATS.names(), SYNTHETIC])}")
+        top.wrong("format", f"missing; allowed: {', '.join([*FORMATS.names(), SYNTHETIC])}")
     for name in spec.formats:
         if name not in FORMATS.names() and spec.formats != (SYNTHETIC,):
             top.wrong(
                 "formats" if "formats" in top.values else "format",
-                f"there is no format {name!r}; {nearest(name, [*FORMATS.names(), SYNTHETIC])}".rstrip("; "),
+                f"unknown format {name!r}; {nearest(name, [*FORMATS.names(), SYNTHETIC])}".rstrip("; "),
             )
     for key in BOX_RULES:
         if value := getattr(spec, key):
             for message in ("belongs to sets that have a source",) if spec.generated else _not_a_rule(key, value):
                 top.wrong(key, message)
     if len(set(spec.classes)) != len(spec.classes):
-        top.wrong("classes", "a name stands twice")
+        top.wrong("classes", "a name is given twice")
     for key, message in _out_of_range(spec):
         top.wrong("generate" if spec.generated else "split", f"{key}: {message}")
 
 
 def _not_a_rule(key: str, value: Any) -> list[str]:
     hint = f"allowed: {', '.join(BOX_RULES[key])}; without it such boxes are an error"
-    return [] if value in BOX_RULES[key] else [f"{value!r} is none of its values; {hint}"]
+    return [] if value in BOX_RULES[key] else [f"unknown value {value!r}; {hint}"]
 
 
 def _out_of_range(spec: DataSpec) -> list[tuple[str, str]]:
-    """(key, what is wrong) for numbers outside what makes sense."""
+    """Return (key, message) for numbers out of range."""
     if spec.generate is None:
-        return [("val", f"must be above 0, got {spec.split.val}")] if spec.split.val <= 0 else []
+        return [("val", f"expected a number above 0, got {spec.split.val}")] if spec.split.val <= 0 else []
     made, wrong = spec.generate, []
     if not SIZES[0] <= made.size <= SIZES[1]:
-        wrong.append(("size", f"must be {SIZES[0]} to {SIZES[1]} pixels, got {made.size}"))
-    wrong += [(key, f"must be at least 1, got {getattr(made, key)}") for key in ("train", "val") if getattr(made, key) < 1]
+        wrong.append(("size", f"expected {SIZES[0]} to {SIZES[1]} pixels, got {made.size}"))
+    wrong += [(key, f"expected at least 1, got {getattr(made, key)}") for key in ("train", "val") if getattr(made, key) < 1]
     return wrong

@@ -1,4 +1,4 @@
-"""A small strict YAML reader for data specs: plain mappings, lists and scalars, each with the line it stands on."""
+"""Strict YAML reader for data specs: plain mappings, lists and scalars, each with its line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.core.files import read_text
 
 _TYPE_NAMES = {
     str: "text",
-    int: "a whole number",
+    int: "an integer",
     float: "a number",
     bool: "true or false",
     list: "a list",
@@ -25,7 +25,7 @@ _TYPE_NAMES = {
 
 @dataclass(slots=True)
 class Section:
-    """A mapping of a spec file. `take` hands out its values; what nobody took is an unknown key.
+    """A mapping of a spec file. `take` returns its values; keys that were never taken are unknown.
 
     Args:
         values: key to value; nested mappings are Sections.
@@ -43,7 +43,7 @@ class Section:
     asked: list[str] = field(default_factory=list)
 
     def take(self, key: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
-        """The value of `key`, or `default` if it is absent or null; a value of another kind is noted as a problem."""
+        """Take the value of `key`, or `default` if it is absent or null; a value of another kind is a problem."""
         self.asked.append(key)
         value = self.values.get(key)
         if value is None:
@@ -57,15 +57,15 @@ class Section:
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts (empty if absent)."""
+        """Take a list of strings (empty if absent)."""
         found = self.take(key, list, [])
         if any(not isinstance(one, str) for one in found):
-            self.wrong(key, f"expected a list of texts, got {found!r}; quote names that YAML reads as something else")
+            self.wrong(key, f"expected a list of strings, got {found!r}; quote names that YAML reads as something else")
             return ()
         return tuple(found)
 
     def section(self, key: str) -> Section:
-        """A nested mapping (an empty one if absent)."""
+        """Take a nested mapping (an empty one if absent)."""
         self.asked.append(key)
         value = self.values.get(key)
         if isinstance(value, Section):
@@ -75,7 +75,7 @@ class Section:
         return Section({}, {}, self.file, f"{self.name}{key}.", self.problems)
 
     def wrong(self, key: str, message: str) -> None:
-        """Note a problem with `key`."""
+        """Report a problem with `key`."""
         where = f"{self.file}:{self.lines[key]}" if key in self.lines else str(self.file)
         self.problems.append(Problem(message, where, self.name + key))
 
@@ -92,19 +92,19 @@ def read_sections(path: Path) -> Section:
     """Read a spec file.
 
     Raises:
-        InputError: it is missing, is not YAML, is no mapping, or uses tags, anchors or a key twice.
+        InputError: it is missing, not YAML, not a mapping, or uses tags, anchors or a key twice.
     """
     try:
         node = compose(read_text(path))
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
     except UnicodeDecodeError as error:
-        raise InputError(Problem("is not UTF-8 text", str(path))) from error
+        raise InputError(Problem("not UTF-8 text", str(path))) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise InputError(Problem(f"is not valid YAML: {error.problem}", f"{path}:{line}")) from error
+        raise InputError(Problem(f"invalid YAML: {error.problem}", f"{path}:{line}")) from error
     except yaml.YAMLError as error:
-        raise InputError(Problem(f"is not valid YAML: {error}", str(path))) from error
+        raise InputError(Problem(f"invalid YAML: {error}", str(path))) from error
     if not isinstance(node, yaml.MappingNode):
         raise InputError(Problem("expected a mapping with keys like name and format; the file is empty or something else", str(path)))
     problems: list[Problem] = []
@@ -119,7 +119,7 @@ def _mapping(node: yaml.MappingNode, path: Path, name: str, problems: list[Probl
     for key_node, value_node in node.value:
         key, line = str(key_node.value), key_node.start_mark.line + 1
         if key in section.values:
-            problems.append(Problem(f"stands twice, first on line {section.lines[key]}", f"{path}:{line}", name + key))
+            problems.append(Problem(f"given twice, first on line {section.lines[key]}", f"{path}:{line}", name + key))
         section.lines[key] = line
         section.values[key] = _value(value_node, path, f"{name}{key}", problems, seen)
     return section
@@ -132,7 +132,7 @@ def _value(node: yaml.Node, path: Path, name: str, problems: list[Problem], seen
         return None
     seen.add(id(node))
     if node.tag.startswith("!") or "python" in node.tag:
-        problems.append(Problem(f"the tag {node.tag} is not allowed in a data spec", where, name))
+        problems.append(Problem(f"tag {node.tag} is not allowed in a data spec", where, name))
         return None
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, f"{name}.", problems, seen)
@@ -146,11 +146,11 @@ def _value(node: yaml.Node, path: Path, name: str, problems: list[Problem], seen
 
 
 def plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """`options` with text values read as YAML reads them (``"256"`` is a number): they come from a command line."""
+    """Parse string values of `options` as YAML (``"256"`` is a number): they come from a command line."""
     result: dict[str, Any] = {}
     for key, value in options.items():
         try:
             result[key] = load(value) if isinstance(value, str) else value
         except yaml.YAMLError as error:
-            raise InputError(Problem(f"the value {value!r} is not valid YAML", "option", key)) from error
+            raise InputError(Problem(f"value {value!r} is not valid YAML", "option", key)) from error
     return result

@@ -70,7 +70,7 @@ def divide(spec: DataSpec, loaded: Loaded, names: Sequence[str]) -> Division:
 
 
 def _lists_of_splits(spec: DataSpec, loaded: Loaded) -> dict[Split, tuple[str, ...]]:
-    """The names of the lists that make up each split; those without an entry count as absent."""
+    """Return the names of the lists that make up each split; a split without an entry is absent."""
     rule = spec.split
     if rule.lists:
         there = ", ".join(loaded.lists) or "none"
@@ -92,7 +92,7 @@ def _lists_of_splits(spec: DataSpec, loaded: Loaded) -> dict[Split, tuple[str, .
 
 
 def _by_name(available: Sequence[str]) -> dict[Split, tuple[str, ...]]:
-    """The lists of each split by their names. trainval is for training, where no list is for that alone; a list for
+    """Assign lists to splits by their names. trainval is for training, where no list is for that alone; a list for
     validation without one for training is not used, and one with a year only where none has the plain name."""
     found = {split: tuple(name for name in available if name.lower() in known) for split, known in SPLIT_NAMES.items()}
     for split in SPLIT_NAMES:
@@ -107,11 +107,11 @@ def _refuse_missing(loaded: Loaded, used: Mapping[Split, tuple[str, ...]]) -> No
     missing = [entry for of_split in used.values() for name in of_split for entry in loaded.lists[name].missing]
     if missing:
         where = [entry.partition(": ") for entry in dict.fromkeys(missing)]
-        raise InputError(capped([Problem(f"{entry}; correct the list, or take the line out", place) for place, _, entry in where]))
+        raise InputError(capped([Problem(f"{entry}; correct the list, or remove the line", place) for place, _, entry in where]))
 
 
 def _pool(loaded: Loaded, names: Sequence[str], notes: Notes) -> list[int]:
-    """All items; those whose file another list names as well only once."""
+    """Return all items; those whose file another list names as well only once."""
     list_of = {index: name for name, one in loaded.lists.items() for index in one.members}
     first: dict[tuple[int, int], str | None] = {}
     pool = []
@@ -131,7 +131,7 @@ def _part(
     files: dict[Split, tuple[str, ...]],
     notes: Notes,
 ) -> None:
-    """Take out of train what other lists name as well, so that nothing is evaluated on what was learned."""
+    """Remove from train what other lists name as well, so that no image is used for training and evaluation."""
     who = {split: [_file_key(loaded, index) for index in members] for split, members in sides.items()}
     for split in ("val", "test"):
         if split not in who:
@@ -161,7 +161,7 @@ def _part(
 
 
 def _file_key(loaded: Loaded, index: int) -> tuple[int, int]:
-    """The same for two paths of one file."""
+    """Return an identity that is equal for two paths of one file."""
     status = os.stat(loaded.items[index].path)
     return status.st_dev, status.st_ino
 
@@ -171,7 +171,7 @@ def _split_off_val(spec: DataSpec, sides: dict[Split, list[int]], loaded: Loaded
     if rule.by == "source":
         there = ", ".join(f"{name} ({len(one.members):,} images)" for name, one in loaded.lists.items()) or "none"
         text = f"the source has no lists for train and val (its lists: {there}), and the spec has no other split"
-        advice = "set split.by to random or group, or say which lists are meant: split.lists: {train: [NAME], val: [NAME]}"
+        advice = "set split.by to random or group, or name the lists: split.lists: {train: [NAME], val: [NAME]}"
         raise InputError(Problem(f"{text}; {advice}", str(spec.file), "split"))
     pool = sides["train"]
     first: dict[tuple[int, int], int] = {}  # of entries of one file, which have to be on one side
@@ -207,12 +207,12 @@ def _wanted(spec: DataSpec, count: int) -> int:
 
 
 def _whole_groups(spec: DataSpec, names: Sequence[str], wanted: int) -> tuple[set[int], str]:
-    """Groups in random order, each taken if that brings val closer to the wanted number."""
+    """Take groups in random order, each if that brings val closer to the wanted number."""
     found = groups(spec.split.group, names)
     if sum(map(len, found.values())) != len(names):
         known = {index for indices in found.values() for index in indices}
         example = next(name for index, name in enumerate(names) if index not in known)
-        raise InputError(Problem(f"the file name {example!r} has no group by {spec.split.group!r}", str(spec.file), "split.group"))
+        raise InputError(Problem(f"file name {example!r} has no group by {spec.split.group!r}", str(spec.file), "split.group"))
     chosen: set[int] = set()
     taken = []
     for name in sorted(found, key=lambda group: _draw(spec.split.seed, group)):

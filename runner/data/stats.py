@@ -1,4 +1,4 @@
-"""What a data set holds, in numbers. `runner.data.picture` draws it."""
+"""Statistics of a data set. `runner.data.picture` draws them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from runner.data.coco import CocoSet, load_coco
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 SMALL, MEDIUM = 32**2, 96**2
-"""COCO's limits in square pixels: small below the first, large from the second on."""
+"""COCO's limits in square pixels: small below the first, large from the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitStats:
-    """One side of a data set. Crowd boxes are counted by themselves and in nothing else.
+    """Statistics of one split. Crowd boxes are counted separately and in nothing else.
 
     Args:
         images, boxes, crowd: counts.
@@ -53,12 +53,12 @@ def load_sides(choice: DatasetChoice) -> dict[str, CocoSet]:
 
 
 def stats(sides: Mapping[str, CocoSet]) -> dict[str, SplitStats]:
-    """The numbers of each side."""
+    """Compute the statistics of each split."""
     return {name: _split(data) for name, data in sides.items()}
 
 
 def box_sides(data: CocoSet) -> NDArray[np.float64]:
-    """Float64[N]: root of the area of each box that is no crowd, in pixels."""
+    """Compute the root of the area of each box that is not a crowd, in pixels. Float64[N]"""
     boxes = [image.boxes[~image.is_crowd] for image in data.images]
     joined = np.concatenate(boxes).astype(np.float64) if boxes else np.zeros((0, 4))
     return np.sqrt((joined[:, 2] - joined[:, 0]) * (joined[:, 3] - joined[:, 1]))

@@ -168,7 +168,7 @@ def test_what_is_noted_about_boxes(cli: Cli, write_config: WriteConfig, broken: 
     document["annotations"][0]["bbox"] = [-0.5, 24, 20, 16]
     (broken / "train.json").write_text(json.dumps(document))
     result = cli("config", "check", "-c", write_config(data=broken))
-    assert result.code == 0 and "note: 1 boxes in " in result.out and "reach up to 1 pixel out of their image, e.g. board 00" in result.out
+    assert result.code == 0 and "note: 1 boxes in " in result.out and "extend up to 1 pixel beyond their image, e.g. board 00" in result.out
 
 
 @pytest.mark.slow
@@ -263,7 +263,7 @@ def test_resuming_with_another_config(refused: Callable[..., str], trained: Any,
         (["ls", "nowhere"], "nowhere"),
         (["dashboard", "nowhere"], "no run in"),
         (["config", "diff", "tiny.yml", "nowhere.yml"], "does not exist"),
-        (["data", "prepare", "nothing"], "there is no data set 'nothing'"),
+        (["data", "prepare", "nothing"], "unknown data set 'nothing'"),
         (["data", "check", "pcb"], "runner data prepare pcb"),
         (["data", "stats", "pcb"], "runner data prepare pcb"),
         (["data", "prepare", "pcb", "--source", "nowhere"], "nowhere"),

@@ -53,8 +53,8 @@ def test_boxes(sides: tuple[SplitPaths, SplitPaths]) -> None:
 
     _change(sides[0], spoil)
     findings = check(sides)
-    assert _found(findings, "up to 1 pixel out").severity == "note"
-    out = _found(findings, "boxes that reach out of their image")
+    assert _found(findings, "up to 1 pixel beyond").severity == "note"
+    out = _found(findings, "boxes that extend beyond their image")
     assert out.severity == "error" and out.count == 1 and "im 0.png: [30.0, 3.0, 20.0, 5.0]" in out.examples[0]
     assert _found(findings, "without width").count == 1
     assert findings[0].severity == "error" and findings[-1].severity == "note"
@@ -165,4 +165,4 @@ def test_no_box_and_shares(sides: tuple[SplitPaths, SplitPaths]) -> None:
     assert _found(check(sides, read_images=False), "expected pixels").severity == "error"
     for side in sides:
         _change(side, lambda document: document.update(annotations=[]))
-    assert _found(check(sides, read_images=False), "not a single box").severity == "error"
+    assert _found(check(sides, read_images=False), "no box, so there is nothing to learn").severity == "error"

@@ -53,7 +53,7 @@ def test_an_image_with_only_crowd_boxes_counts_as_empty(coco_source: tuple[Path,
     for annotation in document["annotations"]:
         annotation["iscrowd"] = 1
     path.write_text(json.dumps(document))
-    with pytest.raises(InputError, match="none of its 3 images has a box"):
+    with pytest.raises(InputError, match="none of the 3 images has a box"):
         load_coco(path, images)
     assert len(load_coco(path, images, allow_empty=True).images) == 3
 
@@ -147,7 +147,7 @@ def test_encodings_of_json(coco_source: tuple[Path, Path], encoding: str) -> Non
     path.write_bytes(text.encode(encoding))
     assert read_annotations(path, any_encoding=True)["info"] == {"title": "ü板"}
     if encoding != "utf-8-sig":
-        with pytest.raises(InputError, match=r"is UTF-(16|32).* text, expected UTF-8; save it as UTF-8, or have runner data prepare"):
+        with pytest.raises(InputError, match=r"UTF-(16|32).* text, expected UTF-8; save it as UTF-8, or convert it by runner data prepare"):
             read_annotations(path)
     path.write_bytes(text[:-20].encode(encoding))
     with pytest.raises(InputError, match="the file is cut off"):
@@ -160,7 +160,7 @@ def test_encodings_of_json(coco_source: tuple[Path, Path], encoding: str) -> Non
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("NaN", "NaN at character 54, behind '{\"area\":', is no number"),
+        ("NaN", "NaN at character 54, after '{\"area\":', is not a usable number"),
         ("-Infinity", "-Infinity at"),
         ("1" + "0" * 5000, "1000000000…, a number of 5,001 digits at"),
     ],
@@ -176,7 +176,7 @@ def test_the_place_of_a_number_that_is_none(tmp_path: Path, value: str, words: s
 def test_line_and_byte_of_broken_json(tmp_path: Path) -> None:
     path = tmp_path / "broken.json"
     path.write_bytes('{"ü":\n 1,\n "b": nope}\n'.encode())
-    with pytest.raises(InputError, match=r"broken.json:3: is not valid JSON at byte 17 "):
+    with pytest.raises(InputError, match=r"broken.json:3: invalid JSON at byte 17 "):
         read_annotations(path)
     path.write_bytes(b'{"a": "\xff\xfe"}')
     with pytest.raises(InputError, match="byte 7 of 11: not UTF-8"):
@@ -264,5 +264,5 @@ def test_a_list_that_stands_twice_is_refused(coco_source: tuple[Path, Path], key
         path.write_text(f"{{{within}, {text[1:]}")
         assert load_coco(path, images).images  # elsewhere the words mean nothing
     path.write_text(f'{text.rstrip()[:-1]}, "{key}": []}}')
-    with pytest.raises(InputError, match=f"the list '{key}' stands 2 times"):
+    with pytest.raises(InputError, match=f"the list '{key}' is given 2 times"):
         load_coco(path, images)

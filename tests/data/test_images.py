@@ -102,7 +102,7 @@ def test_what_is_no_image(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "float.tif")
     Image.fromarray(np.full((4, 4), 100_000, np.int32)).save(tmp_path / "wide.tif")
     for path, word in (
-        ("text.jpg", "not an image"),
+        ("text.jpg", "unreadable image"),
         ("none.jpg", "missing"),
         (".", "folder"),
         ("float.tif", "floating"),
@@ -112,7 +112,7 @@ def test_what_is_no_image(tmp_path: Path) -> None:
             read_image(tmp_path / path)
     with pytest.raises(InputError, match="missing"):
         image_size(tmp_path / "none.jpg")
-    with pytest.raises(InputError, match="not an image"):
+    with pytest.raises(InputError, match="unreadable image"):
         image_size(tmp_path / "text.jpg")
 
 

@@ -135,13 +135,13 @@ def test_what_cannot_be_a_source(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist[\\s\\S]*Peking University"):
         prepare("pcb", tmp_path / "nowhere", root)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="looked for: VOC XML"):
+    with pytest.raises(InputError, match="expected: VOC XML"):
         prepare("pcb", tmp_path / "empty", root)
-    with pytest.raises(InputError, match="lies within it"):
+    with pytest.raises(InputError, match="is inside this source"):
         prepare("voc", tmp_path, root)
     with pytest.raises(InputError, match="generated"):
         prepare("synthetic_pcb", tmp_path, root)
-    with pytest.raises(InputError, match="no data set 'nope'"):
+    with pytest.raises(InputError, match="unknown data set 'nope'"):
         prepare("nope", tmp_path, root)
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match="neither a folder nor"):
@@ -344,7 +344,7 @@ def test_images_that_are_links_to_another_disk(root: Path, tmp_path: Path, make_
     secret.write_text("no image")
     (source / "images" / "c.png").unlink()
     (source / "images" / "c.png").symlink_to(secret)
-    with pytest.raises(InputError, match="not an image"):
+    with pytest.raises(InputError, match="unreadable image"):
         prepare("coco", source, root, force=True)
 
 
@@ -435,7 +435,7 @@ def test_a_source_within_the_set_is_never_deleted(root: Path, tmp_path: Path, ma
         shutil.make_archive(str(inner.with_suffix("")), "zip", source)
     before = sorted((root / "voc").rglob("*"))
     for force in (False, True):
-        with pytest.raises(InputError, match="lies within the set that would be made of it"):
+        with pytest.raises(InputError, match="inside the set that would be made from it"):
             prepare("voc", inner, root, options={"val": 1}, force=force)
     assert sorted((root / "voc").rglob("*")) == before
 
@@ -449,6 +449,6 @@ def test_what_somebody_keeps_in_the_folder_of_a_set_is_never_deleted(root: Path,
     (root / "voc" / "stats.png").touch()
     prepare("voc", source, root, options={"val": 1}, force=True)
     (root / "voc" / "raw").mkdir()
-    with pytest.raises(InputError, match="did not put there, and --force would delete it: raw; move it elsewhere"):
+    with pytest.raises(InputError, match="did not write, which --force would delete: raw; move them elsewhere"):
         prepare("voc", source, root, options={"val": 1}, force=True)
     assert (root / "voc" / "raw").is_dir()

@@ -62,19 +62,19 @@ def test_unknown_names(name: str) -> None:
         ("name: x\nformat: voc\nclases: [a]\n", ["bad.yml:3", "clases", "'classes'"]),
         ("name: x\nformat: voc\ncut: {by: random}\n", ["bad.yml:3", "cut: is now called `split`"]),
         ("name: x\nformat: vok\n", ["bad.yml:2", "'voc'"]),
-        ("name: x\n", ["format", "is missing"]),
+        ("name: x\n", ["format", "missing"]),
         ("name: x\nformat: voc\nsplit:\n  by: chance\n  vall: 3\n", ["bad.yml:4", "bad.yml:5", "split.vall", "'val'"]),
-        ("name: x\nformat: voc\nsplit: {by: group}\n", ["split.group", "one bracket"]),
+        ("name: x\nformat: voc\nsplit: {by: group}\n", ["split.group", "one group"]),
         ("name: x\nformat: voc\nsplit: {by: random, val: 0}\n", ["above 0"]),
         ("name: x\nformat: voc\nsplit: {group: '('}\n", ["regular expression"]),
         ("name: a/b\nformat: voc\n", ["folder name"]),
-        ("name: x\nformat: voc\nname: y\n", ["bad.yml:3", "stands twice", "line 1"]),
-        ("name: x\n\tformat: voc\n", ["bad.yml:2", "not valid YAML"]),
+        ("name: x\nformat: voc\nname: y\n", ["bad.yml:3", "given twice", "line 1"]),
+        ("name: x\n\tformat: voc\n", ["bad.yml:2", "invalid YAML"]),
         ("name: !!python/object/apply:os.system [ls]\nformat: voc\n", ["bad.yml:1", "tag"]),
         ("name: &a x\ntitle: *a\nformat: voc\n", ["aliases"]),
         ("name: x\nformat: synthetic_pcb\ngenerate: {size: 7}\n", ["64 to 2048"]),
         ("name: x\nformat: voc\neval_iou_thresholds: [2]\n", ["between 0 and 1"]),
-        ("name: x\nformat: voc\nexpect: {images: many}\n", ["expect.images", "whole number"]),
+        ("name: x\nformat: voc\nexpect: {images: many}\n", ["expect.images", "an integer"]),
         ("", ["mapping"]),
         ("- a\n", ["mapping"]),
         ("name: x\nformat: voc\nclasses: [on, off]\n", ["quote"]),
@@ -98,10 +98,10 @@ def test_options() -> None:
     assert apply_options(find_spec("coco"), {"val": "0.1"}).split.val == 0.1
     for options, word in (
         ({"siz": 1}, "'size'"),
-        ({"size": "big"}, "whole number"),
+        ({"size": "big"}, "an integer"),
         ({"size": 1}, "64 to"),
         ({"train": 0}, "at least 1"),
-        ({"val": True}, "whole number"),
+        ({"val": True}, "an integer"),
         ({"size": "[1"}, "YAML"),
     ):
         with pytest.raises(InputError, match=word):
@@ -159,7 +159,7 @@ def test_lists_of_the_source_in_a_spec(tmp_path: Path) -> None:
     path.write_text("format: voc\nsplit: {by: source}\n")
     assert load_spec(path).hash() != spec.hash()
     for change, word in (
-        (("train: [trainval, extra], ", ""), "split.lists.train: is missing"),
+        (("train: [trainval, extra], ", ""), "split.lists.train: missing"),
         (("val: [test]", "vall: [test]"), "split.lists.vall: unknown key"),
         (("[test]", "[007]"), "quote names that YAML reads as something else"),
         (("[test]", "test"), "expected a list"),

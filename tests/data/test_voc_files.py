@@ -48,7 +48,7 @@ def test_objects_in_a_wrapper_are_read(tmp_path: Path, make_picture: Any, make_x
         ("</xmin>", "</xmin><xmin>5</xmin>", "'a' has 2 of <bndbox/xmin>"),
         ("</filename>", "</filename><filename>1.jpg</filename>", "the annotation has 2 of <filename>, expected one"),
         ("</size>", "</size><size><width>4</width><height>3</height></size>", "the annotation has 2 of <size>"),
-        ("</object>", "</object><part><object/></part>", "2 of its objects do not stand directly in <annotation>"),
+        ("</object>", "</object><part><object/></part>", "2 of its objects are not directly in <annotation>"),
     ],
 )
 def test_content_that_would_be_dropped_is_refused(

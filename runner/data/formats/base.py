@@ -1,4 +1,4 @@
-"""What every format's `load` returns, and what they share."""
+"""Result of every format's `load`, and code that the formats share."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from runner.data.notes import Note
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 UNREAD_SUFFIXES = frozenset({".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".tga", ".dng", ".svg"})
-"""Pictures that no format looks for: what lies beside them would be lost unsaid."""
+"""Image types that no format reads: annotations beside them would be lost silently."""
 MAX_PROBLEMS = 20
 Split = Literal["train", "val", "test"]
 
 
 class NotThisFormat(Exception):
-    """The source has another layout; the message says what was looked for."""
+    """Source with another layout; the message says what was expected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Item:
     Args:
         path: the image file, below the source folder.
         width, height: in pixels, as the boxes mean them.
-        boxes: Float64[N, 4] xyxy in pixels, as the source has them: `runner.data.boxes` looks after those that reach out or are empty.
+        boxes: Float64[N, 4] xyxy in pixels, as the source has them: `runner.data.boxes` looks after those that extend beyond or are empty.
         classes: Int64[N], indices into `Loaded.classes`.
         crowd: Bool[N]: neither object nor background (COCO's crowds, VOC's difficult ones).
         areas: Float64[N], in square pixels; COCO sorts objects into small, medium and large by it.
@@ -119,13 +119,13 @@ class Problems:
 
 
 def capped(problems: list[Problem]) -> list[Problem]:
-    """The first problems, and a line that counts the rest."""
+    """Return the first problems, and a line that counts the rest."""
     rest = len(problems) - MAX_PROBLEMS
     return problems[:MAX_PROBLEMS] + ([Problem(f"… and {rest:,} more problems like these")] if rest > 0 else [])
 
 
 def make_item(path: Path, size: tuple[int, int], rows: Iterable[tuple[int, float, float, float, float, bool]]) -> Item:
-    """An item from (class index, x1, y1, x2, y2, crowd) rows; `size` is (width, height); areas are the boxes' own."""
+    """Return an item from (class index, x1, y1, x2, y2, crowd) rows; `size` is (width, height); areas are the boxes' own."""
     listed = list(rows)
     boxes = np.array([row[1:5] for row in listed], dtype=np.float64).reshape(-1, 4)
     return Item(
@@ -150,7 +150,7 @@ _MARKS = (
 
 
 def read_text(path: Path, declared: Callable[[bytes], str | None] = lambda _: None) -> str:
-    """The text of a source's file.
+    """Return the text of a source's file.
 
     Args:
         declared: finds the encoding that the content names; used where no byte order mark says it. Default: UTF-8.
@@ -166,19 +166,19 @@ def read_text(path: Path, declared: Callable[[bytes], str | None] = lambda _: No
     try:
         return data.decode(encoding)
     except LookupError as error:
-        raise InputError(Problem(f"is in an unknown encoding, {encoding!r}; save it as UTF-8", str(path))) from error
+        raise InputError(Problem(f"unknown encoding {encoding!r}; save the file as UTF-8", str(path))) from error
     except UnicodeError as error:
         name = "UTF-8" if encoding == "utf-8" else encoding
-        raise InputError(Problem(f"is not {name} text (GBK, Latin-1 or another encoding?); save it as UTF-8", str(path))) from error
+        raise InputError(Problem(f"not {name} text (perhaps GBK or Latin-1); save the file as UTF-8", str(path))) from error
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a source's text file that are not blank, stripped, each with its number from 1. Raises InputError."""
+    """Return the lines of a source's text file that are not blank, stripped, each with its number from 1. Raises InputError."""
     return [(number, line.strip()) for number, line in enumerate(re.split(r"\r\n?|\n", read_text(path)), start=1) if line.strip()]
 
 
 def number(text: str) -> float:
-    """The finite number that `text` says; raises ValueError where it is none, also for what only Python takes (1_000)."""
+    """Return the finite number that `text` says; raises ValueError where it is none, also for what only Python takes (1_000)."""
     try:
         value = float(text) if "_" not in text else math.nan
     except ValueError:

@@ -1,4 +1,4 @@
-"""COCO JSON in the layouts people have it in: the article's, COCO's own, and ours."""
+"""COCO JSON in its common layouts: the article's, COCO's own, and ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runner.data.formats.tree import Tree, below
 from runner.data.notes import Notes
 
 _IN_FOLDERS = ("_annotations.coco.json", "annotation_coco.json")
-"""The annotation file of each split's folder, as Roboflow and MMDetection's tools write it."""
+"""Name of the annotation file in each split's folder, as Roboflow and MMDetection's tools write it."""
 _PREFIX = re.compile(r"instances?_", re.IGNORECASE)
 
 
@@ -74,7 +74,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
             what = f"files whose categories have another order or other numbers than in {parts[0].path.name}, matched by name"
             notes.add("changed", what, tree.relative(part.path))
     if classes and set(classes) != set(names):
-        problems.add(f"its classes are {', '.join(names)}; the spec says {', '.join(classes)}", parts[0].path)
+        problems.add(f"classes are {', '.join(names)}; the spec expects {', '.join(classes)}", parts[0].path)
     problems.check()
     order = classes or names
     items: list[Item] = []
@@ -95,7 +95,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
 
 
 def _annotation_files(tree: Tree, notes: Notes) -> list[tuple[Path, str | None]]:
-    """The annotation files, train's first, each with the name of its list; a file alone has none."""
+    """Return the annotation files, train's first, each with the name of its list; a file alone has none."""
     jsons = tree.files({".json"})
     places = {tree.root, *(path.parent for path in jsons if path.parent.name.lower().startswith("annotation"))}
     near = [path for path in jsons if path.parent in places]
@@ -117,7 +117,7 @@ def _annotation_files(tree: Tree, notes: Notes) -> list[tuple[Path, str | None]]
 
 
 def _lists_in(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """The lists among files with the names they have there, train's first; of train2017 and train2014 the later one,
+    """Return the lists among files with the names they have there, train's first; of train2017 and train2014 the later one,
     and a plain name before both."""
     found: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     for name, path in named:
@@ -128,7 +128,7 @@ def _lists_in(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
 
 
 def _in_folders(tree: Tree, jsons: Sequence[Path], others: bool) -> Iterator[dict[str, Path]]:
-    """The lists whose folders (train/, valid2017/) hold a file each: by its name, or the only one where there are no `others`."""
+    """Yield the lists whose folders (train/, valid2017/) hold a file each: by its name, or the only one where there are no `others`."""
     files: dict[Path, list[Path]] = defaultdict(list)
     for path in jsons:
         if path.parent != tree.root and split_word(path.parent.name):
@@ -174,7 +174,7 @@ def _items(tree: Tree, part: _Part, order: tuple[str, ...], notes: Notes, proble
 
 
 def _find_image(tree: Tree, folder: Path, name: str, *, exact: bool = False, quiet: bool = False) -> Path | None:
-    """The image file of a name in an annotation file, which may not leave the image folder."""
+    """Return the image file of a name in an annotation file, which may not leave the image folder."""
     if below(name) is None:
         return None
     found = tree.find(folder, name, exact=exact, quiet=quiet)
@@ -186,7 +186,7 @@ def _shown(tree: Tree, folder: Path, name: str) -> str:
 
 
 def _image_folder(tree: Tree, part: _Part, notes: Notes) -> Path:
-    """The folder in which the first name is found that is found at all, tried near the annotation file."""
+    """Return the folder in which the first name is found that is found at all, tried near the annotation file."""
     stem = _PREFIX.sub("", part.path.stem, 1)
     bases = [base for base in (part.path.parent, part.path.parent.parent) if base.is_relative_to(tree.root)]
     places = [(base, under) for base in bases for under in ("images", stem, f"images/{stem}", "JPEGImages", "")]

@@ -1,4 +1,4 @@
-"""DeepPCB as published (arXiv 1902.06197): lists of image and annotation pairs, one "x1 y1 x2 y2 type" a line."""
+"""DeepPCB as published (arXiv 1902.06197): lists of image and annotation pairs, one "x1 y1 x2 y2 type" per line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.data.images import image_size
 from runner.data.notes import Notes
 
 CLASSES = ("open", "short", "mousebite", "spur", "copper", "pin-hole")
-"""By type number, 1 to 6."""
+"""Classes by type number, 1 to 6."""
 _LISTS = ("trainval.txt", "test.txt")
 
 
@@ -58,7 +58,7 @@ def _item(tree: Tree, root: Path, line: str, where: str, problems: Problems) -> 
     annotation = tree.find(root, parts[1])
     for name, path in ((parts[0], image), (parts[1], annotation)):
         if path is None or not path.is_file():
-            problems.add(f"names {name}, which is missing", where)
+            problems.add(f"file {name} is missing", where)
             return None
     assert image is not None and annotation is not None
     try:

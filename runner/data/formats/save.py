@@ -1,4 +1,4 @@
-"""One way out: a side of a loaded set as a COCO document."""
+"""Conversion of a split to a COCO document, the only output format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.data.formats.base import Item
 def to_coco(
     items: Sequence[tuple[int, str, Item]], classes: Sequence[str], category_ids: Sequence[int] | None, title: str
 ) -> dict[str, Any]:
-    """A COCO document.
+    """Return a COCO document.
 
     Args:
         items: (image id, file name below the image folder, image).

@@ -19,20 +19,20 @@ _FOLDER_END = re.compile(r"[-_ ]?(?:images?|imgs?|data|dataset|set)$", re.IGNORE
 
 
 def split_word(name: str) -> str | None:
-    """The word for a split that `name` is as a whole, in lower case, perhaps with a year behind it (train2017);
+    """Return the word for a split that `name` is as a whole, in lower case, perhaps with a year behind it (train2017);
     None for other names (testbench, valves)."""
     found = _WORD.fullmatch(name)
     return found[1].lower() if found else None
 
 
 def split_of(name: str) -> str | None:
-    """The split (train, val, test, or trainval) that a list called `name` is for; None where its name says nothing."""
+    """Return the split (train, val, test, or trainval) that a list called `name` is for; None where its name says nothing."""
     word = split_word(name) or name.lower()
     return next((split for split, known in SPLIT_NAMES.items() if word in known), "trainval" if word == "trainval" else None)
 
 
 def split_of_folders(folders: Sequence[str]) -> str | None:
-    """The list (train, val, test or trainval) that images in `folders`, the outermost first, belong to by the nearest
+    """Return the list (train, val, test or trainval) that images in `folders`, the outermost first, belong to by the nearest
     folder with the name of a split (valid, val2017, train_images); None where there is none."""
     for name in reversed(folders):
         if word := split_word(name) or split_word(_FOLDER_END.sub("", name)):
@@ -41,7 +41,7 @@ def split_of_folders(folders: Sequence[str]) -> str | None:
 
 
 def lists_of_folders(items: Sequence[Sequence[str]], *, alone: bool = True) -> dict[str, SourceList]:
-    """The lists that the folders of items are.
+    """Return the lists that the folders of items are.
 
     Args:
         items: the paths of each, of which the first in a folder with the name of a split counts.

@@ -131,7 +131,7 @@ class Tree:
         return path.relative_to(self.root).as_posix()
 
     def find(self, folder: Path, text: str, *, exact: bool = False, quiet: bool = False) -> Path | None:
-        """The file or folder that `text`, which stands in the source's own files, means within `folder`.
+        """Return the file or folder that `text`, which stands in the source's own files, means within `folder`.
 
         Backslashes are taken as folders. A name that differs in case or Unicode form only (NFC, NFD) is matched if a
         single one does, with a note.
@@ -175,12 +175,12 @@ class Tree:
 
 
 def alike_key(name: str) -> str:
-    """The same for names that differ in case or Unicode form only."""
+    """Return the same for names that differ in case or Unicode form only."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def below(text: str, folder: str = ".") -> str | None:
-    """The posix path of `text` within `folder` (itself relative to some root), or None where `text` is absolute, on
+    """Return the posix path of `text` within `folder` (itself relative to some root), or None where `text` is absolute, on
     Windows too, or leads out of the root.
     """
     if "\0" in text or text.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[\\/]", text):

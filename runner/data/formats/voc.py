@@ -76,7 +76,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
             problems.add(f"annotates {tree.relative(one.image)}, as {tree.relative(owners[one.image])} does; keep one of them", one.file)
         for found in one.objects:
             if found.name not in order:
-                problems.add(f"the class {found.name!r} is none of {', '.join(order)}", one.file)
+                problems.add(f"unknown class {found.name!r}; expected one of {', '.join(order)}", one.file)
     problems.check()
     if not annotations:
         raise NotThisFormat("VOC XML files with <annotation> at their top")
@@ -100,13 +100,13 @@ def _read(path: Path, images: _Images, problems: Problems, notes: Notes) -> _Ann
     except InputError as error:
         problems.found.extend(error.problems)
         return None
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities can be made to expand without end
-        problems.add("declares XML entities, which an annotation does not need; refused", path)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities can expand without limit
+        problems.add("XML entities are not allowed in an annotation", path)
         return None
     try:
         root = ET.fromstring(text)
     except ET.ParseError as error:
-        problems.add(f"is not valid XML: {error}; the file may be cut off", path)
+        problems.add(f"invalid XML: {error}; the file may be truncated", path)
         return None
     _lower_tags(root, images.tree.relative(path), notes)
     if root.tag != "annotation":
@@ -163,12 +163,12 @@ def _lower_tags(root: ET.Element, shown: str, notes: Notes) -> None:
 
 
 def _objects(root: ET.Element) -> list[ET.Element]:
-    """The objects of an annotation, in order; some tools put them into <objects>. Raises ValueError where others stand elsewhere."""
+    """Return the objects of an annotation, in order; some tools put them into <objects>. Raises ValueError where others stand elsewhere."""
     found = [
         one for child in root for one in ([child] if child.tag == "object" else child.findall("object") if child.tag == "objects" else [])
     ]
     if more := len(list(root.iter("object"))) - len(found):
-        raise ValueError(f"{more} of its objects do not stand directly in <annotation> or <objects>; move them there")
+        raise ValueError(f"{more} of its objects are not directly in <annotation> or <objects>; move them there")
     return found
 
 
@@ -179,7 +179,7 @@ def _refuse_several(element: ET.Element, tags: Sequence[str], what: str, advice:
 
 
 def _object(element: ET.Element) -> _Object:
-    """Raises ValueError saying what is wrong with the object."""
+    """Read an object. Raises ValueError with the mistake."""
     name = (element.findtext("name") or "").strip()
     if not name:
         raise ValueError("an object has no name")
@@ -194,7 +194,7 @@ def _object(element: ET.Element) -> _Object:
 
 
 def _base_name(root: ET.Element) -> str:
-    """The name that <filename> says, without folders."""
+    """Return the name that <filename> says, without folders."""
     return (root.findtext("filename") or "").replace("\\", "/").rsplit("/", 1)[-1]
 
 
@@ -210,12 +210,12 @@ class _Images:
             self._alike[alike_key(path.stem)].append(path)
 
     def hint(self, stem: str) -> str:
-        """What may be meant where no image is found."""
+        """Suggest an image where none was found."""
         found = next((path for path in self.tree.files(UNREAD_SUFFIXES) if path.stem == stem), None)
         return f"; {self.tree.relative(found)} is of a type that is not read: save it as PNG or JPEG" if found else ""
 
     def of(self, xml: Path, named: str) -> Path | None:
-        """The one image of an XML file; None if there is none, or which one is open."""
+        """Return the one image of an XML file; None if there is none, or which one is open."""
         stems = tuple(dict.fromkeys((xml.stem, Path(named).stem)))
         for stem in stems:
             found = self._stems.get(stem, [])
@@ -244,7 +244,7 @@ def _listed_classes(tree: Tree) -> tuple[str, ...]:
 
 
 def _declared_encoding(data: bytes) -> str | None:
-    """The encoding of an XML declaration; the Chinese ones by the widest of them, which reads all three. A declaration that can
+    """Return the encoding of an XML declaration; the Chinese ones by the widest of them, which reads all three. A declaration that can
     be read byte by byte is not in UTF-16 or UTF-32, whatever it says (.NET writes so): then it counts as none."""
     found = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""", data[:200])
     name = found[1].decode("ascii").lower() if found else ""
@@ -254,7 +254,7 @@ def _declared_encoding(data: bytes) -> str | None:
 
 
 def _is_true(text: str) -> bool:
-    """Raises ValueError for what is neither yes nor no."""
+    """Parse a flag. Raises ValueError for anything but 0 and 1."""
     value = text.strip().lower()
     if value not in ("", "0", "1", "false", "true"):
         raise ValueError(f"expected difficult to be 0 or 1, got {text!r}")

@@ -25,7 +25,7 @@ _LIST_END = re.compile(r"[-_]list$", re.IGNORECASE)
 
 @dataclass(slots=True)
 class _Index:
-    """Where annotations are found by what lists call them: by paths of both files, by name within each VOC folder."""
+    """Index of annotations by their names in lists: by the paths of both files, by name within each VOC folder."""
 
     tree: Tree
     files: dict[Path, int] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class _Index:
 
 
 def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated: Sequence[Path], notes: Notes) -> Mapping[str, SourceList]:
-    """The source's lists by name.
+    """Return the source's lists by name.
 
     Args:
         annotations: (XML file, image), in item order.
@@ -84,7 +84,7 @@ def _list_files(tree: Tree) -> Iterator[Path]:
 
 
 def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str], list[str]]:
-    """The annotations that a list names, and its entries that fit several or none."""
+    """Return the annotations that a list names, and its entries that fit several or none."""
     lines = read_lines(path)
     flagged = all(_FLAG.fullmatch(line) for _, line in lines)
     tops = tuple(dict.fromkeys((_top(index.tree.root, path), path.parent)))
@@ -107,7 +107,7 @@ def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str],
 
 
 def _find(line: str, path: Path, tops: Sequence[Path], index: _Index, flagged: bool) -> list[int]:
-    """The annotation that an entry means: it is a name, perhaps with spaces; a name and a flag; a path of one of the
+    """Return the annotation that an entry means: it is a name, perhaps with spaces; a name and a flag; a path of one of the
     files, or of both. Several where the name is in several folders and the entry does not say in which."""
     texts = _without_flag(line, flagged)
     for form in (str, _stem):  # the cheap look-up first: VOC's class lists have hundreds of thousands of lines
@@ -148,7 +148,7 @@ def _without_flag(line: str, flagged: bool) -> list[str]:
 
 
 def _by_path(text: str, path: Path, index: _Index) -> list[int]:
-    """The annotation of a path, or of "image xml": names may hold spaces, so each space may be the one between them."""
+    """Return the annotation of a path, or of "image xml": names may hold spaces, so each space may be the one between them."""
     if (found := _file(text, path, index)) is not None:
         return [found]
     for space in re.finditer(r"[\s,]+", text) if text.lower().endswith(".xml") else ():
@@ -171,14 +171,14 @@ def _names_no_xml(line: str, index: _Index, flagged: bool) -> bool:
 
 
 def _stem(text: str) -> str:
-    """The name without folders, and without the suffix of an image or XML file."""
+    """Return the name without folders, and without the suffix of an image or XML file."""
     name = posixpath.basename(text.replace("\\", "/"))
     stem, suffix = posixpath.splitext(name)
     return stem if suffix.lower() in {*IMAGE_SUFFIXES, ".xml"} else name
 
 
 def _top(source: Path, path: Path) -> Path:
-    """The folder that holds Annotations (VOC2007, VOC2012): stems are unique only within it."""
+    """Return the folder that holds Annotations (VOC2007, VOC2012): stems are unique only within it."""
     for parent in path.parents:
         if parent == source:
             break

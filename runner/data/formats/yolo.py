@@ -53,9 +53,9 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     names = description.names or (read_class_file(class_files[0]) if class_files else ())
     problems = Problems()
     if not names:
-        problems.add("has no names, and there is no classes.txt: the classes are not known", description.file)
+        problems.add("unknown classes: neither names nor a classes.txt", description.file)
     elif classes and classes != names:
-        problems.add(f"its classes are {', '.join(names)}; the spec says {', '.join(classes)}", description.file)
+        problems.add(f"classes are {', '.join(names)}; the spec expects {', '.join(classes)}", description.file)
     problems.check()
     entries = description.lists or _list_files(tree, description.file.parent)
     lists = _lists(tree, description, entries, notes, problems) if entries else _lists_by_folder(tree)
@@ -72,7 +72,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     compare_classes(class_files, names, description.file if description.names else class_files[0], used, problems)
     problems.check()
     if not items:
-        raise InputError(Problem("has no images", str(source)))
+        raise InputError(Problem("no images", str(source)))
     index = {item.path: place for place, item in enumerate(items)}
     own = {
         name: SourceList((where,), tuple(sorted(index[image] for image in images if image in index)))
@@ -84,13 +84,13 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
 
 
 _Lists = dict[str, tuple[str, set[Path]]]
-"""Name of a list to where it stands, and the images it names."""
+"""Maps the name of a list to its files and its images."""
 
 
 def _items(
     tree: Tree, lists: _Lists, only_listed: bool, labels: Mapping[Path, Path], reader: LabelReader, notes: Notes, problems: Problems
 ) -> list[Item]:
-    """The images in the order of their paths, those of test alone last: so they change nothing for the others."""
+    """Return the images in the order of their paths, those of test alone last: so they change nothing for the others."""
     listed = {image for _, images in lists.values() for image in images}
     learned = {image for name, (_, images) in lists.items() for image in images if split_of(name) != "test"}
     images = sorted(listed) if only_listed else tree.files(IMAGE_SUFFIXES)
@@ -168,8 +168,8 @@ def _listed(tree: Tree, path: Path, root: str, notes: Notes, problems: Problems)
 
 
 def _place(tree: Tree, folder: Path, root: str, text: str) -> Path | None:
-    """What `text` in a file of `folder` means, if it lies below the source. Some exporters write one "../" too many: it
-    is taken off.
+    """Resolve `text` in a file of `folder` to a path below the source, or None. Some exporters write one "../" too many,
+    which is removed.
     """
     tries = [(tree.root, path) for path in _absolute(tree, text)]
     if not os.path.isabs(text):
@@ -185,7 +185,7 @@ def _place(tree: Tree, folder: Path, root: str, text: str) -> Path | None:
 
 
 def _absolute(tree: Tree, text: str) -> list[str]:
-    """An absolute path relative to the source, if it lies below it."""
+    """Return an absolute path relative to the source, if it lies below it."""
     paths = dict.fromkeys((os.path.normpath(text), os.path.realpath(text))) if os.path.isabs(text) and "\0" not in text else ()
     return [os.path.relpath(path, tree.root) for path in paths if Path(path).is_relative_to(tree.root)]
 

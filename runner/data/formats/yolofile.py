@@ -1,4 +1,4 @@
-"""A YOLO ``data.yaml``, read as it is written: YAML would turn the class NO into false and 007 into 7."""
+"""Reader of a YOLO ``data.yaml`` that keeps names as written: YAML would turn the class NO into false and 007 into 7."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def read_description(path: Path) -> Description:
     try:
         node = plain.compose(read_text(path))
     except yaml.YAMLError as error:
-        raise InputError(Problem(f"is not valid YAML: {error}", str(path))) from error
+        raise InputError(Problem(f"invalid YAML: {error}", str(path))) from error
     except RecursionError as error:
-        raise InputError(Problem("is nested too deeply to describe a data set", str(path))) from error
+        raise InputError(Problem("too deeply nested for the description of a data set", str(path))) from error
     if not isinstance(node, yaml.MappingNode):
         raise InputError(Problem("expected a mapping with names, train and val", str(path)))
     values: dict[str, yaml.Node] = {}
     for key, value in node.value:
         name = _text(key, path)
         if name in values and (name in _NO_LISTS or split_word(name)):
-            raise InputError(Problem("stands twice; keep one of them", f"{path}:{key.start_mark.line + 1}", name))
+            raise InputError(Problem("given twice; keep one of them", f"{path}:{key.start_mark.line + 1}", name))
         values[name] = value
     names = _names(values["names"], path) if "names" in values else ()
     if names and "nc" in values and _text(values["nc"], path, "nc") != str(len(names)):
@@ -94,7 +94,7 @@ def _keypoints(values: dict[str, yaml.Node], path: Path) -> int:
 
 
 def read_class_file(path: Path) -> tuple[str, ...]:
-    """The classes of a classes.txt or obj.names: one per line, whose number is its place.
+    """Return the classes of a classes.txt or obj.names: one per line, whose number is its place.
 
     Raises:
         InputError: a blank line between them (the numbers after it would shift), or a class twice.
@@ -102,7 +102,7 @@ def read_class_file(path: Path) -> tuple[str, ...]:
     lines = read_lines(path)
     for place, (number, _) in enumerate(lines, start=1):
         if number != place:
-            raise InputError(Problem("the line is blank, so the numbers of the classes after it are open; take it out", f"{path}:{place}"))
+            raise InputError(Problem("blank line, which leaves the numbers of the classes after it open; remove it", f"{path}:{place}"))
     return _distinct([line for _, line in lines], path)
 
 
@@ -114,18 +114,18 @@ def _names(node: yaml.Node, path: Path) -> tuple[str, ...]:
         for key, value in node.value:
             number = _text(key, path, "names")
             if not number.isdecimal() or len(number) > 9 or int(number) in by_number:
-                text = f"names must be numbered 0 to {len(node.value) - 1}, each once, got {number!r}"
+                text = f"expected names numbered 0 to {len(node.value) - 1}, each once, got {number!r}"
                 raise InputError(Problem(text, f"{path}:{key.start_mark.line + 1}"))
             by_number[int(number)] = _text(value, path, "names")
         if sorted(by_number) != list(range(len(by_number))):
-            raise InputError(Problem(f"names must be numbered 0 to {len(by_number) - 1}, got {sorted(by_number)}", where))
+            raise InputError(Problem(f"expected names numbered 0 to {len(by_number) - 1}, got {sorted(by_number)}", where))
         names = [by_number[number] for number in range(len(by_number))]
     elif isinstance(node, yaml.SequenceNode):
         names = [_text(item, path, "names") for item in node.value]
     else:
-        raise InputError(Problem(f"names must be a list of class names, got {node.value!r}", where))
+        raise InputError(Problem(f"expected names to be a list of class names, got {node.value!r}", where))
     if not names:
-        raise InputError(Problem("names must be a list of class names, it is empty", where))
+        raise InputError(Problem("expected names to be a list of class names, got an empty one", where))
     return _distinct(names, path)
 
 
@@ -133,14 +133,14 @@ def _distinct(names: list[str], path: Path) -> tuple[str, ...]:
     first: dict[str, int] = {}
     for place, name in enumerate(names):
         if not name.strip():
-            raise InputError(Problem(f"the class number {place} has no name", str(path)))
+            raise InputError(Problem(f"class number {place} has no name", str(path)))
         if first.setdefault(name, place) != place:
-            raise InputError(Problem(f"the class {name!r} stands twice, as number {first[name]} and {place}; rename one", str(path)))
+            raise InputError(Problem(f"class {name!r} is given twice, as number {first[name]} and {place}; rename one", str(path)))
     return tuple(names)
 
 
 def _texts(node: yaml.Node, path: Path, key: str) -> tuple[str, ...]:
-    """A text or a list of texts; nothing for null."""
+    """Return a text or a list of texts; nothing for null."""
     if isinstance(node, yaml.SequenceNode):
         return tuple(_text(item, path, key) for item in node.value)
     if node.tag == "tag:yaml.org,2002:null" or node.value == "":
@@ -150,12 +150,12 @@ def _texts(node: yaml.Node, path: Path, key: str) -> tuple[str, ...]:
 
 def _refuse_tag(node: yaml.Node, path: Path, key: str) -> None:
     if node.tag.startswith("!") or "python" in node.tag:
-        raise InputError(Problem(f"the tag {node.tag} is not allowed in a description of data", f"{path}:{node.start_mark.line + 1}", key))
+        raise InputError(Problem(f"tag {node.tag} is not allowed in a description of data", f"{path}:{node.start_mark.line + 1}", key))
 
 
 def _text(node: yaml.Node, path: Path, key: str = "") -> str:
-    """The scalar as it is written, without quotes."""
+    """Return the scalar as it is written, without quotes."""
     _refuse_tag(node, path, key)
     if not isinstance(node, yaml.ScalarNode):
-        raise InputError(Problem("expected a text, got a list or mapping", f"{path}:{node.start_mark.line + 1}", key))
+        raise InputError(Problem("expected a string, got a list or mapping", f"{path}:{node.start_mark.line + 1}", key))
     return str(node.value)

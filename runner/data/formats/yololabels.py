@@ -1,4 +1,4 @@
-"""YOLO label files: "class cx cy w h" a line, in shares of the image; or a polygon, whose box is taken; or, where data.yaml has a
+"""YOLO label files: "class cx cy w h" per line, in shares of the image; or a polygon, whose box is used; or, where data.yaml has a
 ``kpt_shape``, a box and its keypoints. A sixth number is a confidence.
 """
 
@@ -12,7 +12,7 @@ from runner.data.formats.tree import Tree
 from runner.data.notes import Notes
 
 _MOST_SHARE = 2.0
-"""A box may reach out of its image, see `runner.data.boxes`; larger numbers are pixels."""
+"""A box may extend beyond of its image, see `runner.data.boxes`; larger numbers are pixels."""
 _BOX = 5
 """Numbers of a line that is a class and a box; one more is a confidence, and a polygon has an odd number of them."""
 _IMAGE_FOLDERS = ("images", "jpegimages")
@@ -66,7 +66,7 @@ def compare_classes(class_files: Iterable[Path], names: tuple[str, ...], file: P
 
 
 class LabelReader:
-    """Reads the label files of a source.
+    """Reader of a source's label files.
 
     Args:
         classes: how many there are.
@@ -89,7 +89,7 @@ class LabelReader:
         return rows
 
     def _row(self, line: str, shown: str) -> tuple[int, float, float, float, float]:
-        """The class, and x1, y1, x2, y2 as shares. Raises ValueError saying what is wrong with the line."""
+        """Return the class, and x1, y1, x2, y2 as shares. Raises ValueError saying what is wrong with the line."""
         try:
             values = [number(field) for field in line.split()]
         except ValueError:
@@ -107,9 +107,9 @@ class LabelReader:
         if not (len(values) == _BOX or polygon):
             raise ValueError(f"expected 'class cx cy w h', with or without a confidence, or a polygon; got {line!r}")
         if values[0] != int(values[0]) or not 0 <= values[0] < self._classes:
-            raise ValueError(f"the class {line.split()[0]} is not in 0 to {self._classes - 1}")
+            raise ValueError(f"class {line.split()[0]} is not in 0 to {self._classes - 1}")
         if max(map(abs, values[1:])) > _MOST_SHARE:
-            raise ValueError(f"numbers are shares of the image, 0 to 1, not pixels: {line!r}")
+            raise ValueError(f"expected shares of the image, 0 to 1, not pixels, got {line!r}")
         if polygon:
             self._notes.add("changed", "polygons, of which the boxes are taken", shown if len(shown) < 100 else f"{shown[:100]}…")
             xs, ys = values[1::2], values[2::2]

@@ -69,12 +69,12 @@ class Board:
         return self.origin[0] + node[0] * self.pitch, self.origin[1] + node[1] * self.pitch
 
     def free(self, node: Node) -> bool:
-        """Whether `node` is on the lattice and nothing holds it."""
+        """Return whether `node` is on the lattice and nothing holds it."""
         return 0 <= node[0] < self.count and 0 <= node[1] < self.count and node not in self.owner
 
 
 def lay_out(dice: Dice, size: int) -> Board:
-    """A random layout for a picture of `size` pixels a side. The lattice pitch grows with the root of the size: 15-20
+    """Return a random layout for a picture of `size` pixels a side. The lattice pitch grows with the root of the size: 15-20
     px at 128.
     """
     pitch = SUPER * dice.between(15.0, 20.0) * (size / 128.0) ** 0.5
@@ -96,7 +96,7 @@ def lay_out(dice: Dice, size: int) -> Board:
 
 
 def _footprints(dice: Dice, board: Board) -> list[Node]:
-    """Starting nodes of nets: a few rows of pads, as parts have them, and some lone ones."""
+    """Choose the starting nodes of nets: a few rows of pads, as parts have them, and some single ones."""
     starts: list[Node] = []
     for _ in range(max(2, board.count // 4)):
         column, row = dice.whole(0, board.count - 1), dice.whole(0, board.count - 1)
@@ -163,7 +163,7 @@ def _turn(one: int, other: int) -> int:
 
 
 def _open(board: Board, node: Node, direction: int) -> bool:
-    """Whether a trace may go on from `node`: the next node is free and, on a diagonal, so are the two it passes
+    """Return whether a trace may go on from `node`: the next node is free and, on a diagonal, so are the two it passes
     between.
     """
     dx, dy = _STEPS[direction]

@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(slots=True)
 class Masks:
-    """What is drawn, at `SUPER` times the picture's size, mode L: copper, and holes drilled through it."""
+    """Masks at `SUPER` times the picture's size, mode L: copper, and the holes drilled through it."""
 
     copper: Image.Image
     holes: Image.Image
@@ -91,7 +91,7 @@ def _acceptable(box: Box, size: int, taken: list[Box]) -> bool:
 
 
 def _spots(board: Board) -> list[Spot]:
-    """The middle of every step of every trace, clear of pads."""
+    """Return the middle of every step of every trace, clear of pads."""
     spots: list[Spot] = []
     for trace in board.traces:
         for one, other in zip(trace.nodes, trace.nodes[1:], strict=False):
@@ -159,7 +159,7 @@ def _open_circuit(dice: Dice, board: Board, masks: Masks, spots: list[Spot]) -> 
 
 
 def _short(dice: Dice, board: Board, masks: Masks, spots: list[Spot]) -> bool:
-    """A bridge between two lattice neighbours that belong to different nets."""
+    """Return a bridge between two lattice neighbours that belong to different nets."""
     pairs = [
         (node, other)
         for node, net in board.owner.items()
@@ -228,7 +228,7 @@ def _spurious_copper(dice: Dice, board: Board, masks: Masks, spots: list[Spot]) 
 
 
 def _clear(copper: Image.Image, centre: tuple[float, float], reach: float) -> bool:
-    """Whether no copper lies in the square of half side `reach` around `centre`."""
+    """Return whether no copper lies in the square of half side `reach` around `centre`."""
     x, y = centre
     return copper.crop((int(x - reach), int(y - reach), int(x + reach) + 1, int(y + reach) + 1)).getbbox() is None
 

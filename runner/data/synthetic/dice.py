@@ -22,15 +22,15 @@ class Dice:
         self.bytes = self._random.randbytes
 
     def between(self, low: float, high: float) -> float:
-        """A real number in [low, high)."""
+        """Return a real number in [low, high)."""
         return low + (high - low) * self.unit()
 
     def whole(self, low: int, high: int) -> int:
-        """A whole number in [low, high], both ends included."""
+        """Return a whole number in [low, high], both ends included."""
         return low + int(self.unit() * (high - low + 1))
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return true with this probability."""
         return self.unit() < probability
 
     def pick(self, items: Sequence[T]) -> T:
@@ -38,6 +38,6 @@ class Dice:
         return items[int(self.unit() * len(items))]
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
-        """The items in random order."""
+        """Return the items in random order."""
         keys = [self.unit() for _ in items]
         return [items[index] for index in sorted(range(len(items)), key=keys.__getitem__)]

@@ -1,4 +1,4 @@
-"""What a detector must learn to pass over: silkscreen, dust, scratches. None of it lies on a defect."""
+"""Distractors that a detector must learn to ignore: silkscreen, dust, scratches. None overlaps a defect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STROKES = (((0, 0), (0, 2)), ((1, 0), (1, 2)), ((0, 0), (1, 0)), ((0, 1), (1, 1
 
 
 def silkscreen(dice: Dice, size: int, avoid: Sequence[Box]) -> Image.Image:
-    """A mask (mode L, `SUPER` times `size`) of part outlines and letters, off the boxes of `avoid`."""
+    """Return a mask (mode L, `SUPER` times `size`) of part outlines and letters, off the boxes of `avoid`."""
     mask = Image.new("L", (size * SUPER, size * SUPER))
     draw = ImageDraw.Draw(mask)
     unit = SUPER * (size / 128.0) ** 0.5
@@ -37,7 +37,7 @@ def silkscreen(dice: Dice, size: int, avoid: Sequence[Box]) -> Image.Image:
 
 
 def _letters(dice: Dice, draw: ImageDraw.ImageDraw, x: float, y: float, height: float, count: int) -> None:
-    """Marks that look like letters: strokes between six points, so that no font is needed (fonts differ between
+    """Draw marks that look like letters: strokes between six points, so that no font is needed (fonts differ between
     machines).
     """
     for number in range(count):
@@ -74,6 +74,6 @@ def _times(box: tuple[float, float, float, float], factor: int) -> tuple[float, 
 
 
 def _hits(area: tuple[float, float, float, float], avoid: Sequence[Box]) -> bool:
-    """Whether `area` (xyxy, mask pixels) comes within 2 mask pixels of a box of `avoid` (xyxy, picture pixels)."""
+    """Return whether `area` (xyxy, mask pixels) comes within 2 mask pixels of a box of `avoid` (xyxy, picture pixels)."""
     x1, y1, x2, y2 = area
     return any(x1 < b2 * SUPER + 2 and x2 > a1 * SUPER - 2 and y1 < d2 * SUPER + 2 and y2 > c1 * SUPER - 2 for a1, c1, b2, d2 in avoid)

@@ -31,7 +31,7 @@ _METALS: tuple[Colour, ...] = ((206, 206, 198), (222, 184, 108), (206, 148, 98),
 
 
 def draw_masks(board: Board) -> Masks:
-    """The copper and the holes of a sound board."""
+    """Return the copper and the holes of a sound board."""
     side = board.size * SUPER
     copper, holes = Image.new("L", (side, side)), Image.new("L", (side, side))
     on_copper, on_holes = ImageDraw.Draw(copper), ImageDraw.Draw(holes)
@@ -49,7 +49,7 @@ def draw_masks(board: Board) -> Masks:
 
 
 def render(dice: Dice, board: Board, masks: Masks, defects: Sequence[Box]) -> NDArray[np.uint8]:
-    """The picture of a board, UInt8[size, size, 3] RGB. `defects` are the boxes that no distractor may lie on."""
+    """Return the picture of a board, UInt8[size, size, 3] RGB. `defects` are the boxes that no distractor may lie on."""
     ground, over_copper = (_vary(dice, colour, 12) for colour in dice.pick(_SOLDER_MASKS))
     picture = Image.new("RGB", (board.size, board.size), ground)
     picture.paste(over_copper, mask=masks.copper.reduce(SUPER))
@@ -65,7 +65,7 @@ def render(dice: Dice, board: Board, masks: Masks, defects: Sequence[Box]) -> ND
 
 
 def _openings(dice: Dice, board: Board) -> Image.Image:
-    """Where the solder mask leaves metal bare: every pad, less a thin rim."""
+    """Draw the openings of the solder mask: every pad without a thin rim."""
     mask = Image.new("L", (board.size * SUPER, board.size * SUPER))
     draw = ImageDraw.Draw(mask)
     rim = dice.between(0.82, 0.98)
@@ -75,7 +75,7 @@ def _openings(dice: Dice, board: Board) -> Image.Image:
 
 
 def _blur(dice: Dice, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The lens: a binomial kernel of random width, in whole numbers. Larger pictures are blurred more often."""
+    """Return the lens: a binomial kernel of random width, in whole numbers. Larger pictures are blurred more often."""
     middle, bits = dice.pick(((2, 4), (6, 6), (14, 8)))
     values = picture.astype(np.uint16)
     for _ in range(max(1, round(len(picture) / 160))):
@@ -84,7 +84,7 @@ def _blur(dice: Dice, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
             total = turned * np.uint16(middle)
             total[1:] += turned[:-1]
             total[:-1] += turned[1:]
-            total[0] += turned[0]  # beyond the edge the edge goes on
+            total[0] += turned[0]  # beyond the edge, the edge is repeated
             total[-1] += turned[-1]
             values = total.swapaxes(0, axis)
         values >>= np.uint16(bits)

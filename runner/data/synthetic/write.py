@@ -74,7 +74,7 @@ def write_generated(spec: DataSpec, folder: Path, options: Mapping[str, Any], pr
 
 
 def written_content(folder: Path) -> str:
-    """The content hash of a generated set as it lies in `folder` now. Raises InputError."""
+    """Return the content hash of a generated set as it lies in `folder` now. Raises InputError."""
     content = hashlib.sha256()
     for split in SIDES:
         data = load_coco(folder / ANNOTATIONS[split], folder / IMAGE_DIR, allow_empty=True)

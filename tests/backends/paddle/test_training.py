@@ -164,7 +164,7 @@ def test_a_file_that_is_no_image_is_named(work: Preloaded, new_run: NewRun, coco
         file.write_text("no image")
     assert work(run) == 2
     reason = run.status().reason or ""
-    assert "Traceback" not in reason and str(broken) in reason and "is not an image that can be read" in reason, reason
+    assert "Traceback" not in reason and str(broken) in reason and "unreadable image" in reason, reason
 
 
 def test_a_file_that_is_no_image_is_named_by_an_evaluation(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_file_that_is_no_image_is_named_by_an_evaluation(work: Preloaded, new_
         file.write_text("no image")
     assert work(run) == 2
     reason = run.status().reason or ""
-    assert "Traceback" not in reason and str(broken) in reason and "is not an image that can be read" in reason, reason
+    assert "Traceback" not in reason and str(broken) in reason and "unreadable image" in reason, reason
 
 
 def test_a_jpeg_that_is_cut_off_is_named(work: Preloaded, new_run: NewRun, coco: Path, tmp_path: Path) -> None:

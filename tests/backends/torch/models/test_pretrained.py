@@ -262,7 +262,7 @@ def test_class_outputs_are_matched_by_name(classes: tuple[str, ...], model: FCOS
     assert len(by_name) == (classes != there)
     if "new" in classes:
         assert by_name == [
-            "pretrain_weights: classes matched by name: 2 of 3 are in the file; start anew: new; in the file only, left out: b"
+            "pretrain_weights: classes matched by name: 2 of 3 are in the file; initialised at random: new; only in the file, not used: b"
         ]
 
 
