@@ -159,7 +159,10 @@ def spoilt(config: Config, make_data: Callable[..., Path], tmp_path: Path) -> Ca
         ({"bbox": [1, 2, 3]}, "1 of 10 annotations have a bbox that is not [x, y, width, height] in finite numbers: [1, 2, 3] (entry 0)"),
         ({"area": "85"}, "1 of 10 annotations have an area that is not a number of 0 to 1e+10: '85' (entry 0)"),
         ({"iscrowd": "0"}, "1 of 10 annotations have an iscrowd that is neither 0 nor 1: '0' (entry 0)"),
-        ({"bbox": [-1.5, 2, 30, 20]}, "1 of 10 boxes extend beyond their image by more than 1 pixel: bild 0 é.png: [-1.5, 2.0, 30.0, 20.0]"),
+        (
+            {"bbox": [-1.5, 2, 30, 20]},
+            "1 of 10 boxes extend beyond their image by more than 1 pixel: bild 0 é.png: [-1.5, 2.0, 30.0, 20.0]",
+        ),  # noqa: E501
         ({"of": "images", "width": 640}, "1 of 8 images are of another size than annotated: bild 0 é.png is "),
         ({"of": "categories", "id": -1}, "1 of 2 categories have no id that is a whole number ≥ 0: -1 (entry 0)"),
     ],
