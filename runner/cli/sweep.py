@@ -25,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--dir", type=Path, metavar="DIR", help="the sweep's directory; default: runs/NAME")
     parser.add_argument("--dry-run", action="store_true", help="print the trials and start none")
-    parser.add_argument("--launcher", choices=("local", "inline"), default="local", help="inline: one after the other in this process")
+    parser.add_argument("--launcher", metavar="NAME", help="local (the default), or inline: one after the other in this process")
     parser.add_argument("--retry-failed", action="store_true", help="start failed runs again")
     parser.set_defaults(run=_run, drives=True)
 
@@ -39,9 +39,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def request_of(args: argparse.Namespace) -> SweepRequest:
     """Return what a parsed command line asks for."""
-    from runner.sweep.session_plan import SweepRequest  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.launch.base import DEFAULT_LAUNCHER  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.sweep.session_plan import SweepRequest  # noqa: PLC0415
 
-    return SweepRequest(args.file, tuple(args.opt), tuple(args.set), args.dir, args.launcher)
+    return SweepRequest(args.file, tuple(args.opt), tuple(args.set), args.dir, args.launcher or DEFAULT_LAUNCHER)
 
 
 def run_request(request: SweepRequest, *, retry_failed: bool = False) -> int:

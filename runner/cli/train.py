@@ -24,18 +24,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="the run directory; default: the next one in SAVE_DIR/CONFIG/")
     parser.add_argument("--use_vdl", type=boolean, metavar="BOOL", help="write a VisualDL log; the same as -o use_vdl=BOOL")
     parser.add_argument("--vdl_log_dir", metavar="DIR", help="put the VisualDL log there; the same as -o vdl_log_dir=DIR")
-    parser.add_argument(
-        "--launcher", choices=("local", "inline"), default="local", help="inline trains in this very process (for a debugger)"
-    )
+    parser.add_argument("--launcher", metavar="NAME", help="local (the default), or inline: in this process, for a debugger")
     parser.set_defaults(run=_run, drives=True)
 
 
 def _run(args: argparse.Namespace) -> int:
     from runner.cli.elsewhere import go_where_it_runs  # noqa: PLC0415 - kept out of `runner --help`
     from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS  # noqa: PLC0415
     from runner.sweep.session_train import plan_resumed, plan_training, run_one  # noqa: PLC0415
     from runner.views.terminal import progress_console  # noqa: PLC0415
 
+    launcher = args.launcher or DEFAULT_LAUNCHER
+    runs_here = LAUNCHERS.get(launcher).in_process
     if args.resume and args.run_dir:
         raise InputError("--run-dir and -r exclude each other: a resumed run stays in its directory")
     if args.resume:
@@ -44,9 +45,9 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError("no config: expected runner train -c configs/fcos_tiny.yml, or -r RUN to continue a run")
     else:
         run = plan_training(args.config, _overrides(args), named_for=args.opt, run_dir=args.run_dir)
-    if args.launcher == "inline" and run.resolved is not None:
+    if runs_here and run.resolved is not None:
         go_where_it_runs(run.resolved.backend.name, run.resolved.config.backend_python)
-    return report_outcome(run_one(run, progress_console(), launcher=args.launcher, retry_failed=bool(args.resume)))
+    return report_outcome(run_one(run, progress_console(), launcher=launcher, retry_failed=bool(args.resume)))
 
 
 def _overrides(args: argparse.Namespace) -> list[str]:

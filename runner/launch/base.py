@@ -1,12 +1,12 @@
-"""What a launcher is: it starts commands, says how they ended, and stops them. It knows nothing of runs or backends."""
+"""Protocol of launchers, which start commands, say how they ended, and stop them. They know nothing of runs or backends."""
 
 from __future__ import annotations
 
 import signal as signals
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from runner.core.registry import Registry
 
@@ -17,6 +17,62 @@ NOT_STARTED = 127
 
 TRACE_S = 0.3
 """How long a task has to write its stack trace before it is asked to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResources:
+    """Resources of one task.
+
+    Args:
+        cpus: cores.
+        gpus: GPUs: a whole number, or a part of one below 1 (0.5: two tasks share a GPU); 0: none.
+        memory_gib: the most memory (2**30 bytes) all its processes may hold together before they are killed; None: as much as there is.
+            Looked at about once a second; pages shared with others count in part (see `runner.launch.memory`).
+    """
+
+    cpus: int = 1
+    gpus: float = 0.0
+    memory_gib: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Tasks that a launcher has to make room for; they are all alike.
+
+    Args:
+        task: resources of each.
+        concurrency: tasks at a time; auto: as many as there is room for.
+        seen_gpus: GPUs that the tasks' framework has seen on this machine.
+    """
+
+    task: TaskResources = TaskResources()
+    concurrency: int | Literal["auto"] = 1
+    seen_gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Room that a launcher has for tasks.
+
+    Args:
+        tasks: at a time.
+        notes: remarks for the user.
+        memory_gib: memory for all of them together, by which the number of those that are active is to be limited as they are measured;
+            None: there is nothing to measure (each has a limit, a number of tasks was asked for, or they run on other machines).
+        gpu_memory_gib: the same, of one GPU for the tasks that share it.
+        tasks_per_gpu: how many share a GPU; 0 where they use none.
+    """
+
+    tasks: int
+    notes: tuple[str, ...] = ()
+    memory_gib: float | None = None
+    gpu_memory_gib: float | None = None
+    tasks_per_gpu: int = 0
+
+    @property
+    def is_measured(self) -> bool:
+        """True where the number of active tasks is to be limited by the memory they are seen to use."""
+        return self.memory_gib is not None or self.gpu_memory_gib is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +91,7 @@ class Task:
             per task; importing must start no thread and open no GPU, and happens with OMP_NUM_THREADS, MKL_NUM_THREADS and
             OPENBLAS_NUM_THREADS at 1, so a task that wants more tells its libraries. "standby": one process per task, which has imported
             and waits. "no": neither. It changes when the modules are imported and nothing else; a launcher may take no notice.
-        memory_gib: the most memory (2**30 bytes) all its processes may hold together before they are killed; None: as much as there is.
-            Looked at about once a second; pages shared with others count in part (see `runner.launch.memory`).
+        resources: what it needs; a launcher that has divided its room into equal slots goes by its `Demand`.
     """
 
     name: str
@@ -46,7 +101,7 @@ class Task:
     env: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
     warm: Warm = "no"
-    memory_gib: float | None = None
+    resources: TaskResources = TaskResources()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +113,7 @@ class Exit:
         returncode: exit status 0–255, or minus the number of the signal that killed it (as in `subprocess`).
         signal: that signal's number, else None.
         error: why it could not be started; empty if it was.
-        over_memory_gib: what its processes held when they were killed for being over `Task.memory_gib`; None if they were not.
+        over_memory_gib: what its processes held when they were killed for being over `TaskResources.memory_gib`; None if they were not.
         oom_killed: it died of SIGKILL, which was not ours, while the kernel killed for want of memory (Linux; False elsewhere).
     """
 
@@ -97,6 +152,23 @@ class Launcher(Protocol):
     Tasks start in the order they were submitted. Nothing a task started outlives it, and no task outlives this
     process. A launcher owns no files but what it appends to a task's log.
     """
+
+    in_process: ClassVar[bool]
+    """Tasks run inside this process: one at a time, and its signals are theirs. So a task that is interrupted ends the sweep."""
+
+    shares_machine: ClassVar[bool]
+    """Tasks run on this machine: they share its memory and GPUs with one another, and what is measured here applies to them."""
+
+    @classmethod
+    def open(cls, demand: Demand) -> Launcher:
+        """Make a launcher with room for such tasks.
+
+        Raises:
+            InputError: there is no room for one; the keys named are those of a sweep file.
+        """
+
+    def capacity(self) -> Capacity:
+        """Return the room it has."""
 
     def submit(self, task: Task) -> None:
         """Take a task on, and start it if there is a free slot. Never waits and never fails for what the task is.
@@ -137,7 +209,7 @@ class MeasuresMemory(Protocol):
         """What all the processes of each running task hold now, in 2**30 bytes. Takes up to 0.05 s a process: ask every ten seconds."""
 
 
-LAUNCHERS: Registry[Callable[..., Launcher]] = Registry(
+LAUNCHERS: Registry[type[Launcher]] = Registry(
     "launcher",
     {
         "inline": "runner.launch.inline:InlineLauncher",
@@ -145,3 +217,6 @@ LAUNCHERS: Registry[Callable[..., Launcher]] = Registry(
     },
     Launcher,
 )
+
+DEFAULT_LAUNCHER = "local"
+"""Launcher of a command that names none."""

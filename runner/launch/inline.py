@@ -15,12 +15,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from runner.core.files import open_regular
 from runner.core.importing import child_environment
 from runner.core.process import PARENT_VARIABLE, exit_status
-from runner.launch.base import NOT_STARTED, Exit, Task, exit_of
+from runner.launch.base import NOT_STARTED, Capacity, Demand, Exit, Task, exit_of
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,7 +38,8 @@ class InlineLauncher:
         slots: as for `runner.launch.local.LocalLauncher`; there is only this process, so the first is used.
     """
 
-    slots = 1
+    in_process: ClassVar[bool] = True
+    shares_machine: ClassVar[bool] = True
 
     def __init__(self, slots: int | Sequence[Mapping[str, str]] = 1) -> None:
         self._variables = {} if isinstance(slots, int) or not slots else dict(slots[0])
@@ -46,6 +47,16 @@ class InlineLauncher:
         self._running: str | None = None
         self._ended: list[Exit] = []
         self._closed = False
+
+    @classmethod
+    def open(cls, demand: Demand) -> InlineLauncher:
+        """See `Launcher.open`. One task at a time, whatever the demand; it finds the GPUs that this process finds."""
+        del demand
+        return cls()
+
+    def capacity(self) -> Capacity:
+        """See `Launcher.capacity`."""
+        return Capacity(1)
 
     def submit(self, task: Task) -> None:
         """See `Launcher.submit`. The task starts at the next `poll`."""

@@ -13,11 +13,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from runner.core.process import adopt_orphans
 from runner.launch import leftovers as guard
-from runner.launch.base import NOT_STARTED, TRACE_S, Exit, Task, exit_of
+from runner.launch.base import NOT_STARTED, TRACE_S, Capacity, Demand, Exit, Task, exit_of
+from runner.launch.machine import read_machine
 from runner.launch.memory import Gauge, OomKills, pss_gib, sessions
+from runner.launch.slots import plan_slots
 from runner.launch.starters.spawn import MARK_VARIABLE, Process, kill_group, mark_of, reap_session, spawn
 from runner.launch.starters.warm import WarmStart, WarmStarter
 
@@ -74,16 +77,22 @@ class LocalLauncher:
         slots: tasks at a time; or the environment variables of each slot (CUDA_VISIBLE_DEVICES), which its task gets on top of its own. Of
             the free slots a task gets one whose variables fewest others have.
         close_grace_s: what `close` gives running tasks between SIGTERM and SIGKILL.
+        capacity: its answer to `capacity`; None: the number of slots.
 
     Raises:
         ValueError: fewer than one slot.
     """
 
-    def __init__(self, slots: int | Sequence[Mapping[str, str]] = 1, *, close_grace_s: float = 10.0) -> None:
+    in_process: ClassVar[bool] = False
+    shares_machine: ClassVar[bool] = True
+
+    def __init__(
+        self, slots: int | Sequence[Mapping[str, str]] = 1, *, close_grace_s: float = 10.0, capacity: Capacity | None = None
+    ) -> None:
         variables: Sequence[Mapping[str, str]] = [{}] * slots if isinstance(slots, int) else [dict(slot) for slot in slots]
         if not variables:
             raise ValueError(f"slots must be at least 1, not {slots}")
-        self.slots = len(variables)
+        self._capacity = capacity or Capacity(len(variables))
         self._slots = _Slots(variables)
         self._close_grace_s = close_grace_s
         self._waiting: deque[Task] = deque()
@@ -96,6 +105,25 @@ class LocalLauncher:
         self._killed_groups: list[int] = []
         self._ended: list[Exit] = []
         self._closed = False
+
+    @classmethod
+    def open(cls, demand: Demand) -> LocalLauncher:
+        """See `Launcher.open`."""
+        machine = read_machine()
+        plan = plan_slots(machine, demand)
+        measured = demand.concurrency == "auto"
+        capacity = Capacity(
+            len(plan.slots),
+            plan.notes,
+            machine.free_gib if measured and demand.task.memory_gib is None else None,
+            plan.gpu_memory_gib if measured and plan.tasks_per_gpu > 1 else None,
+            plan.tasks_per_gpu,
+        )
+        return cls(plan.slots, capacity=capacity)
+
+    def capacity(self) -> Capacity:
+        """See `Launcher.capacity`."""
+        return self._capacity
 
     def submit(self, task: Task) -> None:
         """See `Launcher.submit`."""
@@ -146,7 +174,7 @@ class LocalLauncher:
 
     def free(self) -> int:
         """See `Launcher.free`."""
-        return 0 if self._closed else max(0, self.slots - len(self._children) - len(self._waiting))
+        return 0 if self._closed else max(0, self._capacity.tasks - len(self._children) - len(self._waiting))
 
     def held_gib(self) -> dict[str, float]:
         """See `MeasuresMemory.held_gib`."""
@@ -188,7 +216,7 @@ class LocalLauncher:
             task = self._waiting.popleft()
             self._start_guard()
             slot = self._slots.take()
-            child = self._children[task.name] = _Child(slot, Gauge(task.memory_gib) if task.memory_gib is not None else None)
+            child = self._children[task.name] = _Child(slot, _gauge_of(task))
             if variables := self._slots.variables[slot]:
                 task = replace(task, env={**task.env, **variables})
             try:
@@ -333,6 +361,12 @@ class _Slots:
         self._taken[kind] -= 1
         self.free += 1
         heapq.heappush(self._free[kind], number)
+
+
+def _gauge_of(task: Task) -> Gauge | None:
+    """Return what watches a task's memory; None where it has no limit."""
+    limit_gib = task.resources.memory_gib
+    return Gauge(limit_gib) if limit_gib is not None else None
 
 
 def _adopt() -> bool:

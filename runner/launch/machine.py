@@ -1,4 +1,4 @@
-"""What this machine has for runs, as far as this process may use it, and how it is cut into slots."""
+"""Resources of this machine, as far as this process may use them: cores, memory, GPUs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 
-from runner.core.errors import Problem
 from runner.core.values import GIB
 
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
@@ -69,25 +68,6 @@ class Machine:
     by_place: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class SlotPlan:
-    """Where runs go.
-
-    Args:
-        slots: the environment variables of each, for `runner.launch.local.LocalLauncher`; empty only if there are problems.
-        notes: what a user should know of it.
-        problems: why there is none.
-        runs_per_gpu: how many share a GPU; 0 where runs train on the CPU.
-        gpu_memory_gib: of the smallest GPU, what others do not hold; None where that is not known or not used.
-    """
-
-    slots: tuple[Mapping[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    runs_per_gpu: int = 0
-    gpu_memory_gib: float | None = None
-
-
 def read_machine(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Machine:
     """Look at this machine. Takes some milliseconds, with GPUs some hundredths of a second; never fails.
 
@@ -111,121 +91,6 @@ def available_cores(root: Path = Path("/")) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [quota for folder in _cgroups(root) if (quota := _quota(folder)) is not None]
     return min([cores, *(max(1, int(quota)) for quota in quotas)])
-
-
-def plan_slots(
-    machine: Machine,
-    *,
-    gpus_wanted: bool,
-    gpus: float | None = None,
-    cpus: int = 1,
-    memory_gib: float | None = None,
-    concurrency: int | Literal["auto"] = "auto",
-    probed_gpus: int = 0,
-    environment: Mapping[str, str] = os.environ,
-) -> SlotPlan:
-    """Cut a machine into slots.
-
-    A GPU is shared only where `gpus` is below 1 or `concurrency` is a number. One that somebody else uses is left out and named; where
-    sharing was asked for so and the free ones do not suffice, it is used and named. A number of runs is taken as it is, and named where
-    it is more than there is room for.
-
-    Args:
-        gpus_wanted: the runs train on GPUs.
-        gpus: GPUs a run: a whole number, or a part of one (0.5: two runs share a GPU); None: 1.
-        cpus: cores a run. memory_gib: memory a run, in 2**30 bytes; None: not known.
-        concurrency: runs at a time; auto: as many as there is room for.
-        probed_gpus: how many GPUs the backend has seen, for where NVML tells nothing.
-    """
-    notes: list[str] = []
-    groups: list[tuple[Gpu, ...]] = []
-    share = 1
-    if gpus_wanted:
-        each = 1.0 if gpus is None else gpus
-        usable, problems = _usable_gpus(machine, each, concurrency, probed_gpus, environment, notes)
-        if problems:
-            return SlotPlan(problems=tuple(problems), notes=tuple(notes))
-        share = max(1, int(1 / each + 1e-9))
-        size = max(1, int(each))
-        groups = [tuple(usable[start : start + size]) for start in range(0, len(usable) // size * size, size)]
-        if left := usable[len(groups) * size :]:
-            notes.append(f"{_names(left)} stay{'s' if len(left) == 1 else ''} idle: a run wants {size} GPUs, and {len(usable)} are there")
-    room = {"GPUs": share * len(groups)} if gpus_wanted else {}
-    room["cores"] = machine.cores // cpus
-    if memory_gib is not None:
-        room["memory"] = int(machine.memory_gib / memory_gib + 1e-9)
-    wants = {"cores": f"{cpus} cores of {machine.cores}", "memory": f"{memory_gib or 0:g} GiB of {machine.memory_gib:.1f} GiB"}
-    if concurrency == "auto":
-        if room.get("memory") == 0:
-            text = f"a run is given {wants['memory']} of this machine's memory; give it less, or set resources.concurrency to 1"
-            return SlotPlan(problems=(Problem(text, key="resources.memory_gib"),), notes=tuple(notes))
-        if room["cores"] == 0:
-            notes.append(f"a run is given {wants['cores']}: they are overcommitted")
-        count = max(1, min(room.values()))
-        if gpus_wanted and count < room["GPUs"]:
-            what = min(room, key=room.__getitem__)
-            notes.append(f"{count} runs at a time, where the GPUs have room for {room['GPUs']}: a run takes {wants[what]}")
-    else:
-        count = concurrency
-        for what in ("cores", "memory"):
-            if what in room and count > room[what]:
-                notes.append(f"{count} runs at a time, as resources.concurrency says, are more than fit: each takes {wants[what]}")
-        if gpus_wanted and count > room["GPUs"]:
-            share = -(-count // len(groups))
-            notes.append(f"{count} runs at a time on {_names(gpu for group in groups for gpu in group)}: up to {share} runs share a GPU")
-    if memory_gib is not None and count * memory_gib > machine.free_gib:
-        notes.append(f"{count} runs may take {count * memory_gib:g} GiB of memory, and {machine.free_gib:.1f} GiB are free now")
-    slots = [_variables(groups[number % len(groups)], machine.by_place) if groups else {} for number in range(count)]
-    used = [gpu for group in groups[:count] for gpu in group]
-    known = [gpu.memory_gib - gpu.used_gib for gpu in used if gpu.memory_gib]
-    return SlotPlan(tuple(slots), tuple(notes), runs_per_gpu=share if groups else 0, gpu_memory_gib=min(known) if known else None)
-
-
-def _usable_gpus(
-    machine: Machine,
-    each: float,
-    concurrency: int | Literal["auto"],
-    probed: int,
-    environment: Mapping[str, str],
-    notes: list[str],
-) -> tuple[list[Gpu], list[Problem]]:
-    """The GPUs that runs are given, the free ones first."""
-    if each <= 0 or (each > 1 and each != int(each)):
-        text = f"{each:g} GPUs a run: expected a whole number, or a part of one below 1 (0.5: two runs share a GPU)"
-        return [], [Problem(text, key="resources.gpus")]
-    found = list(machine.gpus)
-    if not found:
-        words = [word.strip() for word in environment.get(VISIBLE, "").split(",") if word.strip()]
-        found = [Gpu(number, "", "", 0.0, word=words[number] if number < len(words) else "") for number in range(probed)]
-        if found:
-            notes.append(f"whether somebody else uses a GPU is not known: {machine.gpu_problem}")
-    elif machine.gpu_problem:
-        notes.append(machine.gpu_problem)
-    if len(found) < each:
-        text = f"a run wants {each:g} GPUs; usable here: {len(found)}" + (f" ({machine.gpu_problem})" if machine.gpu_problem else "")
-        return [], [Problem(text, key="resources.gpus")]
-    free = [gpu for gpu in found if not gpu.busy]
-    busy = [gpu for gpu in found if gpu.busy]
-    if not busy:
-        return free, []
-    said = ", ".join(f"{gpu}: {gpu.used_gib:.1f} of {gpu.memory_gib:.1f} GiB" for gpu in busy)
-    if len(free) >= max(each, 1.0 if concurrency == "auto" else each * concurrency):
-        notes.append(f"in use by others, and left out: {said}")
-        return free, []
-    if each < 1 or concurrency != "auto":
-        notes.append(f"in use by others, and shared with them, as resources.{'gpus' if each < 1 else 'concurrency'} allows: {said}")
-        return free + busy, []
-    text = f"in use by others: {said}. Wait for them, or share: resources.gpus: 0.5, or a number as resources.concurrency"
-    return [], [Problem(text, key="resources.gpus")]
-
-
-def _variables(group: tuple[Gpu, ...], by_place: bool) -> dict[str, str]:
-    words = {VISIBLE: ",".join(gpu.word or str(gpu.index) for gpu in group)}
-    return {ORDER: "PCI_BUS_ID", **words} if by_place else words
-
-
-def _names(gpus: Any) -> str:
-    return ", ".join(str(gpu) if gpu.name else f"GPU {gpu.index}" for gpu in gpus)
 
 
 # ---------------------------------------------------------------------------------------------------------------------- GPUs

@@ -7,7 +7,7 @@ where there is plenty: where each of as many runs as there are slots has `PLENTY
 
 from __future__ import annotations
 
-from runner.launch.machine import Machine, SlotPlan
+from runner.launch.base import Capacity
 
 RESERVE = 1.15
 PLENTY_GIB = 8.0
@@ -35,10 +35,9 @@ class Packing:
         self._known = self._gpu_total_gib is None and (total_gib is None or total_gib >= limit * PLENTY_GIB)
 
     @classmethod
-    def of(cls, plan: SlotPlan, machine: Machine, memory_gib: float | None = None) -> Packing:
-        """For a plan of slots with `concurrency: auto`; `memory_gib` is the run's limit if it has one."""
-        total_gib = machine.free_gib if memory_gib is None else None
-        return cls(len(plan.slots), total_gib, plan.gpu_memory_gib, plan.runs_per_gpu)
+    def of(cls, capacity: Capacity) -> Packing:
+        """Return the packing for a launcher with this room."""
+        return cls(capacity.tasks, capacity.memory_gib, capacity.gpu_memory_gib, capacity.tasks_per_gpu)
 
     def observe(self, name: str, memory_gib: float, gpu_memory_gib: float = 0.0, *, settled: bool) -> None:
         """A run holds so much, in 2**30 bytes. Call it now and then for each that runs, and when one has ended.

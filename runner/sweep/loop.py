@@ -399,7 +399,7 @@ class _Conductor:
         self._note(RunStarted(run.identity.id, run.trial.number, run.seed, run.identity.key, status.attempt + 1))
         self._running[task.name] = Watched(run, status.attempt)
         warm = task.warm if self._keep_warm else "no"
-        self._launcher.submit(replace(task, warm=warm, memory_gib=self._policy.memory_gib))
+        self._launcher.submit(replace(task, warm=warm, resources=self._policy.resources))
 
     # ---------------------------------------------------------------------------------------- what others are working on
     def _set_aside(self, run: PlannedRun, why: RunHeld) -> None:
@@ -533,7 +533,7 @@ class _Conductor:
         """An attempt has ended: the run starts again, or that was it."""
         run = watched.run
         took_s = time.monotonic() - watched.started
-        self._brakes.gpu_s += took_s * self._policy.gpus
+        self._brakes.gpu_s += took_s * self._policy.resources.gpus
         if self._packing is not None:  # a run that died before it was measured keeps nobody waiting
             self._packing.observe(
                 str(run.run_dir.path), 0.0, finite_number(status.values.get("resource/gpu_memory_gib")) or 0.0, settled=True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runner.launch.base import TaskResources
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -13,8 +15,7 @@ class Policy:
         timeout_s: an attempt that takes longer is ended, for good.
         stall_s: an attempt that gives no sign of life for so long is ended, and tried again.
         retries: how often a run whose process died, or hung, is started again, from its last checkpoint.
-        memory_gib: the most memory (2**30 bytes) that a run may hold.
-        gpus: GPUs of a run, for `gpu_hours`.
+        resources: what a run is given; its GPUs count for `gpu_hours`.
         hours: nothing new is started once the sweep's drivers have worked so long; gpu_hours: once its runs have used GPUs for so long.
         failures_in_a_row: so many runs that fail one after the other, of more than one trial, stop the sweep; 0: never.
     """
@@ -22,8 +23,7 @@ class Policy:
     timeout_s: float | None = None
     stall_s: float | None = None
     retries: int = 0
-    memory_gib: float | None = None
-    gpus: float = 0.0
+    resources: TaskResources = TaskResources()
     hours: float | None = None
     gpu_hours: float | None = None
     failures_in_a_row: int = 0

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from runner.core.errors import InputError, Interrupted, TrainingFailed
 from runner.core.lock import holder
 from runner.core.text import say
+from runner.launch.base import DEFAULT_LAUNCHER
 from runner.monitor.overview import Overview, read_sweep
 from runner.store.commands import Command
 from runner.store.control import send
-from runner.sweep.session_plan import DEFAULT_LAUNCHER, PlannedSweep, SweepRequest, plan_sweep
+from runner.sweep.session_plan import PlannedSweep, SweepRequest, plan_sweep
 from runner.sweep.session_results import compare_runs
 from runner.sweep.session_run import SweepResult, run_sweep
 from runner.sweep.session_train import make_dataset, plan_resumed, plan_training, run_one

@@ -10,6 +10,7 @@ from typing import Any
 from runner.config.load import find_file
 from runner.core.errors import InputError, Problem
 from runner.core.values import shell_path
+from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS
 from runner.resolve import resolve
 from runner.search.base import DESIGNS, Design, Trial
 from runner.search.confounded import confounded
@@ -21,8 +22,6 @@ from runner.sweep.history import History, read_history
 from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, folder_name, refuse_parent, renumber
 from runner.sweep.session_warnings import space_warnings, trial_warnings
 from runner.sweep.sweep_dir import SweepDir, plan_entry
-
-DEFAULT_LAUNCHER = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +156,7 @@ def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | N
     Raises:
         InputError: with everything that is wrong.
     """
+    LAUNCHERS.get(request.launcher)  # raises where there is none of that name
     file = find_file(request.file)
     spec = load_sweep(file, request.settings)
     folder = request.folder if request.folder is not None else Path("runs") / folder_name(file, "--dir")

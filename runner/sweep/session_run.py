@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.core.errors import InputError, Problem
 from runner.core.text import say
-from runner.launch.base import LAUNCHERS
-from runner.launch.machine import plan_slots, read_machine
+from runner.launch.base import LAUNCHERS, Demand, Launcher, TaskResources
 from runner.launch.packing import Packing
 from runner.search.base import Search
 from runner.store.commands import Situation
@@ -65,7 +65,7 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
         InputError: somebody else is working on it; it cannot be written; something in a trial is wrong.
         RunnerError: too many runs failed in a row.
     """
-    spec, folder, launcher = sweep.spec, sweep.folder, sweep.request.launcher
+    spec, folder = sweep.spec, sweep.folder
     entries = sweep.entries()
     try:
         folder.runs.mkdir(parents=True, exist_ok=True)
@@ -87,25 +87,29 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
             raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
         write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sweep.request.command(), warnings=sweep.warnings)
         search: Search = sweep.design.build(spec, sweep.trials, sweep.plan.baseline, folder.path)
-        slots, packing = _slots(sweep) if launcher == "local" else ((), None)
-        with ProgressDisplay(
-            [identities.run_dir(entry["id"]) for entry in entries],
-            console,
-            title=folder.path.name,
-            known={run.folder: run.state for run in sweep.history.runs},
-            metric=spec.metrics[0].name,
-            expected=(spec.budget.runs or 0) if sweep.design.adaptive else 0,
-        ) as display:
+        launcher = _open_launcher(sweep)
+        capacity = launcher.capacity()
+        with (
+            closing(launcher),
+            ProgressDisplay(
+                [identities.run_dir(entry["id"]) for entry in entries],
+                console,
+                title=folder.path.name,
+                known={run.folder: run.state for run in sweep.history.runs},
+                metric=spec.metrics[0].name,
+                expected=(spec.budget.runs or 0) if sweep.design.adaptive else 0,
+            ) as display,
+        ):
             keys = {(entry["trial"], entry["seed"]): entry["key"] for entry in entries}
             outcomes = run_loop(
                 Workload(search, checked_runs(sweep, entries), spec.seeds, keys, spec.metrics),
-                LAUNCHERS.get(launcher)(slots or 1),
+                launcher,
                 LoopOptions(
                     policy=_policy(sweep),
-                    slots=len(slots) or 1,
-                    packing=packing,
+                    slots=capacity.tasks,
+                    packing=Packing.of(capacity) if capacity.is_measured and launcher.shares_machine else None,
                     retry_failed=retry_failed,
-                    stop_when_interrupted=launcher == "inline",
+                    stop_when_interrupted=launcher.in_process,
                     keep_warm=len(entries) > 1 or sweep.design.adaptive,
                 ),
                 DrivenSweep(folder, lock, sweep.history),
@@ -142,24 +146,23 @@ def _result(
     return SweepResult(runs, done, pruned, unfinished, refused, missing, failed_before, "" if is_over else stopped)
 
 
-def _slots(sweep: PlannedSweep) -> tuple[Sequence[Mapping[str, str]], Packing | None]:
-    """Where runs go, and how many go at a time. Says what a user should know of it."""
-    resources, first = sweep.spec.resources, sweep.plan.first
-    machine = read_machine()
-    plan = plan_slots(
-        machine,
-        gpus_wanted=first.config.use_gpu,
-        gpus=resources.gpus,
-        cpus=resources.cpus,
-        memory_gib=resources.memory_gib,
-        concurrency=resources.concurrency,
-        probed_gpus=len(first.probe.gpus) if first.probe else 0,
-    )
-    if plan.problems:
-        raise InputError([replace(problem, where=str(sweep.file)) for problem in plan.problems])
-    for note in plan.notes:
+def _open_launcher(sweep: PlannedSweep) -> Launcher:
+    """Open the launcher of a sweep, and print its remarks. Raises InputError where it has no room for a run."""
+    first, resources = sweep.plan.first, sweep.spec.resources
+    demand = Demand(_task_resources(sweep), resources.concurrency, len(first.probe.gpus) if first.probe else 0)
+    try:
+        launcher = LAUNCHERS.get(sweep.request.launcher).open(demand)
+    except InputError as error:
+        raise InputError([replace(problem, where=str(sweep.file)) for problem in error.problems]) from None
+    for note in launcher.capacity().notes:
         say(f"note: {note}", error=True)
-    return plan.slots, Packing.of(plan, machine, resources.memory_gib) if resources.concurrency == "auto" else None
+    return launcher
+
+
+def _task_resources(sweep: PlannedSweep) -> TaskResources:
+    resources = sweep.spec.resources
+    gpus = (resources.gpus or 1.0) if sweep.plan.first.config.use_gpu else 0.0
+    return TaskResources(resources.cpus, gpus, resources.memory_gib)
 
 
 def _policy(sweep: PlannedSweep) -> Policy:
@@ -168,8 +171,7 @@ def _policy(sweep: PlannedSweep) -> Policy:
         timeout_s=resources.timeout_s,
         stall_s=resources.stall_s,
         retries=resources.retries,
-        memory_gib=resources.memory_gib,
-        gpus=(resources.gpus or 1.0) if sweep.plan.first.config.use_gpu else 0.0,
+        resources=_task_resources(sweep),
         hours=budget.hours,
         gpu_hours=budget.gpu_hours,
         failures_in_a_row=budget.failures_in_a_row,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,14 @@ from runner.core.text import say
 from runner.core.values import shell_path
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
-from runner.launch.base import LAUNCHERS
+from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS, Demand, TaskResources
 from runner.resolve import resolve, warnings_of
 from runner.search.base import FixedSearch
 from runner.store.lock import hold_run
 from runner.store.run_dir import RunDir
 from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun, claim_run_dir, plan_again, plan_single
-from runner.sweep.session_plan import DEFAULT_LAUNCHER
+from runner.sweep.policy import Policy
 from runner.sweep.setup import LoopOptions, RunOutcome, Workload
 from runner.views.counting import count_progress
 from runner.views.progress import ProgressDisplay
@@ -85,14 +85,23 @@ def run_one(run: PlannedRun, console: Console, *, launcher: str = DEFAULT_LAUNCH
     if os.path.lexists(run.run_dir.lock):  # also False for a name that is too long
         with suppress(OSError), hold_run(run.run_dir):  # before another process's progress is shown
             pass
-    with ProgressDisplay([run.run_dir], console) as display:
+    opened = LAUNCHERS.get(launcher).open(Demand())
+    with closing(opened), ProgressDisplay([run.run_dir], console) as display:
         outcomes = run_loop(
             Workload(FixedSearch([run.trial]), lambda trial: [run]),
-            LAUNCHERS.get(launcher)(1),
-            LoopOptions(retry_failed=retry_failed, stop_when_interrupted=launcher == "inline"),
+            opened,
+            LoopOptions(Policy(resources=_resources(run)), retry_failed=retry_failed, stop_when_interrupted=opened.in_process),
             watch=lambda situation: display.update(),
         )
     return outcomes[0] if outcomes else None
+
+
+def _resources(run: PlannedRun) -> TaskResources:
+    """Return what a single run needs of a launcher that manages several machines."""
+    if run.resolved is None:
+        return TaskResources()
+    config, ranks = run.resolved.config, run.resolved.backend.ranks(run.resolved.config)
+    return TaskResources(config.cpu_threads, float(ranks.count if ranks is not None else 1) if config.use_gpu else 0.0)
 
 
 def make_dataset(name: str) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.launch.base import Exit, Launcher, Task
+from runner.launch.base import Exit, Launcher, Task, TaskResources
 
 HOSTILE_NAMES = ("with space", "quo\"te's", "日本語-ünï", "-leading-dash", "new\nline", "a=b,c;$HOME", "%s{}")
 LONG_S = 60.0
@@ -255,7 +255,7 @@ class LauncherContract:
         if not self.limits_memory:
             pytest.skip("keeps no limit")
         greedy = task("one", tmp_path, "helpers", "2", "150", tmp_path / "helpers", "sleep", str(LONG_S))
-        launcher.submit(replace(greedy, memory_gib=0.2))
+        launcher.submit(replace(greedy, resources=TaskResources(memory_gib=0.2)))
         (ended,) = collect(launcher, 1)
         assert ended.signal == signal.SIGKILL and ended.over_memory_gib is not None and ended.over_memory_gib > 0.2
         assert "GiB of memory" in str(ended)
@@ -264,7 +264,8 @@ class LauncherContract:
         wait_until(lambda: not any(map(is_alive, helpers)))
 
     def test_who_stays_below_the_limit_goes_on(self, launcher: Launcher, tmp_path: Path) -> None:
-        launcher.submit(replace(task("one", tmp_path, "hold", "50", "sleep", "1.5", "exit", "3"), memory_gib=0.2))
+        modest = task("one", tmp_path, "hold", "50", "sleep", "1.5", "exit", "3")
+        launcher.submit(replace(modest, resources=TaskResources(memory_gib=0.2)))
         assert collect(launcher, 1) == [Exit("one", 3)]
 
     def test_close_ends_it(self, launcher: Launcher, tmp_path: Path) -> None:

@@ -18,21 +18,22 @@ import os, select, signal, subprocess, sys, threading, time
 import multiprocessing, psutil, selectors, shutil, socket  # they have adapted to this system already
 from pathlib import Path
 {lacks}
-from runner.launch.base import Exit
+from runner.launch.base import Demand, Exit, TaskResources
 from runner.launch.local import LocalLauncher
-from runner.launch.machine import plan_slots, read_machine
+from runner.launch.machine import read_machine
+from runner.launch.slots import plan_slots
 from runner.testing.launchers import collect, task
 from dataclasses import replace
 import runner.worker.main
 
 folder = Path(sys.argv[1])
-plan = plan_slots(read_machine(), gpus_wanted=False)
-assert plan.slots and not plan.problems
+assert plan_slots(read_machine(), Demand(concurrency="auto")).slots
 launcher = LocalLauncher([{{"RUNNER_TEST": "a"}}, {{"RUNNER_TEST": "b"}}], close_grace_s=1)
 launcher.submit(replace(task("one", folder, "variable", "RUNNER_TEST", folder / "slot", "exit", "3"), warm="fork", preload=("json",)))
 assert collect(launcher, 1) == [Exit("one", 3)]
 assert (folder / "slot").read_text() == "a"
-launcher.submit(replace(task("greedy", folder, "child", "60", folder / "helper", "hold", "300", "sleep", "60"), memory_gib=0.2))
+greedy = task("greedy", folder, "child", "60", folder / "helper", "hold", "300", "sleep", "60")
+launcher.submit(replace(greedy, resources=TaskResources(memory_gib=0.2)))
 (ended,) = collect(launcher, 1)
 assert ended.over_memory_gib > 0.2 and ended.signal == 9, ended
 launcher.submit(task("asked", folder, "touch", folder / "up", "sleep", "60"))

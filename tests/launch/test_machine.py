@@ -1,4 +1,4 @@
-"""What a machine has, read from files like the kernel's and from an NVML like NVIDIA's, and how it is cut into slots."""
+"""Resources of a machine, read from files like the kernel's and from an NVML like NVIDIA's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import psutil
 import pytest
 
 from runner.core.values import GIB
-from runner.launch.machine import Gpu, Machine, SlotPlan, plan_slots, read_machine
+from runner.launch.base import Demand, TaskResources
+from runner.launch.machine import Gpu, Machine, read_machine
+from runner.launch.slots import plan_slots
 
 NO_GPUS: Mapping[str, str] = {}
 
@@ -192,132 +194,9 @@ def test_what_others_hold(nvml: Nvml) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------ slots
-def gpus(count: int, *busy: int) -> tuple[Gpu, ...]:
-    return tuple(Gpu(index, f"GPU-{index}", "L4", 24.0, 5.0 if index in busy else 0.0) for index in range(count))
-
-
-FOUR = Machine(cores=32, memory_gib=128, free_gib=120, gpus=gpus(4))
-CPU = Machine(cores=8, memory_gib=32, free_gib=30)
-
-
-def words(plan: SlotPlan) -> list[str]:
-    assert all(slot.keys() == {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"} for slot in plan.slots)
-    return [slot["CUDA_VISIBLE_DEVICES"] for slot in plan.slots]
-
-
-@pytest.mark.parametrize(
-    ("each", "expected", "share"),
-    [
-        (None, ["0", "1", "2", "3"], 1),
-        (1, ["0", "1", "2", "3"], 1),
-        (0.5, ["0", "1", "2", "3"] * 2, 2),
-        (0.3, ["0", "1", "2", "3"] * 3, 3),
-        (0.1, ["0", "1", "2", "3"] * 8, 10),  # 32 cores
-        (2, ["0,1", "2,3"], 1),
-        (3, ["0,1,2"], 1),
-    ],
-)
-def test_gpus_a_run(each: float | None, expected: list[str], share: int) -> None:
-    plan = plan_slots(FOUR, gpus_wanted=True, gpus=each)
-    assert words(plan) == expected and plan.runs_per_gpu == share and plan.gpu_memory_gib == 24
-    assert plan.problems == ()
-
-
-def test_an_idle_gpu_is_named() -> None:
-    assert plan_slots(FOUR, gpus_wanted=True, gpus=3).notes == ("GPU 3 (L4) stays idle: a run wants 3 GPUs, and 4 are there",)
-
-
-@pytest.mark.parametrize("each", [1.5, 0, -1])
-def test_an_odd_number_of_gpus_is_a_problem(each: float) -> None:
-    (problem,) = plan_slots(FOUR, gpus_wanted=True, gpus=each).problems
-    assert problem.key == "resources.gpus" and "whole number" in problem.message
-
-
-def test_too_few_gpus_is_a_problem() -> None:
-    (problem,) = plan_slots(FOUR, gpus_wanted=True, gpus=8).problems
-    assert "wants 8 GPUs; usable here: 4" in problem.message
-    (problem,) = plan_slots(replace(CPU, gpu_problem="NVML: no driver"), gpus_wanted=True).problems
-    assert "usable here: 0 (NVML: no driver)" in problem.message
-
-
-@pytest.mark.parametrize(
-    ("cpus", "memory_gib", "count"), [(1, None, 8), (2, None, 4), (3, None, 2), (1, 8.0, 4), (1, 6.4, 5), (9, None, 1), (4, 20.0, 1)]
-)
-def test_cores_and_memory_a_run(cpus: int, memory_gib: float | None, count: int) -> None:
-    plan = plan_slots(CPU, gpus_wanted=False, cpus=cpus, memory_gib=memory_gib)
-    assert plan.slots == ({},) * count and plan.runs_per_gpu == 0
-    assert [note for note in plan.notes if "overcommitted" in note] == (
-        ["a run is given 9 cores of 8: they are overcommitted"] * (cpus > 8)
-    )
-
-
-def test_more_memory_than_there_is_is_a_problem() -> None:
-    (problem,) = plan_slots(CPU, gpus_wanted=False, memory_gib=40).problems
-    assert problem.key == "resources.memory_gib" and "40 GiB of 32.0 GiB" in problem.message
-
-
-def test_memory_that_others_hold_is_said() -> None:
-    plan = plan_slots(replace(CPU, free_gib=10), gpus_wanted=False, memory_gib=8)
-    assert len(plan.slots) == 4 and plan.notes == ("4 runs may take 32 GiB of memory, and 10.0 GiB are free now",)
-
-
-def test_gpus_that_wait_for_cores_are_said() -> None:
-    plan = plan_slots(replace(FOUR, cores=6), gpus_wanted=True, cpus=2)
-    assert words(plan) == ["0", "1", "2"]
-    assert plan.notes == ("3 runs at a time, where the GPUs have room for 4: a run takes 2 cores of 6",)
-
-
-def test_a_number_of_runs_is_taken_as_it_is() -> None:
-    plan = plan_slots(CPU, gpus_wanted=False, cpus=2, memory_gib=8, concurrency=4)
-    assert len(plan.slots) == 4 and plan.notes == ("4 runs may take 32 GiB of memory, and 30.0 GiB are free now",)
-    plan = plan_slots(CPU, gpus_wanted=False, cpus=2, concurrency=16)
-    assert len(plan.slots) == 16
-    assert plan.notes == ("16 runs at a time, as resources.concurrency says, are more than fit: each takes 2 cores of 8",)
-    plan = plan_slots(FOUR, gpus_wanted=True, concurrency=6)
-    assert words(plan) == ["0", "1", "2", "3", "0", "1"] and plan.runs_per_gpu == 2
-    assert plan.notes == ("6 runs at a time on GPU 0 (L4), GPU 1 (L4), GPU 2 (L4), GPU 3 (L4): up to 2 runs share a GPU",)
-    assert words(plan_slots(FOUR, gpus_wanted=True, concurrency=2)) == ["0", "1"]
-
-
-def test_a_gpu_in_use_is_left_out_and_named() -> None:
-    plan = plan_slots(replace(FOUR, gpus=gpus(4, 1)), gpus_wanted=True)
-    assert words(plan) == ["0", "2", "3"]
-    assert plan.notes == ("in use by others, and left out: GPU 1 (L4): 5.0 of 24.0 GiB",)
-    assert words(plan_slots(replace(FOUR, gpus=gpus(4, 1)), gpus_wanted=True, gpus=2)) == ["0,2"]
-    assert words(plan_slots(replace(FOUR, gpus=gpus(4, 1)), gpus_wanted=True, concurrency=3)) == ["0", "2", "3"]
-
-
-def test_all_gpus_in_use_is_a_problem() -> None:
-    (problem,) = plan_slots(replace(FOUR, gpus=gpus(2, 0, 1)), gpus_wanted=True).problems
-    assert "GPU 0 (L4): 5.0 of 24.0 GiB, GPU 1 (L4)" in problem.message and problem.key == "resources.gpus"
-    assert plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=2).problems
-
-
-def test_a_gpu_in_use_is_shared_where_that_was_asked_for() -> None:
-    plan = plan_slots(replace(FOUR, gpus=gpus(1, 0)), gpus_wanted=True, gpus=0.5)
-    assert words(plan) == ["0", "0"] and plan.gpu_memory_gib == 19
-    assert plan.notes == ("in use by others, and shared with them, as resources.gpus allows: GPU 0 (L4): 5.0 of 24.0 GiB",)
-    assert words(plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=0.5)) == ["1", "1"]  # one that is free suffices
-    assert words(plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=0.5, concurrency=2)) == ["1", "1"]
-    assert words(plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, gpus=0.5, concurrency=4)) == ["1", "0", "1", "0"]
-    plan = plan_slots(replace(FOUR, gpus=gpus(2, 0)), gpus_wanted=True, concurrency=2)
-    assert words(plan) == ["1", "0"] and "resources.concurrency allows" in plan.notes[0]
-    assert words(plan_slots(replace(FOUR, gpus=gpus(1, 0)), gpus_wanted=True, concurrency=1)) == ["0"]
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [({}, ["0", "1"]), ({"CUDA_VISIBLE_DEVICES": "5,7"}, ["5", "7"]), ({"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b"}, ["GPU-a", "GPU-b"])],
-)
-def test_without_nvml_what_the_backend_has_seen_counts(environment: dict[str, str], expected: list[str]) -> None:
-    machine = replace(CPU, gpu_problem="nvidia-ml-py is not installed", by_place=not environment)
-    plan = plan_slots(machine, gpus_wanted=True, probed_gpus=2, environment=environment)
-    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in plan.slots] == expected
-    assert plan.notes == ("whether somebody else uses a GPU is not known: nvidia-ml-py is not installed",)
-    assert plan.gpu_memory_gib is None
 
 
 def test_words_of_the_user_are_kept(nvml: Nvml) -> None:
     environment = {"CUDA_VISIBLE_DEVICES": "GPU-33,GPU-11"}
-    plan = plan_slots(replace(read_machine(environment), cores=8), gpus_wanted=True, environment=environment)
+    plan = plan_slots(replace(read_machine(environment), cores=8), Demand(TaskResources(gpus=1), "auto"), environment)
     assert plan.slots == ({"CUDA_VISIBLE_DEVICES": "GPU-33"}, {"CUDA_VISIBLE_DEVICES": "GPU-11"})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.launch import memory
-from runner.launch.base import Exit
+from runner.launch.base import Exit, TaskResources
 from runner.launch.local import LocalLauncher
 from runner.launch.memory import Gauge, Members, OomKills, pss_gib, sessions
 from runner.testing.launchers import LONG_S, collect, task, wait_until
@@ -31,7 +31,7 @@ def test_what_is_shared_with_a_warm_parent_counts_once(launcher: LocalLauncher, 
     (tmp_path / "large.py").write_text("held = b'x' * (200 << 20)")
     given = task("one", tmp_path, "helpers", "3", "5", tmp_path / "helpers", "sleep", "2.5", "exit", "3")
     path = f"{tmp_path}{os.pathsep}{given.env['PYTHONPATH']}"
-    given = replace(given, warm="fork", preload=("large",), memory_gib=0.3, env={**given.env, "PYTHONPATH": path})
+    given = replace(given, warm="fork", preload=("large",), resources=TaskResources(memory_gib=0.3), env={**given.env, "PYTHONPATH": path})
     launcher.submit(given)
     wait_until(lambda: not launcher.poll(0.02) and (tmp_path / "helpers").exists(), within_s=60)
     (leader,) = [child.process.pid for child in launcher._children.values() if child.process]

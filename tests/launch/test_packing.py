@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.launch.base import Capacity
 from runner.launch.local import LocalLauncher
-from runner.launch.machine import Machine, SlotPlan
 from runner.launch.packing import Packing
 from runner.testing.launchers import LONG_S, task, wait_until
 
@@ -75,11 +75,9 @@ def test_runs_that_share_no_gpu_are_not_counted_there() -> None:
     assert packing.fits() == 2
 
 
-def test_for_a_plan() -> None:
-    machine = Machine(4, memory_gib=16, free_gib=12)
-    plan = SlotPlan(({}, {}, {}, {}))
-    assert Packing.of(plan, machine).fits() == 1
-    assert Packing.of(plan, machine, memory_gib=3).fits() == 4
+def test_for_the_room_of_a_launcher() -> None:
+    assert Packing.of(Capacity(4, memory_gib=12)).fits() == 1
+    assert Packing.of(Capacity(4)).fits() == 4
 
 
 def test_processes_that_hold_memory(tmp_path: Path) -> None:

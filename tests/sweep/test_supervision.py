@@ -19,7 +19,7 @@ import pytest
 import runner.sweep.limits
 import runner.sweep.runs
 from runner.core.errors import InputError, RunnerError
-from runner.launch.base import Task
+from runner.launch.base import Task, TaskResources
 from runner.launch.local import LocalLauncher
 from runner.search.base import FixedSearch, IntermediateResult, Trial, TrialResult
 from runner.search.spec import Metric
@@ -92,6 +92,7 @@ say("done")
 
 E = TypeVar("E", bound=Event)
 NO_LIMITS = Policy()
+NO_GPU_HOURS = Policy(gpu_hours=1e-9, resources=TaskResources(gpus=1.0))
 
 
 class Search(FixedSearch):
@@ -247,7 +248,7 @@ class Confirming(Search):
 def test_a_search_may_confirm_what_it_has_found_when_the_time_is_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "Search", Confirming)
     stage.trials = 3
-    assert stage.drive(Policy(gpu_hours=1e-9, gpus=1.0), slots=1).keys() == {"t0s0", "t1s0", "t9s0"}  # one was handed out already
+    assert stage.drive(NO_GPU_HOURS, slots=1).keys() == {"t0s0", "t1s0", "t9s0"}  # one was handed out already
 
 
 # ------------------------------------------------------------------------------------------------------------ pruning
@@ -348,9 +349,9 @@ def test_failed_runs_are_started_again_when_asked_also_those_of_before(stage: St
 
 def test_a_budget_that_is_used_up_starts_nothing_more(stage: Stage) -> None:
     stage.trials = 3
-    states = stage.drive(Policy(gpu_hours=1e-9, gpus=1.0), slots=1)
+    states = stage.drive(NO_GPU_HOURS, slots=1)
     assert states == {"t0s0": "done"} and stage.events(BudgetSpent)[0].reason.startswith("budget.gpu_hours is used up")
-    assert stage.drive(Policy(gpu_hours=1e-9, gpus=1.0)) == {}  # what earlier drivers used counts
+    assert stage.drive(NO_GPU_HOURS) == {}  # what earlier drivers used counts
     assert stage.drive() == {"t1s0": "done", "t2s0": "done"}
 
 
