@@ -9,21 +9,36 @@ from pathlib import Path
 
 import pytest
 
+from runner.cli.main import main
 from runner.store.events import RecordsLost
 from runner.sweep.drill import Drill
-from runner.sweep.fake_sweep import FakeSweep
+from runner.sweep.fake_sweep import Ended, FakeSweep
+
+Verify = Callable[..., Ended]
 
 
-def test_verify_says_what_where_and_what_to_do(copied: FakeSweep, check: Callable[[FakeSweep], None]) -> None:
-    fine = copied.finish(copied.command("verify", copied.sweep.path))
+@pytest.fixture
+def verify(capsys: pytest.CaptureFixture[str]) -> Verify:
+    """`runner verify` on a sweep, in this process."""
+
+    def run(sweep: FakeSweep, *options: str) -> Ended:
+        capsys.readouterr()
+        code = main(["verify", str(sweep.sweep.path), *options])
+        return Ended(code, *capsys.readouterr())
+
+    return run
+
+
+def test_verify_says_what_where_and_what_to_do(copied: FakeSweep, check: Callable[[FakeSweep], None], verify: Verify) -> None:
+    fine = verify(copied)
     assert (fine.code, fine.out) == (0, "6 runs: nothing is wrong\n")
     run = copied.run("0001-lr=0.01-s0")
     run.status_file.write_text("{")
     (copied.sweep.path / ".plan.json.abc.tmp").write_text("half")
-    found = copied.finish(copied.command("verify", copied.sweep.path))
+    found = verify(copied)
     assert found.code == 1 and f"runs/{run.name}/status.json: is not whole; --repair puts it right" in found.out
     assert "note: .: 1 files of processes that were killed" in found.out and found.out.endswith("6 runs: 1 problems, 0 repaired\n")
-    mended = copied.finish(copied.command("verify", copied.sweep.path, "--repair", "--json"))
+    mended = verify(copied, "--repair", "--json")
     assert mended.code == 0 and [(entry["where"], entry["repaired"]) for entry in json.loads(mended.out)] == [
         (f"runs/{run.name}/status.json", True),
         (".", True),
@@ -35,22 +50,24 @@ def test_verify_says_what_where_and_what_to_do(copied: FakeSweep, check: Callabl
 @pytest.mark.parametrize(
     "damage", [lambda path: path.write_bytes(b"\0" * 99), lambda path: path.write_text("{}\n", "utf-16"), Path.mkdir, os.mkfifo]
 )
-def test_lost_records_are_a_note_once_a_repair_has_recorded_the_loss(copied: FakeSweep, damage: Callable[[Path], None]) -> None:
+def test_lost_records_are_a_note_once_a_repair_has_recorded_the_loss(
+    copied: FakeSweep, damage: Callable[[Path], None], verify: Verify
+) -> None:
     run = copied.run("0001-lr=0.01-s0")
     metrics = f"runs/{run.name}/metrics.jsonl"
     run.metrics.unlink()
     damage(run.metrics)
-    found = copied.finish(copied.command("verify", copied.sweep.path))
+    found = verify(copied)
     assert found.code == 1 and "what is missing is lost" in found.out and "--repair records the loss in the journal" in found.out
     for options in (["--repair"], [], ["--repair"]):
-        found = copied.finish(copied.command("verify", copied.sweep.path, *options))
+        found = verify(copied, *options)
         assert found.code == 0 and f"note: {metrics}: ends before the first record" in found.out, found
         assert "its result stands in eval.json; the journal has recorded this loss" in found.out
     assert len(copied.events(RecordsLost)) == 1
     ended = copied.finish()
     assert ended.code == 0 and "6 of 6 runs done" in ended.out, ended
     copied.run("0002-lr=0.04-s1").metrics.write_text("")
-    assert copied.finish(copied.command("verify", copied.sweep.path)).code == 1  # another loss
+    assert verify(copied).code == 1  # another loss
 
 
 def test_a_sweep_file_may_have_the_name_of_a_command(stage: FakeSweep) -> None:
