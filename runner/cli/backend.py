@@ -16,15 +16,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("backend", help="install, list and remove the environments of backends")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
-    install = actions.add_parser("install", help="make a backend's environment and check it with a training step")
+    install = actions.add_parser("install", help="build a backend's environment and check it with a training step")
     install.add_argument("name", metavar="NAME", help="paddle")
-    install.add_argument("--gpu", action="store_true", help="with the framework's build for NVIDIA GPUs")
-    install.add_argument("--index", default="", metavar="URL", help="with --gpu: package index that has a newer GPU build")
-    install.add_argument("--python", default="", metavar="PATH", help="interpreter to make it from")
-    install.add_argument("--force", action="store_true", help="make it anew although it is there")
+    install.add_argument("--gpu", action="store_true", help="use the framework's build for NVIDIA GPUs")
+    install.add_argument("--index", default="", metavar="URL", help="with --gpu: package index with a newer GPU build")
+    install.add_argument("--python", default="", metavar="PATH", help="interpreter to build it with")
+    install.add_argument("--force", action="store_true", help="rebuild an existing environment")
     install.set_defaults(run=_install)
 
-    listing = actions.add_parser("list", help="where each backend runs")
+    listing = actions.add_parser("list", help="list the environments that backends run in")
     listing.set_defaults(run=_list)
 
     remove = actions.add_parser("remove", help="delete a backend's environment")
@@ -47,7 +47,7 @@ def _install(args: argparse.Namespace) -> int:
     say(f"  in {made.folder}")
     say(f"  use it: -o backend={args.name}")
     if record.gpu and not record.check.get("gpus"):
-        say("  note: this is the GPU build, and it finds no GPU here; `runner doctor` tells more")
+        say("  note: this is the GPU build, and no GPU was found; `runner doctor` has details")
     return 0
 
 
@@ -86,7 +86,7 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 class _Line:
-    """Stage and seconds in one line of a terminal; a line a stage elsewhere. On stderr."""
+    """Stage and seconds on stderr: one line that changes on a terminal, one line per stage elsewhere."""
 
     def __init__(self) -> None:
         from runner.views.terminal import Terminal  # noqa: PLC0415

@@ -16,7 +16,7 @@ _FILE_WIDTH: Final = 120
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare both commands."""
-    parser = commands.add_parser("compare", help="which change made it better, and how sure that is")
+    parser = commands.add_parser("compare", help="compare trials with their baseline: which change helped, and how sure that is")
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
     parser.add_argument("--metric", metavar="TAG", help="what decides, for example bbox/AP50; default: what the sweep file says")
     parser.add_argument("--goal", choices=("maximize", "minimize"), help="which way is better; default: what the sweep file says")
@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser.add_argument(option, action=_Replaced, nargs=0, help=argparse.SUPPRESS)
     parser.set_defaults(run=_compare)
 
-    dashboard = commands.add_parser("dashboard", help="start a viewer on runs: loss curves over one another")
+    dashboard = commands.add_parser("dashboard", help="start a viewer on runs: their curves in one plot")
     dashboard.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
     dashboard.add_argument("--with", dest="viewer", metavar="TRACKER", help="whose viewer, such as tensorboard; default: visualdl")
     dashboard.add_argument("--port", type=int, metavar="N", help="default: a free one")

@@ -14,19 +14,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser("config", help="show, check or compare resolved configs")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    show = actions.add_parser("show", help="print the resolved config: every key that counts, no auto left")
+    show = actions.add_parser("show", help="print the resolved config: every effective key, no auto left")
     add_config(show)
     show.add_argument("--format", choices=("yaml", "json"), default="yaml")
     show.add_argument(
         "--explain",
         action="store_true",
-        help="what was translated from PaddleDetection's older dialect and why, and the config as translated",
+        help="print what was translated from PaddleDetection's older dialect (0.x) and why, then the translated config",
     )
     show.set_defaults(run=_show)
-    check = actions.add_parser("check", help="find everything that is wrong with a config, and list what a run would also need")
+    check = actions.add_parser("check", help="report every error in a config, and list what a run would also need")
     add_config(check)
     check.set_defaults(run=_check)
-    diff = actions.add_parser("diff", help="print only the keys in which two resolved configs differ")
+    diff = actions.add_parser("diff", help="print the keys in which two resolved configs differ")
     diff.add_argument("first", type=Path, metavar="A")
     diff.add_argument("second", type=Path, metavar="B")
     add_overrides(diff)

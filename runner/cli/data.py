@@ -8,16 +8,16 @@ from pathlib import Path
 from runner.core.text import say
 
 _OPTIONS = {
-    "size": "pixels a side (generated sets)",
-    "train": "training images (generated sets)",
+    "size": "image width and height in pixels (generated sets)",
+    "train": "number of training images (generated sets)",
     "val": "validation images; of a set that is cut at random also a share, 0.2",
     "seed": "seed of the generator, or of the cut",
-    "images": "images that the source must have (in place of the spec's verified count)",
-    "boxes": "boxes that the source must have (in place of the spec's verified count)",
+    "images": "number of images the source must have, instead of the spec's verified count",
+    "boxes": "number of boxes the source must have, instead of the spec's verified count",
 }
 _RULES = (
-    ("boxes_outside", ("clip", "drop"), "what to do with boxes that reach out of their image by more than a pixel"),
-    ("boxes_empty", ("drop",), "what to do with boxes without width or height"),
+    ("boxes_outside", ("clip", "drop"), "handling of boxes that exceed their image by more than a pixel"),
+    ("boxes_empty", ("drop",), "handling of boxes without width or height"),
 )
 
 
@@ -25,22 +25,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser("data", help="prepare, check and describe data sets")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    actions.add_parser("list", help="the data sets there are, and which are prepared").set_defaults(run=_list)
-    prepare = actions.add_parser("prepare", help="make a data set ready (nothing is ever downloaded)")
-    prepare.add_argument("name", help="name of a data set, or path of a spec")
-    prepare.add_argument("--source", type=Path, metavar="DIR_OR_ARCHIVE", help="the data as published")
-    prepare.add_argument("--force", action="store_true", help="replace a set that was prepared from something else")
+    actions.add_parser("list", help="list data sets, and which of them are prepared").set_defaults(run=_list)
+    prepare = actions.add_parser("prepare", help="prepare a data set (nothing is ever downloaded)")
+    prepare.add_argument("name", help="name of a data set, or path of a data spec")
+    prepare.add_argument("--source", type=Path, metavar="DIR_OR_ARCHIVE", help="folder or archive of the data as published")
+    prepare.add_argument("--force", action="store_true", help="replace a set that was prepared from another source")
     for option, text in _OPTIONS.items():
         prepare.add_argument(f"--{option}", type=_number if option == "val" else int, metavar="N", help=text)
     for option, values, text in _RULES:
         prepare.add_argument(f"--{option.replace('_', '-')}", choices=values, help=text)
     prepare.set_defaults(run=_prepare)
-    check = actions.add_parser("check", help="find missing, damaged and contradictory images and boxes")
+    check = actions.add_parser("check", help="report missing, damaged and contradictory images and boxes")
     check.add_argument("name")
     check.set_defaults(run=_check)
-    stats = actions.add_parser("stats", help="counts and box sizes, and a picture")
+    stats = actions.add_parser("stats", help="print counts and box sizes, and draw a picture")
     stats.add_argument("name")
-    stats.add_argument("--picture", type=Path, metavar="FILE.png", help="where to put the picture; default: beside the data")
+    stats.add_argument("--picture", type=Path, metavar="FILE.png", help="file of the picture; default: beside the data")
     stats.set_defaults(run=_stats)
 
 

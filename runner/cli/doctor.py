@@ -1,4 +1,4 @@
-"""`runner doctor`: what is there, what is missing, and how to get it."""
+"""`runner doctor`: a list of installed and missing requirements, and how to install them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runner.core.text import say
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("doctor", help="what is installed and what is missing")
+    parser = commands.add_parser("doctor", help="list what is installed and what is missing")
     parser.set_defaults(run=_run)
 
 

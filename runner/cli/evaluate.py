@@ -1,4 +1,4 @@
-"""`runner eval`: a run's numbers, or a checkpoint's on a config's evaluation set."""
+"""`runner eval`: the metrics of a run, or of weights on a config's evaluation set."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from runner.cli.options import add_config
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("eval", help="evaluate a run, or weights on a config")
+    parser = commands.add_parser("eval", help="print the metrics of a run, or of weights on a config")
     parser.add_argument("run_dir", nargs="?", type=Path, metavar="RUN", help="a run directory")
     add_config(parser, required=False)
     parser.add_argument(
-        "--checkpoint", choices=("last", "best"), help="predict anew with this checkpoint; default: the run's own predictions"
+        "--checkpoint", choices=("last", "best"), help="predict again with this checkpoint; default: use the run's predictions"
     )
     parser.add_argument(
         "--split",
         choices=("val", "test"),
         default="val",
-        help="test: predict the test split that the prepared data set keeps aside; nothing of the run changes, and nothing else reads it",
+        help="test: evaluate on the test split of the prepared data set, which nothing else reads; the run does not change",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=_run)
@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(args: argparse.Namespace) -> int:
 
-    from runner.cli.elsewhere import go_where_it_runs  # noqa: PLC0415
+    from runner.cli.backend_process import run_where_backend_is  # noqa: PLC0415
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.core.text import json_text  # noqa: PLC0415
     from runner.resolve import backend_in  # noqa: PLC0415
@@ -39,9 +39,9 @@ def _run(args: argparse.Namespace) -> int:
     if (args.run_dir is None) == (args.config is None):
         raise InputError("give a run (runner eval RUN) or a config with weights (runner eval -c CONFIG -o weights=FILE), one of them")
     if args.run_dir is None:
-        go_where_it_runs(*backend_in(args.config, args.opt))
+        run_where_backend_is(*backend_in(args.config, args.opt))
     elif args.split == "test" or needs_backend(args.run_dir, args.checkpoint):
-        go_where_it_runs(*backend_of(args.run_dir))
+        run_where_backend_is(*backend_of(args.run_dir))
     with count_progress() as progress:
         if args.run_dir is not None:
             if args.opt:

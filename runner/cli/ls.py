@@ -1,4 +1,4 @@
-"""`runner ls`: the runs there are."""
+"""`runner ls`: a list of runs."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 it worked; 1 it ran and failed; 2 what was asked cannot be done as asked; 130 interrupted.
+        0 it worked; 1 it ran and failed; 2 the request cannot be carried out; 130 interrupted.
     """
     arguments = sys.argv[1:] if argv is None else argv
     with expendable_output(stdout=False), printable_output():
@@ -84,15 +84,15 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _print_nowhere() -> None:
-    """Let the rest of the output, which may still lie in a buffer, come to nothing."""
+    """Discard the rest of the output, which may still be buffered."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Declare the whole command line."""
     parser = argparse.ArgumentParser(
         prog="runner",
-        description="Say what to vary in a detector's YAML config, and learn which change made it better and how sure that is.",
+        description="Train object detectors, vary their configs over several seeds, and learn which change helped and how sure that is.",
         epilog="Each command has its own --help. Start with: runner train -c configs/fcos_tiny.yml",
     )
     parser.add_argument("--version", action="version", version=f"runner {__version__}")
@@ -103,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _message(error: RunnerError) -> str:
-    """Return the message; what of it stands in further lines is indented, so that no line passes for another message."""
+    """Return the message with its further lines indented, so that none of them looks like another message."""
     if isinstance(error, InputError) and len(error.problems) > 1:
         lines = [f"runner: {len(error.problems)} problems", *(str(problem) for problem in error.problems)]
     else:

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """``-c`` and ``-o``."""
-    parser.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="config, for example configs/fcos_tiny.yml")
+    """Add ``-c`` and ``-o``."""
+    parser.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="for example configs/fcos_tiny.yml")
     add_overrides(parser)
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """``-o``: many pairs after one, and several of them; all count, a later one wins."""
+    """Add ``-o``, which takes several pairs and may be repeated; all count, a later one wins."""
     parser.add_argument(
         "-o",
         "--opt",
@@ -26,7 +26,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help="change a key: -o TrainReader.batch_size=4 LearningRate.schedulers.0.gamma=0.5; values are YAML",
+        help="set config keys: -o TrainReader.batch_size=4 LearningRate.schedulers.0.gamma=0.5; values are YAML",
     )
 
 
@@ -36,7 +36,7 @@ def missing_lines(missing: Sequence[Problem]) -> list[str]:
 
 
 def boolean(text: str) -> bool:
-    """``true`` / ``false`` as people write it. Raises argparse.ArgumentTypeError for anything else."""
+    """Read ``true`` or ``false``, or another usual spelling. Raises argparse.ArgumentTypeError for anything else."""
     values = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
     if text.lower() not in values:
         raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
@@ -44,7 +44,7 @@ def boolean(text: str) -> bool:
 
 
 def fraction(text: str) -> float:
-    """A number from 0 to 1. Raises argparse.ArgumentTypeError for anything else."""
+    """Read a number from 0 to 1. Raises argparse.ArgumentTypeError for anything else."""
     try:
         value = float(text)
     except ValueError:

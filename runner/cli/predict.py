@@ -1,4 +1,4 @@
-"""`runner predict`: a run's model on images of your own."""
+"""`runner predict`: detections of a run's model on images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.core.text import say
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("predict", help="draw what a run's model finds on images")
+    parser = commands.add_parser("predict", help="draw the detections of a run's model on images")
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     parser.add_argument(
@@ -20,18 +20,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=Path,
         default=Path("predictions"),
         metavar="DIR",
-        help="drawn images and predictions.json go there; default: predictions/",
+        help="folder for the drawn images and predictions.json; default: predictions/",
     )
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last")
-    parser.add_argument(
-        "--score-threshold", type=fraction, default=0.3, metavar="S", help="boxes drawn have at least this score; default 0.3"
-    )
-    parser.add_argument("--force", action="store_true", help="write over the output of an earlier predict")
+    parser.add_argument("--score-threshold", type=fraction, default=0.3, metavar="S", help="lowest score of a drawn box; default: 0.3")
+    parser.add_argument("--force", action="store_true", help="overwrite the output of an earlier predict")
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.elsewhere import go_where_it_runs  # noqa: PLC0415
+    from runner.cli.backend_process import run_where_backend_is  # noqa: PLC0415
     from runner.core.errors import InputError, Problem  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415 - kept out of `runner --help`
     from runner.worker.predict import backend_of, predict_images  # noqa: PLC0415
@@ -44,7 +42,7 @@ def _run(args: argparse.Namespace) -> int:
     inside = [image for image in args.images if image.resolve().parent == args.output.resolve()]
     if args.force and inside:  # the picture of a.png is called a.png
         raise InputError([Problem("lies in the output folder; give another --output", where=str(image)) for image in inside])
-    go_where_it_runs(*backend_of(args.run_dir))
+    run_where_backend_is(*backend_of(args.run_dir))
     with count_progress() as progress:
         found = predict_images(
             args.run_dir,

@@ -1,4 +1,4 @@
-"""`runner retry`: let failed runs of a sweep be started again."""
+"""`runner retry`: starts the failed runs of a sweep again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from runner.core.values import shell_path
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("retry", help="start failed runs of a sweep again")
-    parser.add_argument("dir", type=Path, metavar="DIR", help="directory of a sweep")
+    parser = commands.add_parser("retry", help="start the failed runs of a sweep again")
+    parser.add_argument("dir", type=Path, metavar="SWEEP", help="directory of a sweep")
     parser.add_argument("--failed", action="store_true", required=True, help="all runs that failed")
     parser.set_defaults(run=_run)
 

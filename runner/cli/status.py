@@ -1,4 +1,4 @@
-"""`runner status`: how a sweep or a run stands, seen from another terminal, while it runs or after it was killed."""
+"""`runner status`: the state of sweeps and runs, from any terminal, while they are active or afterwards."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 
 _FORMAT = 1
-"""Of the JSON: it changes when a reader would have to."""
+"""Version of the JSON: it changes when a reader would have to."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("status", help="how a sweep or a run stands: who drives it, runs by state, progress, what failed")
+    parser = commands.add_parser("status", help="show the state of a sweep or a run: driver, runs by state, progress, failures")
     parser.add_argument("dir", type=Path, metavar="DIR", help="directory of a sweep, of a run, or of several")
-    parser.add_argument("--json", action="store_true", help="everything, for other programs")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=_run)
 
 

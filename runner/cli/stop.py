@@ -1,4 +1,4 @@
-"""`runner stop`: end a sweep that runs in another terminal, or one trial or run of it."""
+"""`runner stop`: saves and ends a sweep or a run that is active, or stops one trial for good."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LOOK_INTERVAL_S = 0.2
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("stop", help="end a sweep that is running, or one trial of it")
+    parser = commands.add_parser("stop", help="save and end a running sweep, or stop one trial of it for good")
     parser.add_argument("dir", type=Path, metavar="DIR", help="directory of a sweep, or of a run")
-    parser.add_argument("trial", nargs="?", metavar="TRIAL", help="only this: a trial's number or a run's name; it counts as given up")
+    parser.add_argument("trial", nargs="?", metavar="TRIAL", help="only this trial (number) or run (name), for good: it counts as pruned")
     parser.set_defaults(run=_run)
 
 
@@ -32,14 +32,14 @@ def _run(args: argparse.Namespace) -> int:
     if run_dir.exists() and args.trial is None:
         if args.dir.absolute().parent.name != "runs" or not (args.dir.absolute().parent.parent / "plan.json").exists():
             run_dir.request("stop", "asked to stop (runner stop)")
-            say("asked; it saves and ends")
+            say("asked: it saves and ends")
             return 0
         identity = run_dir.identity()
         args.dir, args.trial = args.dir.absolute().parent.parent, identity.id if identity else args.dir.absolute().name
     sweep = driven_sweep(args.dir)
     if args.trial is None:
         send(sweep.control, Command("quit"))
-        print("asked; every run saves and ends", flush=True)
+        print("asked: every run saves and ends", flush=True)
         while holder(sweep.lock) is not None:
             time.sleep(_LOOK_INTERVAL_S)
         say(f"ended; continue: runner resume {shell_path(sweep.path)}")
@@ -51,12 +51,12 @@ def _run(args: argparse.Namespace) -> int:
     trial = next((run for run, name in identities.renamed.items() if name == trial), trial)
     if trial not in numbers and trial not in names:
         hint = nearest(args.trial, names) or f"trials: {', '.join(sorted(numbers, key=int)[:20])}"
-        raise InputError(Problem(f"there is no trial or run {args.trial!r} yet; {hint}", where=str(sweep.path)))
+        raise InputError(Problem(f"unknown trial or run {args.trial!r}: {hint}", where=str(sweep.path)))
     of_trial = [name for name in names if name.partition("-")[0].lstrip("0") == trial.lstrip("0")]
     expected = len((sweep.plan().get("spec") or {}).get("seeds") or ()) if trial not in names else 1
     meant = [identities.run_dir(name).status() for name in ([trial] if trial in names else of_trial)]
     if len(meant) >= expected and all(status.state in FINISHED for status in meant):
         raise InputError(Problem(f"{args.trial} has ended already", where=str(sweep.path)))
     send(sweep.control, Command("stop", trial))
-    say(f"asked to give up {trial}; watch it: runner status {shell_path(sweep.path)}")
+    say(f"asked to stop {trial}; watch it: runner status {shell_path(sweep.path)}")
     return 0

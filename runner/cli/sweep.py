@@ -1,4 +1,4 @@
-"""`runner sweep`: the runs of a sweep file, those that are not finished yet."""
+"""`runner sweep`: runs the trials of a sweep file that are not finished yet."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("sweep", help="run a sweep: a baseline and what is varied, over several seeds")
+    parser = commands.add_parser("sweep", help="run a sweep: a baseline and its variations, over several seeds")
     parser.add_argument("file", type=Path, metavar="SWEEP.yml", help="for example sweeps/batchsize.yml")
     add_overrides(parser)
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change a key of the sweep file: --set seeds=[0,1,2]"
     )
     parser.add_argument("--dir", type=Path, metavar="DIR", help="the sweep's directory; default: runs/NAME")
-    parser.add_argument("--dry-run", action="store_true", help="print the trials and start none")
+    parser.add_argument("--dry-run", action="store_true", help="print the planned runs and start none")
     parser.add_argument("--launcher", metavar="NAME", help="local (the default), or inline: one after the other in this process")
     parser.add_argument("--retry-failed", action="store_true", help="start failed runs again")
     parser.set_defaults(run=_run, drives=True)

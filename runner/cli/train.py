@@ -1,4 +1,4 @@
-"""`runner train`: one run."""
+"""`runner train`: trains and evaluates one run."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_config(parser, required=False)
     parser.add_argument("--eval", action="store_true", help="evaluate at every snapshot, not only at the end")
     parser.add_argument("-r", "--resume", type=Path, metavar="RUN", help="continue an interrupted or failed run (its directory)")
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="the run directory; default: the next one in SAVE_DIR/CONFIG/")
-    parser.add_argument("--use_vdl", type=boolean, metavar="BOOL", help="write a VisualDL log; the same as -o use_vdl=BOOL")
-    parser.add_argument("--vdl_log_dir", metavar="DIR", help="put the VisualDL log there; the same as -o vdl_log_dir=DIR")
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="run directory; default: the next one in SAVE_DIR/CONFIG/")
+    parser.add_argument("--use_vdl", type=boolean, metavar="BOOL", help="write a VisualDL log; same as -o use_vdl=BOOL")
+    parser.add_argument("--vdl_log_dir", metavar="DIR", help="folder of the VisualDL log; same as -o vdl_log_dir=DIR")
     parser.add_argument("--launcher", metavar="NAME", help="local (the default), or inline: in this process, for a debugger")
     parser.set_defaults(run=_run, drives=True)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.cli.elsewhere import go_where_it_runs  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.cli.backend_process import run_where_backend_is  # noqa: PLC0415 - kept out of `runner --help`
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS  # noqa: PLC0415
     from runner.sweep.session_train import plan_resumed, plan_training, run_one  # noqa: PLC0415
@@ -46,7 +46,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         run = plan_training(args.config, _overrides(args), named_for=args.opt, run_dir=args.run_dir)
     if runs_here and run.resolved is not None:
-        go_where_it_runs(run.resolved.backend.name, run.resolved.config.backend_python)
+        run_where_backend_is(run.resolved.backend.name, run.resolved.config.backend_python)
     return report_outcome(run_one(run, progress_console(), launcher=launcher, retry_failed=bool(args.resume)))
 
 

@@ -11,11 +11,11 @@ from runner.core.importing import child_environment
 from runner.environments.interpreters import interpreter
 
 _MOVED = "RUNNER_MOVED"
-"""Set for the process that `go_where_it_runs` starts, which does not go anywhere else."""
+"""Set for the process that `run_where_backend_is` starts, which stays where it is."""
 
 
-def go_where_it_runs(backend: str, backend_python: str | None) -> None:
-    """Run this very command again by the interpreter whose environment has the backend, if that is another one. Does not return then.
+def run_where_backend_is(backend: str, backend_python: str | None) -> None:
+    """Replace this process by the same command under the interpreter that has the backend, if that is another one.
 
     Raises:
         InputError: the backend has no environment.
