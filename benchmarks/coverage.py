@@ -289,13 +289,13 @@ def racing_table(sweeps: int) -> Iterator[Row]:
 def failing_table(sweeps: int) -> Iterator[Row]:
     """What is not done, and why."""
     for n in (3, 5, 10, 30):
-        yield f"a BCa bootstrap over {n} seeds that promises 95 % covers", f"{bca(n, sweeps):.1%}"
+        yield f"coverage of a nominal 95 % BCa bootstrap over {n} seeds", f"{bca(n, sweeps):.1%}"
     for text, arms in (
         ("one of four trials with three times the spread, n = 3", Arms((1, 3, 1, 1, 1), (3,) * 5)),
         ("the baseline with three times the spread of its four trials, n = 3", Arms((3, 1, 1, 1, 1), (3,) * 5)),
         ("3 seeds of three times the spread against 10", Arms((1, 3), (10, 3))),
     ):
-        yield f"an interval that always pools covers: {text}", f"{plain_pooled(arms, sweeps):.1%}"
+        yield f"coverage of an interval that always pools: {text}", f"{plain_pooled(arms, sweeps):.1%}"
     powers = ", ".join(f"{power:.2f}" for power in t_power(3.0, 3, sweeps))
     yield "power for 3 sd at n = 3: spread of a baseline and four trials, of the two alone, paired t", powers
     yield "the smallest p of a sign-flip test at n = 3", f"{2 / 2**3:.2f}"
@@ -319,14 +319,16 @@ def main() -> None:
     parser.add_argument("--sweeps", type=int, default=2000, help="simulated sweeps a line")
     parser.add_argument("--images", type=int, default=0, help="pairs of checkpoints for the bootstrap over images")
     args = parser.parse_args()
-    print_table("Intervals: in how many sweeps all of them hold", "n = 3 | n = 5 | n = 10", intervals_table(args.sweeps))
-    print_table("Other numbers of seeds", "all hold", odd_table(args.sweeps))
-    print_table("Racing, 3 to 10 seeds", "false verdicts | all intervals hold | seeds, of 10 everywhere | told", racing_table(args.sweeps))
-    print_table("What is not done", "measured", failing_table(args.sweeps))
+    print_table("Intervals: share of sweeps in which all of them are correct", "n = 3 | n = 5 | n = 10", intervals_table(args.sweeps))
+    print_table("Other numbers of seeds", "all intervals correct", odd_table(args.sweeps))
+    print_table(
+        "Racing, 3 to 10 seeds", "false verdicts | all intervals correct | seeds, of 10 everywhere | detected", racing_table(args.sweeps)
+    )
+    print_table("Methods that are not used", "measured", failing_table(args.sweeps))
     if args.images:
         same, other = image_coverage(args.images, 200, (4.0, 4.0)), image_coverage(args.images, 200, (4.0, 4.5))
         rows = [("two detectors that are equally good", same), ("one places its boxes worse (4.5 px for 4 px)", other)]
-        print_table("Bootstrap over 200 images", "holds | says they differ", [(text, f"{a:.1%} | {b:.1%}") for text, (a, b) in rows])
+        print_table("Bootstrap over 200 images", "covers | significant difference", [(text, f"{a:.1%} | {b:.1%}") for text, (a, b) in rows])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ SHOWN_METRICS = ("bbox/AP", "bbox/AP50", "bbox/AP75")
 
 @dataclass(slots=True)
 class _Group:
-    """Runs of one trial while they are sorted out."""
+    """Runs of one trial while they are grouped."""
 
     parameters: dict[str, Any]
     runs: list[RunResult] = field(default_factory=list)
@@ -99,7 +99,7 @@ def compare(
 
 
 def _judge(counted: Sequence[Sequence[RunResult]], tags: Sequence[str], metric: str, looks: tuple[int, ...]) -> list[dict[str, Effect]]:
-    """Tag to effect, a mapping a trial. Trials that were evaluated on other data than the baseline are not judged with the others."""
+    """Compute effects by tag, a mapping per trial. Trials evaluated on other data than the baseline are not judged."""
     data = [evaluated_on(done) for done in counted]
     result: list[dict[str, Effect]] = [{} for _ in counted]
     for tag in tags:
@@ -123,7 +123,7 @@ def _judge(counted: Sequence[Sequence[RunResult]], tags: Sequence[str], metric: 
 
 
 def _geometry(groups: Sequence[_Group], varied: Collection[str]) -> list[str]:
-    """Where trials were evaluated otherwise than they were trained: a verdict on them is one on the evaluation too."""
+    """Find trials that were evaluated otherwise than they were trained: a verdict on them is also one on the evaluation."""
     configs = [(group.runs[0].label, readers_of(group.runs[0].config)) for group in groups if group.runs[0].config]
     return geometry_warnings(configs, varied)
 
@@ -155,8 +155,7 @@ def _check_metric(runs: Sequence[RunResult], metric: str) -> None:
 
 
 def _group(runs: Iterable[RunResult]) -> list[_Group]:
-    """Runs with the same parameters belong together; one whose config cannot be read, with its trial of the same
-    sweep."""
+    """Group runs by their parameters; one whose config cannot be read joins its trial of the same sweep."""
     groups: dict[Any, _Group] = {}
     for run in runs:
         found = parameters(run)
@@ -180,7 +179,7 @@ def _shown_parameters(groups: Sequence[_Group]) -> list[dict[str, Any]]:
 
 
 def _canonical(value: Any) -> Any:
-    """So that equal values (1 and 1.0) have equal texts."""
+    """Make equal values (1 and 1.0) have equal texts."""
     if isinstance(value, list | tuple):
         return [_canonical(item) for item in value]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -198,7 +197,7 @@ def _baseline_first(groups: list[_Group]) -> list[_Group]:
 
 
 def _count(group: _Group, metric: str, uncounted: list[tuple[RunResult, ReportNote]], leave_out: frozenset[Path]) -> list[RunResult]:
-    """The runs of a trial that its numbers come from; the others, each with the reason, go to `uncounted`."""
+    """Return the runs of a trial that its numbers are computed from; add the others, each with the reason, to `uncounted`."""
     kept: list[RunResult] = []
     for run in group.runs:
         if run.copy_of:
@@ -261,7 +260,7 @@ def _trial(
 
 
 def _verdict(effect: Effect | None, goal: Goal) -> Verdict | None:
-    """The interval in one word. None where the noise is not known: fewer than two seeds on a side, or other evaluation data."""
+    """Turn an interval into a verdict. None where the noise is unknown: fewer than two seeds on a side, or other evaluation data."""
     if effect is None or not effect.judged:
         return None
     if effect.together.is_open:
@@ -270,7 +269,7 @@ def _verdict(effect: Effect | None, goal: Goal) -> Verdict | None:
 
 
 def _on_images(mine: Sequence[RunResult], baseline: Sequence[RunResult], metric: str, wanted: bool | None) -> ImageComparison | None:
-    """Of the first seed that both have. Without a word where nobody asked and there is nothing to compare."""
+    """Compare the checkpoints of the first seed that both have; None where it was not asked for and cannot be done."""
     pairs = [(run, other) for run in mine for other in baseline if run.seed == other.seed]
     if not pairs or wanted is False or (wanted is None and min(len(mine), len(baseline)) > 1):
         return None

@@ -86,45 +86,45 @@ WAIT: Final = Wait.WAIT
 
 
 class Search(Protocol):
-    """Where trials come from.
+    """Source of a sweep's trials.
 
-    Duties: all calls come from one thread. A search owns no files of the sweep (an adaptive one may keep a database
-    that can be rebuilt by `tell`). The same calls in the same order give the same trials, also in a new process.
+    Duties: all calls come from one thread. A search owns no files of the sweep (an adaptive one may keep a database that can be rebuilt by
+    `tell`). The same calls in the same order give the same trials, also in a new process.
     """
 
     wants_reports: bool
-    """Whether `report` may give a trial up; else it is never called."""
+    """Whether `report` may prune a trial; if not, it is never called."""
 
     def planned(self) -> Sequence[Trial]:
-        """The trials known in advance, the baseline first: all are validated before the first one starts."""
+        """Return the trials known in advance, the baseline first: all are validated before the first one starts."""
 
     def ask(self) -> Trial | Wait | None:
-        """The next trial to run; `WAIT` if that depends on results still to come; None if there will be no more.
+        """Return the next trial to run; `WAIT` if that depends on results still to come; None if there will be no more.
 
         A (trial, seed) is handed out once; the same trial may come again with further seeds. Whatever was handed out is told once, unless
         the program ends before.
         """
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
-        """A trial has ended, with the seeds it was handed out with. Also called, before the first `ask`, for what an earlier driver of
-        the same sweep has finished, in the order in which it was handed out: it is then not handed out again. Telling the same result
-        twice changes nothing."""
+        """Take the result of a trial, over the seeds it was handed out with. Also called, before the first `ask`, for what an earlier
+        driver of the same sweep has finished, in the order in which it was handed out: it is then not handed out again. Telling the
+        same result twice changes nothing."""
 
     def resume(self, trial: Trial) -> None:
-        """Called, before the first `ask` and in its place in the order of the `tell` calls, for a trial that an earlier driver was handed
-        and whose runs have not all ended: it is running again, will be told, and is not handed out again."""
+        """Take a trial that an earlier driver was handed and whose runs have not all ended: it is running again, will be told, and is not
+        handed out again. Called before the first `ask`, in its place in the order of the `tell` calls."""
 
     def report(self, trial: Trial, report: IntermediateResult) -> str | None:
-        """An evaluation during training, in the order of the steps of each run. The reason to give the whole trial up now, or None. May
-        be called again for the same (trial, seed, step) by a later driver."""
+        """Judge a trial by an evaluation during training, in the order of the steps of each run: return the reason to prune the whole
+        trial now, or None. May be called again for the same (trial, seed, step) by a later driver."""
 
 
 @runtime_checkable
 class Finishes(Protocol):
-    """A search that has something to do when the time for it is used up: to confirm what it has found."""
+    """A search that does something when its budget is spent: it confirms what it has found."""
 
     def finish(self) -> None:
-        """Propose nothing new. What was handed out still ends and is told, and `ask` gives what belongs to the end."""
+        """Propose nothing new. What was handed out still ends and is told, and `ask` returns what belongs to the end."""
 
 
 class Design(Protocol):
@@ -198,7 +198,7 @@ def find_design(plan: Mapping[str, Any]) -> Design | None:
 
 
 class FixedSearch:
-    """A search whose trials were all fixed in advance: it hands them out in order.
+    """A search over trials that are all known in advance: it hands them out in order.
 
     Raises:
         ValueError: two trials with one number.
@@ -212,32 +212,32 @@ class FixedSearch:
         self.wants_reports = False
 
     def planned(self) -> Sequence[Trial]:
-        """All trials."""
+        """Return all trials."""
         return self._trials
 
     def ask(self) -> Trial | Wait | None:
-        """The next trial in order, None after the last. Never waits."""
+        """Return the next trial in order, None after the last. Never waits."""
         return self._waiting.pop(next(iter(self._waiting))) if self._waiting else None
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
-        """Results change nothing here, except that a trial that has ended is not handed out any more."""
+        """Do not hand out a trial that has ended; its result changes nothing."""
         del result
         self._waiting.pop(trial.number, None)
 
     def resume(self, trial: Trial) -> None:
-        """It is not handed out any more."""
+        """Do not hand it out."""
         self._waiting.pop(trial.number, None)
 
     def report(self, trial: Trial, report: IntermediateResult) -> str | None:
-        """A fixed design gives nothing up."""
+        """Prune nothing."""
         del trial, report
         return None
 
 
 def run_name(trial: Trial, seed: int) -> str:
-    """Name of the directory of `trial`'s run with `seed`: ``0003-batch_size=8-s1``.
+    """Return the name of the directory of `trial`'s run with `seed`: ``0003-batch_size=8-s1``.
 
-    The number is the trial's, so that the runs of a trial stand together and a name does not change when a seed is
+    The number is the trial's, so that the runs of a trial are listed together and a name does not change when a seed is
     added. It also keeps two trials apart whose labels look alike as file names: numbers have six digits there.
     """
     label = _LONG_NUMBER.sub(lambda found: format_value(float(found[0])), trial.label)

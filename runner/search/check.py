@@ -75,7 +75,7 @@ def _trials(spec: SweepSpec) -> Iterator[Problem]:
 
 
 def _keys(spec: SweepSpec) -> Iterator[Problem]:
-    """Keys that cannot stand where they do, and those that would be set twice, once by themselves and once with what is around them."""
+    """Find keys that cannot be varied, and those that would be set twice, by themselves and with a key around them."""
     places: list[tuple[str, Iterable[str]]] = [("overrides", spec.overrides), ("vary", spec.vary), ("space", spec.space)]
     places += [(f"trials.{index}", trial) for index, trial in enumerate(spec.trials)]
     moved = {*spec.vary, *spec.space, *(key for trial in spec.trials for key in trial)}
@@ -147,7 +147,7 @@ def _space(spec: SweepSpec) -> Generator[Problem, None, None]:
 
 
 def _never(condition: Expression, spec: SweepSpec) -> bool:
-    """Whether a condition on choices holds for none of them (at most 1,000 combinations are tried)."""
+    """Tell whether a condition on choices holds for none of them (at most 1,000 combinations are tried)."""
     names = sorted(condition.names)
     choices: list[tuple[Any, ...]] = []
     for name in names:
@@ -239,7 +239,7 @@ def _resources(spec: SweepSpec) -> Iterator[Problem]:
 
 
 def _condition(text: str, key: str) -> Generator[Problem, None, Expression | None]:
-    """An expression that is true or false."""
+    """Parse an expression that is true or false."""
     expression = yield from _parsed(text, key)
     if expression is not None and not expression.condition:
         yield Problem(f"{text!r} is not a condition: add a comparison, such as `{text} <= 8`", key=key)
@@ -248,7 +248,7 @@ def _condition(text: str, key: str) -> Generator[Problem, None, Expression | Non
 
 
 def _parsed(text: str, key: str) -> Generator[Problem, None, Expression | None]:
-    """The expression, or None after a problem."""
+    """Parse an expression; None after a problem."""
     try:
         return Expression.parse(text)
     except ValueError as error:
@@ -257,7 +257,7 @@ def _parsed(text: str, key: str) -> Generator[Problem, None, Expression | None]:
 
 
 def _circles(names: Mapping[str, frozenset[str]]) -> list[str]:
-    """The keys that depend on themselves, directly or by way of others."""
+    """Find the keys that depend on themselves, directly or through others."""
 
     def reached(key: str) -> set[str]:
         found: set[str] = set()

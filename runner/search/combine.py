@@ -15,9 +15,9 @@ from runner.search.spec import SweepSpec
 
 
 class CombineBest:
-    """One factor at a time; then, in a last trial, the best value of each key that made it better, all together: whether they add up.
+    """One factor at a time; then a last trial with the best value of each key that improved the metric.
 
-    A value counts as better if its mean over the seeds beats the baseline's by the first metric: this chooses what is tried next, it is
+    A value counts as better if its mean over the seeds beats the baseline's by the first metric: this chooses the next trial, it is
     no verdict. There is no last trial if fewer than two keys have one, or if the baseline has no result.
 
     Args:
@@ -34,18 +34,18 @@ class CombineBest:
         self.wants_reports = False
 
     def planned(self) -> Sequence[Trial]:
-        """The trials but the last one."""
+        """Return the trials without the last one."""
         return self._fixed.planned()
 
     def ask(self) -> Trial | Wait | None:
-        """The next trial in order. Waits for all results before the last one."""
+        """Return the next trial in order. Waits for all results before the last one."""
         trial = self._fixed.ask()
         if trial is not None:
             return trial
         return WAIT if self._open else self._join()
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
-        """Results are kept for the last trial."""
+        """Keep the result for the last trial."""
         self.resume(trial)
         self._open.discard(trial.number)
         values = [tags[self._metric] for tags in result.values.values() if self._metric in tags]
@@ -53,14 +53,14 @@ class CombineBest:
             self._means[trial.number] = math.fsum(values) / len(values)
 
     def resume(self, trial: Trial) -> None:
-        """It is not handed out again."""
+        """Do not hand it out again."""
         self._fixed.resume(trial)
         if all(trial.number != other.number for other in self.planned()):
             _, seeds = self._beyond.setdefault(value_key(trial.overrides), (trial, set()))
             seeds.update(self._spec.seeds if trial.seeds is None else trial.seeds)
 
     def report(self, trial: Trial, report: IntermediateResult) -> str | None:
-        """Nothing is given up."""
+        """Prune nothing."""
         del trial, report
         return None
 
@@ -69,7 +69,7 @@ class CombineBest:
         return self._spec.metrics[0].name
 
     def _join(self) -> Trial | None:
-        """The last trial, with the seeds it was not run with yet."""
+        """Return the last trial, with the seeds it was not run with yet."""
         point = self._best_point()
         if len(point) < 2:
             return None
@@ -84,7 +84,7 @@ class CombineBest:
         return trial
 
     def _best_point(self) -> dict[str, Any]:
-        """The varied keys that have a better value than the baseline's, each with its best one."""
+        """Return the varied keys that have a better value than the baseline's, each with its best one."""
         better = operator.gt if self._spec.metrics[0].goal == "maximize" else operator.lt
         numbers = {value_key(trial.overrides): trial.number for trial in self.planned()}
         point: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Two causes in one change: what a sweep file lets change together, so that its answer cannot tell which of them made the difference."""
+"""Confounded factors of a sweep: keys that change together, so that its answer cannot tell which of them made the difference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COSINE: Final = {ITERATIONS: "max_iters", EPOCHS: "max_epochs"}
 
 
 def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
-    """A sentence for each way in which the design mixes causes, with what to do about it; empty if there is none.
+    """Find the ways in which the design confounds factors, each as a sentence with what to do about it.
 
     The batch size goes with the learning rate (Goyal et al. 2017, https://arxiv.org/abs/1706.02677), and with how many images are seen or
     how many steps are made; the length of training goes with where the rate decays. A derived key should be what it is in the baseline
@@ -52,7 +52,7 @@ def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
 
 
 def _times(spec: SweepSpec, size: Any, verb: Literal["sees", "makes"], what: str) -> str:
-    """How many more images or fewer steps the varied batch sizes bring: "a batch of 3 instead of 2 sees 1.5 times the images"."""
+    """Describe how many more images or fewer steps the varied batch sizes bring: "a batch of 3 instead of 2 sees 1.5 times the images"."""
     given = spec.space.get(BATCH_SIZE, ())
     values: Iterable[Any] = (given.low, given.high) if isinstance(given, Span) else given.choices if isinstance(given, Choice) else given
     factors = spec.factors()
@@ -67,7 +67,7 @@ def _times(spec: SweepSpec, size: Any, verb: Literal["sees", "makes"], what: str
 
 
 def _moved_together(spec: SweepSpec) -> list[set[str]]:
-    """The sets of keys that change in one trial, those that follow counted in."""
+    """Return the sets of keys that change in one trial, including derived ones."""
     names = {key: Expression.parse(text).names for key, text in spec.derive.items()}
     moved = []
     for keys in DESIGNS.get(spec.design)().varied_together(spec):
@@ -78,7 +78,7 @@ def _moved_together(spec: SweepSpec) -> list[set[str]]:
 
 
 def _fixed_decay(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
-    """Steps of the learning rate that stay where they are while the length of training is varied."""
+    """Find steps of the learning rate that are fixed while the length of training is varied."""
     moved = _moved_together(spec)
     for scheduler in ("LearningRate.schedulers.0", "LearningRate.schedulers.1"):
         lengths = [name for name in COSINE if any(name in keys and not any(key.startswith(scheduler) for key in keys) for keys in moved)]
@@ -103,18 +103,18 @@ def _fixed_decay(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
 
 
 def _given(baseline: Baseline, scheduler: str, keys: Mapping[str, str]) -> tuple[str, str]:
-    """The unit that a schedule is given in, as the key of the training's length, and its own key; iterations outrank epochs."""
+    """Return the unit that a schedule is given in, as the key of the training's length, and its own key; iterations outrank epochs."""
     unit = EPOCHS if baseline(f"{scheduler}.{keys[ITERATIONS]}") in (None, ABSENT) else ITERATIONS
     return unit, keys[unit]
 
 
 def _in(unit: str, length: str) -> str:
-    """The unit of a schedule in words, where that of the varied length is another."""
+    """Name the unit of a schedule, where that of the varied length is another."""
     return "" if unit == length else " iterations" if unit == ITERATIONS else " epochs"
 
 
 def _off_the_baseline(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
-    """Expressions that give something else than the baseline's value at the baseline: each trial then has that difference too."""
+    """Find expressions that do not give the baseline's value at the baseline: each trial then has that difference too."""
     for key, text in spec.derive.items():
         expression = Expression.parse(text)
         values = {name: baseline(key if name == BASE else name) for name in expression.names}

@@ -1,4 +1,4 @@
-"""Reading a sweep file."""
+"""Reader of sweep files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ from runner.store import legacy
 
 _KEYED: Final = ("vary", "space", "derive")
 DURATION: Final = r"(?=.)" + r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in "dhms")
-"""A length of time as a text: days, hours, minutes and seconds in this order, each of them may be left out."""
+"""A duration as a text: days, hours, minutes and seconds in this order, each optional."""
 
 
 def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
-    """The sweep in `path`, each ``KEY=VALUE`` of `changes` applied to it, checked by itself (not yet against its
-    config).
+    """Read the sweep in `path`, apply each ``KEY=VALUE`` of `changes`, and check it without its config.
 
     Raises:
         InputError: with everything that is wrong, each with its file and line.
@@ -75,7 +74,7 @@ def _renamed(node: Node, names: Mapping[str, str]) -> Node:
 
 
 def spec_of_plan(data: Mapping[str, Any], where: str) -> SweepSpec:
-    """The sweep as a driver wrote it down: `data` is the ``spec`` of a plan.json, which `dataclasses.asdict` made.
+    """Read the sweep that a driver wrote: `data` is the ``spec`` of a plan.json, made by `dataclasses.asdict`.
 
     Args:
         where: the file, for messages.
@@ -93,7 +92,7 @@ def spec_of_plan(data: Mapping[str, Any], where: str) -> SweepSpec:
 
 
 def duration_s(text: str) -> float:
-    """Seconds of ``90s``, ``10m``, ``2h``, ``1h30m``, ``1d``. Raises ValueError if it is none of the kind."""
+    """Return the seconds of ``90s``, ``10m``, ``2h``, ``1h30m``, ``1d``. Raises ValueError if it is none of the kind."""
     found = re.fullmatch(DURATION, text.strip())
     if found is None:
         raise ValueError(f"{text!r} is no length of time")
@@ -101,7 +100,7 @@ def duration_s(text: str) -> float:
 
 
 def _changed(tree: Node, changes: Iterable[str]) -> Node:
-    """`tree` with each ``KEY=VALUE`` of ``--set`` applied. Below `vary`, `space` and `derive` stand keys of the config, whose dots do not
+    """Apply each ``KEY=VALUE`` of ``--set`` to `tree`. Below `vary`, `space` and `derive` there are keys of the config, whose dots do not
     lead deeper: ``space.LearningRate.base_lr.low`` is the key `low` of ``LearningRate.base_lr``."""
     problems: list[Problem] = []
     for text in changes:
@@ -129,7 +128,7 @@ def _changed(tree: Node, changes: Iterable[str]) -> Node:
 
 
 def _in_full(tree: Node) -> Node:
-    """Lengths of time as seconds, bare names as mappings; what is none of them stays, for binding to refuse."""
+    """Turn durations into seconds and bare names into mappings; anything else stays, for binding to refuse."""
     for key in DURATIONS:
         node = tree.get(key)
         if node is not None and isinstance(node.value, str):
@@ -143,7 +142,7 @@ def _in_full(tree: Node) -> Node:
 
 
 def _explain(tree: Node, problem: Problem) -> Problem:
-    """The commonest slips, with what to write instead: a single value where several are to be tried, a length of time."""
+    """Explain common mistakes with what to write instead: a single value where a list is expected, a duration."""
     place, _, name = problem.key.partition(".")
     if problem.key in DURATIONS:
         return replace(
@@ -164,7 +163,7 @@ def _explain(tree: Node, problem: Problem) -> Problem:
 
 
 def _place(tree: Node, key: str) -> str:
-    """Where `key` is written, or the nearest thing around it. Keys of the config, which have dots themselves, are
+    """Return the place where `key` is written, or the nearest one around it. Keys of the config, which have dots themselves, are
     matched too."""
     node, rest = tree, key
     while rest:

@@ -22,11 +22,11 @@ class _Absent:
 ABSENT: Final = _Absent()
 BASELINE_LABEL: Final = "baseline"
 BASE: Final = "base"
-"""In an expression under `derive`: the baseline's value of the key that follows."""
+"""Name in an expression under `derive` of the baseline's value of the derived key."""
 
 
 def baseline_values(plain: Mapping[str, Any]) -> Baseline:
-    """The baseline's value of any dotted key, elements of lists by their index, from its whole config."""
+    """Return the function from a dotted key (elements of lists by their index) to its value in the baseline's whole config."""
 
     def value(key: str) -> Any:
         node: Any = plain
@@ -43,7 +43,7 @@ def baseline_values(plain: Mapping[str, Any]) -> Baseline:
 
 
 def derive_overrides(spec: SweepSpec, point: Mapping[str, Any], baseline: Baseline) -> dict[str, Any]:
-    """A trial's overrides: what of `point` differs from the baseline, and what follows it under `derive`.
+    """Return a trial's overrides: the values of `point` that differ from the baseline, and the derived ones.
 
     A derived key follows where a key that its expression names differs from the baseline, unless `point` sets it itself. Where the
     baseline's value is an integer and the result is whole, it is an integer.
@@ -88,10 +88,10 @@ def _follow(key: str, expression: Expression, overrides: Mapping[str, Any], base
 
 
 def edges(spec: SweepSpec) -> dict[str, list[dict[str, Any]]]:
-    """For each key of the space, points at its ends (of a span) or choices (eight at most): itself and what its condition needs.
+    """Return for each key of the space points at its ends (of a range) or choices (eight at most), with the keys its condition needs.
 
-    A key whose condition no such point keeps is left out. Since these are not all points, what is wrong with one of them says something of
-    the space only where all are wrong.
+    A key whose condition no such point keeps is left out. Since these are not all points, an error in one of them is an error of
+    the space only where all have one.
     """
     dimensions = spec.dimensions()
     values = {key: [each.low, each.high] if isinstance(each, Span) else list(each.choices[:8]) for key, each in dimensions.items()}
@@ -117,7 +117,7 @@ def _holds(when: str | None, values: Mapping[str, Any]) -> bool:
 
 
 def trial_label(spec: SweepSpec, point: Mapping[str, Any]) -> str:
-    """What a trial is called: ``batch_size=8, schedule=800``, by the keys that it varies, not by what follows them."""
+    """Return a trial's label: ``batch_size=8, schedule=800``, by the keys that it varies, not the derived ones."""
     return _label(point, _labels(spec), _digits(spec))
 
 
@@ -126,7 +126,7 @@ def _label(point: Mapping[str, Any], names: Mapping[str, str], digits: Mapping[s
 
 
 def _digits(spec: SweepSpec) -> dict[str, int]:
-    """Digits by which the values of each varied key can be told apart."""
+    """Return the digits that distinguish the values of each varied key."""
     values: dict[str, list[Any]] = {key: list(factor.values) for key, factor in spec.factors().items()}
     for key, given in spec.space.items():
         values[key] = [] if isinstance(given, Span) else list(given.choices if isinstance(given, Choice) else given)
@@ -158,7 +158,7 @@ def number_trials(spec: SweepSpec, points: Iterable[Mapping[str, Any]], baseline
 
 
 def _labels(spec: SweepSpec) -> dict[str, str]:
-    """What each key that a trial may set is called."""
+    """Return the label of each key that a trial may set."""
     factors = spec.factors()
     names = short_keys([*factors, *spec.space, *(key for trial in spec.trials for key in trial)])
     return names | {key: factor.label for key, factor in factors.items() if factor.label}

@@ -1,4 +1,4 @@
-"""Seed racing: further seeds only for the trials whose decision is still open."""
+"""Seed racing: further seeds only for trials without a clear verdict."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def significance_rule(metric: str, first: int, most: int) -> Rule:
 
 
 class RacingSearch:
-    """All trials run with the first look's seeds; then, look by look, the baseline and the open trials with the next seeds.
+    """A search that runs all trials with the first look's seeds; then, look by look, the baseline and the open trials with the next seeds.
 
     A look waits for all of its runs. A trial of which a run failed for good gets no further seeds, and without the baseline nothing does.
 
@@ -65,11 +65,11 @@ class RacingSearch:
         self._out: set[int] = set()
 
     def planned(self) -> Sequence[Trial]:
-        """All trials, with the seeds of the first look."""
+        """Return all trials, with the seeds of the first look."""
         return self._trials
 
     def ask(self) -> Trial | Wait | None:
-        """The next trial of this look; `WAIT` until the look is complete."""
+        """Return the next trial of this look; `WAIT` until the look is complete."""
         if self._waiting:
             trial = self._waiting.popleft()
             self._running |= _pairs(trial)
@@ -77,11 +77,11 @@ class RacingSearch:
         return WAIT if self._running else None
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
-        """Takes the numbers in; after the last result of a look, the rule decides about the next."""
+        """Take the result; after the last one of a look, the rule decides about the next."""
         mine = _pairs(trial) & (self._running | {pair for other in self._waiting for pair in _pairs(other)})
         if not mine:
             return
-        self._take(trial)
+        self._remove_waiting(trial)
         self._running -= mine
         known = self._results[trial.number]
         known.update({seed: values for seed, values in result.values.items() if (trial.number, seed) in mine})
@@ -91,17 +91,17 @@ class RacingSearch:
             self._next_look()
 
     def resume(self, trial: Trial) -> None:
-        """It is running, and not handed out any more."""
+        """Mark it as running: it is not handed out any more."""
         self._running |= _pairs(trial) & {pair for other in self._waiting for pair in _pairs(other)}
-        self._take(trial)
+        self._remove_waiting(trial)
 
     def report(self, trial: Trial, report: IntermediateResult) -> str | None:
-        """RacingSearch gives nothing up during training."""
+        """Prune nothing."""
         del trial, report
         return None
 
-    def _take(self, trial: Trial) -> None:
-        """Out of what is still to hand out, seed by seed: an earlier driver may have known fewer of them."""
+    def _remove_waiting(self, trial: Trial) -> None:
+        """Remove it from the trials to hand out, seed by seed: an earlier driver may have known fewer of them."""
         left = []
         for other in self._waiting:
             taken = _pairs(trial) if other.number == trial.number else set()

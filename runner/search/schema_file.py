@@ -3,7 +3,7 @@
     python -m runner.search.schema_file docs/sweep.schema.json
 
 An editor with a YAML language server reads the first line of a sweep file: ``# yaml-language-server: $schema=../docs/sweep.schema.json``.
-It knows keys, types and ranges; what else may be wrong is said by ``runner sweep FILE --dry-run``.
+It knows keys, types and ranges; ``runner sweep FILE --dry-run`` finds what else may be wrong.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KINDS: Final[dict[Any, str]] = {bool: "boolean", int: "integer", float: "number
 
 
 def schema() -> dict[str, Any]:
-    """The whole schema."""
+    """Return the whole schema."""
     defined: dict[str, Any] = {}
     top = _object(SweepSpec, defined)
     base = {"description": "sweep files that this one starts from", "anyOf": [{"type": "string"}, _list({"type": "string"})]}
@@ -42,7 +42,7 @@ def schema() -> dict[str, Any]:
 
 
 def text() -> str:
-    """`schema` as it stands in its file."""
+    """Return `schema` as it is written to its file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The sweep file: what is varied, over which seeds, and what is measured. `runner.search.check` says what is wrong with one."""
+"""The keys of a sweep file. `runner.search.check` finds what is wrong beyond their types and ranges."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ COMPONENTS = ("sampler", "pruner")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
-    """A varied key with a name of its own: ``{label: schedule, values: [400, 800]}``."""
+    """A varied key with its own label: ``{label: schedule, values: [400, 800]}``."""
 
     form: ClassVar[Form] = "plain"
     values: Annotated[tuple[Any, ...], Doc("the values to try; the baseline's own value need not be among them")]
-    label: Annotated[str | None, Doc("what it is called in run names and tables; default: the end of its key")] = None
+    label: Annotated[str | None, Doc("its name in run names and tables; default: the end of its key")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Numbers from `low` to `high`, both included, for Optuna to choose from: integers if all that is given is integers."""
+    """Numbers from `low` to `high`, both included: integers if all given numbers are integers."""
 
     form: ClassVar[Form] = "plain"
     low: Annotated[int | float, Doc("smallest value; 1 is an integer, 1.0 is not")]
     high: Annotated[int | float, Doc("largest value")]
-    log: Annotated[bool, Doc("as many values between 0.001 and 0.01 as between 0.01 and 0.1")] = False
+    log: Annotated[bool, Doc("sample on a logarithmic scale: 0.001 to 0.01 is as likely as 0.01 to 0.1")] = False
     step: Annotated[int | float | None, Doc("only low, low + step, low + 2 step, …"), Range(0, open_low=True)] = None
     when: Annotated[str | None, Doc("varied only where this holds: an expression of other keys of the space, `a.type == Momentum`")] = None
 
@@ -45,7 +45,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Values for Optuna to choose from, under a condition; without one a list is enough."""
+    """Values to choose from, under a condition; without one a list is enough."""
 
     form: ClassVar[Form] = "plain"
     choices: Annotated[tuple[Any, ...], Doc("the values")]
@@ -57,21 +57,21 @@ class Component:
     """One of Optuna's samplers or pruners by the name of its class, with its arguments: ``{name: TPESampler, n_startup_trials: 8}``."""
 
     form: ClassVar[Form] = "plain"
-    name: Annotated[str, Doc("of the class in optuna.samplers or optuna.pruners")]
-    arguments: Annotated[dict[str, Any], Doc("every other key is an argument of it"), Rest()] = field(default_factory=dict)
+    name: Annotated[str, Doc("class name in optuna.samplers or optuna.pruners")]
+    arguments: Annotated[dict[str, Any], Doc("its arguments: every other key"), Rest()] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Racing:
-    """Seeds are added only to the trials about which the decision is still open."""
+    """Seed racing: seeds are added only to trials without a clear verdict."""
 
     form: ClassVar[Form] = "plain"
-    max_seeds: Annotated[int, Doc("most seeds that a trial gets, those under `seeds` included"), Range(3)]
+    max_seeds: Annotated[int, Doc("maximum number of seeds per trial, including those under `seeds`"), Range(3)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """What decides which trial is better."""
+    """A deciding metric."""
 
     form: ClassVar[Form] = "plain"
     name: Annotated[str, Doc("tag of the metric, as in metrics.jsonl: bbox/AP, bbox/AP50, bbox/AP/<class>")] = "bbox/AP"
@@ -80,17 +80,19 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """When a sweep starts nothing more. What runs then goes on to its end."""
+    """Limits after which a sweep starts no further run. Running ones continue to their end."""
 
     form: ClassVar[Form] = "plain"
-    runs: Annotated[int | None, Doc("most runs; one that is resumed or tried again is not another one"), Range(1)] = None
-    hours: Annotated[float | None, Doc("most hours of the clock, all drivers of the sweep together"), Range(0, open_low=True)] = None
-    gpu_hours: Annotated[float | None, Doc("most hours of GPUs: a run on half a GPU costs half its time"), Range(0, open_low=True)] = None
+    runs: Annotated[int | None, Doc("maximum number of runs; a resumed or retried run counts once"), Range(1)] = None
+    hours: Annotated[float | None, Doc("maximum wall time in hours, over all drivers of the sweep"), Range(0, open_low=True)] = None
+    gpu_hours: Annotated[
+        float | None, Doc("maximum GPU time in hours: a run on half a GPU costs half its time"), Range(0, open_low=True)
+    ] = None
     failures_in_a_row: Annotated[
         int,
         Doc(
-            "the sweep stops after so many failed runs one after the other, of more than one trial, and says what they share; runs that "
-            "end with not_finite, out_of_memory or timeout speak of their trial's values: they do not count and end the row"
+            "the sweep stops after this number of consecutive failed runs of more than one trial, and reports what they have in common; "
+            "failures caused by a trial's values (not_finite, out_of_memory, timeout) do not count and end the series"
         ),
         Range(1),
     ] = 5
@@ -98,98 +100,95 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a run may use, how many go at a time, and when one is given up."""
+    """Resources per run, number of runs at a time, and limits of a run."""
 
     form: ClassVar[Form] = "plain"
     gpus: Annotated[
         float | None,
-        Doc("GPUs of a run: a whole number, or the share of one that several runs use together; null: 1 where they train on GPUs"),
+        Doc("GPUs per run: a whole number, or a fraction of one that several runs share; null: 1 if they train on GPUs"),
         Range(0, open_low=True),
     ] = None
-    cpus: Annotated[int, Doc("cores of a run: its numeric libraries use so many threads"), Range(1)] = 1
+    cpus: Annotated[int, Doc("CPU cores per run: the number of threads of its numeric libraries"), Range(1)] = 1
     memory_gib: Annotated[
         float | None,
         Formerly("memory_gb"),
-        Doc("most resident memory of a run, in GiB; one that needs more is out of memory; null: no limit"),
+        Doc("maximum resident memory per run in GiB; a run that needs more is out of memory; null: no limit"),
         Range(0, open_low=True),
     ] = None
     concurrency: Annotated[
         int | Literal["auto"],
-        Doc("runs at a time; auto: as many as the GPUs hold where they train on GPUs, else cores / cpus"),
+        Doc("runs at a time; auto: as many as fit on the GPUs if they train on GPUs, else cores / cpus"),
         Range(1),
     ] = "auto"
     timeout_s: Annotated[
-        float | None, Key("timeout"), Doc("longest that an attempt may take: 90s, 10m, 2h, 1h30m, 1d, or seconds"), Range(0, open_low=True)
+        float | None, Key("timeout"), Doc("maximum duration of an attempt: 90s, 10m, 2h, 1h30m, 1d, or seconds"), Range(0, open_low=True)
     ] = None
     stall_s: Annotated[
         float,
         Key("stall"),
-        Doc("a run that shows no progress for so long is hung, and is stopped (written like `timeout`)"),
+        Doc("a run without progress for this long counts as hung and is stopped (format as for `timeout`)"),
         Range(0, open_low=True),
     ] = 600.0
-    retries: Annotated[int, Doc("how often a run that crashed or hung is tried again, from its last checkpoint"), Range(0)] = 2
+    retries: Annotated[int, Doc("how often a run that crashed or hung is retried, from its last checkpoint"), Range(0)] = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepSpec:
-    """A sweep: a baseline, what to vary, and how to tell which is better. Trial 0 is the baseline, whatever the
-    design."""
+    """A sweep: a baseline, what to vary, and which metric decides. Trial 0 is the baseline in every design."""
 
     form: ClassVar[Form] = "plain"
     config: Annotated[str, Doc("the baseline's config, relative to the sweep file")]
-    overrides: Annotated[dict[str, Any], Doc("dotted key to value: changes to the config for every run, the baseline too")] = field(
+    overrides: Annotated[dict[str, Any], Doc("dotted key to value: changes to the config for every run, including the baseline")] = field(
         default_factory=dict
     )
     design: Annotated[
         str,
         Doc(
-            "one_at_a_time: one key changed a trial; grid: every combination; zip: the first values together, then the second ones, …; "
-            "list: the trials as listed; optuna: what a sampler proposes; or the name of an installed design"
+            "one_at_a_time: one changed key per trial; grid: every combination; zip: the first values together, then the second ones, …; "
+            "list: the trials as listed; optuna: trials proposed by a sampler; or the name of an installed design"
         ),
     ] = "one_at_a_time"
     vary: Annotated[dict[str, tuple[Any, ...] | Factor], Doc("dotted key to its values (one_at_a_time, grid, zip)")] = field(
         default_factory=dict
     )
-    trials: Annotated[tuple[dict[str, Any], ...], Doc("a mapping of dotted keys to values a trial, besides the baseline (list)")] = ()
+    trials: Annotated[tuple[dict[str, Any], ...], Doc("one mapping of dotted keys to values per trial, without the baseline (list)")] = ()
     derive: Annotated[
         dict[str, Annotated[str, Doc("an expression")]],
         Formerly("couple"),
-        Doc("dotted key to an expression: what follows a varied key where it is not itself varied; `base` is its value in the baseline"),
+        Doc("dotted key to an expression for its value where it is not varied itself; `base` is its value in the baseline"),
     ] = field(default_factory=dict)
     combine_best: Annotated[
-        bool, Formerly("join_best"), Doc("a last trial that combines the best value of each key that made it better (one_at_a_time)")
+        bool, Formerly("join_best"), Doc("a last trial that combines the best value of each key that improved the metric (one_at_a_time)")
     ] = False
-    space: Annotated[dict[str, Span | Choice | tuple[Any, ...]], Doc("dotted key to a span or a list of choices (optuna)")] = field(
+    space: Annotated[dict[str, Span | Choice | tuple[Any, ...]], Doc("dotted key to a range or a list of choices (optuna)")] = field(
         default_factory=dict
     )
-    sampler: Annotated[Component, Doc("what proposes the trials (optuna)")] = field(default_factory=lambda: Component(name="TPESampler"))
-    pruner: Annotated[Component | None, Doc("what gives trials up early, by their evaluations during training (optuna)")] = None
+    sampler: Annotated[Component, Doc("proposes the trials (optuna)")] = field(default_factory=lambda: Component(name="TPESampler"))
+    pruner: Annotated[Component | None, Doc("stops unpromising trials early, by their evaluations during training (optuna)")] = None
     constraints: Annotated[
         tuple[Annotated[str, Doc("an expression")], ...],
-        Doc("comparisons of metrics that a trial has to keep, `resource/memory_gib <= 8` (optuna)"),
+        Doc("conditions on metrics that a trial must satisfy, such as `resource/memory_gib <= 8` (optuna)"),
     ] = ()
-    confirm_seeds: Annotated[
-        int, Formerly("confirm"), Doc("fresh seeds that the winner is run with before it is called one; 0: none (optuna)"), Range(0)
-    ] = 3
-    seeds: Annotated[tuple[int, ...], Doc("every trial is run once with each"), Range(0, 2**31 - 1)] = (0,)
-    racing: Annotated[Racing | None, Doc("add seeds where the decision is open (not optuna)")] = None
-    metric: Annotated[Metric | tuple[Metric, ...], Doc("what decides; of several the first one does, and Optuna optimises all")] = field(
-        default_factory=Metric
+    confirm_seeds: Annotated[int, Formerly("confirm"), Doc("new seeds on which the winner is confirmed; 0: none (optuna)"), Range(0)] = 3
+    seeds: Annotated[tuple[int, ...], Doc("every trial runs once with each"), Range(0, 2**31 - 1)] = (0,)
+    racing: Annotated[Racing | None, Doc("add seeds where there is no clear verdict (not optuna)")] = None
+    metric: Annotated[Metric | tuple[Metric, ...], Doc("the deciding metric; of several the first one ranks, and Optuna optimises all")] = (
+        field(default_factory=Metric)
     )
-    budget: Annotated[Budget, Doc("when nothing more is started")] = field(default_factory=Budget)
-    resources: Annotated[Resources, Doc("what a run may use")] = field(default_factory=Resources)
+    budget: Annotated[Budget, Doc("limits of the sweep")] = field(default_factory=Budget)
+    resources: Annotated[Resources, Doc("resources per run")] = field(default_factory=Resources)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """All metrics. The first one decides where only one can."""
+        """All metrics; the first one ranks."""
         return self.metric if isinstance(self.metric, tuple) else (self.metric,)
 
     def factors(self) -> dict[str, Factor]:
-        """The varied keys in their order, each with its values and its label or None."""
+        """Return the varied keys in order, each with its values and its label or None."""
         return {key: value if isinstance(value, Factor) else Factor(values=tuple(value)) for key, value in self.vary.items()}
 
     def dimensions(self) -> dict[str, Span | Choice]:
-        """The space, each key after those that its condition names. A list is a choice without a condition.
+        """Return the space, each key after those that its condition names. A list is a choice without a condition.
 
         The conditions must be sound (see `runner.search.check`).
         """
@@ -205,10 +204,10 @@ class SweepSpec:
         return ordered
 
     def fresh_seeds(self, count: int) -> tuple[int, ...]:
-        """`count` seeds for the winner that no trial of the sweep has."""
+        """Return `count` seeds that no trial of the sweep has, to confirm the winner."""
         first = max(self.seeds) + 1
         return tuple(range(first, first + count))
 
     def config_path(self, sweep_file: Path) -> Path:
-        """Where the baseline's config lies, given where this spec was read from."""
+        """Return the path of the baseline's config, given that of the sweep file."""
         return find_named(self.config, sweep_file)

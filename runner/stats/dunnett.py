@@ -29,10 +29,10 @@ _Z_WEIGHT: Final = tuple((2 if z else 1) * _Z_STEP * math.exp(-z * z / 2) / math
 
 
 def critical_value(lambdas: Sequence[float], freedom: float, confidence: float = 0.95) -> float:
-    """The d with P(all |Tᵢ| ≤ d) = `confidence`: what t's quantile is for a single comparison.
+    """Return the d with P(all |Tᵢ| ≤ d) = `confidence`: for a single comparison, t's quantile.
 
     Args:
-        lambdas: √(the baseline's part of the variance), one a comparison, each in 0–1; for equal spreads √(n₁ / (n₀ + n₁)).
+        lambdas: √(the baseline's part of the variance), one per comparison, each in 0–1; for equal spreads √(n₁ / (n₀ + n₁)).
         freedom: degrees of freedom of the spread, above 0.
 
     Raises:
@@ -64,7 +64,7 @@ def _critical_value(lambdas: tuple[float, ...], freedom: float, confidence: floa
 
 
 def _miss(lambdas: tuple[float, ...], freedom: float, d: float) -> float:
-    """P(some |Tᵢ| > d)."""
+    """Return P(some |Tᵢ| > d)."""
     outside = _outside(lambdas)
     # ds = w, integrated over log w; below the first w nothing is inside
     log_constant = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)
@@ -79,7 +79,7 @@ def _miss(lambdas: tuple[float, ...], freedom: float, d: float) -> float:
 
 @lru_cache(maxsize=256)
 def _outside(lambdas: tuple[float, ...]) -> tuple[float, ...]:
-    """1 − G(w) at each of `_W`."""
+    """Return 1 − G(w) at each of `_W`."""
     counts = {value: lambdas.count(value) for value in lambdas}
     rows = [(_inside(value), count) for value, count in counts.items()]
     result = []
@@ -96,6 +96,6 @@ def _outside(lambdas: tuple[float, ...]) -> tuple[float, ...]:
 
 @lru_cache(maxsize=128)
 def _inside(value: float) -> tuple[tuple[float, ...], ...]:
-    """P(|Tᵢ| ≤ w) given z, for λᵢ = `value`: a row for each of `_W`, a column for each of `_Z`."""
+    """Return P(|Tᵢ| ≤ w) given z, for λᵢ = `value`: a row for each of `_W`, a column for each of `_Z`."""
     scale = 1 / math.sqrt(2 * (1 - value * value))
     return tuple(tuple(0.5 * (math.erf((value * z + w) * scale) - math.erf((value * z - w) * scale)) for z in _Z) for w in _W)

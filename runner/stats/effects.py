@@ -1,11 +1,11 @@
-"""Differences of several trials to one baseline, each with its interval: the rule by which `compare` judges.
+"""Differences of several trials to one baseline, each with its interval.
 
 - Standard error: from the spread of the baseline and all trials with as many seeds together, where these spreads may well be equal
   (`may_be_pooled`); else, and for a trial with another number of seeds, from its own spread and the baseline's (Welch 1947).
 - Interval: simultaneous, all of them at once hold the truth with 95 % confidence (Dunnett 1955; with unequal spreads Hasler and
   Hothorn 2008). With a single trial that is Student's t, or Welch's.
 
-What the whole procedure covers, the look at the spreads included, is measured by `python -m benchmarks.coverage`: docs/statistics.md.
+The coverage of the whole procedure, including the test of the spreads, is measured by `python -m benchmarks.coverage`: docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from runner.stats.dunnett import critical_value
 from runner.stats.intervals import CONFIDENCE, Difference, Summary, incomplete_beta, student_t_quantile
 
 UNEQUAL_LEVEL: Final = 0.1
-"""Spreads are held to be unequal below this p of Bartlett's test."""
+"""Spreads are held to be unequal below this Return p of Bartlett's test."""
 
 WIDE_BASELINE_LEVEL: Final = 0.25
-"""And below this p of the F test that the baseline's is no larger than the others': it is in every difference, so it is heeded early."""
+"""Level of the F test that the baseline's spread is no larger than the others': it is part of every difference, so it is strict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class Effect:
     confidence: float = CONFIDENCE
 
     def without_interval(self) -> Effect:
-        """The bare difference."""
+        """Return the bare difference."""
         bare = Difference(self.together.delta, None, None)
         return Effect(bare, bare)
 
 
 def effects(baseline: Summary, others: Sequence[Summary], confidence: float = CONFIDENCE, *, joint: bool = True) -> list[Effect]:
-    """The effect of each of `others`. No interval where either side has fewer than two values, or where no spread is seen at all.
+    """Compute the effect of each of `others`. No interval where either side has fewer than two values, or where no spread is seen at all.
 
     Args:
         joint: whether `together` allows for the others; else it equals `alone`.
@@ -89,12 +89,12 @@ class _Error:
 
 @lru_cache(maxsize=4096)
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
-    """Student's two-sided critical value."""
+    """Return Student's two-sided critical value."""
     return student_t_quantile(0.5 + confidence / 2, freedom)
 
 
 def _pooled_variance(baseline: Summary, others: Sequence[Summary]) -> tuple[float, float] | None:
-    """(variance, degrees of freedom) of the baseline and the trials with as many values; None if their spreads are not equal."""
+    """Return (variance, degrees of freedom) of the baseline and the trials with as many values; None if their spreads are not equal."""
     groups = [baseline, *(one for one in others if one.n == baseline.n)]
     if baseline.std is None or len(groups) < 2 or not may_be_pooled(baseline, groups[1:]):
         return None
@@ -102,7 +102,7 @@ def _pooled_variance(baseline: Summary, others: Sequence[Summary]) -> tuple[floa
 
 
 def _error(baseline: Summary, one: Summary, pooled: tuple[float, float] | None) -> _Error | None:
-    """None where a side has fewer than two values."""
+    """Compute the standard error; None where a side has fewer than two values."""
     if one.std is None or baseline.std is None:
         return None
     if pooled is not None and one.n == baseline.n:
@@ -118,7 +118,7 @@ def _error(baseline: Summary, one: Summary, pooled: tuple[float, float] | None) 
 
 
 def may_be_pooled(baseline: Summary, others: Sequence[Summary]) -> bool:
-    """Whether the spreads of the baseline and of `others`, all of as many values (two or more), may well be equal."""
+    """Tell whether the spreads of the baseline and of `others`, all of as many values (two or more), may be equal."""
     variance = math.fsum((one.std or 0.0) ** 2 for one in others) / len(others)
     if variance > 0:
         freedoms = baseline.n - 1, len(others) * (baseline.n - 1)
@@ -128,12 +128,12 @@ def may_be_pooled(baseline: Summary, others: Sequence[Summary]) -> bool:
 
 
 def f_tail(ratio: float, freedom: float, below: float) -> float:
-    """P(F > `ratio`) with these degrees of freedom above and below the line (Abramowitz and Stegun 26.6.2)."""
+    """Return P(F > `ratio`) with these degrees of freedom above and below the line (Abramowitz and Stegun 26.6.2)."""
     return incomplete_beta(below / 2, freedom / 2, below / (below + freedom * ratio))
 
 
 def equal_spreads(groups: Sequence[Summary]) -> float:
-    """p of Bartlett's test (1937) that the spreads of `groups` (two values or more each) are equal; 1 where there is nothing to test."""
+    """Return p of Bartlett's test (1937) that the spreads of `groups` (two values or more each) are equal; 1 without spreads to test."""
     variances = [(group.std or 0.0) ** 2 for group in groups]
     if len(groups) < 2 or not any(variances):
         return 1.0
@@ -148,7 +148,7 @@ def equal_spreads(groups: Sequence[Summary]) -> float:
 
 
 def chi_square_tail(x: float, freedom: int) -> float:
-    """P(χ² > x) with a whole number of degrees of freedom (Abramowitz and Stegun 26.4.4 and 26.4.5)."""
+    """Return P(χ² > x) with a whole number of degrees of freedom (Abramowitz and Stegun 26.4.4 and 26.4.5)."""
     half = x / 2
     odd = freedom % 2
     total = math.erfc(math.sqrt(half)) if odd else 0.0

@@ -1,4 +1,4 @@
-"""Means, spreads and intervals of a few repeats, without a numerics library: the command line starts fast and needs
+"""Means, spreads and Student's t of a few repeats, without a numerics library: the command line starts fast and needs
 none.
 
 Student's t is computed by the regularised incomplete beta function (continued fraction, modified Lentz's method:
@@ -32,7 +32,7 @@ class Summary:
 
     @property
     def n(self) -> int:
-        """How many repeats."""
+        """Number of repeats."""
         return len(self.values)
 
 
@@ -42,7 +42,7 @@ class Difference:
 
     Args:
         delta: the difference.
-        low, high: its interval; None where it cannot be had (fewer than two repeats on a side, or no spread at all).
+        low, high: its interval; None where it cannot be computed (fewer than two repeats on a side, or no spread at all).
     """
 
     delta: float
@@ -51,12 +51,12 @@ class Difference:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may as well be none: there is no interval, or zero is in it."""
+        """Whether it is not significant: there is no interval, or zero is in it."""
         return self.low is None or self.high is None or self.low <= 0 <= self.high
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """Mean and sample standard deviation of finite values."""
+    """Compute mean and sample standard deviation of finite values."""
     if not values:
         return Summary((), math.nan, None)
     mean = math.fsum(values) / len(values)
@@ -66,14 +66,13 @@ def summarize(values: Sequence[float]) -> Summary:
 
 
 def student_t_cdf(t: float, freedom: float) -> float:
-    """Probability that a Student's t with `freedom` degrees of freedom is at most `t`."""
+    """Return the probability that a Student's t with `freedom` degrees of freedom is at most `t`."""
     tail = 0.5 * incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
     return 1 - tail if t > 0 else tail
 
 
 def student_t_quantile(probability: float, freedom: float) -> float:
-    """The t that a Student's t with `freedom` (> 0) degrees of freedom stays below with `probability` (in 0–1, both
-    ends open).
+    """Return the quantile of Student's t with `freedom` (> 0) degrees of freedom at `probability` (in 0–1, both ends open).
 
     Raises:
         ValueError: a probability or a number of degrees outside these.
@@ -94,7 +93,7 @@ def student_t_quantile(probability: float, freedom: float) -> float:
 
 
 def incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function I_x(a, b), for a, b > 0 and x in 0–1."""
+    """Return the regularised incomplete beta function I_x(a, b), for a, b > 0 and x in 0–1."""
     if x <= 0 or x >= 1:
         return 0.0 if x <= 0 else 1.0
     log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
@@ -104,7 +103,7 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
 
 
 def _beta_fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function."""
+    """Return the continued fraction of the incomplete beta function."""
     c, d = 1.0, 1 / _away_from_zero(1 - (a + b) * x / (a + 1))
     result = d
     for m in range(1, 10_000):

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from typing import Final
 
 LEAST_SEEDS: Final = 8
-"""Below it on a side the test has too few rearrangements to add anything: at 3 and 3 its p cannot go below 0.1."""
+"""Below this number on a side the test has too few rearrangements: at 3 and 3 its p cannot be less than 0.1."""
 
 MOST_ENUMERATED: Final = 20_000
 DRAWS: Final = 10_000
 
 
 def permutation_p(one: Sequence[float], other: Sequence[float], seed: int = 0) -> float:
-    """Two-sided p: the part of all ways to deal the values to the two sides whose means differ as much as these.
+    """Return the two-sided p: the share of all ways to deal the values to the two sides whose means differ as much as these.
 
     Exact up to `MOST_ENUMERATED` ways (8 and 8), else of 10,000 seeded draws, these values counted as one (Phipson and Smyth 2010), so it
     is never 0.

@@ -1,4 +1,4 @@
-"""What a number of seeds can show, and how many it would take: estimates, since the spread they start from is one.
+"""Power of a number of seeds, and the number for a given power: estimates, since the spread they start from is one.
 
 The power is that of Student's t with as many degrees of freedom as the design will have (Cohen 1988, chapter 2), by one numeric integral.
 """
@@ -21,7 +21,7 @@ _STEP, _START, _END = 0.02, math.log(1e-3), math.log(6.0)
 
 
 def power(effect: float, freedom: float, critical: float) -> float:
-    """P(|T| > `critical`) where T is noncentral t: what a difference of `effect` standard errors is seen with."""
+    """Return P(|T| > `critical`) where T is noncentral t: the power for a difference of `effect` standard errors."""
     log_constant = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)
     total = 0.0
     for index in range(math.ceil((_END - _START) / _STEP)):  # over log s, s the estimated spread by the true one
@@ -33,9 +33,10 @@ def power(effect: float, freedom: float, critical: float) -> float:
 
 
 def smallest_difference(spread: float, n: int, comparisons: int = 1, confidence: float = CONFIDENCE) -> float:
-    """The difference that `n` seeds a trial show with 80 % power, where every trial spreads by `spread` (a standard deviation).
+    """Return the difference that `n` seeds per trial detect with 80 % power.
 
     Args:
+        spread: standard deviation of every trial.
         comparisons: trials besides the baseline, all judged together.
     """
     freedom, critical = _design(n, comparisons, confidence)
@@ -49,7 +50,7 @@ def smallest_difference(spread: float, n: int, comparisons: int = 1, confidence:
 
 
 def seeds_to_tell(effect: Effect) -> int | None:
-    """How many seeds a trial would show the difference as it looks now, with 80 % power; None: more than `MOST_SEEDS`, or not known."""
+    """Return the seeds per trial that detect the difference as seen so far with 80 % power; None: more than `MOST_SEEDS`, or unknown."""
     delta, (first, second) = abs(effect.together.delta), effect.spreads
     if not first + second > 0 or delta == 0:
         return None
@@ -73,12 +74,12 @@ def seeds_to_tell(effect: Effect) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """How far seeds alone move the metric.
+    """Noise of the metric between seeds.
 
     Args:
-        spread: standard deviation between seeds; n: seeds a trial now.
+        spread: standard deviation between seeds; n: seeds per trial so far.
         pooled: whether it is taken from several trials together, else from the baseline.
-        smallest: seeds a trial → the smallest difference that they show with 80 % power.
+        smallest: seeds per trial → the smallest difference that they detect with 80 % power.
     """
 
     spread: float
@@ -88,7 +89,7 @@ class Noise:
 
 
 def noise(baseline: Summary, found: Sequence[Effect], confidence: float = CONFIDENCE) -> Noise | None:
-    """The noise floor of a baseline and the effects measured against it (none yet: as if there were one trial). None without a spread."""
+    """Estimate the noise from a baseline and the effects measured against it (none: as for one trial). None without a spread."""
     if not baseline.std:
         return None
     pooled = [effect.spreads[0] for effect in found if effect.pooled]
@@ -99,7 +100,7 @@ def noise(baseline: Summary, found: Sequence[Effect], confidence: float = CONFID
 
 
 def _design(n: int, comparisons: int, confidence: float) -> tuple[float, float]:
-    """(degrees of freedom, critical value) of a baseline and `comparisons` trials with `n` seeds each."""
+    """Return (degrees of freedom, critical value) of a baseline and `comparisons` trials with `n` seeds each."""
     freedom = float((comparisons + 1) * (n - 1))
     return freedom, _critical([math.sqrt(0.5)] * comparisons, freedom, confidence)
 

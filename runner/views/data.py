@@ -1,4 +1,4 @@
-"""A data set's numbers on the terminal."""
+"""Tables of a data set's numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.views.terminal import plain
 
 
 def render_stats(sides: Mapping[str, SplitStats]) -> Group:
-    """Counts and box sizes of each side beside one another, and the boxes of each class."""
+    """Render counts and box sizes of each split side by side, and the boxes of each class."""
     counts = Table()
     classes = Table()
     counts.add_column("")

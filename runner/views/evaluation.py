@@ -1,4 +1,4 @@
-"""An evaluation on the terminal."""
+"""Table of an evaluation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _HEADLINE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
 
 
 def print_evaluation(result: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print the headline numbers and a row a class.
+    """Print the headline numbers and a row per class.
 
     Args:
-        result: what eval.json holds: "metrics" (tag to number) and "per_class" (a mapping a class), and where it is not the
+        result: what eval.json holds: "metrics" (tag to number) and "per_class" (one mapping per class), and where it is not the
             run's own evaluation set, "split".
     """
     console = console or Terminal()

@@ -91,7 +91,7 @@ def _importances(report: SearchReport) -> Iterator[RenderableType]:
             continue
         yield _importance_table(report.results, found)
         yield _item(note("importances-share", top=found.top, trials=found.trials, method=found.method).text)
-        if any(not item.told for item in found.parameters):
+        if any(not item.beyond_chance for item in found.parameters):
             yield _item(note("importances-chance").text)
 
 
@@ -106,13 +106,12 @@ def _importance_table(results: SearchResults, found: Importances) -> Table:
     table.add_column("best trials have", overflow="fold", ratio=1)
     for item in found.parameters:
         interval = f"{100 * item.low:.0f} to {100 * item.high:.0f} %"
-        told = "yes" if item.told else "no"
         row: list[RenderableType] = [
             plain(results.short[item.key]),
             f"{100 * item.share:.0f} %",
             _bar(item.share),
             interval,
-            told,
+            "yes" if item.beyond_chance else "no",
             str(item.trials),
         ]
         table.add_row(*row, plain(item.best))

@@ -1,13 +1,13 @@
-"""Which parameters decide whether a trial is among the best, by PED-ANOVA (Watanabe, Bansal and Hutter 2023, arXiv 2304.10255).
+"""Importances of searched parameters by PED-ANOVA (Watanabe, Bansal and Hutter 2023, arXiv 2304.10255).
 
-A parameter matters as far as the values that the best quarter of the trials has differ from the values that all trials have: the Pearson
-divergence of the two densities. As it is measured against what all trials have, an adaptive sampler's taste does not pass for importance.
+A parameter is important if its values in the best quarter of the trials differ from those in all trials; the measure is the Pearson
+divergence of the two densities. It is measured against all trials, so an adaptive sampler's preference does not appear as importance.
 Numbers are replaced by their ranks among the trials, which changes nothing in the divergence and makes a logarithmic and a linear range
 the same; a density is a Gaussian kernel's over ranks (Scott's bandwidth, reflected at the ends), of choices their counts. Where a
 parameter does not apply to every trial, its part is weighted as in conditional PED-ANOVA (arXiv 2601.20800).
 
-Few trials differ by chance too. So the divergence that random quarters show is taken off, a parameter that does not exceed 95 % of these is
-said not to be told from chance, and shares come with an interval over trials drawn again with replacement.
+Few trials differ by chance too. So the mean divergence of random quarters is subtracted, a parameter that does not exceed 95 % of these is
+marked as not beyond chance, and shares have an interval over trials resampled with replacement.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Importance:
         key: dotted.
         share: of all parameters' divergence beyond chance, 0–1.
         low, high: 95 % percentile interval of the share.
-        told: whether its divergence exceeds that of 95 % of random quarters.
+        beyond_chance: whether its divergence exceeds that of 95 % of random quarters.
         trials: how many trials it applied to.
         best: the middle 80 % of the numbers among the best trials, or their most frequent choice with its share.
     """
@@ -53,7 +53,7 @@ class Importance:
     share: float
     low: float
     high: float
-    told: bool
+    beyond_chance: bool
     trials: int
     best: str
 
@@ -116,12 +116,12 @@ def _measure(kernels: Mapping[str, Floats], ordered: Sequence[SearchTrial], top:
     once = np.ones((1, n))
     drawn = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
     by_chance = np.argsort(random.random((resamples, n)), axis=1) < top
-    raw, low, high, told = {}, {}, {}, {}
+    raw, low, high, beyond_chance = {}, {}, {}, {}
     for key, kernel in kernels.items():
         chance = _divergence(kernel, once, by_chance.astype(float))
         found = _divergence(kernel, once, _best(once, top))
         raw[key] = max(0.0, float(found[0] - chance.mean()))
-        told[key] = bool(found[0] > np.quantile(chance, 0.95))
+        beyond_chance[key] = bool(found[0] > np.quantile(chance, 0.95))
         low[key] = np.maximum(0.0, _divergence(kernel, drawn, _best(drawn, top)) - chance.mean())
     total, totals = sum(raw.values()), np.sum(list(low.values()), axis=0)
     for key, samples in low.items():
@@ -133,7 +133,7 @@ def _measure(kernels: Mapping[str, Floats], ordered: Sequence[SearchTrial], top:
             share=raw[key] / total if total else 0.0,
             low=float(low[key]),
             high=float(high[key]),
-            told=told[key],
+            beyond_chance=beyond_chance[key],
             trials=sum(key in trial.parameters for trial in ordered),
             best=_best_values([trial.parameters[key] for trial in ordered[:top] if key in trial.parameters]),
         )

@@ -190,7 +190,7 @@ def _parse(constraints: Sequence[str]) -> list[tuple[str, Expression]]:
 
 
 def _searched(run: RunResult) -> list[str]:
-    """The keys that the search chose for this run; what follows a chosen key by `derive` is none of them."""
+    """Return the keys that the search chose for this run, without derived ones."""
     proposed = run.proposal.get("params")
     if isinstance(proposed, Mapping) and proposed:
         return [str(key) for key in proposed]
@@ -230,7 +230,7 @@ def _trial(
 
 
 def _state(runs: Sequence[RunResult], seeds: Collection[int], metrics: Sequence[str]) -> tuple[TrialState, str]:
-    """(the trial's state, why): the worst of its runs decides."""
+    """Return (the trial's state, reason): the worst of its runs decides."""
     for run in runs:
         if run.state == "failed":
             return ("infeasible" if run.cause == "out_of_memory" else "failed"), run.reason or ""
@@ -252,8 +252,8 @@ def _state(runs: Sequence[RunResult], seeds: Collection[int], metrics: Sequence[
 
 
 def _parameters(run: RunResult, keys: Sequence[str]) -> dict[str, Any]:
-    """Values of the searched keys. Where the search did not choose one the key did not apply; but a baseline that lies outside of the
-    space was not chosen at all, and has what its config says."""
+    """Return the values of the searched keys. A key that the search did not choose did not apply; but a baseline outside the space was
+    not chosen at all, and has the values of its config."""
     chosen, proposed = _searched(run) or keys, run.proposal.get("params") or {}
     # a choice that is a mapping stands in the config in parts, and in the proposal as text
     places = (run.overrides, run.config, proposed)
@@ -267,7 +267,7 @@ def _summaries(runs: Sequence[RunResult], metrics: Sequence[str]) -> dict[str, S
 
 
 def mean_curve(runs: Sequence[RunResult], metric: str) -> Curve:
-    """(step, mean over those of `runs` that have any finite value of `metric`) for each step at which all of these have one."""
+    """Return (step, mean over those of `runs` that have any finite value of `metric`) for each step at which all of these have one."""
     every = [{step: values[metric] for step, values in run.evaluations if math.isfinite(values.get(metric, math.nan))} for run in runs]
     curves = [curve for curve in every if curve]
     shared = [step for step in curves[0] if all(step in curve for curve in curves)] if curves else []
@@ -275,7 +275,7 @@ def mean_curve(runs: Sequence[RunResult], metric: str) -> Curve:
 
 
 def _holds(rule: Expression, runs: Sequence[RunResult]) -> bool:
-    """Whether a constraint holds for each of `runs`; one whose numbers are missing does not."""
+    """Tell whether a constraint holds for each of `runs`; one whose numbers are missing does not."""
 
     for run in runs:
         known = {**run.metrics, **{tag: value for tag, name in _MEMORY.items() if (value := getattr(run, name)) is not None}}

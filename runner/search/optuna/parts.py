@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners by name: what is wrong with how one is asked for, and how it is made. Importing this imports Optuna."""
+"""Optuna's samplers and pruners by name: checked and made from a sweep file. Importing this imports Optuna."""
 
 from __future__ import annotations
 
@@ -62,8 +62,7 @@ _FILLED: Final[Mapping[str, Mapping[str, str]]] = {
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Optuna's warnings (experimental, deprecated, how it draws) and its log stay away from the user: what matters is said before the
-    start, by `check_parts`."""
+    """Silence Optuna's warnings (experimental, deprecated) and its log: `check_parts` reports what matters before the start."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -75,7 +74,7 @@ def quiet() -> Iterator[None]:
 
 
 def check_parts(spec: SweepSpec) -> list[Problem]:
-    """What is wrong with the sampler, the pruner and what they are used for; empty if nothing is."""
+    """Find what is wrong with the sampler, the pruner and their use."""
     problems = _check(spec.sampler, "sampler", "sampler")
     if spec.pruner is not None:
         problems += _check(spec.pruner, "pruner", "pruner")
@@ -83,13 +82,13 @@ def check_parts(spec: SweepSpec) -> list[Problem]:
 
 
 def make_sampler(component: Component, seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler that `component` describes, and those inside it, drawing from `seed`."""
+    """Make the sampler that `component` describes, and those inside it, drawing from `seed`."""
     made: optuna.samplers.BaseSampler = _make(component, "sampler", {"seed": seed})
     return made
 
 
 def make_pruner(component: Component, *, first_step: int, steps: int) -> optuna.pruners.BasePruner:
-    """The pruner that `component` describes.
+    """Make the pruner that `component` describes.
 
     Args:
         first_step: optimiser step of the first evaluation: the least resource of halving pruners, unless given. (Optuna's own default, 1,
@@ -101,7 +100,7 @@ def make_pruner(component: Component, *, first_step: int, steps: int) -> optuna.
 
 
 def contains_part(component: Component, name: str) -> bool:
-    """Whether `component` is a `name`, or has one inside."""
+    """Tell whether `component` is a `name`, or has one inside."""
     inner = (_component(value) for key, value in component.arguments.items() if key in _NESTED and value is not None)
     return component.name == name or any(contains_part(part, name) for part in inner)
 
@@ -120,7 +119,7 @@ def _classes(kind: Kind) -> dict[str, type]:
 
 
 def _parameters(cls: type) -> dict[str, inspect.Parameter]:
-    """Arguments of the class by name; none where it has no constructor of its own."""
+    """Return the class's arguments by name; none where it has no constructor of its own."""
     parameters = inspect.signature(cls).parameters.values()
     return {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
 
@@ -176,7 +175,7 @@ def _check_nested(value: Any, kind: Kind, place: str) -> list[Problem]:
 
 
 def _check_values(component: Component, kind: Kind, place: str) -> list[Problem]:
-    """What the class itself refuses."""
+    """Find what the class itself refuses."""
     if component.name == "GridSampler":
         return []
     try:
@@ -188,7 +187,7 @@ def _check_values(component: Component, kind: Kind, place: str) -> list[Problem]
 
 
 def _writable(parameter: inspect.Parameter) -> bool:
-    """Whether a value of YAML can be given: the annotation, a text in Optuna, names a plain type or a mapping."""
+    """Tell whether a value of YAML can be given: the annotation, a text in Optuna, names a plain type or a mapping."""
     parts = [part.strip() for part in str(parameter.annotation).split("|")]
     return any(part in _TYPES and part != "None" or part.startswith("dict[") for part in parts) or parameter.annotation in (int, float)
 

@@ -1,4 +1,4 @@
-"""What a run directory keeps of how Optuna came to a trial, and how it is read again. Importing this imports Optuna."""
+"""Proposals of Optuna's trials as run directories keep them. Importing this imports Optuna."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("runner.search")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Of a trial.
+    """The proposal of a trial.
 
     Args:
         params: its point.
@@ -35,7 +35,7 @@ class Proposal:
 
 
 def proposal_of(trial: optuna.trial.FrozenTrial, study_attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """As plain values for `runner.store.run_dir.Identity.proposal`."""
+    """Return plain values for `runner.store.run_dir.Identity.proposal`."""
     return {
         "params": dict(trial.params),
         "distributions": {key: optuna.distributions.distribution_to_json(value) for key, value in trial.distributions.items()},
@@ -45,7 +45,7 @@ def proposal_of(trial: optuna.trial.FrozenTrial, study_attributes: Mapping[str, 
 
 
 def read_proposal(trial: Trial) -> Proposal:
-    """The proposal of a trial that an earlier driver was handed; an empty one, with a warning, if it is none."""
+    """Read the proposal of a trial that an earlier driver was handed; an empty one, with a warning, if it is invalid."""
     plain = trial.proposal
     try:
         distributions = {key: optuna.distributions.json_to_distribution(text) for key, text in plain["distributions"].items()}
@@ -59,7 +59,7 @@ def read_proposal(trial: Trial) -> Proposal:
 
 
 class _Reader(pickle.Unpickler):
-    """Reads the state of CMA-ES, which Optuna keeps as a pickle, and nothing else: a run directory may come from anywhere."""
+    """Reader of the state of CMA-ES, which Optuna keeps as a pickle, and of nothing else: a run directory may come from anywhere."""
 
     _ALLOWED: Final = {
         *(("cmaes._cma", "CMA"), ("cmaes._sepcma", "SepCMA"), ("cmaes._cmawm", "CMAwM")),
@@ -74,7 +74,7 @@ class _Reader(pickle.Unpickler):
 
 
 def _safe(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the states of CMA-ES that Optuna must not unpickle. (It then goes on from an earlier one.)"""
+    """Leave out the states of CMA-ES that Optuna must not unpickle. (It then continues from an earlier one.)"""
     states: dict[str, dict[int, str]] = {}
     for key, value in attributes.items():
         prefix, found, index = key.partition(_OPTIMIZER)

@@ -53,11 +53,11 @@ class PointSampler(optuna.samplers.BaseSampler):
 
     @property
     def exhausted(self) -> bool:
-        """Whether every point of the space has been taken."""
+        """Whether every point of the space has been proposed."""
         return self._left is not None and not self._left
 
     def take(self, params: Params) -> None:
-        """A trial has these parameters: they are not drawn any more."""
+        """Mark the parameters of a trial, which are not drawn any more."""
         name = point_name(params)
         self._taken.add(name)
         if self._left is not None:
@@ -69,18 +69,18 @@ class PointSampler(optuna.samplers.BaseSampler):
             sampler.get_trial_generation(study, trial)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Draws the point: everything in it counts as drawn together."""
+        """Draw the point: everything in it counts as drawn together."""
         self.point = self._draw(study, trial)
         return self._space.distributions(self.point)
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """The point."""
+        """Return the point."""
         return dict(self.point)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:  # a single value
-        """One key of the point."""
+        """Return one key of the point."""
         return self.point[param_name]
 
     def _draw(self, study: optuna.Study, trial: FrozenTrial) -> Params:
@@ -97,7 +97,7 @@ class PointSampler(optuna.samplers.BaseSampler):
         return self._sample(optuna.samplers.RandomSampler(seed=seed), study, trial)  # a point of so large a space twice: by chance alone
 
     def _sample(self, sampler: optuna.samplers.BaseSampler, study: optuna.Study, trial: FrozenTrial) -> Params:
-        """A point, its keys in the order in which their conditions can be decided."""
+        """Draw a point, its keys in the order in which their conditions can be decided."""
         shown = copy.copy(trial)  # some samplers look at what has been drawn so far
         shown.params, shown.distributions = {}, {}
         relative = self._varied() if self._whole else (self._finder or sampler).infer_relative_search_space(study, shown)
@@ -125,5 +125,5 @@ def _only(distribution: BaseDistribution) -> float:
 
 
 def _derived(*numbers: int) -> int:
-    """A seed of 32 bits made of `numbers`."""
+    """Derive a seed of 32 bits from `numbers`."""
     return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:4], "big")

@@ -1,6 +1,6 @@
-"""A search that asks Optuna what to try next, and lets it give trials up. Importing this imports Optuna.
+"""A search whose trials Optuna proposes and may prune. Importing this imports Optuna.
 
-An in-memory study decides. What it needs to go on after a restart stands in the run directories: each trial's proposal
+An in-memory study decides. What it needs to continue after a restart is in the run directories: each trial's proposal
 (`runner.store.run_dir.Identity.proposal`) and its results, which are told again. Trial numbers here and in the study are the same.
 """
 
@@ -35,7 +35,7 @@ _MEMORY: Final = "fits into the memory"
 
 
 class _Storage(optuna.storages.InMemoryStorage):
-    """Can show the study as if it had one trial."""
+    """A storage that can show the study as if it had one trial."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class OptunaSearch:
             self._zero = self._add_baseline()
 
     def planned(self) -> Sequence[Trial]:
-        """The baseline."""
+        """Return the baseline."""
         return [self._zero]
 
     def finish(self) -> None:
@@ -116,7 +116,7 @@ class OptunaSearch:
         self._finished = True
 
     def ask(self) -> Trial | Wait | None:
-        """The baseline, then what the sampler proposes, then the winner and the baseline with fresh seeds."""
+        """Return the baseline, then what the sampler proposes, then the winner and the baseline with new seeds."""
         if not self._started:
             self._started = True
             self._show(*range(len(self._storage.get_all_trials(self._study_id, deepcopy=False))))
@@ -132,7 +132,7 @@ class OptunaSearch:
         return answer
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
-        """A trial has ended. Seeds that only confirm change nothing in the study: they did not choose."""
+        """Take a trial's result. Seeds that only confirm change nothing in the study."""
         if self._confirms(trial):
             self._note_confirmation(trial)
             return
@@ -146,7 +146,7 @@ class OptunaSearch:
         self._show(trial.number)
 
     def resume(self, trial: Trial) -> None:
-        """It runs again."""
+        """Take a trial that is running again."""
         if self._confirms(trial):
             self._note_confirmation(trial)
         else:
@@ -154,7 +154,7 @@ class OptunaSearch:
                 self._adopt(trial)
 
     def report(self, trial: Trial, report: IntermediateResult) -> str | None:
-        """The reason to give the trial up. The baseline is never given up, nor is a trial with nothing left to save."""
+        """Return the reason to prune the trial. The baseline is never pruned, nor is a trial with nothing left to save."""
         value = report.values.get(self._spec.metrics[0].name)
         if self._confirms(trial) or value is None or len(self._spec.metrics) > 1:
             return None
@@ -181,7 +181,7 @@ class OptunaSearch:
     # trials
 
     def _add_baseline(self) -> Trial:
-        """Trial 0. The samplers cannot learn from one that has not all the keys, so it then only stands in the study, as failed."""
+        """Add trial 0. The samplers cannot learn from one without all the keys, so it is then in the study as failed."""
         params, outside = self._space.params_of(self._baseline)
         self._outside = outside
         if outside:
@@ -216,7 +216,7 @@ class OptunaSearch:
         return trial
 
     def _adopt(self, trial: Trial) -> _Known:
-        """The trial as it stands in the study; put there if an earlier driver was handed it."""
+        """Return the trial in the study; add it if an earlier driver was handed it."""
         if trial.number in self._known:
             return self._known[trial.number]
         known = self._known[trial.number] = _Known(trial)
@@ -238,7 +238,7 @@ class OptunaSearch:
         return known
 
     def _fits(self, params: Params) -> bool:
-        """Whether what follows the point under `derive` has a value there."""
+        """Tell whether the derived keys have a value at the point."""
         try:
             derive_overrides(self._spec, self._space.values(params), self._baseline)
         except InputError:
@@ -256,7 +256,7 @@ class OptunaSearch:
         self._study.add_trial(trial)
 
     def _fill(self, number: int, proposal: Proposal) -> None:
-        """Trials are told in the order of their numbers, or nearly so: this one's place was kept."""
+        """Fill the place that was kept for a trial: trials are told nearly in the order of their numbers."""
         for key, value in proposal.params.items():
             distribution = proposal.distributions[key]
             self._storage.set_trial_param(self._trial_id(number), key, distribution.to_internal_repr(value), distribution)
@@ -288,7 +288,7 @@ class OptunaSearch:
         self._study.tell(number, values if state == TrialState.COMPLETE else None, state=state)
 
     def _values(self, result: TrialResult) -> tuple[list[float] | None, str]:
-        """The mean of each metric over the seeds, or None and why not."""
+        """Return the mean of each metric over the seeds, or None and the reason."""
         if result.state != "done":
             return None, result.reason
         needed = {metric.name for metric in self._spec.metrics}.union(*(Expression.parse(text).names for text in self._constraints))
@@ -303,7 +303,7 @@ class OptunaSearch:
     # pruning
 
     def _note(self, known: _Known, seed: int, step: int, value: float, *, last: bool) -> int | None:
-        """Keep an evaluation; where the trial's value changes by it, or None."""
+        """Keep an evaluation; return the step at which the trial's value changes by it, or None."""
         known.curves.setdefault(seed, {})[step] = value
         if last:
             known.finals[seed] = value
@@ -317,21 +317,21 @@ class OptunaSearch:
         return at
 
     def _make_pruner(self, first_step: int, steps: int) -> None:
-        """At the first evaluation of all: only then it is known how long a run is and how often it is evaluated."""
+        """Make the pruner at the first evaluation of all: only then the length of a run and its evaluations are known."""
         if not self._pruner_made and self._spec.pruner is not None:
             self._pruner_made = True
             self._study.pruner = make_pruner(self._spec.pruner, first_step=first_step, steps=steps)
 
     def _judge(self, number: int, at: int) -> bool:
-        """Whether the pruner gives a trial up by what it had at step `at`: with several seeds an earlier one may be further on."""
+        """Ask the pruner about a trial by its values up to step `at`: with several seeds an earlier one may have more."""
         view = copy.copy(self._trial(number))
         if not self._by_seed:
             view.intermediate_values = {step: value for step, value in view.intermediate_values.items() if step <= at}
         return self._study.pruner.prune(self._study, view)
 
     def _replay(self, known: _Known, result: TrialResult) -> None:
-        """Note the evaluations that were not reported to this driver, and let halving pruners write down the rungs that were
-        reached: as if there were no other trial, since a trial that went on was good enough then."""
+        """Keep the evaluations that were not reported to this driver, and let halving pruners record the rungs that were reached: as
+        if there were no other trial, since a trial that continued was good enough then."""
         if len(self._spec.metrics) > 1:
             return
         metric = self._spec.metrics[0].name
@@ -353,7 +353,7 @@ class OptunaSearch:
     # the end
 
     def _spent(self) -> bool:
-        """Whether another trial would go over the budget, or there is none."""
+        """Tell whether another trial would exceed the budget, or there is none."""
         if self._finished or (self._sampler.exhausted and not self._gaps):
             return True
         runs = self._spec.budget.runs
@@ -374,7 +374,7 @@ class OptunaSearch:
         return Trial(trial.number, trial.overrides, trial.label, self._spec.fresh_seeds(self._spec.confirm_seeds), trial.proposal)
 
     def _confirms(self, trial: Trial) -> bool:
-        """Whether it was handed out again, to be confirmed: seeds of its own are given to no other."""
+        """Tell whether it was handed out again, to be confirmed: no other trial has seeds of its own."""
         return trial.seeds is not None
 
     def _note_confirmation(self, trial: Trial) -> None:
@@ -393,7 +393,7 @@ class OptunaSearch:
         return self._storage.get_trial(self._trial_id(number))
 
     def _show(self, *numbers: int) -> None:
-        """In study.db, which begins when the first trial is asked for: until then the past is told."""
+        """Write trials to study.db, from the first `ask` on: until then the past is told."""
         if self._mirror is not None and self._started:
             self._mirror.update(numbers)
 

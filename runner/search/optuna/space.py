@@ -84,18 +84,18 @@ class Space:
             raise InputError(Problem(text, key=f"space.{parameter.key}.when")) from error
 
     def value(self, key: str, param: Any) -> Any:
-        """What a value of Optuna's stands for in a config."""
+        """Return the config's value for a value of Optuna's."""
         parameter = self.parameters[key]
         if isinstance(parameter.distribution, CategoricalDistribution):
             return parameter.values[parameter.distribution.choices.index(param)]
         return param
 
     def values(self, params: Params) -> dict[str, Any]:
-        """A point as it stands in a config."""
+        """Return a point as values of the config."""
         return {key: self.value(key, param) for key, param in params.items()}
 
     def params_of(self, values: Callable[[str], Any]) -> tuple[Params, list[str]]:
-        """The point at which `values` lies, and its keys that lie outside of the space (their conditions counted in)."""
+        """Return the point of `values`, and its keys that are outside the space (or whose conditions are)."""
         params: Params = {}
         outside = []
         for key, parameter in self.parameters.items():
@@ -110,7 +110,7 @@ class Space:
         return params, outside
 
     def size(self) -> float:
-        """The most points there can be; infinite if one key is not counted."""
+        """Return the maximum number of points; infinite if a key is continuous."""
         return math.prod(size_of(parameter.distribution) for parameter in self.parameters.values())
 
     def points(self) -> Iterator[Params]:
@@ -127,7 +127,7 @@ class Space:
 
 
 def point_name(params: Mapping[str, Any]) -> str:
-    """A text that is the same for equal points alone."""
+    """Return a text that is the same for equal points only."""
     return json.dumps({key: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
                        for key, value in params.items()}, sort_keys=True)  # fmt: skip
 

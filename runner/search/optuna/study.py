@@ -66,7 +66,7 @@ class StudyMirror:
     _warned: bool = False
 
     def update(self, numbers: Iterable[int], *, whole: bool = False) -> None:
-        """These trials have changed. A long past is written piece by piece, a little at each call, or all of it with `whole`.
+        """Write trials that have changed. A long past is written piece by piece, a little at each call, or all of it with `whole`.
 
         Never raises: a database that cannot be written is said once, tried again later, and missed by nobody but its viewers.
         """

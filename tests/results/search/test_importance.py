@@ -50,8 +50,8 @@ def test_they_agree_with_optuna_s_evaluator() -> None:
     assert [item.key for item in ours.parameters][:2] == list(theirs)[:2] == ["strong", "choice"]
     for item in ours.parameters:
         assert item.share == pytest.approx(theirs[item.key], abs=0.1)
-        assert item.low <= item.share <= item.high or not item.told
-    told = {item.key: item.told for item in ours.parameters}
+        assert item.low <= item.share <= item.high or not item.beyond_chance
+    told = {item.key: item.beyond_chance for item in ours.parameters}
     assert told["strong"] and told["choice"] and not told["none"]
 
 
@@ -88,7 +88,7 @@ def test_noise_alone_is_seldom_told() -> None:
     told = 0
     for seed in range(50):
         runs = [run(number, dice.random(), point=point) for number, point in enumerate(points(40, seed), start=1)]
-        told += sum(item.told for item in importances(found(*runs), resamples=100).parameters)
+        told += sum(item.beyond_chance for item in importances(found(*runs), resamples=100).parameters)
     assert told <= 0.09 * 50 * len(NAMES)
 
 
@@ -101,7 +101,7 @@ def test_a_parameter_that_often_does_not_apply_counts_where_it_does() -> None:
             point["momentum"] = dice.uniform(0.8, 0.99)
         runs.append(run(number, point.get("momentum", 0.5) + 0.01 * dice.random(), point=point))
     by_key = {item.key: item for item in importances(found(*runs)).parameters}
-    assert by_key["momentum"].told and by_key["type"].told
+    assert by_key["momentum"].beyond_chance and by_key["type"].beyond_chance
     assert 40 < by_key["momentum"].trials < 80 and by_key["type"].trials == 120
 
 
@@ -109,7 +109,7 @@ def test_pruned_trials_count_as_worse() -> None:
     runs = [run(number, 0.9 + number / 1000, point={"rate": 0.1 + number / 1000}) for number in range(1, 7)]
     runs += [run(n, state="pruned", point={"rate": n / 100}, curve=[(10, 0.1)]) for n in range(20, 40)]
     measured = importances(found(*runs))
-    assert measured.trials == 26 and measured.top == 6 and measured.parameters[0].told
+    assert measured.trials == 26 and measured.top == 6 and measured.parameters[0].beyond_chance
 
 
 def test_too_little_is_refused_with_the_reason() -> None:
