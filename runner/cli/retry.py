@@ -24,7 +24,7 @@ def _run(args: argparse.Namespace) -> int:
     from runner.store.control import send  # noqa: PLC0415
     from runner.store.journal import Journal  # noqa: PLC0415
     from runner.store.lock import hold  # noqa: PLC0415
-    from runner.sweep.runs import allow_again  # noqa: PLC0415
+    from runner.sweep.runs import reopen  # noqa: PLC0415
     from runner.sweep.sweep_dir import clear_sweep  # noqa: PLC0415 - kept out of `runner --help`
 
     sweep = clear_sweep(args.dir)
@@ -40,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     with hold(sweep.lock):
         journal = Journal(sweep.journal)
         for run_dir in failed:
-            allow_again(run_dir, journal)
+            journal.append(reopen(run_dir))
         journal.close()
     say(f"{len(failed)} failed runs will start again with: runner resume {shell_path(sweep.path)}")
     return 0

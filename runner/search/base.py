@@ -92,6 +92,9 @@ class Search(Protocol):
     `tell`). The same calls in the same order give the same trials, also in a new process.
     """
 
+    is_fixed: bool
+    """Whether `planned` has every trial, each asked for once and with all seeds, whatever the results: such trials may be asked for ahead
+    of time, and one that an earlier driver was handed counts only if it is still planned."""
     wants_reports: bool
     """Whether `report` may prune a trial; if not, it is never called."""
 
@@ -209,7 +212,7 @@ class FixedSearch:
             raise ValueError("two trials have the same number")
         self._trials = tuple(trials)
         self._waiting = {trial.number: trial for trial in self._trials}
-        self.wants_reports = False
+        self.is_fixed, self.wants_reports = True, False
 
     def planned(self) -> Sequence[Trial]:
         """Return all trials."""

@@ -31,7 +31,7 @@ class CombineBest:
         self._means: dict[int, float] = {}
         self._beyond: dict[Hashable, tuple[Trial, set[int]]] = {}
         """The trials beyond the fixed ones, this driver's and earlier ones', by their overrides, with the seeds that were handed out."""
-        self.wants_reports = False
+        self.is_fixed = self.wants_reports = False
 
     def planned(self) -> Sequence[Trial]:
         """Return the trials without the last one."""

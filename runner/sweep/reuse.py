@@ -24,31 +24,31 @@ from runner.sweep.verify_run import verify_result
 _LEFT_BEHIND = frozenset({"checkpoints", "control.jsonl", "worker.log", "run.json", "run.lock", "override.json", legacy.VERDICT})
 
 
-class Elsewhere:
+class FinishedRuns:
     """The finished runs beside a sweep: of the other sweeps in the same folder, and of `runner train` there.
 
     They are looked for once, when the first is asked for.
 
     Args:
-        note: writes an event to the sweep's journal.
+        notify: receives the events.
     """
 
-    def __init__(self, sweep: SweepDir, note: Callable[[Event], None]) -> None:
+    def __init__(self, sweep: SweepDir, notify: Callable[[Event], None]) -> None:
         self._sweep = sweep
-        self._note = note
-        self._found: dict[str, list[RunDir]] | None = None
+        self._notify = notify
+        self._by_key: dict[str, list[RunDir]] | None = None
 
-    def take_over(self, run: PlannedRun) -> bool:
+    def reuse(self, run: PlannedRun) -> bool:
         """Make the directory of `run` from a finished run with its key, if there is one, and say in its override where it came from.
 
         Raises:
             OSError: it cannot be written.
         """
-        if self._found is None:
-            self._found = self._look()
-        for other in self._found.get(run.identity.key, ()):
+        if self._by_key is None:
+            self._by_key = self._find()
+        for other in self._by_key.get(run.identity.key, ()):
             if problem := self._problem(other, run) or self._copy(other, run):
-                self._note(ReuseRefused(run.run_dir.name, run.trial.number, f"{other.path}: {problem}"))
+                self._notify(ReuseRefused(run.run_dir.name, run.trial.number, f"{other.path}: {problem}"))
             else:
                 return True
         return False
@@ -85,7 +85,7 @@ class Elsewhere:
         sync_folder(path.parent)
         return ""
 
-    def _look(self) -> dict[str, list[RunDir]]:
+    def _find(self) -> dict[str, list[RunDir]]:
         """Key to the runs that may have it: what a journal says is looked at before it is believed."""
         found: dict[str, list[RunDir]] = defaultdict(list)
         for folder in _folders(self._sweep.path.absolute().parent):

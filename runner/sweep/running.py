@@ -1,65 +1,61 @@
-"""A run that is being worked on: how long it may go on, and what it has measured so far."""
+"""A run that is active: how long its attempt may go on, and its evaluations so far."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from runner.core.errors import Cause
 from runner.core.tail import Tail
 from runner.search.base import IntermediateResult
 from runner.store.records import Record, evaluations_in
-from runner.store.run_dir import State, Status
+from runner.store.run_dir import Status
+from runner.sweep.limits import EarlyEnd, overdue
 from runner.sweep.plan import PlannedRun
 from runner.sweep.policy import Policy
 
-_LOOK_INTERVAL_S = 1.0
+_STATUS_INTERVAL_S = 1.0
 """How often a run's status is read while it is not needed for anything else."""
 
 
 @dataclass(slots=True)
-class Watched:
-    """An attempt that goes on.
+class RunningTask:
+    """An attempt that is active. Times are those of the loop's clock.
 
     Args:
-        run: the run; attempts_before: how many there were.
-        started: when it began, in monotonic seconds, so that a clock that is set changes nothing.
-        over: (state, cause, reason) that was decided before it was asked to end; None while it may go on.
-        end_by: monotonic seconds by which it should have ended, where it was only asked to.
+        run: the run; attempts_before: how many attempts it had before this one.
+        started: when the attempt was dispatched.
+        early_end: why the driver has asked it to end; None while it may go on.
+        saving: it was asked to save and end because the sweep is paused.
+        end_by: when it is killed, where it was only asked to end.
+        status: as last read.
     """
 
     run: PlannedRun
     attempts_before: int
-    started: float = field(default_factory=time.monotonic)
-    over: tuple[State, Cause | None, str] | None = None
+    started: float
+    early_end: EarlyEnd | None = None
+    saving: bool = False
     end_by: float = math.inf
     status: Status = field(default_factory=Status)
-    _changed: float = 0.0
-    _next_look: float = 0.0
+    _alive_at: float | None = None
+    _next_read: float = 0.0
     _tail: Tail | None = None
 
-    def look(self, policy: Policy) -> tuple[State, Cause, str] | None:
-        """Read the status, at most once a second; why it must end now, if it must."""
-        now = time.monotonic()
-        if now < self._next_look or self.over is not None:
+    def overdue(self, policy: Policy, now: float) -> EarlyEnd | None:
+        """Read the status, at most once per second; returns why the attempt has to end now, if it has to."""
+        if now < self._next_read or self.early_end is not None or self.saving:
             return None
-        self._next_look = now + _LOOK_INTERVAL_S
+        self._next_read = now + _STATUS_INTERVAL_S
         status = self.run.run_dir.status()
-        if status.heartbeat != self.status.heartbeat or not self._changed:
-            self._changed = now
+        if status.heartbeat != self.status.heartbeat or self._alive_at is None:
+            self._alive_at = now
         self.status = status
-        if policy.timeout_s is not None and now - self.started > policy.timeout_s:
-            return "failed", "timeout", f"took longer than resources.timeout ({policy.timeout_s:g} s); it was at step {status.step}"
-        if policy.stall_s is not None and now - self._changed > policy.stall_s:
-            log = self.run.run_dir.log
-            text = f"no sign of life for {policy.stall_s:g} s (resources.stall) at step {status.step}; where it hung stands in {log}"
-            return "interrupted", "hung", text
-        return None
+        elapsed_s, silent_s = now - self.started, now - self._alive_at
+        return overdue(policy, elapsed_s=elapsed_s, silent_s=silent_s, step=status.step, log=self.run.run_dir.log)
 
     def reports(self) -> list[IntermediateResult]:
-        """The evaluations that it has recorded since the last call."""
+        """Return the evaluations that it has recorded since the last call."""
         if self._tail is None:
             self._tail = Tail(self.run.run_dir.metrics, 0)
         found = list(evaluations_in(self._tail.read()))
@@ -68,10 +64,10 @@ class Watched:
 
 
 def finite(record: Record) -> dict[str, float]:
-    """The record's numbers, without NaN and infinities."""
+    """Return the record's numbers, without NaN and infinities."""
     return {tag: value for tag, value in record.values.items() if math.isfinite(value)}
 
 
 def evaluations(records: Sequence[Record]) -> list[tuple[int, dict[str, float]]]:
-    """(step, tag → number) of every evaluation, in order."""
+    """Return (step, tag → number) of every evaluation, in order."""
     return [(record.step, finite(record)) for record in records if record.is_evaluation]

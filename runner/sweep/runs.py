@@ -15,9 +15,9 @@ from runner.launch.base import Exit, Task, Warm
 from runner.monitor.progress import is_alive
 from runner.resolve import Resolved, resolve
 from runner.store.events import RunReopened
-from runner.store.journal import Journal
 from runner.store.lock import hold_run, run_held
-from runner.store.run_dir import Override, RunDir, State, Status
+from runner.store.run_dir import Override, RunDir, Status
+from runner.sweep.limits import EarlyEnd
 from runner.sweep.plan import PlannedRun, run_key
 from runner.worker.ending import DISK_FULL
 
@@ -97,23 +97,23 @@ def task_of(run: PlannedRun) -> Task:
 
 
 def conclude(
-    run_dir: RunDir, exit_: Exit, attempts_before: int, *, asked_to_stop: bool = False, over: tuple[State, Cause | None, str] | None = None
+    run_dir: RunDir, exit_: Exit, attempts_before: int, *, asked_to_stop: bool = False, early_end: EarlyEnd | None = None
 ) -> Status:
     """A run's status after its worker has gone; an override is written where the worker could not say how it ended.
 
     Args:
-        over: (state, cause, reason) that the conductor had decided on before it ended it: this outranks what the worker says.
+        early_end: why the driver ended it: this outranks what the worker reports.
     """
     status = run_dir.status()
     override = run_dir.override()
     retries = override.retries if override else 0
     said = status.attempt > attempts_before and status.state not in ("pending", "running")
     attempt = status.attempt if said else max(status.attempt, attempts_before + 1)
-    if over is None and exit_.over_memory_gib is not None:
+    if early_end is None and exit_.over_memory_gib is not None:
         reason = f"its processes held {exit_.over_memory_gib:.2f} GiB, more than resources.memory_gib allows: a smaller batch needs less"
-        over = ("failed", "out_of_memory", reason)
-    if over is not None:
-        state, cause, reason = over
+        early_end = EarlyEnd("failed", "out_of_memory", reason)
+    if early_end is not None:
+        state, cause, reason = early_end.state, early_end.cause, early_end.reason
         if said and status.state == state:
             return status
         return _judge(run_dir, status, Override(state, reason, attempt, time.time(), cause, retries, final=state != "interrupted"))
@@ -136,14 +136,17 @@ def conclude(
     return _judge(run_dir, status, Override("interrupted" if by_signal or full else "failed", reason, attempt, time.time(), what, retries))
 
 
-def allow_again(run_dir: RunDir, journal: Journal | None) -> None:
-    """Let a run that has ended be started again, with all its retries. Raises OSError if this cannot be written."""
+def reopen(run_dir: RunDir) -> RunReopened:
+    """Let a run that has ended be started again, with all its retries. Returns the event for the journal.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     status = run_dir.status()
     reason = f"to be started again; it had ended as {status.state}" + (f": {status.reason}" if status.reason else "")
     run_dir.write_override(Override("interrupted", reason, status.attempt, time.time(), final=True))
-    if journal is not None:
-        identity = run_dir.identity()
-        journal.append(RunReopened(identity.id if identity else run_dir.name))
+    identity = run_dir.identity()
+    return RunReopened(identity.id if identity else run_dir.name)
 
 
 def _judge(run_dir: RunDir, status: Status, override: Override) -> Status:

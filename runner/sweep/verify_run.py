@@ -30,7 +30,7 @@ from runner.store.records import Record, decode_number, stream_all_records, stre
 from runner.store.run_dir import FINISHED, Identity, Override, RunDir, Status
 from runner.sweep.findings import Findings
 from runner.sweep.plan import dataset_fingerprint, numerics_versions, run_key
-from runner.sweep.runs import allow_again, config_text
+from runner.sweep.runs import config_text, reopen
 from runner.sweep.sweep_dir import SweepDir
 
 _SHOWN_LINES = 5
@@ -394,7 +394,7 @@ def _check_results(run: RunDir, status: Status, last: Record | None, sweep: Swee
 
     def evaluate_again() -> None:
         journal = Journal(sweep.journal)
-        allow_again(run, journal)
+        journal.append(reopen(run))
         journal.close()
 
     metrics = (results or {}).get("metrics")

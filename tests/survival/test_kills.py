@@ -154,7 +154,7 @@ def test_retries_end_at_their_cap(stage: FakeSweep) -> None:
     ended = stage.finish()
     assert ended.code == 1 and stage.states() == {"0000-baseline-s0": "failed", "0001-lr=0.01-s0": "failed"}
     status = stage.run("0000-baseline-s0").status()
-    assert status.attempt == 3 and "given up after 3 attempts" in (status.reason or "") and "SIGKILL" in ended.err
+    assert status.attempt == 3 and "failed after 3 attempts" in (status.reason or "") and "SIGKILL" in ended.err
     assert len(stage.events(RunRetried)) == 4
     assert stage.finish().code == 0 or len(stage.events(RunStarted)) == 6  # a failed run is not started again unasked
     retried = stage.finish(stage.command("retry", stage.sweep.path, "--failed"))

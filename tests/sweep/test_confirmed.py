@@ -11,7 +11,7 @@ import pytest
 from runner.store.events import RunEnded
 from runner.store.journal import Journal, read_journal
 from runner.store.run_dir import RunDir
-from runner.sweep.runs import allow_again
+from runner.sweep.runs import reopen
 from runner.sweep.session_plan import SweepRequest, plan_sweep
 from runner.sweep.session_run import SweepResult, run_sweep
 from runner.sweep.sweep_dir import SweepDir
@@ -62,7 +62,7 @@ def test_a_trial_that_was_handed_out_twice_is_told_twice(file: Path) -> None:
     run(file)
     sweep = SweepDir(file.parent / "s")
     journal = Journal(sweep.journal)
-    allow_again(RunDir(sweep.runs / "0000-baseline-s0"), journal)
+    journal.append(reopen(RunDir(sweep.runs / "0000-baseline-s0")))
     journal.close()
     shutil.rmtree(sweep.runs / "0000-baseline-s2")  # and a run of its confirmation was never made
     before = len(list(read_journal(sweep.journal)))

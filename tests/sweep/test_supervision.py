@@ -194,7 +194,7 @@ def test_a_run_that_dies_is_started_again_until_the_cap(stage: Stage, act: str) 
     stage.acts(t0s0=[act, "done"], t1s0=[act])
     assert stage.drive(Policy(retries=2)) == {"t0s0": "done", "t1s0": "failed"}
     assert sorted(stage.started()) == ["t0s0 1", "t0s0 2", "t1s0 1", "t1s0 2", "t1s0 3"]
-    assert "given up after 3 attempts that ended like this" in reason(stage, "t1s0")
+    assert "failed after 3 attempts that ended like this" in reason(stage, "t1s0")
     assert [event.run for event in stage.events(RunRetried)].count("t1s0") == 2
     assert stage.drive(Policy(retries=2)) == {} and len(stage.started()) == 5  # the cap holds for the next driver too
     assert {number: result.state for number, result in stage.search.told.items()} == {0: "done", 1: "failed"}
@@ -233,7 +233,7 @@ def test_a_run_that_somebody_ends_is_told_to_the_search(stage: Stage, act: str) 
 
     stage.watch = watch
     assert stage.drive() == {"t0s0": "failed", "t1s0": "done"}
-    assert "given up after one attempt (resources.retries is 0)" in reason(stage, "t0s0") and stage.search.told[0].state == "failed"
+    assert "failed after one attempt (resources.retries is 0)" in reason(stage, "t0s0") and stage.search.told[0].state == "failed"
 
 
 class Confirming(Search):
@@ -290,7 +290,7 @@ def test_pause_stop_and_quit(stage: Stage) -> None:
             return more
         states = [RunDir(stage.sweep.runs / f"t{number}s0").status().state for number in range(2)]
         if states == ["pruned", "pruned"] and not wishes:
-            assert stage.seen[-1].paused == "paused by hand" and len(stage.started()) == 2
+            assert stage.seen[-1].paused == "paused on request" and len(stage.started()) == 2
             wishes.append(Command("resume"))
             return wishes
         if len(stage.started()) == 4 and len(wishes) == 1:
@@ -358,7 +358,7 @@ def test_a_budget_that_is_used_up_starts_nothing_more(stage: Stage) -> None:
 def test_failures_in_a_row_stop_a_sweep_with_the_common_reason(stage: Stage) -> None:
     stage.trials = 6
     stage.acts(**{f"t{number}s0": ["crash"] for number in range(6)})
-    with pytest.raises(RunnerError, match=r"3 runs failed one after the other .* 3 of them like this: .*KeyError"):
+    with pytest.raises(RunnerError, match=r"3 runs failed in a row .* 3 of them for this reason: .*KeyError"):
         stage.drive(Policy(failures_in_a_row=3), slots=1)
     assert len(stage.started()) == 3
     stage.acts(**{f"t{number}s0": ["nan"] for number in range(6)})

@@ -96,6 +96,7 @@ class OptunaSearch:
             self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
             self._by_seed = spec.pruner is not None and contains_part(spec.pruner, "WilcoxonPruner")
             self._pruner_made = False
+            self.is_fixed = False
             self.wants_reports = spec.pruner is not None and spec.pruner.name != "NopPruner"
             metrics = [metric.name for metric in spec.metrics]
             self._mirror = StudyMirror(folder / STUDY_DB, self._study, metrics) if folder is not None else None
