@@ -123,7 +123,7 @@ class SweepLoop:
         self.limits = Limits(options.policy, sweep.folder.path if sweep else None, clock, listeners.on_event)
         self.directories = RunDirectories(sweep, clock, listeners.on_event, retry_failed=options.retry_failed)
         self.queue = TrialQueue(work, self.limits, listeners, clock)
-        self.pool = TaskPool(launcher, options, clock)
+        self.pool = TaskPool(launcher, work.task_of, options, clock)
         self.outcomes = Outcomes()
 
     def step(self) -> bool:

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from runner.launch.base import Exit, Launcher, MeasuresMemory
+from runner.launch.base import Exit, Launcher, MeasuresMemory, Task
 from runner.store.run_dir import Status
-from runner.sweep import runs
 from runner.sweep.clock import Clock
 from runner.sweep.limits import EarlyEnd
 from runner.sweep.plan import PlannedRun
@@ -24,13 +23,17 @@ _MEASURE_INTERVAL_S = 2.0
 
 
 class TaskPool:
-    """The attempts that are active."""
+    """The attempts that are active.
 
-    def __init__(self, launcher: Launcher, options: LoopOptions, clock: Clock) -> None:
+    Args:
+        task_of: makes the command that works on a run.
+    """
+
+    def __init__(self, launcher: Launcher, task_of: Callable[[PlannedRun], Task], options: LoopOptions, clock: Clock) -> None:
         self.options = options
         self.running: dict[str, RunningTask] = {}
         """By the name of the task."""
-        self._launcher = launcher
+        self._launcher, self._task_of = launcher, task_of
         self.clock = clock
         self._next_measure = 0.0
 
@@ -41,7 +44,7 @@ class TaskPool:
 
     def start(self, run: PlannedRun, attempts_before: int) -> None:
         """Dispatch an attempt of a run."""
-        task = runs.task_of(run)
+        task = self._task_of(run)
         self.running[task.name] = RunningTask(run, attempts_before, self.clock.now())
         warm = task.warm if self.options.keep_warm else "no"
         self._launcher.submit(replace(task, warm=warm, resources=self.options.policy.resources))

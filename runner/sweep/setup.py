@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from runner.core.lock import Lock
+from runner.launch.base import Task
 from runner.search.base import Search, Trial
 from runner.search.spec import Metric
 from runner.store.run_dir import Status
 from runner.sweep.history import History
 from runner.sweep.plan import PlannedRun
 from runner.sweep.policy import Policy
+from runner.sweep.runs import task_of
 from runner.sweep.sweep_dir import SweepDir
 
 
@@ -26,6 +28,7 @@ class Workload:
         seeds: seeds of a trial that names none.
         keys: (trial number, seed) to the run's key; a finished run with another key does not count as that run.
         metrics: the metrics of the sweep; the first ranks trials for "best so far".
+        task_of: makes the command that works on a run.
     """
 
     search: Search
@@ -33,6 +36,7 @@ class Workload:
     seeds: Sequence[int] = (0,)
     keys: Mapping[tuple[int, int], str] = field(default_factory=dict)
     metrics: Sequence[Metric] = ()
+    task_of: Callable[[PlannedRun], Task] = task_of
 
 
 @dataclass(frozen=True, slots=True)

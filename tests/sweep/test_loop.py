@@ -19,7 +19,6 @@ from typing import Any
 import psutil
 import pytest
 
-import runner.sweep.runs
 from runner.core.errors import InputError
 from runner.launch.base import Exit, Task
 from runner.launch.local import LocalLauncher
@@ -110,15 +109,13 @@ class Stage:
     def drive(self, *runs: PlannedRun, slots: int = 2, **options: Any) -> list[RunOutcome]:
         self.search = Remembering(list({run.trial.number: run.trial for run in runs}.values()))
         watch = options.pop("watch", lambda situation: None)
-        work = Workload(self.search, lambda trial: [run for run in runs if run.trial.number == trial.number])
+        work = Workload(self.search, lambda trial: [run for run in runs if run.trial.number == trial.number], task_of=self.task)
         return run_loop(work, LocalLauncher(slots, close_grace_s=1), LoopOptions(**options), watch=watch)
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    stage = Stage(tmp_path)
-    monkeypatch.setattr(runner.sweep.runs, "task_of", stage.task)
-    return stage
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
 
 
 def states(outcomes: Sequence[RunOutcome]) -> dict[str, str]:
@@ -196,7 +193,7 @@ def test_a_worker_that_cannot_be_started(stage: Stage, monkeypatch: pytest.Monke
         run_dir = run.run_dir
         return Task(str(run_dir.path), ["/no/such/python"], Path.cwd(), run_dir.log)
 
-    monkeypatch.setattr(runner.sweep.runs, "task_of", task)
+    monkeypatch.setattr(stage, "task", task)
     (outcome,) = stage.drive(stage.plan("a"))
     assert outcome.status.state == "failed" and "could not be started" in (outcome.status.reason or "")
 

@@ -1,4 +1,4 @@
-"""What a sweep allows its runs: retries, limits, pruning, commands, budgets, a full disk. Workers are scripted processes."""
+"""What a sweep allows its runs: retries, limits, pruning, commands, budgets, a full disk. Most workers are scripted in this process."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
+from support.fake_launcher import FakeClock, FakeLauncher, fake_task
 
 import runner.sweep.limits
 import runner.sweep.runs
 from runner.core.errors import InputError, RunnerError
-from runner.launch.base import Task, TaskResources
+from runner.launch.base import Launcher, Task, TaskResources
 from runner.launch.local import LocalLauncher
 from runner.search.base import FixedSearch, IntermediateResult, Trial, TrialResult
 from runner.search.spec import Metric
@@ -32,6 +33,7 @@ from runner.store.events import (
     LateResultIgnored,
     ReuseRefused,
     RunRetried,
+    RunSaved,
     SweepPaused,
     SweepResumed,
     TrialPruned,
@@ -39,6 +41,7 @@ from runner.store.events import (
 from runner.store.journal import read_journal
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import Identity, RunDir, Status
+from runner.sweep.clock import SystemClock
 from runner.sweep.history import read_history
 from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun
@@ -47,52 +50,32 @@ from runner.sweep.setup import DrivenSweep, LoopOptions, RunOutcome, Workload
 from runner.sweep.sweep_dir import SweepDir
 
 WORKER = """
-import faulthandler, json, os, signal, sys, time
-from pathlib import Path
-from runner.store.records import Record, RecordWriter
+import faulthandler, os, signal, sys, time
 from runner.store.run_dir import RunDir, Status
 faulthandler.register(signal.SIGUSR1)
-run = RunDir(sys.argv[1])
+run, act = RunDir(sys.argv[1]), sys.argv[2]
 number = run.status().attempt + 1
-acts = json.loads(Path(sys.argv[2]).read_text()).get(run.name, ["done"])
-act = acts[min(number, len(acts)) - 1]
-with open(Path(sys.argv[2]).with_name("started"), "a") as file:
-    file.write(f"{run.name} {number}\\n")
-step = 0
-def say(state, reason=None, cause=None):
-    run.write_status(Status(state, reason, number, step, 10, pid=os.getpid(), heartbeat=time.time(), cause=cause, phase="training",
-        values={"resource/memory_gib": 0.5}))
-stop = []
-signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+def say(state, reason=None, step=0):
+    run.write_status(Status(state, reason, number, step, 10, pid=os.getpid(), heartbeat=time.time(), phase="training"))
 say("running")
-if act == "killed": os.kill(os.getpid(), signal.SIGKILL)
-if act == "crash": say("failed", "KeyError: 'x'", "crash"); sys.exit(1)
-if act == "oom": say("failed", "out of memory in step 1", "out_of_memory"); sys.exit(1)
-if act == "nan": say("failed", "the loss of step 4 is not finite", "not_finite"); sys.exit(1)
-if act == "full": say("interrupted", "no room", "disk_full"); sys.exit(74)
-if act == "hang":
+if act == "hang" and number == 1:
     def wait_here():
         time.sleep(120)
     wait_here()
-if act.startswith("slow"):
-    writer = RecordWriter(run.metrics)
-    deaf = act == "slow and deaf"
-    for step in range(1, 200):
-        writer.write(Record(number, step, step / 10, time.time(), {"bbox/AP": step / 1000}, kind="evaluation"))
-        say("running")
-        time.sleep(0.05)
-        asked = run.control.exists() and "prune" in run.control.read_text()
-        if asked and not deaf: say("pruned", "asked"); sys.exit(130)
-        if asked: break
-        if stop: say("interrupted", "asked to stop (SIGTERM)"); sys.exit(130)
-run.evaluation.write_text(json.dumps({"step": 10, "metrics": {"bbox/AP": 0.25 + run.identity().trial / 10}}))
-step = 10
-say("done")
+stop = []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+for step in range(1, 200):
+    say("running", step=step)
+    time.sleep(0.02)
+    if stop: say("interrupted", "asked to stop (SIGTERM)"); sys.exit(130)
+    if act == "hang": break
+run.evaluation.write_text('{"step": 10, "metrics": {"bbox/AP": 0.25}}')
+say("done", step=10)
 """
+"""A worker that is a process: it hangs at its first attempt, or runs for four seconds."""
 
 E = TypeVar("E", bound=Event)
 NO_LIMITS = Policy()
-NO_GPU_HOURS = Policy(gpu_hours=1e-9, resources=TaskResources(gpus=1.0))
 
 
 class Search(FixedSearch):
@@ -126,25 +109,30 @@ class Stage:
         self.folder = folder
         self.sweep = SweepDir(folder / "sweep -ü '")
         self.sweep.runs.mkdir(parents=True)
-        (folder / "worker.py").write_text(WORKER)
-        self.acts()
         self.trials, self.seeds = 2, (0,)
         self.prefix = ""
+        self.clock = FakeClock()
+        self.launchers: list[FakeLauncher] = []
+        self.real_act = ""
+        """Act of `WORKER`, where workers are processes."""
         self.seen: list[Situation] = []
         self.watch: Callable[[Situation], None] = self.seen.append
+        self.acts()
 
     def acts(self, **acts: list[str]) -> None:
-        (self.folder / "acts.json").write_text(json.dumps(acts))
+        self._acts = acts
 
     def started(self) -> list[str]:
-        file = self.folder / "started"
-        return file.read_text().splitlines() if file.exists() else []
+        return [name for launcher in self.launchers for name in launcher.started]
 
     def events(self, *kinds: type[E]) -> list[E]:
         return list(read_journal(self.sweep.journal, *kinds))
 
     def task(self, run: PlannedRun) -> Task:
-        argv = [sys.executable, str(self.folder / "worker.py"), str(run.run_dir.path), str(self.folder / "acts.json")]
+        if not self.real_act:
+            return fake_task(run.run_dir)
+        (self.folder / "worker.py").write_text(WORKER)
+        argv = [sys.executable, str(self.folder / "worker.py"), str(run.run_dir.path), self.real_act]
         return Task(str(run.run_dir.path), argv, Path.cwd(), run.run_dir.log, {"PYTHONPATH": str(Path(__file__).resolve().parents[2])})
 
     def runs(self, trial: Trial) -> list[PlannedRun]:
@@ -165,23 +153,29 @@ class Stage:
         **options: Any,
     ) -> dict[str, str]:
         self.search = Search([Trial(number, {}, f"trial {number}") for number in range(self.trials)], give_up)
+        launcher: Launcher
+        if self.real_act:
+            launcher = LocalLauncher(slots, close_grace_s=1)
+        else:
+            launcher = FakeLauncher(slots, self._acts, self.clock)
+            self.launchers.append(launcher)
+        commands = options.pop("commands", lambda: ())
         outcomes = run_loop(
-            Workload(self.search, self.runs, self.seeds, options.pop("keys", {}), (Metric(),)),
-            LocalLauncher(slots, close_grace_s=1),
-            LoopOptions(policy, slots, **{name: value for name, value in options.items() if name != "commands"}),
+            Workload(self.search, self.runs, self.seeds, options.pop("keys", {}), (Metric(),), self.task),
+            launcher,
+            LoopOptions(policy, slots, **options),
             DrivenSweep(self.sweep, history=read_history(self.sweep)),
             watch=self.watch,
-            commands=options.get("commands", lambda: ()),
+            commands=commands,
+            clock=SystemClock() if self.real_act else self.clock,
         )
         self.outcomes: dict[str, RunOutcome] = {outcome.run.run_dir.name: outcome for outcome in outcomes}
         return {name: outcome.status.state for name, outcome in self.outcomes.items()}
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    stage = Stage(tmp_path)
-    monkeypatch.setattr(runner.sweep.runs, "task_of", stage.task)
-    return stage
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
 
 
 def reason(stage: Stage, name: str) -> str:
@@ -208,11 +202,19 @@ def test_what_would_happen_again_is_not_tried_again(stage: Stage, act: str, caus
 
 
 def test_a_run_that_hangs_leaves_a_trace_and_is_started_again(stage: Stage) -> None:
-    stage.trials = 1
-    stage.acts(t0s0=["hang", "done"])
+    stage.trials, stage.real_act = 1, "hang"
     assert stage.drive(Policy(stall_s=1.0, retries=1)) == {"t0s0": "done"}
     assert "in wait_here" in RunDir(stage.sweep.runs / "t0s0").log.read_text()
-    assert "no sign of life for 1 s" in stage.events(RunRetried)[0].reason
+    assert "no sign of life for 1 s" in (stage.events(RunRetried)[0].reason or "")
+
+
+def test_a_run_that_hangs_is_killed_and_retried(stage: Stage) -> None:
+    stage.trials = 1
+    stage.acts(t0s0=["hang", "hang", "done"])
+    began = stage.clock.now()
+    assert stage.drive(Policy(stall_s=30.0, retries=2)) == {"t0s0": "done"}
+    assert len(stage.events(RunRetried)) == 2 and 2 * 30 < stage.clock.now() - began < 2 * 37
+    stage.acts(t0s0=["hang"])
 
 
 def test_a_run_that_takes_too_long_has_failed(stage: Stage) -> None:
@@ -222,16 +224,21 @@ def test_a_run_that_takes_too_long_has_failed(stage: Stage) -> None:
     assert stage.drive() == {}
 
 
-@pytest.mark.parametrize("act", ["killed", "slow"])
-def test_a_run_that_somebody_ends_is_told_to_the_search(stage: Stage, act: str) -> None:
-    stage.acts(t0s0=[act])
+def test_a_run_that_another_process_ends_is_told_to_the_search(stage: Stage) -> None:
+    stage.trials, stage.real_act = 1, "slow"
 
     def watch(situation: Situation) -> None:
-        run = RunDir(stage.sweep.runs / "t0s0")
-        if act == "slow" and run.status().state == "running" and run.status().step > 1:
-            os.kill(run.status().pid, signal.SIGTERM)
+        status = RunDir(stage.sweep.runs / "t0s0").status()
+        if status.state == "running" and status.step > 1:
+            os.kill(status.pid, signal.SIGTERM)
 
     stage.watch = watch
+    assert stage.drive() == {"t0s0": "failed"}
+    assert "failed after one attempt (resources.retries is 0)" in reason(stage, "t0s0") and stage.search.told[0].state == "failed"
+
+
+def test_a_run_that_is_killed_without_retries_has_failed(stage: Stage) -> None:
+    stage.acts(t0s0=["killed"])
     assert stage.drive() == {"t0s0": "failed", "t1s0": "done"}
     assert "failed after one attempt (resources.retries is 0)" in reason(stage, "t0s0") and stage.search.told[0].state == "failed"
 
@@ -248,7 +255,7 @@ class Confirming(Search):
 def test_a_search_may_confirm_what_it_has_found_when_the_time_is_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "Search", Confirming)
     stage.trials = 3
-    assert stage.drive(NO_GPU_HOURS, slots=1).keys() == {"t0s0", "t1s0", "t9s0"}  # one was handed out already
+    assert stage.drive(Policy(gpu_hours=1e-9, resources=TaskResources(gpus=1.0)), slots=1).keys() == {"t0s0", "t1s0", "t9s0"}  # one was handed out already
 
 
 # ------------------------------------------------------------------------------------------------------------ pruning
@@ -268,7 +275,7 @@ def test_a_trial_that_is_given_up_ends_with_all_its_runs(stage: Stage) -> None:
 
 
 def test_a_result_that_comes_after_giving_up_is_logged_and_ignored(stage: Stage) -> None:
-    stage.acts(t1s0=["slow and deaf"])
+    stage.acts(t1s0=["deaf"])
     states = stage.drive(give_up=lambda trial, report: "no hope" if trial.number == 1 and report.step < 150 else None)
     run = RunDir(stage.sweep.runs / "t1s0")
     assert states["t1s0"] == "pruned" == run.status().state and stage.search.told[1].state == "pruned"
@@ -301,6 +308,36 @@ def test_pause_stop_and_quit(stage: Stage) -> None:
     states = stage.drive(commands=commands)
     assert states == {"t0s0": "pruned", "t1s0": "pruned", "t2s0": "interrupted", "t3s0": "interrupted"}
     assert stage.drive() == {"t2s0": "done", "t3s0": "done"}
+
+
+def test_a_pause_may_save_and_end_what_is_active(stage: Stage) -> None:
+    stage.trials = 3
+    stage.acts(t0s0=["slow", "done"], t1s0=["slow", "5"])
+    asked = {8: Command("pause", save=True), 60: Command("resume")}
+    calls: list[int] = []
+
+    def commands() -> Sequence[Command]:
+        calls.append(1)
+        if len(calls) == 59:
+            assert stage.seen[-1].used == 0 and stage.seen[-1].by_hand and stage.seen[-1].paused == "paused on request"
+            states = [RunDir(stage.sweep.runs / name).status().state for name in ("t0s0", "t1s0")]
+            assert states == ["interrupted", "interrupted"] and len(stage.started()) == 2
+        return [asked[len(calls)]] if len(calls) in asked else []
+
+    assert stage.drive(commands=commands) == {"t0s0": "done", "t1s0": "done", "t2s0": "done"}
+    assert sorted(stage.started()) == ["t0s0 1", "t0s0 2", "t1s0 1", "t1s0 2", "t2s0 1"]
+    assert sorted(event.run for event in stage.events(RunSaved)) == ["t0s0", "t1s0"] and stage.events(RunRetried) == []
+    assert [event.reason for event in stage.events(SweepPaused, SweepResumed)] == ["on request", "on request"]  # type: ignore[attr-defined]
+    assert all(run.override() is None for run in map(RunDir, [stage.sweep.runs / "t0s0"]))
+
+
+def test_a_request_that_cannot_be_carried_out_is_noted(stage: Stage) -> None:
+    stage.trials = 1
+    stage.acts(t0s0=["3"])
+    asked = iter([[Command("stop", "nobody")], [Command("stop", "7")], [Command("stop")]])
+    assert stage.drive(commands=lambda: next(asked, [])) == {"t0s0": "done"}
+    assert [event.text for event in stage.events(CommandIgnored)] == ["stop nobody", "stop 7", "stop"]
+    assert {event.reason for event in stage.events(CommandIgnored)} == {"no active run or trial has this name"}
 
 
 def test_another_terminal_is_heard(stage: Stage) -> None:
@@ -349,9 +386,9 @@ def test_failed_runs_are_started_again_when_asked_also_those_of_before(stage: St
 
 def test_a_budget_that_is_used_up_starts_nothing_more(stage: Stage) -> None:
     stage.trials = 3
-    states = stage.drive(NO_GPU_HOURS, slots=1)
+    states = stage.drive(Policy(gpu_hours=1e-9, resources=TaskResources(gpus=1.0)), slots=1)
     assert states == {"t0s0": "done"} and stage.events(BudgetSpent)[0].reason.startswith("budget.gpu_hours is used up")
-    assert stage.drive(NO_GPU_HOURS) == {}  # what earlier drivers used counts
+    assert stage.drive(Policy(gpu_hours=1e-9, resources=TaskResources(gpus=1.0))) == {}  # what earlier drivers used counts
     assert stage.drive() == {"t1s0": "done", "t2s0": "done"}
 
 
@@ -366,7 +403,6 @@ def test_failures_in_a_row_stop_a_sweep_with_the_common_reason(stage: Stage) -> 
 
 
 def test_a_full_disk_pauses_and_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner.sweep.limits, "_DISK_INTERVAL_S", 0.2)
     full = iter([True, True, False])
     monkeypatch.setattr(runner.sweep.limits, "disk_is_full", lambda folder: next(full))
     stage.acts(t0s0=["full", "done"])
