@@ -67,8 +67,8 @@ class RunDirectories:
         return self._sweep is not None and run.identity.id in self._sweep.history.noted
 
     # ------------------------------------------------------------------------------------------------------ the runs' own
-    def prepare(self, run: PlannedRun, pruned: str) -> RunOutcome | None:
-        """Make the directory of a run; returns its end where nothing has to be started.
+    def prepare(self, run: PlannedRun, pruned: str) -> RunOutcome | int:
+        """Make the directory of a run; returns its end where nothing has to be started, else the number of attempts made before.
 
         Args:
             pruned: why its trial was pruned; empty if it was not.
@@ -82,12 +82,11 @@ class RunDirectories:
         finished = status.state in ("done", "pruned") or (status.state == "failed" and not self._retry_failed)
         if not finished and not pruned and self._reusable is not None and not run.run_dir.path.exists():
             finished = self._reusable.reuse(run)
-        if finished or not pruned:
-            runs.prepare_run_dir(run, in_sweep=self.is_sweep)
+        attempts = runs.prepare_run_dir(run, in_sweep=self.is_sweep) if finished or not pruned else status.attempt
         if finished:
             return RunOutcome(replace(run, resolved=None), run.run_dir.status(), reused=True)
         if not pruned:
-            return None
+            return attempts
         if run.run_dir.exists():
             self.write_override(run.run_dir, Override("pruned", pruned, status.attempt, time.time(), final=True))
         return RunOutcome(replace(run, resolved=None), replace(status, state="pruned", reason=pruned), reused=True)

@@ -238,7 +238,7 @@ class SweepLoop:
         """Fill the free slots."""
         while not self.limits.is_stopping and not self.limits.why() and self.pool.has_room():
             if self.queue.ready:
-                self._dispatch(self.queue.ready.popleft())
+                self._dispatch(*self.queue.ready.popleft())
             elif self.queue.waiting:
                 self._prepare(self.queue.waiting.popleft())
             elif self.queue.is_exhausted or not self._refill():
@@ -274,16 +274,15 @@ class SweepLoop:
             self.limits.disk.report_full(error)
             self.queue.waiting.appendleft(run)
         else:
-            if outcome is None:
-                self.queue.ready.append(run)
+            if isinstance(outcome, int):
+                self.queue.ready.append((run, outcome))
             else:
                 self._finish(outcome)
 
-    def _dispatch(self, run: PlannedRun) -> None:
+    def _dispatch(self, run: PlannedRun, attempts: int) -> None:
         if self.queue.trial_of(run).pruned:  # since its directory was made
             self._prepare(run)
             return
-        attempts = run.run_dir.status().attempt
         self.listeners.on_event(RunStarted(run.identity.id, run.trial.number, run.seed, run.identity.key, attempts + 1))
         self.pool.start(run, attempts)
 
@@ -332,14 +331,13 @@ class SweepLoop:
             return
         if self.queue.search.wants_reports and final.state == "done":
             self._report(task)
-        exit_code = ended.returncode if ended.signal is None else None
+        exit_code = ended.returncode if ended.signal is None and run_dir.path.is_dir() else None  # else it is no more than an accident
         self._finish(RunOutcome(replace(task.run, resolved=None), final, exit_code=exit_code), took_s)
 
     def _retry(self, task: RunningTask, status: Status) -> Status | None:
         """Put a run back into the queue if it is to be continued or retried; else returns its final status."""
         run, options = task.run, self.pool.options
-        override = run.run_dir.override()
-        retries = override.retries if override else 0
+        retries = 0 if status.state == "done" else runs.retries_of(run.run_dir)
         rule = RetryRule(
             options.policy.retries,
             is_sweep=self.directories.is_sweep,

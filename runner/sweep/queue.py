@@ -110,8 +110,8 @@ class TrialQueue:
     def __init__(self, work: Workload, limits: Limits, listeners: Listeners, clock: Clock) -> None:
         self.search = work.search
         self.waiting: deque[PlannedRun] = deque()
-        self.ready: deque[PlannedRun] = deque()
-        """Runs whose directory is made: they can be dispatched at once."""
+        self.ready: deque[tuple[PlannedRun, int]] = deque()
+        """Runs whose directory is made, so that they can be dispatched at once, and the number of their attempts so far."""
         self.blocked = BlockedRuns(clock)
         self.is_exhausted = False
         """The search has no more trials, or is not asked for any."""

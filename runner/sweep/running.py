@@ -38,9 +38,12 @@ class RunningTask:
     saving: bool = False
     end_by: float = math.inf
     status: Status = field(default_factory=Status)
-    _alive_at: float | None = None
+    _alive_at: float = 0.0
     _next_read: float = 0.0
     _tail: Tail | None = None
+
+    def __post_init__(self) -> None:
+        self._alive_at, self._next_read = self.started, self.started + _STATUS_INTERVAL_S
 
     def overdue(self, policy: Policy, now: float) -> EarlyEnd | None:
         """Read the status, at most once per second; returns why the attempt has to end now, if it has to."""
@@ -48,7 +51,7 @@ class RunningTask:
             return None
         self._next_read = now + _STATUS_INTERVAL_S
         status = self.run.run_dir.status()
-        if status.heartbeat != self.status.heartbeat or self._alive_at is None:
+        if status.heartbeat != self.status.heartbeat:
             self._alive_at = now
         self.status = status
         elapsed_s, silent_s = now - self.started, now - self._alive_at

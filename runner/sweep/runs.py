@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -28,13 +29,16 @@ _ANOTHER_IN_SWEEP = (
 _STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
 
 
-def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
+def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> int:
     """Make the run's directory and write config.yml and run.json, unless it already is this very run. Holds the run's lock meanwhile.
 
     Args:
-        in_sweep: the directory can belong to nobody else, and what it has to hold is known. So it need not be on the disk when this
-            returns, which takes 10 to 50 ms; where a power loss has left no more than a ruin, this is moved aside. The folder above it
-            is there; one that is not has been moved or deleted, and is not made again.
+        in_sweep: the directory belongs to a sweep, so that its content is known and can be written again. It need not be on the disk when
+            this returns, which takes 10 to 50 ms; what a power loss has left of it is moved aside. The folder above it exists; if not, it
+            was moved or deleted, and is not made again.
+
+    Returns:
+        The number of attempts that were made before.
 
     Raises:
         RunHeld: another process is working on the run.
@@ -46,11 +50,13 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
         raise ValueError(f"{path} has no config to write")
     config = config_text(run.resolved)
     try:
-        if run_dir.identity() is None:
+        is_new = in_sweep and _make_new(path)
+        if not is_new and run_dir.identity() is None:
             _make_room(run_dir, config, in_sweep)
             path.mkdir(parents=not in_sweep, exist_ok=True)
         with hold_run(run_dir, wait=not in_sweep):
-            identity = run_dir.identity()
+            is_new = is_new and not run_dir.exists()
+            identity = None if is_new else run_dir.identity()
             if identity is None:
                 atomic_write_text(run_dir.config, config, durable=False)  # one that a power loss damaged is written again below
                 run_dir.write_identity(run.identity, durable=not in_sweep)
@@ -62,9 +68,21 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> None:
         if error.errno in NO_ROOM:
             raise
         raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(path))) from error
+    if is_new:  # nothing else can be in it: thousands of runs are prepared without a look
+        return 0
     status = run_dir.status()
     if status.state == "running" and is_alive(status):  # by an older version, or where there are no locks
         raise run_held(run_dir, f"process {status.pid}", status.pid)
+    return status.attempt
+
+
+def _make_new(path: Path) -> bool:
+    """Make a directory; False if something is there."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _make_room(run_dir: RunDir, config: str, in_sweep: bool) -> None:
@@ -105,9 +123,10 @@ def conclude(
         early_end: why the driver ended it: this outranks what the worker reports.
     """
     status = run_dir.status()
-    override = run_dir.override()
-    retries = override.retries if override else 0
     said = status.attempt > attempts_before and status.state not in ("pending", "running")
+    if said and early_end is None and exit_.over_memory_gib is None:
+        return replace(status, cause="disk_full") if exit_.returncode == DISK_FULL else status
+    retries = retries_of(run_dir)
     attempt = status.attempt if said else max(status.attempt, attempts_before + 1)
     if early_end is None and exit_.over_memory_gib is not None:
         reason = f"its processes held {exit_.over_memory_gib:.2f} GiB, more than resources.memory_gib allows: a smaller batch needs less"
@@ -117,8 +136,6 @@ def conclude(
         if said and status.state == state:
             return status
         return _judge(run_dir, status, Override(state, reason, attempt, time.time(), cause, retries, final=state != "interrupted"))
-    if said:
-        return replace(status, cause="disk_full") if exit_.returncode == DISK_FULL else status
     if exit_.oom_killed:
         reason = f"the worker was {exit_} after step {status.step}: a smaller batch needs less"
         return _judge(run_dir, status, Override("failed", reason, attempt, time.time(), "out_of_memory", retries))
@@ -134,6 +151,12 @@ def conclude(
         reason += " (asked to stop, it had not ended)" if asked_to_stop else " (out of memory? `dmesg` knows)"
     what: Cause = "disk_full" if full else "crash"
     return _judge(run_dir, status, Override("interrupted" if by_signal or full else "failed", reason, attempt, time.time(), what, retries))
+
+
+def retries_of(run_dir: RunDir) -> int:
+    """Return how often a run has been retried."""
+    override = run_dir.override()
+    return override.retries if override else 0
 
 
 def reopen(run_dir: RunDir) -> RunReopened:

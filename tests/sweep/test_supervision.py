@@ -213,7 +213,7 @@ def test_a_run_that_hangs_is_killed_and_retried(stage: Stage) -> None:
     stage.acts(t0s0=["hang", "hang", "done"])
     began = stage.clock.now()
     assert stage.drive(Policy(stall_s=30.0, retries=2)) == {"t0s0": "done"}
-    assert len(stage.events(RunRetried)) == 2 and 2 * 30 < stage.clock.now() - began < 2 * 37
+    assert len(stage.events(RunRetried)) == 2 and 2 * 30 < stage.clock.now() - began < 2 * 40
     stage.acts(t0s0=["hang"])
 
 
