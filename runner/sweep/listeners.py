@@ -1,4 +1,4 @@
-"""Listeners of a sweep: the journal, the best trial so far, the screen, and whoever else follows one from the same process."""
+"""Listeners of a sweep: the journal, the best trial so far, the screen, and other parts of this process that follow one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run, as its conductor sees it: its directory, the command that works on it, and how it stands once that has ended."""
+"""One run, as the driver sees it: its directory, the command that works on it, and its state after an attempt."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from support.fake_launcher import FakeClock
 
 from runner.core.errors import InputError, Problem, RunnerError
-from runner.search.base import WAIT, FixedDesign, Trial, TrialResult, Wait
+from runner.search.base import WAIT, FixedSearch, Trial, TrialResult, Wait
 from runner.store.events import Event, RunBlocked, RunReopened, TrialPruned, TrialQueued, TrialRefused
 from runner.store.lock import RunHeld
 from runner.store.run_dir import Identity, RunDir, Status
@@ -37,7 +37,7 @@ class Events(Listener):
         self.all.append(event)
 
 
-class Told(FixedDesign):
+class Told(FixedSearch):
     """Keeps what it is told."""
 
     told: list[tuple[int, str]]
