@@ -255,7 +255,11 @@ class Confirming(Search):
 def test_a_search_may_confirm_what_it_has_found_when_the_time_is_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "Search", Confirming)
     stage.trials = 3
-    assert stage.drive(Policy(gpu_hours=1e-9, resources=TaskResources(gpus=1.0)), slots=1).keys() == {"t0s0", "t1s0", "t9s0"}  # one was handed out already
+    assert stage.drive(Policy(gpu_hours=1e-9, resources=TaskResources(gpus=1.0)), slots=1).keys() == {
+        "t0s0",
+        "t1s0",
+        "t9s0",
+    }  # one was handed out already
 
 
 # ------------------------------------------------------------------------------------------------------------ pruning
