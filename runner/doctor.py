@@ -32,7 +32,7 @@ _REGISTRIES: tuple[Registry[Any], ...] = (BACKENDS, LAUNCHERS, TRACKERS, FORMATS
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Requirement:
     """One line of the report. `good` is False for what keeps the default config from training, and for what is there and broken."""
 
     what: str
@@ -40,13 +40,13 @@ class Finding:
     good: bool = True
 
 
-def findings() -> Iterator[Finding]:
+def findings() -> Iterator[Requirement]:
     """Look at the interpreter, the machine, each backend and viewer, the data. Loads the framework, in a process of its own."""
-    yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
-    yield Finding("cores", f"{available_cores()} usable of {os.cpu_count()}")
+    yield Requirement("python", f"{platform.python_version()} on {platform.platform()}")
+    yield Requirement("cores", f"{available_cores()} usable of {os.cpu_count()}")
     free_gib = shutil.disk_usage(Path.cwd()).free / GIB
-    yield Finding("disk", f"{free_gib:.0f} GiB free here" + ("" if free_gib > 1 else ": too little for checkpoints"), good=free_gib > 1)
-    yield Finding(
+    yield Requirement("disk", f"{free_gib:.0f} GiB free here" + ("" if free_gib > 1 else ": too little for checkpoints"), good=free_gib > 1)
+    yield Requirement(
         "writable",
         f"{Path.cwd()}" + ("" if os.access(Path.cwd(), os.W_OK) else " cannot be written: runs go to ./runs"),
         os.access(Path.cwd(), os.W_OK),
@@ -60,45 +60,45 @@ def findings() -> Iterator[Finding]:
             yield _package(package, tracker.requirement)
     for registry in _REGISTRIES:
         for problem in registry.problems():
-            yield Finding("plug-in", problem, good=False)
+            yield Requirement("plug-in", problem, good=False)
     for name in spec_names():
         choice = dataset_choice(name)
-        yield Finding(
+        yield Requirement(
             f"data set {name}", "prepared" if choice.prepared else "made at first use" if choice.made_on_first_use else "not prepared"
         )
-    yield Finding("data folder", str(data_root()))
+    yield Requirement("data folder", str(data_root()))
 
 
-def _torch() -> Iterator[Finding]:
+def _torch() -> Iterator[Requirement]:
     try:
         probe = probe_backend("torch", Path(sys.executable))
     except RunnerError as error:
-        yield Finding("backend torch", f"{error}; pip install 'detection-runner[torch]'", good=False)
+        yield Requirement("backend torch", f"{error}; pip install 'detection-runner[torch]'", good=False)
         return
-    yield Finding("backend torch", ", ".join(f"{name} {version}" for name, version in probe.versions.items() if version))
-    yield Finding("gpu", ", ".join(probe.gpus) + f" (driver {probe.driver})" if probe.gpus else f"none: {probe.gpu_problem}")
+    yield Requirement("backend torch", ", ".join(f"{name} {version}" for name, version in probe.versions.items() if version))
+    yield Requirement("gpu", ", ".join(probe.gpus) + f" (driver {probe.driver})" if probe.gpus else f"none: {probe.gpu_problem}")
 
 
-def _own_environment(name: str) -> Iterator[Finding]:
+def _own_environment(name: str) -> Iterator[Requirement]:
     """A backend that has an environment of its own."""
     label = f"backend {name}"
     found = whereabouts(name)
     if found.problem:
-        yield Finding(label, f"broken: {found.problem}", good=False)
+        yield Requirement(label, f"broken: {found.problem}", good=False)
     elif found.python is None:
-        yield Finding(label, f"not installed (optional): runner backend install {name}")
+        yield Requirement(label, f"not installed (optional): runner backend install {name}")
     else:
         try:
             probe = probe_backend(name, found.python)
         except RunnerError as error:
-            yield Finding(label, f"{found.python}: {error}", good=False)
+            yield Requirement(label, f"{found.python}: {error}", good=False)
             return
-        yield Finding(label, f"{', '.join(f'{package} {version}' for package, version in found.versions.items())} in {found.python}")
-        yield Finding(f"gpu for {name}", ", ".join(probe.gpus) or f"none: {probe.gpu_problem}")
+        yield Requirement(label, f"{', '.join(f'{package} {version}' for package, version in found.versions.items())} in {found.python}")
+        yield Requirement(f"gpu for {name}", ", ".join(probe.gpus) or f"none: {probe.gpu_problem}")
 
 
-def _package(package: str, requirement: str) -> Finding:
+def _package(package: str, requirement: str) -> Requirement:
     try:
-        return Finding(package, metadata.version(package))
+        return Requirement(package, metadata.version(package))
     except metadata.PackageNotFoundError:
-        return Finding(package, f"not installed (optional): pip install '{requirement}'")
+        return Requirement(package, f"not installed (optional): pip install '{requirement}'")

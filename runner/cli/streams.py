@@ -1,4 +1,4 @@
-"""The command's own output, without which a driver goes on: a full disk, a reader that has gone, a terminal that was closed."""
+"""The command's own output, without which a driver continues: on a full disk, with a reader that has gone, after a closed terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TextIO, cast
 
 
 class Expendable:
-    """A text stream that drops what is written from the first failure on, in place of raising. In all else it is `stream`."""
+    """A text stream that drops what is written from the first failure on, instead of raising; else it is `stream`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -24,14 +24,14 @@ class Expendable:
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Flush the stream, or drop its content."""
         try:
             self._stream.flush()
         except OSError:
             self._drop()
 
     def _drop(self) -> None:
-        """Lead the descriptor to nowhere, so that what the buffers still hold, and what other code writes there, goes there too."""
+        """Point the descriptor to the null device, for what is still buffered and what other code writes."""
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -45,10 +45,10 @@ class Expendable:
 
 @contextmanager
 def expendable_output(*, stdout: bool) -> Iterator[None]:
-    """Let the command go on where its messages cannot be written.
+    """Let the command continue where its messages cannot be written.
 
     Args:
-        stdout: also where its standard output cannot: that is no more than a message about what lies in run directories.
+        stdout: also where its standard output cannot be written: it only tells what the run directories hold.
     """
     _open_missing()
     before = sys.stdout, sys.stderr

@@ -31,25 +31,25 @@ _FAILED = ("failed", "infeasible", "interrupted")
 
 
 class SweepFiles(Protocol):
-    """What is asked of a sweep directory (see `runner.sweep.sweep_dir.SweepDir`)."""
+    """The part of a sweep directory that is read (see `runner.sweep.sweep_dir.SweepDir`)."""
 
     path: Path
     runs: Path
     journal: Path
 
     def plan(self) -> dict[str, Any]:
-        """plan.json; empty if it is missing or not whole."""
+        """Read plan.json; empty if it is missing or not whole."""
 
     def metrics(self) -> tuple[Metric, ...]:
-        """What decides."""
+        """Return the metrics, the deciding one first."""
 
     def identities(self) -> Identities:
-        """Which directory below `runs` counts as which run."""
+        """Tell which directory below `runs` counts as which run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Runs that ended alike.
+    """Runs that failed or were interrupted for the same reason.
 
     Args:
         standing: failed, infeasible or interrupted.
@@ -82,18 +82,18 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How the runs of one sweep, or some runs by themselves, stand.
+    """The state of one sweep, or of runs by themselves.
 
     Args:
         path: directory of the sweep; of the runs' folder, or of the run, where there is no sweep.
-        is_sweep: whether it is one.
+        is_sweep: it is the directory of a sweep.
         metric: tag of the metric that decides.
-        counts: how many runs count as each of `runner.monitor.progress.STANDINGS`.
-        running: those that go.
-        waiting: names of those known in advance that have not begun, in their order.
-        failures: why others ended, the commonest first.
-        best: None while there is none.
-        events: the journal's last, oldest first.
+        counts: number of runs per standing (see `runner.monitor.progress.STANDINGS`).
+        running: the active runs.
+        waiting: names of planned runs that have not begun, in their order.
+        failures: reasons why runs did not end well, the commonest first.
+        best: the best trial; None while there is none.
+        events: the journal's last events, oldest first.
         unlearned: (name, what is wrong) of the runs that run or are done in which a loss term hardly moved (`runner.training.learning`).
         unjudged: how many runs were not looked at for that, since there are so many.
         remarks: on directories whose name is not that of their run.
@@ -113,7 +113,7 @@ class Overview:
     remarks: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """For other programs."""
+        """Return the overview as mappings, lists and scalars, for other programs."""
         running = [
             {
                 "run": run.name,
@@ -148,8 +148,8 @@ class Overview:
 
 
 @dataclass(slots=True)
-class _Known:
-    """A run, as far as it had to be read."""
+class _RunState:
+    """A run, read as far as needed."""
 
     name: str
     trial: str
@@ -160,10 +160,10 @@ class _Known:
 
 
 def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
-    """How a sweep stands. Never raises for what is in its files.
+    """Read the state of a sweep. Never raises for the content of its files.
 
     Args:
-        driven: whether somebody is at work on it (its lock is held).
+        driven: a driver holds its lock.
     """
     metric = next(iter(sweep.metrics()), Metric())
     events = list(read_journal(sweep.journal))
@@ -173,16 +173,16 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
     known = []
     for name in names:
         if name not in identities.runs:
-            known.append(_Known(name, _trial_of(name), "waiting"))
+            known.append(_RunState(name, _trial_of(name), "waiting"))
         else:
             path = os.path.join(sweep.runs, identities.runs[name])
-            known.append(_known(path, last.get(name), metric.name, driven, name=name))
+            known.append(_read_run(path, last.get(name), metric.name, driven, name=name))
     return _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
 
 
 def read_runs(path: Path, runs: Iterable[RunDir]) -> Overview:
-    """How runs by themselves stand; all of them lie in `path`, or are it."""
-    known = [_known(str(run.path), None, Metric().name, driven=False) for run in runs]
+    """Read the state of runs by themselves; all of them lie in `path`, or are it."""
+    known = [_read_run(str(run.path), None, Metric().name, driven=False) for run in runs]
     return _overview(path, known, Metric(), (), is_sweep=False)
 
 
@@ -191,23 +191,23 @@ def _planned(plan: Mapping[str, Any]) -> list[str]:
     return [entry["id"] for entry in entries if isinstance(entry, dict) and "id" in entry] if isinstance(entries, list) else []
 
 
-def _known(path: str, event: Event | None, metric: str, driven: bool, *, name: str = "") -> _Known:
-    """A run that exists: from the journal where that says it has ended for good, else from its own files."""
+def _read_run(path: str, event: Event | None, metric: str, driven: bool, *, name: str = "") -> _RunState:
+    """Read a run that exists: from the journal where it says that the run has ended for good, else from its own files."""
     name = name or os.path.basename(path)
     if isinstance(event, RunEnded) and event.state in ("done", "pruned"):
         value = (event.values or {}).get(metric)
         if value is not None or event.state == "pruned":
-            return _Known(name, _trial_of(name), event.state, run_dir=RunDir(path), value=value)
+            return _RunState(name, _trial_of(name), event.state, run_dir=RunDir(path), value=value)
     run_dir = RunDir(path)
     status = run_status(run_dir)
     starting = driven and isinstance(event, RunStarted) and status.attempt < event.attempt  # its process has no lock yet
     now = standing(status, at_work=starting or None)
-    return _Known(name, _trial_of(name), now, status, run_dir, final_value(run_dir.metrics, metric) if now == "done" else None)
+    return _RunState(name, _trial_of(name), now, status, run_dir, final_value(run_dir.metrics, metric) if now == "done" else None)
 
 
 def _overview(
     path: Path,
-    known: Sequence[_Known],
+    known: Sequence[_RunState],
     metric: Metric,
     events: Sequence[Event],
     *,
@@ -230,8 +230,8 @@ def _overview(
     )
 
 
-def _unlearned(known: Sequence[_Known]) -> tuple[list[tuple[str, str]], int]:
-    """The runs in which a loss term hardly moved, and how many were not looked at: each costs a read, so the first ones are."""
+def _unlearned(known: Sequence[_RunState]) -> tuple[list[tuple[str, str]], int]:
+    """Return the runs in which a loss term hardly moved, and how many were not judged: each costs a read, so only the first are."""
     judged = [run for run in known if run.standing in ("done", "running")]
     found = []
     for run in judged[:_MOST_JUDGED]:
@@ -240,7 +240,7 @@ def _unlearned(known: Sequence[_Known]) -> tuple[list[tuple[str, str]], int]:
     return found, max(0, len(judged) - _MOST_JUDGED)
 
 
-def _live(run: _Known, metric: str) -> LiveRun:
+def _live(run: _RunState, metric: str) -> LiveRun:
     """Return a running run as it stands, by the times in its files."""
     run_dir, status = run.run_dir or RunDir(run.name), run.status
     evaluations = Evaluations(run_dir.metrics, metric)
@@ -248,9 +248,9 @@ def _live(run: _Known, metric: str) -> LiveRun:
     return live_run(run_dir.name, status, value=evaluations.newest(), pace_s=evaluations.seconds_per_step(), silence_s=silence_s)
 
 
-def _failures(known: Sequence[_Known]) -> list[Failure]:
-    """Runs that ended alike: by reasons that differ in numbers and in the place of the log alone."""
-    groups: dict[tuple[str, str, str], list[_Known]] = {}
+def _failures(known: Sequence[_RunState]) -> list[Failure]:
+    """Group failed and interrupted runs by their reasons, without numbers and the path of the log."""
+    groups: dict[tuple[str, str, str], list[_RunState]] = {}
     for run in known:
         if run.standing in _FAILED:
             alike = re.sub(r"\d+", "N", _reason(run.status).partition("; log: ")[0])
@@ -265,9 +265,9 @@ def _reason(status: Status) -> str:
     return status.reason or "no reason was recorded"
 
 
-def _best(known: Sequence[_Known], metric: Metric) -> Best | None:
-    """The trial with the best mean, of those whose runs are all done; while there is none, of those with a run that is."""
-    trials: dict[str, list[_Known]] = {}
+def _best(known: Sequence[_RunState], metric: Metric) -> Best | None:
+    """Return the trial with the best mean among those whose runs are all done; while there is none, among those with a run that is."""
+    trials: dict[str, list[_RunState]] = {}
     for run in known:
         trials.setdefault(run.trial, []).append(run)
     found: list[tuple[bool, float, str, int]] = []
@@ -283,5 +283,5 @@ def _best(known: Sequence[_Known], metric: Metric) -> Best | None:
 
 
 def _trial_of(name: str) -> str:
-    """``0003-batch_size=8`` of ``0003-batch_size=8-s1``."""
+    """Return ``0003-batch_size=8`` for ``0003-batch_size=8-s1``."""
     return re.sub(r"-s\d+$", "", name)

@@ -18,11 +18,11 @@ from runner.store.records import Record
 from runner.store.run_dir import RunDir, Status
 
 CUT_OFF = "it was cut off: the process that worked on it is gone"
-"""Reason of a run whose process could not say how it ended."""
+"""Reason of a run whose process could not record its end."""
 _OVER = ("done", "pruned")
 
 STANDINGS = ("done", "running", "waiting", "failed", "infeasible", "pruned", "interrupted")
-"""How runs are counted, in the order people ask for it. Infeasible: it failed because it does not fit into the memory."""
+"""Categories in which runs are counted, in the order of display. Infeasible: it failed because it does not fit into memory."""
 
 _TAIL_BYTES = 1 << 16
 _LAST_BYTES = 1 << 13
@@ -32,10 +32,10 @@ _SILENT_S = 45.0
 
 
 def standing(status: Status, *, at_work: bool | None = None) -> str:
-    """Which of `STANDINGS` a run counts as.
+    """Return which of `STANDINGS` a run counts as.
 
     Args:
-        at_work: whether somebody works on it; None: as its status says. One that says it is running and is not, was cut off.
+        at_work: a process is working on it; None: as its status says. A run whose status says running, with no process, was killed.
     """
     if at_work:
         return "running"
@@ -47,7 +47,7 @@ def standing(status: Status, *, at_work: bool | None = None) -> str:
 
 
 def is_worked_on(run_dir: RunDir, status: Status) -> bool:
-    """True while a process works on the run: it holds the run's lock. Where locks do not reach, for a process of another machine on a
+    """Return whether a process works on the run: it holds the run's lock. Where locks do not reach, for a process of another machine on a
     network file system, its last sign of life counts; without a lock file (an older version's run), the process that `status` names."""
     if holder(run_dir.lock) is not None:
         return True
@@ -60,8 +60,8 @@ def is_worked_on(run_dir: RunDir, status: Status) -> bool:
 
 
 def run_status(run_dir: RunDir) -> Status:
-    """How a run stands, its lock counted in: one that says it is running, and that nobody works on, was interrupted; one that says it
-    failed, and has another attempt now, is running."""
+    """Return a run's status, corrected by its lock: a run whose status says running is interrupted where no process works on it; a failed
+    one with a new attempt is running."""
     status = run_dir.status()
     if status.state in _OVER:
         return status
@@ -71,7 +71,7 @@ def run_status(run_dir: RunDir) -> Status:
 
 
 def is_alive(status: Status) -> bool:
-    """Whether the process that wrote `status` is still there: its number alone may be another's by now."""
+    """Return whether the process that wrote `status` still exists: its number alone may be another's by now."""
     if status.process:
         return process_mark(status.pid) == status.process
     try:  # one that was given the number later is younger than the last heartbeat
@@ -82,7 +82,7 @@ def is_alive(status: Status) -> bool:
 
 
 def final_value(path: Path | str, tag: str) -> float | None:
-    """The last number of `tag` in the metrics.jsonl of a run that is done; None if it is not among the last records. Never raises."""
+    """Return the last number of `tag` in a finished run's metrics.jsonl; None if it is not among the last records. Never raises."""
     try:
         with open_regular(path) as file:
             file.seek(0, os.SEEK_END)
@@ -96,7 +96,7 @@ def final_value(path: Path | str, tag: str) -> float | None:
 
 
 class Evaluations:
-    """One metric of a run, and its pace: what is appended to its metrics.jsonl, read piece by piece, at first only the end of it."""
+    """One metric of a run, and its pace, from its metrics.jsonl: first the end of the file is read, then what is appended."""
 
     def __init__(self, path: Path, tag: str) -> None:
         self._path, self._tag = path, tag
@@ -106,16 +106,16 @@ class Evaluations:
         self._paces: list[float] = []
 
     def newest(self) -> float | None:
-        """Its newest value that counts; None before the first. Never raises."""
-        self._look()
+        """Return the metric's newest value that counts; None before the first. Never raises."""
+        self._update()
         return self._found[-1][1] if self._found else None
 
     def seconds_per_step(self) -> float | None:
-        """By the times in the newest records; the middle one of many differences, so that a clock that was set between two is no matter."""
-        self._look()
+        """Return the pace by the times in the newest records: the median of many differences, robust to a clock that was set."""
+        self._update()
         return statistics.median(self._paces) if self._paces else None
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         try:
             size = os.stat(self._path).st_size
             if self._tail is None or size != self._tail.offset:
@@ -129,9 +129,9 @@ class Evaluations:
         if self._tail is None:
             self._tail = Tail(self._path, max(0, size - _TAIL_BYTES))
         for record in filter(None, map(Record.from_line, self._tail.read())):
-            self._take(record)
+            self._add(record)
 
-    def _take(self, record: Record) -> None:
+    def _add(self, record: Record) -> None:
         if record.resumed:
             self._found = [(step, value) for step, value in self._found if step <= record.step]
             self._last, self._paces = None, []

@@ -128,7 +128,7 @@ class SweepMonitor:
         for run_dir in runs:
             run = self._add(run_dir, (known or {}).get(run_dir.name, "pending"), at_work=None if known is None else False)
             if str(run_dir.path) in existing:
-                self._look(run, now)
+                self._read(run, now)
 
     def add(self, run_dir: RunDir, state: State = "pending") -> None:
         """Observe one more run, unless it is known."""
@@ -142,8 +142,8 @@ class SweepMonitor:
             running, ended: see `runner.store.commands.Situation`; unknown runs are observed from now on.
         """
         now = self.clock()
-        for run in self._chosen() if running is None else self._told(running, ended, now):
-            before = self._look(run, now)
+        for run in self._next_to_read() if running is None else self._active_or_ended(running, ended, now):
+            before = self._read(run, now)
             if run.status != before:
                 yield run, before
 
@@ -177,13 +177,13 @@ class SweepMonitor:
         self._counts[run.standing] += 1
         return run
 
-    def _chosen(self) -> list[RunMonitor]:
+    def _next_to_read(self) -> list[RunMonitor]:
         idle = [run for run in self.runs if run.status.state not in FINAL and run.status.state != "running"]
         chosen = [idle[(self._turn + index) % len(idle)] for index in range(min(_LOOKS, len(idle)))]
         self._turn = (self._turn + _LOOKS) % max(1, len(idle))
         return [*self.running(), *chosen]
 
-    def _told(self, running: Sequence[RunDir], ended: Sequence[RunDir], now: float) -> list[RunMonitor]:
+    def _active_or_ended(self, running: Sequence[RunDir], ended: Sequence[RunDir], now: float) -> list[RunMonitor]:
         """Record which runs have a slot; return those to read: the ones that have a slot, had one until now, or have just ended."""
         at_work = {str(run_dir.path): run_dir for run_dir in running}
         worth = [*self._running, *(str(run_dir.path) for run_dir in ended)]
@@ -204,7 +204,7 @@ class SweepMonitor:
         run = self._by_path[path]
         return run.began_s is None and run.status.state in FINAL
 
-    def _look(self, run: RunMonitor, now: float) -> Status:
+    def _read(self, run: RunMonitor, now: float) -> Status:
         counted = run.standing
         before = run.look(now)
         if run.began_s is not None and run.at_work is False:

@@ -1,4 +1,4 @@
-"""What may happen to a sweep, made to happen to a small one on this machine: `runner drill`."""
+"""Faults made to happen to a small sweep on this machine: `runner drill`."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _DRIVER_BEGINS_S = 60.0
 
 
 @dataclass
-class Fault:
+class DrillFault:
     """One kind of fault.
 
     Args:
-        name: for people; what: what is done.
-        times: how often it was done; wrong: what then was not as it has to be, one text a time.
-        skipped: why it cannot be done here.
+        name: for people; what: the action.
+        times: how often it was caused; wrong: failures to cope with it, one text each.
+        skipped: why it cannot be caused here; empty if it can.
     """
 
     name: str
@@ -51,30 +51,30 @@ class Fault:
 
 
 @dataclass
-class Report:
-    """What a drill came to.
+class DrillReport:
+    """The result of a drill.
 
     Args:
-        faults: each kind; checks: what has to hold at the end, and whether it does (empty text) or what is not so.
+        faults: each kind; checks: invariant at the end to how it is broken; an empty text if it holds.
     """
 
-    faults: list[Fault]
+    faults: list[DrillFault]
     checks: dict[str, str]
 
     @property
     def passed(self) -> bool:
-        """Whether everything is as it has to be."""
+        """Every fault was survived and every invariant holds."""
         return not any(self.checks.values()) and not any(fault.wrong for fault in self.faults)
 
 
 class Drill:
-    """Two sweeps of the scripted trainer in `folder`: one is left alone, to the other one faults happen.
+    """Two sweeps of the scripted trainer in `folder`: an undisturbed one, and one that is exposed to faults.
 
     Args:
-        seed: what follows what, and when.
-        minutes: about how long faults go on; the sweep then runs to its end.
-        kills: end after so many kills of the driver, however long it takes, and do nothing else; None: by time.
-        say: told what happens.
+        seed: of the order and the times of the faults.
+        minutes: about how long faults are caused; the sweep then runs to its end.
+        kills: only kill the driver, this many times, however long it takes; None: all faults, by time.
+        say: called with each event, in words.
     """
 
     def __init__(self, folder: Path, *, minutes: float, seed: int, kills: int | None = None, say: Callable[[str], None]) -> None:
@@ -87,25 +87,25 @@ class Drill:
         self._stage = FakeSweep(folder / "disturbed")
         self._stage.write(vary=vary, config={"step_s": 0.06}, resources={"concurrency": 2, "stall": "4s", "retries": 1000})
         self._cut: set[str] = set()
-        """Runs of which a file was cut."""
+        """Runs with a truncated file."""
         self._driver: subprocess.Popen[str] | None = None
-        self._kill_driver_fault = Fault("driver killed", "SIGKILL to the driver")
-        self._faults: list[tuple[Fault, Callable[[Fault], None]]] = [
-            (Fault("worker killed", "SIGKILL to a worker"), self._kill_worker),
+        self._kill_driver_fault = DrillFault("driver killed", "SIGKILL to the driver")
+        self._faults: list[tuple[DrillFault, Callable[[DrillFault], None]]] = [
+            (DrillFault("worker killed", "SIGKILL to a worker"), self._kill_worker),
             (self._kill_driver_fault, self._kill_driver),
-            (Fault("hang", "SIGSTOP to a worker"), self._stop_worker),
-            (Fault("torn files", "the driver is killed, files are cut, verify --repair"), self._tear),
-            (Fault("full disk", "no file may grow beyond 1.5 kB"), self._fill_disk),
-            (Fault("second driver", "the same command again"), self._second_driver),
+            (DrillFault("hang", "SIGSTOP to a worker"), self._stop_worker),
+            (DrillFault("torn files", "the driver is killed, files are cut, verify --repair"), self._tear),
+            (DrillFault("full disk", "no file may grow beyond 1.5 kB"), self._fill_disk),
+            (DrillFault("second driver", "the same command again"), self._second_driver),
         ]
-        self._clock = Fault("clock", "the clock is set", skipped="not this machine's: tests/survival does it")
+        self._clock = DrillFault("clock", "the clock is set", skipped="not this machine's: tests/survival does it")
         if not sys.platform.startswith("linux"):
             for fault, _ in self._faults:
                 if fault.name in ("hang", "full disk"):
                     fault.skipped = "only on Linux"
 
-    def run(self) -> Report:
-        """All of it."""
+    def run(self) -> DrillReport:
+        """Run both sweeps; return how the disturbed one coped."""
         try:
             self._say("an undisturbed sweep")
             ended = self._whole.finish()
@@ -114,7 +114,7 @@ class Drill:
             self._disturb()
             self._say("no more faults: to the end")
             code = self._to_the_end()
-            return Report([*(fault for fault, _ in self._faults), self._clock], self._check(code))
+            return DrillReport([*(fault for fault, _ in self._faults), self._clock], self._check(code))
         finally:
             self._stage.close()
             self._whole.close()
@@ -131,8 +131,8 @@ class Drill:
                 self._say(f"{fault.name}: {fault.what}")
                 do(fault)
 
-    def _order(self) -> Iterator[tuple[Fault, Callable[[Fault], None]]]:
-        """Every kind before one comes again, for ever; or only kills of the driver."""
+    def _order(self) -> Iterator[tuple[DrillFault, Callable[[DrillFault], None]]]:
+        """Yield faults without end, each kind before one is repeated; or only kills of the driver."""
         if self._kills is not None:
             for fault, _ in self._faults:
                 fault.skipped = fault.skipped or ("" if fault is self._kill_driver_fault else "only kills were asked for")
@@ -149,7 +149,7 @@ class Drill:
         return len(states) == len(self._whole.states()) and all(state == "done" for state in states.values())
 
     def _drive(self) -> subprocess.Popen[str]:
-        """A driver that holds the sweep."""
+        """Return a driver that holds the sweep's lock; start one if there is none."""
         if self._driver is None or self._driver.poll() is not None:
             driver = self._driver = self._stage.start()
 
@@ -162,7 +162,7 @@ class Drill:
 
     # ---------------------------------------------------------------------------------------------------------- faults
     def _working(self) -> tuple[RunDir, psutil.Process] | None:
-        """A run that is being worked on, and the process that does."""
+        """Return an active run and its worker; None if there is none."""
         runs = [run for run in self._stage.sweep.run_dirs() if run.status().state == "running"]
         self._random.shuffle(runs)
         for run in runs:
@@ -174,26 +174,26 @@ class Drill:
                 continue
         return None
 
-    def _kill_worker(self, fault: Fault) -> None:
+    def _kill_worker(self, fault: DrillFault) -> None:
         found = self._working()
         if found is not None:
             try:
                 found[1].kill()
             except psutil.Error:
                 return
-            self._seen(fault, found[0], 5.0)
+            self._check_noticed(fault, found[0], 5.0)
 
-    def _stop_worker(self, fault: Fault) -> None:
+    def _stop_worker(self, fault: DrillFault) -> None:
         found = self._working()
         if found is not None:
             try:
                 found[1].suspend()
             except psutil.Error:
                 return
-            self._seen(fault, found[0], 30.0)
+            self._check_noticed(fault, found[0], 30.0)
 
-    def _seen(self, fault: Fault, run: RunDir, limit_s: float) -> None:
-        """Whether it is noticed in time that an attempt has ended."""
+    def _check_noticed(self, fault: DrillFault, run: RunDir, limit_s: float) -> None:
+        """Check that the end of an attempt is noticed in time."""
         attempt, driver = run.status().attempt, self._driver
 
         def noticed() -> bool:
@@ -205,7 +205,7 @@ class Drill:
         except TimeoutError as error:
             fault.wrong.append(str(error))
 
-    def _kill_driver(self, fault: Fault) -> None:
+    def _kill_driver(self, fault: DrillFault) -> None:
         driver = self._drive()
         try:
             children = psutil.Process(driver.pid).children(recursive=True)
@@ -219,8 +219,8 @@ class Drill:
             for process in alive:
                 process.kill()
 
-    def _tear(self, fault: Fault) -> None:
-        """A power loss: what was written last is not whole."""
+    def _tear(self, fault: DrillFault) -> None:
+        """Simulate a power loss: the files written last are truncated."""
         self._kill_driver(fault)
         sweep = self._stage.sweep
         files = [
@@ -232,12 +232,12 @@ class Drill:
                 os.truncate(path, self._random.randrange(path.stat().st_size))
         self._repair(fault)
 
-    def _repair(self, fault: Fault) -> None:
+    def _repair(self, fault: DrillFault) -> None:
         ended = self._stage.finish(self._stage.command("verify", self._stage.sweep.path, "--repair"))
         if ended.code not in (0, 1) or "Traceback" in ended.err:
             fault.wrong.append(f"verify: {ended.err}")
 
-    def _fill_disk(self, fault: Fault) -> None:
+    def _fill_disk(self, fault: DrillFault) -> None:
         driver = self._drive()
         self._limit_files(driver, _SMALL_FILE_BYTES)
         time.sleep(2.0)
@@ -257,7 +257,7 @@ class Drill:
             except (ProcessLookupError, PermissionError):
                 continue
 
-    def _second_driver(self, fault: Fault) -> None:
+    def _second_driver(self, fault: DrillFault) -> None:
         driver = self._drive()
         ended = self._stage.finish(self._stage.start())
         if driver.poll() is None and (ended.code != 2 or f"process {driver.pid}" not in ended.err):
@@ -265,12 +265,12 @@ class Drill:
 
     # ------------------------------------------------------------------------------------------------------------- end
     def _to_the_end(self) -> str:
-        """Drive until nothing is left to do, as a person would; what goes wrong with that."""
+        """Run drivers until nothing is left to do, as a user would; return why that failed, empty if it did not."""
         for _ in range(3):
             driver = self._drive()
             ended = self._stage.finish(driver, timeout_s=600)
             self._driver = None
-            self._repair(Fault("the end", ""))
+            self._repair(DrillFault("the end", ""))
             if self._is_done():
                 return ""
         return f"the last driver ended with {ended.code}: {ended.err[-500:]}"
@@ -296,7 +296,7 @@ class Drill:
 
 
 def _same(got: dict[str, Any] | None, wanted: dict[str, Any], cut: bool) -> bool:
-    """Whether two runs came to the same: all of it, or where its files were cut, the result and what is left of the records."""
+    """Return whether two runs have equal results and records; of a run with truncated files, only the records that are left."""
     if got is None or got["key"] != wanted["key"] or got["result"] != wanted["result"]:
         return False
     if not cut:
@@ -305,5 +305,5 @@ def _same(got: dict[str, Any] | None, wanted: dict[str, Any], cut: bool) -> bool
 
 
 def clear(folder: Path) -> None:
-    """Remove what a drill has made."""
+    """Delete the folder of a drill."""
     shutil.rmtree(folder, ignore_errors=True)

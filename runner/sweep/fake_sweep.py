@@ -1,4 +1,4 @@
-"""Sweeps of the scripted trainer as real processes: what the drill, and the tests of what sweeps survive, are made of."""
+"""Sweeps of the scripted trainer as real processes, for the drill and the tests of fault tolerance."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SWEEP: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended."""
+    """The end of a command."""
 
     code: int
     out: str
@@ -71,13 +71,13 @@ class FakeSweep:
         return SweepDir(self.folder / "runs" / "sweep")
 
     def write(self, *, config: Mapping[str, Any] | None = None, **keys: Any) -> None:
-        """Write both files: `CONFIG` and `SWEEP` with changes."""
+        """Write config.yml and sweep.yml: `CONFIG` and `SWEEP` with changes."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "config.yml").write_text(yaml.safe_dump({**CONFIG, **(config or {})}), encoding="utf-8")
         (self.folder / "sweep.yml").write_text(yaml.safe_dump({**SWEEP, **keys}), encoding="utf-8")
 
     def command(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """``runner ARGUMENT…``, started in the folder."""
+        """Start ``runner ARGUMENT…`` in the folder."""
         argv = [sys.executable, "-P", "-m", "runner", *map(str, arguments)]
         env = child_environment({"COLUMNS": "100", "NO_COLOR": "1"}, self.env)
         process = subprocess.Popen(argv, cwd=self.folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -85,29 +85,29 @@ class FakeSweep:
         return process
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """A driver."""
+        """Start a driver."""
         return self.command("sweep", "sweep.yml", *arguments)
 
     def finish(self, process: subprocess.Popen[str] | None = None, timeout_s: float = 180) -> Ended:
-        """Wait for a command, by default a driver that is started now. Raises subprocess.TimeoutExpired."""
+        """Wait for the end of a command, by default of a new driver. Raises subprocess.TimeoutExpired."""
         process = process or self.start()
         out, err = process.communicate(timeout=timeout_s)
         return Ended(process.returncode, out, err)
 
     def events(self, *kinds: type[E]) -> list[E]:
-        """Those of the journal."""
+        """Read the journal."""
         return list(read_journal(self.sweep.journal, *kinds))
 
     def run(self, name: str) -> RunDir:
-        """The directory of a run."""
+        """Return the directory of a run."""
         return RunDir(self.sweep.runs / name)
 
     def states(self) -> dict[str, str]:
-        """Name to state of the runs that there are."""
+        """Return the runs' names with their states."""
         return {name: self.run(name).status().state for name in self.sweep.run_names()}
 
     def worker(self, name: str = "0000-baseline-s0", step: int = 0, attempt: int = 1) -> psutil.Process:
-        """The process that works on a run, waited for until it is past a step."""
+        """Wait until a run has passed a step; return its worker."""
 
         def look() -> psutil.Process | None:
             status = self.run(name).status()
@@ -129,7 +129,7 @@ class FakeSweep:
 
 
 def wait_for(condition: Callable[[], T | None], what: str, limit_s: float = 120) -> T:
-    """What `condition` returns, once that is true. Raises TimeoutError with `what` in it."""
+    """Wait until `condition` is true; return its value. Raises TimeoutError with `what` in it."""
     deadline = time.monotonic() + limit_s
     while not (found := condition()):
         if time.monotonic() > deadline:
@@ -139,8 +139,8 @@ def wait_for(condition: Callable[[], T | None], what: str, limit_s: float = 120)
 
 
 def results_of(sweep: SweepDir) -> dict[str, Any]:
-    """All that has to be the same in two sweeps that came to the same: by run name the key, what stands in eval.json, every number that was
-    recorded at a step (but how much memory there was), and the last checkpoint's name and hash."""
+    """Return what is equal in two sweeps with the same results: by run name the key, the content of eval.json, every recorded number except
+    memory, and the name and hash of the last checkpoint."""
     found: dict[str, Any] = {}
     for name in sweep.run_names():
         run = RunDir(sweep.runs / name)
@@ -160,7 +160,7 @@ def results_of(sweep: SweepDir) -> dict[str, Any]:
 
 
 def steps_twice(run: RunDir) -> list[tuple[str, int]]:
-    """What a reader of a run's records meets more than once: (tag, step)."""
+    """Return the (tag, step) pairs that a run's records hold more than once."""
     seen: set[tuple[str, int]] = set()
     twice = []
     for record in run.records():

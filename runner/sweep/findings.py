@@ -1,4 +1,4 @@
-"""What `runner verify` has found, and what it did about it."""
+"""Findings of `runner verify`, and their repairs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing about a sweep directory.
+class VerifyFinding:
+    """One finding about a sweep's directory.
 
     Args:
         where: the file or folder, relative to the sweep.
-        what: what is the matter with it.
-        advice: what to do, or what will happen; empty if nothing has to.
-        wrong: whether it breaks an invariant; else it is only worth knowing (a run that was cut off goes on by itself).
-        repaired: whether it was put right just now.
+        what: the problem.
+        advice: what to do, or what will happen; empty if nothing is needed.
+        wrong: it breaks an invariant; else it is a note (a run that was killed continues by itself).
+        repaired: it was repaired just now.
     """
 
     where: str
@@ -32,23 +32,23 @@ class Finding:
 
 @dataclass(slots=True)
 class Findings:
-    """Collects them, and repairs where that was asked for.
+    """The findings so far; repairs are made where they were asked for.
 
     Args:
         folder: the sweep's directory.
-        repair: whether to put right what can be.
+        repair: make the repairs.
     """
 
     folder: Path
     repair: bool = False
-    found: list[Finding] = field(default_factory=list)
+    found: list[VerifyFinding] = field(default_factory=list)
 
     def wrong(self, path: Path, what: str, advice: str = "", repair: Callable[[], None] | None = None) -> None:
-        """Something is broken. `repair` puts it right; it may raise OSError."""
+        """Add a broken invariant. `repair` mends it; it may raise OSError."""
         self._add(path, what, advice, True, repair)
 
     def note(self, path: Path, what: str, advice: str = "", repair: Callable[[], None] | None = None) -> None:
-        """Something is worth knowing."""
+        """Add a note."""
         self._add(path, what, advice, False, repair)
 
     def _add(self, path: Path, what: str, advice: str, wrong: bool, repair: Callable[[], None] | None) -> None:
@@ -62,4 +62,4 @@ class Findings:
                 advice = f"it cannot be repaired: {error.strerror or error}"
         elif repair is not None and wrong:
             advice = advice or "--repair puts it right"
-        self.found.append(Finding(where, what, advice, wrong, repaired))
+        self.found.append(VerifyFinding(where, what, advice, wrong, repaired))

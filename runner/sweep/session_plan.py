@@ -1,4 +1,4 @@
-"""A sweep before it starts: its trials, their runs, and everything that is wrong with them."""
+"""A sweep before it starts: its request, its trials and their runs, checked as a whole."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SweepRequest:
     launcher: str = DEFAULT_LAUNCHER
 
     def command(self) -> list[str]:
-        """The command line that asks for the same, as plan.json records it for `runner resume`."""
+        """Return the command line of this request, which plan.json records for `runner resume`."""
         words = ["sweep", str(self.file) if not str(self.file).startswith("-") else f"./{self.file}"]
         for option, values in (("-o", self.overrides), ("--set", self.settings)):
             words += [option, *values] if values else []
@@ -53,7 +53,7 @@ class SweepRequest:
 
 @dataclass
 class PlannedSweep:
-    """A sweep that can run.
+    """A sweep that was checked and can run.
 
     Args:
         file: the sweep file that was found.
@@ -81,10 +81,10 @@ class PlannedSweep:
         return DESIGNS.get(self.spec.design)()
 
     def entries(self) -> list[dict[str, Any]]:
-        """The runs known in advance, each as in plan.json; all of them are checked, unless that was done before and nothing changed.
+        """Return the runs known in advance, as in plan.json. All of them are checked, unless that was done before and nothing changed.
 
         Raises:
-            InputError: with everything that is wrong in any of them; or they are others than those in `folder`.
+            InputError: with everything that is wrong in any of them; or `folder` holds runs of another config.
         """
         if self._entries is None:
             kept = self.folder.plan()
@@ -108,7 +108,7 @@ class PlannedSweep:
         )
 
     def _refuse_others(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """A directory keeps to one config: where that was changed since, its runs cannot be told from the new ones by their names."""
+        """Refuse a directory whose runs have another config: by their names they could not be told from the new ones."""
         keys = {run.name: run.key for run in self.history.runs}
         others = [entry for entry in entries if keys.get(entry["id"], entry["key"]) != entry["key"]]
         if not others:
@@ -127,7 +127,7 @@ class PlannedSweep:
         raise InputError(Problem(text, where=str(self.folder.path)))
 
     def _refuse_in_the_way(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """A directory in which another run lies cannot be that of the run it is called like."""
+        """Refuse directories that have the name of one run and hold another."""
         known = self.folder.identities()
         past = [event.run for event in read_journal(self.folder.journal) if isinstance(event, RunStarted | RunEnded)]
         found = known.in_the_way(dict.fromkeys([*(entry["id"] for entry in entries), *past]))
@@ -206,7 +206,7 @@ def checked_runs(sweep: PlannedSweep, entries: Sequence[Mapping[str, Any]]) -> C
 
 
 def journal_stamp(sweep: SweepDir) -> tuple[int, int] | None:
-    """Size and time of the journal, by which a change is noticed; None without one."""
+    """Return the size and time of the journal, by which a change is noticed; None without one."""
     try:
         found = sweep.journal.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""A sweep that runs: the loop over its trials, with progress on the terminal, and its result."""
+"""A sweep while it runs: the loop over its trials, with progress on the terminal, and its result."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """How a sweep stands.
+    """The state of a sweep after its driver has ended.
 
     Args:
-        runs: known runs; done: those of them that are done; pruned: those that were given up early.
-        unfinished: run name to status of those that this driver could not bring to a good end.
+        runs: number of known runs; done, pruned: how many of them are.
+        unfinished: run name to status of the runs that failed or were interrupted under this driver.
         refused: trial number to why none of its runs could start.
-        missing: names of planned runs that have not ended, and were not started by this driver.
+        missing: names of planned runs that have not ended and were not started by this driver.
         failed_before: names of runs that failed under an earlier driver and were not started again.
-        stopped: see `runner.store.commands.Situation`; empty where nothing is left to do all the same.
+        stopped: see `runner.store.commands.Situation`; empty where nothing is left to do.
     """
 
     runs: int
@@ -52,7 +52,7 @@ class SweepResult:
 
     @property
     def exit_code(self) -> int:
-        """0: every planned run is done or was given up early; 130: interrupted before that; 1: otherwise."""
+        """0: every planned run is done or pruned; 130: interrupted before that; 1: otherwise."""
         if any(status.state == "interrupted" for status in self.unfinished.values()) or self.stopped == "interrupted":
             return 130
         return 1 if self.unfinished or self.refused or self.missing or self.failed_before else 0
@@ -62,7 +62,7 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
     """Drive a sweep until nothing is left to do, with progress on `console`.
 
     Raises:
-        InputError: somebody else is working on it; it cannot be written; something in a trial is wrong.
+        InputError: another process drives it, its directory cannot be written, or a trial is wrong.
         RunnerError: too many runs failed in a row.
     """
     spec, folder = sweep.spec, sweep.folder
@@ -84,7 +84,7 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
         say(f"note: {remark}", error=True)
     with hold(folder.lock) as lock:
         if journal_stamp(folder) != sweep.seen:
-            raise InputError(Problem("somebody else has worked on it just now; give the command again", where=str(folder.path)))
+            raise InputError(Problem("another driver has worked on this sweep just now; run the command again", where=str(folder.path)))
         write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sweep.request.command(), warnings=sweep.warnings)
         search: Search = sweep.design.build(spec, sweep.trials, sweep.plan.baseline, folder.path)
         launcher = _open_launcher(sweep)

@@ -1,4 +1,4 @@
-"""The sweep directory: what a sweep was asked to do, and what its drivers did, beside the runs."""
+"""The sweep directory: the request, the plan and the drivers' files, beside the runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Racing:
 
 @dataclass(frozen=True, slots=True)
 class _Spec:
-    """What is read of the spec in plan.json."""
+    """The part of the spec in plan.json that is read."""
 
     design: str = ""
     seeds: tuple[Count, ...] = ()
@@ -39,7 +39,7 @@ class _Spec:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What is read of a run in plan.json."""
+    """The part of a run in plan.json that is read."""
 
     id: Name
     trial: Count = 0
@@ -58,7 +58,7 @@ _PLAN: dict[str, Any] = {
     "warnings": list[str],
     "runs": list[_Entry],
 }
-"""Types of what stands in plan.json."""
+"""Types of the values in plan.json."""
 
 
 class SweepDir:
@@ -81,15 +81,15 @@ class SweepDir:
         return plan if all(fits(plan[key], hint) for key, hint in _PLAN.items() if key in plan) else {}
 
     def identities(self) -> Identities:
-        """Which directory in ``runs/`` counts as which run."""
+        """Tell which directory in ``runs/`` counts as which run."""
         return identify(self.runs, self.run_names())
 
     def run_dirs(self) -> list[RunDir]:
-        """The runs that exist, by name; copies are left out."""
+        """Return the runs that exist, by name, without copies."""
         return [run for run in self.identities().run_dirs() if run.exists()]
 
     def run_names(self) -> list[str]:
-        """Names of what lies in ``runs/``."""
+        """Return the names in ``runs/``."""
         try:
             return sorted((entry.name for entry in os.scandir(self.runs) if not entry.name.startswith(".")), key=natural)
         except OSError as error:
@@ -98,7 +98,7 @@ class SweepDir:
             raise InputError(Problem(f"cannot be read: {error.strerror}", where=str(self.runs))) from error
 
     def metrics(self) -> tuple[Metric, ...]:
-        """What decides, as the plan says; empty where there is no plan."""
+        """Return the metrics of the plan, the deciding one first; empty where there is no plan."""
         spec = build(_Spec, self.plan().get("spec"))
         if spec is None:
             return ()  # a run directory, or a plan that a newer version wrote
@@ -115,9 +115,8 @@ def write_plan(
     command: Sequence[str],
     warnings: Sequence[str] = (),
 ) -> None:
-    """Write ``sweep.yml`` (the file as given) and ``plan.json``: the spec with its changes, the runs it comes to as far as they are known
-    in advance (see `plan_entry`), the command line that made it and where it was given, the hash of the file, why it may
-    mislead.
+    """Write ``sweep.yml`` (the file as given) and ``plan.json``: the spec with its changes, the runs known in advance (see
+    `plan_entry`), the command and the folder where it was given, the hash of the file, and warnings.
 
     Raises:
         InputError: the directory cannot be written.
@@ -135,7 +134,7 @@ def write_plan(
 
 
 def plan_entry(run: PlannedRun) -> dict[str, Any]:
-    """A run in plan.json."""
+    """Return a run as plan.json has it."""
     trial = run.trial
     return {
         "id": run.identity.id,
@@ -148,7 +147,7 @@ def plan_entry(run: PlannedRun) -> dict[str, Any]:
 
 
 def metric_of(paths: Sequence[Path]) -> Metric:
-    """What decides in the sweeps at `paths`, as their plans say; the default where there is no plan, or where they differ."""
+    """Return the deciding metric of the sweeps at `paths`; the default where there is no plan, or where they differ."""
     found = [metrics[0] for path in paths if (metrics := SweepDir(path).metrics())]
     return found[0] if found and all(metric == found[0] for metric in found) else Metric()
 

@@ -20,7 +20,7 @@ from runner.store.events import Event, RecordsLost, RunEnded, RunReopened, RunSt
 from runner.store.identities import Identities
 from runner.store.journal import Journal, read_journal
 from runner.store.run_dir import FINISHED, Identity, RunDir
-from runner.sweep.findings import Finding, Findings
+from runner.sweep.findings import Findings, VerifyFinding
 from runner.sweep.sweep_dir import SweepDir
 from runner.sweep.verify_run import Past, check_lines, is_object, set_aside_no_file, verify_run
 
@@ -28,7 +28,7 @@ _LITTER = (".*.tmp", ".link-*", ".probe-*")
 """Names of the files that a process makes on the way to another, and that stay where it is killed."""
 
 
-def verify(sweep: SweepDir, *, repair: bool = False) -> list[Finding]:
+def verify(sweep: SweepDir, *, repair: bool = False) -> list[VerifyFinding]:
     """Everything that is wrong with a sweep directory, or worth knowing, in the order of its files.
 
     Args:

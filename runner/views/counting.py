@@ -1,4 +1,4 @@
-"""A bar for work that is counted: files prepared, images checked. Silent where nobody watches a terminal."""
+"""A progress bar for counted work, such as images that are checked. Nothing is shown without a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runner.views.terminal import progress_console
 
 @contextmanager
 def count_progress() -> Iterator[Callable[[int, int, str], None]]:
-    """Yields a callback (done, total, what); each `what` gets a bar of its own on stderr, which goes when the work is done."""
+    """Yield a callback (done, total, what); each `what` has a bar of its own on stderr, which is removed at the end."""
     console = progress_console()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:

@@ -100,13 +100,13 @@ class ProgressDisplay:
         if self._situation.paused != before.paused and self._live is None:
             self._say(f"nothing new is started: {self._situation.paused}" if self._situation.paused else "going on")
         if self._situation.running is None or self._ended or now >= self._next_look:
-            self._look(now)
+            self._read(now)
         self._show(now)
 
     def close(self) -> None:
         """Look once more and take the screen away; the lines stay. Idempotent."""
         try:
-            self._look(self._monitor.clock())
+            self._read(self._monitor.clock())
             self._print()
         finally:
             if self._live is not None:
@@ -122,7 +122,7 @@ class ProgressDisplay:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _look(self, now: float) -> None:
+    def _read(self, now: float) -> None:
         self._next_look = now + _LOOK_INTERVAL_S
         ended, self._ended = self._ended, []
         for run, before in self._monitor.look(self._situation.running, ended):
@@ -133,7 +133,7 @@ class ProgressDisplay:
         self._lines.append(plain(text, style))
 
     def _print(self) -> None:
-        """Print what there is to say, all at once: each time the screen is drawn anew."""
+        """Print the new lines, all at once, since the screen is drawn anew each time."""
         if self._lines:
             lines, self._lines = self._lines, []
             self._endings.extend(lines)

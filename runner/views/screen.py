@@ -24,7 +24,7 @@ _ASCII_MARKS = {"heavy": "#", "light": "-", "dot": ", ", "more": "..."}
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """All that the screen shows.
+    """The content of the screen.
 
     Args:
         title: what the whole is called.
@@ -50,8 +50,8 @@ class Screen:
 
     def render(self) -> Group:
         """Return the screen as at most `height` lines no wider than `width`."""
-        foot = self._foot()
-        head = self._head()
+        foot = self._footer()
+        head = self._summary()
         room = max(1, self.height - len(head) - len(foot))
         return Group(*[*head, *self._rows(room), *foot][: self.height])
 
@@ -64,7 +64,7 @@ class Screen:
         return self.height < _LOW
 
     # ---------------------------------------------------------------------------------------------------- the parts
-    def _head(self) -> list[Text]:
+    def _summary(self) -> list[Text]:
         total = sum(self.counts.values())
         parts = [f"{count} {name}" for name, count in self.counts.items()]
         parts[:1] = [f"{self.counts['done']} of {total} runs done"] if "done" in self.counts else [f"{total} runs", *parts[:1]]
@@ -110,7 +110,7 @@ class Screen:
             lines.append(self._line(text, "yellow" if run.activity == "silent" else ""))
         return lines
 
-    def _foot(self) -> list[Text]:
+    def _footer(self) -> list[Text]:
         others = [] if self._is_low else ["from another terminal: runner pause, stop, status"]
         return self._fold(["Ctrl-C saves and ends", *others], "dim")
 

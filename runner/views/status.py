@@ -1,4 +1,4 @@
-"""What `runner status` shows of a sweep, or of runs, that go on elsewhere."""
+"""The output of `runner status`."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _MOST_RUNNING = 50
 
 
 def render_status(overview: Overview, driver: str = "", *, brief: bool = False) -> RenderableType:
-    """How a sweep stands: runs by state, who drives it, the best so far, those that go, what waits, what failed, what happened.
+    """Show the state of a sweep: runs by state, driver, best trial, active and waiting runs, failures, last events.
 
     Args:
-        driver: who is at work on it; empty if nobody is.
-        brief: one of several: without what waits and what happened.
+        driver: the process that drives it; empty if there is none.
+        brief: one of several: without waiting runs and events.
     """
-    parts: list[RenderableType] = [_head(overview)]
+    parts: list[RenderableType] = [_summary(overview)]
     if overview.is_sweep:
         parts.append(plain(f"driver: {driver or _no_driver(overview)}", style="" if driver else "yellow"))
     parts += [plain(remark, style="yellow") for remark in overview.remarks]
@@ -75,7 +75,7 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
     return Group(*parts)
 
 
-def _head(overview: Overview) -> Group:
+def _summary(overview: Overview) -> Group:
     total = sum(overview.counts.values())
     counts = ", ".join(f"{count} {name}" for name, count in overview.counts.items())
     runs = f"{total} run{'' if total == 1 else 's'}" + (f": {counts}" if counts else "")

@@ -1,4 +1,4 @@
-"""The terminal as views write to it: names, reasons and tags are text and nothing else there."""
+"""The terminal that views write to: names, reasons and tags are plain text there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Terminal(Console):
         super().__init__(markup=False, emoji=False, **options)
 
     def render(self, *arguments: Any, **options: Any) -> Iterator[Segment]:
-        """As `Console.render`, with the last word on what is text."""
+        """Render as `Console.render` does, and escape what cannot be printed."""
         for segment in super().render(*arguments, **options):
             text, style, control = segment
             yield segment if control else Segment(printable_lines(text), style)

@@ -17,7 +17,7 @@ from runner.store.journal import read_journal
 from runner.store.records import read_records
 from runner.store.run_dir import RunDir
 from runner.sweep.fake_sweep import FakeSweep, results_of
-from runner.sweep.findings import Finding
+from runner.sweep.findings import VerifyFinding
 from runner.sweep.history import read_history
 from runner.sweep.plan import run_key
 from runner.sweep.sweep_dir import SweepDir
@@ -64,7 +64,7 @@ def one(undisturbed: FakeSweep, tmp_path_factory: pytest.TempPathFactory) -> Swe
     return sweep
 
 
-def wrong(sweep: SweepDir, *, repair: bool = False) -> list[Finding]:
+def wrong(sweep: SweepDir, *, repair: bool = False) -> list[VerifyFinding]:
     return [finding for finding in verify(sweep, repair=repair) if finding.wrong]
 
 
