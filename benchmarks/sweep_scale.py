@@ -4,7 +4,7 @@
 
 Each run is a scripted one (`backend: fake`) of ten steps that sleep `--sleep` seconds in all. Prints the wall time against runs x sleep /
 slots, the driver's memory and processor time, how quickly a slot is filled again, and how long the finished sweep takes to open again.
-Exit code 1 if a limit of issue 4 that was stated for 10,000 runs is missed.
+Exit code 1 if a run of 10,000 misses one of the limits below.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a tracker is, which there are, and the set of them that a run feeds.
 
-A tracker is a projection of records (decision 10): it may fail, be switched off or be thrown away, and nothing is lost,
-since `TrackerSet` shows it the whole surviving history of the run whenever an attempt starts.
+A tracker is a projection of records (docs/decisions/007-trackers-are-rebuilt.md): it may fail, be switched off or be thrown away, and
+nothing is lost, since `TrackerSet` shows it the whole surviving history of the run whenever an attempt starts.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class TrackerSet:
     def _guarded(self, name: str, call: Callable[[], None]) -> None:
         try:
             call()
-        except Exception as error:  # noqa: BLE001 - whatever a tracker raises, training goes on (decision 10)
+        except Exception as error:  # noqa: BLE001 - whatever a tracker raises, training continues
             _LOG.warning(
                 "tracker %s failed and writes no more in this attempt; records are not affected: %s: %s",
                 name,

@@ -1,4 +1,4 @@
-"""Bad input (issue 2, section 9): a real process, exit code 2, one message that says where, nothing overwritten."""
+"""Bad input: a real process, exit code 2, one message that says where, nothing overwritten."""
 
 from __future__ import annotations
 

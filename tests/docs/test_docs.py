@@ -143,6 +143,27 @@ def _anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-") for heading in headings}
 
 
+def test_every_decision_that_is_named_is_linked_to_its_page() -> None:
+    pages = {path.name[:3]: path for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert sorted(pages) == [f"{number:03d}" for number in range(1, len(pages) + 1)]
+    assert all(f"[{number}]({path.name})" in index for number, path in pages.items())
+    assert all(path.read_text(encoding="utf-8").startswith(f"# {number} ") for number, path in pages.items())
+    sources = [path for folder in ("runner", "tests", "benchmarks", "tools") for path in (ROOT / folder).rglob("*.py")]
+    seen = 0
+    for path in [*DOCUMENTS, *sources]:
+        if path == Path(__file__):
+            continue
+        text = path.read_text(encoding="utf-8")
+        seen += len(re.findall(r"decisions/\d{3}-|\[decision \d{3}\]", text))
+        assert not re.search(r"(?<!\[)\bdecision \d+\b", text, re.I), f"{relative(path)} names a decision without its page"
+        for number, target in re.findall(r"\[decision (\d{3})\]\(([^)]+)\)", text, re.I):
+            assert Path(target).name == pages[number].name, f"{relative(path)}: decision {number} links to {target}"
+        for name in re.findall(r"decisions/(\d{3}-[\w-]+\.md)", text):
+            assert name == pages[name[:3]].name, f"{relative(path)}: there is no docs/decisions/{name}"
+    assert seen >= 8
+
+
 def test_the_config_reference_is_fresh() -> None:
     expected = reference(TorchConfig, REFERENCE)
     assert expected.count("\n| `") > 150
