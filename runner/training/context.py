@@ -47,17 +47,17 @@ class RunContext(Protocol):
         The backend then saves a checkpoint and raises `runner.core.errors.Interrupted` with that reason.
         """
 
-    def meet(self, word: Any) -> list[Any]:
-        """Wait until every rank has called this, however long that takes.
+    def all_gather(self, value: Any) -> list[Any]:
+        """Wait until every rank has called this, and collect their values.
 
         Args:
-            word: what JSON can hold.
+            value: anything that JSON can hold.
 
         Returns:
-            The words of all, by rank.
+            The values of all ranks, in their order.
 
         Raises:
-            RunnerError: another rank has ended, so that it will not come.
+            RunnerError: another rank has ended and will never call it.
         """
 
     def say(self, message: str) -> None:

@@ -182,7 +182,7 @@ class Trainer(ABC):
                 outcome = False, self._score(final=final)
             except _StopEvaluation:
                 outcome = True, None
-        first: tuple[bool, float | None] = self.run_context.meet(outcome)[0]
+        first: tuple[bool, float | None] = self.run_context.all_gather(outcome)[0]
         was_stopped, metric = first
         if was_stopped:
             self._stop_if_asked()
@@ -195,7 +195,7 @@ class Trainer(ABC):
             raise _StopEvaluation
 
     def _stop_if_asked(self) -> None:
-        reasons = self.run_context.meet(self.run_context.stop_requested())
+        reasons = self.run_context.all_gather(self.run_context.stop_requested())
         reason = next((reason for reason in reasons if reason is not None), None)
         if reason is None:
             return

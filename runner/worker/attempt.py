@@ -150,9 +150,9 @@ class Attempt:
         """See `RunContext.stop_requested`."""
         return self._stop.reason()
 
-    def meet(self, word: Any) -> list[Any]:
-        """See `RunContext.meet`."""
-        return self._member.meet(word) if self._member is not None else [word]
+    def all_gather(self, value: Any) -> list[Any]:
+        """See `RunContext.all_gather`."""
+        return self._member.all_gather(value) if self._member is not None else [value]
 
     def say(self, message: str) -> None:
         """Write a line to worker.log."""

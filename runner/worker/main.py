@@ -25,7 +25,7 @@ from runner.worker.attempt import Attempt
 from runner.worker.ending import DONE, HELD, Ending, disk_full, ending_of, leave
 from runner.worker.ranks import Member, OtherRank
 from runner.worker.stop import StopRequests
-from runner.worker.supervisor import lead
+from runner.worker.supervisor import supervise
 
 if TYPE_CHECKING:
     from runner.worker.scoring import Scorer
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rank = f"rank {member.rank}: " if member else ""
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {rank}%(name)s: %(message)s", stream=sys.stderr, force=True)
     try:
-        lock = _lock(run_dir) if member is None else None  # ranks end with their leader, which has it
+        lock = _lock(run_dir) if member is None else None  # ranks end with their supervisor, which has it
     except Held as held:
         log.error("%s is working on the run in %s: nothing is done", held, run_dir.path)
         return HELD
@@ -79,14 +79,14 @@ def _lock(run_dir: RunDir) -> Lock | None:
 
 
 def _work(run_dir: RunDir, member: Member | None, lock: Lock | None) -> int:
-    stop = StopRequests(run_dir.control, member.summons.control_offset if member else None)
+    stop = StopRequests(run_dir.control, member.group.control_offset if member else None)
     if member is None or member.rank == 0:
         stop.install()
     attempt: Attempt | None = None
     try:
         backend, config = load_run(run_dir)
         if member is None and (ranks := backend.ranks(config)) is not None:
-            return lead(run_dir, ranks, stop, lock)
+            return supervise(run_dir, ranks, stop, lock)
         if member is not None and member.rank > 0:
             backend.train(config, OtherRank(run_dir, member))
             return _end(None, run_dir, member, DONE)

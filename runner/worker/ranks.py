@@ -19,17 +19,17 @@ from runner.store.run_dir import RunDir
 from runner.worker.ending import Ending
 
 VARIABLE = "RUNNER_RANKS"
-"""Environment variable by which the leader tells a process that it is a rank: a `Summons` as JSON."""
+"""Environment variable by which the supervisor tells a process that it is a rank: a `RankGroup` as JSON."""
 
 log = logging.getLogger("runner.worker")
 
 
 @dataclass(frozen=True, slots=True)
-class Summons:
-    """What the leader tells its ranks.
+class RankGroup:
+    """What the supervisor tells its ranks.
 
     Args:
-        socket: path of the leader's socket.
+        socket: path of the supervisor's socket.
         count: how many ranks there are.
         number_in: the environment variable that holds a rank's number.
         attempt: number of the attempt.
@@ -60,13 +60,13 @@ class Member:
         RankLost: the supervisor is gone.
     """
 
-    def __init__(self, summons: Summons, rank: int) -> None:
-        self.summons, self.rank, self.ranks = summons, rank, summons.count
+    def __init__(self, group: RankGroup, rank: int) -> None:
+        self.group, self.rank, self.ranks = group, rank, group.count
         self._socket = socket.socket(socket.AF_UNIX)
         try:
-            self._socket.connect(summons.socket)
+            self._socket.connect(group.socket)
         except OSError as error:
-            raise RankLost("the process that leads the attempt is gone") from error
+            raise RankLost("the rank supervisor is gone") from error
         self._answers = self._socket.makefile("rb")
         self._send({"rank": rank, "pid": os.getpid()})
 
@@ -76,8 +76,8 @@ class Member:
         text = os.environ.pop(VARIABLE, None)
         if text is None:
             return None
-        summons = Summons(**json.loads(text))
-        return cls(summons, int(os.environ[summons.number_in]))
+        group = RankGroup(**json.loads(text))
+        return cls(group, int(os.environ[group.number_in]))
 
     def write_to(self, file: Path) -> None:
         """Redirect stdout and stderr to the end of `file`, where all ranks write."""
@@ -86,19 +86,19 @@ class Member:
                 stream.flush()
                 os.dup2(log_file.fileno(), stream.fileno())
 
-    def meet(self, word: Any) -> list[Any]:
-        """See `RunContext.meet`.
+    def all_gather(self, value: Any) -> list[Any]:
+        """See `RunContext.all_gather`.
 
         Raises:
             RankLost: one of them will not come.
         """
-        self._send({"meet": word})
+        self._send({"all_gather": value})
         line = self._answers.readline()
-        answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {"lost": "the process that leads the attempt is gone"}
+        answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {"lost": "the rank supervisor is gone"}
         if "lost" in answer:
             raise RankLost(answer["lost"])
-        words: list[Any] = answer["words"]
-        return words
+        values: list[Any] = answer["values"]
+        return values
 
     def end(self, ending: Ending) -> None:
         """Report the end: the last message of a rank."""
@@ -111,7 +111,7 @@ class Member:
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
-            raise RankLost("the process that leads the attempt is gone") from error
+            raise RankLost("the rank supervisor is gone") from error
 
 
 class OtherRank:
@@ -119,10 +119,10 @@ class OtherRank:
 
     def __init__(self, run_dir: RunDir, member: Member) -> None:
         self.run_dir = run_dir
-        self.attempt = member.summons.attempt
-        self.resume_from = run_dir.checkpoints if member.summons.resume else None
+        self.attempt = member.group.attempt
+        self.resume_from = run_dir.checkpoints if member.group.resume else None
         self.rank, self.ranks = member.rank, member.ranks
-        self.meet = member.meet
+        self.all_gather = member.all_gather
 
     def resumed(self, step: int, epoch: float) -> None:
         """Do nothing: the first rank records it."""

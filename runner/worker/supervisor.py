@@ -29,7 +29,7 @@ from runner.core.lock import Lock
 from runner.core.process import PARENT_VARIABLE
 from runner.store.run_dir import RunDir
 from runner.worker.ending import Ending
-from runner.worker.ranks import VARIABLE, Summons
+from runner.worker.ranks import VARIABLE, RankGroup
 from runner.worker.stop import StopRequests
 
 log = logging.getLogger("runner.worker")
@@ -51,11 +51,11 @@ class _Rank:
     """Beginning of an incomplete line."""
     end: Ending | None = None
     gone: bool = False
-    word: list[Any] = field(default_factory=list)
+    waiting_with: list[Any] = field(default_factory=list)
     """Value with which it waits for the others; empty while it does not wait."""
 
 
-def lead(run_dir: RunDir, ranks: Ranks, stop: StopRequests, lock: Lock | None = None) -> int:
+def supervise(run_dir: RunDir, ranks: Ranks, stop: StopRequests, lock: Lock | None = None) -> int:
     """Run an attempt with several processes.
 
     Args:
@@ -71,42 +71,42 @@ def lead(run_dir: RunDir, ranks: Ranks, stop: StopRequests, lock: Lock | None = 
     log.info("attempt %d at %s, with %d processes", number, run_dir.name, ranks.count)
     scratch = tempfile.gettempdir()
     with tempfile.TemporaryDirectory(prefix="runner-", dir=scratch if len(scratch) <= _LONGEST_TMPDIR else "/tmp") as folder:
-        path = str(Path(folder) / "leader")
-        summons = Summons(path, ranks.count, ranks.number_in, number, run_dir.checkpoints.is_dir(), stop.offset)
+        path = str(Path(folder) / "supervisor")
+        group = RankGroup(path, ranks.count, ranks.number_in, number, run_dir.checkpoints.is_dir(), stop.offset)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen(ranks.count)
             command = [*ranks.command, sys.executable, "-P", "-m", "runner.worker", str(run_dir.path)]
-            environment = child_environment({VARIABLE: summons.text(), PARENT_VARIABLE: str(os.getpid())})
+            environment = child_environment({VARIABLE: group.text(), PARENT_VARIABLE: str(os.getpid())})
             inherited = [lock.descriptor] if lock is not None else []
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=inherited)
-            leader = _Leader(process, listener, ranks.count, stop)
-            with leader.passing_traces_on():
-                leader.serve()
-    return leader.conclude(run_dir, number)
+            supervisor = RankSupervisor(process, listener, ranks.count, stop)
+            with supervisor.forwarding_trace_requests():
+                supervisor.serve()
+    return supervisor.conclude(run_dir, number)
 
 
-class _Leader:
+class RankSupervisor:
     def __init__(self, process: subprocess.Popen[bytes], listener: socket.socket, count: int, stop: StopRequests) -> None:
         self._process, self._count, self._stop = process, count, stop
         self._ranks: dict[int, _Rank] = {}
         self._selector = selectors.DefaultSelector()
-        self._selector.register(listener, selectors.EVENT_READ, lambda: self._arrive(listener.accept()[0]))
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener.accept()[0]))
         self._failed: _Rank | None = None
         """First rank that failed."""
         self._lost: _Rank | None = None
         """First rank that failed or ended early. Ranks that fail afterwards because of it are not the root cause."""
         self._kill_at = float("inf")
-        self._told_to_stop = False
+        self._stop_forwarded = False
 
     def serve(self) -> None:
         """Serve the ranks until all of them have ended."""
-        while self._process.poll() is None or self._some_are_left():
+        while self._process.poll() is None or self._any_alive():
             for key, _ in self._selector.select(_LOOK_INTERVAL_S):
                 handle: Callable[[], None] = key.data
                 handle()
-            self._answer()
-            self._pass_stop_on()
+            self._answer_all_gather()
+            self._forward_stop()
             if (self._failed is not None or self._process.poll() is not None) and self._kill_at == float("inf"):
                 self._kill_at = time.monotonic() + _END_GRACE_S
             if time.monotonic() > self._kill_at:
@@ -117,7 +117,7 @@ class _Leader:
         first = self._ranks.get(0)
         if self._failed is None and len(self._ranks) == self._count and first is not None and first.end is not None:
             return first.end.exit_code
-        ending = self._why(run_dir)
+        ending = self._ending(run_dir)
         log.error("%s", ending.reason)
         status = run_dir.status()
         if self._failed is not first or first is None or status.attempt != number or status.state != ending.state:
@@ -125,7 +125,7 @@ class _Leader:
             run_dir.write_status(replace(ended, phase="ended", heartbeat=time.time()), durable=True)
         return ending.exit_code
 
-    def _why(self, run_dir: RunDir) -> Ending:
+    def _ending(self, run_dir: RunDir) -> Ending:
         failed = self._failed
         if failed is None:
             code = self._process.returncode
@@ -138,18 +138,18 @@ class _Leader:
         return replace(failed.end, reason=f"{place}{failed.end.reason}")
 
     # ------------------------------------------------------------------------------------------------ what they say
-    def _arrive(self, channel: socket.socket) -> None:
+    def _accept(self, channel: socket.socket) -> None:
         """Accept a connection; the first line names the rank."""
         rank = _Rank(channel)
-        self._selector.register(channel, selectors.EVENT_READ, lambda: self._hear(rank))
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._read_messages(rank))
 
-    def _hear(self, rank: _Rank) -> None:
+    def _read_messages(self, rank: _Rank) -> None:
         """Read the pending messages of a rank."""
         try:
             while data := rank.channel.recv(1 << 16, socket.MSG_DONTWAIT):
                 *lines, rank.rest = (rank.rest + data).split(b"\n")
                 for line in lines:
-                    self._take(rank, json.loads(line))
+                    self._handle_message(rank, json.loads(line))
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -157,9 +157,9 @@ class _Leader:
         if rank.channel in self._selector.get_map():
             self._selector.unregister(rank.channel)
             if not hasattr(os, "pidfd_open"):
-                self._leave(rank)
+                self._handle_end(rank)
 
-    def _take(self, rank: _Rank, message: Mapping[str, Any]) -> None:
+    def _handle_message(self, rank: _Rank, message: Mapping[str, Any]) -> None:
         if "rank" in message:
             rank.number, rank.pid = int(message["rank"]), int(message["pid"])
             self._ranks[rank.number] = rank
@@ -167,51 +167,51 @@ class _Leader:
                 try:
                     pidfd = os.pidfd_open(rank.pid)
                 except ProcessLookupError:  # it has ended, and its launcher has noticed
-                    self._leave(rank)
+                    self._handle_end(rank)
                     return
-                self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._leave(rank, pidfd))
-        elif "meet" in message:
-            rank.word = [message["meet"]]
+                self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._handle_end(rank, pidfd))
+        elif "all_gather" in message:
+            rank.waiting_with = [message["all_gather"]]
         else:
             rank.end = Ending(**message["end"])
             if rank.end.is_trouble:
                 self._failed = self._failed or rank
 
-    def _leave(self, rank: _Rank, pidfd: int | None = None) -> None:
+    def _handle_end(self, rank: _Rank, pidfd: int | None = None) -> None:
         """Handle the end of a rank. Its last message may still be pending."""
         if pidfd is not None:
             self._selector.unregister(pidfd)
             os.close(pidfd)
-            self._hear(rank)
+            self._read_messages(rank)
         rank.gone = True
         if rank.end is None:
             self._failed = self._failed or rank
 
-    def _answer(self) -> None:
+    def _answer_all_gather(self) -> None:
         """Answer the waiting ranks once all have arrived, or once one never will."""
-        waiting = [rank for rank in self._ranks.values() if rank.word]
+        waiting = [rank for rank in self._ranks.values() if rank.waiting_with]
         if len(waiting) == self._count:
-            answer: dict[str, Any] = {"words": [self._ranks[number].word[0] for number in range(self._count)]}
-        elif lost := self._whom_they_miss():
+            answer: dict[str, Any] = {"values": [self._ranks[number].waiting_with[0] for number in range(self._count)]}
+        elif lost := self._first_lost():
             why = lost.end.reason if lost.end is not None and lost.end.reason else "it has ended"
             answer = {"lost": f"rank {lost.number} of {self._count} is gone: {why}"}
         else:
             return
         for rank in waiting:
-            rank.word = []
+            rank.waiting_with = []
             try:
                 rank.channel.sendall(json.dumps(answer).encode() + b"\n")
             except OSError:
                 pass  # it has ended, which will be noticed
 
-    def _whom_they_miss(self) -> _Rank | None:
+    def _first_lost(self) -> _Rank | None:
         if self._lost is None:
             self._lost = self._failed or next((rank for rank in self._ranks.values() if rank.end is not None or rank.gone), None)
         return self._lost
 
     # -------------------------------------------------------------------------------------------------- their ends
     @contextmanager
-    def passing_traces_on(self) -> Iterator[None]:
+    def forwarding_trace_requests(self) -> Iterator[None]:
         """Forward a request for stack traces to the ranks, which a hung attempt is asked for."""
 
         def ask_all(_number: int, _frame: FrameType | None) -> None:
@@ -228,14 +228,14 @@ class _Leader:
         finally:
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a late request must not kill this process while it ends
 
-    def _pass_stop_on(self) -> None:
+    def _forward_stop(self) -> None:
         """Forward a stop signal to the first rank, which saves the state and shares the request at the next all-gather."""
         first = self._ranks.get(0)
-        if self._stop.signal is not None and first is not None and not first.gone and not self._told_to_stop:
-            self._told_to_stop = True
+        if self._stop.signal is not None and first is not None and not first.gone and not self._stop_forwarded:
+            self._stop_forwarded = True
             os.kill(first.pid, self._stop.signal)
 
-    def _some_are_left(self) -> bool:
+    def _any_alive(self) -> bool:
         return time.monotonic() <= self._kill_at and any(not rank.gone for rank in self._ranks.values())
 
     def _kill(self) -> None:

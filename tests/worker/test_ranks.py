@@ -1,4 +1,4 @@
-"""Several processes as one attempt: leader and ranks as real processes, without a framework."""
+"""Several processes as one attempt: supervisor and ranks as real processes, without a framework."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ except RunnerError as error:
     sys.exit(1)
 """
 
-LEAD = """
+SUPERVISE = """
 import faulthandler, logging, signal, sys
 from pathlib import Path
 from runner.backends.base import Ranks
 from runner.core.process import die_with_parent
 from runner.store.run_dir import RunDir
-from runner.worker.supervisor import lead
+from runner.worker.supervisor import supervise
 from runner.worker.stop import StopRequests
 faulthandler.register(signal.SIGUSR1, file=2)
 die_with_parent()
@@ -80,13 +80,13 @@ logging.basicConfig(level=logging.INFO)
 run = RunDir(sys.argv[1])
 stop = StopRequests(run.control)
 stop.install()
-sys.exit(lead(run, Ranks(3, (sys.executable, sys.argv[2], sys.argv[3], "3"), "NUMBER"), stop))
+sys.exit(supervise(run, Ranks(3, (sys.executable, sys.argv[2], sys.argv[3], "3"), "NUMBER"), stop))
 """
 
 
 @dataclass
 class Attempt:
-    """A leader that works with three ranks."""
+    """A supervisor that works with three ranks."""
 
     run: RunDir
     folder: Path
@@ -109,7 +109,7 @@ class Attempt:
 
 
 class Start:
-    """Starts a leader whose ranks do `body`."""
+    """Starts a supervisor whose ranks do `body`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -118,9 +118,13 @@ class Start:
     def __call__(self, body: str) -> Attempt:
         run = RunDir(self.folder / "a run 'ü'")
         run.path.mkdir()
-        for name, text in (("lead.py", LEAD), ("launch.py", LAUNCH), ("rank.py", RANK.replace("BODY", body.replace("\n", "\n    ")))):
+        for name, text in (
+            ("supervise.py", SUPERVISE),
+            ("launch.py", LAUNCH),
+            ("rank.py", RANK.replace("BODY", body.replace("\n", "\n    "))),
+        ):
             (self.folder / name).write_text(text)
-        scripts = [str(self.folder / name) for name in ("lead.py", "launch.py", "rank.py")]
+        scripts = [str(self.folder / name) for name in ("supervise.py", "launch.py", "rank.py")]
         environment = {**os.environ, "FOLDER": str(self.folder), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
         command = [sys.executable, scripts[0], str(run.path), *scripts[1:]]
         with open(run.log, "wb") as log:
@@ -153,16 +157,16 @@ def is_gone(process: psutil.Process) -> bool:
 
 def test_they_meet_as_often_as_they_like(start: Start) -> None:
     attempt = start(
-        "for step in range(100): assert member.meet([step, rank]) == [[step, other] for other in range(3)]\n"
-        "words = member.meet({'sum': 0.1 * rank, 'text': 'é' * 100000})\n"
+        "for step in range(100): assert member.all_gather([step, rank]) == [[step, other] for other in range(3)]\n"
+        "words = member.all_gather({'sum': 0.1 * rank, 'text': 'é' * 100000})\n"
         "assert [word['sum'] for word in words] == [0.0, 0.1, 0.2] and member.ranks == 3\n"
-        "assert member.meet(float('nan'))[0] != 0"
+        "assert member.all_gather(float('nan'))[0] != 0"
     )
     assert attempt.wait() == 0, attempt.run.log.read_text()
 
 
 def test_the_reason_is_that_of_the_one_that_failed_first(start: Start) -> None:
-    attempt = start("if rank == 1: raise RunnerError('no memory left')\nif rank == 2: time.sleep(60)\nmember.meet(None)")
+    attempt = start("if rank == 1: raise RunnerError('no memory left')\nif rank == 2: time.sleep(60)\nmember.all_gather(None)")
     assert attempt.wait() == 1
     status = attempt.run.status()
     assert (status.state, status.reason, status.attempt) == ("failed", "rank 1 of 3: no memory left", 1)
@@ -170,14 +174,14 @@ def test_the_reason_is_that_of_the_one_that_failed_first(start: Start) -> None:
 
 
 def test_the_first_one_speaks_for_itself(start: Start) -> None:
-    attempt = start("if rank == 0: raise RunnerError('cut off')\nmember.meet(None)")
+    attempt = start("if rank == 0: raise RunnerError('cut off')\nmember.all_gather(None)")
     assert attempt.wait() == 1
     assert attempt.run.status().reason == "cut off"
 
 
 def test_why_it_failed_is_passed_on(start: Start) -> None:
     attempt = start(
-        "from runner.core.errors import OutOfMemory\nif rank == 2: raise OutOfMemory('8 GiB are not enough')\nmember.meet(None)"
+        "from runner.core.errors import OutOfMemory\nif rank == 2: raise OutOfMemory('8 GiB are not enough')\nmember.all_gather(None)"
     )
     assert attempt.wait() == 1
     assert (attempt.run.status().cause, attempt.run.status().state) == ("out_of_memory", "failed")
@@ -186,7 +190,7 @@ def test_why_it_failed_is_passed_on(start: Start) -> None:
 def test_no_room_is_no_failure(start: Start) -> None:
     attempt = start(
         "if rank == 1:\n    member.end(Ending('interrupted', 74, 'the disk is full: 0 bytes left', 'disk_full'))\n    sys.exit(1)\n"
-        "member.meet(None)"
+        "member.all_gather(None)"
     )
     assert attempt.wait() == 74
     status = attempt.run.status()
@@ -194,7 +198,7 @@ def test_no_room_is_no_failure(start: Start) -> None:
 
 
 def test_all_tell_where_they_hang(start: Start) -> None:
-    attempt = start("member.meet(None)\ndef hangs_here():\n    member.meet(None)\n    time.sleep(60)\nhangs_here()")
+    attempt = start("member.all_gather(None)\ndef hangs_here():\n    member.all_gather(None)\n    time.sleep(60)\nhangs_here()")
     attempt.pids()
     log = attempt.run.log
     wait_for(lambda: "with 3 processes" in log.read_text())
@@ -209,14 +213,14 @@ def test_all_tell_where_they_hang(start: Start) -> None:
 
 
 def test_one_that_ended_early_is_not_waited_for(start: Start) -> None:
-    attempt = start("if rank < 2: member.meet(None)")
+    attempt = start("if rank < 2: member.all_gather(None)")
     assert attempt.wait() == 1
     assert (attempt.folder / "lost-0").read_text() == "rank 2 of 3 is gone: it has ended"
 
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_one_killed_takes_all_with_it(start: Start, rank: int) -> None:
-    attempt = start("member.meet(None)\nif rank != 1: time.sleep(60)\nmember.meet(None)")
+    attempt = start("member.all_gather(None)\nif rank != 1: time.sleep(60)\nmember.all_gather(None)")
     below, pid = attempt.below(), attempt.pids()[rank]
     os.kill(pid, signal.SIGKILL)
     assert attempt.wait() == 1
@@ -229,22 +233,22 @@ def test_a_launcher_that_fails_is_told(start: Start) -> None:
     attempt = start("")
     attempt.wait()
     (attempt.folder / "launch.py").write_text("raise SystemExit(7)")
-    command = [sys.executable, *(str(attempt.folder / name) for name in ("lead.py", "a run 'ü'", "launch.py", "rank.py"))]
+    command = [sys.executable, *(str(attempt.folder / name) for name in ("supervise.py", "a run 'ü'", "launch.py", "rank.py"))]
     assert subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}, check=False).returncode == 1
     reason = attempt.run.status().reason
     assert reason is not None and "could not be started, or one ended without a message (exit status 7)" in reason
 
 
 def test_a_stop_goes_to_the_first_one(start: Start) -> None:
-    attempt = start("while not any(member.meet(len(asked))): time.sleep(0.01)\n(folder / f'saved-{rank}').touch()")
+    attempt = start("while not any(member.all_gather(len(asked))): time.sleep(0.01)\n(folder / f'saved-{rank}').touch()")
     attempt.pids()
     attempt.process.send_signal(signal.SIGTERM)
     assert attempt.wait() == 0, attempt.run.log.read_text()
     assert sorted(path.name for path in attempt.folder.glob("saved-*")) == ["saved-0", "saved-1", "saved-2"]
 
 
-def test_nobody_outlives_the_leader(start: Start) -> None:
-    attempt = start("member.meet(None)\ntime.sleep(60)")
+def test_no_rank_outlives_the_supervisor(start: Start) -> None:
+    attempt = start("member.all_gather(None)\ntime.sleep(60)")
     below = attempt.below()
     attempt.process.kill()
     attempt.wait()
@@ -252,7 +256,7 @@ def test_nobody_outlives_the_leader(start: Start) -> None:
 
 
 def test_nobody_outlives_the_launcher(start: Start) -> None:
-    attempt = start("member.meet(None)\nif rank: member.meet(None)\ntime.sleep(60)")
+    attempt = start("member.all_gather(None)\nif rank: member.all_gather(None)\ntime.sleep(60)")
     below = attempt.below()
     launcher = next(process for process in below if process.pid not in attempt.pids())
     launcher.kill()

@@ -80,7 +80,7 @@ class PaddleTrainer(Trainer):
                 bias.set_value(paddle.full_like(bias, self.config.initial_distance))
             if self.config.pretrain_weights is not None:
                 load_pretrained(self.trainer.model, self.config.pretrain_weights, self.run_context.say, self.classes)
-        self.run_context.meet(None)  # nobody saves before all have read
+        self.run_context.all_gather(None)  # nobody saves before all have read
 
     def _train(self) -> None:
         self.course.step = self.step
@@ -119,7 +119,7 @@ class PaddleTrainer(Trainer):
 
     def _share_meter(self) -> None:
         if self.run_context.ranks > 1:
-            self.meter.average(self.run_context.meet(self.meter.numbers()))
+            self.meter.average(self.run_context.all_gather(self.meter.numbers()))
 
     def _score(self, *, final: bool) -> float | None:
         """By the averaged weights if there are some."""

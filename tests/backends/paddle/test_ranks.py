@@ -242,42 +242,42 @@ def test_a_resume_gives_the_same_bits(work: Work, new_run: NewRun) -> None:
 @pytest.mark.slow
 def test_stopped_and_killed_it_leaves_nobody(work: Work, new_run: NewRun) -> None:
     run = new_run(max_iters=4000, snapshot_iter=3000, worker_num=1)
-    leader = work.start(run)
+    supervisor = work.start(run)
     wait_for(lambda: run.status().step >= 2, run)
-    leader.send_signal(signal.SIGTERM)
-    assert leader.wait(timeout=60) == 130, run.log.read_text()
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(timeout=60) == 130, run.log.read_text()
     stopped = run.status()
     assert (stopped.state, stopped.reason) == ("interrupted", "asked to stop (SIGTERM)")
     last = CheckpointFolder(run.checkpoints, suffix=".pdparams").last()
     assert last is not None and last.step == stopped.step
 
-    leader = work.start(run)
+    supervisor = work.start(run)
     wait_for(lambda: run.status().attempt == 2 and run.status().step > stopped.step, run)
-    below = psutil.Process(leader.pid).children(recursive=True)
+    below = psutil.Process(supervisor.pid).children(recursive=True)
     assert len(below) >= 3, below  # the launcher, two ranks, and mostly who reads images for each
-    leader.kill()
-    leader.wait()
+    supervisor.kill()
+    supervisor.wait()
     end = time.monotonic() + 10
     while not all(is_gone(process) for process in below):
         assert time.monotonic() < end, [process for process in below if not is_gone(process)]
         time.sleep(0.1)
 
-    leader = work.start(run)
+    supervisor = work.start(run)
     wait_for(lambda: run.status().attempt == 3 and run.status().step > stopped.step, run)
-    below = psutil.Process(leader.pid).children(recursive=True)
+    below = psutil.Process(supervisor.pid).children(recursive=True)
     first = run.status().pid
     launcher = psutil.Process(first).ppid()
     other = next(process.pid for process in psutil.Process(launcher).children() if process.pid != first)
     os.kill(other, signal.SIGKILL)
-    assert leader.wait(timeout=60) == 1
+    assert supervisor.wait(timeout=60) == 1
     reason = run.status().reason or ""
     assert run.status().state == "failed" and f"process {other} (rank 1 of 2) was killed or crashed" in reason, reason
     assert all(is_gone(process) for process in below)
 
-    leader = work.start(run)
+    supervisor = work.start(run)
     wait_for(lambda: run.log.read_text().count("attempt 4 at") == 1, run)
     run.request("prune", "no better than the others")  # the ranks have not begun
-    assert leader.wait(timeout=90) == 130
+    assert supervisor.wait(timeout=90) == 130
     assert (run.status().state, run.status().reason) == ("pruned", "no better than the others")
 
 

@@ -111,8 +111,8 @@ class Remembering:
     rank: int = 0
     ranks: int = 1
 
-    def meet(self, word: Any) -> list[Any]:
-        return [word]
+    def all_gather(self, value: Any) -> list[Any]:
+        return [value]
 
     def resumed(self, step: int, epoch: float) -> None:
         self.marks.append((step, epoch))
