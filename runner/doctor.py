@@ -24,7 +24,7 @@ from runner.data.spec import data_root, spec_names
 from runner.environments.specs import RECIPES
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import available_cores
-from runner.resolve import probe_backend
+from runner.resolve.autos import probe_backend
 from runner.trackers.base import TRACKERS
 from runner.views.renderers.base import RENDERERS
 

@@ -1,0 +1,183 @@
+"""A config file and overrides made into a config that is whole: `dataset` and every `auto` replaced, checked by its backend, frozen.
+
+After this nobody reads raw mappings: the bound object is what runs, and its canonical YAML is what a run directory keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.backends.base import BACKENDS, Backend, Probe
+from runner.config.bind import Bound, bind, require
+from runner.config.dump import canonical, to_plain, to_yaml
+from runner.config.geometry import geometry_warnings
+from runner.config.legacy import as_newer_dialect
+from runner.config.legacy import summary as translation_note
+from runner.config.length import schedule_warnings
+from runner.config.load import load_config
+from runner.config.node import Node, Source
+from runner.config.overrides import apply_mapping
+from runner.core.errors import InputError, Problem, TooFewImages, UnknownKey
+from runner.resolve.autos import find_interpreter, resolve_autos
+from runner.resolve.dataset import expand_dataset, with_absolute_folders
+from runner.resolve.resolution import AUTO, DATA_SECTIONS, Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A config that can run.
+
+    Args:
+        config: the bound object of the backend's config class.
+        backend: who runs it.
+        path: the file it came from.
+        python: the interpreter whose environment the backend runs in; None where the config is only shown and there is none.
+        notes: what stands in the file and has no effect, what `auto` became: a sentence each.
+        probe: what the backend found on this machine; None if nobody had to ask (the config wants no GPU).
+        missing: what a run would need and this machine has not; empty where the config was resolved to run.
+        counted: the number of classes is known; else a 1 stands for it until the data is there.
+    """
+
+    config: Any
+    backend: Backend
+    path: Path
+    python: Path | None = None
+    notes: tuple[str, ...] = ()
+    probe: Probe | None = None
+    missing: tuple[Problem, ...] = ()
+    counted: bool = True
+
+    @property
+    def tree(self) -> dict[str, Any]:
+        """The canonical tree (see `runner.config.dump`)."""
+        tree = canonical(self.config)
+        return tree if self.counted else {**tree, "num_classes": AUTO}
+
+    @property
+    def yaml(self) -> str:
+        """The canonical tree as YAML: `runner train -c` of it repeats the run."""
+        return to_yaml(self.tree)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The canonical tree in dicts, lists and scalars."""
+        plain: dict[str, Any] = to_plain(self.tree)
+        return plain
+
+
+def resolve(
+    path: Path | str,
+    overrides: Iterable[str] = (),
+    *,
+    values: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    values_from: str = "sweep",
+    threads: int | None = None,
+    make_dataset: Callable[[str], None] | None = None,
+    to_run: bool = True,
+    to_train: bool = True,
+    settled: bool = False,
+) -> Resolved:
+    """Resolve the config in `path`.
+
+    Args:
+        overrides: ``KEY=VALUE`` from the command line, applied in order.
+        values: dotted key to value, applied after them (a sweep's trial and seed); `values_from` says where they stand.
+        fixed: the same, applied before `values` (a sweep's overrides).
+        threads: what ``cpu_threads: auto`` means; default: the cores this process may use.
+        make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
+        to_run: data, weights, a GPU or an environment that is missing is an error; else it is in `Resolved.missing`.
+        to_train: a training set that is too small for a step is an error.
+        settled: the config is a run's own: `dataset` is a mere name for what its sections say.
+
+    Raises:
+        InputError: with everything that is wrong.
+    """
+    tree, translated = as_newer_dialect(load_config(path), overrides, {**(fixed or {}), **(values or {})}.get("backend"))
+    for layer in (fixed, values):
+        tree = apply_mapping(tree, layer or {}, Source(values_from))
+    resolution = Resolution(with_absolute_folders(tree), _backend(tree))
+    if translated:
+        resolution.notes.append(translation_note(translated, path))
+    if not settled:
+        expand_dataset(resolution, make_dataset)
+    find_interpreter(resolution)
+    resolve_autos(resolution, threads)
+    bound = _bind_and_check(resolution, to_train=to_train)
+    resolution.raise_problems(to_run=to_run)
+    return Resolved(
+        require(bound),
+        resolution.backend,
+        Path(path),
+        resolution.python,
+        (*bound.notes, *resolution.notes),
+        resolution.probe,
+        tuple(dict.fromkeys(resolution.missing)),
+        resolution.counted,
+    )
+
+
+def warnings_of(resolved: Resolved) -> list[str]:
+    """What a config does that few people mean: evaluate otherwise than it trains, a learning rate that does not end with the training."""
+    plain = resolved.plain
+    return [*geometry_warnings([("", plain)]), *schedule_warnings(plain, training_images(resolved.config))]
+
+
+def training_images(config: Any) -> int | None:
+    """Images of an epoch of a bound config, each counted once; None where it has no data, or the data is not there."""
+    data = config.train_dataset
+    if data is None or not data.anno_path:
+        return None
+    from runner.data.coco import load_coco  # noqa: PLC0415 - it brings NumPy, which a config without data does not need
+
+    try:
+        found = load_coco(
+            Path(data.dataset_dir, data.anno_path),
+            Path(data.dataset_dir, data.image_dir),
+            allow_empty=data.allow_empty,
+            sample_num=data.sample_num,
+            empty_ratio=data.empty_ratio,
+            check_images=False,
+        )
+    except InputError:
+        return None
+    return len(found.images)
+
+
+def backend_in(path: Path | str, overrides: Iterable[str] = ()) -> tuple[str, str | None]:
+    """The backend a config names, and the interpreter it gives for it, if any."""
+    tree, _ = as_newer_dialect(load_config(path), overrides)
+    given = tree.get("backend_python")
+    return _backend(tree).name, given.value if given is not None and isinstance(given.value, str) else None
+
+
+def _backend(tree: Node) -> Backend:
+    node = tree.get("backend")
+    name = "torch" if node is None else node.value
+    try:
+        backend: Backend = BACKENDS.get(str(name))()
+    except InputError as error:
+        where = str(node.source) if node else ""
+        raise InputError(Problem(str(error), where=where, key="backend")) from error
+    return backend
+
+
+def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
+    """Bind the tree and have the backend check it. Top-level keys that nobody knows and that only give a value a name
+    (``eval_height: &eval_height 640``) are left out: what they hold stands wherever that name does."""
+    backend = resolution.backend
+    bound = bind(resolution.tree, backend.config_class)
+    found = list(backend.check(bound.value)) if bound.value is not None and resolution.python is not None else []
+    unknown = {problem.key for problem in found if isinstance(problem, UnknownKey)}
+    only_names = [key for key, node in (resolution.tree.mapping or {}).items() if key in unknown and node.anchor is not None]
+    if only_names:
+        resolution.tree = resolution.tree.without(*only_names)
+        bound = bind(resolution.tree, backend.config_class)
+        found = [problem for problem in found if problem.key not in only_names]
+    resolution.problems += bound.problems
+    moot = (*DATA_SECTIONS, "num_classes") if not resolution.has_data else () if resolution.counted else ("num_classes",)
+    resolution.add_findings((problem for problem in found if to_train or not isinstance(problem, TooFewImages)), moot)
+    return bound
