@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from runner.core.files import open_descriptor, read_json
-from runner.core.process import process_mark
+from runner.core.process import process_mark, ran_here
 
 try:
     import fcntl
@@ -55,8 +55,7 @@ class Holder:
     @property
     def is_here(self) -> bool:
         """Whether it ran under this kernel or on this host, so that its locks are visible here."""
-        mine, theirs = process_mark(os.getpid()).partition(":")[0], self.process.partition(":")[0]
-        return self.host == platform.node() or (mine == theirs != "")
+        return ran_here(self.host, self.process)
 
     @property
     def is_alive(self) -> bool:

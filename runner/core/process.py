@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import signal
 import sys
 import threading
@@ -62,6 +63,12 @@ def process_mark(pid: int) -> str:
         return "" if state in (b"Z", b"X") else f"{boot}:{int(rest[18])}"
     except (OSError, ValueError, IndexError):
         return ""
+
+
+def ran_here(host: str, mark: str) -> bool:
+    """Return whether a process with this host and `process_mark` ran on this host or under this kernel (in a container of another name)."""
+    boot = mark.partition(":")[0]
+    return host == platform.node() or (boot != "" and boot == process_mark(os.getpid()).partition(":")[0])
 
 
 def exit_status(code: object) -> int:

@@ -12,7 +12,7 @@ import psutil
 
 from runner.core.files import open_regular
 from runner.core.lock import holder, last_holder
-from runner.core.process import process_mark
+from runner.core.process import process_mark, ran_here
 from runner.core.tail import Tail
 from runner.store.records import Record
 from runner.store.run_dir import RunDir, Status
@@ -47,16 +47,30 @@ def standing(status: Status, *, at_work: bool | None = None) -> str:
 
 
 def is_worked_on(run_dir: RunDir, status: Status) -> bool:
-    """Return whether a process works on the run: it holds the run's lock. Where locks do not reach, for a process of another machine on a
-    network file system, its last sign of life counts; without a lock file (an older version's run), the process that `status` names."""
+    """Return whether a process works on the run: it holds the run's lock, or runs on another machine, where that lock is not seen through a
+    network file system, and shows life. Without a lock file (an older version's run), the process that `status` names counts."""
     if holder(run_dir.lock) is not None:
         return True
     if status.state != "running":
         return False
     last = last_holder(run_dir.lock)
-    if last is not None and not last.is_here:
-        return abs(time.time() - status.heartbeat) < _SILENT_S
+    if not _is_from_here(status) or (not status.host and last is not None and not last.is_here):
+        return has_recent_heartbeat(status)
     return not os.path.lexists(run_dir.lock) and is_alive(status)
+
+
+def shows_life(status: Status) -> bool:
+    """Return whether the process that wrote `status` seems to be at work, by its heartbeat where it runs on another machine."""
+    return is_alive(status) if _is_from_here(status) else has_recent_heartbeat(status)
+
+
+def has_recent_heartbeat(status: Status) -> bool:
+    """Return whether `status` was written so lately that its process counts as at work though it cannot be looked at."""
+    return abs(time.time() - status.heartbeat) < _SILENT_S
+
+
+def _is_from_here(status: Status) -> bool:
+    return not status.host or ran_here(status.host, status.process)
 
 
 def run_status(run_dir: RunDir) -> Status:
@@ -71,7 +85,7 @@ def run_status(run_dir: RunDir) -> Status:
 
 
 def is_alive(status: Status) -> bool:
-    """Return whether the process that wrote `status` still exists: its number alone may be another's by now."""
+    """Return whether the process of this machine that wrote `status` is still there: its number alone may be another's by now."""
     if status.process:
         return process_mark(status.pid) == status.process
     try:  # one that was given the number later is younger than the last heartbeat

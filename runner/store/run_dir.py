@@ -75,6 +75,7 @@ class Status:
         phase: what it is doing: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
         cause: why it failed, where somebody does something about it (see `runner.core.errors.Cause`).
         process: which process `pid` was, see `runner.core.process.process_mark`; empty if that is not known.
+        host: the machine that it runs on; empty in files of older versions, which knew one machine.
         warning: what the attempt noticed about its training, for people (`runner.training.learning`); empty if nothing.
     """
 
@@ -91,6 +92,7 @@ class Status:
     cause: Cause | None = None
     process: str = ""
     warning: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

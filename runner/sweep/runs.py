@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 import time
@@ -13,7 +14,7 @@ from runner.core.errors import Cause, InputError, Problem
 from runner.core.files import NO_ROOM, atomic_write_text, move_aside, read_text
 from runner.environments.interpreters import versions
 from runner.launch.base import Exit, Task, Warm
-from runner.monitor.progress import is_alive
+from runner.monitor.progress import shows_life
 from runner.resolve import Resolved, resolve
 from runner.store.events import RunReopened
 from runner.store.lock import hold_run, run_held
@@ -71,8 +72,9 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> int:
     if is_new:  # nothing else can be in it: thousands of runs are prepared without a look
         return 0
     status = run_dir.status()
-    if status.state == "running" and is_alive(status):  # by an older version, or where there are no locks
-        raise run_held(run_dir, f"process {status.pid}", status.pid)
+    if status.state == "running" and shows_life(status):  # by an older version, or where there are no locks
+        here = status.host in ("", platform.node())
+        raise run_held(run_dir, f"process {status.pid}" + ("" if here else f" on {status.host}"), status.pid if here else 0)
     return status.attempt
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -70,7 +71,8 @@ class Attempt:
         self._writer = RecordWriter(run_dir.metrics)
         self._media = MediaWriter(run_dir.path)
         self._trackers: TrackerSet | None = None
-        self._status = Status(state="running", attempt=attempt, pid=os.getpid(), process=process_mark(os.getpid()))
+        mark = process_mark(os.getpid())
+        self._status = Status(state="running", attempt=attempt, pid=os.getpid(), process=mark, host=platform.node())
         self._next_status = 0.0
         self._next_judged = 0
         self._write_status()
