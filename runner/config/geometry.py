@@ -46,7 +46,7 @@ class Geometry:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ReaderDifference:
     """One difference between training and evaluation: its subject, both values, and both dotted keys."""
 
     what: str
@@ -59,7 +59,7 @@ class Difference:
         return f"{self.what}: {self.train} in training, {self.eval} in evaluation"
 
 
-def differences(config: Mapping[str, Any]) -> list[Difference]:
+def differences(config: Mapping[str, Any]) -> list[ReaderDifference]:
     """List the differences between `TrainReader` and `EvalReader` of a plain config; empty where either is missing."""
     readers = [config.get(name) for name in READERS]
     if not all(isinstance(reader, Mapping) for reader in readers):
@@ -109,12 +109,12 @@ def _with_lists(value: Any) -> Any:
     return list(items.values()) if items and all(key.isdecimal() for key in items) else items
 
 
-def _of_all(found: Difference) -> str:
+def _of_all(found: ReaderDifference) -> str:
     fix = f"; to evaluate as in training, set {found.eval_key}" if found.eval_key else ""
     return f"training and evaluation differ in {found}: the model is evaluated on images unlike those it was trained on{fix}"
 
 
-def _of_trial(label: str, found: Difference, varied: Collection[str]) -> str:
+def _of_trial(label: str, found: ReaderDifference, varied: Collection[str]) -> str:
     text = f"training and evaluation differ in {found} (trial {label}), not in the baseline: an effect may be due to the evaluation alone"
     for source, target in ((found.train_key, found.eval_key), (found.eval_key, found.train_key)):
         if target and target not in varied and source.split(".")[-2:] == target.split(".")[-2:]:
@@ -167,13 +167,15 @@ def _target_sizes(operator: str, keys: Mapping[str, Any]) -> tuple[tuple[int, in
     return tuple((int(pair[0]), int(pair[1])) for pair in pairs)
 
 
-def _sizes(train: Geometry, eval_: Geometry) -> Iterator[Difference]:
+def _sizes(train: Geometry, eval_: Geometry) -> Iterator[ReaderDifference]:
     if train.sizes is None or eval_.sizes is None:
         return
     if not _within(train.sizes, eval_.sizes):
-        yield Difference("size", _shown(train.sizes), _shown(eval_.sizes), train.size_key, eval_.size_key)
+        yield ReaderDifference("size", _shown(train.sizes), _shown(eval_.sizes), train.size_key, eval_.size_key)
     if None not in (train.keep_ratio, eval_.keep_ratio) and train.keep_ratio != eval_.keep_ratio:
-        yield Difference("keep_ratio", format_value(train.keep_ratio), format_value(eval_.keep_ratio), train.ratio_key, eval_.ratio_key)
+        yield ReaderDifference(
+            "keep_ratio", format_value(train.keep_ratio), format_value(eval_.keep_ratio), train.ratio_key, eval_.ratio_key
+        )
 
 
 def _within(train: Sequence[tuple[int, int]], eval_: Sequence[tuple[int, int]]) -> bool:
@@ -188,29 +190,31 @@ def _shown(sizes: Sequence[tuple[int, int]]) -> str:
     return "the image's own" if not texts else texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]}"
 
 
-def _normalization(train: Geometry, eval_: Geometry) -> Iterator[Difference]:
+def _normalization(train: Geometry, eval_: Geometry) -> Iterator[ReaderDifference]:
     one, other = train.normalization, eval_.normalization
     if one is None or other is None:
         if one is not other:
-            yield Difference("normalisation", "none" if one is None else "NormalizeImage", "none" if other is None else "NormalizeImage")
+            yield ReaderDifference(
+                "normalisation", "none" if one is None else "NormalizeImage", "none" if other is None else "NormalizeImage"
+            )
         return
     for part in _NORMALIZATION:
         if not same_value(one[part], other[part]):
             keys = (f"{train.normalization_key}.{part}", f"{eval_.normalization_key}.{part}")
-            yield Difference(f"normalisation ({part})", format_value(one[part]), format_value(other[part]), *keys)
+            yield ReaderDifference(f"normalisation ({part})", format_value(one[part]), format_value(other[part]), *keys)
 
 
-def _padding(train: Geometry, eval_: Geometry) -> Iterator[Difference]:
+def _padding(train: Geometry, eval_: Geometry) -> Iterator[ReaderDifference]:
     """Compare strides where they pad something: not for fixed sizes that are multiples of both."""
     fixed = [side for each in (train, eval_) for size in each.sizes or () for side in size if each.keep_ratio is False]
     known = train.keep_ratio is False and eval_.keep_ratio is False and bool(train.sizes) and bool(eval_.sizes)
     pads = not known or any(side % stride for side in fixed for stride in (train.stride, eval_.stride) if stride)
     if train.stride != eval_.stride and pads and train.sizes is not None and eval_.sizes is not None:
         shown = [f"to a multiple of {each.stride}" if each.stride else "none" for each in (train, eval_)]
-        yield Difference("padding", shown[0], shown[1], train.stride_key, eval_.stride_key)
+        yield ReaderDifference("padding", shown[0], shown[1], train.stride_key, eval_.stride_key)
 
 
-def _channels(train: Geometry, eval_: Geometry) -> Iterator[Difference]:
+def _channels(train: Geometry, eval_: Geometry) -> Iterator[ReaderDifference]:
     if train.channels != eval_.channels:
         shown = [", ".join(f"{key} {format_value(value)}" for key, value in each.channels) or "RGB" for each in (train, eval_)]
-        yield Difference("channel order", shown[0], shown[1])
+        yield ReaderDifference("channel order", shown[0], shown[1])

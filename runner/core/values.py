@@ -9,10 +9,21 @@ import shlex
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 GIB = 2**30
 """Bytes of a GiB, the unit of every amount of memory and disk that is shown, recorded or compared."""
+
+
+class Absent:
+    """Type of `ABSENT`."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent()
+"""Value of a key that a config does not have; None is a value."""
 
 _MAX_NAME_BYTES = 255
 _UNSAFE = re.compile(r"[^A-Za-z0-9.=,+-]+")

@@ -9,13 +9,13 @@ from typing import Any
 
 from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, Problem, nearest
-from runner.core.values import enough_digits, short_keys
+from runner.core.values import ABSENT, enough_digits, short_keys
 from runner.results.collect import Goal, RunResult
 from runner.results.comparison import DEFAULT_METRIC, ComparedTrial, Comparison, Verdict
 from runner.results.explain import explain
 from runner.results.images import ImageComparison, compare_on_images
 from runner.results.notes import ReportNote, given, note
-from runner.results.params import ABSENT, CONTENT, data_warnings, differing_keys, evaluated_on, parameters
+from runner.results.params import CONTENT, data_warnings, differing_keys, evaluated_on, parameters
 from runner.results.unlearned import describe_unlearned, unlearned
 from runner.stats.effects import Effect, effects
 from runner.stats.intervals import CONFIDENCE, summarize

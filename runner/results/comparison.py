@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from runner.core.values import LEAST_DIGITS, format_value, same_value
+from runner.core.values import ABSENT, LEAST_DIGITS, format_value, same_value
 from runner.results.collect import Goal, RunResult
 from runner.results.images import ImageComparison
 from runner.results.notes import ReportNote
-from runner.results.params import ABSENT, CONTENT, SHOWN_DIGITS
+from runner.results.params import CONTENT, SHOWN_DIGITS
 from runner.stats.intervals import Difference, Summary
 from runner.stats.power import Noise
 from runner.store.records import encode_number

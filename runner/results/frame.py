@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from runner.core.errors import RunnerError
-from runner.results.params import ABSENT
+from runner.core.values import ABSENT
 
 if TYPE_CHECKING:
     import pandas

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from runner.core.values import format_value, same_value
+from runner.core.values import ABSENT, format_value, same_value
 from runner.results.collect import DATA_SECTIONS, RunResult, recorded_content
 from runner.store.run_dir import DATA_PLACES
 
@@ -14,15 +14,6 @@ CONTENT: Final = " (content)"
 
 SHOWN_DIGITS: Final = 10
 """Of a content hash, for people."""
-
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "–"
-
-
-ABSENT: Final = _Absent()
-"""A key that a run's config does not have."""
 
 
 def parameters(run: RunResult) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runner.search.spec import SweepSpec
 
 Baseline = Callable[[str], Any]
-"""The baseline's resolved value of a dotted key; `runner.search.points.ABSENT` if it has none."""
+"""The baseline's resolved value of a dotted key; `runner.core.values.ABSENT` if it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from runner.core.expression import Expression
-from runner.core.values import format_value, same_value
+from runner.core.values import ABSENT, format_value, same_value
 from runner.search.base import DESIGNS, Baseline
-from runner.search.points import ABSENT, BASE
+from runner.search.points import BASE
 from runner.search.spec import Choice, Span, SweepSpec
 
 BATCH_SIZE: Final = "TrainReader.batch_size"

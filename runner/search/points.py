@@ -9,17 +9,10 @@ from typing import Any, Final
 
 from runner.core.errors import InputError, Problem
 from runner.core.expression import Expression
-from runner.core.values import LEAST_DIGITS, enough_digits, format_value, same_value, short_keys, value_key
+from runner.core.values import ABSENT, LEAST_DIGITS, enough_digits, format_value, same_value, short_keys, value_key
 from runner.search.base import Baseline, Trial
 from runner.search.spec import Choice, Span, SweepSpec
 
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT: Final = _Absent()
 BASELINE_LABEL: Final = "baseline"
 BASE: Final = "base"
 """Name in an expression under `derive` of the baseline's value of the derived key."""

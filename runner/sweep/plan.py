@@ -27,11 +27,11 @@ from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.expression import Expression
 from runner.core.files import open_descriptor
 from runner.core.lock import hold_folder
-from runner.core.values import format_value, is_name, same_value, short_keys, value_key
+from runner.core.values import ABSENT, format_value, is_name, same_value, short_keys, value_key
 from runner.environments.interpreters import versions
 from runner.resolve import Resolved, resolve
 from runner.search.base import Baseline, Trial, run_name
-from runner.search.points import ABSENT, baseline_values
+from runner.search.points import baseline_values
 from runner.search.spec import SweepSpec
 from runner.store.legacy import RESOURCE_TAGS
 from runner.store.run_dir import DATA_PLACES, Identity, RunDir

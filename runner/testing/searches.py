@@ -107,7 +107,7 @@ class SearchContract:
 
     def look_up(self, key: str) -> Any:
         """Return the baseline's value of a key."""
-        from runner.search.points import ABSENT  # noqa: PLC0415
+        from runner.core.values import ABSENT  # noqa: PLC0415
 
         return self.baseline.get(key, ABSENT)
 

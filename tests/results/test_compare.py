@@ -18,13 +18,13 @@ from support.finished import make_run
 
 from runner.config.load import load_config
 from runner.core.errors import InputError
+from runner.core.values import ABSENT
 from runner.results.collect import collect
 from runner.results.compare import compare
 from runner.results.comparison import Comparison, by_factor, followers, parameter_text, uncounted_lines
 from runner.results.format import show_delta, show_duration, show_interval
 from runner.results.interactions import contrast, interactions
 from runner.results.notes import ReportNote, given
-from runner.results.params import ABSENT
 from runner.stats.intervals import Difference, summarize
 from runner.store.run_dir import Override
 from runner.views.renderers.csv_file import CsvRenderer

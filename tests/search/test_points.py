@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.errors import InputError
-from runner.core.values import MOST_DIGITS, enough_digits, format_value, safe_name, same_value, short_keys
+from runner.core.values import ABSENT, MOST_DIGITS, enough_digits, format_value, safe_name, same_value, short_keys
 from runner.search.base import DESIGNS, WAIT, Baseline, FixedSearch, Trial, TrialResult, run_name
 from runner.search.combine import CombineBest
 from runner.search.confounded import confounded
-from runner.search.points import ABSENT, baseline_values, derive_overrides
+from runner.search.points import baseline_values, derive_overrides
 from runner.search.spec import Choice, Factor, Metric, Span, SweepSpec
 
 BASELINE = {

@@ -47,7 +47,7 @@ class _Storage(optuna.storages.InMemoryStorage):
 
 
 @dataclass
-class _Known:
+class _AskedTrial:
     """A trial that has been handed out, or was by an earlier driver."""
 
     trial: Trial
@@ -100,7 +100,7 @@ class OptunaSearch:
             self.wants_reports = spec.pruner is not None and spec.pruner.name != "NopPruner"
             metrics = [metric.name for metric in spec.metrics]
             self._mirror = StudyMirror(folder / STUDY_DB, self._study, metrics) if folder is not None else None
-            self._known: dict[int, _Known] = {}
+            self._known: dict[int, _AskedTrial] = {}
             self._scores: dict[int, float] = {}  # first metric of the trials that are done and keep the constraints
             self._gaps: deque[int] = deque()
             self._confirmed: set[int] = set()
@@ -122,7 +122,7 @@ class OptunaSearch:
             self._started = True
             self._show(*range(len(self._storage.get_all_trials(self._study_id, deepcopy=False))))
         if 0 not in self._known:
-            self._known[0] = _Known(self._zero)
+            self._known[0] = _AskedTrial(self._zero)
             return self._zero
         if not self._spent():
             with quiet():
@@ -212,15 +212,15 @@ class OptunaSearch:
         after = self._storage.get_study_system_attrs(self._study_id)
         changed = {key: value for key, value in after.items() if before.get(key) != value}
         trial = Trial(handle.number, overrides, label, proposal=proposal_of(self._trial(handle.number), changed))
-        self._known[handle.number] = _Known(trial)
+        self._known[handle.number] = _AskedTrial(trial)
         self._show(handle.number)
         return trial
 
-    def _adopt(self, trial: Trial) -> _Known:
+    def _adopt(self, trial: Trial) -> _AskedTrial:
         """Return the trial in the study; add it if an earlier driver was handed it."""
         if trial.number in self._known:
             return self._known[trial.number]
-        known = self._known[trial.number] = _Known(trial)
+        known = self._known[trial.number] = _AskedTrial(trial)
         if trial.number == 0:
             return known
         proposal = read_proposal(trial)
@@ -264,7 +264,7 @@ class OptunaSearch:
         for key, value in proposal.attributes.items():
             self._storage.set_trial_system_attr(self._trial_id(number), key, value)
 
-    def _end(self, known: _Known, result: TrialResult) -> None:
+    def _end(self, known: _AskedTrial, result: TrialResult) -> None:
         number = known.trial.number
         handle = optuna.trial.Trial(self._study, self._trial_id(number))
         values, reason = self._values(result)
@@ -303,7 +303,7 @@ class OptunaSearch:
 
     # pruning
 
-    def _note(self, known: _Known, seed: int, step: int, value: float, *, last: bool) -> int | None:
+    def _note(self, known: _AskedTrial, seed: int, step: int, value: float, *, last: bool) -> int | None:
         """Keep an evaluation; return the step at which the trial's value changes by it, or None."""
         known.curves.setdefault(seed, {})[step] = value
         if last:
@@ -330,7 +330,7 @@ class OptunaSearch:
             view.intermediate_values = {step: value for step, value in view.intermediate_values.items() if step <= at}
         return self._study.pruner.prune(self._study, view)
 
-    def _replay(self, known: _Known, result: TrialResult) -> None:
+    def _replay(self, known: _AskedTrial, result: TrialResult) -> None:
         """Keep the evaluations that were not reported to this driver, and let halving pruners record the rungs that were reached: as
         if there were no other trial, since a trial that continued was good enough then."""
         if len(self._spec.metrics) > 1:

@@ -12,10 +12,10 @@ from runner.core.registry import Registry
 
 
 class Report(Protocol):
-    """Data about runs that a renderer shows: `runner.results.comparison.Comparison`, `runner.results.search.report.SearchReport`."""
+    """Data about runs that a renderer shows: a `Comparison`, a `SearchReport` or a `StatusReport`."""
 
     subject: ClassVar[str]
-    """What it is about: ``comparison``, ``search``."""
+    """``comparison``, ``search`` or ``status``."""
     views: ClassVar[tuple[str, ...]]
     """Names of its parts where a renderer may show one alone; empty where it is always shown whole."""
 

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from runner.core.text import printable
-from runner.core.values import is_number
+from runner.core.values import ABSENT, is_number
 from runner.results.collect import Goal, RunResult
 from runner.results.comparison import Comparison
-from runner.results.params import ABSENT
 from runner.results.search.report import SearchReport
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from support.finished import make_run
 from support.search_runs import found, run
 
 from runner.core.errors import InputError
 from runner.core.registry import Registry
 from runner.results.compare import compare
 from runner.results.search.report import SearchReport, search_report
+from runner.sweep.session_results import read_status
 from runner.views.renderers import base
 from runner.views.renderers.base import RENDERERS, Renderer, render_report
 
@@ -36,6 +40,17 @@ def test_each_of_ours_renders_every_report(name: str) -> None:
         assert render_report(report, name)
     for view in SearchReport.views:
         assert render_report(search_report(found(*RUNS), RUNS), name, [view])
+
+
+def test_the_status_of_several_places_is_one_report(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        make_run(tmp_path / name, 0)
+    report = read_status(tmp_path)
+    data = json.loads(str(render_report(report, "json")))
+    assert data["format"] == 1 and len(data["places"]) == 2 and data["places"][0]["driver"] is None
+    assert render_report(report, "table")
+    with pytest.raises(InputError, match="Format 'csv' cannot show a status; it shows: comparison, search"):
+        render_report(report, "csv")
 
 
 def test_an_installed_renderer_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
