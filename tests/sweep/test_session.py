@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 import runner
+from runner.cli.main import main
 from runner.store.events import CommandReceived, RunStarted
 from runner.store.journal import read_journal
 from runner.store.run_dir import RunDir
@@ -121,6 +122,34 @@ def test_outside_the_main_thread_a_sweep_runs_and_stops(folder: Path) -> None:
     assert status.state == "interrupted" and status.step > 0, "its state was saved"
     commands = [event.action for event in read_journal(sweep.path / "journal.jsonl", CommandReceived)]
     assert commands == ["pause", "resume", "quit"]
+
+
+def test_a_sweep_is_paused_saved_and_resumed_from_another_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = runner.open_sweep("slow_rates.yml")
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            sweep.run(progress=False)
+        except runner.Interrupted as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    runs = [RunDir(sweep.path / "runs" / name) for name in ("0000-baseline-s0", "0001-lr=0.2-s0")]
+    wait_until(lambda: all(run.status().step > 0 for run in runs))
+    assert main(["pause", "runs/slow_rates", "--save"]) == 0
+    wait_until(lambda: all(run.status().state == "interrupted" for run in runs))
+    steps = [run.status().step for run in runs]
+    wait_until(lambda: sweep.status().counts == {"interrupted": 2})
+    assert thread.is_alive(), "the driver stays"
+    assert main(["resume", "runs/slow_rates"]) == 0
+    wait_until(lambda: all(run.status().attempt == 2 and run.status().step > step for run, step in zip(runs, steps, strict=True)))
+    assert main(["stop", "runs/slow_rates"]) == 0
+    thread.join(60)
+    assert not thread.is_alive() and len(ended) == 1
+    out = capsys.readouterr().out
+    assert "active runs save and end; continue: runner resume runs/slow_rates" in out and "ended; continue: runner resume" in out
 
 
 def test_an_interrupt_of_a_script_saves_and_ends(folder: Path) -> None:
