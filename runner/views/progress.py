@@ -98,7 +98,7 @@ class ProgressDisplay:
         before, self._situation = self._situation, situation or Situation()
         self._ended += self._situation.ended
         if self._situation.paused != before.paused and self._live is None:
-            self._say(f"nothing new is started: {self._situation.paused}" if self._situation.paused else "going on")
+            self._say(f"nothing new starts: {self._situation.paused}" if self._situation.paused else "new runs start again")
         if self._situation.running is None or self._ended or now >= self._next_look:
             self._read(now)
         self._show(now)
@@ -164,7 +164,7 @@ class ProgressDisplay:
         self._next_line[run.name] = now + _LINE_INTERVAL_S
         again = run.status.attempt > 1
         if self._live is None or again:
-            self._say(f"{run.name}: {f'goes on, attempt {run.status.attempt}{_why_again(run, before)}' if again else 'started'}")
+            self._say(f"{run.name}: {f'resumed, attempt {run.status.attempt}{_why_again(run, before)}' if again else 'started'}")
 
     # -------------------------------------------------------------------------------------------------- the live screen
     def _start_live(self) -> None:

@@ -62,16 +62,16 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
     if overview.waiting and not brief:
         parts.append(plain(f"waiting: {_names(overview.waiting)}", style="dim"))
     if overview.failures:
-        parts += [plain("did not end well:"), *map(_failure, overview.failures)]
+        parts += [plain("failed or interrupted:"), *map(_failure, overview.failures)]
     if overview.unlearned:
         shown = [f"{name}: {what}" for name, what in overview.unlearned[:_MOST_RUNNING]]
         more = len(overview.unlearned) - _MOST_RUNNING
         lines = [*shown, *([f"… and {more} more"] if more > 0 else [])]
         parts += [plain("hardly learned:"), *(plain(f"  {line}", style="yellow") for line in lines)]
     if overview.unjudged and not brief:
-        parts.append(plain(f"not looked at for learning: {overview.unjudged} runs; `runner compare` marks them", style="dim"))
+        parts.append(plain(f"not judged for learning: {overview.unjudged} runs; `runner compare` marks them", style="dim"))
     if overview.events and not brief:
-        parts += [plain("happened last:"), *(plain(f"  {_event(event)}") for event in overview.events)]
+        parts += [plain("last events:"), *(plain(f"  {_event(event)}") for event in overview.events)]
     return Group(*parts)
 
 

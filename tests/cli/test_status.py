@@ -80,7 +80,7 @@ def test_a_run_by_itself_and_a_folder_of_several(sweep: SweepDir, capsys: pytest
     assert "1 run: 1 interrupted" in out and "asked to stop" in out and "driver" not in out
     assert main(["status", str(sweep.path.parent)]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "9 runs: 1 done" in out and "1 run: 1 interrupted" in out and "happened last" not in out
+    assert "9 runs: 1 done" in out and "1 run: 1 interrupted" in out and "last events" not in out
 
 
 def test_what_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

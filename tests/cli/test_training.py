@@ -227,7 +227,7 @@ def test_a_sweep_goes_on_after_a_kill_and_runs_nothing_twice(tiny_file: Callable
     os.kill(baseline.status().pid, signal.SIGKILL)
     _, err = process.communicate(timeout=120)
     states = {run.name: run.status().state for run in find_runs([tmp_path / "runs"])}
-    assert set(states.values()) == {"done"} and process.returncode == 0 and "goes on, attempt 2" in err, (states, err)
+    assert set(states.values()) == {"done"} and process.returncode == 0 and "resumed, attempt 2" in err, (states, err)
 
     again = cli("sweep", "my sweep.yml")
     assert "2 of 2 runs done" in again.fine() and "runner compare 'runs/my sweep'" in again.out

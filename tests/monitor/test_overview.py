@@ -274,7 +274,7 @@ def test_runs_that_hardly_learned_are_marked(tmp_path: Path, monkeypatch: pytest
     assert "hardly learned:\n  0000-baseline-s2: loss_box 0.8 → 0.62\n  0000-baseline-s10: loss_box" in text
     monkeypatch.setattr("runner.monitor.overview._MOST_JUDGED", 2)
     found = read_sweep(sweep, driven=True)
-    assert found.unlearned == marked[:1] and found.unjudged > 0 and "not looked at for learning" in shown(found)
+    assert found.unlearned == marked[:1] and found.unjudged > 0 and "not judged for learning" in shown(found)
 
 
 def shown(overview: Overview) -> str:

@@ -85,7 +85,7 @@ def test_piped_sweep(runs: list[RunDir]) -> None:
         "batchsize: 3 runs, 1 of them done already",
         "0001-t1-s0: started",
         "0001-t1-s0: failed after step 3: killed by SIGKILL; log: worker.log",
-        "0001-t1-s0: goes on, attempt 2",
+        "0001-t1-s0: resumed, attempt 2",
     ]
 
 
@@ -171,10 +171,10 @@ def test_piped_lines_of_what_a_driver_says(runs: list[RunDir]) -> None:
         "0001-t1-s0: started",
         "0000-t0-s0: interrupted after step 5: killed by SIGKILL; started again (1 of 2)",
         "0001-t1-s0: infeasible after step 9: 8 GiB are not enough",
-        "nothing new is started: paused by hand",
+        "nothing new starts: paused by hand",
         "0002-t2-s0: pruned after step 60: below the median at step 60",
-        "0000-t0-s0: goes on, attempt 2",
-        "going on",
+        "0000-t0-s0: resumed, attempt 2",
+        "new runs start again",
     ]
 
 
@@ -187,7 +187,7 @@ def test_why_it_goes_on_is_told_where_its_end_was_missed(runs: list[RunDir]) -> 
         put(runs[0], clock, 5, attempt=2)
         clock.now += 1
         display.update(told(runs[:1]))
-    assert shown(target).splitlines()[-1] == "0000-t0-s0: goes on, attempt 2 (no sign of life for 600 s)"
+    assert shown(target).splitlines()[-1] == "0000-t0-s0: resumed, attempt 2 (no sign of life for 600 s)"
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
