@@ -164,6 +164,19 @@ def test_every_decision_that_is_named_is_linked_to_its_page() -> None:
     assert seen >= 8
 
 
+def test_the_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {name.removeprefix("runner/") for name in re.findall(r"`([\w/]+(?:\.py|/))`", text)}
+    assert len(named) >= 40
+    beside = [path for path in ROOT.glob("runner/**/*") if path.is_dir()]
+    missing = [
+        name
+        for name in named
+        if not (ROOT / "runner" / name).exists() and ("/" in name or not any((folder / name).is_file() for folder in beside))
+    ]
+    assert not missing
+
+
 def test_the_config_reference_is_fresh() -> None:
     expected = reference(TorchConfig, REFERENCE)
     assert expected.count("\n| `") > 150
