@@ -63,7 +63,9 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=IMAGES, help="default: docs/images")
     args = parser.parse_args()
     runs, metric = collect([args.sweep]), metric_of([args.sweep])
-    comparison = compare(runs, metric.name, metric.goal, warnings=SweepDir(args.sweep).plan().get("warnings") or [])
+    comparison = compare(
+        runs, metric.name if metric else None, metric.goal if metric else None, warnings=SweepDir(args.sweep).plan().get("warnings") or []
+    )
     args.output.mkdir(parents=True, exist_ok=True)
     written = [args.output / "comparison.svg"]
     written[0].write_text(comparison_svg(comparison, f"runner compare runs/{args.sweep.name}"), encoding="utf-8")

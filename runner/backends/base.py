@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from runner.core.errors import Problem
 from runner.core.registry import Registry
+from runner.evaluation import MetricSet
 from runner.training.context import RunContext
 
 
@@ -86,6 +87,9 @@ class Backend(Protocol):
     def check(self, config: Any) -> Sequence[Problem]:
         """What is wrong with a bound config beyond the types and ranges of its keys (values that must fit one another, files that must
         exist), and remarks. Runs in the conductor, which may not have the framework."""
+
+    def metrics(self, config: Any) -> MetricSet:
+        """Return the metrics that the evaluations of a run with this config record (`runner.evaluation.box_metrics` for boxes)."""
 
     def probe(self) -> Probe:
         """What this machine has. Loads the framework: call it in a process of its own."""

@@ -14,13 +14,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.evaluation.result import STAT_TAGS, ClassResult, Confusion, Curve, Evaluation, TideErrors
+from runner.evaluation.result import STAT_TAGS, ClassResult, Confusion, Curve, Evaluation, MetricSet, TideErrors, box_metrics
 
 if TYPE_CHECKING:
     from runner.evaluation.compute import evaluate
     from runner.evaluation.draw import draw_boxes
 
-__all__ = ["NUMERICS_VERSION", "STAT_TAGS", "ClassResult", "Confusion", "Curve", "Evaluation", "TideErrors", "draw_boxes", "evaluate"]
+__all__ = [
+    "NUMERICS_VERSION",
+    "STAT_TAGS",
+    "ClassResult",
+    "Confusion",
+    "Curve",
+    "Evaluation",
+    "MetricSet",
+    "TideErrors",
+    "box_metrics",
+    "draw_boxes",
+    "evaluate",
+]
 
 NUMERICS_VERSION = 1
 """Increased when a change here changes a metric of the same predictions: earlier runs then no longer count as the same runs."""

@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 from runner.core.errors import InputError, Problem
 from runner.evaluation.confusion import confusion_counts
 from runner.evaluation.load import load_predictions, load_truth
-from runner.evaluation.result import STAT_TAGS, ClassResult, Confusion, Curve, Evaluation, TideErrors
+from runner.evaluation.result import (
+    BEST_F1,
+    BEST_F1_THRESHOLD,
+    CLASS_PREFIX,
+    STAT_TAGS,
+    ClassResult,
+    Confusion,
+    Curve,
+    Evaluation,
+    TideErrors,
+)
 
 IOU = 0.5
 """Overlap at which F1, PR curves, confusion matrix and error types are taken."""
@@ -69,7 +79,7 @@ def evaluate(
     narrow = job.narrow_evaluator(sorted({*further, IOU})) if further or detail else None
     if narrow and further:
         metrics.update(_further_ap(narrow, further))
-    metrics.update({f"bbox/AP/{entry.name}": entry.ap for entry in classes if entry.ap is not None})
+    metrics.update({f"{CLASS_PREFIX}{entry.name}": entry.ap for entry in classes if entry.ap is not None})
     boxes = sum(entry.boxes for entry in classes)
     best, notes = _best_f1(standard, boxes)
     metrics.update(best)
@@ -142,7 +152,7 @@ def _with_detail(result: Evaluation, job: _Job, standard: hotcoco.COCOeval, narr
     present = [index for index, entry in enumerate(result.per_class) if entry.boxes]
     curves = {job.names[index]: Curve(_rounded(precision[:, index]), _rounded(scores[:, index])) for index in present}
     mean_curve = Curve(_rounded(precision[:, present].mean(axis=1))) if present else None
-    threshold = result.metrics.get("bbox/best_f1_threshold", 0.0)
+    threshold = result.metrics.get(BEST_F1_THRESHOLD, 0.0)
     counts = confusion_counts(job.truth, job.found, job.images, job.evaluator, iou=IOU, threshold=threshold)
     return replace(
         result,
@@ -171,8 +181,8 @@ def _best_f1(standard: hotcoco.COCOeval, boxes: int) -> tuple[dict[str, float], 
     f1 = 2.0 * right / (count + boxes)
     best = int(f1.argmax())  # of equals the highest threshold
     if right[best] == 0:
-        return {"bbox/best_f1": 0.0}, ()
-    return {"bbox/best_f1": float(f1[best]), "bbox/best_f1_threshold": (_SCORE_STEPS - 1 - best) / _SCORE_STEPS}, ()
+        return {BEST_F1: 0.0}, ()
+    return {BEST_F1: float(f1[best]), BEST_F1_THRESHOLD: (_SCORE_STEPS - 1 - best) / _SCORE_STEPS}, ()
 
 
 def _with_class_f1(classes: tuple[ClassResult, ...], narrow: hotcoco.COCOeval) -> tuple[ClassResult, ...]:

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runner.core.errors import InputError
+from runner.store.run_dir import PrimaryMetric
 
 FORMAT = 1
 STAT_TAGS = tuple(f"bbox/{name}" for name in "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split())
 """Tags of the twelve COCO numbers, in COCO's order."""
+
+
+BEST_F1, BEST_F1_THRESHOLD = "bbox/best_f1", "bbox/best_f1_threshold"
+CLASS_PREFIX = "bbox/AP/"
+"""Beginning of the tag of a class's AP."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSet:
+    """Metrics that the evaluations of a run record.
+
+    Args:
+        primary: the one that decides where the user names none.
+        tags: all tags that are known before any data is read.
+        prefixes: beginnings of further tags: a class's name comes after ``bbox/AP/``.
+    """
+
+    primary: PrimaryMetric
+    tags: tuple[str, ...]
+    prefixes: tuple[str, ...] = ()
+
+    def has(self, tag: str) -> bool:
+        """Tell whether an evaluation may record `tag`."""
+        return tag in self.tags or any(tag.startswith(prefix) and tag != prefix for prefix in self.prefixes)
+
+
+def box_metrics(iou_thresholds: Sequence[float] = ()) -> MetricSet:
+    """Return the metrics of a backend that detects boxes (see `runner.evaluation.evaluate`).
+
+    Args:
+        iou_thresholds: further IoUs that the AP is recorded at.
+    """
+    further = tuple(f"bbox/AP@{iou:g}" for iou in iou_thresholds)
+    primary = PrimaryMetric("bbox/AP", "maximize", ("bbox/AP50", "bbox/AP75"))
+    return MetricSet(primary, (*STAT_TAGS, BEST_F1, BEST_F1_THRESHOLD, *further), (CLASS_PREFIX,))
 
 
 @dataclass(frozen=True, slots=True)

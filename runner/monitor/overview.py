@@ -22,7 +22,7 @@ from runner.search.spec import Metric
 from runner.store.events import Event, RunEnded, RunRetried, RunStarted, event_to_json
 from runner.store.identities import Identities
 from runner.store.journal import read_journal
-from runner.store.run_dir import RunDir, Status
+from runner.store.run_dir import FORMER_METRIC, RunDir, Status
 from runner.training.learning import flat_terms
 
 _EVENTS = 8
@@ -165,10 +165,11 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
     Args:
         driven: a driver holds its lock.
     """
-    metric = next(iter(sweep.metrics()), Metric())
+    metric = next(iter(sweep.metrics()), None)
     events = list(read_journal(sweep.journal))
     last: dict[str, Event] = {event.run: event for event in events if isinstance(event, RunStarted | RunEnded | RunRetried)}
     identities = sweep.identities()
+    metric = metric or _primary_metric(identities.run_dirs())
     names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted([*identities.runs, *identities.unclear], key=natural)]))
     known = []
     for name in names:
@@ -182,8 +183,16 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
 
 def read_runs(path: Path, runs: Iterable[RunDir]) -> Overview:
     """Read the state of runs by themselves; all of them lie in `path`, or are it."""
-    known = [_read_run(str(run.path), None, Metric().name, driven=False) for run in runs]
-    return _overview(path, known, Metric(), (), is_sweep=False)
+    given = list(runs)
+    metric = _primary_metric(given)
+    known = [_read_run(str(run.path), None, metric.name, driven=False) for run in given]
+    return _overview(path, known, metric, (), is_sweep=False)
+
+
+def _primary_metric(runs: Sequence[RunDir]) -> Metric:
+    """Return the metric that decides as the first of `runs` states it."""
+    primary = runs[0].primary_metric() if runs else FORMER_METRIC
+    return Metric(name=primary.name, goal=primary.goal)
 
 
 def _planned(plan: Mapping[str, Any]) -> list[str]:

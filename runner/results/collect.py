@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from runner.config.load import parse
 from runner.config.node import Source, flatten
@@ -20,10 +20,9 @@ from runner.monitor.progress import run_status
 from runner.store import legacy
 from runner.store.identities import identify
 from runner.store.records import Record, decode_number, stream_all_records
-from runner.store.run_dir import Identity, RunDir, State, find_runs
+from runner.store.run_dir import FORMER_METRIC, Goal, Identity, PrimaryMetric, RunDir, State, find_runs
 from runner.training.learning import FlatTerm, flat_terms
 
-Goal = Literal["maximize", "minimize"]
 DATA_SECTIONS: Final = {"train": "TrainDataset", "eval": "EvalDataset"}
 _MOST_VALUES = 1_000_000
 _MOST_PACES = 100_000
@@ -50,7 +49,7 @@ class RunResult:
         attempts: how many there were.
         heartbeat: seconds since 1970 of its last sign of life; 0 if there was none.
         config: dotted key to scalar or list of the resolved config.
-        facts, proposal, trial_keys: see `Identity`; `trial_keys` is known of runs of older versions too.
+        facts, proposal, trial_keys, metric: see `Identity`; `trial_keys` is known of runs of older versions too.
         cause: see `runner.store.run_dir.Status.cause`.
         flat: loss terms that hardly moved (`runner.training.learning`); empty for a run that learned, or has not done half of its steps.
         copy_of: name of the directory of the sweep's run that it is a copy of, and does not count beside; empty if it counts.
@@ -82,6 +81,7 @@ class RunResult:
     facts: Mapping[str, Any] = field(default_factory=dict)
     proposal: Mapping[str, Any] = field(default_factory=dict)
     trial_keys: Sequence[str] = ()
+    metric: PrimaryMetric = FORMER_METRIC
     cause: Cause | None = None
     flat: tuple[FlatTerm, ...] = ()
     copy_of: str = ""
@@ -173,6 +173,7 @@ def read_run(run_dir: RunDir) -> RunResult:
         facts=identity.facts if identity else {},
         proposal=identity.proposal if identity else {},
         trial_keys=_trial_keys(identity, config),
+        metric=identity.metric if identity else FORMER_METRIC,
         cause=status.cause,
         flat=flat_terms(run_dir.metrics, None if status.state == "done" else status.steps),
     )

@@ -10,8 +10,8 @@ from typing import Any
 from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.values import ABSENT, enough_digits, short_keys
-from runner.results.collect import Goal, RunResult
-from runner.results.comparison import DEFAULT_METRIC, ComparedTrial, Comparison, Verdict
+from runner.results.collect import RunResult
+from runner.results.comparison import ComparedTrial, Comparison, Verdict
 from runner.results.explain import explain
 from runner.results.images import ImageComparison, compare_on_images
 from runner.results.notes import ReportNote, given, note
@@ -22,8 +22,7 @@ from runner.stats.intervals import CONFIDENCE, summarize
 from runner.stats.permutation import LEAST_SEEDS, permutation_p
 from runner.stats.power import noise, seeds_to_tell
 from runner.stats.sequential import look_confidence, raced_effects
-
-SHOWN_METRICS = ("bbox/AP", "bbox/AP50", "bbox/AP75")
+from runner.store.run_dir import Goal
 
 
 @dataclass(slots=True)
@@ -36,9 +35,9 @@ class _Group:
 
 def compare(
     runs: Sequence[RunResult],
-    metric: str = DEFAULT_METRIC,
-    goal: Goal = "maximize",
-    metrics: Sequence[str] = SHOWN_METRICS,
+    metric: str | None = None,
+    goal: Goal | None = None,
+    metrics: Sequence[str] = (),
     *,
     looks: Sequence[int] = (),
     warnings: Sequence[str] = (),
@@ -50,7 +49,8 @@ def compare(
     The baseline is trial 0 of a sweep, else the first trial given.
 
     Args:
-        metric, goal: deciding metric and its direction; metrics: further tags to show, except those that no run has.
+        metric, goal: deciding metric and its direction; None: as the first run states (see `runner.store.run_dir.PrimaryMetric`).
+        metrics: tags to show besides those that the runs state, except those that no run has.
         looks: seeds per trial at each look, where the sweep raced its seeds (see `runner.stats.sequential.looks`).
         warnings: what is known beforehand to weaken the comparison, such as confounded factors.
         leave_out: run directories whose runs are grouped and not counted.
@@ -62,6 +62,7 @@ def compare(
     if not runs:
         raise InputError("no runs to compare")
     check_clear(runs)
+    metric, goal = metric or runs[0].metric.name, goal or runs[0].metric.goal
     _check_metric(runs, metric)
     groups = _baseline_first(_group(runs))
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
@@ -69,7 +70,8 @@ def compare(
     keys = differing_keys(values, varied)
     uncounted: list[tuple[RunResult, ReportNote]] = []
     counted = [_count(group, metric, uncounted, leave_out) for group in groups]
-    shown = tuple(dict.fromkeys([metric, *(tag for tag in metrics if any(tag in run.metrics for run in runs))]))
+    also = [*metrics, *(tag for run in runs for tag in run.metric.shown)]
+    shown = tuple(dict.fromkeys([metric, *(tag for tag in dict.fromkeys(also) if any(tag in run.metrics for run in runs))]))
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
     judged = _judge(counted, tags, metric, tuple(looks))
     shown_values = [{key: found.get(key, ABSENT) for key in keys} for found in values]

@@ -8,19 +8,19 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from runner.core.values import ABSENT, LEAST_DIGITS, format_value, same_value
-from runner.results.collect import Goal, RunResult
+from runner.results.collect import RunResult
 from runner.results.images import ImageComparison
 from runner.results.notes import ReportNote
 from runner.results.params import CONTENT, SHOWN_DIGITS
 from runner.stats.intervals import Difference, Summary
 from runner.stats.power import Noise
 from runner.store.records import encode_number
+from runner.store.run_dir import Goal
 
 if TYPE_CHECKING:
     import pandas
 
 Verdict = Literal["better", "worse", "cannot tell"]
-DEFAULT_METRIC = "bbox/AP"
 FORMAT = 2
 """Version of the form of `Comparison.data`: it changes when a reader would have to."""
 

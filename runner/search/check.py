@@ -214,7 +214,7 @@ def _constraints(spec: SweepSpec) -> Generator[Problem, None, None]:
 
 
 def _metrics(spec: SweepSpec) -> Iterator[Problem]:
-    if not spec.metrics:
+    if spec.metric == ():
         yield Problem("is empty: give at least one, {name: bbox/AP, goal: maximize}", key="metric")
     for name in repeated([metric.name for metric in spec.metrics]):
         yield Problem(f"{name} is listed twice", key="metric")

@@ -74,7 +74,7 @@ class Metric:
     """A deciding metric."""
 
     form: ClassVar[Form] = "plain"
-    name: Annotated[str, Doc("tag of the metric, as in metrics.jsonl: bbox/AP, bbox/AP50, bbox/AP/<class>")] = "bbox/AP"
+    name: Annotated[str, Doc("tag of the metric, as in metrics.jsonl: bbox/AP, bbox/AP50, bbox/AP/<class>")]
     goal: Annotated[Literal["maximize", "minimize"], Doc("which way is better")] = "maximize"
 
 
@@ -172,15 +172,18 @@ class SweepSpec:
     confirm_seeds: Annotated[int, Formerly("confirm"), Doc("new seeds on which the winner is confirmed; 0: none (optuna)"), Range(0)] = 3
     seeds: Annotated[tuple[int, ...], Doc("every trial runs once with each"), Range(0, 2**31 - 1)] = (0,)
     racing: Annotated[Racing | None, Doc("add seeds where there is no clear verdict (not optuna)")] = None
-    metric: Annotated[Metric | tuple[Metric, ...], Doc("the deciding metric; of several the first one ranks, and Optuna optimises all")] = (
-        field(default_factory=Metric)
-    )
+    metric: Annotated[
+        Metric | tuple[Metric, ...] | None,
+        Doc("deciding metric; of several the first one ranks, Optuna optimises all; null: the backend's primary one (`bbox/AP` for boxes)"),
+    ] = None
     budget: Annotated[Budget, Doc("limits of the sweep")] = field(default_factory=Budget)
     resources: Annotated[Resources, Doc("resources per run")] = field(default_factory=Resources)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """All metrics; the first one ranks."""
+        """All metrics; the first one ranks. Empty while the backend has not been asked for its primary one (see `runner.sweep.plan`)."""
+        if self.metric is None:
+            return ()
         return self.metric if isinstance(self.metric, tuple) else (self.metric,)
 
     def factors(self) -> dict[str, Factor]:

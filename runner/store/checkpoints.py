@@ -26,6 +26,7 @@ from typing import IO, Any, TypeVar
 from runner.core.errors import InputError
 from runner.core.files import Durable, atomic_open, atomic_write_json, open_descriptor, read_json
 from runner.core.typed import Count, Moment, Name, build
+from runner.store.run_dir import Goal
 
 _OTHER_BYTES = "its bytes are not those that were written (missing, cut off, or changed on the disk)"
 T = TypeVar("T")
@@ -39,8 +40,8 @@ class Entry:
         file: its name in the folder.
         step, epoch: what was done when it was written.
         sha256: of its bytes; empty if the index was lost and this was found by name.
-        metric: what it scored when it was evaluated (bbox/AP), None if it was not.
-        best: whether no other of the run scored more.
+        metric: the primary metric of its evaluation; None if it was not evaluated.
+        best: whether no other of the run scored better.
         finished: whether training was over and the final evaluation recorded.
     """
 
@@ -80,10 +81,12 @@ class CheckpointFolder:
         path: the folder; its parent must exist when something is saved.
         keep: older checkpoints kept beside the newest and the best.
         suffix: of the files.
+        goal: the better direction of the metric that checkpoints are compared by.
     """
 
-    def __init__(self, path: Path, keep: int = 1, suffix: str = ".pt") -> None:
+    def __init__(self, path: Path, keep: int = 1, suffix: str = ".pt", goal: Goal = "maximize") -> None:
         self.path = path
+        self._goal = goal
         self.suffix = suffix
         self._keep = keep
 
@@ -128,14 +131,14 @@ class CheckpointFolder:
                 hashing.check()
             entry = Entry(name, step, epoch, hashing.hexdigest())
             older = [old for old in self.entries() if old.step < step]
-            entry = _scored(entry, metric, older)
+            entry = _scored(entry, metric, older, self._goal)
             self._replace_index([*_without_best(older, entry), entry])
         return entry
 
     def finish(self, entry: Entry, metric: float | None) -> Entry:
         """Mark the newest checkpoint as the end of training, with the score of its final evaluation."""
         older = [old for old in self.entries() if old.step < entry.step]
-        entry = _scored(replace(entry, finished=True), metric, older)
+        entry = _scored(replace(entry, finished=True), metric, older, self._goal)
         with disk_problems_named(self.path):
             self._replace_index([*_without_best(older, entry), entry], durable="content")  # status.json says that the run is done
         return entry
@@ -303,14 +306,15 @@ def _is_same_file(left: Path, right: Path) -> bool:
     return left.exists() and right.exists() and left.samefile(right)
 
 
-def _scored(entry: Entry, metric: float | None, older: list[Entry]) -> Entry:
-    """`entry` with its score; the best one so far if no older one scored more (as in PaddleDetection, a tie goes to
-    the newer).
+def _scored(entry: Entry, metric: float | None, older: list[Entry], goal: Goal) -> Entry:
+    """Return `entry` with its score; it is the best one so far if no older one scored better (as in PaddleDetection, a tie goes to the
+    newer).
     """
     if metric is None or not math.isfinite(metric):
         return entry
-    best = max((old.metric for old in older if old.best and old.metric is not None), default=float("-inf"))
-    return replace(entry, metric=metric, best=metric >= best)
+    scores = [old.metric for old in older if old.best and old.metric is not None]
+    best = all(metric >= score if goal == "maximize" else metric <= score for score in scores)
+    return replace(entry, metric=metric, best=best)
 
 
 def _without_best(older: list[Entry], entry: Entry) -> list[Entry]:

@@ -49,8 +49,8 @@ NEUTRAL_KEYS: Mapping[str, frozenset[str]] = {
     | set("amp cpu_threads eval_iou_thresholds memory_gb num_classes pretrain_weights startup_s step_s use_ema use_gpu".split()),
 }
 """Backend to the top-level keys that could not change a result, when run.json did not say which keys identify a trial."""
-ADDED_LATER: Mapping[str, Any] = {"initial_distance": 0.0}
-"""Keys that came while run.json did not say so, and what runs without them did: at that value they are no part of a trial."""
+ADDED_LATER: Mapping[str, Any] = {"initial_distance": 0.0, "goal": "maximize"}
+"""Keys that some configs do not have yet, and what runs without them did: at that value they are no part of a trial."""
 _DATA_PLACES = ("dataset_dir", "image_dir", "anno_path")
 
 
@@ -173,6 +173,8 @@ def upgrade_event(value: dict[str, Any]) -> dict[str, Any]:
 
 
 # ----------------------------------------------------------------------------------------------------------------- records
+PRIMARY_METRIC: tuple[str, Literal["maximize"], tuple[str, ...]] = ("bbox/AP", "maximize", ("bbox/AP50", "bbox/AP75"))
+"""The metric that decided, its goal and the tags shown beside it, when run.json did not say so."""
 _EVALUATION_PREFIX = "bbox/"
 
 

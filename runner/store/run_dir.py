@@ -21,10 +21,35 @@ from runner.store import legacy
 from runner.store.media import Medium, read_media
 from runner.store.records import Record, read_records
 
+Goal = Literal["maximize", "minimize"]
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
 DATA_PLACES = ("dataset_dir", "image_dir", "anno_path")
 """Keys of a data set's section that say where it lies."""
 FINISHED: frozenset[str] = frozenset({"done", "failed", "pruned"})
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryMetric:
+    """Metric that decides which of two runs is better, where the user names none.
+
+    Args:
+        name: its tag in metrics.jsonl.
+        goal: the better direction.
+        also: tags that are shown beside it.
+    """
+
+    name: str
+    goal: Goal = "maximize"
+    also: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Its tag and those shown beside it."""
+        return (self.name, *self.also)
+
+
+FORMER_METRIC = PrimaryMetric(*legacy.PRIMARY_METRIC)
+"""Primary metric of every run of version 0.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +69,7 @@ class Identity:
             that its database can be built anew from the run directories; empty for a fixed design.
         trial_keys: dotted keys of config.yml that identify the trial, each with all keys below it: what can change a result, the seed left
             out. A data set's places are among them where its content was not known. None: an older version made the run.
+        metric: as its backend declared it when the run was planned.
     """
 
     id: Name
@@ -56,6 +82,7 @@ class Identity:
     label: str = ""
     proposal: Mapping[str, Any] = field(default_factory=dict)
     trial_keys: Sequence[str] | None = None
+    metric: PrimaryMetric = FORMER_METRIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +256,11 @@ class RunDir:
     def identity(self) -> Identity | None:
         """run.json, or None if it is missing or not whole."""
         return build(Identity, read_json(self.identity_file))
+
+    def primary_metric(self) -> PrimaryMetric:
+        """Return the metric that decides, as run.json states it."""
+        identity = self.identity()
+        return FORMER_METRIC if identity is None else identity.metric
 
     def status(self) -> Status:
         """How the run stands: status.json, outranked by an override on the same or a later attempt. Never raises.

@@ -32,9 +32,9 @@ from runner.environments.interpreters import versions
 from runner.resolve import Resolved, resolve
 from runner.search.base import Baseline, Trial, run_name
 from runner.search.points import baseline_values
-from runner.search.spec import SweepSpec
+from runner.search.spec import Metric, SweepSpec
 from runner.store.legacy import RESOURCE_TAGS
-from runner.store.run_dir import DATA_PLACES, Identity, RunDir
+from runner.store.run_dir import DATA_PLACES, Identity, PrimaryMetric, RunDir
 from runner.sweep.moved import data_of, lost_data, moved_data
 
 
@@ -61,7 +61,17 @@ def plan_single(resolved: Resolved, run_dir: RunDir, overrides: Sequence[str] = 
     seed = resolved.config.seed
     changes = dict(_split(text) for text in overrides)
     trial = Trial(0, changes, run_dir.name)
-    identity = Identity(run_dir.name, None, 0, seed, changes, run_key(resolved), facts(resolved), trial_keys=trial_keys(resolved))
+    identity = Identity(
+        run_dir.name,
+        None,
+        0,
+        seed,
+        changes,
+        run_key(resolved),
+        facts(resolved),
+        trial_keys=trial_keys(resolved),
+        metric=_primary_metric(resolved),
+    )
     return PlannedRun(run_dir, trial, seed, resolved, identity)
 
 
@@ -192,14 +202,16 @@ class SweepPlan:
         make_dataset: Callable[[str], None] | None = None,
         to_run: bool = True,
     ) -> None:
-        self.spec, self.folder = spec, folder
+        self.folder = folder
         self._file, self._overrides = sweep_file, tuple(overrides)
         self._config = spec.config_path(sweep_file)
         self._make_dataset, self._to_run = make_dataset, to_run
-        self._fixed = _fixed(spec.overrides, overrides, sweep_file)
+        self._fixed, self._threads = _fixed(spec.overrides, overrides, sweep_file), spec.resources.cpus
         self.first = self._resolve({"seed": spec.seeds[0]})
         """The baseline with the first seed."""
-        _check_metrics(spec, self.first, sweep_file)
+        self.spec = spec if spec.metric is not None else replace(spec, metric=_default_metric(self.first))
+        """The sweep, its metric decided."""
+        _check_metrics(self.spec, self.first, sweep_file)
         self.baseline_values: Mapping[str, Any] = dict(flatten(self.first.plain))
         """Dotted key to the baseline's resolved value."""
         self._baseline = baseline_values(self.first.plain)
@@ -247,8 +259,19 @@ class SweepPlan:
         except InputError as error:
             raise InputError([replace(problem, where=_place(problem, trial, self._file)) for problem in error.problems]) from None
         self._refuse_lost(trial, resolved)
-        proposal, keys = dict(trial.proposal), trial_keys(resolved)
-        shared = Identity("", self.folder.name, trial.number, 0, dict(trial.overrides), "", facts(resolved), trial.label, proposal, keys)
+        shared = Identity(
+            "",
+            self.folder.name,
+            trial.number,
+            0,
+            dict(trial.overrides),
+            "",
+            facts(resolved),
+            trial.label,
+            dict(trial.proposal),
+            trial_keys(resolved),
+            _primary_metric(resolved),
+        )
         return [self._run(trial, seed, replace(resolved, config=replace(resolved.config, seed=seed)), shared) for seed in seeds]
 
     def all_runs(self, trials: Sequence[Trial]) -> list[PlannedRun]:
@@ -305,7 +328,7 @@ class SweepPlan:
             values=values,
             fixed=self._fixed,
             values_from=str(self._file),
-            threads=self.spec.resources.cpus,
+            threads=self._threads,
             make_dataset=self._make_dataset,
             to_run=self._to_run,
         )
@@ -481,18 +504,25 @@ def _same_runs(runs: Sequence[PlannedRun], sweep_file: Path) -> list[Problem]:
     return list(found.values())
 
 
+def _primary_metric(resolved: Resolved) -> PrimaryMetric:
+    return resolved.backend.metrics(resolved.config).primary
+
+
+def _default_metric(baseline: Resolved) -> Metric:
+    primary = _primary_metric(baseline)
+    return Metric(name=primary.name, goal=primary.goal)
+
+
 def _check_metrics(spec: SweepSpec, baseline: Resolved, sweep_file: Path) -> None:
     """Refuse a metric that no evaluation will have: better now than after all the training. Classes are not known here."""
-    own = getattr(baseline.config, "metrics", None)  # a scripted trainer says itself what it evaluates
-    thresholds = baseline.config.eval_iou_thresholds
-    known = [*own] if own else [*evaluation.STAT_TAGS, "bbox/best_f1", *(f"bbox/AP@{threshold:g}" for threshold in thresholds)]
-    known += RESOURCE_TAGS.values()
+    metrics = baseline.backend.metrics(baseline.config)
+    known = [*metrics.tags, *RESOURCE_TAGS.values()]
     used = [("metric.name", metric.name) for metric in spec.metrics]
     used += [(f"constraints.{index}", name) for index, text in enumerate(spec.constraints) for name in sorted(Expression.parse(text).names)]
     problems = []
     for key, name in used:
-        if name not in known and not name.startswith("bbox/AP/"):
-            hint = nearest(name, [*known, "bbox/AP/<class>"])
+        if name not in known and not metrics.has(name):
+            hint = nearest(name, [*known, *(f"{prefix}<class>" for prefix in metrics.prefixes)])
             if name in RESOURCE_TAGS:
                 hint = f"it is now called {RESOURCE_TAGS[name]!r}, in GiB (2**30 bytes)"
             problems.append(Problem(f"no evaluation has {name!r}; {hint or 'see docs/run-directory.md'}", where=str(sweep_file), key=key))

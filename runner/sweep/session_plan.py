@@ -163,6 +163,7 @@ def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | N
     refuse_parent(folder, "--dir")
     sweep = SweepDir(folder)
     plan = SweepPlan(spec, file, folder, request.overrides, make_dataset=make_dataset, to_run=to_run)
+    spec = plan.spec
     seen = journal_stamp(sweep)
     identities = sweep.identities()
     if identities.unclear:

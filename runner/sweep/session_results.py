@@ -10,14 +10,15 @@ from runner.core.lock import holder
 from runner.monitor.overview import read_runs, read_sweep
 from runner.monitor.places import find_places
 from runner.monitor.status_report import PlaceStatus, StatusReport
-from runner.results.collect import Goal, collect
-from runner.results.compare import SHOWN_METRICS, check_clear, compare
+from runner.results.collect import collect
+from runner.results.compare import check_clear, compare
 from runner.results.comparison import Comparison
 from runner.results.search.report import SearchReport, search_report
 from runner.results.search.trials import search_results
 from runner.search.base import find_design
 from runner.search.spec import Metric
 from runner.stats.sequential import looks
+from runner.store.run_dir import Goal
 from runner.sweep.sweep_dir import SweepDir, metric_of
 
 
@@ -50,9 +51,9 @@ def compare_runs(paths: Sequence[Path], metric: str | None = None, goal: Goal | 
     also = [other.name for path in paths for other in SweepDir(path).metrics()]
     return compare(
         collect(paths),
-        metric or default.name,
-        goal or default.goal,
-        [*also, *SHOWN_METRICS],
+        metric or (default.name if default else None),
+        goal or (default.goal if default else None),
+        also,
         looks=_looks(plans),
         warnings=[text for plan in plans for text in _warnings(plan)],
         images=images,
@@ -62,14 +63,14 @@ def compare_runs(paths: Sequence[Path], metric: str | None = None, goal: Goal | 
 def read_search(path: Path, metric: str | None = None, goal: Goal | None = None) -> SearchReport:
     """Compute the report on a sweep whose trials were proposed (see `read_report`)."""
     sweep = SweepDir(path)
-    metrics = sweep.metrics() or (Metric(),)
+    runs = collect([path])
+    metrics = sweep.metrics() or (Metric(name=runs[0].metric.name, goal=runs[0].metric.goal),)
     if metric is not None or goal is not None:
         same = next((other for other in metrics if other.name == metric), metrics[0])
         first = Metric(name=metric or same.name, goal=goal or same.goal)
         metrics = (first, *(other for other in metrics if other.name != first.name and len(metrics) > 1))
     plan = sweep.plan()
     spec = plan.get("spec") or {}
-    runs = collect([path])
     check_clear(runs)
     facts = {"seeds": spec.get("seeds", ()), "constraints": spec.get("constraints", ())}
     results = search_results([run for run in runs if not run.copy_of], metrics, **facts, warnings=_warnings(plan))

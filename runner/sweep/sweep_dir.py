@@ -32,7 +32,7 @@ class _Spec:
 
     design: str = ""
     seeds: tuple[Count, ...] = ()
-    metric: Metric | tuple[Metric, ...] = ()
+    metric: Metric | tuple[Metric, ...] | None = None
     racing: _Racing | None = None
     constraints: tuple[str, ...] = ()
 
@@ -100,7 +100,7 @@ class SweepDir:
     def metrics(self) -> tuple[Metric, ...]:
         """Return the metrics of the plan, the deciding one first; empty where there is no plan."""
         spec = build(_Spec, self.plan().get("spec"))
-        if spec is None:
+        if spec is None or spec.metric is None:
             return ()  # a run directory, or a plan that a newer version wrote
         return spec.metric if isinstance(spec.metric, tuple) else (spec.metric,)
 
@@ -146,10 +146,10 @@ def plan_entry(run: PlannedRun) -> dict[str, Any]:
     }
 
 
-def metric_of(paths: Sequence[Path]) -> Metric:
-    """Return the deciding metric of the sweeps at `paths`; the default where there is no plan, or where they differ."""
+def metric_of(paths: Sequence[Path]) -> Metric | None:
+    """Return the deciding metric of the sweeps at `paths`; None where there is no plan, or where they differ."""
     found = [metrics[0] for path in paths if (metrics := SweepDir(path).metrics())]
-    return found[0] if found and all(metric == found[0] for metric in found) else Metric()
+    return found[0] if found and all(metric == found[0] for metric in found) else None
 
 
 def sweep_at(path: Path) -> SweepDir:

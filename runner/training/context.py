@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.store.run_dir import RunDir
+from runner.store.run_dir import PrimaryMetric, RunDir
 
 
 class RunContext(Protocol):
@@ -21,6 +21,8 @@ class RunContext(Protocol):
     ranks: int
     """How many they are."""
     run_dir: RunDir
+    primary_metric: PrimaryMetric
+    """The metric that checkpoints are compared by."""
     attempt: int
     resume_from: Path | None
     """The folder of checkpoints to go on from (it may hold none yet), None to start anew. A damaged one is passed over, and `say` says

@@ -20,9 +20,6 @@ from runner.training.common_config import CommonConfig
 from runner.training.context import RunContext
 from runner.training.meter import Meter
 
-METRIC = "bbox/AP"
-"""What the best checkpoint is best in."""
-
 
 class _StopEvaluation(Exception):
     """Ends an evaluation between two batches."""
@@ -46,7 +43,7 @@ class Trainer(ABC):
     def __init__(self, config: CommonConfig, run: RunContext, suffix: str) -> None:
         self.config: Any = config
         self.run_context = run
-        self.folder = CheckpointFolder(run.run_dir.checkpoints, config.keep_checkpoints, suffix)
+        self.folder = CheckpointFolder(run.run_dir.checkpoints, config.keep_checkpoints, suffix, goal=run.primary_metric.goal)
         if run.rank == 0:
             self.folder.prepare()
         self.meter = self._new_meter()
@@ -88,8 +85,8 @@ class Trainer(ABC):
         """Return by record tag what the steps since the last record gave."""
 
     @abstractmethod
-    def _score(self, *, final: bool) -> float | None:
-        """Predict the evaluation images, `_evaluating` after each batch, and have this scored; returns what checkpoints are compared by."""
+    def _score(self, *, final: bool) -> Mapping[str, float]:
+        """Predict the evaluation images, `_evaluating` after each batch, and have this scored; return the metrics."""
 
     @abstractmethod
     def _state_writer(self, state: Mapping[str, Any]) -> Callable[[Any], None]:
@@ -179,7 +176,7 @@ class Trainer(ABC):
         outcome: tuple[bool, float | None] | None = None
         if self.run_context.rank == 0:
             try:
-                outcome = False, self._score(final=final)
+                outcome = False, self._score(final=final).get(self.run_context.primary_metric.name)
             except _StopEvaluation:
                 outcome = True, None
         first: tuple[bool, float | None] = self.run_context.all_gather(outcome)[0]

@@ -10,7 +10,9 @@ from rich.table import Table
 
 from runner.views.terminal import Terminal, plain
 
-_HEADLINE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
+_HEADLINE = ("bbox/AP", "bbox/AP50", "bbox/AP75", "bbox/APs", "bbox/APm", "bbox/APl", "bbox/AR100")
+_FURTHER = "bbox/AP@"
+_MOST_TAGS = 8
 
 
 def print_evaluation(result: Mapping[str, Any], console: Console | None = None) -> None:
@@ -22,14 +24,16 @@ def print_evaluation(result: Mapping[str, Any], console: Console | None = None) 
     """
     console = console or Terminal()
     metrics: Mapping[str, float] = result.get("metrics", {})
-    further = [tag.removeprefix("bbox/") for tag in metrics if tag.startswith("bbox/AP@")]
+    tags = [*_HEADLINE, *(tag for tag in metrics if tag.startswith(_FURTHER))]
+    if metrics and not any(tag in metrics for tag in tags):  # of a backend that detects no boxes
+        tags = list(metrics)[:_MOST_TAGS]
     title = (
         "evaluation" + (f" on {result['split']}" if "split" in result else "") + (f" at step {result['step']}" if "step" in result else "")
     )
     head = Table(title=plain(title), title_justify="left")
-    for name in (*_HEADLINE, *further):
-        head.add_column(plain(name), justify="right")
-    head.add_row(*(_number(metrics.get(f"bbox/{name}")) for name in (*_HEADLINE, *further)))
+    for tag in tags:
+        head.add_column(plain(tag.removeprefix("bbox/")), justify="right")
+    head.add_row(*(_number(metrics.get(tag)) for tag in tags))
     console.print(head)
     classes = result.get("per_class") or []
     if classes:

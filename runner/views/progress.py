@@ -31,7 +31,8 @@ _LOOK_INTERVAL_S = 0.4
 _DRAW_INTERVAL_S = 0.5
 _ENDINGS = 4
 """Lines above the screen that are kept for the last runs that ended."""
-METRICS = ("bbox/AP", "bbox/AP50")
+_METRICS = 2
+"""Metrics shown of a run that is done: the primary one and the next."""
 
 
 class ProgressDisplay:
@@ -58,7 +59,7 @@ class ProgressDisplay:
         title: str = "",
         clock: Callable[[], float] = time.monotonic,
         known: Mapping[str, State] | None = None,
-        metric: str = METRICS[0],
+        metric: str = "",
         expected: int = 0,
     ) -> None:
         self._monitor = SweepMonitor(runs, clock, known=known)
@@ -266,7 +267,7 @@ def _ending(run: RunMonitor) -> str:
     """Return ``done, bbox/AP 0.412, bbox/AP50 0.702``; ``failed after step 120: out of memory``."""
     status = run.status
     if status.state == "done":
-        metrics = [f"{tag} {value:.3f}" for tag in METRICS if (value := run.metric(tag)) is not None]
+        metrics = [f"{tag} {value:.3f}" for tag in run.run_dir.primary_metric().shown[:_METRICS] if (value := run.metric(tag)) is not None]
         return ", ".join(["done", *metrics, *filter(None, [status.warning])])
     word = standing(status, at_work=False)
     return f"{word} after step {status.step}" + (f": {status.reason}" if status.reason else "")

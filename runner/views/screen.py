@@ -41,7 +41,7 @@ class Screen:
     counts: dict[str, int]
     running: Sequence[LiveRun]
     situation: Situation = field(default_factory=Situation)
-    metric: str = "bbox/AP"
+    metric: str = ""
     spent_s: float = 0.0
     left_s: float | None = None
     width: int = 80

@@ -18,7 +18,6 @@ from runner.core.text import printable
 from runner.core.values import enough_digits, format_value, short_keys
 from runner.results.collect import RunResult
 from runner.results.comparison import (
-    DEFAULT_METRIC,
     ComparedTrial,
     Comparison,
     by_factor,
@@ -72,7 +71,7 @@ def render_comparison(comparison: Comparison) -> RenderableType:
     return _ComparisonView(comparison)
 
 
-def render_runs(runs: Sequence[RunResult], metric: str = DEFAULT_METRIC, *, now: float | None = None) -> RenderableType:
+def render_runs(runs: Sequence[RunResult], metric: str | None = None, *, now: float | None = None) -> RenderableType:
     """Render the table of `runner ls`: name, state, progress, newest metric and last heartbeat of each run."""
     return _Stack([_runs_table(runs, metric, time.time() if now is None else now), *_reasons(runs)])
 
@@ -257,24 +256,27 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _runs_table(runs: Sequence[RunResult], metric: str, now: float) -> Table:
+def _runs_table(runs: Sequence[RunResult], metric: str | None, now: float) -> Table:
     several_sweeps = len({run.sweep for run in runs}) > 1
+    tags = dict.fromkeys(metric or run.metric.name for run in runs)
     table = _table()
     table.add_column("run", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("progress", justify="right", no_wrap=True)
-    table.add_column(plain(metric), justify="right", no_wrap=True)
+    table.add_column(plain("metric" if len(tags) > 1 else "".join(tags)), justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("last sign", justify="right", no_wrap=True)
     for run in runs:
         name = f"{run.sweep}/{run.id}" if several_sweeps and run.sweep else run.id
-        value = run.latest(metric)
+        tag = metric or run.metric.name
+        value = run.latest(tag)
+        shown = "–" if value is None else f"{value:.3f}{'' if run.state == 'done' else '*'}"
         progress = f"{run.step}/{run.steps} {100 * run.step // run.steps:3d} %" if run.steps else "–"
         table.add_row(
             plain(name),
             Text.assemble((printable(run.state), STATE_STYLES.get(run.state, "")), *([(" !", "yellow")] if run.flat else [])),
             progress,
-            "–" if value is None else f"{value:.3f}{'' if run.state == 'done' else '*'}",
+            plain(f"{tag} {shown}" if len(tags) > 1 else shown),
             show_duration(run.time_s),
             f"{show_duration(now - run.heartbeat)} ago" if run.heartbeat else "–",
         )

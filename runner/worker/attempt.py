@@ -19,7 +19,7 @@ from runner.core.lock import Lock
 from runner.core.process import process_mark
 from runner.store.media import MediaWriter
 from runner.store.records import Record, RecordWriter, encode_number
-from runner.store.run_dir import RunDir, Status
+from runner.store.run_dir import PrimaryMetric, RunDir, Status
 from runner.trackers.base import TrackerSet, log_folders
 from runner.training.learning import flat_terms, in_words
 from runner.worker.ending import Ending
@@ -52,6 +52,7 @@ class Attempt:
         run_dir: RunDir,
         config: Any,
         *,
+        primary_metric: PrimaryMetric,
         attempt: int,
         resume_from: Path | None,
         scorer: Scorer | None,
@@ -64,6 +65,7 @@ class Attempt:
         self._member = member
         self._lock = lock
         self.attempt = attempt
+        self.primary_metric = primary_metric
         self.resume_from = resume_from
         self._config = config
         self._scorer = scorer

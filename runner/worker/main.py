@@ -88,13 +88,21 @@ def _work(run_dir: RunDir, member: Member | None, lock: Lock | None) -> int:
         if member is None and (ranks := backend.ranks(config)) is not None:
             return supervise(run_dir, ranks, stop, lock)
         if member is not None and member.rank > 0:
-            backend.train(config, OtherRank(run_dir, member))
+            backend.train(config, OtherRank(run_dir, member, backend.metrics(config).primary))
             return _end(None, run_dir, member, DONE)
         number = run_dir.status().attempt + 1
         log.info("attempt %d at %s", number, run_dir.name)
         resume_from = run_dir.checkpoints if run_dir.checkpoints.is_dir() else None
         attempt = Attempt(
-            run_dir, config, attempt=number, resume_from=resume_from, scorer=_scorer(config), stop=stop, member=member, lock=lock
+            run_dir,
+            config,
+            primary_metric=backend.metrics(config).primary,
+            attempt=number,
+            resume_from=resume_from,
+            scorer=_scorer(config),
+            stop=stop,
+            member=member,
+            lock=lock,
         )
         started = time.monotonic()
         backend.train(config, attempt)

@@ -15,7 +15,7 @@ from typing import Any
 
 from runner.core.errors import RunnerError
 from runner.core.files import open_regular
-from runner.store.run_dir import RunDir
+from runner.store.run_dir import PrimaryMetric, RunDir
 from runner.worker.ending import Ending
 
 VARIABLE = "RUNNER_RANKS"
@@ -117,8 +117,9 @@ class Member:
 class OtherRank:
     """Context of a backend in every rank but the first (`runner.training.context.RunContext`): it writes nothing."""
 
-    def __init__(self, run_dir: RunDir, member: Member) -> None:
+    def __init__(self, run_dir: RunDir, member: Member, primary_metric: PrimaryMetric) -> None:
         self.run_dir = run_dir
+        self.primary_metric = primary_metric
         self.attempt = member.group.attempt
         self.resume_from = run_dir.checkpoints if member.group.resume else None
         self.rank, self.ranks = member.rank, member.ranks

@@ -184,6 +184,7 @@ JOINED = SweepSpec(
     derive=COUPLE,
     combine_best=True,
     seeds=(0, 1),
+    metric=Metric(name="bbox/AP"),
 )
 
 

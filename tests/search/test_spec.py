@@ -62,10 +62,10 @@ resources: {concurrency: 3, cpus: 2}
 
 def test_short_form(tmp_path: Path) -> None:
     spec = load_sweep(write(tmp_path, "config: c.yml\nvary: {max_iters: [400]}"))
-    assert (spec.design, spec.seeds, spec.metric.goal, spec.resources.concurrency) == (
+    assert (spec.design, spec.seeds, spec.metric, spec.resources.concurrency) == (
         "one_at_a_time",
         (0,),
-        "maximize",
+        None,
         "auto",
     )
 
@@ -125,8 +125,8 @@ def test_the_space_is_integers_where_it_is_written_in_integers(tmp_path: Path) -
 def test_several_metrics(tmp_path: Path) -> None:
     metric = "metric: [{name: bbox/AP}, {name: resource/memory_gib, goal: minimize}]"
     spec = load_sweep(write(tmp_path, f"config: c\nvary: {{a: [1]}}\n{metric}"))
-    assert spec.metrics == (Metric(), Metric(name="resource/memory_gib", goal="minimize"))
-    assert SweepSpec(config="c").metrics == (Metric(),)
+    assert spec.metrics == (Metric(name="bbox/AP"), Metric(name="resource/memory_gib", goal="minimize"))
+    assert SweepSpec(config="c").metrics == (), "the backend decides"
 
 
 def test_a_plan_gives_the_spec_back(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_plan_of_a_newer_version_is_refused_by_name() -> None:
 def test_a_plan_of_an_older_version_is_read() -> None:
     old = {"config": "c", "overrides": {}, "design": "one_at_a_time", "vary": {"a": [1]}, "trials": [], "seeds": [0]}
     old |= {"metric": {"name": "bbox/AP", "goal": "maximize"}, "resources": {"concurrency": "auto", "cpus": 1}}
-    assert spec_of_plan(old, "plan.json") == SweepSpec(config="c", vary={"a": (1,)})
+    assert spec_of_plan(old, "plan.json") == SweepSpec(config="c", vary={"a": (1,)}, metric=Metric(name="bbox/AP"))
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Remembering(Listener):
 
 
 def test_the_journal_is_one_until_its_place_is_lost(tmp_path: Path) -> None:
-    journal, other, best = JournalListener(tmp_path / "journal.jsonl"), Remembering(), BestSoFar(Metric())
+    journal, other, best = JournalListener(tmp_path / "journal.jsonl"), Remembering(), BestSoFar(Metric(name="bbox/AP"))
     listeners = Listeners([journal, other, best], best)
     listeners.on_event(BudgetSpent("first"))
     listeners.on_trial(Trial(0, {}, "baseline"), TrialResult("done", {0: {"bbox/AP": 0.5}}))

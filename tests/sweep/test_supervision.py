@@ -161,7 +161,7 @@ class Stage:
             self.launchers.append(launcher)
         commands = options.pop("commands", lambda: ())
         outcomes = run_loop(
-            Workload(self.search, self.runs, self.seeds, options.pop("keys", {}), (Metric(),), self.task),
+            Workload(self.search, self.runs, self.seeds, options.pop("keys", {}), (Metric(name="bbox/AP"),), self.task),
             launcher,
             LoopOptions(policy, slots, **options),
             DrivenSweep(self.sweep, history=read_history(self.sweep)),

@@ -49,7 +49,7 @@ def test_it_fits(width: int, height: int, count: int) -> None:
 def test_what_it_says() -> None:
     counts = {"done": 12, "running": 3, "waiting": 44, "infeasible": 1, "pruned": 2}
     situation = Situation(4, 3, "", "0007 base_lr=0.02: bbox/AP 0.412")
-    text = lines(Screen("batchsize", counts, running(3), situation, spent_s=65.0, left_s=3723.0, width=120, height=30))
+    text = lines(Screen("batchsize", counts, running(3), situation, metric="bbox/AP", spent_s=65.0, left_s=3723.0, width=120, height=30))
     assert text[0].startswith("── batchsize ──")
     assert text[1] == "12 of 62 runs done · 3 running · 44 waiting · 1 infeasible · 2 pruned"
     assert text[2] == "3 of 4 slots used · 1:05 so far · about 1:02:03 left"

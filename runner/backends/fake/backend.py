@@ -11,6 +11,8 @@ from runner.backends.fake.schema import FakeConfig
 from runner.backends.fake.script import Script
 from runner.backends.fake.training import FakeTrainer
 from runner.core.errors import InputError, Problem
+from runner.evaluation import MetricSet
+from runner.store.run_dir import PrimaryMetric
 from runner.training.context import RunContext
 
 
@@ -32,6 +34,11 @@ class FakeBackend:
         except InputError as error:
             return error.problems
         return ()
+
+    def metrics(self, config: FakeConfig) -> MetricSet:
+        """Return the tags of the config's formulas; the first one decides."""
+        tags = tuple(config.metrics)
+        return MetricSet(PrimaryMetric("".join(tags[:1]), config.goal, tags[1:3]), tags)
 
     def probe(self) -> Probe:
         """Nothing decides its numbers but this program."""

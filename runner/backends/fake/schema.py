@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.config.schema import Doc, Form, Neutral, Range, Registered
+from runner.config.schema import AddedLater, Doc, Form, Neutral, Range, Registered
 from runner.trackers.base import TRACKERS
 from runner.training.common_config import CommonConfig
 
@@ -48,6 +48,9 @@ class FakeConfig(CommonConfig):
     )
     metrics: Annotated[dict[str, Annotated[str, Doc("a formula")]], Doc("tag to formula, of what an evaluation finds")] = field(
         default_factory=lambda: {"bbox/AP": "0.5 * (1 - exp(-3 * step / steps))"}
+    )
+    goal: Annotated[Literal["maximize", "minimize"], Doc("the better direction of the first of `metrics`, which decides"), AddedLater()] = (
+        "maximize"
     )
     loss: Annotated[str, Doc("formula of train/loss")] = "exp(-3 * step / steps)"
     table: Annotated[Table | None, Doc("learning curves for formulas with `curve`")] = None

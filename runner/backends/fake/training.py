@@ -80,11 +80,11 @@ class FakeTrainer(Trainer):
     def _values(self) -> dict[str, float]:
         return {"train/loss": self.script.loss(self.step), "resource/memory_gib": psutil.Process().memory_info().rss / GIB}
 
-    def _score(self, *, final: bool) -> float | None:
+    def _score(self, *, final: bool) -> Mapping[str, float]:
         self._progress("evaluating")
         metrics = self.script.metrics(self.step)
         self.run_context.score(metrics, self.step, self.epoch, final=final)
-        return next(iter(metrics.values()), None)
+        return metrics
 
     def _last_checkpoint(self) -> Entry | None:
         return super()._last_checkpoint() if self.config.snapshot_iter is not None else None

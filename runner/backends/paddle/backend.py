@@ -12,6 +12,7 @@ from runner.backends.base import ImageRef, Ranks
 from runner.backends.paddle.check import check
 from runner.backends.paddle.schema import PaddleConfig
 from runner.core.errors import Problem
+from runner.evaluation import MetricSet, box_metrics
 from runner.training.context import RunContext
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class PaddleBackend:
     def check(self, config: PaddleConfig) -> Sequence[Problem]:
         """Find the problems of the config and of the files it names. Loads no Paddle."""
         return check(config)
+
+    def metrics(self, config: PaddleConfig) -> MetricSet:
+        """Return COCO's metrics of boxes."""
+        return box_metrics(config.eval_iou_thresholds)
 
     def probe(self) -> Probe:
         """Find the versions of Paddle and of its foundations, and the GPUs."""

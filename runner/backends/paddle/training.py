@@ -22,7 +22,7 @@ from runner.backends.paddle.schema import PaddleConfig
 from runner.core.errors import NotFinite, OutOfMemory
 from runner.data.coco import load_coco
 from runner.training.context import RunContext
-from runner.training.trainer import METRIC, Trainer
+from runner.training.trainer import Trainer
 
 load_ppdet()
 
@@ -121,14 +121,14 @@ class PaddleTrainer(Trainer):
         if self.run_context.ranks > 1:
             self.meter.average(self.run_context.all_gather(self.meter.numbers()))
 
-    def _score(self, *, final: bool) -> float | None:
+    def _score(self, *, final: bool) -> Mapping[str, float]:
         """By the averaged weights if there are some."""
         try:
             with self._averaged():
                 results = evaluate_images(self.trainer, "EvalReader", self.eval_images, self.config, self._evaluating)
         finally:
             self.trainer.model.train()
-        return self.run_context.evaluate(results, self.step, self.epoch, final=final).get(METRIC)
+        return self.run_context.evaluate(results, self.step, self.epoch, final=final)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:

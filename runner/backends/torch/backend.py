@@ -11,6 +11,7 @@ from runner.backends.base import ImageRef
 from runner.backends.torch.check import check
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import Problem
+from runner.evaluation import MetricSet, box_metrics
 from runner.training.context import RunContext
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class TorchBackend:
     def check(self, config: TorchConfig) -> Sequence[Problem]:
         """What keeps the config from being trained, with the files it names. Loads no torch."""
         return check(config)
+
+    def metrics(self, config: TorchConfig) -> MetricSet:
+        """Return COCO's metrics of boxes."""
+        return box_metrics(config.eval_iou_thresholds)
 
     def probe(self) -> Probe:
         """Versions of torch and what is under it, and the GPUs."""

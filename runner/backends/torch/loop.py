@@ -21,7 +21,7 @@ from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.step import TrainStep
 from runner.core.errors import NotFinite, OutOfMemory
 from runner.training.context import RunContext
-from runner.training.trainer import METRIC, Trainer
+from runner.training.trainer import Trainer
 
 
 class TorchTrainer(Trainer):
@@ -65,12 +65,12 @@ class TorchTrainer(Trainer):
     def _values(self) -> dict[str, float]:
         return {**self.meter.values(), **memory_gib(self.device)}
 
-    def _score(self, *, final: bool) -> float | None:
+    def _score(self, *, final: bool) -> Mapping[str, float]:
         """By the averaged weights if there are some."""
         average, model = self.train_step.ema, self.train_step.model
         with average.applied() if average is not None else nullcontext():
             predictions = predict(model, self.config, self.config.eval_reader, self.eval_images, self.device, progress=self._evaluating)
-        return self.run_context.evaluate(predictions, self.step, self.epoch, final=final).get(METRIC)
+        return self.run_context.evaluate(predictions, self.step, self.epoch, final=final)
 
     # --------------------------------------------------------------------------------------------------------- state
     def _state_writer(self, state: Mapping[str, Any]) -> Callable[[Any], None]:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
-from runner.results.collect import Goal
 from runner.results.notes import ReportNote, note
 from runner.results.search.trials import Curve, SearchResults, better
 from runner.stats.intervals import CONFIDENCE, student_t_quantile, summarize
+from runner.store.run_dir import Goal
 
 FEW_FINISHED = 10
 """Below this number of finished trials a note says that the figures are rough."""

@@ -14,12 +14,13 @@ from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, nearest
 from runner.core.expression import Expression
 from runner.core.values import short_keys
-from runner.results.collect import Goal, RunResult
+from runner.results.collect import RunResult
 from runner.results.compare import read_problems
 from runner.results.notes import ReportNote, given, note
 from runner.search.spec import Metric
 from runner.stats.effects import effects
 from runner.stats.intervals import Difference, Summary, summarize
+from runner.store.run_dir import Goal
 
 TrialState = Literal["done", "running", "interrupted", "pending", "failed", "infeasible", "pruned"]
 Curve = tuple[tuple[int, float], ...]

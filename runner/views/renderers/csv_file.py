@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 from runner.core.text import printable
 from runner.core.values import ABSENT, is_number
-from runner.results.collect import Goal, RunResult
+from runner.results.collect import RunResult
 from runner.results.comparison import Comparison
 from runner.results.search.report import SearchReport
+from runner.store.run_dir import Goal
 
 
 class CsvRenderer:

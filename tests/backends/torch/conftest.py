@@ -16,7 +16,7 @@ from runner.backends.torch import schema
 from runner.backends.torch.models.fcos import schema as fcos
 from runner.backends.torch.models.layers import schema as layers
 from runner.backends.torch.schema import TorchConfig
-from runner.store.run_dir import RunDir
+from runner.store.run_dir import FORMER_METRIC, PrimaryMetric, RunDir
 
 CLASSES = ("short", "spur")
 
@@ -99,6 +99,7 @@ class Remembering:
     """A RunContext that keeps what it is told; it stops the run at `stop_at` steps, and fails in the evaluation with `die_evaluating`."""
 
     run_dir: RunDir
+    primary_metric: PrimaryMetric = FORMER_METRIC
     attempt: int = 1
     resume_from: Path | None = None
     stop_at: int | None = None

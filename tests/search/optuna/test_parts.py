@@ -110,7 +110,7 @@ def test_arguments_reach_optuna(name: str, arguments: dict[str, Any]) -> None:
             "the outer sampler's seed counts",
         ),
         ({"sampler": "CmaEsSampler", "constraints": ("a <= 8",)}, "constraints", "CmaEsSampler ignores constraints"),
-        ({"sampler": "CmaEsSampler", "metric": (Metric(), Metric(name="b"))}, "sampler.name", "optimises one metric"),
+        ({"sampler": "CmaEsSampler", "metric": (Metric(name="a"), Metric(name="b"))}, "sampler.name", "optimises one metric"),
         ({"pruner": "WilcoxonPruner", "seeds": (0, 1, 2)}, "pruner", "before the last of 3 has ended p cannot be under 0.25"),
     ],
 )
