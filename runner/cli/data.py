@@ -75,13 +75,13 @@ def _prepare(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from runner.data.check import check  # noqa: PLC0415
     from runner.data.choice import dataset_choice  # noqa: PLC0415
+    from runner.data.inspection import inspect_set  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415
 
     choice = dataset_choice(args.name)
     with count_progress() as progress:
-        findings = check(choice, progress=progress)
+        findings = inspect_set(choice, progress=progress)
     for finding in findings:
         examples = f" ({', '.join(finding.examples)}{', …' if finding.count > len(finding.examples) else ''})" if finding.examples else ""
         say(f"{finding.severity}: {finding.file}: {finding.what}: {finding.count}{examples}")

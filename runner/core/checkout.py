@@ -126,7 +126,7 @@ def _ref(repository: _Repository, name: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------- what differs
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _IndexEntry:
     """A tracked file: `mode` and `blob` as Git writes them. `skipped`: it need not be in the work tree."""
 
     mode: str
@@ -147,7 +147,7 @@ def _difference(repository: _Repository, commit: str) -> str:
     return digest.hexdigest()[:12] if changed else ""
 
 
-def _lists(repository: _Repository, commit: str) -> tuple[dict[bytes, _Entry], dict[bytes, _Entry]]:
+def _lists(repository: _Repository, commit: str) -> tuple[dict[bytes, _IndexEntry], dict[bytes, _IndexEntry]]:
     """Return path to entry of the files of the commit, and of those of the index."""
     program, index = find_program("git"), repository.own / "index"
     if program is None or not index.is_file():
@@ -174,9 +174,9 @@ def _lists(repository: _Repository, commit: str) -> tuple[dict[bytes, _Entry], d
             "GIT_ALLOW_PROTOCOL": "",
         }
         trees = _lines([program, "ls-tree", "-r", "-z", "--full-tree", commit], ours, variables)
-        committed = {path: _Entry(mode, blob) for (mode, _, blob), path in trees}
+        committed = {path: _IndexEntry(mode, blob) for (mode, _, blob), path in trees}
         tracked = {
-            path: _Entry(mode, blob if stage == "0" else "unmerged", tag == "S")
+            path: _IndexEntry(mode, blob if stage == "0" else "unmerged", tag == "S")
             for (tag, mode, blob, stage), path in _lines([program, "ls-files", "-s", "-t", "-z"], ours, variables)
         }
     return committed, tracked
@@ -213,7 +213,7 @@ class _WorkTree:
         self._has_modes = not re.search(rb"(?i)^\s*filemode\s*=\s*false", settings, re.MULTILINE)
         self._attributes_elsewhere = bool(re.search(rb"(?i)attributesfile|\[include", settings))
 
-    def look(self, path: bytes, staged: _Entry, was: _Entry | None) -> tuple[str, str] | None:
+    def look(self, path: bytes, staged: _IndexEntry, was: _IndexEntry | None) -> tuple[str, str] | None:
         """Return mode and blob of a tracked file as `git add` would have them; None if it is gone."""
         if time.monotonic() > self._deadline or not _is_below(path):
             raise _CannotTell(path)

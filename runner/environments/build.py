@@ -22,7 +22,7 @@ from runner.core.errors import RunnerError
 from runner.core.process import PARENT_VARIABLE
 from runner.core.shipped import shipped
 from runner.environments import interpreters as environments
-from runner.environments.interpreters import Record, python_in
+from runner.environments.interpreters import EnvironmentRecord, python_in
 from runner.environments.specs import Recipe
 
 Progress = Callable[[str, float], None]
@@ -49,7 +49,7 @@ class Builder:
         self._log = log
         self._progress = progress
 
-    def build(self, base: Path, wish: dict[str, Any], index: str) -> Record:
+    def build(self, base: Path, wish: dict[str, Any], index: str) -> EnvironmentRecord:
         """Build the environment from the interpreter `base`; return its record.
 
         Raises:
@@ -68,7 +68,7 @@ class Builder:
         answer = self._home / "check.json"
         self._step("checking it with a training step", [str(python), "-I", "-c", _RUN_MODULE, self._recipe.check, str(answer)])
         self._make_catalogue(python)
-        return Record(
+        return EnvironmentRecord(
             directory=self._home.name,
             wish=wish,
             gpu=wish["gpu"],

@@ -1,5 +1,5 @@
 """Installation and removal of backend environments. A new one is built in a folder of its own, checked, and activated by replacing one
-small file (`Record`); a killed installation leaves the old one in use, and a folder that the next call deletes."""
+small file (`EnvironmentRecord`); a killed installation leaves the old one in use, and a folder that the next call deletes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from runner.core.importing import find_program
 from runner.core.values import GIB
 from runner.environments import interpreters as environments
 from runner.environments.build import Builder, Progress, constraints
-from runner.environments.interpreters import Record, installed
+from runner.environments.interpreters import EnvironmentRecord, installed
 from runner.environments.specs import RECIPES, Recipe
 
 _RANDOM = "?" * 8  # what tempfile.mkdtemp adds to a prefix
@@ -36,7 +36,7 @@ class Outcome:
     """Environment that is ready. `fresh` is False if it existed already."""
 
     folder: Path
-    record: Record
+    record: EnvironmentRecord
     fresh: bool
 
 

@@ -41,7 +41,7 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class EnvironmentRecord:
     """Content of ``NAME.json`` about an installed environment; replacing this file activates an environment.
 
     Args:
@@ -73,7 +73,7 @@ class Installed:
     """Installed environment, and what is wrong with it (empty: nothing)."""
 
     folder: Path
-    record: Record | None
+    record: EnvironmentRecord | None
     problem: str
 
     @property
@@ -156,14 +156,14 @@ def installed(backend: str) -> Installed | None:
     file = record_file(backend)
     if backend not in RECIPES or not file.exists():
         return None
-    record = build(Record, read_json(file))
+    record = build(EnvironmentRecord, read_json(file))
     if record is None:
         return Installed(file.parent, None, f"{file} is damaged")
     home = file.parent / record.directory
     return Installed(home, record, _what_is_wrong(home, record, RECIPES[backend]))
 
 
-def _what_is_wrong(home: Path, record: Record, recipe: Recipe) -> str:
+def _what_is_wrong(home: Path, record: EnvironmentRecord, recipe: Recipe) -> str:
     if not python_in(home).exists():
         return f"{python_in(home)} is gone"
     try:

@@ -2,7 +2,7 @@
 
     result.py      what an evaluation is, and its form in eval.json; standard library only
     load.py        both files into hotcoco's objects; names everything wrong with them
-    check.py       the slow, exact check of entries that the fast path could not accept
+    validate.py    the slow, exact check of entries that the fast path could not accept
     compute.py     `evaluate`: hotcoco's numbers under this project's names
     confusion.py   the confusion matrix, crowd regions left out
     draw.py        pictures with true and predicted boxes (Pillow)

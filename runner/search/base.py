@@ -137,7 +137,7 @@ class Design(Protocol):
     """
 
     keys: ClassVar[tuple[str, ...]]
-    """Keys of the sweep file, of `runner.search.check.DESIGN_KEYS`, that it uses; the others are refused."""
+    """Keys of the sweep file, of `runner.search.spec_rules.DESIGN_KEYS`, that it uses; the others are refused."""
     required: ClassVar[str]
     """One of `keys`, which must not be empty: the trials are made from it. Empty: none."""
     adaptive: ClassVar[bool]

@@ -17,8 +17,8 @@ from runner.config.node import Node, Source, from_plain
 from runner.config.overrides import assign, parse_override
 from runner.core.errors import InputError, Problem
 from runner.core.values import format_value
-from runner.search.check import check
 from runner.search.spec import COMPONENTS, DURATIONS, SweepSpec
+from runner.search.spec_rules import check_spec
 from runner.store import legacy
 
 _KEYED: Final = ("vary", "space", "derive")
@@ -42,7 +42,7 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     bound = bind(tree, SweepSpec)
     if bound.value is None:
         raise InputError([_explain(tree, problem) for problem in bound.problems])
-    found = check(bound.value)
+    found = check_spec(bound.value)
     config = bound.value.config_path(path)
     if not os.path.isfile(config):
         found.append(Problem(missing_file(config), key="config"))

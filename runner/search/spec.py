@@ -1,4 +1,4 @@
-"""The keys of a sweep file. `runner.search.check` finds what is wrong beyond their types and ranges."""
+"""The keys of a sweep file. `runner.search.spec_rules` finds what is wrong beyond their types and ranges."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class SweepSpec:
     def dimensions(self) -> dict[str, Span | Choice]:
         """Return the space, each key after those that its condition names. A list is a choice without a condition.
 
-        The conditions must be sound (see `runner.search.check`).
+        The conditions must be sound (see `runner.search.spec_rules`).
         """
         given = {key: value if isinstance(value, Span | Choice) else Choice(choices=tuple(value)) for key, value in self.space.items()}
         ordered: dict[str, Span | Choice] = {}

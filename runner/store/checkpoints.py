@@ -55,7 +55,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Index:
+class _CheckpointIndex:
     """Contents of index.json."""
 
     checkpoints: tuple[Entry, ...]
@@ -65,13 +65,13 @@ class _Index:
 def read_index(path: Path) -> list[Entry] | None:
     """Return the checkpoints that index.json lists, oldest first; None where it is missing or not what `write_index` writes. Each name is
     that of a file in the folder: no index leads out of it."""
-    index = build(_Index, read_json(path))
+    index = build(_CheckpointIndex, read_json(path))
     return None if index is None else list(index.checkpoints)
 
 
 def write_index(path: Path, entries: Sequence[Entry], *, durable: Durable = True) -> None:
     """Replace index.json."""
-    atomic_write_json(path, asdict(_Index(tuple(entries))), durable=durable, indent=1)
+    atomic_write_json(path, asdict(_CheckpointIndex(tuple(entries))), durable=durable, indent=1)
 
 
 class CheckpointFolder:

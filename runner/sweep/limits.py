@@ -45,7 +45,7 @@ def overdue(policy: Policy, *, elapsed_s: float, silent_s: float, step: int, log
     return None
 
 
-class Budget:
+class UsedBudget:
     """The hours and GPU hours that a sweep has used, by all of its drivers."""
 
     def __init__(self, policy: Policy, clock: Clock) -> None:
@@ -146,7 +146,7 @@ class Limits:
 
     def __init__(self, policy: Policy, folder: Path | None, clock: Clock, notify: Callable[[Event], None]) -> None:
         self.policy = policy
-        self.budget = Budget(policy, clock)
+        self.budget = UsedBudget(policy, clock)
         self.disk = DiskSpace(folder, clock, notify)
         self.is_paused = False
         """A command asked for a pause."""

@@ -38,7 +38,7 @@ class _Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _PlanEntry:
     """The part of a run in plan.json that is read."""
 
     id: Name
@@ -56,7 +56,7 @@ _PLAN: dict[str, Any] = {
     "given": str,
     "spec": _Spec,
     "warnings": list[str],
-    "runs": list[_Entry],
+    "runs": list[_PlanEntry],
 }
 """Types of the values in plan.json."""
 

@@ -18,8 +18,8 @@ from runner.config.node import Source, from_plain
 from runner.core.files import parse_json
 from runner.core.text import json_text
 from runner.search.base import DESIGNS, WAIT, Design, IntermediateResult, Search, Trial, TrialResult
-from runner.search.check import check
 from runner.search.spec import SweepSpec
+from runner.search.spec_rules import check_spec
 
 MOST_TRIALS = 200
 STEPS = 100
@@ -29,7 +29,7 @@ def spec_of(sweep: Mapping[str, Any]) -> SweepSpec:
     """Bind and check a sweep given as a plain mapping; fails with everything that is wrong in it."""
     bound = bind(from_plain({"config": "config.yml", **sweep}, Source("sweep.yml")), SweepSpec)
     assert bound.value is not None, bound.problems
-    assert not (problems := check(bound.value)), problems
+    assert not (problems := check_spec(bound.value)), problems
     return bound.value
 
 

@@ -31,7 +31,7 @@ _LOG = logging.getLogger("runner.trackers")
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class TrackedImage:
     """An image made at one step: a picture with its true and predicted boxes drawn in.
 
     Args:
@@ -46,7 +46,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class TrackedRun:
     """What a run has to show so far, without anything a resume superseded.
 
     Args:
@@ -57,9 +57,9 @@ class History:
 
     name: str
     records: Sequence[Record] = ()
-    samples: Sequence[Sample] = ()
+    samples: Sequence[TrackedImage] = ()
 
-    def events(self) -> Iterator[Record | Sample]:
+    def events(self) -> Iterator[Record | TrackedImage]:
         """Records and samples by step; at equal steps the records come first, as the worker writes them."""
         waiting = list(self.samples)
         for record in self.records:
@@ -115,7 +115,7 @@ class Tracker(Protocol):
     folder_key: ClassVar[str | None]
     """Key of a config that names the parent folder of its files, in place of the run directory; None: there is none."""
 
-    def open(self, target: Target, history: History) -> None:
+    def open(self, target: Target, history: TrackedRun) -> None:
         """Make what the viewer shows of this run equal to `history`, and be ready to continue from there.
 
         Idempotent, and safe against a kill at any moment: afterwards the old log, the new one, or both (where a viewer
@@ -170,7 +170,7 @@ class TrackerSet:
             if name not in TRACKERS:
                 TRACKERS.get(name)  # raises: a mistake of the user; one that is there and cannot be loaded only warns
         self._trackers: dict[str, Tracker] = {}
-        history = history_of(run_dir) if wanted else History(run_dir.name)
+        history = history_of(run_dir) if wanted else TrackedRun(run_dir.name)
         for name in wanted:
             self._guarded(name, partial(self._open, name, run_dir, (folders or {}).get(name), history))
 
@@ -203,7 +203,7 @@ class TrackerSet:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _open(self, name: str, run_dir: RunDir, parent: Path | None, history: History) -> None:
+    def _open(self, name: str, run_dir: RunDir, parent: Path | None, history: TrackedRun) -> None:
         folder, owner = (run_dir.tracker(name), OWN) if parent is None else shared_folder(parent, run_dir)
         tracker = TRACKERS.get(name)()
         self._trackers[name] = tracker
@@ -281,13 +281,13 @@ def final_metrics(records: Iterable[Record]) -> dict[str, float]:
     return {tag: value for tag, value in last.items() if tag.count("/") == 1}
 
 
-def history_of(run_dir: RunDir) -> History:
+def history_of(run_dir: RunDir) -> TrackedRun:
     """Return the run's surviving records and images."""
     records = run_dir.records()
     last_step = records[-1].step if records else -1
     images = [medium for medium in run_dir.media() if medium.kind == "image" and medium.step <= last_step]
-    samples = [Sample(medium.tag, medium.step, run_dir.path / medium.file) for medium in images]
-    return History(run_dir.name, records, samples)
+    samples = [TrackedImage(medium.tag, medium.step, run_dir.path / medium.file) for medium in images]
+    return TrackedRun(run_dir.name, records, samples)
 
 
 def shared_folder(parent: Path, run_dir: RunDir) -> tuple[Path, str]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from runner.core.files import read_bytes
 from runner.store.records import Record
-from runner.trackers.base import History, Sample, Scalar, Target
+from runner.trackers.base import Scalar, Target, TrackedImage, TrackedRun
 from runner.trackers.logfile import LogFile, find_log
 from runner.trackers.viewer import GetJson, View, Viewer
 
@@ -63,7 +63,7 @@ class TensorBoardTracker:
         self._last = (0, 0.0)
         self._values: dict[str, float] = {}
 
-    def open(self, target: Target, history: History) -> None:
+    def open(self, target: Target, history: TrackedRun) -> None:
         """See `Tracker.open`."""
         self._protos = _Protos()
         self._name = history.name
@@ -76,7 +76,7 @@ class TensorBoardTracker:
 
     def image(self, tag: str, step: int, png: Path) -> None:
         """See `Tracker.image`."""
-        self._append(self._sample(Sample(tag, step, png)))
+        self._append(self._sample(TrackedImage(tag, step, png)))
 
     def hparams(self, params: Mapping[str, Scalar], metrics: Mapping[str, float]) -> None:
         """See `Tracker.hparams`. Each run is a row of its own."""
@@ -93,7 +93,7 @@ class TensorBoardTracker:
         if self._log is not None:
             self._log.close()
 
-    def _messages(self, history: History) -> Iterator[bytes]:
+    def _messages(self, history: TrackedRun) -> Iterator[bytes]:
         # Time 0 for the head: the same history gives the same bytes, and runs are listed by name.
         yield self._ready().frame(wall_time=0.0, file_version="brain.Event:2")
         for event in history.events():
@@ -107,7 +107,7 @@ class TensorBoardTracker:
         values = [protos.value(tag=tag, simple_value=value) for tag, value in record.values.items()]
         return protos.frame(wall_time=record.time, step=record.step, summary=protos.summary(value=values))
 
-    def _sample(self, sample: Sample) -> bytes:
+    def _sample(self, sample: TrackedImage) -> bytes:
         protos, png = self._ready(), read_bytes(sample.png)
         if len(png) < 24:
             raise ValueError(f"{sample.png} is not a PNG image")

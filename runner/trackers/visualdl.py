@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from runner.core.files import open_regular, read_bytes
 from runner.store.records import Record
-from runner.trackers.base import History, Sample, Scalar, Target
+from runner.trackers.base import Scalar, Target, TrackedImage, TrackedRun
 from runner.trackers.logfile import LogFile, find_log
 from runner.trackers.viewer import GetJson, View, Viewer
 
@@ -81,7 +81,7 @@ class VisualDLTracker:
         self._values: dict[str, float] = {}
         self._counts: Counter[str] = Counter()
 
-    def open(self, target: Target, history: History) -> None:
+    def open(self, target: Target, history: TrackedRun) -> None:
         """See `Tracker.open`."""
         self._proto = _load_messages()
         self._name = history.name
@@ -94,7 +94,7 @@ class VisualDLTracker:
 
     def image(self, tag: str, step: int, png: Path) -> None:
         """See `Tracker.image`."""
-        self._append(self._sample(Sample(tag, step, png)))
+        self._append(self._sample(TrackedImage(tag, step, png)))
 
     def hparams(self, params: Mapping[str, Scalar], metrics: Mapping[str, float]) -> None:
         """See `Tracker.hparams`. VisualDL goes by a log's first mention, so one without metrics is not written."""
@@ -122,7 +122,7 @@ class VisualDLTracker:
         """Whether the table will show `value` if it is pointed to the scalars of `tag`."""
         return self._values.get(tag) == value and self._counts[tag] <= _KEPT_SCALARS and tag == _column(tag)
 
-    def _messages(self, history: History) -> Iterator[bytes]:
+    def _messages(self, history: TrackedRun) -> Iterator[bytes]:
         # No display name: two runs of one name in one viewer would hide each other; it shows the folder's path instead.
         yield self._frame(id=0, tag="meta_data_tag", timestamp=0, meta_data=self._proto.MetaData())
         for event in history.events():
@@ -135,7 +135,7 @@ class VisualDLTracker:
         self._counts.update(record.values.keys())
         return b"".join(self._frame(id=record.step, tag=_tag(tag), timestamp=time_ms, value=value) for tag, value in record.values.items())
 
-    def _sample(self, sample: Sample) -> bytes:
+    def _sample(self, sample: TrackedImage) -> bytes:
         picture = self._proto.Image(encoded_image_string=read_bytes(sample.png))
         time_ms = round(sample.png.stat().st_mtime * 1000)
         return self._frame(id=sample.step, tag=_tag(sample.tag), timestamp=time_ms, image=picture)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from runner.search.base import BUILTIN_DESIGNS, DESIGNS
-from runner.search.check import DESIGN_KEYS
+from runner.search.spec_rules import DESIGN_KEYS
 from runner.sweep.fake_sweep import FakeSweep
 from runner.testing.searches import SearchContract
 

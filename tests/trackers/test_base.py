@@ -15,10 +15,10 @@ from runner.store.records import Record
 from runner.store.run_dir import RunDir
 from runner.trackers import base
 from runner.trackers.base import (
-    History,
-    Sample,
     Scalar,
     Target,
+    TrackedImage,
+    TrackedRun,
     TrackerSet,
     as_scalar,
     final_metrics,
@@ -46,7 +46,7 @@ class Spy:
         if name == Spy.fail:
             raise OSError(28, "No space left on device")
 
-    def open(self, target: Target, history: History) -> None:
+    def open(self, target: Target, history: TrackedRun) -> None:
         self._note("open")
 
     def write(self, record: Record) -> None:
@@ -128,8 +128,8 @@ def test_history_leaves_out_what_does_not_count(run: RunDir) -> None:
 
 def test_events_put_a_sample_behind_the_records_of_its_step() -> None:
     records = [Record(1, step, 0.0, 0.0, {}) for step in (1, 2, 2, 3)]
-    samples = [Sample("s", step, Path("x")) for step in (0, 2, 3, 9)]
-    events = History("n", records, samples).events()
+    samples = [TrackedImage("s", step, Path("x")) for step in (0, 2, 3, 9)]
+    events = TrackedRun("n", records, samples).events()
     order = [("r" if isinstance(event, Record) else "s") + str(event.step) for event in events]
     assert order == ["s0", "r1", "r2", "r2", "s2", "r3", "s3", "s9"]
 

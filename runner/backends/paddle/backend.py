@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.backends.base import ImageRef, Ranks
-from runner.backends.paddle.check import check
+from runner.backends.paddle.config_rules import check
 from runner.backends.paddle.schema import PaddleConfig
 from runner.core.errors import Problem
 from runner.evaluation import MetricSet, box_metrics

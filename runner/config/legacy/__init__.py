@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.config.legacy.explain import explain, summary
 from runner.config.legacy.fcos import fcos
-from runner.config.legacy.keys import Change, Keys, Odd, Record, whole, yes_or_no
+from runner.config.legacy.keys import Change, Keys, Odd, TranslationLog, whole, yes_or_no
 from runner.config.legacy.parts import Model
 from runner.config.legacy.rcnn import faster_rcnn
 from runner.config.legacy.reader import has_background, readers
@@ -73,7 +73,7 @@ def _sign(node: Node, key: str, sign: str) -> Problem:
 
 def translate(tree: Node) -> Translation:
     """Translate `tree`, a config of 0.x with its reader merged under it, into the 2.x shape."""
-    record = Record()
+    record = TranslationLog()
     top = Keys(tree, "", record)
     model = Model(top, record, for_torch=_trains_on_torch(tree), sections={})
     architecture = top.take("architecture")
@@ -139,7 +139,7 @@ def _trains_on_torch(tree: Node) -> bool:
     return backend is None or backend.value == "torch"
 
 
-def _weights(top: Keys, model: Model, record: Record) -> None:
+def _weights(top: Keys, model: Model, record: TranslationLog) -> None:
     node = top.take("pretrain_weights")
     if node is not None:
         resnet = model.sections.get("ResNet")
@@ -147,7 +147,7 @@ def _weights(top: Keys, model: Model, record: Record) -> None:
         top.new["pretrain_weights"] = translate_weights(node, plain, for_torch=model.for_torch, record=record)
 
 
-def _classes(top: Keys, tree: Node, architecture: str, record: Record) -> None:
+def _classes(top: Keys, tree: Node, architecture: str, record: TranslationLog) -> None:
     """Translate `num_classes`: without the background, which 0.x counts where its data says so."""
     background = has_background(tree)
     if background is None:

@@ -36,19 +36,19 @@ class Change:
 
 
 @dataclass
-class Record:
+class TranslationLog:
     """Log of one translation: its changes and problems so far."""
 
     changes: list[Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def change(self, before: str, after: str, why: str, node: Node, new: Any = None) -> None:
-        """Record a change to `node`; with an empty `before` only the place is that of `node`, not the value."""
+        """TranslationLog a change to `node`; with an empty `before` only the place is that of `node`, not the value."""
         old = replace(node, tag=None).plain() if before else None
         self.changes.append(Change(before, after, why, node.source, old, new))
 
     def problem(self, message: str, node: Node, key: str) -> None:
-        """Record what cannot be translated."""
+        """TranslationLog what cannot be translated."""
         self.problems.append(Problem(message, where=str(node.source), key=key))
 
 
@@ -67,7 +67,7 @@ class Keys:
         kind: the class of the module whose keys they are; default: the last part of `path`.
     """
 
-    def __init__(self, node: Node, path: str, record: Record, to: str | None = None, kind: str = "") -> None:
+    def __init__(self, node: Node, path: str, record: TranslationLog, to: str | None = None, kind: str = "") -> None:
         self.node, self.path, self.record = node, path, record
         self.to, self.kind = path if to is None else to, kind or path.rpartition(".")[2]
         self.new: dict[str, Node] = {}

@@ -1,4 +1,4 @@
-"""Translation of the parts that the detectors of 0.x share: ResNet, FPN, non-maximum suppression."""
+"""TranslationLog of the parts that the detectors of 0.x share: ResNet, FPN, non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from runner.config.legacy.keys import LEFT_OUT, Keys, Odd, Record, at, numbers, whole, wholes
+from runner.config.legacy.keys import LEFT_OUT, Keys, Odd, TranslationLog, at, numbers, whole, wholes
 from runner.config.node import Node
 
 SHARED_CLASSES = "2.x takes the top-level num_classes, which a value here would override"
@@ -28,7 +28,7 @@ class Model:
     """
 
     top: Keys
-    record: Record
+    record: TranslationLog
     for_torch: bool
     sections: dict[str, Node]
 

@@ -1,11 +1,11 @@
-"""Translation of 0.x's readers, which contain their data sets, into the readers and data sets of 2.x."""
+"""TranslationLog of 0.x's readers, which contain their data sets, into the readers and data sets of 2.x."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from runner.config.legacy.keys import Keys, Record, at, whole, yes_or_no
+from runner.config.legacy.keys import Keys, TranslationLog, at, whole, yes_or_no
 from runner.config.legacy.transforms import translate_op
 from runner.config.load import DATA_SECTIONS, put_data_aside
 from runner.config.node import Node
@@ -19,7 +19,7 @@ _IN_PIXELS = ("Resize", "RandomResize", "BatchRandomResize", "RandomFlip", "Rand
 _BY_ITSELF = "2.x does it by itself"
 
 
-def readers(top: Keys, record: Record, targets: dict[str, Any] | None, *, collate: bool) -> dict[str, Node]:
+def readers(top: Keys, record: TranslationLog, targets: dict[str, Any] | None, *, collate: bool) -> dict[str, Node]:
     """Translate all readers and data sets; `worker_num` goes to the top level.
 
     Args:
@@ -42,7 +42,7 @@ def readers(top: Keys, record: Record, targets: dict[str, Any] | None, *, collat
     return _without_data(sections, top, record)
 
 
-def _without_data(sections: dict[str, Node], top: Keys, record: Record) -> dict[str, Node]:
+def _without_data(sections: dict[str, Node], top: Keys, record: TranslationLog) -> dict[str, Node]:
     """Drop the keys of `sections` that identify the data, where the config names a data set of ours."""
     named = top.node.get("dataset")
     if named is None or named.value is None:
@@ -63,7 +63,7 @@ def has_background(tree: Node) -> bool | None:
     return None
 
 
-def _reader(reader: Keys, record: Record, targets: dict[str, Any] | None) -> Node:
+def _reader(reader: Keys, record: TranslationLog, targets: dict[str, Any] | None) -> Node:
     name = reader.path
     _inputs(reader, record)
     training = name == "TrainReader"
@@ -97,7 +97,7 @@ def _reader(reader: Keys, record: Record, targets: dict[str, Any] | None) -> Nod
     return reader.done()
 
 
-def _inputs(reader: Keys, record: Record) -> None:
+def _inputs(reader: Keys, record: TranslationLog) -> None:
     """Translate `inputs_def`: in 2.x the inputs of a network follow from the architecture."""
     given = reader.take("inputs_def")
     if given is None:
@@ -116,7 +116,7 @@ def _inputs(reader: Keys, record: Record) -> None:
         reader.new["inputs_def"] = new
 
 
-def _transforms(reader: Keys, key: str, record: Record) -> list[Node]:
+def _transforms(reader: Keys, key: str, record: TranslationLog) -> list[Node]:
     given = reader.take(key)
     if given is None or given.value is None:
         return []
@@ -132,7 +132,7 @@ def _name(op: Node) -> str:
     return next(iter(op.mapping or {}), "")
 
 
-def _boxes_last(samples: list[Node], batches: list[Node], record: Record) -> tuple[list[Node], list[Node]]:
+def _boxes_last(samples: list[Node], batches: list[Node], record: TranslationLog) -> tuple[list[Node], list[Node]]:
     """Reorder both lists: operators that convert boxes from pixels come after all that move boxes."""
     moved = [op for op in samples if _name(op) in _BOX_OPS]
     if not moved:
@@ -153,7 +153,7 @@ def _boxes_last(samples: list[Node], batches: list[Node], record: Record) -> tup
     return new
 
 
-def _without_boxes(ops: list[Node], path: str, record: Record) -> list[Node]:
+def _without_boxes(ops: list[Node], path: str, record: TranslationLog) -> list[Node]:
     for op in ops:
         if _name(op) in _BOX_OPS:
             record.change(f"{path}: {_name(op)}", "", "evaluation takes the boxes from the annotations", Node(None, op.source))
@@ -173,7 +173,7 @@ def _workers(reader: Keys, top: Keys) -> None:
     reader.record.change(reader.old("worker_num"), "worker_num", "2.x has one for all readers", given, top.new["worker_num"].plain())
 
 
-def _dataset(reader: Keys, record: Record) -> Node | None:
+def _dataset(reader: Keys, record: TranslationLog) -> Node | None:
     """Translate the data set of a reader into its 2.x section."""
     given, drop_empty = reader.take("dataset"), reader.take("drop_empty")
     if given is None:
@@ -183,7 +183,7 @@ def _dataset(reader: Keys, record: Record) -> Node | None:
     if given.tag not in _SETS:
         record.problem(f"expected a data set: {', '.join(f'!{name}' for name in _SETS)}; got {given.plain()!r}", given, path)
         return None
-    data = Keys(replace(given, tag=None), path, Record(problems=record.problems), to=section)
+    data = Keys(replace(given, tag=None), path, TranslationLog(problems=record.problems), to=section)
     data.keep("dataset_dir", "image_dir", "anno_path", "sample_num")
     data.take("with_background")
     data.take("use_default_label")

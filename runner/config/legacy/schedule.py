@@ -1,10 +1,10 @@
-"""Translation of 0.x's learning rate, which counts in iterations."""
+"""TranslationLog of 0.x's learning rate, which counts in iterations."""
 
 from __future__ import annotations
 
 import math
 
-from runner.config.legacy.keys import LEFT_OUT, Keys, Record, at, whole, wholes
+from runner.config.legacy.keys import LEFT_OUT, Keys, TranslationLog, at, whole, wholes
 from runner.config.node import Node
 from runner.core.errors import nearest
 
@@ -14,7 +14,7 @@ _COSINE_ITERS = 180000
 _EXACT = "0.x counts iterations; our milestone_iters keeps each exact, where 2.x's milestones are epochs"
 
 
-def learning_rate(top: Keys, sections: dict[str, Node], record: Record) -> None:
+def learning_rate(top: Keys, sections: dict[str, Node], record: TranslationLog) -> None:
     """Translate the section LearningRate: the rate is the same at every iteration (nearly so for a cosine with warm-up)."""
     node = top.take("LearningRate")
     if node is None and top.node.get("max_iters") is None:
@@ -33,7 +33,7 @@ def learning_rate(top: Keys, sections: dict[str, Node], record: Record) -> None:
     sections["LearningRate"] = keys.done()
 
 
-def _schedulers(given: Node, record: Record) -> tuple[Node, ...]:
+def _schedulers(given: Node, record: TranslationLog) -> tuple[Node, ...]:
     items = given.items or ()
     warmup = items[1] if len(items) > 1 else None
     decay = _decay(items[0], warmup, record)
@@ -48,7 +48,7 @@ def _schedulers(given: Node, record: Record) -> tuple[Node, ...]:
     return decay, keys.done("LinearWarmup")
 
 
-def _decay(node: Node, warmup: Node | None, record: Record) -> Node:
+def _decay(node: Node, warmup: Node | None, record: TranslationLog) -> Node:
     path = "LearningRate.schedulers.0"
     if node.tag not in _DECAYS:
         hint = nearest(str(node.tag), _DECAYS)

@@ -1,4 +1,4 @@
-"""Translation of 0.x's reader operators (``- !ResizeImage {target_size: 800}``) into those of 2.x (``- Resize: {target_size: 800}``)."""
+"""TranslationLog of 0.x's reader operators (``- !ResizeImage {target_size: 800}``) into those of 2.x (``- Resize: {target_size: 800}``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.config.legacy.keys import Keys, Odd, Record, at, whole, wholes
+from runner.config.legacy.keys import Keys, Odd, TranslationLog, at, whole, wholes
 from runner.config.node import Node
 from runner.core.errors import nearest
 
@@ -41,7 +41,7 @@ class Op:
     why: str = ""
 
 
-def translate_op(node: Node, path: str, record: Record) -> Node | None:
+def translate_op(node: Node, path: str, record: TranslationLog) -> Node | None:
     """Translate one element of `sample_transforms` or `batch_transforms`; None, with a problem, if 2.x has none.
 
     Args:
@@ -57,7 +57,7 @@ def translate_op(node: Node, path: str, record: Record) -> Node | None:
         hint = nearest(node.tag, tuple(OPS))
         record.problem(f"operator {node.tag} is not translated" + (f"; {hint}" if hint else ""), node, path)
         return None
-    quiet = Record(problems=record.problems)  # an operator is one change, not one per key
+    quiet = TranslationLog(problems=record.problems)  # an operator is one change, not one per key
     keys = Keys(node, f"{path}.{node.tag}", quiet)
     keys.keep(*op.keep)
     for key, name in op.names.items():

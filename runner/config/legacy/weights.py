@@ -1,10 +1,10 @@
-"""Translation of 0.x's `pretrain_weights`: archives (`NAME.tar`) of a model store that 2.x no longer reads."""
+"""TranslationLog of 0.x's `pretrain_weights`: archives (`NAME.tar`) of a model store that 2.x no longer reads."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from runner.config.legacy.keys import Record, at
+from runner.config.legacy.keys import TranslationLog, at
 from runner.config.node import Node
 
 _STORE = "https://paddledet.bj.bcebos.com/models/pretrained"
@@ -26,7 +26,7 @@ _OF_TORCHVISION = {
 _KEY = "pretrain_weights"
 
 
-def translate_weights(node: Node, backbone: dict[str, Any], *, for_torch: bool, record: Record) -> Node:
+def translate_weights(node: Node, backbone: dict[str, Any], *, for_torch: bool, record: TranslationLog) -> Node:
     """Translate the node of `pretrain_weights`.
 
     Args:
@@ -53,6 +53,6 @@ def translate_weights(node: Node, backbone: dict[str, Any], *, for_torch: bool, 
     return node
 
 
-def _changed(node: Node, value: str, why: str, record: Record) -> Node:
+def _changed(node: Node, value: str, why: str, record: TranslationLog) -> Node:
     record.change(_KEY, _KEY, why, node, value)
     return at(node, value)

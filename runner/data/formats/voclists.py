@@ -24,7 +24,7 @@ _LIST_END = re.compile(r"[-_]list$", re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class _Index:
+class _ImageIndex:
     """Index of annotations by their names in lists: by the paths of both files, by name within each VOC folder."""
 
     tree: Tree
@@ -42,7 +42,7 @@ def read_lists(tree: Tree, annotations: Sequence[tuple[Path, Path]], unannotated
         annotations: (XML file, image), in item order.
         unannotated: images without an XML file; a list may name them.
     """
-    index = _Index(tree, no_xml={image.stem for image in unannotated}, pairs=annotations)
+    index = _ImageIndex(tree, no_xml={image.stem for image in unannotated}, pairs=annotations)
     for number, (xml, image) in enumerate(annotations):
         index.files[xml] = index.files[image] = number
         top = _top(tree.root, xml)
@@ -83,7 +83,7 @@ def _list_files(tree: Tree) -> Iterator[Path]:
     yield from plain or [path for path in beside if split_word(_LIST_END.sub("", path.stem))]
 
 
-def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str], list[str]]:
+def _read(path: Path, index: _ImageIndex, notes: Notes) -> tuple[set[int], list[str], list[str]]:
     """Return the annotations that a list names, and its entries that fit several or none."""
     lines = read_lines(path)
     flagged = all(_FLAG.fullmatch(line) for _, line in lines)
@@ -106,7 +106,7 @@ def _read(path: Path, index: _Index, notes: Notes) -> tuple[set[int], list[str],
     return members, doubtful, unknown
 
 
-def _find(line: str, path: Path, tops: Sequence[Path], index: _Index, flagged: bool) -> list[int]:
+def _find(line: str, path: Path, tops: Sequence[Path], index: _ImageIndex, flagged: bool) -> list[int]:
     """Return the annotation that an entry means: it is a name, perhaps with spaces; a name and a flag; a path of one of the
     files, or of both. Several where the name is in several folders and the entry does not say in which."""
     texts = _without_flag(line, flagged)
@@ -128,7 +128,7 @@ def _find(line: str, path: Path, tops: Sequence[Path], index: _Index, flagged: b
     return []
 
 
-def _by_folder(text: str, found: list[int], index: _Index) -> list[int]:
+def _by_folder(text: str, found: list[int], index: _ImageIndex) -> list[int]:
     """Those of the annotations `found` by name whose XML file or image lies in the folders that the entry gives (cam1/7),
     as far as there are such."""
     folders = tuple(alike_key(folder) for folder in posixpath.dirname(text.replace("\\", "/")).split("/") if folder not in ("", "."))
@@ -147,7 +147,7 @@ def _without_flag(line: str, flagged: bool) -> list[str]:
     return [line, flag[1]] if flag else [line]
 
 
-def _by_path(text: str, path: Path, index: _Index) -> list[int]:
+def _by_path(text: str, path: Path, index: _ImageIndex) -> list[int]:
     """Return the annotation of a path, or of "image xml": names may hold spaces, so each space may be the one between them."""
     if (found := _file(text, path, index)) is not None:
         return [found]
@@ -158,7 +158,7 @@ def _by_path(text: str, path: Path, index: _Index) -> list[int]:
     return []
 
 
-def _file(text: str, path: Path, index: _Index) -> int | None:
+def _file(text: str, path: Path, index: _ImageIndex) -> int | None:
     for folder in dict.fromkeys((path.parent, index.tree.root)):
         file = index.tree.find(folder, text)
         if file is not None and file in index.files:
@@ -166,7 +166,7 @@ def _file(text: str, path: Path, index: _Index) -> int | None:
     return None
 
 
-def _names_no_xml(line: str, index: _Index, flagged: bool) -> bool:
+def _names_no_xml(line: str, index: _ImageIndex, flagged: bool) -> bool:
     return any(text in index.no_xml or _stem(text) in index.no_xml for text in _without_flag(line, flagged))
 
 

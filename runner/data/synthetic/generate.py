@@ -17,11 +17,11 @@ GENERATOR_VERSION = 1
 SHARE_WITHOUT_DEFECTS = 0.1
 SIZES = (64, 2048)
 
-__all__ = ["CLASSES", "GENERATOR_VERSION", "SIZES", "Sample", "generate"]
+__all__ = ["CLASSES", "GENERATOR_VERSION", "SIZES", "GeneratedImage", "generate"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class GeneratedImage:
     """A generated picture.
 
     Args:
@@ -35,7 +35,7 @@ class Sample:
     classes: NDArray[np.int64]
 
 
-def generate(seed: int, split: str, index: int, size: int) -> Sample:
+def generate(seed: int, split: str, index: int, size: int) -> GeneratedImage:
     """Make picture `index` of a split: 1 to 4 defects on 128 px, more on larger ones; one picture in ten has none."""
     dice = Dice(f"synthetic_pcb/{GENERATOR_VERSION}/{seed}/{split}/{index}/{size}")
     board = lay_out(dice, size)
@@ -44,4 +44,4 @@ def generate(seed: int, split: str, index: int, size: int) -> Sample:
     defects = add_defects(dice, board, masks, number)
     pixels = render(dice, board, masks, [box for _, box in defects])
     boxes = np.array([box for _, box in defects], dtype=np.float32).reshape(-1, 4)
-    return Sample(pixels, boxes, np.array([index for index, _ in defects], dtype=np.int64))
+    return GeneratedImage(pixels, boxes, np.array([index for index, _ in defects], dtype=np.int64))

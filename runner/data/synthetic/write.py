@@ -20,7 +20,7 @@ from runner.data.manifest import ANNOTATIONS, IMAGE_DIR, SIDES, Manifest, SplitF
 from runner.data.notes import Note
 from runner.data.sources import Progress
 from runner.data.spec import SYNTHETIC, DataSpec
-from runner.data.synthetic.generate import CLASSES, Sample, generate
+from runner.data.synthetic.generate import CLASSES, GeneratedImage, generate
 
 
 def write_generated(spec: DataSpec, folder: Path, options: Mapping[str, Any], progress: Progress) -> Manifest:
@@ -79,16 +79,16 @@ def written_content(folder: Path) -> str:
     for split in SIDES:
         data = load_coco(folder / ANNOTATIONS[split], folder / IMAGE_DIR, allow_empty=True)
         for image in data.images:
-            content.update(sample_digest(Sample(read_image(data.path(image)), image.boxes, image.classes)))
+            content.update(sample_digest(GeneratedImage(read_image(data.path(image)), image.boxes, image.classes)))
     return content.hexdigest()
 
 
-def _save_png(sample: Sample, path: Path) -> None:
+def _save_png(sample: GeneratedImage, path: Path) -> None:
     """Run lengths alone: noise has no repetitions to look for, so this is both faster and smaller."""
     Image.fromarray(sample.pixels).save(path, compress_level=1, compress_type=zlib.Z_RLE)
 
 
-def sample_digest(sample: Sample) -> bytes:
+def sample_digest(sample: GeneratedImage) -> bytes:
     """SHA-256 over a sample's pixels, boxes and classes."""
     digest = hashlib.sha256(sample.pixels.tobytes())
     digest.update(sample.boxes.astype("<f4").tobytes())

@@ -66,7 +66,7 @@ class OptunaSearch:
     did not choose it; if no trial beats the baseline there is nothing to confirm.
 
     Args:
-        spec: a sweep with ``design: optuna`` that `runner.search.check` has nothing against.
+        spec: a sweep with ``design: optuna`` that `runner.search.spec_rules` has nothing against.
         baseline: see `runner.search.base.Baseline`.
         folder: where study.db is kept; None: nowhere.
 

@@ -23,7 +23,7 @@ DESIGN_KEYS: Final = ("vary", "trials", "space", "combine_best", "racing", "samp
 _DEFAULT: Final = SweepSpec(config="")
 
 
-def check(spec: SweepSpec) -> list[Problem]:
+def check_spec(spec: SweepSpec) -> list[Problem]:
     """Find every problem, each with the key it concerns."""
     if spec.design not in DESIGNS:
         known = nearest(spec.design, DESIGNS.names()) or f"expected {', '.join(DESIGNS.names())}"

@@ -61,7 +61,7 @@ class _Seen:
     unreadable: str = ""
 
 
-def check(
+def inspect_set(
     data: DatasetChoice | Sequence[SplitPaths],
     *,
     num_classes: int | None = None,
