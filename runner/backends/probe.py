@@ -1,20 +1,50 @@
-"""`python -P -m runner.backends.probe NAME FILE`: asks a backend what this machine has, in a process of its own, and writes the answer
-as JSON."""
+"""Questions about this machine: what a backend finds on it, and the NVIDIA driver, without a framework.
+
+`python -P -m runner.backends.probe NAME FILE` asks the backend NAME in a process of its own and writes the answer as JSON.
+"""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from runner.backends.base import BACKENDS, Backend
+from runner.core.importing import find_program
 
 
 def main(name: str, answer: str) -> None:
     """Write the `Probe` of backend `name` to the file `answer`."""
     backend: Backend = BACKENDS.get(name)()
     Path(answer).write_text(json.dumps(asdict(backend.probe())), encoding="utf-8")
+
+
+def driver_version() -> str:
+    """The NVIDIA driver's version, empty if there is none: from nvidia-smi, or from the kernel module's file."""
+    return _from_nvidia_smi() or _from_proc()
+
+
+def _from_nvidia_smi() -> str:
+    program = find_program("nvidia-smi")
+    if program is None:
+        return ""
+    try:
+        answer = subprocess.run(
+            [program, "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.splitlines()[0].strip() if answer.returncode == 0 and answer.stdout.strip() else ""
+
+
+def _from_proc() -> str:
+    try:
+        words = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").split()
+    except OSError:
+        return ""
+    return next((word for word in words if word[0].isdigit() and "." in word), "")
 
 
 if __name__ == "__main__":

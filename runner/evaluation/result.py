@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from runner.core.errors import InputError
 from runner.store.run_dir import PrimaryMetric
 
 FORMAT = 1
@@ -158,45 +157,6 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Convert to the form of eval.json: only dicts, lists, strings and finite numbers."""
         return {"format": FORMAT, **_plain(asdict(self))}
-
-    @classmethod
-    def from_json(cls, data: Any) -> Evaluation:
-        """Read the form that `to_json` writes. Raises InputError if `data` has another form."""
-        try:
-            if data["format"] != FORMAT:
-                found = f"eval.json has format {data['format']!r}, this version reads {FORMAT}"
-                raise InputError(f"{found}: evaluate the run again (runner eval RUN)")
-            confusion, tide, mean = data["confusion"], data["tide"], data["mean_curve"]
-            return cls(
-                stats=tuple(data["stats"]),
-                metrics=dict(data["metrics"]),
-                per_class=tuple(ClassResult(**entry) for entry in data["per_class"]),
-                images=data["images"],
-                boxes=data["boxes"],
-                detections=data["detections"],
-                pr_curves={name: _curve(curve) for name, curve in data["pr_curves"].items()},
-                mean_curve=None if mean is None else _curve(mean),
-                confusion=None if confusion is None else _confusion(confusion),
-                tide=None if tide is None else TideErrors(**tide),
-                notes=tuple(data["notes"]),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"this is not an eval.json ({type(error).__name__}: {error}): evaluate the run again (runner eval RUN)"
-            ) from error
-
-
-def _curve(data: Mapping[str, Any]) -> Curve:
-    return Curve(precision=tuple(data["precision"]), score=tuple(data["score"]))
-
-
-def _confusion(data: Mapping[str, Any]) -> Confusion:
-    return Confusion(
-        names=tuple(data["names"]),
-        matrix=tuple(tuple(row) for row in data["matrix"]),
-        score_threshold=data["score_threshold"],
-        iou=data["iou"],
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -9,11 +9,11 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from runner.config.bind import bind
 from runner.config.load import load_config, missing_file
-from runner.config.node import Node, Source, from_plain
+from runner.config.node import Node
 from runner.config.overrides import assign, parse_override
 from runner.core.errors import InputError, Problem
 from runner.core.values import format_value
@@ -71,24 +71,6 @@ def _upgraded(tree: Node) -> Node:
 
 def _renamed(node: Node, names: Mapping[str, str]) -> Node:
     return node if node.mapping is None else replace(node, value={names.get(key, key): item for key, item in node.mapping.items()})
-
-
-def spec_of_plan(data: Mapping[str, Any], where: str) -> SweepSpec:
-    """Read the sweep that a driver wrote: `data` is the ``spec`` of a plan.json, made by `dataclasses.asdict`.
-
-    Args:
-        where: the file, for messages.
-
-    Raises:
-        InputError: it is not whole, or a newer version wrote it.
-    """
-    resources = {{"timeout_s": "timeout", "stall_s": "stall"}.get(key, key): value for key, value in data.get("resources", {}).items()}
-    parts = {key: data[key] for key in ("sampler", "pruner") if data.get(key) is not None}
-    flat = {key: {"name": part.get("name"), **part.get("arguments", {})} for key, part in parts.items()}
-    bound = bind(from_plain({**data, "resources": resources, **flat}, Source(where)), SweepSpec)
-    if bound.value is None:
-        raise InputError(bound.problems)
-    return bound.value
 
 
 def duration_s(text: str) -> float:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXCEPT = {
     "core/checkout.py": "git, with variables of its own",
     "views/viewers/watchdog.py": "a script that was started with them itself",
-    "backends/gpu.py": "no Python",
+    "backends/probe.py": "no Python",
     "environments/interpreters.py": "a Python that may be too old to know -P; it starts in the root folder",
     "testing/tasks.py": "tests only",
 }

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from runner.core.errors import InputError
-from runner.evaluation import Evaluation, evaluate
+from runner.evaluation import evaluate
 
 BOX = [10.0, 10.0, 40.0, 40.0]
 GOOD = {"image_id": 1, "category_id": 3, "bbox": BOX, "score": 0.9}
@@ -182,9 +182,3 @@ def test_a_prediction_without_area_and_one_outside_the_image_are_results_like_ot
     case.predictions_file.write_text(json.dumps([GOOD, *odd]))
     result = evaluate(case.annotations_file, case.predictions_file)
     assert result.detections == 3 and result.metrics["bbox/AP"] == pytest.approx(1)
-
-
-@pytest.mark.parametrize("data", [None, [], {}, {"format": 99}, {"format": 1, "stats": 3}])
-def test_what_is_no_eval_json(data: Any) -> None:
-    with pytest.raises(InputError, match="evaluate the run again"):
-        Evaluation.from_json(data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from runner.config.load import load_config
 from runner.core.errors import InputError
-from runner.search.load import duration_s, load_sweep, spec_of_plan
+from runner.search.load import duration_s, load_sweep
 from runner.search.schema_file import main, schema, text
 from runner.search.spec import Choice, Component, Factor, Metric, Resources, Span, SweepSpec
 
@@ -127,25 +126,6 @@ def test_several_metrics(tmp_path: Path) -> None:
     spec = load_sweep(write(tmp_path, f"config: c\nvary: {{a: [1]}}\n{metric}"))
     assert spec.metrics == (Metric(name="bbox/AP"), Metric(name="resource/memory_gib", goal="minimize"))
     assert SweepSpec(config="c").metrics == (), "the backend decides"
-
-
-def test_a_plan_gives_the_spec_back(tmp_path: Path) -> None:
-    fixed = "config: c\nvary: {a: [1, [2]], b: {values: [1], label: x}}\nseeds: [3, 4]\nracing: {max_seeds: 8}\ncombine_best: false\n"
-    several = "config: c\ndesign: list\ntrials: [{a: 1}]\nmetric: [{name: x}, {name: y}]\n"
-    for given in (OPTUNA, fixed, several):
-        spec = load_sweep(write(tmp_path, given))
-        assert spec_of_plan(json.loads(json.dumps(asdict(spec))), "plan.json") == spec
-
-
-def test_a_plan_of_a_newer_version_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="plan.json: resources.nodes: unknown key"):
-        spec_of_plan({"config": "c", "vary": {"a": [1]}, "resources": {"nodes": 2, "timeout_s": None}}, "plan.json")
-
-
-def test_a_plan_of_an_older_version_is_read() -> None:
-    old = {"config": "c", "overrides": {}, "design": "one_at_a_time", "vary": {"a": [1]}, "trials": [], "seeds": [0]}
-    old |= {"metric": {"name": "bbox/AP", "goal": "maximize"}, "resources": {"concurrency": "auto", "cpus": 1}}
-    assert spec_of_plan(old, "plan.json") == SweepSpec(config="c", vary={"a": (1,)}, metric=Metric(name="bbox/AP"))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import psutil
 
 from runner.backends.base import Probe
-from runner.backends.gpu import driver_version
 from runner.backends.paddle.ppdet import load_ppdet
 from runner.backends.paddle.schema import PaddleConfig
+from runner.backends.probe import driver_version
 from runner.core.errors import InputError, Problem
 from runner.core.values import GIB
 

@@ -10,7 +10,7 @@ import torch
 import torchvision
 
 from runner.backends.base import Probe
-from runner.backends.gpu import driver_version
+from runner.backends.probe import driver_version
 from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.transforms import is_fixed_size
 from runner.core.errors import InputError, Problem
