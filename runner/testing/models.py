@@ -26,6 +26,7 @@ from runner.backends.torch.models.base import DetectorModel, build_model, load_m
 from runner.backends.torch.models.detector import Detections, Detector
 from runner.backends.torch.schema import COCODataSet, EvalReader, PadBatch, TorchConfig, TrainReader
 from runner.core.errors import InputError
+from runner.core.importing import child_environment
 
 CLASSES = 3
 BOXES = ([[10.0, 8.0, 58.0, 52.0], [64.0, 20.0, 92.0, 60.0]], [[5.0, 5.0, 30.0, 40.0]])
@@ -103,7 +104,7 @@ class ModelContract:
 
     def test_importing_it_loads_no_torch(self) -> None:
         code = f"import sys, {self.plugin.__module__}; sys.exit('torch' in sys.modules)"
-        subprocess.run([sys.executable, "-c", code], check=True)
+        subprocess.run([sys.executable, "-P", "-c", code], env=child_environment(), check=True)
 
     def test_checking_a_config_finds_no_problem(self, config: TorchConfig) -> None:
         assert list(self.plugin().check(config)) == []
