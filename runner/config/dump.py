@@ -26,9 +26,10 @@ def result_affecting(config: Any) -> dict[str, Any]:
     return plain
 
 
-def affecting_keys(config: Any) -> list[str]:
-    """Return the dotted keys of the plain canonical tree that are also in `result_affecting`; each stands for all keys below it."""
-    return list(_common(to_plain(canonical(config)), result_affecting(config), ""))
+def affecting_keys(config: Any, plain: Mapping[str, Any]) -> list[str]:
+    """Return the dotted keys of `plain`, the plain canonical tree of a config, that are also in `result_affecting`; each stands for all
+    keys below it."""
+    return list(_common(plain, result_affecting(config), ""))
 
 
 def _common(whole: Any, part: Any, prefix: str) -> Iterator[str]:

@@ -248,39 +248,38 @@ class SweepPlan:
         return self.spec.seeds if trial.seeds is None else trial.seeds
 
     def runs(self, trial: Trial) -> list[PlannedRun]:
-        """The runs of `trial`, one a seed.
+        """Return the runs of `trial`, one per seed.
 
         Raises:
             InputError: with everything that is wrong in it.
         """
+        return self._plan(trial, to_start=True)
+
+    def _plan(self, trial: Trial, *, to_start: bool) -> list[PlannedRun]:
+        """Plan the runs of a trial; those not `to_start` lack what is only recorded: facts and trial keys take as long as all the rest."""
         seeds = self.seeds(trial)
         try:
             resolved = self._resolve({**trial.overrides, "seed": seeds[0]})
         except InputError as error:
             raise InputError([replace(problem, where=_place(problem, trial, self._file)) for problem in error.problems]) from None
         self._refuse_lost(trial, resolved)
-        shared = Identity(
-            "",
-            self.folder.name,
-            trial.number,
-            0,
-            dict(trial.overrides),
-            "",
-            facts(resolved),
-            trial.label,
-            dict(trial.proposal),
-            trial_keys(resolved),
-            _primary_metric(resolved),
-        )
+        overrides, proposal = dict(trial.overrides), dict(trial.proposal)
+        shared = Identity("", self.folder.name, trial.number, 0, overrides, "", label=trial.label, proposal=proposal)
+        if to_start:
+            shared = replace(shared, facts=facts(resolved), trial_keys=trial_keys(resolved), metric=_primary_metric(resolved))
         return [self._run(trial, seed, replace(resolved, config=replace(resolved.config, seed=seed)), shared) for seed in seeds]
 
     def all_runs(self, trials: Sequence[Trial]) -> list[PlannedRun]:
-        """The runs of all `trials`. Raises InputError with everything that is wrong in any of them."""
+        """Return the runs of all `trials`, without their configs, facts and trial keys.
+
+        Raises:
+            InputError: with everything that is wrong in any of them.
+        """
         problems: list[Problem] = []
         runs: list[PlannedRun] = []
         for trial in trials:
             try:
-                runs += [replace(run, resolved=None) for run in self.runs(trial)]
+                runs += [replace(run, resolved=None) for run in self._plan(trial, to_start=False)]
             except InputError as error:
                 problems += error.problems
         problems += _same_runs(runs, self._file)
@@ -380,7 +379,7 @@ def trial_keys(resolved: Resolved) -> list[str]:
     They are the ones that `run_key` has, without the seed. A data set's content stands for the place it lies in, where it is known.
     """
     config = resolved.config
-    keys = [key for key in affecting_keys(config) if key != "seed"]
+    keys = [key for key in affecting_keys(config, resolved.plain) if key != "seed"]
     for section, data in (("TrainDataset", config.train_dataset), ("EvalDataset", config.eval_dataset)):
         if data is not None and not dataset_fingerprint(data):
             keys += [f"{section}.{name}" for name in DATA_PLACES]

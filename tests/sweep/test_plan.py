@@ -14,7 +14,7 @@ import yaml
 import runner.sweep.plan
 from runner.backends.fake.schema import FakeConfig
 from runner.backends.paddle.schema import COCODataSet, PaddleConfig
-from runner.config.dump import affecting_keys, result_affecting
+from runner.config.dump import affecting_keys, canonical, result_affecting, to_plain
 from runner.config.node import flatten
 from runner.core.errors import InputError
 from runner.data.prepare import prepare
@@ -297,13 +297,17 @@ def test_without_known_content_the_place_of_the_data_identifies_a_trial(write_co
     }
 
 
+def keys_of(config: Any) -> list[str]:
+    return affecting_keys(config, to_plain(canonical(config)))
+
+
 def test_keys_of_other_backends_identify_a_trial_as_they_count_in_its_key() -> None:
     """Without their frameworks: the declaration alone decides."""
     data = COCODataSet()
-    paddle = affecting_keys(PaddleConfig(architecture="FCOS", train_dataset=data, eval_dataset=data))
+    paddle = keys_of(PaddleConfig(architecture="FCOS", train_dataset=data, eval_dataset=data))
     assert "find_unused_parameters" in paddle and not {"log_iter", "worker_num", "TestDataset", "initial_distance"} & set(paddle)
     assert not any(key.startswith("TrainDataset.dataset_dir") for key in paddle) and "TrainDataset.data_fields" in paddle
-    fake = affecting_keys(FakeConfig())
+    fake = keys_of(FakeConfig())
     assert {"parameters", "metrics", "faults", "max_iters"} <= set(fake) and not {"step_s", "startup_s", "use_gpu"} & set(fake)
 
 
