@@ -1,4 +1,4 @@
-"""How often the intervals of `runner compare` hold, by simulated sweeps, and how the methods fail that it does not use.
+"""Coverage of the intervals of `runner compare` in simulated sweeps, and the failures of methods that it does not use.
 
     python -m benchmarks.coverage                  # 2,000 sweeps a line, some minutes
     python -m benchmarks.coverage --sweeps 200     # a look
@@ -128,7 +128,7 @@ def bca(n: int, sweeps: int, draws: int = 1000, seed: int = 0) -> float:
 
 
 def optional_stopping(sweeps: int, first: int = 3, most: int = 10, seed: int = 0) -> tuple[float, float]:
-    """False verdicts where a seed a side is added until a plain t decides: the pooled one, the paired one."""
+    """Simulate false verdicts if a seed per trial is added until a plain t decides: the pooled one, the paired one."""
     rng, pooled, paired = np.random.default_rng(seed), 0, 0
     for _ in range(sweeps):
         one, other = rng.normal(size=(2, most))
@@ -182,7 +182,7 @@ def best_of(evaluations: int, sweeps: int, seed: int = 0) -> float:
 
 
 def permutation_errors(n: int, sweeps: int, seed: int = 0) -> float:
-    """How often the permutation test has p ≤ 0.05 where there is no difference."""
+    """Simulate how often the permutation test has p ≤ 0.05 without a difference."""
     rng = np.random.default_rng(seed)
     return statistics.fmean(permutation_p(*rng.normal(size=(2, n)).tolist()) <= 0.05 for _ in range(sweeps))
 
@@ -239,7 +239,7 @@ def _detectors(rng: np.random.Generator, images: int, noise_px: Sequence[float])
 
 # ---------------------------------------------------------------------------------------------------------------- tables
 def intervals_table(sweeps: int) -> Iterator[Row]:
-    """What the verdicts of a sweep without racing rest on."""
+    """Yield the coverage of the intervals behind the verdicts of a sweep without racing."""
     cases: list[tuple[str, Callable[[int], Arms]]] = [
         ("one trial, equal spreads", lambda n: Arms((1, 1), (n, n))),
         ("one trial, its spread three times the baseline's", lambda n: Arms((1, 3), (n, n))),
@@ -287,7 +287,7 @@ def racing_table(sweeps: int) -> Iterator[Row]:
 
 
 def failing_table(sweeps: int) -> Iterator[Row]:
-    """What is not done, and why."""
+    """Yield the error rates of methods that are not used."""
     for n in (3, 5, 10, 30):
         yield f"coverage of a nominal 95 % BCa bootstrap over {n} seeds", f"{bca(n, sweeps):.1%}"
     for text, arms in (

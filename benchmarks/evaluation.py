@@ -1,4 +1,4 @@
-"""How much faster `runner.evaluation` is than pycocotools, from files to the same twelve numbers.
+"""Speed of `runner.evaluation` against pycocotools, from files to the same twelve numbers.
 
     python -m benchmarks.evaluation [--pairs 3] [--images 4000] [--detections 340000]
 
@@ -96,7 +96,7 @@ def report(times: dict[str, list[float]], worst: float) -> int:
 
 
 def with_pycocotools(annotations: Path, predictions: Path) -> Numbers:
-    """The twelve numbers by pycocotools, its prints swallowed."""
+    """Return the twelve numbers by pycocotools, its prints swallowed."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(annotations))
         evaluator = COCOeval(truth, truth.loadRes(str(predictions)), "bbox")
@@ -107,7 +107,7 @@ def with_pycocotools(annotations: Path, predictions: Path) -> Numbers:
 
 
 def with_faster_coco_eval(annotations: Path, predictions: Path) -> Numbers:
-    """The twelve numbers by faster-coco-eval, where somebody installed it."""
+    """Return the twelve numbers by faster-coco-eval, where somebody installed it."""
     module = importlib.import_module("faster_coco_eval")
     with contextlib.redirect_stdout(io.StringIO()):
         truth = module.COCO(str(annotations))

@@ -108,7 +108,7 @@ def _trained(run: RunResult) -> list[Record]:
 
 
 def _joined(records: Sequence[Record], size: int) -> Iterator[Record]:
-    """Records of `size` times as many steps: the means."""
+    """Yield records of `size` times as many steps: the means."""
     for start in range(0, len(records), size):
         some = records[start : start + size]
         yield replace(some[-1], values={tag: math.fsum(one.values[tag] for one in some) / len(some) for tag in some[0].values})

@@ -1,4 +1,4 @@
-"""What it costs to ask Optuna for a trial and to tell it the result, by sampler, and what study.db adds.
+"""Cost of a trial in Optuna, by sampler, and the additional cost of study.db.
 
     python -m benchmarks.optuna_cost [--trials N] [--samplers NAME …] [--gp-trials N] [--no-db]
 

@@ -51,7 +51,7 @@ class Model:
 
 @dataclass(slots=True)
 class Result:
-    """What came of a model."""
+    """Result of a model."""
 
     model: Model
     steps: int = 0
@@ -92,7 +92,7 @@ MODELS = (
 
 
 def common(steps: int) -> list[str]:
-    """What is overridden in every config."""
+    """Return the overrides of every config."""
     data = ["dataset=synthetic_pcb", "TrainDataset.sample_num=9", "EvalDataset.sample_num=4"]
     machine = ["backend=paddle", "use_gpu=false", "worker_num=0"]
     random_weights = ["pretrain_weights=null", "LearningRate.base_lr=0.0001", "OptimizerBuilder.clip_grad_by_norm=1.0"]

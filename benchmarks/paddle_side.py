@@ -29,7 +29,7 @@ class Stopwatch:
         self._started = (0.0, 0.0)
 
     def __call__(self) -> None:
-        """A step has ended."""
+        """Handle the end of a step."""
         self._steps += 1
         now = (time.perf_counter(), time.process_time())
         if self._steps == self._first:
@@ -83,7 +83,7 @@ def ours(run_dir: str, stopwatch: Stopwatch) -> None:
 
 
 def ours_evaluation(run_dir: str, stopwatch: Stopwatch) -> None:
-    """What the backend does to evaluate: random weights, its reader, its results."""
+    """Evaluate as the backend does: random weights, its reader, its results."""
     from runner.backends.paddle import device  # noqa: PLC0415
     from runner.backends.paddle.backend import _use_threads  # noqa: PLC0415
     from runner.worker.main import load_run  # noqa: PLC0415

@@ -146,7 +146,7 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cpu_threads of ours")
@@ -183,7 +183,7 @@ def measure(name: str, python: Path, options: argparse.Namespace) -> bool:
 
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-"""What the conductor gives to a worker, which raises it to cpu_threads."""
+"""Threads that the driver gives to a worker, which raises it to cpu_threads."""
 
 
 def report(name: str, pairs: Sequence[dict[str, Times]], steps: int) -> bool:
@@ -228,7 +228,7 @@ def side(python: Path, name: str, what: Path, options: argparse.Namespace, varia
 
 
 def run_of(config: Path, backend: str, options: argparse.Namespace) -> Path:
-    """A new run directory beside the config."""
+    """Return a new run directory beside the config."""
     run = RunDir(config.with_name(f"run-{backend}"))
     shutil.rmtree(run.path, ignore_errors=True)
     steps = options.warm_up + options.steps + 1
@@ -238,7 +238,7 @@ def run_of(config: Path, backend: str, options: argparse.Namespace) -> Path:
 
 
 def write_config(name: str, folder: Path, options: argparse.Namespace) -> Path:
-    """The YAML file that both sides read, with its boards."""
+    """Return the YAML file that both sides read, with its boards."""
     write_boards(folder / "data", options.size)
     architecture, text = MODELS[name]
     values = {"architecture": architecture, "data": folder / "data", "size": options.size, "batch": BATCH, "workers": options.workers}

@@ -1,11 +1,11 @@
-"""What pruning saves, and whether it loses the best trial, on a recorded table of learning curves.
+"""Savings of pruning, and its effect on the best trial, on a recorded table of learning curves.
 
     python -m benchmarks.pruning [--seeds 10] [--slots 4] [--no-sweep]
     python -m benchmarks.pruning --record      # makes the table anew (about 4 minutes on one core)
 
 Every point of the table (see `benchmarks.pruning_table`) is a trial, in `--seeds` shuffled orders; what is counted is epochs. Optuna's own
 pruners run plainly: `study.optimize`, one trial after the other. Ours goes through `runner.search.optuna.search` with the calls that the
-conductor makes, in simulated time on one and on several slots. At last a part of the table goes through `runner sweep` and the fake
+driver makes, in simulated time on one and on several slots. At last a part of the table goes through `runner sweep` and the fake
 backend, with real processes.
 
 Required of ASHA and Hyperband, ours: the same best trial as all trials in full, in at most a third of their epochs (medians over the
@@ -46,7 +46,7 @@ PRUNERS: Mapping[str, Component] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search came to.
+    """Result of a search.
 
     Args:
         best: the point with the highest final accuracy among the trials that finished.
@@ -141,7 +141,7 @@ def report_audits(found: Sequence[Found], table: Table) -> None:
 
 
 def _as_runs(found: Found, table: Table) -> list[RunResult]:
-    """What would be read from the run directories."""
+    """Return what would be read from the run directories."""
     runs = []
     for number, point in enumerate(found.order):
         curve, epochs = table.curves[point], found.lasted[point]
@@ -198,7 +198,7 @@ def with_optuna(table: Table, pruner: Component, order: Sequence[Point]) -> Foun
 
 
 def with_ours(table: Table, pruner: Component, seed: int, slots: int) -> Found:
-    """Our search, called as the conductor does: a slot that is free asks, and every epoch of a running trial is reported when it ends."""
+    """Our search, called as the driver does: a slot that is free asks, and every epoch of a running trial is reported when it ends."""
     spec = SweepSpec(
         config="table",
         design="optuna",
@@ -240,7 +240,7 @@ def with_ours(table: Table, pruner: Component, seed: int, slots: int) -> Found:
 
 
 def _ticks(point: Point) -> int:
-    """How long an epoch takes: small batches take about half as long again."""
+    """Return the duration of an epoch: small batches take about half as long again."""
     return 3 if dict(zip(GRID, point, strict=True))["batch_size"] == 32 else 2
 
 

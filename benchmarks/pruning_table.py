@@ -44,7 +44,7 @@ class Table:
     curves: Mapping[Point, tuple[float, ...]]
 
     def point(self, values: Mapping[str, float]) -> Point:
-        """The point with these values; what is missing is the baseline's."""
+        """Return the point with these values; what is missing is the baseline's."""
         return tuple(values.get(name, BASELINE[name]) for name in GRID)
 
     @property
@@ -54,7 +54,7 @@ class Table:
 
 
 def read_table(path: Path = TABLE) -> Table:
-    """The recorded table.
+    """Return the recorded table.
 
     Raises:
         ValueError: it is not whole.

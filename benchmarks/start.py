@@ -1,4 +1,4 @@
-"""How long a task takes from `submit` to its first line, spawned, forked from a warm parent and by a process standing by.
+"""Time from `submit` to a task's first line: spawned, forked from a warm parent, and by a process standing by.
 
     python -m benchmarks.start [--backend torch|paddle] [--python FILE] [--rounds N]
 

@@ -1,4 +1,4 @@
-"""How long `runner --help` takes, against a bare `python -c pass`: at most 10 times as long.
+"""Duration of `runner --help` against a bare `python -c pass`: at most 10 times as long.
 
     python -m benchmarks.startup [--rounds N]
 

@@ -37,7 +37,7 @@ _LOOK_INTERVAL_S = 0.5
 
 @dataclass
 class Driver:
-    """What `runner sweep` took.
+    """Time and memory of `runner sweep`.
 
     Args:
         wall_s: from start to end.
@@ -54,7 +54,7 @@ class Driver:
 
 
 def write_sweep(folder: Path, runs: int, slots: int, sleep_s: float) -> Path:
-    """The config and the sweep file of `runs` runs; the baseline is one of the trials."""
+    """Return the config and the sweep file of `runs` runs; the baseline is one of the trials."""
     config = {
         "backend": "fake",
         "max_iters": STEPS,
@@ -119,7 +119,7 @@ def refills(folder: Path, slots: int) -> list[float]:
 
 
 def driver_refills(folder: Path, slots: int) -> list[float]:
-    """The part of `refills` that is the driver's: from when it had noticed the end to when it had started the next."""
+    """Return the part of `refills` that is the driver's: from when it had noticed the end to when it had started the next."""
     starts = [event.time for event in read_journal(folder / "journal.jsonl", RunStarted)]
     ends = [event.time for event in read_journal(folder / "journal.jsonl", RunEnded)]
     return [start - end for end, start in zip(sorted(ends), sorted(starts)[slots:], strict=False)]
@@ -134,7 +134,7 @@ def times(folder: Path) -> Iterator[tuple[float, float]]:
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The value that `part` of the values do not exceed."""
+    """Return the value that `part` of the values do not exceed."""
     return sorted(values)[min(len(values) - 1, int(part * len(values)))]
 
 

@@ -1,4 +1,4 @@
-"""What a warm process imports in `benchmarks.trial_overhead`: torch with all that a worker needs of it, and the scripted trainer."""
+"""Imports of a warm process in `benchmarks.trial_overhead`: torch with all that a worker needs of it, and the scripted trainer."""
 
 from runner.backends.fake import preload as fake
 from runner.backends.torch import preload as torch

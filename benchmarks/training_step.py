@@ -86,7 +86,7 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=320, help="side of the square images in pixels")
     parser.add_argument("--batch", type=int, default=2)
@@ -138,7 +138,7 @@ def timed(run: Callable[[], None], steps: int) -> float:
 
 # --------------------------------------------------------------------------------------------------------------- ours
 def our_steps(config: TorchConfig, with_reader: bool, stack: ExitStack) -> tuple[Callable[[], None], TrainStep]:
-    """A function that makes our next step, and what it steps."""
+    """Return a function that makes our next step, and what it steps."""
     torch.manual_seed(SEED)
     step = TrainStep(build_model(config), config, torch.device("cpu"))
     data = load_training_data(config)
@@ -218,7 +218,7 @@ def peer(options: argparse.Namespace) -> Iterator[Callable[[int], float]]:
 
 
 def serve_steps(pipe: Connection, options: argparse.Namespace) -> None:
-    """The peer's process: answers a number of steps by their seconds, until 0. Nothing but the threads is set."""
+    """Run the peer's process: answer a number of steps by their seconds, until 0. Only the number of threads is set."""
     torch.set_num_threads(options.threads)
     run = their_steps(make_config(make_data(options.size), options), options)
     while steps := pipe.recv():
@@ -226,7 +226,7 @@ def serve_steps(pipe: Connection, options: argparse.Namespace) -> None:
 
 
 def their_steps(config: TorchConfig, options: argparse.Namespace) -> Callable[[], None]:
-    """A function that makes torchvision's next step."""
+    """Return a function that makes torchvision's next step."""
     torch.manual_seed(SEED)
     backbone = resnet_fpn_backbone(
         backbone_name=f"resnet{options.depth}",
@@ -254,7 +254,7 @@ def their_steps(config: TorchConfig, options: argparse.Namespace) -> Callable[[]
 
 
 def kept_batches(config: TorchConfig, options: argparse.Namespace) -> Iterator[tuple[list[Tensor], list[Target]]]:
-    """What our reader read, as torchvision wants it; normalising again costs it what normalising once does."""
+    """Yield the batches of our reader in torchvision's form; normalising again costs it as much as normalising once."""
     data = load_training_data(config)
     kept = []
     with training_steps(config, data, 0) as steps:
@@ -323,7 +323,7 @@ def make_data(size: int) -> Path:
 
 
 def print_profile(ours: Callable[[], None], step: TrainStep) -> None:
-    """Where our step's time goes: by part, then by operator."""
+    """Print the time of our step by part, then by operator."""
     parts = {"backbone": step.model.backbone, "neck": step.model.neck, "head": step.model.fcos_head}
     for name, part in parts.items():
         mark(part, name)

@@ -1,4 +1,4 @@
-"""What a trial costs beyond its work: `runner sweep`, Ray Tune, and a fresh `python train.py` a trial, on the same cores.
+"""Overhead of a trial: `runner sweep`, Ray Tune, and a fresh `python train.py` per trial, on the same cores.
 
     python -m benchmarks.trial_overhead [--trials 20] [--slots 2] [--rounds 3] [--ray-python FILE]
 
@@ -115,7 +115,7 @@ def ours(folder: Path, trials: int, slots: int) -> Took:
 
 
 def fresh(folder: Path, trials: int, slots: int) -> Took:
-    """A new interpreter a trial."""
+    """Return a new interpreter a trial."""
     (folder / "train.py").write_text(_TRAIN, encoding="utf-8")
     began = time.time()
     files = [folder / f"{number}.json" for number in range(trials)]
@@ -152,7 +152,7 @@ def run(command: Sequence[str], folder: Path) -> str:
 
 
 def environment_with_ray(folder: Path) -> Path:
-    """A virtual environment with Ray Tune; its interpreter."""
+    """Return a virtual environment with Ray Tune; its interpreter."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     subprocess.run([str(python), "-I", "-m", "pip", "install", "--quiet", "ray[tune]"], env=child_environment(), check=True)

@@ -1,4 +1,4 @@
-"""What this machine and environment have for `runner`, and what to do about what is missing."""
+"""Report on this machine and environment: what `runner` finds, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _torch() -> Iterator[Requirement]:
 
 
 def _own_environment(name: str) -> Iterator[Requirement]:
-    """A backend that has an environment of its own."""
+    """Yield a backend that has an environment of its own."""
     label = f"backend {name}"
     found = whereabouts(name)
     if found.problem:

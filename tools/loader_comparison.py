@@ -1,4 +1,4 @@
-"""Whether our loader reads PaddleDetection's configs as ppdet does.
+"""Comparison of our loader with ppdet's on PaddleDetection's configs.
 
     python -m tools.loader_comparison CHECKOUT [--json FILE] [--jobs N] [--python PADDLE_PYTHON]
 
@@ -68,7 +68,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of one config.
+    """Finding about one config.
 
     Args:
         config: its path below the checkout.
@@ -96,7 +96,7 @@ class Finding:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Return the command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.loader_comparison", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("checkout", type=Path, help="a clone of PaddleDetection")
     parser.add_argument("--json", type=Path, help="write everything found to this file")
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def summary(findings: Sequence[Finding]) -> list[str]:
-    """How many configs there are of each verdict, and of each reason."""
+    """Count the configs by finding, and by reason."""
     counts = Counter(finding.verdict for finding in findings)
     reasons = Counter(
         reason
@@ -131,7 +131,7 @@ def summary(findings: Sequence[Finding]) -> list[str]:
 
 
 def agreement(checkout: Path, python: Path, jobs: int = 1) -> list[Finding]:
-    """What becomes of every config of `checkout`, in the order of their paths.
+    """Compare every config of `checkout`, in the order of their paths.
 
     Args:
         python: an interpreter whose environment has ppdet.
@@ -146,7 +146,7 @@ def agreement(checkout: Path, python: Path, jobs: int = 1) -> list[Finding]:
 
 
 def configs_of(checkout: Path) -> list[Path]:
-    """The YAML files below ``configs`` that are not parts of others."""
+    """Return the YAML files below ``configs`` that are not parts of others."""
     folder = checkout / "configs"
     found = sorted(
         file for file in folder.rglob("*.y*ml") if file.suffix in (".yml", ".yaml") and "_base_" not in file.relative_to(folder).parts
@@ -195,7 +195,7 @@ def plain(node: Node) -> Any:
 
 
 def differences(ours: Any, theirs: Any) -> Iterator[Difference]:
-    """What is not the same in two whole trees. The order of keys does not count, nor does a section that says nothing."""
+    """Yield the differences of two complete trees. The order of keys does not count, nor does an empty section."""
     for key in sorted({*ours, *theirs}):
         yield from _differences(ours.get(key, _ABSENT), theirs.get(key, {} if ours.get(key) == {} else _ABSENT), key, theirs)
 

@@ -33,7 +33,7 @@ MAY_BE_SHOWN = "synthetic_pcb"
 
 
 def comparison_svg(comparison: Comparison, command: str) -> str:
-    """The comparison as `runner compare` prints it, as SVG. Fonts are the reader's own: nothing is fetched."""
+    """Return the comparison as `runner compare` prints it, as SVG. Fonts are the reader's own: nothing is fetched."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(f"[bold]$ {command}[/]", highlight=False)
     console.print(render_comparison(comparison))
@@ -42,7 +42,7 @@ def comparison_svg(comparison: Comparison, command: str) -> str:
 
 
 def samples(run: RunResult) -> Image.Image | None:
-    """The sample images of the run's last evaluation, side by side; None if it has none or they may not be shown."""
+    """Return the sample images of the run's last evaluation, side by side; None if it has none or they may not be shown."""
     if run.config.get("dataset") != MAY_BE_SHOWN:
         return None
     pictures = [medium for medium in RunDir(run.path).media() if medium.kind == "image" and medium.tag.startswith("samples/")]

@@ -1,4 +1,4 @@
-"""What ppdet's `load_config` makes of config files, as plain data: the other side of `loader_comparison`.
+"""Output of ppdet's `load_config` as plain data: the other side of `loader_comparison`.
 
     PADDLE_PYTHON -m tools.ppdet_config ANSWER.json JOBS < files.json
 
@@ -55,7 +55,7 @@ def _load(path: str) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """The plain form (see the module)."""
+    """Return the plain form (see the module)."""
     if id(value) in _arguments:
         _, tag, arguments = _arguments[id(value)]
         return {tag: plain(arguments)}

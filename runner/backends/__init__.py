@@ -1,1 +1,1 @@
-"""Who trains: one module a framework behind `runner.backends.base`."""
+"""Backends that train: one module per framework, behind the interface in `runner.backends.base`."""

@@ -1,4 +1,4 @@
-"""What a backend is to the rest of the program, and what the worker is to a backend."""
+"""Interface of a backend, and the registry of backends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a backend finds on this machine.
+    """Findings of a backend on this machine.
 
     Args:
         versions: name to version of what decides the numbers (framework, CUDA, …).
@@ -47,7 +47,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """How several processes are started that train together.
+    """Command that starts the ranks of an attempt.
 
     Args:
         count: how many.
@@ -85,17 +85,17 @@ class Backend(Protocol):
     """Counted up when a change in the backend changes the weights or predictions of the same config: it goes into the run's key."""
 
     def check(self, config: Any) -> Sequence[Problem]:
-        """What is wrong with a bound config beyond the types and ranges of its keys (values that must fit one another, files that must
-        exist), and remarks. Runs in the conductor, which may not have the framework."""
+        """Find the problems of a bound config beyond the types and ranges of its keys (values that must fit one another, files that must
+        exist), and remarks. Runs in the driver, which may not have the framework."""
 
     def metrics(self, config: Any) -> MetricSet:
         """Return the metrics that the evaluations of a run with this config record (`runner.evaluation.box_metrics` for boxes)."""
 
     def probe(self) -> Probe:
-        """What this machine has. Loads the framework: call it in a process of its own."""
+        """Find what this machine has. Loads the framework: call it in a process of its own."""
 
     def ranks(self, config: Any) -> Ranks | None:
-        """How the processes of an attempt are started where several train together; None: one trains."""
+        """Return how the ranks of an attempt are started; None if one process trains."""
 
     def train(self, config: Any, run: RunContext) -> None:
         """One attempt: train from `run.resume_from` or the start to the end, evaluate, return.

@@ -34,8 +34,8 @@ _FOREIGN = {
 
 
 def read_pdparams(file: Path, key: str = "pretrain_weights") -> dict[str, Any]:
-    """The content of `file`: numpy arrays by name; nested dicts, lists and plain values where there are some. Tensors are arrays, without
-    their own names; bfloat16 becomes float32. What protocols 2 and 3 cut into slices (arrays beyond 1 GB) is joined again. The
+    """Return the content of `file`: numpy arrays by name; nested dicts, lists and plain values where there are some. Tensors are arrays,
+    without their own names; bfloat16 becomes float32. What protocols 2 and 3 cut into slices (arrays beyond 1 GB) is joined again. The
     whole file is read into memory, of any size.
 
     Args:
@@ -172,7 +172,7 @@ class _Unpickler(pickle.Unpickler):
         return _DType(*arguments)
 
     def _no_bytes(self) -> bytes:
-        """What protocol 2 says for an empty array; bytes(n) would take n bytes of memory."""
+        """Replace the constructor that protocol 2 uses for an empty array; bytes(n) would allocate n bytes."""
         return b""
 
     def _encode(self, text: str, encoding: str) -> bytes:

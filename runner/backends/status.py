@@ -1,4 +1,4 @@
-"""Where a backend runs when the config gives no interpreter, for people to read."""
+"""Location of each backend without an interpreter in the config, for display."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.environments.specs import RECIPES
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where a backend runs.
+    """Location of a backend.
 
     Args:
         where: ``this interpreter``, ``installed``, ``broken`` or ``not installed``.

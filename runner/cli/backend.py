@@ -99,7 +99,7 @@ class _Line:
         return self
 
     def show(self, stage: str, seconds: float) -> None:
-        """A `runner.environments.install.Progress`."""
+        """Show progress; a `runner.environments.install.Progress`."""
         if self._live:
             print(f"\r\x1b[K{stage}: {seconds:.0f} s", end="", file=self._file, flush=True)
         elif stage != self._stage:

@@ -54,12 +54,12 @@ class Holder:
 
     @property
     def is_here(self) -> bool:
-        """Whether it ran under this kernel or on this host, so that its locks are visible here."""
+        """True if it ran under this kernel or on this host, so that its locks are visible here."""
         return ran_here(self.host, self.process)
 
     @property
     def is_alive(self) -> bool:
-        """Whether it is known to run on this machine."""
+        """True if it is known to run on this machine."""
         return bool(self.process) and process_mark(self.pid) == self.process
 
 

@@ -52,7 +52,7 @@ class CocoImage:
 
     @property
     def has_objects(self) -> bool:
-        """Whether it has a box to learn from; crowd boxes do not count."""
+        """True if it has a box to learn from; crowd boxes do not count."""
         return bool((~self.is_crowd).any())
 
 

@@ -68,7 +68,7 @@ class Manifest:
 
     @property
     def generated(self) -> bool:
-        """Whether it was generated, without a source."""
+        """True if it was generated, without a source."""
         return not self.source_hash
 
 

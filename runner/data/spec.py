@@ -101,7 +101,7 @@ class DataSpec:
 
     @property
     def generated(self) -> bool:
-        """Whether it is generated, so that no source is needed."""
+        """True if it is generated, so that no source is needed."""
         return self.generate is not None
 
     def hash(self) -> str:

@@ -1,1 +1,1 @@
-"""How a run is started and watched: processes, slots, signals. Knows an argv and an environment, not a backend."""
+"""Launchers: processes, slots, signals. They know a command and an environment, not a backend."""

@@ -106,7 +106,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a task ended.
+    """End of a task.
 
     Args:
         name: the task's.
@@ -140,7 +140,7 @@ class Exit:
 
 
 def exit_of(name: str, returncode: int) -> Exit:
-    """The `Exit` for a return code as `subprocess` gives it."""
+    """Return the `Exit` for a return code as `subprocess` gives it."""
     return Exit(name, returncode, -returncode if returncode < 0 else None)
 
 
@@ -179,7 +179,7 @@ class Launcher(Protocol):
         """
 
     def poll(self, timeout_s: float = 0.0) -> list[Exit]:
-        """The tasks that have ended since the last call; a task that waits takes a freed slot before this returns.
+        """Return the tasks that have ended since the last call; a task that waits takes a freed slot before this returns.
 
         Returns at once if there is something to tell or nothing is running, else after at most about `timeout_s`.
         (The inline launcher runs a task here, and so takes as long as it takes.)
@@ -195,7 +195,7 @@ class Launcher(Protocol):
         """
 
     def free(self) -> int:
-        """How many tasks submitted now would start at once."""
+        """Return the number of tasks that would start at once if submitted now."""
 
     def close(self) -> None:
         """Stop everything and wait until it is gone. Idempotent."""
@@ -206,7 +206,8 @@ class MeasuresMemory(Protocol):
     """A launcher that can tell how much memory its tasks hold."""
 
     def held_gib(self) -> dict[str, float]:
-        """What all the processes of each running task hold now, in 2**30 bytes. Takes up to 0.05 s a process: ask every ten seconds."""
+        """Measure the memory of all processes of each running task, in 2**30 bytes. Takes up to 0.05 s per process: call it every ten
+        seconds."""
 
 
 LAUNCHERS: Registry[type[Launcher]] = Registry(

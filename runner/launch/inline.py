@@ -156,7 +156,7 @@ def _run(task: Task) -> Exit:
 
 
 def _module_of(argv: Sequence[str]) -> tuple[str, list[str]]:
-    """Module and arguments of ``python -m MODULE ARGUMENT…``. Raises ValueError for any other command."""
+    """Return module and arguments of ``python -m MODULE ARGUMENT…``. Raises ValueError for any other command."""
     if "-m" not in argv[1:-1]:
         raise ValueError(f"the inline launcher runs `python -m MODULE …` only, not {' '.join(argv)!r}")
     place = list(argv).index("-m", 1)
@@ -186,7 +186,7 @@ def _run_module(module: str, arguments: list[str]) -> int:
 
 @contextlib.contextmanager
 def _environment(task: Task) -> Iterator[None]:
-    """The task's variables; all as before afterwards."""
+    """Set the task's variables inside the context and restore the old ones after it."""
     before = dict(os.environ)
     os.environ.update(child_environment(dict(task.env)))
     os.environ.pop(PARENT_VARIABLE, None)  # this process must not die with itself

@@ -53,7 +53,7 @@ class _Child:
         return self.start.fileno() if self.start is not None else self.pidfd
 
     def runs(self, process: Process) -> None:
-        """It has been started."""
+        """Mark the task as started."""
         self.start, self.process = None, process
         with contextlib.suppress(AttributeError, OSError):  # another system, an old kernel, a sandbox, no descriptor left
             self.pidfd = os.pidfd_open(process.pid)
@@ -295,7 +295,7 @@ class LocalLauncher:
         return returncode
 
     def _leave(self, name: str, child: _Child, exit_: Exit) -> None:
-        """A task is over."""
+        """Handle the end of a task."""
         del self._children[name]
         self._slots.give_back(child.slot)
         self._ended.append(exit_)
@@ -349,14 +349,14 @@ class _Slots:
         self._taken: Counter[frozenset[tuple[str, str]]] = Counter()
 
     def take(self) -> int:
-        """A free slot, of the variables that fewest have."""
+        """Return a free slot, of the variables that fewest have."""
         kind = min((kind for kind, numbers in self._free.items() if numbers), key=self._taken.__getitem__)
         self._taken[kind] += 1
         self.free -= 1
         return heapq.heappop(self._free[kind])
 
     def give_back(self, number: int) -> None:
-        """A slot is free again."""
+        """Free a slot."""
         kind = self._kind[number]
         self._taken[kind] -= 1
         self.free += 1
@@ -381,7 +381,7 @@ def _adopt() -> bool:
 
 
 def _send(process: Process, number: int) -> None:
-    """A signal to a process that is not reaped yet. (`Popen.send_signal` would reap one that has ended.)"""
+    """Send a signal to a process that is not reaped yet. (`Popen.send_signal` would reap one that has ended.)"""
     if hasattr(os, "waitid"):
         os.kill(process.pid, number)
     else:
@@ -389,7 +389,7 @@ def _send(process: Process, number: int) -> None:
 
 
 def _has_ended(process: Process) -> bool:
-    """Whether the process has ended; it is left for `wait` to reap where the system can look without reaping."""
+    """Return whether the process has ended; it is left for `wait` to reap where the system can look without reaping."""
     if hasattr(os, "waitid"):
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     return process.poll() is not None

@@ -44,13 +44,13 @@ class Gpu:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody else computes on it."""
+        """True if another process computes on it."""
         return self.used_gib > BUSY_GIB
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is.
+    """Resources of the machine.
 
     Args:
         cores: that this process may run on, at most what its cgroup is given.
@@ -95,7 +95,7 @@ def available_cores(root: Path = Path("/")) -> int:
 
 # ---------------------------------------------------------------------------------------------------------------------- GPUs
 def _gpus(environment: Mapping[str, str]) -> tuple[tuple[Gpu, ...], str]:
-    """The GPUs that NVML sees and CUDA_VISIBLE_DEVICES leaves, and what is wrong."""
+    """Return the GPUs that NVML sees and CUDA_VISIBLE_DEVICES leaves, and what is wrong."""
     try:
         nvml: Any = importlib.import_module("pynvml")
     except ImportError:
@@ -122,7 +122,7 @@ def _gpus(environment: Mapping[str, str]) -> tuple[tuple[Gpu, ...], str]:
 
 
 def _chosen(nvml: Any, visible: str, found: list[Gpu], ours: set[int]) -> Iterator[Gpu]:
-    """The GPUs that a CUDA_VISIBLE_DEVICES names. As CUDA does, it stops at the first word that names none."""
+    """Yield the GPUs that a CUDA_VISIBLE_DEVICES names. As CUDA does, it stops at the first word that names none."""
     for position, word in enumerate(word.strip() for word in visible.split(",")):
         if word.isdigit():
             matching = [gpu for gpu in found if gpu.index == int(word)]
@@ -173,7 +173,7 @@ def _text(value: str | bytes) -> str:
 
 # ------------------------------------------------------------------------------------------------------------------- cgroups
 def _cgroups(root: Path) -> Iterator[Path]:
-    """The folders of this process's cgroups, of both versions, each with those above it."""
+    """Yield the folders of this process's cgroups, of both versions, each with those above it."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""How much memory processes hold, and whether the kernel has killed for want of it.
+"""Memory of processes, and the kernel's out-of-memory kills.
 
 What a task holds is the sum of its processes' PSS: a page that n processes share counts as 1/n in each. RSS would count what a task
 shares with the warm parent it was forked from once more in every data worker. PSS takes the kernel 20 to 50 ms for a process that has
@@ -33,7 +33,7 @@ class Members:
 
 
 def sessions(leaders: Collection[int]) -> dict[int, Members]:
-    """The living processes of each session of `leaders`; where the system has no /proc, of each one's family."""
+    """Return the living processes of each session of `leaders`; where the system has no /proc, of each one's family."""
     found = {leader: Members([]) for leader in leaders}
     try:
         numbers = [int(name) for name in os.listdir(_PROC) if name.isdigit()]
@@ -48,7 +48,7 @@ def sessions(leaders: Collection[int]) -> dict[int, Members]:
 
 
 def session_of(pid: int) -> int | None:
-    """The session of a process, None if there is no such process."""
+    """Return the session of a process, None if there is no such process."""
     fields = stat_fields(pid)
     return int(fields[_SESSION]) if fields else None
 
@@ -63,19 +63,19 @@ def stat_fields(pid: int) -> list[bytes]:
 
 
 def pss_gib(pids: Iterable[int]) -> float:
-    """The sum of the processes' PSS; of their RSS where the system does not tell it."""
+    """Return the sum of the processes' PSS; of their RSS where the system does not tell it."""
     return sum(map(_pss_bytes, pids)) / GIB
 
 
 class Gauge:
-    """Whether a task is over its limit, at the least cost."""
+    """Gauge that finds at low cost whether a task exceeds its limit."""
 
     def __init__(self, limit_gib: float) -> None:
         self._limit_gib = limit_gib
         self._measured: tuple[float, float, float] | None = None  # when, PSS and RSS then
 
     def over_gib(self, members: Members, now: float) -> float | None:
-        """What the task holds if that is more than its limit, else None."""
+        """Return the task's memory if it exceeds the limit, else None."""
         if members.rss_gib <= self._limit_gib:
             return None
         if self._measured is not None:
@@ -96,7 +96,7 @@ class OomKills:
         self._rose_at = -_OOM_LATELY_S
 
     def lately(self, now: float) -> bool:
-        """Whether it has killed since the last call, or within the last second (several tasks may have died of it)."""
+        """Return whether it has killed since the last call, or within the last second (several tasks may have died of it)."""
         before, self._count = self._count, self._read()
         if self._count > before:
             self._rose_at = now
@@ -141,7 +141,7 @@ def _pss_bytes(pid: int) -> int:
 
 
 def _family(leader: int) -> Members:
-    """A process and all below it."""
+    """Return a process and all below it."""
     members = Members([])
     with contextlib.suppress(psutil.Error):
         first = psutil.Process(leader)

@@ -1,4 +1,4 @@
-"""How many runs fit into the memory there is, judged by what runs have really held.
+"""Packing of runs into the available memory, by the memory that runs have used so far.
 
 With `concurrency: auto` nobody has said how much memory a run takes. The first goes alone until that is known, then as many as fit, each
 with a reserve of 15 %; what is seen later corrects it, upward at once, downward as larger runs fall out of the last ones seen. Nobody waits
@@ -17,7 +17,8 @@ _SEEN_LAST = 16
 
 
 class Packing:
-    """Whether one more run fits. It kills nobody: where runs turned out larger than thought, no new one starts until enough have ended.
+    """Rule that decides whether one more run fits. It kills no run: if runs turn out larger than estimated, no new one starts until enough
+    have ended.
 
     Args:
         limit: slots, which are never exceeded.
@@ -40,7 +41,7 @@ class Packing:
         return cls(capacity.tasks, capacity.memory_gib, capacity.gpu_memory_gib, capacity.tasks_per_gpu)
 
     def observe(self, name: str, memory_gib: float, gpu_memory_gib: float = 0.0, *, settled: bool) -> None:
-        """A run holds so much, in 2**30 bytes. Call it now and then for each that runs, and when one has ended.
+        """Record the memory of a run, in 2**30 bytes. Call it from time to time for each running one, and when one has ended.
 
         Args:
             gpu_memory_gib: on its GPU.
@@ -53,7 +54,7 @@ class Packing:
         self._known = self._known or settled
 
     def fits(self) -> int:
-        """How many runs fit at a time, as far as is known: at least one, since one that runs alone is given what there is."""
+        """Return the number of runs that fit at a time, as far as is known: at least one, since a single run may use everything."""
         if not self._known:
             return 1
         count = self._limit
@@ -66,5 +67,5 @@ class Packing:
         return max(1, count)
 
     def room(self, running: int) -> bool:
-        """Whether one more may start beside `running` others."""
+        """Return whether one more may start beside `running` others."""
         return running < self.fits()

@@ -41,7 +41,7 @@ class LiveRun:
 
     @property
     def activity(self) -> Activity:
-        """What it does; "other" stands for the phase in its status (evaluating, saving, …)."""
+        """Current activity; "other" stands for the phase in its status (evaluating, saving, …)."""
         if self.silent_s is not None:
             return "silent"
         if self.status.state != "running":

@@ -121,7 +121,8 @@ def resolve(
 
 
 def warnings_of(resolved: Resolved) -> list[str]:
-    """What a config does that few people mean: evaluate otherwise than it trains, a learning rate that does not end with the training."""
+    """Collect warnings about a config that is probably not intended: evaluation unlike training, a learning rate that does not end with the
+    training."""
     plain = resolved.plain
     return [*geometry_warnings([("", plain)]), *schedule_warnings(plain, training_images(resolved.config))]
 
@@ -148,7 +149,7 @@ def training_images(config: Any) -> int | None:
 
 
 def backend_in(path: Path | str, overrides: Iterable[str] = ()) -> tuple[str, str | None]:
-    """The backend a config names, and the interpreter it gives for it, if any."""
+    """Return the backend a config names, and the interpreter it gives for it, if any."""
     tree, _ = as_newer_dialect(load_config(path), overrides)
     given = tree.get("backend_python")
     return _backend(tree).name, given.value if given is not None and isinstance(given.value, str) else None

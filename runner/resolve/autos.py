@@ -1,4 +1,4 @@
-"""What ``auto`` becomes, and what this machine has for a config: the backend's interpreter, GPUs, cores, trackers, classes."""
+"""Replacement of ``auto`` by what this machine has: the backend's interpreter, GPUs, cores, trackers, classes."""
 
 from __future__ import annotations
 

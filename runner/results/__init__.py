@@ -1,1 +1,1 @@
-"""What came out: collected from run directories, grouped by trial, compared."""
+"""Results: collected from run directories, grouped by trial, compared."""

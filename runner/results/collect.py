@@ -96,7 +96,7 @@ class RunResult:
         return (max if goal == "maximize" else min)(found, key=lambda item: item[1])
 
     def latest(self, metric: str) -> float | None:
-        """The metric of the last checkpoint, or, before the run is done, of its newest evaluation; None if there is
+        """Return the metric of the last checkpoint, or, before the run is done, of its newest evaluation; None if there is
         none."""
         if metric in self.metrics:
             return self.metrics[metric]
@@ -104,7 +104,7 @@ class RunResult:
 
 
 def collect(paths: Iterable[Path]) -> list[RunResult]:
-    """The runs at or below each of `paths`, in the order of their names.
+    """Return the runs at or below each of `paths`, in the order of their names.
 
     Raises:
         InputError: a path that does not exist, or no run below any of them.
@@ -137,7 +137,7 @@ def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
 
 
 def read_run(run_dir: RunDir) -> RunResult:
-    """What a run directory says. Never raises for what is in it: `RunResult.problem` tells what could not be read."""
+    """Read a run directory. Never raises because of its content: `RunResult.problem` says what could not be read."""
     identity, status = run_dir.identity(), run_status(run_dir)
     problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file])]
     problems += [f"{file} is not whole" for file in run_dir.damaged() if file != run_dir.identity_file]
@@ -204,7 +204,7 @@ def _read_config(path: Path) -> tuple[dict[str, Any], str]:
 
 @dataclass(slots=True)
 class _Metrics:
-    """What is shown of a metrics.jsonl, gathered record by record: a file of any length takes little memory.
+    """Summary of a metrics.jsonl, gathered record by record: a file of any length takes little memory.
 
     Args:
         evaluations: the newest that count, with no more than `_MOST_VALUES` numbers in all; problem: says so if there were more.

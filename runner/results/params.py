@@ -32,7 +32,7 @@ def _is_or_lies_below(key: str, keys: frozenset[str]) -> bool:
 
 
 def differing_keys(trials: Sequence[dict[str, Any]], first: Sequence[str] = ()) -> list[str]:
-    """The keys whose value is not the same in all of `trials`: those in `first` before the others.
+    """Return the keys whose value is not the same in all of `trials`: those in `first` before the others.
 
     Each backend writes down the defaults of its own keys: between backends a key that one of them does not have is no difference.
     """
@@ -49,7 +49,7 @@ def differing_keys(trials: Sequence[dict[str, Any]], first: Sequence[str] = ()) 
 
 
 def data_warnings(runs: Sequence[RunResult]) -> list[str]:
-    """A sentence for each data set (evaluation, training) that is not the same for all of `runs`."""
+    """Return a sentence for each data set (evaluation, training) that is not the same for all of `runs`."""
     result = []
     consequence = {
         "eval": "their metrics are not comparable",
@@ -67,12 +67,12 @@ def data_warnings(runs: Sequence[RunResult]) -> list[str]:
 
 
 def evaluated_on(runs: Iterable[RunResult]) -> set[str]:
-    """The evaluation data of `runs` in words; of a run whose config cannot be read it is not known."""
+    """Return the evaluation data of `runs` in words; of a run whose config cannot be read it is not known."""
     return {data_identity(run, DATA_SECTIONS["eval"]) for run in runs if run.config}
 
 
 def data_identity(run: RunResult, section: str) -> str:
-    """The data set in words: where it lies, or its content where that was recorded, and how it is read."""
+    """Return the data set in words: where it lies, or its content where that was recorded, and how it is read."""
     fields = {key.partition(".")[2]: value for key, value in run.config.items() if key.startswith(f"{section}.")}
     content = recorded_content(run.facts).get(section)
     settings = {key: value for key, value in fields.items() if key not in (*DATA_PLACES, "name", "data_fields")}

@@ -1,1 +1,1 @@
-"""What to try next: fixed designs here, adaptive searches beside them. Knows nothing of launching."""
+"""Search: fixed designs here, adaptive searches beside them. It knows nothing of launching."""

@@ -42,7 +42,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """How a trial ended.
+    """Result of a trial.
 
     Args:
         state: done if every seed is; infeasible if one does not fit into the memory; failed if one failed for good; pruned if it was

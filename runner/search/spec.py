@@ -39,7 +39,7 @@ class Span:
 
     @property
     def integer(self) -> bool:
-        """Whether its values are integers."""
+        """True if its values are integers."""
         return all(isinstance(value, int) for value in (self.low, self.high, self.step or 0))
 
 

@@ -51,7 +51,7 @@ class Difference:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not significant: there is no interval, or zero is in it."""
+        """True if it is not significant: there is no interval, or it contains zero."""
         return self.low is None or self.high is None or self.low <= 0 <= self.high
 
 

@@ -91,7 +91,7 @@ class CheckpointFolder:
         self._keep = keep
 
     def entries(self) -> list[Entry]:
-        """The checkpoints that count, oldest first; from the files' names if the index cannot be read."""
+        """Return the checkpoints that count, oldest first; from the files' names if the index cannot be read."""
         listed = read_index(self.path / "index.json")
         if listed is not None:
             return listed
@@ -99,12 +99,12 @@ class CheckpointFolder:
         return [Entry(file.name, _step_in(file.name), 0.0, "") for file in found]
 
     def last(self) -> Entry | None:
-        """The newest checkpoint, or None."""
+        """Return the newest checkpoint, or None."""
         entries = self.entries()
         return entries[-1] if entries else None
 
     def best(self) -> Entry | None:
-        """The best checkpoint, or None if none was evaluated."""
+        """Return the best checkpoint, or None if none was evaluated."""
         return next((entry for entry in reversed(self.entries()) if entry.best), None)
 
     def prepare(self) -> None:
@@ -144,7 +144,7 @@ class CheckpointFolder:
         return entry
 
     def is_whole(self, entry: Entry) -> bool:
-        """Whether the file is there with the bytes that were written. Without a known checksum, whether it is there."""
+        """Return whether the file is there with the bytes that were written. Without a known checksum, whether it is there."""
         file = self.path / entry.file
         if not file.is_file():
             return False
@@ -202,7 +202,7 @@ class HashingWriter:
 
 
 def locate(path: Path, *, keep: int = 1, suffix: str = ".pt") -> tuple[CheckpointFolder, list[Entry]]:
-    """The folder and the checkpoints that `path` may mean, the one meant first, then older ones to fall back to.
+    """Return the folder and the checkpoints that `path` may mean, the one meant first, then older ones to fall back to.
 
     Args:
         path: a run directory, its `checkpoints`, or a file. `last` and `best` mean what the index says.
@@ -229,7 +229,7 @@ def locate(path: Path, *, keep: int = 1, suffix: str = ".pt") -> tuple[Checkpoin
 
 
 def read_verified(file: Path, read: Callable[[Path], T], *, suffix: str = ".pt") -> T:
-    """What `read` makes of `file`, its bytes checked where an index beside it knows them.
+    """Read `file` by `read`, after checking its bytes if an index beside it has their hash.
 
     Raises:
         InputError: as `read`, or other bytes than were written.
@@ -246,7 +246,7 @@ def read_verified(file: Path, read: Callable[[Path], T], *, suffix: str = ".pt")
 def read_newest(
     path: Path, read: Callable[[Path], T], say: Callable[[str], None], *, suffix: str = ".pt"
 ) -> tuple[CheckpointFolder, Entry, T]:
-    """What `read` makes of the file that `path` means (see `locate`), or the newest whole one before it; says so where it falls back.
+    """Read by `read` the file that `path` means (see `locate`), or the newest valid one before it; a fallback is reported.
 
     Raises:
         InputError: none is whole.
@@ -293,7 +293,7 @@ def disk_problems_named(folder: Path) -> Iterator[None]:
 
 
 def _has_other_bytes(file: Path, entry: Entry) -> bool:
-    """Whether `file`, a name for `entry`, is there with other bytes. last.pt and best.pt are links to the file that the
+    """Return whether `file`, a name for `entry`, is there with other bytes. last.pt and best.pt are links to the file that the
     index names, but copies of it where a run was copied (cp -r, rsync), so each is looked at by itself.
     """
     try:

@@ -35,15 +35,15 @@ class Identities:
         return {run: name for run, name in self.runs.items() if run != name}
 
     def run_dir(self, run: str) -> RunDir:
-        """The directory of a run; the one it will have, where there is none."""
+        """Return the directory of a run; the one it will have, where there is none."""
         return RunDir(self.folder / self.runs.get(run, run))
 
     def run_dirs(self) -> list[RunDir]:
-        """The directories that count, by the names of the runs."""
+        """Return the directories that count, by the names of the runs."""
         return [RunDir(self.folder / self.runs[run]) for run in sorted(self.runs)]
 
     def remarks(self) -> list[str]:
-        """A line for each directory whose name is not that of its run."""
+        """Return a line for each directory whose name is not that of its run."""
         lines = [f"{name} is the run {run} under another name, and counts as it" for run, name in sorted(self.renamed.items())]
         lines += [f"{name} is a copy of {self.runs.get(run, run)} and does not count" for name, run in sorted(self.copies.items())]
         return lines + self.problems()
@@ -54,7 +54,7 @@ class Identities:
         return {run: holds[run] for run in runs if run not in self.runs and run not in self.unclear and run in holds}
 
     def problems(self) -> list[str]:
-        """A line for each run of which several directories, and none of its name, are copies."""
+        """Return a line for each run of which several directories, and none of its name, are copies."""
         return [
             f"{', '.join(str(self.folder / name) for name in names)}: all of them are the run {run}; "
             f"keep one, named {run}, and move the others out of {self.folder}"
@@ -92,8 +92,8 @@ def identify(folder: Path, names: Iterable[str]) -> Identities:
 
 
 def _run_in(folder: Path, name: str) -> str | None:
-    """The id in a directory's run.json. Where it is the directory's name, which it mostly is, the beginning of the file tells, so that
-    thousands take no time."""
+    """Return the id in a directory's run.json. Where it is the directory's name, which it mostly is, the beginning of the file tells, so
+    that thousands take no time."""
     path = os.path.join(folder, name, "run.json")
     beginning = f'{{\n  "id": {json.dumps(name, ensure_ascii=False)},'.encode("utf-8", "surrogateescape")
     try:

@@ -32,7 +32,7 @@ class Journal:
         try:
             self._file: IO[bytes] = open_lines(path)
         except OSError as error:
-            advice = f"`runner sweep verify {shell_path(path.parent)} --repair` moves aside what is no file"
+            advice = f"`runner verify {shell_path(path.parent)} --repair` moves aside what is no file"
             raise InputError(Problem(f"cannot be written: {error.strerror}; {advice}", where=str(path))) from error
 
     def append(self, event: Event) -> None:

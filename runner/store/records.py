@@ -47,7 +47,7 @@ class Record:
 
     @property
     def is_evaluation(self) -> bool:
-        """Whether `values` are metrics of the evaluation set."""
+        """True if `values` are metrics of the evaluation set."""
         return self.kind == "evaluation"
 
     def to_line(self) -> str:
@@ -89,7 +89,7 @@ def encode_number(value: float) -> float | int | str:
 
 
 def decode_number(value: Any) -> float:
-    """The inverse of `encode_number`. Raises ValueError for anything else."""
+    """Return the inverse of `encode_number`. Raises ValueError for anything else."""
     if isinstance(value, str):
         if value not in _NON_FINITE:
             raise ValueError(f"not a number: {value!r}")

@@ -54,7 +54,7 @@ FORMER_METRIC = PrimaryMetric(*legacy.PRIMARY_METRIC)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """run.json: what this run is. Written once, by the conductor, before the first attempt starts.
+    """run.json: what this run is. Written once, by the driver, before the first attempt starts.
 
     Args:
         id: name of the directory, unique in its sweep: ``0003-batch_size=8-s1``.
@@ -62,7 +62,7 @@ class Identity:
         trial: number of the trial (0 is the baseline).
         seed: the run's seed.
         overrides: dotted key to value, against the sweep's config; what makes this trial differ.
-        key: hash of everything that can change the result (see `runner.sweep`); equal keys are the same run.
+        key: hash of everything that can change the result (see `runner.sweep.plan.run_key`); equal keys are the same run.
         facts: recorded, not hashed: code commit, packages, host, devices, config file as given.
         label: the trial for people: ``batch_size=8``; empty where it was not recorded.
         proposal: how an adaptive search came to the trial, in its own words (Optuna's parameters, distributions, system attributes), so
@@ -124,7 +124,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """override.json: what the conductor concluded about the last attempt that could not say so itself.
+    """override.json: conclusion of the driver about the last attempt, where that could not report its end itself.
 
     Args:
         state: the state the run counts as from now on.
@@ -147,7 +147,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class _ClassRow:
-    """What is shown of a class in eval.json."""
+    """Numbers of a class in eval.json that are shown."""
 
     name: str
     ap: float | None = None
@@ -182,22 +182,22 @@ class RunDir:
 
     @property
     def identity_file(self) -> Path:
-        """What the run is."""
+        """Identity of the run."""
         return self.path / "run.json"
 
     @property
     def status_file(self) -> Path:
-        """How it stands."""
+        """State of the run."""
         return self.path / "status.json"
 
     @property
     def override_file(self) -> Path:
-        """What the conductor concluded."""
+        """Conclusion of the driver."""
         return self.path / "override.json"
 
     @property
     def control(self) -> Path:
-        """What the conductor asks for."""
+        """Requests of the driver."""
         return self.path / "control.jsonl"
 
     @property
@@ -212,7 +212,7 @@ class RunDir:
 
     @property
     def evaluation(self) -> Path:
-        """What was computed from them."""
+        """Evaluation of the predictions."""
         return self.path / "eval.json"
 
     @property
@@ -232,7 +232,7 @@ class RunDir:
 
     @property
     def log(self) -> Path:
-        """What the worker wrote to its output."""
+        """Output of the worker."""
         return self.path / "worker.log"
 
     @property
@@ -246,7 +246,7 @@ class RunDir:
         return (*described, self.metrics, self.media_index, self.predictions, self.evaluation, self.log, self.checkpoints / "index.json")
 
     def exists(self) -> bool:
-        """Whether a conductor has made this a run directory (run.json is its first file that counts)."""
+        """Return whether a driver has made this a run directory (run.json is its first essential file)."""
         return os.path.isfile(self.identity_file)  # unlike Path.is_file, also False for a name too long
 
     def tracker(self, name: str) -> Path:
@@ -263,7 +263,7 @@ class RunDir:
         return FORMER_METRIC if identity is None else identity.metric
 
     def status(self) -> Status:
-        """How the run stands: status.json, outranked by an override on the same or a later attempt. Never raises.
+        """Return the run's state: status.json, replaced by an override of the same or a later attempt. Never raises.
 
         The attempt is the override's then: one that was killed before it wrote anything counts too, so that the next one
         has a number of its own.
@@ -284,11 +284,11 @@ class RunDir:
         return build(Override, read_json(legacy.override_file(self.override_file)))
 
     def records(self) -> list[Record]:
-        """The records that count (see `runner.store.records.read_records`)."""
+        """Return the records that count (see `runner.store.records.read_records`)."""
         return read_records(self.metrics)
 
     def media(self) -> list[Medium]:
-        """The files of `media_index` that count, by step (see `runner.store.media.read_media`)."""
+        """Return the files of `media_index` that count, by step (see `runner.store.media.read_media`)."""
         return read_media(self.path)
 
     def results(self) -> dict[str, Any] | None:
@@ -311,22 +311,22 @@ class RunDir:
         atomic_write_json(self.status_file, asdict(status), durable=durable)
 
     def write_identity(self, identity: Identity, *, durable: bool = True) -> None:
-        """Write run.json (the conductor only, once)."""
+        """Write run.json (the driver only, once)."""
         atomic_write_json(self.identity_file, asdict(identity), durable=durable, indent=2)
 
     def write_override(self, override: Override) -> None:
-        """Replace override.json (the conductor only)."""
+        """Replace override.json (the driver only)."""
         atomic_write_json(self.override_file, asdict(override), indent=2)
 
     def request(self, action: Literal["stop", "pause", "prune"], reason: str) -> None:
-        """Ask the running attempt for something (the conductor only): append to control.jsonl."""
+        """Ask the running attempt for something (the driver only): append to control.jsonl."""
         line = json.dumps({"action": action, "reason": reason, "time": time.time()}, ensure_ascii=False)
         with open_lines(self.control) as file:
             file.write(line.encode() + b"\n")
 
 
 def find_runs(paths: list[Path]) -> Iterator[RunDir]:
-    """The run directories at or below each of `paths`, in the order of their names (s2 before s10); a directory is yielded once."""
+    """Yield the run directories at or below each of `paths`, in the order of their names (s2 before s10); a directory is yielded once."""
     seen: set[Path] = set()
     for path in paths:
         own = path / "run.json"

@@ -35,7 +35,7 @@ class RunDirectories:
         self._retry_failed = retry_failed
         self._next_check = 0.0
         self.is_lost = False
-        """The sweep's directory was moved or deleted: nothing may be written where it was."""
+        """Handle that the sweep's directory was moved or deleted: nothing may be written at its old path."""
 
     @property
     def is_sweep(self) -> bool:

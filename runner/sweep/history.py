@@ -1,4 +1,4 @@
-"""What earlier drivers of a sweep did: from its journal, and from the run directories for all that the journal does not say."""
+"""History of a sweep under earlier drivers: from its journal, and from the run directories for everything else."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PastRun:
 
     @property
     def finished(self) -> bool:
-        """Whether it has ended for good."""
+        """True if it has ended for good."""
         return self.state in FINISHED
 
 

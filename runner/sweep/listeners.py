@@ -20,16 +20,16 @@ class Listener:
         """Something happened that the journal records."""
 
     def on_trial(self, trial: Trial, result: TrialResult) -> None:
-        """A trial has ended, in this driver's time or before."""
+        """Handle the end of a trial, under this driver or an earlier one."""
 
     def on_step(self, situation: Situation) -> None:
-        """The loop has done a step: about five times per second."""
+        """Handle a step of the loop, about five times per second."""
 
     def on_lost(self) -> None:
-        """The sweep's directory was moved or deleted: nothing may be written where it was."""
+        """Handle that the sweep's directory was moved or deleted: nothing may be written at its old path."""
 
     def close(self) -> None:
-        """The sweep ends."""
+        """Handle the end of the sweep."""
 
 
 class JournalListener(Listener):

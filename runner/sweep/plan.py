@@ -57,7 +57,7 @@ class PlannedRun:
 
 
 def plan_single(resolved: Resolved, run_dir: RunDir, overrides: Sequence[str] = ()) -> PlannedRun:
-    """The run of `runner train`: a trial by itself."""
+    """Return the run of `runner train`: a trial by itself."""
     seed = resolved.config.seed
     changes = dict(_split(text) for text in overrides)
     trial = Trial(0, changes, run_dir.name)
@@ -76,7 +76,7 @@ def plan_single(resolved: Resolved, run_dir: RunDir, overrides: Sequence[str] = 
 
 
 def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[str] = ()) -> PlannedRun:
-    """The run in an existing directory, from its own config.yml.
+    """Return the run in an existing directory, from its own config.yml.
 
     Args:
         config, overrides: what the user gave beside it; it must come to the same run.
@@ -126,7 +126,7 @@ def _check_data(resolved: Resolved, identity: Identity, run_dir: RunDir, lost: M
 
 
 def differing_keys(one: Resolved, other: Resolved) -> list[str]:
-    """The keys that make two configs another run; empty where only data or versions do."""
+    """Return the keys that make two configs another run; empty where only data or versions do."""
     mine, theirs = (dict(flatten(result_affecting(each.config))) for each in (one, other))
     return [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
 
@@ -160,7 +160,7 @@ class ConfigChanged(RunnerError):
 
 
 def folder_name(file: Path, option: str) -> str:
-    """The name that a config or sweep file gives to the folder of its runs: its own, without the suffix.
+    """Return the name that a config or sweep file gives to the folder of its runs: its own, without the suffix.
 
     Args:
         option: which one gives another folder.
@@ -220,7 +220,7 @@ class SweepPlan:
         """Key to the id of the run that has it and the name of its directory; other runs are named for their trial and seed."""
 
     def baseline(self, key: str) -> Any:
-        """The baseline's resolved value of a dotted key; `ABSENT` if it has none."""
+        """Return the baseline's resolved value of a dotted key; `ABSENT` if it has none."""
         return self._baseline(key)
 
     def digest(self) -> str:
@@ -244,7 +244,7 @@ class SweepPlan:
             )
 
     def seeds(self, trial: Trial) -> tuple[int, ...]:
-        """The seeds that `trial` is to be run with."""
+        """Return the seeds that `trial` is to be run with."""
         return self.spec.seeds if trial.seeds is None else trial.seeds
 
     def runs(self, trial: Trial) -> list[PlannedRun]:
@@ -404,7 +404,7 @@ def numerics_versions(resolved: Resolved) -> dict[str, str]:
 
 
 def facts(resolved: Resolved) -> dict[str, Any]:
-    """What is recorded of where and from what a run was made, for people: nothing here decides what is the same run."""
+    """Return the recorded facts about a run's origin, for people: none of them affects the run key."""
     probe = resolved.probe
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -451,7 +451,7 @@ def _split(text: str) -> tuple[str, Any]:
 
 
 def _fixed(fixed: Mapping[str, Any], overrides: Sequence[str], sweep_file: Path) -> dict[str, Any]:
-    """What the sweep file's `overrides` set, as the command line leaves it: that has the last word.
+    """Return what the sweep file's `overrides` set, unless the command line overrides it.
 
     Raises:
         InputError: two of them exclude each other.
@@ -477,7 +477,7 @@ def _contains(held: Any, value: Any) -> bool:
 
 
 def overruled_by(key: str, held: Baseline) -> str:
-    """The key of a schedule that goes before `key` in a resolved config; empty if there is none (see `OVERRULED_BY`)."""
+    """Return the key of a schedule that goes before `key` in a resolved config; empty if there is none (see `OVERRULED_BY`)."""
     folder, _, name = key.rpartition(".")
     other = f"{folder}.{OVERRULED_BY.get(name, '')}"
     first = name not in OVERRULED_BY or not folder.startswith("LearningRate.") or held(f"{folder}.epochs_first") is False

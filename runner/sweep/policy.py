@@ -1,4 +1,4 @@
-"""What a sweep allows its runs, and what it allows itself."""
+"""Policy of a sweep: limits of its runs and of the sweep itself."""
 
 from __future__ import annotations
 

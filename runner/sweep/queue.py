@@ -121,7 +121,7 @@ class TrialQueue:
 
     # ------------------------------------------------------------------------------------------------------------- the runs
     def __bool__(self) -> bool:
-        """True while there is something that has not been dispatched."""
+        """Return whether a run has not been dispatched yet."""
         return not self.is_exhausted or bool(self.waiting or self.ready or self.blocked)
 
     def is_blocked(self) -> bool:

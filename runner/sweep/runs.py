@@ -98,12 +98,12 @@ def _make_room(run_dir: RunDir, config: str, in_sweep: bool) -> None:
 
 
 def config_text(resolved: Resolved) -> str:
-    """What stands in config.yml."""
+    """Return the content of config.yml."""
     return f"# resolved by runner; `runner train -c` of this file repeats the run\n{resolved.yaml}"
 
 
 def task_of(run: PlannedRun) -> Task:
-    """The command that works on a run, in the environment of its backend, and how that may be kept warm."""
+    """Return the command that works on a run, in the environment of its backend, and how that may be kept warm."""
     run_dir, resolved = run.run_dir, run.resolved
     if resolved is None:
         raise ValueError(f"{run_dir.path} is not resolved")
@@ -119,7 +119,7 @@ def task_of(run: PlannedRun) -> Task:
 def conclude(
     run_dir: RunDir, exit_: Exit, attempts_before: int, *, asked_to_stop: bool = False, early_end: EarlyEnd | None = None
 ) -> Status:
-    """A run's status after its worker has gone; an override is written where the worker could not say how it ended.
+    """Return a run's status after its worker has gone; an override is written where the worker could not say how it ended.
 
     Args:
         early_end: why the driver ended it: this outranks what the worker reports.
@@ -189,7 +189,7 @@ def _thread_limits() -> dict[str, str]:
 
 
 def _text(path: Path) -> str:
-    """What stands in a file; empty where it cannot be read."""
+    """Return the content of a file; empty if it cannot be read."""
     try:
         return read_text(path)
     except (OSError, UnicodeDecodeError):
@@ -197,12 +197,13 @@ def _text(path: Path) -> str:
 
 
 def has_config_of(run_dir: RunDir, run: PlannedRun) -> bool:
-    """True where the config.yml of a directory is, or comes to, that of `run`."""
+    """Return whether the config.yml of a directory equals that of `run`, literally or once bound."""
     return run.resolved is not None and (_text(run_dir.config) == config_text(run.resolved) or _is_of(run_dir, run))
 
 
 def _is_of(run_dir: RunDir, run: PlannedRun) -> bool:
-    """Whether the directory's config.yml comes to `run`, though it may be written in other words (other trackers, an older version)."""
+    """Return whether the directory's config.yml comes to `run`, though it may be written in other words (other trackers, an older
+    version)."""
     try:
         return run_key(resolve(run_dir.config)) == run.identity.key
     except InputError:
@@ -210,5 +211,5 @@ def _is_of(run_dir: RunDir, run: PlannedRun) -> bool:
 
 
 def _only_beginnings(path: Path) -> bool:
-    """True where a driver may have been killed between making the directory and writing run.json."""
+    """Return whether a driver may have been killed between creating the directory and writing run.json."""
     return all(entry.name in ("config.yml", "run.lock") or entry.name.endswith(".tmp") for entry in path.iterdir())

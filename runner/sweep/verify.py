@@ -67,7 +67,7 @@ def verify(sweep: SweepDir, *, repair: bool = False) -> list[VerifyFinding]:
 
 
 def read_past(sweep: SweepDir) -> dict[str, Past]:
-    """What plan and journal say of each run, by its name."""
+    """Read what plan and journal say about each run, by its name."""
     past: dict[str, Past] = defaultdict(Past)
     for entry in sweep.plan().get("runs") or ():
         if isinstance(entry, dict) and isinstance(entry.get("id"), str):
@@ -220,7 +220,7 @@ def _check_study(sweep: SweepDir, identities: Mapping[str, Identity], findings: 
 
 
 def _check_litter(sweep: SweepDir, findings: Findings) -> None:
-    """What killed processes have left."""
+    """Find the remains of killed processes."""
     litter = sorted({path for pattern in _LITTER for path in sweep.path.rglob(pattern)})
     if litter:
 

@@ -40,7 +40,7 @@ _IDENTIFYING = ("trial", "seed", "key")
 
 @dataclass(slots=True)
 class Past:
-    """What plan and journal say of a run.
+    """Record of a run in plan and journal.
 
     Args:
         planned: its entry in plan.json; started: the newest event of its start or end; ended: of its end, if that is the newest; trial: the
@@ -64,7 +64,7 @@ class Past:
 
 
 def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, driven: bool) -> Identity | None:
-    """What it is, after everything in its directory was looked at; None if nobody can tell.
+    """Verify everything in a run's directory and return the run's identity; None if it cannot be determined.
 
     Args:
         driven: somebody is working on the sweep: what is not whole now may be so in a moment.
@@ -180,7 +180,7 @@ def _is_beginning(path: Path) -> bool:
 
 
 def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Findings) -> None:
-    """Whether config.yml comes to the run's key, as far as data and packages are still those it was made with."""
+    """Check that config.yml gives the run key, as far as data and packages are still the original ones."""
 
     def write() -> None:
         atomic_write_text(run.config, _config_of(run, identity, sweep))
@@ -209,7 +209,8 @@ def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Fi
 
 
 def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
-    """The run's config, from that of another run and what differs: the key says whether it is right. Raises OSError if none comes to it."""
+    """Return the run's config, from that of another run and what differs: the key says whether it is right. Raises OSError if none comes to
+    it."""
     for other in sweep.run_dirs():
         theirs = other.identity()
         if other.name != run.name and theirs is not None and theirs.overrides in ({}, identity.overrides):
@@ -223,7 +224,7 @@ def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
 
 
 def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> Status:
-    """How the run stands; checked against the journal."""
+    """Check the run's state against the journal, and return it."""
     raw, override = run.written_status(), run.override()
     override_file = legacy.override_file(run.override_file)
     if override_file.is_file() and override is None:
@@ -254,7 +255,7 @@ def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> 
 
 
 def _write_status(run: RunDir, past: Past) -> None:
-    """A status from what else there is: the journal's end, the records."""
+    """Write a status from other sources: the journal's last event, the records."""
     ended, last = past.ended, _last_record(run)
     step, epoch = (last.step, last.epoch) if last is not None else (0, 0.0)
     if ended is None or ended.state not in FINISHED:
@@ -269,12 +270,12 @@ def _write_status(run: RunDir, past: Past) -> None:
 
 
 def _last_attempt(run: RunDir) -> int:
-    """The number of the last attempt that recorded something."""
+    """Return the number of the last attempt that recorded something."""
     return max((record.attempt for record, _ in stream_all_records(run.metrics)), default=0)
 
 
 def _last_record(run: RunDir) -> Record | None:
-    """The last record that counts."""
+    """Return the last record that counts."""
     return next(iter(deque(stream_records(run.metrics), maxlen=1)), None)
 
 
@@ -299,7 +300,7 @@ class _Losses:
 
 
 def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool, losses: _Losses) -> Record | None:
-    """Whether every line counts once; the last evaluation."""
+    """Return whether every line counts once; the last evaluation."""
     check_lines(run.metrics, findings, driven, is_record)
     check_lines(run.media_index, findings, driven, is_media_line)
     doubled: list[str] = []
@@ -331,7 +332,7 @@ def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool
 
 
 def _lost(run: RunDir) -> list[tuple[int, int]]:
-    """Where an attempt went on later than the records before it end: (last step recorded, step it went on from).
+    """Find gaps at which an attempt continued later than the records before it end: (last recorded step, step it continued from).
 
     The steps of each attempt go up.
     """
@@ -349,7 +350,7 @@ def _lost(run: RunDir) -> list[tuple[int, int]]:
 
 
 def _median(counts: Counter[int]) -> float:
-    """The median of numbers that occur so often, infinite if there are none."""
+    """Return the median of numbers that occur so often, infinite if there are none."""
     half, below = counts.total() / 2, 0
     for number in sorted(counts):
         below += counts[number]
@@ -359,7 +360,7 @@ def _median(counts: Counter[int]) -> float:
 
 
 def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
-    """Whether the checkpoints that the index names have the bytes that were written."""
+    """Check that the checkpoints in the index have the written bytes."""
     index = run.checkpoints / "index.json"
     if not index.is_file():
         return
@@ -387,7 +388,7 @@ def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
 
 
 def _check_results(run: RunDir, status: Status, last: Record | None, sweep: SweepDir, findings: Findings) -> None:
-    """Whether a finished run has its result, and the metric that decides."""
+    """Check that a finished run has its result, and the deciding metric."""
     if status.state != "done":
         return
     results = run.results()

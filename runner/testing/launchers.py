@@ -34,7 +34,7 @@ LONG_S = 60.0
 
 
 def task(name: str, folder: Path, *words: str | Path, log: Path | None = None) -> Task:
-    """A task that does what `words` say (see `runner.testing.tasks`), in `folder`."""
+    """Return a task that does what `words` say (see `runner.testing.tasks`), in `folder`."""
     root = Path(__file__).resolve().parents[2]
     argv = [sys.executable, "-P", "-m", "runner.testing.tasks", *map(str, words)]
     search_path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
@@ -60,7 +60,7 @@ def wait_until(condition: Callable[[], bool], *, within_s: float = 15.0) -> None
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
+    """Return whether a process runs (a zombie does not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except (FileNotFoundError, ProcessLookupError):
@@ -68,14 +68,14 @@ def is_alive(pid: int) -> bool:
 
 
 class LauncherContract:
-    """What every launcher must do. `isolates`: each task is a process of its own, so it may be killed, and several
+    """Contract suite of launchers. `isolates`: each task is a process of its own, so it may be killed, and several
     may run. `limits_memory`: it keeps `Task.memory_gib`."""
 
     isolates = True
     limits_memory = True
 
     def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
-        """A launcher whose slots give these variables."""
+        """Return a launcher whose slots give these variables."""
         raise NotImplementedError
 
     @pytest.mark.parametrize("status", [0, 1, 3, 255])

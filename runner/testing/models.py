@@ -87,7 +87,7 @@ class ModelContract:
 
     @pytest.fixture
     def config(self) -> TorchConfig:
-        """A small config without problems (see `config_for`); its detections are not empty for a fresh network."""
+        """Return a small config without problems (see `config_for`); its detections are not empty for a fresh network."""
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)

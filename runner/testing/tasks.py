@@ -115,7 +115,7 @@ def _do(word: str, words: Iterator[str]) -> None:
 
 
 def _helper(size_mb: int) -> int:
-    """A child that holds so much and sleeps; its number. (Never returns in the child.)"""
+    """Return a child that holds so much and sleeps; its number. (Never returns in the child.)"""
     pid = os.fork()
     if not pid:
         held = b"x" * (size_mb << 20)

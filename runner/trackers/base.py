@@ -1,4 +1,4 @@
-"""What a tracker is, which there are, and the set of them that a run feeds.
+"""Interface of a tracker, the registry of trackers, and the set of trackers of a run.
 
 A tracker is a projection of records (docs/decisions/007-trackers-are-rebuilt.md): it may fail, be switched off or be thrown away, and
 nothing is lost, since `TrackerSet` shows it the whole surviving history of the run whenever an attempt starts.
@@ -270,7 +270,7 @@ def log_folders(config: Any) -> dict[str, Path]:
 
 
 def default_params(run_dir: RunDir) -> dict[str, Any]:
-    """What is known of a run's hyper-parameters from run.json: its overrides and its seed."""
+    """Return a run's hyperparameters as far as run.json has them: its overrides and its seed."""
     identity = run_dir.identity()
     return {} if identity is None else {**identity.overrides, "seed": identity.seed}
 
@@ -291,7 +291,7 @@ def history_of(run_dir: RunDir) -> TrackedRun:
 
 
 def shared_folder(parent: Path, run_dir: RunDir) -> tuple[Path, str]:
-    """A run's own folder below `parent`, which several runs may have been given, and the owner mark of its files there.
+    """Return a run's own folder below `parent`, which several runs may have been given, and the owner mark of its files there.
 
     The folder is called like the run, so that a viewer opened on `parent` (or above it) shows the run's name. A second
     run of that name (another sweep's) gets its mark added to the name: VisualDL reads one log a folder and would hide

@@ -119,7 +119,7 @@ class VisualDLTracker:
             self._log.close()
 
     def _shows(self, tag: str, value: float) -> bool:
-        """Whether the table will show `value` if it is pointed to the scalars of `tag`."""
+        """Return whether the table will show `value` if it is pointed to the scalars of `tag`."""
         return self._values.get(tag) == value and self._counts[tag] <= _KEPT_SCALARS and tag == _column(tag)
 
     def _messages(self, history: TrackedRun) -> Iterator[bytes]:

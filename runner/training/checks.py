@@ -1,4 +1,4 @@
-"""What every backend checks alike: the length of training and the data sets. Imports no framework."""
+"""Checks that every backend shares: the length of training and the data sets. Imports no framework."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.training.common_config import CommonConfig
 
 
 def check_length(config: CommonConfig) -> Iterator[Problem]:
-    """Whether the length of training is given, once."""
+    """Yield whether the length of training is given, once."""
     if config.epoch is None and config.max_iters is None:
         yield Problem("the length of training is not given: set epoch, or max_iters", key="epoch")
     if config.epoch is not None and config.max_iters is not None:
@@ -25,7 +25,7 @@ def check_length(config: CommonConfig) -> Iterator[Problem]:
 
 
 def check_data(config: CommonConfig, steps_per_epoch: Callable[[int], int], *, upright: bool = False) -> Iterator[Problem]:
-    """Whether both data sets are there, whole and of the same classes, and whether there is a step to make.
+    """Yield whether both data sets are there, whole and of the same classes, and whether there is a step to make.
 
     Args:
         steps_per_epoch: for a number of training images; raises InputError if there are too few.
@@ -94,7 +94,7 @@ def _named(data: CocoSet) -> str:
 
 
 def _beside(path: Path) -> str:
-    """A hint at a similar name in the same folder."""
+    """Return a hint at a similar name in the same folder."""
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:

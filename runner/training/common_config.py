@@ -16,7 +16,7 @@ from runner.trackers.base import TRACKERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonConfig:
-    """What the rest of the program reads of a resolved config, besides the data sets: `train_dataset` and `eval_dataset` with
+    """Part of a resolved config that the rest of the program reads, besides the data sets: `train_dataset` and `eval_dataset` with
     `dataset_dir`, `image_dir`, `anno_path`, `allow_empty`, `sample_num` and `empty_ratio`, and `pretrain_weights`."""
 
     form: ClassVar[Form] = "section"

@@ -10,7 +10,7 @@ from runner.store.run_dir import PrimaryMetric, RunDir
 
 
 class RunContext(Protocol):
-    """What the worker gives a backend that trains. A backend writes nothing into the run directory but below `checkpoints/`.
+    """Interface of the worker to a backend that trains. A backend writes only below `checkpoints/` in the run directory.
 
     Where several processes train together each has one. Only what the first one gives counts; it alone writes checkpoints, evaluates and
     is asked to stop.
@@ -29,7 +29,7 @@ class RunContext(Protocol):
     so."""
 
     def resumed(self, step: int, epoch: float) -> None:
-        """Called once, before the first record of an attempt: what a reader finds after `step` is superseded."""
+        """Mark the step that an attempt continues from, once and before its first record: earlier records after `step` are superseded."""
 
     def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         """Append a record: `step` optimiser steps and `epoch` epochs are done."""
@@ -41,10 +41,10 @@ class RunContext(Protocol):
         """COCO results of the evaluation images → metrics by tag, already recorded. `final` writes predictions.json and eval.json."""
 
     def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
-        """What `evaluate` does with its metrics, for a backend that has no predictions: they are recorded; `final` writes eval.json."""
+        """Record metrics as `evaluate` does, for a backend without predictions; `final` writes eval.json."""
 
     def stop_requested(self) -> str | None:
-        """Why the run should save and end now (a signal, a control record), or None. Cheap: call it every step.
+        """Return the reason why the run should save and end now (a signal, a control record), or None. Cheap: call it every step.
 
         The backend then saves a checkpoint and raises `runner.core.errors.Interrupted` with that reason.
         """
@@ -63,4 +63,4 @@ class RunContext(Protocol):
         """
 
     def say(self, message: str) -> None:
-        """A line for the log and for people."""
+        """Write a line to the log."""

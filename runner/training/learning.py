@@ -100,7 +100,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _ends(path: Path) -> list[Record]:
-    """The records at the beginning and at the end of a file, those that count."""
+    """Return the records at the beginning and at the end of a file, those that count."""
     with open_regular(path) as file:
         head = file.read(_HEAD_BYTES).split(b"\n")
         size = file.seek(0, os.SEEK_END)

@@ -12,7 +12,7 @@ _ORDER = 0  # what a derived generator is for: keeps the streams apart; the back
 
 @functools.lru_cache(maxsize=2)
 def epoch_order(seed: int, epoch: int, n_samples: int, *, shuffle: bool) -> NDArray[np.int64]:
-    """The order in which `epoch` (0-based) goes through its samples: Int64[n_samples], not to be written to."""
+    """Return the order in which `epoch` (0-based) goes through its samples: Int64[n_samples], not to be written to."""
     order = np.arange(n_samples, dtype=np.int64)
     if shuffle:
         np.random.default_rng((_ORDER, seed, epoch)).shuffle(order)

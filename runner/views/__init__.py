@@ -1,1 +1,1 @@
-"""What people look at: tables, a report, dashboards. Views read run directories only and hold no state of their own."""
+"""Views: tables, reports, dashboards. They read only run directories and have no state of their own."""

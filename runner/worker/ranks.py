@@ -26,7 +26,7 @@ log = logging.getLogger("runner.worker")
 
 @dataclass(frozen=True, slots=True)
 class RankGroup:
-    """What the supervisor tells its ranks.
+    """Message of the supervisor to its ranks.
 
     Args:
         socket: path of the supervisor's socket.

@@ -1,4 +1,4 @@
-"""Being asked to stop: by a signal or by the conductor's control.jsonl."""
+"""Being asked to stop: by a signal or by the driver's control.jsonl."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runner.core.typed import build
 
 _CONTROL_INTERVAL_S = 0.5
 _REASONS: dict[int, str] = {
-    signal.SIGTERM: "asked to stop (SIGTERM)",  # also where Ctrl-C reached the conductor, which asks its workers so
+    signal.SIGTERM: "asked to stop (SIGTERM)",  # also where Ctrl-C reached the driver, which asks its workers so
     signal.SIGINT: "Ctrl-C",
 }
 

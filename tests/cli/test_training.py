@@ -180,7 +180,7 @@ def test_a_worker_that_is_killed_is_recorded_and_goes_on(
     assert_same_end(run, undisturbed)
 
 
-def test_a_conductor_that_is_killed_leaves_no_worker(tiny_file: Callable[..., Path], tmp_path: Path, cli: Cli, undisturbed: RunDir) -> None:
+def test_a_driver_that_is_killed_leaves_no_worker(tiny_file: Callable[..., Path], tmp_path: Path, cli: Cli, undisturbed: RunDir) -> None:
     run = RunDir(tmp_path / "run")
     process = start("train", "-c", tiny_file(tmp_path / "tiny.yml", **LONG), "--run-dir", "run", cwd=tmp_path)
     wait_for(is_training(run, 7), process)
@@ -189,7 +189,7 @@ def test_a_conductor_that_is_killed_leaves_no_worker(tiny_file: Callable[..., Pa
     process.communicate(timeout=60)
     deadline = time.monotonic() + 20
     while not is_gone(worker):
-        assert time.monotonic() < deadline, "the worker has outlived its conductor"
+        assert time.monotonic() < deadline, "the worker has outlived its driver"
         time.sleep(0.05)
     assert run.status().state == "running"  # nobody was left to say otherwise
     assert cli("train", "-r", "run").code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.util
 import re
 import shlex
@@ -175,6 +176,21 @@ def test_the_architecture_names_files_that_exist() -> None:
         if not (ROOT / "runner" / name).exists() and ("/" in name or not any((folder / name).is_file() for folder in beside))
     ]
     assert not missing
+
+
+QUESTION = re.compile(r"(What|Where|How|Whether|Who|Whose|Whom|Why)\b")
+"""First word of a docstring that is a clause instead of a noun or an imperative."""
+
+
+def test_no_docstring_begins_with_a_question_word() -> None:
+    found = []
+    for path in [path for folder in ("runner", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                first = (ast.get_docstring(node) or "").lstrip("`")
+                if QUESTION.match(first):
+                    found.append(f"{relative(path)}: {first.splitlines()[0]}")
+    assert not found, "\n".join(found)
 
 
 def test_the_config_reference_is_fresh() -> None:

@@ -1,4 +1,4 @@
-"""The conductor: which runs it starts, what it writes down of those that could not say it themselves, how it stops.
+"""The driver: which runs it starts, what it writes down of those that could not say it themselves, how it stops.
 
 Workers are scripted: small processes that act as they are told.
 """

@@ -106,11 +106,11 @@ def test_a_stop_request_and_a_prune_request(work: Any, new_run: NewRun) -> None:
         run.request("pause", "of before: does not count")
         import threading
 
-        timer = threading.Timer(1.5, run.request, (action, "the conductor's reason"))
+        timer = threading.Timer(1.5, run.request, (action, "the driver's reason"))
         timer.start()
         assert work(run) == 130
         timer.join()
-        assert (run.status().state, run.status().reason) == (state, "the conductor's reason")
+        assert (run.status().state, run.status().reason) == (state, "the driver's reason")
         assert (run.checkpoints / "last.pt").is_file()
 
 

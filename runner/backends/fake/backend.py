@@ -28,7 +28,7 @@ class FakeBackend:
     checkpoint_suffix = ".json"
 
     def check(self, config: FakeConfig) -> Sequence[Problem]:
-        """What is wrong with the formulas and the table."""
+        """Find the problems of the formulas and the table."""
         try:
             Script(config)
         except InputError as error:
@@ -52,7 +52,7 @@ class FakeBackend:
         FakeTrainer(config, run).run()
 
     def class_names(self, weights: Path) -> tuple[str, ...]:
-        """It has no classes."""
+        """Return nothing: the fake backend has no classes."""
         return ()
 
     def predict(
@@ -64,5 +64,5 @@ class FakeBackend:
         reader: str = "EvalReader",
         progress: Callable[[int, int], None] | None = None,
     ) -> list[dict[str, Any]]:
-        """It has no model. Raises InputError."""
+        """Raise InputError: the fake backend has no model."""
         raise InputError("the fake backend has no model, and predicts nothing")

@@ -1,4 +1,4 @@
-"""What the fake backend understands of a config."""
+"""Schema of the fake backend."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What goes wrong, each before the step of its number is counted as done."""
+    """Faults; each happens before its step is counted as done."""
 
     form: ClassVar[Form] = "plain"
     crash_at: Annotated[int | None, Doc("the process is killed by SIGKILL"), Step] = None

@@ -1,4 +1,4 @@
-"""What a fake run says of itself at each step: its formulas, its table of curves, its noise."""
+"""Script of a fake run: its formulas, its table of curves, its noise."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Script:
             raise InputError(problems)
 
     def loss(self, step: int) -> float:
-        """The loss of a step."""
+        """Return the loss of a step."""
         assert self._loss is not None
         return self._value("loss", self._loss, step)
 
     def metrics(self, step: int) -> dict[str, float]:
-        """What an evaluation after `step` steps finds.
+        """Compute the metrics of an evaluation after `step` steps.
 
         Raises:
             InputError: a formula has no value there.
@@ -148,5 +148,5 @@ def _points(rows: csv.DictReader[str], name: str, path: Path) -> Iterator[tuple[
 
 
 def _normal(*of: Any) -> float:
-    """A standard normal number that follows from `of`, the same on every machine."""
+    """Return a standard normal number that follows from `of`, the same on every machine."""
     return random.Random(repr(of)).gauss(0.0, 1.0)

@@ -1,6 +1,6 @@
 """Module registry: ppdet's modules and their arguments, read from the installed ppdet once per environment and kept as a small file.
 
-So a config is checked in the conductor, which has no Paddle, against the version that is installed and not against a list of ours.
+So a config is checked in the driver, which has no Paddle, against the version that is installed and not against a list of ours.
 """
 
 from __future__ import annotations

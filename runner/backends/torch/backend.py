@@ -32,7 +32,7 @@ class TorchBackend:
     checkpoint_suffix = ".pt"
 
     def check(self, config: TorchConfig) -> Sequence[Problem]:
-        """What keeps the config from being trained, with the files it names. Loads no torch."""
+        """Find the problems of the config and of the files it names. Loads no torch."""
         return check(config)
 
     def metrics(self, config: TorchConfig) -> MetricSet:

@@ -1,4 +1,4 @@
-"""What the reader hands to the model."""
+"""Batch that the reader passes to the model."""
 
 from __future__ import annotations
 

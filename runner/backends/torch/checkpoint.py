@@ -25,7 +25,7 @@ _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError
 
 
 def write_state(state: Mapping[str, Any]) -> Callable[[Any], None]:
-    """A writer of `state` (tensors and plain values only) for `CheckpointFolder.save`."""
+    """Return a writer of `state` (tensors and plain values only) for `CheckpointFolder.save`."""
 
     def write(file: Any) -> None:
         torch.save({"format": FORMAT, **state}, file)
@@ -34,7 +34,7 @@ def write_state(state: Mapping[str, Any]) -> Callable[[Any], None]:
 
 
 def read_state(file: Path) -> dict[str, Any]:
-    """The state in `file`, on the CPU. No code in it is run.
+    """Return the state in `file`, on the CPU. No code in it is run.
 
     Raises:
         InputError: not a checkpoint, cut off, or not to be read.
@@ -86,7 +86,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Any], source: Path, confi
 
 
 def architecture_keys(config: TorchConfig) -> dict[str, str]:
-    """The config keys that decide the shape of the model, dotted, with their values as text."""
+    """Return the config keys that decide the shape of the model, dotted, with their values as text."""
     return {"num_classes": str(config.num_classes), **_flat(config.architecture, "architecture")}
 
 

@@ -20,7 +20,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def select_device(config: TorchConfig) -> torch.device:
-    """The CPU, or the GPU if use_gpu asks for it.
+    """Return the CPU, or the GPU if use_gpu asks for it.
 
     Raises:
         InputError: use_gpu without a usable GPU; says what was found and how to go on.
@@ -71,7 +71,7 @@ def keep_freed_memory() -> None:
 
 
 def describe(device: torch.device, config: TorchConfig) -> str:
-    """The device in words, for the log."""
+    """Return the device in words, for the log."""
     if device.type == "cuda":
         below = f"driver {driver_version() or 'unknown'}, CUDA {torch.version.cuda}"
         return f"{torch.cuda.get_device_name(device)} ({below}), torch {torch.__version__}"
@@ -79,7 +79,7 @@ def describe(device: torch.device, config: TorchConfig) -> str:
 
 
 def probe() -> Probe:
-    """What this machine has."""
+    """Find what this machine has."""
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
     if torch.version.cuda:
         versions["cuda"] = torch.version.cuda
@@ -94,8 +94,8 @@ def probe() -> Probe:
 
 
 def gpu_problem() -> str:
-    """Why no GPU can be used and what was found; empty if one can be used. How to go on is for the caller to say: it
-    knows whether a GPU was asked for.
+    """Explain why no GPU can be used; empty if one can be used. The advice is up to the caller: it
+    knows whether a GPU was requested.
     """
     if torch.cuda.is_available():
         return ""
@@ -123,7 +123,7 @@ def memory_gib(device: torch.device) -> dict[str, float]:
 
 
 def memory_in_words(device: torch.device) -> str:
-    """What an out-of-memory message says was seen."""
+    """Describe the memory in use, for an out-of-memory message."""
     machine = psutil.virtual_memory()
     words = f"this process holds {psutil.Process().memory_info().rss / GIB:.1f} GiB, "
     words += f"the machine has {machine.available / GIB:.1f} of {machine.total / GIB:.1f} GiB left"

@@ -40,7 +40,7 @@ class ModelEMA:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model has the averaged weights inside, its own again after. Before the first update they are its own."""
+        """Give the model the averaged weights inside the context and its own again after it. Before the first update both are equal."""
         if self.updates == 0:
             yield
             return
@@ -64,7 +64,7 @@ class ModelEMA:
             tensor.copy_(self._average[name] * factor)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, plain values and tensors."""
+        """Return the state, plain values and tensors."""
         return {"average": self._average, "updates": self.updates, "last_decay": self._last_decay, "type": self._type}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -84,5 +84,5 @@ def decay_at(kind: str, decay: float, updates: int) -> float:
 
 
 def averaged_state(model: nn.Module) -> dict[str, Tensor]:
-    """The floating-point entries of the model's state; they share memory with the model."""
+    """Return the floating-point entries of the model's state; they share memory with the model."""
     return {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}

@@ -138,7 +138,7 @@ class TorchTrainer(Trainer):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that a GPU's or the machine's memory has run out."""
+    """Return whether `error` says that a GPU's or the machine's memory has run out."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "CUDA out of memory"))

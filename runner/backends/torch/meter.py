@@ -53,7 +53,7 @@ class FiniteCheck:
         return None
 
     def result(self) -> tuple[int, tuple[str, ...]] | None:
-        """The first bad step and its images' names, or None. Waits for the device; forgets the names of the good
+        """Return the first bad step and its images' names, or None. Waits for the device; forgets the names of the good
         steps.
         """
         step = int(self._bad_step)

@@ -45,7 +45,7 @@ class Optimizer:
 
     @property
     def torch_optimizer(self) -> torch.optim.Optimizer:
-        """What a GradScaler must know."""
+        """Optimiser of torch, for a GradScaler."""
         return self._torch
 
     @property
@@ -87,7 +87,7 @@ class Optimizer:
         self._torch.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, plain values and tensors."""
+        """Return the state, plain values and tensors."""
         return {"name": self.name, "state": self._torch.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

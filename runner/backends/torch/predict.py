@@ -42,7 +42,7 @@ def predict_files(
 
 
 def load_model(config: TorchConfig, weights: Path, say: Callable[[str], None]) -> Detector:
-    """The model that `config` describes with the weights of a checkpoint (see
+    """Return the model that `config` describes with the weights of a checkpoint (see
     `runner.store.checkpoints.locate`).
     """
     if weights.is_dir():
@@ -85,7 +85,7 @@ def predict(
 
 
 def coco_results(image_id: int, found: Detections) -> list[dict[str, Any]]:
-    """The detections on one image as COCO results, boxes as [x, y, width, height] in pixels."""
+    """Return the detections on one image as COCO results, boxes as [x, y, width, height] in pixels."""
     boxes = found.boxes.double().cpu()
     boxes[:, 2:] -= boxes[:, :2]
     columns = zip(boxes.tolist(), found.scores.double().tolist(), found.classes.tolist(), strict=True)
@@ -93,7 +93,7 @@ def coco_results(image_id: int, found: Detections) -> list[dict[str, Any]]:
 
 
 def reader_section(config: TorchConfig, name: str) -> schema.EvalReader | schema.TestReader:
-    """The reader section of that name. Raises InputError where the config has none."""
+    """Return the reader section of that name. Raises InputError where the config has none."""
     sections = {"EvalReader": config.eval_reader, "TestReader": config.test_reader}
     section = sections.get(name)
     if section is None:

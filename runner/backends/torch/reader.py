@@ -69,7 +69,7 @@ def load_training_data(config: TorchConfig) -> TrainingData:
 
 
 def load_dataset(dataset: schema.COCODataSet, *, evaluation: bool) -> CocoSet:
-    """The COCO file of a data set section; all images, also those without objects, for evaluation. Raises InputError
+    """Return the COCO file of a data set section; all images, also those without objects, for evaluation. Raises InputError
     with everything that is wrong.
     """
     anno_path, image_dir = dataset_paths(dataset)
@@ -94,7 +94,7 @@ def evaluation_images(config: TorchConfig) -> list[ImageRef]:
 
 
 def training_batches(config: TorchConfig, data: TrainingData, first: int, last: int) -> Iterator[Pairs]:
-    """The batches of steps `first` (included) to `last` (excluded), `gradient_accumulation` of them a step; nothing
+    """Yield the batches of steps `first` (included) to `last` (excluded), `gradient_accumulation` of them a step; nothing
     is read.
 
     The order of an epoch is cut into groups of batch_size * gradient_accumulation samples, a group into batches.
@@ -113,7 +113,7 @@ def training_batches(config: TorchConfig, data: TrainingData, first: int, last: 
 
 
 def batches_of_step(config: TorchConfig, data: TrainingData, step: int) -> int:
-    """How many batches `step` takes: gradient_accumulation, fewer at the end of an epoch that is not left out."""
+    """Return the number of batches of `step`: gradient_accumulation, or fewer at the end of an epoch without drop_last."""
     batch_size = config.train_reader.batch_size
     group_size = batch_size * config.gradient_accumulation
     left = len(data.sources) * config.train_dataset.repeat - (step % data.steps_per_epoch) * group_size
@@ -152,7 +152,7 @@ def training_steps(
 def inference_batches(
     config: TorchConfig, reader: schema.EvalReader | schema.TestReader, images: Sequence[ImageRef], *, pin_memory: bool = False
 ) -> Iterator[PackedBatch]:
-    """The images in their order, `reader.batch_size` at a time, the last batch smaller.
+    """Yield the images in their order, `reader.batch_size` at a time, the last batch smaller.
 
     Raises:
         InputError: as `training_steps`.
@@ -276,7 +276,7 @@ def _checked(batch: PackedBatch | FailedBatch) -> PackedBatch:
 
 
 def _source(data: CocoSet, index: int) -> SourceImage:
-    """A training image without its crowd boxes."""
+    """Return a training image without its crowd boxes."""
     image = data.images[index]
     keep = ~image.is_crowd
     return SourceImage(image.id, data.path(image), (image.width, image.height), image.boxes[keep], image.classes[keep])

@@ -62,7 +62,7 @@ class PackedBatch:
     names: tuple[str, ...]
 
     def to_batch(self, device: torch.device, *, channels_last: bool = False) -> Batch:
-        """The batch on `device`; copies do not wait for it where the memory is pinned."""
+        """Return the batch on `device`; copies do not wait for it where the memory is pinned."""
         layout = torch.channels_last if channels_last else torch.contiguous_format
         return Batch(
             images=self.images.to(device, non_blocking=True, memory_format=layout),
@@ -75,14 +75,14 @@ class PackedBatch:
         )
 
     def pin_memory(self) -> PackedBatch:
-        """The same batch in page-locked memory (torch's DataLoader calls this)."""
+        """Return the same batch in page-locked memory (torch's DataLoader calls this)."""
         tensors = {name: getattr(self, name).pin_memory() for name in ("images", "boxes", "classes", "scales", "sizes")}
         return PackedBatch(**tensors, counts=self.counts, ids=self.ids, names=self.names)
 
 
 @dataclass(frozen=True, slots=True)
 class FailedBatch:
-    """What a worker hands over in place of a batch it could not make. (An exception would arrive with the worker's
+    """Substitute for a batch that a data worker could not make. (An exception would arrive with the worker's
     traceback as its text.)
     """
 

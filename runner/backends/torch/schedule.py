@@ -1,4 +1,4 @@
-"""How long training lasts and which learning rate each step has. Pure functions, no torch.
+"""Length of training and learning rate of each step. Pure functions, no torch.
 
 The arithmetic is PaddleDetection 2.6's (ppdet/optimizer/optimizer.py on paddle.optimizer.lr.PiecewiseDecay), in
 closed form instead of its lists of a value a step. A `step` is an optimiser step counted from 0; with gradient
@@ -51,7 +51,7 @@ def total_steps(config: TorchConfig, n_images: int) -> int:
 
 
 def learning_rate(config: TorchConfig, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of `step` (0 is the first), before the factors of single parameters.
+    """Return the learning rate of `step` (0 is the first), before the factors of single parameters.
 
     PaddleDetection writes the warm-up's W + 1 rates and the decay's behind each other and takes the first whose
     boundary lies beyond the step. So steps 0 to W - 1 warm up, step W already has the decay's rate, and a milestone m
@@ -72,7 +72,7 @@ def learning_rate(config: TorchConfig, step: int, steps_per_epoch: int) -> float
 
 
 def warmup_steps(config: TorchConfig, steps_per_epoch: int) -> int:
-    """How many steps warm up; 0 where the decay says use_warmup: false."""
+    """Return the number of warm-up steps; 0 if the decay has use_warmup: false."""
     schedulers = config.learning_rate.schedulers
     if isinstance(schedulers[0], LinearWarmup) or not schedulers[0].use_warmup:
         return 0
@@ -91,7 +91,7 @@ def gammas(decay: PiecewiseDecay) -> tuple[float, ...]:
 
 
 def milestones(decay: PiecewiseDecay) -> tuple[int, ...]:
-    """The milestones as given: iterations if there are milestone_iters, else epochs (PaddleDetection's default is 8,
+    """Return the milestones as given: iterations if there are milestone_iters, else epochs (PaddleDetection's default is 8,
     11).
     """
     if decay.milestone_iters is not None:

@@ -98,7 +98,7 @@ BatchTransform = Annotated[Any, FromPlugins(_batch_transforms)]
 # ------------------------------------------------------------------------------------------------------------ readers
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReader:
-    """How training batches are made."""
+    """Reader of training batches."""
 
     form: ClassVar[Form] = "section"
     sample_transforms: tuple[SampleTransform, ...]
@@ -113,7 +113,7 @@ class TrainReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalReader:
-    """How evaluation batches are made."""
+    """Reader of evaluation batches."""
 
     form: ClassVar[Form] = "section"
     sample_transforms: tuple[SampleTransform, ...]
@@ -127,7 +127,7 @@ class EvalReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestReader:
-    """How images are read for `runner predict`."""
+    """Reader of images for `runner predict`."""
 
     __test__: ClassVar[bool] = False  # not a pytest class
     form: ClassVar[Form] = "section"

@@ -21,7 +21,7 @@ _INITIAL_LOSS_SCALE = 1024.0  # PaddleDetection's init_loss_scaling
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What one step gave; on the device, nothing has been waited for.
+    """Result of one step, on the device and without synchronisation.
 
     Args:
         losses: by name (``loss``, ``loss_cls``, …), Float[], means over the step's images.

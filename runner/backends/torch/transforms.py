@@ -1,4 +1,4 @@
-"""What the readers' transforms do to one image and its boxes. NumPy and OpenCV only: this runs in the data workers.
+"""Transforms of one image and its boxes. NumPy and OpenCV only: they run in the data workers.
 
 The arithmetic is PaddleDetection 2.6.0's (ppdet/data/transform/operators.py): how a size is chosen and rounded, that
 pixels and boxes are scaled by the factor before rounding (2.7 takes the one after it), which pixels a flip exchanges.
@@ -61,7 +61,7 @@ Step = Callable[[ImageSample, np.random.Generator], ImageSample]
 
 
 def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The generator of everything random about sample `index` in `epoch` (0-based), whoever reads it."""
+    """Return the generator of everything random about sample `index` in `epoch` (0-based), whoever reads it."""
     return np.random.default_rng((_AUGMENT, seed, epoch, index))
 
 
@@ -121,7 +121,7 @@ def normalize(image: NDArray[Any], config: schema.NormalizeImage) -> NDArray[np.
 
 
 def is_fixed_size(transforms: Sequence[schema.SampleTransform]) -> bool:
-    """Whether every image leaves `transforms` in one and the same size."""
+    """Return whether every image leaves `transforms` in one and the same size."""
     resizes = [t for t in transforms if isinstance(t, schema.Resize | schema.RandomResize)]
     return bool(resizes) and isinstance(resizes[-1], schema.Resize) and not resizes[-1].keep_ratio
 

@@ -45,7 +45,7 @@ def environment_of(task: Task) -> dict[str, str]:
 
 @functools.cache
 def mark_of(pid: int) -> str:
-    """What tells a process from all that ever had or will have its number."""
+    """Return what distinguishes a process from all others with the same id."""
     return f"{pid}-{psutil.Process(pid).create_time():.2f}"
 
 

@@ -43,7 +43,7 @@ class Hopeless(Trouble):
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What makes a process the right one for a task: what its imports could see."""
+    """Kind of a warm process: everything that its imports could depend on."""
 
     mode: str
     python: str
@@ -107,7 +107,7 @@ class _WarmProcess:
                 raise
 
     def is_ready(self) -> bool:
-        """Whether it has imported everything. Raises Trouble if it never will have."""
+        """Return whether it has imported everything. Raises Trouble if it never will have."""
         if self.trouble:
             raise Trouble(self.trouble)
         if not self.ready:
@@ -159,7 +159,7 @@ class WarmStart:
         self._process: Forked | None = None
 
     def fileno(self) -> int:
-        """A descriptor that can be read when `look` may have news; negative if it has."""
+        """Return a descriptor that can be read when `look` may have news; negative if it has."""
         return self._report if self._asked and self._warm.ready else self._warm.control.fileno()
 
     def look(self) -> Process | None:
@@ -248,7 +248,7 @@ class WarmStart:
         return False
 
     def _forked(self) -> Forked | None:
-        """What the warm parent has forked, as far as is known."""
+        """Return the process that the warm parent has forked, as far as is known."""
         if self._process is None and self._warm.kind.mode == "fork" and b"\n" in self._heard:
             self._process = Forked(int(self._heard.partition(b"\n")[0]))
         return self._process
@@ -308,7 +308,7 @@ class WarmStarter:
         return start
 
     def started(self, warm: _WarmProcess) -> None:
-        """A task runs: make up for a process that was used up. Not earlier, so that two do not import at the same time."""
+        """Replace the process that a started task has used. Not earlier, so that two do not import at the same time."""
         waiting = self._waiting.get(warm.kind)
         if warm.kind.mode == "standby":
             warm.control.close()
@@ -317,7 +317,7 @@ class WarmStarter:
                     waiting.append(_WarmProcess(warm.kind))
 
     def drop(self, warm: _WarmProcess, trouble: Exception) -> None:
-        """A process failed a task."""
+        """Drop a process that failed a task."""
         if warm.trouble:
             return  # another task has said so
         warm.trouble = str(trouble)
@@ -328,7 +328,7 @@ class WarmStarter:
         self.end(warm)
 
     def end(self, warm: _WarmProcess) -> None:
-        """A process is not needed any more."""
+        """End a process that is no longer needed."""
         warm.kill()
         self._ending.append(warm)
 
@@ -357,7 +357,7 @@ class WarmStarter:
 
 
 def _kind_of(task: Task, late: Collection[str]) -> _Kind | None:
-    """The kind of process a task can start in, None if it must be spawned."""
+    """Return the kind of process a task can start in, None if it must be spawned."""
     if task.warm == "no" or not _words_of(task) or not os.path.isdir(task.cwd) or sys.platform != "linux":
         return None
     environment = environment_of(task)
@@ -379,7 +379,7 @@ def _words_of(task: Task) -> Sequence[str]:
 
 
 def _received(connection: socket.socket) -> bytes | None:
-    """A message, b"" if there will be none any more, None if there is none yet."""
+    """Return a message, b"" if there will be none any more, None if there is none yet."""
     while True:
         try:
             return connection.recv(MAX_MESSAGE_BYTES, socket.MSG_DONTWAIT)

@@ -1,4 +1,4 @@
-"""What a warm process does: imports modules, then waits for a task. `runner.launch.starters.warm` starts and asks it.
+"""Main of a warm process: it imports modules, then waits for a task. `runner.launch.starters.warm` starts and controls it.
 
     python -P -m runner.launch.starters.warm_process fork|standby NUMBER MODULE…
 
@@ -123,13 +123,13 @@ def _import(modules: Sequence[str]) -> str:
 
 
 def _keep_finalizers() -> None:
-    """What the modules mean to clean up at exit is this process's and not that of each task (with torch: 40 ms, its operators)."""
+    """Keep the modules' cleanup at exit in this process instead of each task (with torch: 40 ms, its operators)."""
     for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
         finalizer.atexit = False
 
 
 def _cannot_fork() -> str:
-    """What would not survive in a child, if there is something."""
+    """Return what would not survive in a forked child; empty if nothing."""
     threads = len(os.listdir("/proc/self/task")) - 1
     if threads:
         return f"importing started {threads} threads"
@@ -160,7 +160,8 @@ def _use_large_pages() -> None:
 
 
 def _fork_ahead(control: socket.socket) -> int:
-    """Returns in each child, with the descriptor to close when it has a task: then this process, which stays here, makes the next."""
+    """Return returns in each child, with the descriptor to close when it has a task: then this process, which stays here, makes the
+    next."""
     tasks = 0
     while True:
         taken, end = os.pipe()
@@ -181,7 +182,7 @@ def _fork_ahead(control: socket.socket) -> int:
 
 
 def _fork() -> bool:
-    """True in a child that the launcher has adopted, False in this process."""
+    """Return true in a child that the launcher has adopted, False in this process."""
     try:
         between = os.fork()
         if between:

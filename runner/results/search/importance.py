@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """How much one parameter decides.
+    """Importance of one parameter.
 
     Args:
         key: dotted.

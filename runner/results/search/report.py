@@ -46,7 +46,7 @@ class SearchReport:
 
     @property
     def warnings(self) -> tuple[ReportNote, ...]:
-        """What weakens the answers."""
+        """Reasons for caution with the answers."""
         return self.results.warnings
 
     def data(self) -> dict[str, Any]:

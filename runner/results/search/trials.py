@@ -63,7 +63,7 @@ class SearchTrial:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is the sweep's baseline."""
+        """True if it is the sweep's baseline."""
         return self.number == 0
 
     def value(self, tag: str) -> float | None:

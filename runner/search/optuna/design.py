@@ -18,7 +18,7 @@ _FINITE: Final = ("GridSampler", "BruteForceSampler")
 
 
 class OptunaDesign(Design):
-    """What a sampler of Optuna proposes, starting from the baseline."""
+    """Design whose trials are proposed by a sampler of Optuna, starting from the baseline."""
 
     keys: ClassVar[tuple[str, ...]] = ("space", "sampler", "pruner", "constraints", "confirm_seeds")
     required: ClassVar[str] = "space"

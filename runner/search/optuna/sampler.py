@@ -53,7 +53,7 @@ class PointSampler(optuna.samplers.BaseSampler):
 
     @property
     def exhausted(self) -> bool:
-        """Whether every point of the space has been proposed."""
+        """True if every point of the space has been proposed."""
         return self._left is not None and not self._left
 
     def take(self, params: Params) -> None:

@@ -48,7 +48,7 @@ class Parameter:
 
 
 class Space:
-    """What may be proposed.
+    """Space of possible proposals.
 
     Raises:
         InputError: Optuna cannot make a distribution of a key.
@@ -72,7 +72,7 @@ class Space:
         return {key: p.distribution for key, p in self.parameters.items() if params is None or key in params}
 
     def active(self, parameter: Parameter, params: Mapping[str, Any]) -> bool:
-        """Whether `parameter` is varied where the keys before it are as in `params`."""
+        """Return whether `parameter` is varied where the keys before it are as in `params`."""
         if parameter.when is None:
             return True
         if not parameter.when.names <= params.keys():
@@ -185,7 +185,7 @@ def _inside(parameter: Parameter, value: Any) -> tuple[Any] | None:
 
 
 def size_of(distribution: BaseDistribution) -> float:
-    """How many values it has; infinite without a step."""
+    """Return the number of values; infinite without a step."""
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
     assert isinstance(distribution, IntDistribution | FloatDistribution)

@@ -33,7 +33,7 @@ log = logging.getLogger("runner.search")
 
 @dataclass
 class _Row:
-    """What the database has of a trial."""
+    """Trial as the database has it."""
 
     id: int
     finished: bool
@@ -110,7 +110,7 @@ class StudyMirror:
         self._changed.update(range(len(trials)))
 
     def _load(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether the file holds a beginning of this study."""
+        """Return whether the file holds a beginning of this study."""
         if not self.path.is_file():
             return False
         try:
@@ -201,7 +201,7 @@ def _row(trial: FrozenTrial, trial_id: int | None = None) -> _Row:
 
 
 def _goes_on_as(found: FrozenTrial, trial: FrozenTrial) -> bool:
-    """Whether what the database has of a trial can be brought to what the trial is."""
+    """Return whether what the database has of a trial can be brought to what the trial is."""
     same = found.params.items() <= trial.params.items() and all(
         trial.distributions.get(key) == distribution for key, distribution in found.distributions.items()
     )

@@ -84,7 +84,7 @@ def shown_params(run: RunDir, varied: Iterable[str]) -> dict[str, Any]:
 
 
 def _telling_part(path: Path, twins: set[Path]) -> str:
-    """The nearest parent whose name differs from all twins' at the same depth; failing that, the whole path."""
+    """Return the nearest parent whose name differs from all twins' at the same depth; failing that, the whole path."""
     others = [twin for twin in twins if twin != path]
     for depth in range(1, len(path.parts) - 1):
         part = path.parents[depth - 1].name

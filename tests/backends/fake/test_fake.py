@@ -82,14 +82,14 @@ def test_it_obeys(work: Any, new_run: NewRun, action: Any, state: str) -> None:
     def ask() -> None:
         while run.status().step < 1:
             time.sleep(0.01)
-        run.request(action, "the conductor's reason")
+        run.request(action, "the driver's reason")
 
     thread = threading.Thread(target=ask)
     thread.start()
     assert work(run) == 130
     thread.join()
     status = run.status()
-    assert (status.state, status.reason, status.cause) == (state, "the conductor's reason", None)
+    assert (status.state, status.reason, status.cause) == (state, "the driver's reason", None)
     last = CheckpointFolder(run.checkpoints, suffix=".json").last()
     assert last is not None and last.step == status.step >= 1
 

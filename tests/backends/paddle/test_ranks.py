@@ -46,7 +46,7 @@ def new_run(write_config: Callable[..., Path], tmp_path: Path, paddle_python: Pa
 
 
 class Work:
-    """Starts workers, each with its log where the conductor would have it."""
+    """Starts workers, each with its log where the driver would have it."""
 
     def __init__(self, python: Path, cwd: Path) -> None:
         self._python, self._cwd = python, cwd

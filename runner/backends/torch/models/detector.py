@@ -16,7 +16,7 @@ from runner.core.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class ParameterSetting:
-    """How the optimiser treats a parameter.
+    """Setting of the optimiser for a parameter.
 
     Args:
         lr_mult: factor of the learning rate.

@@ -86,7 +86,7 @@ def load_pretrained(model: Detector, source: str | None, say: Callable[[str], No
 
 
 def _fetch(name: str, say: Callable[[str], None]) -> Path:
-    """The file of a torchvision weights name, downloaded to torch's folder if it is not there yet."""
+    """Return the file of a torchvision weights name, downloaded to torch's folder if it is not there yet."""
     try:
         weights = torchvision.models.get_weight(name)
     except (ValueError, KeyError, AttributeError) as error:
@@ -126,7 +126,7 @@ def _match_classes(
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The tensors of a file by name, and the names of its classes if it keeps them."""
+    """Return the tensors of a file by name, and the names of its classes if it keeps them."""
     try:
         open_regular(path).close()  # a FIFO would be waited for
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -142,8 +142,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
 
 
 def _read_paddle(path: Path, model: Detector) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The tensors of a file of PaddleDetection's under this model's names; what the model has no place for under its own. And the names of
-    its classes if it is a checkpoint of this program.
+    """Return the tensors of a file of PaddleDetection's under this model's names; what the model has no place for under its own. And the
+    names of its classes if it is a checkpoint of this program.
 
     Raises:
         InputError: it cannot be read, or is of a network that only looks alike: it would fit in part and mean nothing.
@@ -254,7 +254,7 @@ def _is_counter(name: str) -> bool:
 
 
 def _require_whole_backbone(report: LoadReport, source: str) -> None:
-    """A weights name says which network it is of, so a part that fits fits by chance."""
+    """Refuse weights that fit only in part: their name identifies the network, so such a fit is a coincidence."""
     left = [name for name in (*report.missing, *(name for name, _, _ in report.misfit)) if name.startswith("backbone.")]
     if left:
         raise InputError(

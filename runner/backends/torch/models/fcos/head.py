@@ -19,7 +19,7 @@ from runner.backends.torch.models.layers.norms import NormType, norm_layer
 
 @dataclass(frozen=True, slots=True)
 class HeadOutputs:
-    """What the head says at each location, in the order of `locate`, in single precision.
+    """Outputs of the head at each location, in the order of `locate`, in single precision.
 
     Args:
         logits: Float[B, L, C], of the classes.
@@ -70,7 +70,7 @@ class Towers(nn.Module):
         self.channels = widths[-1]
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """A level of the pyramid → what its classes and what its boxes are told from."""
+        """Return a level of the pyramid → what its classes and what its boxes are told from."""
         classes = boxes = features
         for cls_conv, reg_conv in zip(self.cls_subnet_convs, self.reg_subnet_convs, strict=True):
             classes = F.relu(cls_conv(classes), inplace=True)
@@ -99,7 +99,7 @@ class PredictionHead(nn.Module):
         nn.init.constant_(_bias(self.fcos_head_cls), -math.log((1 - config.prior_prob) / config.prior_prob))
 
     def forward(self, levels: Sequence[Tensor]) -> HeadOutputs:
-        """The pyramid's levels, Float[B, feat_in, h, w] each."""
+        """Return the pyramid's levels, Float[B, feat_in, h, w] each."""
         on_class, on_box = [self.fcos_head_cls], [self.fcos_head_reg]
         (on_box if self.config.centerness_on_reg else on_class).append(self.fcos_head_centerness)
         class_predictor, box_predictor = _joined(on_class), _joined(on_box)

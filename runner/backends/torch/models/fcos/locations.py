@@ -1,4 +1,4 @@
-"""Where on the image each cell of the pyramid looks."""
+"""Locations on the image of the pyramid's cells."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Locations:
 
 
 def locate(shapes: Sequence[tuple[int, int]], strides: Sequence[int], shift: float, device: torch.device) -> Locations:
-    """The locations of levels of (height, width) `shapes` and these `strides`: cell (i, j) looks at ((j + shift) *
+    """Return the locations of levels of (height, width) `shapes` and these `strides`: cell (i, j) looks at ((j + shift) *
     stride, (i + shift) * stride).
     """
     points, level_strides, levels = [], [], []

@@ -68,7 +68,7 @@ class FCOS:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gt2FCOSTarget:
-    """What each location must learn. Computed on the device, for the whole batch."""
+    """Targets of each location, computed on the device for the whole batch."""
 
     form: ClassVar[Form] = "key"
     object_sizes_boundary: Annotated[

@@ -1,4 +1,4 @@
-"""What each location must learn (PaddleDetection's Gt2FCOSTarget), for a whole batch on its device."""
+"""Targets of each location (PaddleDetection's Gt2FCOSTarget), for a whole batch on its device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHUNK = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the head should say at each location, in the order of `locate`. Box and centre-ness mean something where the
+    """Targets of the head at each location, in the order of `locate`. Box and centre-ness are defined where the
     class is not `BACKGROUND`.
 
     Args:
@@ -38,7 +38,7 @@ class Targets:
 
 @torch.no_grad()
 def assign(locations: Locations, boxes: Sequence[Tensor], classes: Sequence[Tensor], config: Gt2FCOSTarget) -> Targets:
-    """The target of every location.
+    """Return the target of every location.
 
     A location belongs to a box that it lies strictly inside of and, with center_sampling_radius, strictly within so
     many strides of the centre, if its level is for distances like the largest one to a side: strictly between the
@@ -90,7 +90,7 @@ def _match(points: Tensor, low: Tensor, high: Tensor, radius: Tensor | None, box
 
 
 def _describe(locations: Locations, boxes: Tensor, labels: Tensor, found: Tensor, index: Tensor, normalised: bool) -> Targets:
-    """The targets of locations that are each matched to the box `index` Int64[B, L] where `found`."""
+    """Return the targets of locations that are each matched to the box `index` Int64[B, L] where `found`."""
     if labels.shape[1] == 0:
         labels = F.pad(labels, (0, 1))
     box = boxes.gather(1, index.unsqueeze(2).expand(-1, -1, 4))

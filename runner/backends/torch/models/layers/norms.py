@@ -52,7 +52,7 @@ class FixedBatchNorm(BatchNorm):
 
 
 def norm_layer(norm_type: NormType, *, fixed: bool = False, eps: float = 1e-5) -> Callable[[int], nn.Module]:
-    """What makes a norm layer of so many channels.
+    """Return a function that makes a norm layer with a given number of channels.
 
     Args:
         norm_type: sync_bn is bn: one process trains, so there is nothing to share.

@@ -33,7 +33,7 @@ class ExtraLevels(ExtraFPNBlock):  # type: ignore[misc]  # torchvision has no ty
             self.convs.append(nn.Sequential(*layers))
 
     def forward(self, results: list[Tensor], x: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
-        """The pyramid's levels `results` made from the backbone's `x`, with the extra ones after them."""
+        """Return the pyramid's levels `results` made from the backbone's `x`, with the extra ones after them."""
         if not self.config.has_extra_convs:
             return [*results, F.max_pool2d(results[-1], 1, stride=2)], [*names, "extra0"]
         for index, conv in enumerate(self.convs):
@@ -70,7 +70,7 @@ class FeaturePyramid(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """The backbone's levels, finest first → Float[B, out_channel, h, w] for each of them and each extra one."""
+        """Return the backbone's levels, finest first → Float[B, out_channel, h, w] for each of them and each extra one."""
         named = OrderedDict((str(index), level) for index, level in enumerate(levels))
         return list(self.fpn(named).values())
 
