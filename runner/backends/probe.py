@@ -22,7 +22,7 @@ def main(name: str, answer: str) -> None:
 
 
 def driver_version() -> str:
-    """The NVIDIA driver's version, empty if there is none: from nvidia-smi, or from the kernel module's file."""
+    """Return the NVIDIA driver's version, empty if there is none: from nvidia-smi, or from the kernel module's file."""
     return _from_nvidia_smi() or _from_proc()
 
 

@@ -47,7 +47,7 @@ class TrackedImage:
 
 @dataclass(frozen=True, slots=True)
 class TrackedRun:
-    """What a run has to show so far, without anything a resume superseded.
+    """History of a run so far, without anything that a resume superseded.
 
     Args:
         name: the run's name, for people.
@@ -60,7 +60,7 @@ class TrackedRun:
     samples: Sequence[TrackedImage] = ()
 
     def events(self) -> Iterator[Record | TrackedImage]:
-        """Records and samples by step; at equal steps the records come first, as the worker writes them."""
+        """Yield records and samples by step; at equal steps the records come first, as the worker writes them."""
         waiting = list(self.samples)
         for record in self.records:
             while waiting and waiting[0].step < record.step:
