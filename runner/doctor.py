@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.backends.base import BACKENDS
-from runner.backends.status import whereabouts
+from runner.backends.status import backend_status
 from runner.backends.torch.models.base import MODELS
 from runner.core.errors import RunnerError
 from runner.core.registry import Registry
@@ -21,7 +21,7 @@ from runner.core.values import GIB
 from runner.data.choice import dataset_choice
 from runner.data.formats import FORMATS
 from runner.data.spec import data_root, spec_names
-from runner.environments.specs import RECIPES
+from runner.environments.specs import SPECS
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import available_cores
 from runner.resolve.autos import probe_backend
@@ -52,7 +52,7 @@ def findings() -> Iterator[Requirement]:
         os.access(Path.cwd(), os.W_OK),
     )
     yield from _torch()
-    for name in RECIPES:
+    for name in SPECS:
         yield from _own_environment(name)
     yield _package("optuna", "detection-runner[optuna]")
     for _, tracker in TRACKERS.usable():
@@ -82,7 +82,7 @@ def _torch() -> Iterator[Requirement]:
 def _own_environment(name: str) -> Iterator[Requirement]:
     """Yield a backend that has an environment of its own."""
     label = f"backend {name}"
-    found = whereabouts(name)
+    found = backend_status(name)
     if found.problem:
         yield Requirement(label, f"broken: {found.problem}", good=False)
     elif found.python is None:

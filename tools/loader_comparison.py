@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--python", help="the interpreter of an environment with ppdet (default: as `runner train` finds it)")
     args = parser.parse_args(arguments)
     try:
-        findings = agreement(args.checkout, interpreter("paddle", args.python).python, max(args.jobs, 1))
+        findings = compare_loaders(args.checkout, interpreter("paddle", args.python).python, max(args.jobs, 1))
         if args.json:
             args.json.write_text(json.dumps([asdict(finding) for finding in findings], indent=1), encoding="utf-8")
     except (RunnerError, OSError) as error:
@@ -130,7 +130,7 @@ def summary(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def agreement(checkout: Path, python: Path, jobs: int = 1) -> list[Finding]:
+def compare_loaders(checkout: Path, python: Path, jobs: int = 1) -> list[Finding]:
     """Compare every config of `checkout`, in the order of their paths.
 
     Args:

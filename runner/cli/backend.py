@@ -56,20 +56,20 @@ def _list(_args: argparse.Namespace) -> int:
     from rich.table import Table  # noqa: PLC0415
 
     from runner.backends.base import BACKENDS  # noqa: PLC0415
-    from runner.backends.status import whereabouts  # noqa: PLC0415
+    from runner.backends.status import backend_status  # noqa: PLC0415
     from runner.environments.install import size_bytes, tidy  # noqa: PLC0415
-    from runner.environments.specs import RECIPES  # noqa: PLC0415
+    from runner.environments.specs import SPECS  # noqa: PLC0415
     from runner.views.terminal import Terminal, plain  # noqa: PLC0415
 
     table = Table("backend", "runs in", "versions", "build", "size", box=box.SIMPLE_HEAD, pad_edge=False)
     lines = []  # a path in a narrow column could not be copied
-    for name in sorted({*BACKENDS.names(), *RECIPES}):
+    for name in sorted({*BACKENDS.names(), *SPECS}):
         tidy(name)
-        found = whereabouts(name)
+        found = backend_status(name)
         build = "" if found.gpu is None else "GPU" if found.gpu else "CPU"
         size = f"{size_bytes(found.folder) / GIB:.1f} GiB" if found.folder else ""
         versions = ", ".join(f"{package} {version}" for package, version in found.versions.items())
-        table.add_row(*map(plain, (name, found.where, versions, build, size)))
+        table.add_row(*map(plain, (name, found.state, versions, build, size)))
         lines += [f"{name}: {found.problem or found.python}"] if found.problem or found.python else []
     Terminal().print(table)
     for line in lines:

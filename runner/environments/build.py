@@ -23,7 +23,7 @@ from runner.core.process import PARENT_VARIABLE
 from runner.core.shipped import shipped
 from runner.environments import interpreters as environments
 from runner.environments.interpreters import EnvironmentRecord, python_in
-from runner.environments.specs import Recipe
+from runner.environments.specs import EnvironmentSpec
 
 Progress = Callable[[str, float], None]
 """Callback, several times per second, with the stage and its seconds so far."""
@@ -42,9 +42,9 @@ _RUN_MODULE = (
 class Builder:
     """Builder of an environment in one new folder."""
 
-    def __init__(self, backend: str, recipe: Recipe, home: Path, log: Path, progress: Progress) -> None:
+    def __init__(self, backend: str, spec: EnvironmentSpec, home: Path, log: Path, progress: Progress) -> None:
         self._backend = backend
-        self._recipe = recipe
+        self._spec = spec
         self._home = home
         self._log = log
         self._progress = progress
@@ -59,15 +59,15 @@ class Builder:
         self._log.write_bytes(b"")
         python = python_in(self._home)
         self._step("making the environment", [str(base), "-I", "-m", "venv", str(self._home)])
-        linked = _put_runner(self._home / "lib" / f"python{'.'.join(map(str, self._recipe.python))}" / "site-packages")
+        linked = _put_runner(self._home / "lib" / f"python{'.'.join(map(str, self._spec.python))}" / "site-packages")
         pip = [str(python), "-I", "-c", _RUN_MODULE, "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
-        pip += [f"--{name}={value}" for name, value in (("extra-index-url", index), ("constraint", constraints(self._recipe))) if value]
-        self._step("installing packages", [*pip, wish["framework"], *self._recipe.packages, *own_requirements()])
-        if self._recipe.bare:
-            self._step("installing packages", [*pip, "--no-deps", *self._recipe.bare])
+        pip += [f"--{name}={value}" for name, value in (("extra-index-url", index), ("constraint", constraints(self._spec))) if value]
+        self._step("installing packages", [*pip, wish["framework"], *self._spec.packages, *own_requirements()])
+        if self._spec.bare:
+            self._step("installing packages", [*pip, "--no-deps", *self._spec.bare])
         answer = self._home / "check.json"
-        self._step("checking it with a training step", [str(python), "-I", "-c", _RUN_MODULE, self._recipe.check, str(answer)])
-        self._make_catalogue(python)
+        self._step("checking it with a training step", [str(python), "-I", "-c", _RUN_MODULE, self._spec.check, str(answer)])
+        self._make_module_registry(python)
         return EnvironmentRecord(
             directory=self._home.name,
             wish=wish,
@@ -79,8 +79,8 @@ class Builder:
             linked=linked,
         )
 
-    def _make_catalogue(self, python: Path) -> None:
-        module, _, function = self._recipe.catalogue.partition(":")
+    def _make_module_registry(self, python: Path) -> None:
+        module, _, function = self._spec.module_registry.partition(":")
         if module and importlib.util.find_spec(module) is not None:
             self._progress("reading what it can do", 0.0)
             getattr(importlib.import_module(module), function)(python)
@@ -162,6 +162,6 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def constraints(recipe: Recipe) -> Path:
+def constraints(spec: EnvironmentSpec) -> Path:
     """Return the file of pins that comes with the program."""
-    return shipped("constraints") / recipe.constraints
+    return shipped("constraints") / spec.constraints

@@ -25,7 +25,7 @@ from runner.core.values import GIB
 from runner.environments import interpreters as environments
 from runner.environments.build import Builder, Progress, constraints
 from runner.environments.interpreters import EnvironmentRecord, installed
-from runner.environments.specs import RECIPES, Recipe
+from runner.environments.specs import SPECS, EnvironmentSpec
 
 _RANDOM = "?" * 8  # what tempfile.mkdtemp adds to a prefix
 _SPARE = 1.5  # what pip downloads and unpacks lies beside what it installs
@@ -61,22 +61,22 @@ def install(
         InputError: it cannot be built as requested; nothing was changed.
         RunnerError: a step failed; the previous one is still in use.
     """
-    recipe = _recipe(backend)
+    spec = _spec_of(backend)
     if index and not gpu:
         raise InputError("--index needs --gpu: it names the index of a newer GPU build")
-    wish = wish_of(recipe, gpu=gpu, index=index)
+    wish = wish_of(spec, gpu=gpu, index=index)
     place = environments.folder()
     with _locked(place, backend):
         sweep(place, backend)
         present = installed(backend)
         if present and present.record and not present.problem and present.record.wish == wish and not force:
             return Outcome(present.folder, present.record, fresh=False)
-        base = find_python(backend, recipe, python)
-        _require_space(place, recipe.gpu_size_gib if gpu else recipe.size_gib)
+        base = find_python(backend, spec, python)
+        _require_space(place, spec.gpu_size_gib if gpu else spec.size_gib)
         home = Path(tempfile.mkdtemp(prefix=f"{backend}-", dir=place))
         try:
             home.chmod(place.stat().st_mode)  # mkdtemp's is for its owner alone
-            record = Builder(backend, recipe, home, _log(place, backend), progress).build(base, wish, index)
+            record = Builder(backend, spec, home, _log(place, backend), progress).build(base, wish, index)
             record.write(place / f"{backend}.json")
         except OSError as error:
             shutil.rmtree(home, ignore_errors=True)
@@ -98,7 +98,7 @@ def remove(backend: str) -> tuple[Path, int]:
     Raises:
         InputError: it does not exist, is in use, or cannot be deleted.
     """
-    _recipe(backend)
+    _spec_of(backend)
     file = environments.record_file(backend)
     if not file.parent.is_dir():
         raise InputError(f"no environment of {backend} to remove (looked in {file.parent})")
@@ -137,23 +137,23 @@ def tidy(backend: str) -> None:
             return
 
 
-def wish_of(recipe: Recipe, *, gpu: bool, index: str) -> dict[str, Any]:
+def wish_of(spec: EnvironmentSpec, *, gpu: bool, index: str) -> dict[str, Any]:
     """Describe the requested environment, for comparison with the existing one. An index is kept without user and password."""
     parts = urlsplit(index)
     shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    framework = recipe.newer_gpu if index else recipe.gpu if gpu else recipe.cpu
-    pins = [line for line in constraints(recipe).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    framework = spec.newer_gpu if index else spec.gpu if gpu else spec.cpu
+    pins = [line for line in constraints(spec).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     digest = hashlib.sha256("\n".join(sorted(pins)).encode()).hexdigest()
-    return {"framework": framework, "packages": [*recipe.packages, *recipe.bare], "gpu": gpu, "index": shown, "pins": digest}
+    return {"framework": framework, "packages": [*spec.packages, *spec.bare], "gpu": gpu, "index": shown, "pins": digest}
 
 
-def find_python(backend: str, recipe: Recipe, given: str = "") -> Path:
-    """Find an interpreter of the version that the recipe needs: `given`, else this one, else the one of that name on PATH.
+def find_python(backend: str, spec: EnvironmentSpec, given: str = "") -> Path:
+    """Find an interpreter of the version that the spec needs: `given`, else this one, else the one of that name on PATH.
 
     Raises:
         InputError: there is none; the message lists the ones that were checked.
     """
-    wanted = ".".join(map(str, recipe.python))
+    wanted = ".".join(map(str, spec.python))
     on_path = find_program(f"python{wanted}")
     candidates = {given: given} if given else {"this interpreter": sys.executable, f"python{wanted} on PATH": on_path}
     looked = []
@@ -164,10 +164,10 @@ def find_python(backend: str, recipe: Recipe, given: str = "") -> Path:
         except InputError as error:
             looked.append(f"{what} ({error})")
             continue
-        if path is not None and version[:2] == recipe.python:
+        if path is not None and version[:2] == spec.python:
             return path
         looked.append(f"{what} ({'.'.join(map(str, version)) or 'not found'})")
-    message = f"the backend {backend} needs Python {wanted} ({recipe.why_python}); checked: {', '.join(looked)}."
+    message = f"the backend {backend} needs Python {wanted} ({spec.why_python}); checked: {', '.join(looked)}."
     raise InputError(f"{message} Install it, or give its path: --python /path/to/python{wanted}")
 
 
@@ -188,12 +188,12 @@ def _log(place: Path, backend: str) -> Path:
     return place / f"{backend}-install.log"
 
 
-def _recipe(backend: str) -> Recipe:
-    if backend in RECIPES:
-        return RECIPES[backend]
+def _spec_of(backend: str) -> EnvironmentSpec:
+    if backend in SPECS:
+        return SPECS[backend]
     if backend == "torch":
         raise InputError("the backend torch runs in this interpreter's environment: pip install 'detection-runner[torch]'")
-    raise InputError(f"no environment to install for {backend!r}; {nearest(backend, list(RECIPES))}".rstrip("; "))
+    raise InputError(f"no environment to install for {backend!r}; {nearest(backend, list(SPECS))}".rstrip("; "))
 
 
 def _require_space(place: Path, size_gib: float) -> None:

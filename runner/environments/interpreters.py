@@ -20,7 +20,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json, read_json
 from runner.core.importing import child_environment, find_program
 from runner.core.typed import Name, build
-from runner.environments.specs import RECIPES, Recipe
+from runner.environments.specs import SPECS, EnvironmentSpec
 
 PLACE_VARIABLE = "RUNNER_ENVIRONMENTS"
 _ANSWER_TIMEOUT_S = 30  # takes 0.1 s; a network file system may be slow
@@ -100,14 +100,14 @@ def interpreter(backend: str, given: str | None = None) -> Environment:
     Raises:
         InputError: there is none, or it cannot be used; the message says what to do.
     """
-    recipe = RECIPES.get(backend)
+    spec = SPECS.get(backend)
     if given:
-        return Environment(_given(backend, recipe, given), "given")
-    if recipe is None or has_modules(recipe.modules):
+        return Environment(_given(backend, spec, given), "given")
+    if spec is None or has_modules(spec.modules):
         return Environment(Path(sys.executable), "this")
     found = installed(backend)
     if found is None:
-        how = f"runner backend install {backend} (about {recipe.size_gib:g} GiB, {recipe.minutes} minutes), or give backend_python"
+        how = f"runner backend install {backend} (about {spec.size_gib:g} GiB, {spec.minutes} minutes), or give backend_python"
         message = f"the backend {backend} needs an environment of its own: {how}"
         raise InputError(Problem(message, key="backend"))
     if found.problem:
@@ -154,24 +154,24 @@ def python_in(environment: Path) -> Path:
 def installed(backend: str) -> Installed | None:
     """Check the environment that `runner backend install` built; None if there is none. Takes about 0.1 s."""
     file = record_file(backend)
-    if backend not in RECIPES or not file.exists():
+    if backend not in SPECS or not file.exists():
         return None
     record = build(EnvironmentRecord, read_json(file))
     if record is None:
         return Installed(file.parent, None, f"{file} is damaged")
     home = file.parent / record.directory
-    return Installed(home, record, _what_is_wrong(home, record, RECIPES[backend]))
+    return Installed(home, record, _what_is_wrong(home, record, SPECS[backend]))
 
 
-def _what_is_wrong(home: Path, record: EnvironmentRecord, recipe: Recipe) -> str:
+def _what_is_wrong(home: Path, record: EnvironmentRecord, spec: EnvironmentSpec) -> str:
     if not python_in(home).exists():
         return f"{python_in(home)} is gone"
     try:
-        answer = _ask(python_in(home), recipe.modules)
+        answer = _ask(python_in(home), spec.modules)
     except InputError as error:
         return str(error)
     lost = [name for name in record.versions if name not in answer.distributions]
-    lost += [name for name in recipe.modules if name not in answer.modules]
+    lost += [name for name in spec.modules if name not in answer.modules]
     if lost:
         return f"no longer in {home}: {', '.join(lost)}"
     if answer.runner is None:
@@ -194,7 +194,7 @@ def has_modules(modules: Sequence[str]) -> bool:
     return all(spec is not None and spec.origin is not None for spec in specs)  # a mere folder of that name has no origin
 
 
-def _given(backend: str, recipe: Recipe | None, text: str) -> Path:
+def _given(backend: str, spec: EnvironmentSpec | None, text: str) -> Path:
     """Check the interpreter that the user named."""
     path = Path(os.path.abspath(Path(text).expanduser()))
     if os.sep not in text and not path.exists():
@@ -205,23 +205,23 @@ def _given(backend: str, recipe: Recipe | None, text: str) -> Path:
         inside = f": {python_in(path)}" if python_in(path).exists() else ""
         raise InputError(Problem(f"{path} is a folder; give the path of a Python interpreter{inside}", key="backend_python"))
     try:
-        answer = _ask(path, recipe.modules if recipe else ())
+        answer = _ask(path, spec.modules if spec else ())
     except InputError as error:
         raise InputError(Problem(str(error), key="backend_python")) from error
-    if reasons := list(_unfit(backend, recipe, answer)):
+    if reasons := list(_unfit(backend, spec, answer)):
         raise InputError(Problem(f"{path} {reason}", key="backend_python") for reason in reasons)
     return path
 
 
-def _unfit(backend: str, recipe: Recipe | None, answer: _Answer) -> list[str]:
+def _unfit(backend: str, spec: EnvironmentSpec | None, answer: _Answer) -> list[str]:
     found = ".".join(map(str, answer.python))
-    if recipe is not None and answer.python[:2] != recipe.python:
-        wanted = ".".join(map(str, recipe.python))
-        return [f"is Python {found}; the backend {backend} needs Python {wanted}: {recipe.why_python}"]
+    if spec is not None and answer.python[:2] != spec.python:
+        wanted = ".".join(map(str, spec.python))
+        return [f"is Python {found}; the backend {backend} needs Python {wanted}: {spec.why_python}"]
     if answer.python[:2] < _OLDEST_PYTHON:
         return [f"is Python {found}; runner needs {'.'.join(map(str, _OLDEST_PYTHON))} or newer"]
     advice = f"pip install 'detection-runner[{backend}]=={runner.__version__}' there"
-    lacking = [name for name in (recipe.modules if recipe else ()) if name not in answer.modules]
+    lacking = [name for name in (spec.modules if spec else ()) if name not in answer.modules]
     reasons = [f"has no {' and no '.join(lacking)}: {advice}"] if lacking else []
     if answer.runner is None:
         reasons.append(f"has no runner: {advice}")

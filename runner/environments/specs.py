@@ -1,4 +1,4 @@
-"""Recipes of `runner backend install` for backends whose packages conflict with ours. Adding one is an entry here."""
+"""Specs of the environments that `runner backend install` makes, for backends whose packages conflict with ours."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Recipe for the environment of a backend.
+class EnvironmentSpec:
+    """Environment of a backend: its interpreter, its packages, its smoke test.
 
     Args:
         modules: what must be importable there.
@@ -20,7 +20,7 @@ class Recipe:
         size_gib, gpu_size_gib, minutes: disk space and time, shown before the installation.
         constraints: file of pins in constraints/.
         check: smoke test, run there as ``python -m check FILE``: it fails, or writes its findings as JSON to FILE.
-        catalogue: "module:function", called with the new interpreter's path.
+        module_registry: "module:function", called with the new interpreter's path.
     """
 
     modules: tuple[str, ...]
@@ -37,11 +37,11 @@ class Recipe:
     minutes: int
     constraints: str
     check: str
-    catalogue: str = ""
+    module_registry: str = ""
 
 
-RECIPES = {
-    "paddle": Recipe(
+SPECS = {
+    "paddle": EnvironmentSpec(
         modules=("paddle", "ppdet"),
         shown=("paddlepaddle", "paddlepaddle-gpu", "paddledet"),
         python=(3, 11),
@@ -62,6 +62,6 @@ RECIPES = {
         minutes=2,
         constraints="paddle.txt",
         check="runner.backends.paddle.smoke_test",
-        catalogue="runner.backends.paddle.module_registry:catalogue",
+        module_registry="runner.backends.paddle.module_registry:module_registry",
     )
 }

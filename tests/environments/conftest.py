@@ -20,10 +20,10 @@ from support.sharing import made_once
 from runner.environments import interpreters as environments
 from runner.environments.build import own_requirements
 from runner.environments.interpreters import PLACE_VARIABLE
-from runner.environments.specs import RECIPES, Recipe
+from runner.environments.specs import SPECS, EnvironmentSpec
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = Recipe(
+SPEC = EnvironmentSpec(
     modules=("fakeframe", "fakedet"),
     shown=("fakeframe", "fakeframe-gpu", "fakedet"),
     python=sys.version_info[:2],
@@ -52,9 +52,9 @@ with open(sys.argv[1], "w") as file:
 """
 _DRIVER = """
 import json, sys
-from runner.environments.specs import RECIPES, Recipe
+from runner.environments.specs import SPECS, EnvironmentSpec
 given = json.loads(sys.argv.pop(1))
-RECIPES["fake"] = Recipe(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+SPECS["fake"] = EnvironmentSpec(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 from runner.cli.main import main
 sys.exit(main())
 """
@@ -67,19 +67,19 @@ class Fake:
     Args:
         wheels: what pip finds.
         newer: a package index that has a newer GPU build.
-        recipe: of its environment.
+        spec: of its environment.
         place: where environments are installed.
     """
 
     wheels: Path
     newer: Path
-    recipe: Recipe
+    spec: EnvironmentSpec
     place: Path
 
     def command(self, *arguments: str, **changes: Any) -> list[str]:
-        """The argv of ``runner ARGUMENT…``; `changes` are of the recipe."""
-        recipe = dataclasses.asdict(dataclasses.replace(self.recipe, **changes))
-        return [sys.executable, "-c", _DRIVER, json.dumps(recipe), *arguments]
+        """The argv of ``runner ARGUMENT…``; `changes` are of the spec."""
+        spec = dataclasses.asdict(dataclasses.replace(self.spec, **changes))
+        return [sys.executable, "-c", _DRIVER, json.dumps(spec), *arguments]
 
     def variables(self, **more: str) -> dict[str, str]:
         """Variables that keep pip offline and the environments in `place`."""
@@ -112,7 +112,7 @@ def fake_index(tmp_path_factory: pytest.TempPathFactory) -> Fake:
 def fake(fake_index: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     """The backend `fake`, known in this process too, with an empty place for its environment."""
     here = dataclasses.replace(fake_index, place=tmp_path / "some 'place' ü")
-    monkeypatch.setitem(RECIPES, "fake", here.recipe)
+    monkeypatch.setitem(SPECS, "fake", here.spec)
     monkeypatch.setenv(PLACE_VARIABLE, str(here.place))
     environments.forget()
     yield here
@@ -155,7 +155,7 @@ def make_index(folder: Path) -> Fake:
         write_wheel(wheels, found[1], found[2], {})
     pins = folder / "pins.txt"
     pins.write_text("# pins\nfakehelper==1.0\n", encoding="utf-8")
-    return Fake(wheels, newer.parent, dataclasses.replace(RECIPE, constraints=str(pins)), folder)
+    return Fake(wheels, newer.parent, dataclasses.replace(SPEC, constraints=str(pins)), folder)
 
 
 def write_wheel(folder: Path, name: str, version: str, files: Mapping[str, str], requires: str = "") -> Path:

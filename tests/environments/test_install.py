@@ -79,7 +79,7 @@ def test_another_wish_takes_the_place_of_the_old_one_once_nobody_uses_it(install
     [old] = installed.folders()
     with subprocess.Popen([installed.place / old / "bin" / "python", "-c", "input()"], stdin=subprocess.PIPE) as user:
         refused = installed.run("backend", "remove", "fake")
-        assert refused.returncode == 2 and f"is in use by process {user.pid}" in refused.stderr
+        assert refused.returncode == 2 and f"in use by process {user.pid}" in refused.stderr
         address = installed.newer.as_uri()
         made = installed.run("backend", "install", "fake", "--gpu", "--index", address, PIP_NO_INDEX="0", PIP_INDEX_URL=address)
         assert made.returncode == 0, made.stderr
@@ -112,7 +112,7 @@ def test_pip_that_fails_leaves_nothing_and_its_last_lines(fake: Fake) -> None:
 
 
 def test_the_reason_is_named_where_it_is_known(tmp_path: Path, fake: Fake) -> None:
-    builder = build.Builder("fake", fake.recipe, tmp_path, tmp_path / "log", lambda _stage, _seconds: None)
+    builder = build.Builder("fake", fake.spec, tmp_path, tmp_path / "log", lambda _stage, _seconds: None)
     for text, reason in (
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("Retrying (Retry(total=4", "cannot be reached"),
@@ -134,7 +134,7 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(fake: Fake) -
 
 
 def test_too_little_room_is_said_before_anything_is_downloaded(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(install.RECIPES, "fake", dataclasses.replace(fake.recipe, size_gib=1e9))
+    monkeypatch.setitem(install.SPECS, "fake", dataclasses.replace(fake.spec, size_gib=1e9))
     with pytest.raises(InputError, match="GiB free, 1500000000.0 GiB needed; free some space, or set RUNNER_ENVIRONMENTS"):
         install.install("fake")
     assert fake.folders() == []
@@ -216,8 +216,8 @@ def test_killed_at_any_moment_the_old_one_works_or_there_is_none(fake: Fake, mad
 
 # --------------------------------------------------------------------------------------------------------- what goes in
 def test_the_interpreter_is_looked_for_where_it_may_be(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert install.find_python("fake", fake.recipe) == Path(sys.executable)
-    other = dataclasses.replace(fake.recipe, python=(3, 99))
+    assert install.find_python("fake", fake.spec) == Path(sys.executable)
+    other = dataclasses.replace(fake.spec, python=(3, 99))
     with pytest.raises(InputError) as caught:
         install.find_python("fake", other)
     for part in (
@@ -228,7 +228,7 @@ def test_the_interpreter_is_looked_for_where_it_may_be(fake: Fake, tmp_path: Pat
     ):
         assert part in str(caught.value)
     with pytest.raises(InputError, match=r"nowhere/python .*does not start: No such file"):
-        install.find_python("fake", fake.recipe, str(tmp_path / "nowhere" / "python"))
+        install.find_python("fake", fake.spec, str(tmp_path / "nowhere" / "python"))
     (tmp_path / "python3.99").write_text("#!/bin/sh\necho '{\"python\": [3, 99, 2]}'\n", encoding="utf-8")
     (tmp_path / "python3.99").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
@@ -236,16 +236,16 @@ def test_the_interpreter_is_looked_for_where_it_may_be(fake: Fake, tmp_path: Pat
 
 
 def test_a_wish_keeps_no_password_and_changes_with_the_pins(fake: Fake) -> None:
-    wish = install.wish_of(fake.recipe, gpu=True, index="https://user:secret@index.example/gpu/")
+    wish = install.wish_of(fake.spec, gpu=True, index="https://user:secret@index.example/gpu/")
     assert wish["index"] == "https://index.example/gpu/" and wish["framework"] == "fakeframe-gpu>=2" and "secret" not in json.dumps(wish)
-    assert install.wish_of(fake.recipe, gpu=True, index="")["framework"] == "fakeframe-gpu==0.9"
-    pins = Path(fake.recipe.constraints)
+    assert install.wish_of(fake.spec, gpu=True, index="")["framework"] == "fakeframe-gpu==0.9"
+    pins = Path(fake.spec.constraints)
     other = fake.place.parent / "pins.txt"
     other.write_text("# another comment\n" + pins.read_text(encoding="utf-8"), encoding="utf-8")
-    same = install.wish_of(dataclasses.replace(fake.recipe, constraints=str(other)), gpu=False, index="")
-    assert same == install.wish_of(fake.recipe, gpu=False, index="")
+    same = install.wish_of(dataclasses.replace(fake.spec, constraints=str(other)), gpu=False, index="")
+    assert same == install.wish_of(fake.spec, gpu=False, index="")
     other.write_text("fakehelper==2.0\n", encoding="utf-8")
-    assert same != install.wish_of(dataclasses.replace(fake.recipe, constraints=str(other)), gpu=False, index="")
+    assert same != install.wish_of(dataclasses.replace(fake.spec, constraints=str(other)), gpu=False, index="")
 
 
 def test_what_runner_requires_is_known_without_its_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,12 +273,12 @@ def test_variables_that_lead_pip_elsewhere_are_left_out(monkeypatch: pytest.Monk
     assert found["PIP_USER"] == "0" and not found.keys() & {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX"}
 
 
-def test_paddles_pins_are_plain_and_fit_its_recipe() -> None:
+def test_paddles_pins_are_plain_and_fit_its_spec() -> None:
     lines = (shipped("constraints") / "paddle.txt").read_text(encoding="utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if not line.startswith("#"))
-    recipe = install.RECIPES["paddle"]
-    assert pins["paddlepaddle"] == recipe.cpu.split("==")[1] and recipe.bare == (f"paddledet=={pins['paddledet']}",)
+    spec = install.SPECS["paddle"]
+    assert pins["paddlepaddle"] == spec.cpu.split("==")[1] and spec.bare == (f"paddledet=={pins['paddledet']}",)
     assert "paddlepaddle-gpu" not in pins, "a pin would forbid one of the two GPU builds"
     lower = {environments._normalised(name) for name in pins}
-    for requirement in (*recipe.packages, *build.own_requirements()):
+    for requirement in (*spec.packages, *build.own_requirements()):
         assert environments._normalised(re.split(r"[<>=]", requirement)[0]) in lower, f"{requirement} has no pin"

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 import runner
-from runner.backends.status import Whereabouts, whereabouts
+from runner.backends.status import BackendStatus, backend_status
 from runner.core.errors import InputError
 from runner.environments import interpreters as environments
 from runner.environments.interpreters import Environment, interpreter
-from runner.environments.specs import RECIPES
+from runner.environments.specs import SPECS
 
 Fake = Any
 """`Fake` of conftest.py."""
@@ -58,19 +58,19 @@ def put(python: Path, **modules: str) -> None:
 def test_a_backend_without_an_environment_of_its_own_runs_in_this_one() -> None:
     assert interpreter("torch") == Environment(Path(sys.executable), "this")
     assert interpreter("somebody-elses") == Environment(Path(sys.executable), "this")
-    assert whereabouts("fake") == Whereabouts("this interpreter", Path(sys.executable)), "it needs no package"
+    assert backend_status("fake") == BackendStatus("this interpreter", Path(sys.executable)), "it needs no package"
 
 
 def test_this_interpreter_if_it_has_the_packages(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
-    for name in fake.recipe.modules:
+    for name in fake.spec.modules:
         (tmp_path / name).mkdir()
     assert "needs an environment of its own" in refusal("fake")[0], "a mere folder of that name is no package"
-    for name in fake.recipe.modules:
+    for name in fake.spec.modules:
         (tmp_path / name / "__init__.py").touch()
     assert interpreter("fake") == Environment(Path(sys.executable), "this")
-    assert whereabouts("fake").where == "this interpreter"
-    assert not set(fake.recipe.modules) & sys.modules.keys(), "looking imports nothing"
+    assert backend_status("fake").state == "this interpreter"
+    assert not set(fake.spec.modules) & sys.modules.keys(), "looking imports nothing"
 
 
 def test_without_any_the_message_says_what_to_run_and_what_it_costs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_without_any_the_message_says_what_to_run_and_what_it_costs(monkeypatch:
     monkeypatch.setattr(environments, "has_modules", lambda _modules: False)
     how = "runner backend install paddle (about 1.5 GiB, 2 minutes), or give backend_python"
     assert refusal("paddle") == [f"the backend paddle needs an environment of its own: {how}"]
-    assert whereabouts("paddle").where == "not installed"
+    assert backend_status("paddle").state == "not installed"
 
 
 def test_where_environments_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -173,15 +173,15 @@ def broken(fake: Fake) -> str:
     [message] = refusal("fake")
     assert message.startswith("the environment of the backend fake is broken: ")
     assert message.endswith("; runner backend install fake makes it anew")
-    found = whereabouts("fake")
-    assert found.where == "broken" and found.problem in message
+    found = backend_status("fake")
+    assert found.state == "broken" and found.problem in message
     return message
 
 
 def test_a_whole_one_is_used(installed: Fake) -> None:
     found = interpreter("fake")
     assert found.origin == "installed" and found.python == installed.place / installed.folders()[0] / "bin" / "python"
-    assert whereabouts("fake").versions == {"fakeframe": "1.0", "fakedet": "2.6.0"}
+    assert backend_status("fake").versions == {"fakeframe": "1.0", "fakedet": "2.6.0"}
 
 
 def test_ways_to_break_one(installed: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -227,9 +227,9 @@ def test_the_copy_on_a_file_system_without_links_is_told_from_a_stranger(install
     assert interpreter("fake").origin == "installed"
 
 
-def test_every_recipe_names_what_exists() -> None:
-    for name, recipe in RECIPES.items():
+def test_every_spec_names_what_exists() -> None:
+    for name, spec in SPECS.items():
         if name != "fake":
-            assert recipe.constraints.endswith(".txt") and recipe.modules and recipe.shown
-            module, _, function = recipe.catalogue.partition(":")
+            assert spec.constraints.endswith(".txt") and spec.modules and spec.shown
+            module, _, function = spec.module_registry.partition(":")
             assert callable(getattr(__import__(module, fromlist=[function]), function))

@@ -219,7 +219,7 @@ def test_no_checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     ("verdicts", "status"), [([EQUAL, BUT_FOR, MEANT, THERE, BOTH], 0), ([EQUAL, DIFFERENT], 1), (["refused here", EQUAL], 1)]
 )
 def test_exit_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdicts: list[str], status: int) -> None:
-    monkeypatch.setattr("tools.loader_comparison.agreement", lambda *_: [Finding("x", verdict) for verdict in verdicts])
+    monkeypatch.setattr("tools.loader_comparison.compare_loaders", lambda *_: [Finding("x", verdict) for verdict in verdicts])
     monkeypatch.setattr("tools.loader_comparison.interpreter", lambda *_: Environment(Path(sys.executable), "given"))
     assert main([str(tmp_path)]) == status
 

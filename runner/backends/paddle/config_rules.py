@@ -1,5 +1,5 @@
 """Check of a config for what ppdet would refuse late or drop silently: unknown modules, keys, operators, and incompatible values.
-Imports no Paddle: what ppdet knows is in its catalogue."""
+Imports no Paddle: what ppdet knows is in its module registry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.backends.paddle import schedule
-from runner.backends.paddle.module_registry import Catalogue, Signature, catalogue
+from runner.backends.paddle.module_registry import ModuleRegistry, Signature, module_registry
 from runner.backends.paddle.schema import PaddleConfig
 from runner.config.bind import field_infos
 from runner.config.schema import Tagged
@@ -42,7 +42,7 @@ _PREFIXES = ("http://", "https://", "ppdet://")
 
 def check(config: PaddleConfig) -> list[Problem]:
     """Find every problem of `config` and of the files it names; empty if it can be trained."""
-    known = catalogue(interpreter("paddle", config.backend_python).python)
+    known = module_registry(interpreter("paddle", config.backend_python).python)
     problems = [*check_length(config), *_Modules(config, known).problems(), *_weights(config), *_schedule(config)]
     problems += check_initial_distance(config.initial_distance, has_effect=_has_relu(config))
     if config.amp and not config.use_gpu:
@@ -58,9 +58,9 @@ def _has_relu(config: PaddleConfig) -> bool:
 
 
 class _Modules:
-    """Compares the open part of a config with the catalogue."""
+    """Compares the open part of a config with the module registry."""
 
-    def __init__(self, config: PaddleConfig, known: Catalogue) -> None:
+    def __init__(self, config: PaddleConfig, known: ModuleRegistry) -> None:
         self._config, self._known, self._sections = config, known, config.modules
 
     def problems(self) -> Iterator[Problem]:

@@ -58,7 +58,7 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class ModuleRegistry:
     """Names to signatures.
 
     Args:
@@ -84,7 +84,7 @@ class Catalogue:
 
 
 @functools.lru_cache(maxsize=4)
-def catalogue(python: Path) -> Catalogue:
+def module_registry(python: Path) -> ModuleRegistry:
     """Return the registry of the ppdet that `python` imports; made once per environment (about 10 s) and kept.
 
     Raises:
@@ -92,7 +92,7 @@ def catalogue(python: Path) -> Catalogue:
     """
     known = versions(python, ("paddledet", "paddlepaddle", "paddlepaddle-gpu"))
     name = hashlib.sha256(json.dumps([_FORMAT, str(python), known, __version__]).encode()).hexdigest()[:16]
-    kept = folder() / "catalogues" / f"{name}.json"
+    kept = folder() / "registries" / f"{name}.json"
     data = read_json(kept)
     if not isinstance(data, dict):
         data = _ask(python)
@@ -101,12 +101,12 @@ def catalogue(python: Path) -> Catalogue:
             atomic_write_json(kept, data)
         except OSError:
             pass  # it is only slower without
-    return Catalogue(**{group: {key: Signature(**_tuples(value)) for key, value in found.items()} for group, found in data.items()})
+    return ModuleRegistry(**{group: {key: Signature(**_tuples(value)) for key, value in found.items()} for group, found in data.items()})
 
 
 def _ask(python: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
-        answer = Path(scratch) / "catalogue.json"
+        answer = Path(scratch) / "registry.json"
         command = [str(python), "-P", "-m", "runner.backends.paddle.module_registry", str(answer)]
         try:
             done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)

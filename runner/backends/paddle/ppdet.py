@@ -192,7 +192,7 @@ def _assign_labels_of_64_bits() -> None:
     import paddle  # noqa: PLC0415
     from ppdet.modeling.assigners import ATSSAssigner, TaskAlignedAssigner, TaskAlignedAssigner_CR  # noqa: PLC0415
 
-    def mended(original: Callable[..., Any]) -> Callable[..., Any]:
+    def patched(original: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(original)
 
         @functools.wraps(original)
@@ -206,7 +206,7 @@ def _assign_labels_of_64_bits() -> None:
         return forward
 
     for assigner in (ATSSAssigner, TaskAlignedAssigner, TaskAlignedAssigner_CR):
-        assigner.forward = mended(assigner.forward)
+        assigner.forward = patched(assigner.forward)
 
 
 def _count_hard_examples_in_integers() -> None:

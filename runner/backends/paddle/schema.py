@@ -1,5 +1,5 @@
 """Schema of the paddle backend: the top level and the data sets. Modules (FCOSHead, TrainReader, …) are ppdet's own: what
-they take is in its catalogue (`runner.backends.paddle.module_registry`). Imports no Paddle."""
+they take is in its module registry (`runner.backends.paddle.module_registry`). Imports no Paddle."""
 
 from __future__ import annotations
 

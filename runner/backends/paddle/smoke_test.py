@@ -55,7 +55,7 @@ OptimizerBuilder: {{optimizer: {{type: Momentum, momentum: 0.9}}}}
 """
 
 
-def selfcheck() -> dict[str, Any]:
+def smoke_test() -> dict[str, Any]:
     """Train one step, on a GPU if Paddle can use one.
 
     Returns:
@@ -74,7 +74,7 @@ def selfcheck() -> dict[str, Any]:
         [paddle.device.cuda.get_device_name(i) for i in range(paddle.device.cuda.device_count())] if paddle.is_compiled_with_cuda() else []
     )
     paddle.set_device("gpu" if gpus else "cpu")
-    with tempfile.TemporaryDirectory(prefix="runner-selfcheck-") as name:
+    with tempfile.TemporaryDirectory(prefix="runner-smoke_test-") as name:
         config = _draw(Path(name), use_gpu=bool(gpus))
         trainer = Trainer(load_config(str(config)), mode="train")
         trainer.model.train()
@@ -125,7 +125,7 @@ def _versions() -> dict[str, str]:
 
 def main(arguments: list[str]) -> None:
     """Write the answer to the file named, or print it."""
-    text = json.dumps(quiet(selfcheck))
+    text = json.dumps(quiet(smoke_test))
     if arguments:
         Path(arguments[0]).write_text(text + "\n", encoding="utf-8")
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.environments import interpreters as environments
-from runner.environments.specs import RECIPES
+from runner.environments.specs import SPECS
 
 
 def test_the_environment_has_what_the_backend_needs(paddle_python: Path) -> None:
@@ -30,9 +30,9 @@ def test_looking_for_it_is_quick_and_done_once(paddle_python: Path) -> None:
 
 
 @pytest.mark.slow
-def test_selfcheck_trains_a_step(paddle_python: Path, tmp_path: Path) -> None:
+def test_smoke_test_trains_a_step(paddle_python: Path, tmp_path: Path) -> None:
     answer = tmp_path / "an 'answer' ü.json"
-    command = [str(paddle_python), "-m", RECIPES["paddle"].check]
+    command = [str(paddle_python), "-m", SPECS["paddle"].check]
     done = subprocess.run([*command, str(answer)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(answer.read_text(encoding="utf-8"))
