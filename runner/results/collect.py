@@ -88,8 +88,8 @@ class RunResult:
     unclear: bool = False
 
     def best(self, metric: str, goal: Goal) -> tuple[int, float] | None:
-        """(step, value) of the best evaluation so far: optimistic, since the best of several is picked by the very
-        number it is judged by."""
+        """Return (step, value) of the best evaluation so far: optimistic, since the best of several is selected by the value it is
+        judged by."""
         found = [(step, values[metric]) for step, values in self.evaluations if math.isfinite(values.get(metric, math.nan))]
         if not found:
             return None
@@ -194,7 +194,7 @@ def recorded_content(facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], str]:
-    """(flat config, what is wrong with it)."""
+    """Return (flat config, what is wrong with it)."""
     try:
         tree = parse(read_text(path), lambda line: Source(str(path), line)).plain()
     except (OSError, UnicodeDecodeError, InputError) as error:
@@ -268,7 +268,7 @@ def _read_metrics(path: Path) -> _Metrics:
 
 
 def _final_metrics(run_dir: RunDir, seen: _Metrics) -> tuple[dict[str, float], tuple[str, ...]]:
-    """(finite metrics of the last checkpoint, tags of those that are not finite): from eval.json, else from the last
+    """Return (finite metrics of the last checkpoint, tags of those that are not finite): from eval.json, else from the last
     evaluation's record."""
     found = (run_dir.results() or {}).get("metrics")
     if not isinstance(found, Mapping):

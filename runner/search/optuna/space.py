@@ -68,7 +68,7 @@ class Space:
             raise InputError(problems)
 
     def distributions(self, params: Mapping[str, Any] | None = None) -> dict[str, BaseDistribution]:
-        """Of the keys of `params`; of all keys without it."""
+        """Return the distributions of the keys of `params`; of all keys without it."""
         return {key: p.distribution for key, p in self.parameters.items() if params is None or key in params}
 
     def active(self, parameter: Parameter, params: Mapping[str, Any]) -> bool:
@@ -168,7 +168,7 @@ def _plain(value: Any) -> Any:
 
 
 def _inside(parameter: Parameter, value: Any) -> tuple[Any] | None:
-    """`value` as Optuna has it, in a tuple since it may be None; None if it lies outside."""
+    """Return `value` as Optuna has it, in a tuple since it may be None; None if it is outside."""
     distribution = parameter.distribution
     if isinstance(distribution, CategoricalDistribution):
         return next(((_plain(choice),) for choice in parameter.values if same_value(choice, value)), None)

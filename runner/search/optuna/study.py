@@ -21,11 +21,11 @@ FrozenTrial = optuna.trial.FrozenTrial
 RDBStorage = optuna.storages.RDBStorage
 
 _LOCKED_S: Final = 1.0
-"""How long a viewer may keep the file locked before the write is put off."""
+"""Time for which a viewer may keep the file locked before the write is postponed."""
 _AGAIN_S: Final = 30.0
-"""How long nothing is written after a write has failed."""
+"""Time without writes after a write has failed."""
 _SLICE_S: Final = 0.2
-"""How long a call may go on with writing the past: 2,000 trials take 40 s in all."""
+"""Time limit per call for writing the past: 2,000 trials take 40 s in all."""
 _NOT_SHOWN: Final = ("cma:optimizer", "sepcma:optimizer", "cmawm:optimizer", "gp:relative_params", "tpe:relative_params")
 """System attributes that are long and mean nothing to a viewer."""
 log = logging.getLogger("runner.search")

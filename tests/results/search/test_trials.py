@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.finished import make_run
@@ -139,3 +140,18 @@ def test_from_real_directories_to_json(tmp_path: Path) -> None:
     assert data["importances"][0]["parameters"][0]["share"] == 1.0
     assert data["pareto"]["front"] == [12] and data["slices"][0]["key"] == RATE
     assert len(data["parallel"][0]["lines"]) == 14 and data["audit"]["pruned"] == 1 and data["audit"]["notes"][0]["id"] == "audit-states"
+
+
+def test_a_trial_that_is_evaluated_at_another_size_than_it_was_trained_at_is_a_warning() -> None:
+    key = "TrainReader.sample_transforms.0.Resize.target_size"
+
+    def config(size: int) -> dict[str, Any]:
+        return {key: [size, size], "EvalReader.sample_transforms.0.Resize.target_size": [320, 320]}
+
+    trials = [run(number, 0.4, point={key: size} if number else None, config=config(size)) for number, size in enumerate((320, 416))]
+    (warning,) = found(*trials).warnings
+    assert "416×416 in training, 320×320 in evaluation" in str(warning)
+    assert [str(each) for each in found(*trials, warnings=["a and b change together"]).warnings] == [
+        "a and b change together",
+        str(warning),
+    ]
