@@ -16,7 +16,7 @@ from runner.search.load import load_sweep, spec_of_plan
 from runner.store.events import CommandReceived, RunEnded, TrialPruned
 from runner.store.journal import read_journal
 from runner.store.run_dir import RunDir
-from runner.sweep.session_plan import plan_sweep
+from runner.sweep.session_plan import SweepRequest, plan_sweep
 from runner.sweep.sweep_dir import SweepDir
 
 SWEEPS = ("finished", "interrupted", "optuna", "racing")
@@ -49,6 +49,8 @@ def contents(folder: Path) -> dict[Path, bytes]:
 def test_it_compares_with_the_same_numbers(name: str, unpack: Unpack, cli: Cli) -> None:
     before, now = expected(f"{name}.compare.json"), compared(cli, unpack(name))
     assert shown(now["trials"]) == shown(before["trials"]) and len(now["trials"]) >= 2
+    if "varied" in before:  # the fake backend declares memory_gb neutral: it no longer makes a trial
+        before["varied"] = [key for key in before["varied"] if key != "memory_gb"]
     for key in ("metric", "goal", "varied", "noise", "looks", "ranked", "gain", "pareto"):
         assert now.get(key) == before.get(key), key
 
@@ -79,7 +81,7 @@ def test_its_runs_have_the_same_keys_today(name: str, unpack: Unpack, monkeypatc
     keys = expected("run_keys.json")[f"{name}/sweep/runs"]
     found = {run.name: run.identity() for run in map(RunDir, sorted(Path("sweep/runs").iterdir()))}
     assert {name: identity and identity.key for name, identity in found.items()} == keys
-    planned = {entry["id"]: entry["key"] for entry in plan_sweep(load_sweep(Path("sweep.yml")), Path("sweep.yml"), Path("again")).entries()}
+    planned = {entry["id"]: entry["key"] for entry in plan_sweep(SweepRequest(Path("sweep.yml"), folder=Path("again"))).entries()}
     assert planned and {name: key for name, key in planned.items() if name in keys}.items() <= keys.items()
     assert len(planned.keys() & keys.keys()) >= (1 if name == "optuna" else 5)
 

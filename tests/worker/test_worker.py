@@ -147,7 +147,7 @@ def test_a_full_disk_or_a_file_in_the_way(work: Any, new_run: NewRun, part: str)
 
 @pytest.mark.parametrize(
     ("file", "content", "words"),
-    [("config.yml", "", "is empty"), ("config.yml", "architecture: FCOS\n", "is missing"), ("config.yml", "a: [", "invalid YAML")],
+    [("config.yml", "", "empty file"), ("config.yml", "architecture: FCOS\n", "Dataset: missing"), ("config.yml", "a: [", "invalid YAML")],
 )
 def test_a_run_directory_that_was_edited(work: Any, new_run: NewRun, file: str, content: str, words: str) -> None:
     run = new_run()
