@@ -1,15 +1,11 @@
 """The contract of `runner.launch.base.Launcher` as tests. Subclass `LauncherContract` and give it a `launcher` fixture.
 
 class TestMyLauncher(LauncherContract):
-    isolates = True
-    limits_memory = True
-
-    def with_slots(self, slots):
-        return MyLauncher(slots)
+    plugin = MyLauncher
 
     @pytest.fixture
     def launcher(self):
-        launcher = MyLauncher(slots=2)
+        launcher = MyLauncher.open(Demand(concurrency=2))
         yield launcher
         launcher.close()
 """
@@ -23,10 +19,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import pytest
 
-from runner.launch.base import Exit, Launcher, Task, TaskResources
+from runner.core.registry import protocol_faults
+from runner.launch.base import Demand, Exit, Launcher, Task, TaskResources
 
 HOSTILE_NAMES = ("with space", "quo\"te's", "日本語-ünï", "-leading-dash", "new\nline", "a=b,c;$HOME", "%s{}")
 LONG_S = 60.0
@@ -68,15 +66,39 @@ def is_alive(pid: int) -> bool:
 
 
 class LauncherContract:
-    """Contract suite of launchers. `isolates`: each task is a process of its own, so it may be killed, and several
-    may run. `limits_memory`: it keeps `Task.memory_gib`."""
+    """Contract suite of launchers."""
 
-    isolates = True
-    limits_memory = True
+    plugin: ClassVar[type[Launcher]]
+    limits_memory: ClassVar[bool] = True
+    """It keeps `TaskResources.memory_gib`."""
+
+    @property
+    def isolates(self) -> bool:
+        """True where each task is a process of its own, so that it may be killed."""
+        return not self.plugin.in_process
 
     def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
-        """Return a launcher whose slots give these variables."""
-        raise NotImplementedError
+        """Return a launcher whose slots give these variables. Only the tests of a launcher that has such slots override this."""
+        del slots
+        pytest.skip("has no slots that give variables")
+
+    def test_the_facts_are_declared(self, launcher: Launcher) -> None:
+        assert list(protocol_faults(self.plugin, Launcher)) == []
+        assert isinstance(launcher, self.plugin)
+        assert launcher.capacity().tasks >= launcher.free() >= 1
+
+    @pytest.mark.parametrize("concurrency", [1, 3, "auto"])
+    def test_it_opens_for_a_demand(self, concurrency: int | Literal["auto"], tmp_path: Path) -> None:
+        launcher = self.plugin.open(Demand(TaskResources(cpus=1), concurrency))
+        try:
+            room = launcher.capacity()
+            assert room.tasks == 1 if self.plugin.in_process or concurrency == 1 else room.tasks >= 1
+            assert launcher.free() == room.tasks
+            assert not room.is_measured or self.plugin.shares_machine
+            launcher.submit(task("one", tmp_path, "exit", "4"))
+            assert collect(launcher, 1) == [Exit("one", 4)]
+        finally:
+            launcher.close()
 
     @pytest.mark.parametrize("status", [0, 1, 3, 255])
     def test_exit_status_is_told(self, launcher: Launcher, tmp_path: Path, status: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from runner.config.node import Source, from_plain
 from runner.core.files import parse_json
 from runner.core.text import json_text
 from runner.search.base import DESIGNS, WAIT, Design, IntermediateResult, Search, Trial, TrialResult
-from runner.search.spec import SweepSpec
+from runner.search.spec import Metric, SweepSpec
 from runner.search.spec_rules import check_spec
 
 MOST_TRIALS = 200
@@ -30,7 +30,7 @@ def spec_of(sweep: Mapping[str, Any]) -> SweepSpec:
     bound = bind(from_plain({"config": "config.yml", **sweep}, Source("sweep.yml")), SweepSpec)
     assert bound.value is not None, bound.problems
     assert not (problems := check_spec(bound.value)), problems
-    return bound.value
+    return bound.value if bound.value.metric is not None else replace(bound.value, metric=Metric(name="score"))
 
 
 @dataclass

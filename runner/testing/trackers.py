@@ -53,7 +53,7 @@ def png(path: Path, grey: int) -> Path:
 
 
 class TrackerContract:
-    """What every tracker must do."""
+    """Contract suite of trackers."""
 
     plugin: ClassVar[type[Tracker]]
 

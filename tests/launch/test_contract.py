@@ -23,6 +23,8 @@ class WarmLauncher(LocalLauncher):
 
 
 class TestLocal(LauncherContract):
+    plugin = LocalLauncher
+
     def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
         return LocalLauncher(slots, close_grace_s=3)
 
@@ -34,6 +36,8 @@ class TestLocal(LauncherContract):
 
 
 class TestLocalWithoutPidfd(LauncherContract):
+    plugin = LocalLauncher
+
     def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
         return LocalLauncher(slots, close_grace_s=3)
 
@@ -46,6 +50,8 @@ class TestLocalWithoutPidfd(LauncherContract):
 
 
 class TestFork(LauncherContract):
+    plugin = LocalLauncher
+
     def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
         return WarmLauncher(slots, "fork")
 
@@ -57,6 +63,8 @@ class TestFork(LauncherContract):
 
 
 class TestStandby(LauncherContract):
+    plugin = LocalLauncher
+
     def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
         return WarmLauncher(slots, "standby")
 
@@ -68,7 +76,7 @@ class TestStandby(LauncherContract):
 
 
 class TestInline(LauncherContract):
-    isolates = False
+    plugin = InlineLauncher
     limits_memory = False
 
     def with_slots(self, slots: Sequence[Mapping[str, str]]) -> Launcher:
