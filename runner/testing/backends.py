@@ -127,7 +127,7 @@ class BackendContract:
         status, out = output_of(python("-c", code, BACKENDS.get(self.backend).preload))
         assert status == 0 and out.splitlines()[-1] == "threads 1", out
 
-    def test_a_run_leaves_what_readers_need(self, finished: RunDir) -> None:
+    def test_a_run_leaves_what_readers_need(self, resolved: Resolved, finished: RunDir) -> None:
         status, records = finished.status(), finished.records()
         assert (status.state, status.reason, status.phase) == ("done", None, "ended")
         assert status.step == status.steps >= 6
@@ -136,6 +136,9 @@ class BackendContract:
         assert all(math.isfinite(record.values["train/loss"]) for record in trained)
         evaluations = [record for record in records if record.is_evaluation]
         assert [record.step for record in evaluations] == list(range(2, status.steps + 1, 2)) and evaluations[-1].values
+        metrics = resolved.backend.metrics(resolved.config)
+        assert all(metrics.has(tag) for record in evaluations for tag in record.values)
+        assert metrics.primary.name in evaluations[-1].values and finished.primary_metric() == metrics.primary
         results = finished.results()
         assert results is not None and results["step"] == status.steps
         assert {tag: evaluations[-1].values[tag] for tag in results["metrics"]} == pytest.approx(results["metrics"], nan_ok=True)

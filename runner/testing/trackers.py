@@ -23,7 +23,7 @@ import pytest
 
 from runner.core.registry import protocol_faults
 from runner.store.records import Record
-from runner.trackers.base import History, Sample, Scalar, Target, Tracker
+from runner.trackers.base import Scalar, Target, TrackedImage, TrackedRun, Tracker
 
 START = 1_780_000_000.0
 TAGS = ("train/loss", "train/lr", 'bbox/AP/50% "open"/缺陷 [#1]')
@@ -107,11 +107,11 @@ class TrackerContract:
             metadata.version(package)
 
     def test_a_history_is_shown(self, tracker: Tracker, target: Target) -> None:
-        tracker.open(target, History("run", records(10, 60)))
+        tracker.open(target, TrackedRun("run", records(10, 60)))
         self.assert_shows(target, records(10, 60))
 
     def test_what_is_written_is_shown_while_it_is_open(self, tracker: Tracker, target: Target) -> None:
-        tracker.open(target, History("run"))
+        tracker.open(target, TrackedRun("run"))
         for record in records(10, 60):
             tracker.write(record)
         deadline = time.monotonic() + WAIT_S
@@ -122,16 +122,16 @@ class TrackerContract:
     def test_opening_again_changes_nothing(self, target: Target) -> None:
         for _ in range(3):
             tracker = self.plugin()
-            tracker.open(target, History("run", records(10, 60)))
+            tracker.open(target, TrackedRun("run", records(10, 60)))
             tracker.close()
         self.assert_shows(target, records(10, 60))
 
     def test_after_a_resume_no_step_is_shown_twice(self, target: Target) -> None:
         first = self.plugin()
-        first.open(target, History("run", records(10, 140)))
+        first.open(target, TrackedRun("run", records(10, 140)))
         first.close()
         second = self.plugin()
-        second.open(target, History("run", records(10, 100)))
+        second.open(target, TrackedRun("run", records(10, 100)))
         for record in records(110, 160, attempt=2, sign=-1.0):
             second.write(record)
         second.close()
@@ -139,10 +139,10 @@ class TrackerContract:
 
     def test_after_a_kill_the_next_attempt_puts_it_right(self, target: Target) -> None:
         killed = self.plugin()
-        killed.open(target, History("run", records(10, 50)))
+        killed.open(target, TrackedRun("run", records(10, 50)))
         killed.write(records(60, 60)[0])  # and is never closed
         tracker = self.plugin()
-        tracker.open(target, History("run", records(10, 50)))
+        tracker.open(target, TrackedRun("run", records(10, 50)))
         tracker.close()
         self.assert_shows(target, records(10, 50))
         killed.close()
@@ -150,8 +150,8 @@ class TrackerContract:
     def test_runs_beside_one_another_are_kept_apart(self, target: Target) -> None:
         other = replace(target, folder=target.folder.with_name("0002-other"), owner="0123456789ab", run="0002-other 5678")
         one, two = self.plugin(), self.plugin()
-        one.open(target, History("one"))
-        two.open(other, History("two"))
+        one.open(target, TrackedRun("one"))
+        two.open(other, TrackedRun("two"))
         for mine, others in zip(records(10, 60), records(20, 70, sign=-1.0), strict=True):
             one.write(mine)
             two.write(others)
@@ -163,19 +163,19 @@ class TrackerContract:
     def test_files_of_others_are_left_alone(self, tracker: Tracker, target: Target) -> None:
         target.folder.mkdir(parents=True)
         (target.folder / "notes.txt").write_text("mine")
-        tracker.open(target, History("run", records(10, 20)))
+        tracker.open(target, TrackedRun("run", records(10, 20)))
         tracker.close()
         assert (target.folder / "notes.txt").read_text() == "mine"
 
     def test_numbers_that_are_not_finite_are_kept(self, tracker: Tracker, target: Target) -> None:
         odd = Record(1, 10, 0.1, START, {"train/loss": math.nan, "a": math.inf, "b": -math.inf, "c": 1e30})
-        tracker.open(target, History("run"))
+        tracker.open(target, TrackedRun("run"))
         tracker.write(odd)
         tracker.close()
         self.assert_shows(target, [odd])
 
     def test_hyper_parameters_of_every_kind(self, tracker: Tracker, target: Target) -> None:
-        tracker.open(target, History("run", records(10, 20)))
+        tracker.open(target, TrackedRun("run", records(10, 20)))
         params: dict[str, Scalar] = {"lr": 0.1, "n": 3, "big": 1 << 80, "flag": True, "name": "ü", "a.b[0].c": "x", "nan": math.nan}
         tracker.hparams(params, {})
         tracker.hparams(params, {"bbox/AP": 0.5, "bbox/AP50": math.nan})
@@ -185,7 +185,7 @@ class TrackerContract:
 
     def test_images(self, tracker: Tracker, target: Target, tmp_path: Path) -> None:
         first = png(tmp_path / "first.png", 10)
-        tracker.open(target, History("run", records(10, 20), (Sample("samples/0", 20, first),)))
+        tracker.open(target, TrackedRun("run", records(10, 20), (TrackedImage("samples/0", 20, first),)))
         later = png(tmp_path / "later.png", 200)
         tracker.image("samples/0", 40, later)
         later.unlink()  # it was read before the call returned
@@ -195,14 +195,14 @@ class TrackerContract:
 
     def test_closing_is_always_possible(self, tracker: Tracker, target: Target) -> None:
         tracker.close()
-        tracker.open(target, History("run"))
+        tracker.open(target, TrackedRun("run"))
         tracker.close()
         tracker.close()
 
     def test_a_place_that_cannot_be_written_is_an_error_soon(self, tracker: Tracker, unusable: Target) -> None:
         began = time.monotonic()
         with pytest.raises(Exception):  # noqa: B017 - the caller takes any
-            tracker.open(unusable, History("run", records(10, 20)))
+            tracker.open(unusable, TrackedRun("run", records(10, 20)))
             for record in records(30, 60):
                 tracker.write(record)
         assert time.monotonic() - began < WAIT_S

@@ -126,7 +126,7 @@ def test_a_data_set_in_its_format(cli: Command, tmp_path: Path) -> None:
     (tmp_path / "dotted.yml").write_text(yaml.safe_dump(spec))
     told = cli("data", "prepare", "dotted.yml", "--source", source, env={**INSTALLED, "RUNNER_DATA": str(tmp_path / "data")})
     assert told.code == 0, told.err
-    train = json.loads((tmp_path / "data" / "dotted" / "train.json").read_text())
+    train = json.loads((tmp_path / "data" / "dotted" / "annotations" / "train.json").read_text())
     assert len(train["annotations"]) == 6 and train["annotations"][0]["bbox"] == [12, 4, 8, 8]
 
 

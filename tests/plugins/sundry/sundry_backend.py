@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from runner.backends.base import ImageRef, Probe
 from runner.config.schema import Doc, Neutral, Range
 from runner.core.errors import InputError, Problem
+from runner.evaluation.result import MetricSet
+from runner.store.run_dir import PrimaryMetric
 from runner.training.common_config import CommonConfig
 from runner.training.context import RunContext
 from runner.training.meter import Meter
@@ -70,10 +72,10 @@ class TallyTrainer(Trainer):
     def _values(self) -> dict[str, float]:
         return {"train/loss": self.config.goal - self.number}
 
-    def _score(self, *, final: bool) -> float | None:
+    def _score(self, *, final: bool) -> Mapping[str, float]:
         metrics = {"tally/reached": self.number / self.config.goal}
         self.run_context.score(metrics, self.step, self.epoch, final=final)
-        return metrics["tally/reached"]
+        return metrics
 
     def _state_writer(self, state: Mapping[str, Any]) -> Callable[[Any], None]:
         text = json.dumps({**state, "number": self.number}).encode()
@@ -110,6 +112,10 @@ class TallyBackend:
     def check(self, config: TallyConfig) -> Sequence[Problem]:
         """Refuse a goal that is there from the start."""
         return [Problem("is reached before the first step", key="goal")] if config.goal == 0 else []
+
+    def metrics(self, config: TallyConfig) -> MetricSet:
+        """Return the one that there is."""
+        return MetricSet(PrimaryMetric("tally/reached", "maximize"), ("tally/reached",))
 
     def probe(self) -> Probe:
         """It needs nothing."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from runner.store.records import Record
-from runner.trackers.base import History, Sample, Scalar, Target
+from runner.trackers.base import Scalar, Target, TrackedImage, TrackedRun
 from runner.trackers.viewer import GetJson, View, Viewer
 
 TIMEOUT_S = 5.0
@@ -53,13 +53,13 @@ class BoardTracker:
     def __init__(self) -> None:
         self.url = ""
 
-    def open(self, target: Target, history: History) -> None:
+    def open(self, target: Target, history: TrackedRun) -> None:
         """Put the whole history in the place of what the server has of this run."""
         server = target.server or os.environ.get(VARIABLE, "")
         if not server:
             raise ValueError(f"no server: set {VARIABLE} to its address")
         self.url = f"{server.rstrip('/')}/runs/{quote(target.run, safe='')}"
-        events = [image_event(event) if isinstance(event, Sample) else record_event(event) for event in history.events()]
+        events = [image_event(event) if isinstance(event, TrackedImage) else record_event(event) for event in history.events()]
         self.send("PUT", {"name": history.name, "sweep": target.sweep, "events": events})
 
     def write(self, record: Record) -> None:
@@ -68,7 +68,7 @@ class BoardTracker:
 
     def image(self, tag: str, step: int, png: Path) -> None:
         """Send an image."""
-        self.send("POST", image_event(Sample(tag, step, png)))
+        self.send("POST", image_event(TrackedImage(tag, step, png)))
 
     def hparams(self, params: Mapping[str, Scalar], metrics: Mapping[str, float]) -> None:
         """Send hyper-parameters."""
@@ -91,6 +91,6 @@ def record_event(record: Record) -> dict[str, Any]:
     return {"step": record.step, "time": record.time, "values": dict(record.values)}
 
 
-def image_event(sample: Sample) -> dict[str, Any]:
+def image_event(sample: TrackedImage) -> dict[str, Any]:
     """Return an image as the server takes it."""
     return {"step": sample.step, "tag": sample.tag, "png": base64.b64encode(sample.png.read_bytes()).decode()}
