@@ -74,13 +74,13 @@ class BackendContract:
     @pytest.fixture(scope="class")
     @classmethod
     def resolved(cls, tmp_path_factory: pytest.TempPathFactory) -> Resolved:
-        """The config, resolved."""
+        """Resolve the config."""
         return resolve(cls.write_config(tmp_path_factory.mktemp("config 'ü'")))
 
     @pytest.fixture(scope="class")
     @classmethod
     def finished(cls, resolved: Resolved, tmp_path_factory: pytest.TempPathFactory) -> RunDir:
-        """A run that nothing has disturbed."""
+        """Make a run that nothing disturbs."""
         run = RunDir(tmp_path_factory.mktemp("runs") / "undisturbed")
         prepare_run_dir(plan_single(resolved, run))
         code, out = output_of(python("-m", "runner.worker", str(run.path)))

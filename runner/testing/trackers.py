@@ -71,18 +71,18 @@ class TrackerContract:
 
     @pytest.fixture
     def target(self, tmp_path: Path) -> Iterator[Target]:
-        """The place of a run; a tracker that writes to a server starts one here and names it in `Target.server`."""
+        """Return the place of a run; a tracker that writes to a server starts one here and names it in `Target.server`."""
         yield Target(tmp_path / "my 'sweep'" / "0001-lr=0.02, 'é' #1", "run", "0001-lr=0.02 1234abcd", "my 'sweep'")
 
     @pytest.fixture
     def unusable(self, tmp_path: Path) -> Target:
-        """A place that nothing can be written to."""
+        """Return a place that nothing can be written to."""
         (tmp_path / "a file").write_text("in the way")
         return Target(tmp_path / "a file" / "log", "run", "gone", "")
 
     @pytest.fixture
     def tracker(self) -> Iterator[Tracker]:
-        """A tracker that is not open yet."""
+        """Make a tracker that is not open yet."""
         tracker = self.plugin()
         yield tracker
         tracker.close()
