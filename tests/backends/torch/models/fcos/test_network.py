@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -190,3 +191,15 @@ def test_a_config_that_does_not_fit_is_refused(make_config: MakeConfig) -> None:
         "FCOSFeat.feat_in",
         "TrainReader.batch_transforms.Gt2FCOSTarget.num_shift",
     ]
+
+
+def test_names_of_the_state_are_those_of_every_checkpoint_so_far(make_config: MakeConfig) -> None:
+    own = build_model(make_config(feat={"num_convs": 1})).state_dict()
+    groups = sorted({".".join(name.split(".")[:2]) for name in own})
+    assert groups == [
+        *("backbone.bn1", "backbone.conv1", "backbone.layer1", "backbone.layer2", "backbone.layer3", "backbone.layer4"),
+        *("fcos_head.fcos_feat", "fcos_head.fcos_head_centerness", "fcos_head.fcos_head_cls", "fcos_head.fcos_head_reg"),
+        *("fcos_head.scales_regs", "neck.fpn"),
+    ]
+    digest = hashlib.sha256("\n".join(own).encode()).hexdigest()
+    assert digest == "75dccf0e1feee58fbd96feceeb160a2b8f524747f8955d886ebb0d272ad5bee6", "checkpoints of earlier versions would not load"
