@@ -98,7 +98,7 @@ class Backend(Protocol):
         """Return how the ranks of an attempt are started; None if one process trains."""
 
     def train(self, config: Any, run: RunContext) -> None:
-        """One attempt: train from `run.resume_from` or the start to the end, evaluate, return.
+        """Make one attempt: train from `run.resume_from` or the start to the end, evaluate, return.
 
         Raises:
             TrainingFailed: the loss is not finite, out of memory; the message says at which step, what was in the batch, and what is left
@@ -108,8 +108,8 @@ class Backend(Protocol):
         """
 
     def class_names(self, weights: Path) -> tuple[str, ...]:
-        """Names of the classes that the outputs of a checkpoint's model are for, in their order; empty where it does not say (it is of an
-        older version, or the backend has no images).
+        """Read the names of the classes that the outputs of a checkpoint's model are for, in their order; empty where it does not say (it
+        is of an older version, or the backend has no images).
 
         Raises:
             InputError: no checkpoint, or one that is damaged.
@@ -124,7 +124,7 @@ class Backend(Protocol):
         reader: str = "EvalReader",
         progress: Callable[[int, int], None] | None = None,
     ) -> list[dict[str, Any]]:
-        """COCO results (category_id is the contiguous class index from 0 until the caller maps it) of `images` by the model in
+        """Compute COCO results (category_id is the contiguous class index from 0 until the caller maps it) of `images` by the model in
         `weights`."""
 
 

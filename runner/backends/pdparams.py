@@ -182,7 +182,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _plain(value: Any, done: dict[int, Any]) -> Any:
-    """`value` with arrays for our records. `done` by id: what stands in many places is made once."""
+    """Replace our records in `value` by arrays. `done` by id: what stands in many places is made once."""
     if id(value) in done:
         return done[id(value)]
     made: Any = value
@@ -201,7 +201,7 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
 
 
 def _joined(content: dict[Any, Any]) -> dict[Any, Any]:
-    """`content` with the arrays whole that older protocols cut into slices."""
+    """Join the arrays in `content` that older protocols cut into slices."""
     for name, cut in content.pop(_SLICES, {}).items():
         content[name] = np.concatenate([content.pop(part) for part in cut["slices"]]).reshape(cut["OriginShape"])
     return content

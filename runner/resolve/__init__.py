@@ -128,7 +128,7 @@ def warnings_of(resolved: Resolved) -> list[str]:
 
 
 def training_images(config: Any) -> int | None:
-    """Images of an epoch of a bound config, each counted once; None where it has no data, or the data is not there."""
+    """Count the images of an epoch of a bound config, each counted once; None where it has no data, or the data is not there."""
     data = config.train_dataset
     if data is None or not data.anno_path:
         return None

@@ -38,7 +38,7 @@ class RunContext(Protocol):
         """Call as often as you like (every step): tells whoever watches; written at most twice a second."""
 
     def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
-        """COCO results of the evaluation images → metrics by tag, already recorded. `final` writes predictions.json and eval.json."""
+        """Turn COCO results of the evaluation images into metrics by tag and record them. `final` writes predictions.json and eval.json."""
 
     def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
         """Record metrics as `evaluate` does, for a backend without predictions; `final` writes eval.json."""

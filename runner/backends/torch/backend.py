@@ -46,16 +46,16 @@ class TorchBackend:
         return device.probe()
 
     def ranks(self, config: TorchConfig) -> None:
-        """One process trains."""
+        """Return None: one process trains."""
 
     def train(self, config: TorchConfig, run: RunContext) -> None:
-        """One attempt, see `runner.backends.torch.loop`."""
+        """Make one attempt, see `runner.backends.torch.loop`."""
         from runner.backends.torch.loop import TorchTrainer  # noqa: PLC0415 - torch is loaded only where it is used
 
         TorchTrainer(config, run).run()
 
     def class_names(self, weights: Path) -> tuple[str, ...]:
-        """Names that a checkpoint keeps, see `runner.backends.torch.checkpoint`."""
+        """Read the names that a checkpoint keeps, see `runner.backends.torch.checkpoint`."""
         from runner.backends.torch.checkpoint import read_class_names  # noqa: PLC0415 - torch is loaded only where it is used
 
         return read_class_names(weights)

@@ -54,17 +54,17 @@ def read_state(file: Path) -> dict[str, Any]:
 
 
 def read_verified(file: Path) -> dict[str, Any]:
-    """`runner.store.checkpoints.read_verified` of this backend's files (torch does not check what it reads)."""
+    """Call `runner.store.checkpoints.read_verified` for this backend's files (torch does not check what it reads)."""
     return checkpoint_folder.read_verified(file, read_state)
 
 
 def read_newest(path: Path, say: Callable[[str], None]) -> tuple[CheckpointFolder, Entry, dict[str, Any]]:
-    """`runner.store.checkpoints.read_newest` of this backend's files."""
+    """Call `runner.store.checkpoints.read_newest` for this backend's files."""
     return checkpoint_folder.read_newest(path, read_state, say)
 
 
 def read_class_names(file: Path) -> tuple[str, ...]:
-    """Names of the classes of a checkpoint's model, in the order of its outputs; empty where it keeps none (see `read_verified`)."""
+    """Read the class names of a checkpoint's model, in the order of its outputs; empty where it keeps none (see `read_verified`)."""
     return read_names(read_verified(file).get("classes"))
 
 

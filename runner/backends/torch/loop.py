@@ -66,7 +66,7 @@ class TorchTrainer(Trainer):
         return {**self.meter.values(), **memory_gib(self.device)}
 
     def _score(self, *, final: bool) -> Mapping[str, float]:
-        """By the averaged weights if there are some."""
+        """Score the averaged weights if there are some."""
         average, model = self.train_step.ema, self.train_step.model
         with average.applied() if average is not None else nullcontext():
             predictions = predict(model, self.config, self.config.eval_reader, self.eval_images, self.device, progress=self._evaluating)

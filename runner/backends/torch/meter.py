@@ -44,7 +44,7 @@ class FiniteCheck:
         self._names: dict[int, tuple[str, ...]] = {}
 
     def add(self, step: int, loss: Tensor, names: tuple[str, ...]) -> tuple[int, tuple[str, ...]] | None:
-        """Note the loss of `step` on the images `names`. Returns what `result` does if that is known already."""
+        """Take in the loss of `step` on the images `names`. Return what `result` does if that is known already."""
         if self._at_once:
             return None if torch.isfinite(loss) else (step, names)
         self._names[step] = names

@@ -112,7 +112,7 @@ def clip_global_norm(gradients: list[Tensor], limit: float) -> Tensor:
 
 
 def _regularizer(regularizer: schema.Regularizer | None, setting: ParameterSetting | None, *, adamw: bool) -> tuple[float, float]:
-    """(L1, L2) coefficient of one parameter: its own if it has one (Paddle's ParamAttr goes before the optimiser's)."""
+    """Return the (L1, L2) coefficients of one parameter: its own if it has one (Paddle's ParamAttr goes before the optimiser's)."""
     if setting is not None and setting.decay is not True:
         return 0.0, float(setting.decay)
     if regularizer is None or adamw:

@@ -1,4 +1,4 @@
-"""From images to COCO results."""
+"""COCO results of images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def predict_files(
     progress: Callable[[int, int], None] | None,
     say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """`predict` by the model in `weights`: a checkpoint, or a run directory for its newest one. The averaged weights
+    """Call `predict` with the model in `weights`: a checkpoint, or a run directory for its newest one. The averaged weights
     where there are some.
 
     Raises:
@@ -64,7 +64,7 @@ def predict(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """COCO results of `images` in their order; category_id is the contiguous class index from 0.
+    """Compute the COCO results of `images` in their order; category_id is the contiguous class index from 0.
 
     Args:
         progress: called after every batch with the number of images done and of all. May raise to end it.

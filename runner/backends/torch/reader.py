@@ -83,12 +83,12 @@ def load_dataset(dataset: schema.COCODataSet, *, evaluation: bool) -> CocoSet:
 
 
 def dataset_paths(dataset: schema.COCODataSet) -> tuple[Path, Path]:
-    """(annotation file, image folder) of a data set section."""
+    """Return (annotation file, image folder) of a data set section."""
     return Path(dataset.dataset_dir, dataset.anno_path), Path(dataset.dataset_dir, dataset.image_dir)
 
 
 def evaluation_images(config: TorchConfig) -> list[ImageRef]:
-    """All images of EvalDataset, also those without objects."""
+    """List all images of EvalDataset, also those without objects."""
     data = load_dataset(config.eval_dataset, evaluation=True)
     return [ImageRef(image.id, data.path(image), (image.width, image.height)) for image in data.images]
 
@@ -254,7 +254,7 @@ def _identity(batch: Any) -> Any:
 
 
 def _start_worker(worker: int) -> None:
-    """In a fresh worker: the terminal's Ctrl-C goes to every process of the group, but only the trainer may act on it
+    """Prepare a fresh worker: the terminal's Ctrl-C goes to every process of the group, but only the trainer may act on it
     (it saves, then ends us).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)

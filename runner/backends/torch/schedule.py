@@ -14,7 +14,7 @@ from runner.core.errors import InputError, Problem, TooFewImages
 
 
 def steps_per_epoch(config: TorchConfig, n_images: int) -> int:
-    """Optimiser steps an epoch over `n_images` training images takes (each counted `repeat` times).
+    """Count the optimiser steps of an epoch over `n_images` training images (each counted `repeat` times).
 
     The epoch's order is cut into groups of batch_size * gradient_accumulation; drop_last leaves out the last one if
     it is smaller. So accumulating 4 batches of 2 takes as many steps as batches of 8.
@@ -39,7 +39,7 @@ def steps_per_epoch(config: TorchConfig, n_images: int) -> int:
 
 
 def total_steps(config: TorchConfig, n_images: int) -> int:
-    """Optimiser steps of the whole training: max_iters as it stands, or epoch times the steps of an epoch.
+    """Count the optimiser steps of the whole training: max_iters as it stands, or epoch times the steps of an epoch.
 
     Raises:
         InputError: neither or both are given, or an epoch would have no step.
@@ -84,7 +84,7 @@ def warmup_steps(config: TorchConfig, steps_per_epoch: int) -> int:
 
 
 def gammas(decay: PiecewiseDecay) -> tuple[float, ...]:
-    """Factor of the base rate after each milestone; a single gamma g means g, g / 10, g / 100, …"""
+    """Return the factor of the base rate after each milestone; a single gamma g means g, g / 10, g / 100, …"""
     if isinstance(decay.gamma, tuple):
         return decay.gamma
     return tuple(decay.gamma / 10**i for i in range(len(milestones(decay))))

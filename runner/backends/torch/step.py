@@ -1,4 +1,4 @@
-"""One optimiser step: forward, loss, backward, update. What the loop repeats and the benchmark times."""
+"""One optimiser step: forward, loss, backward, update. The loop repeats it and the benchmark times it."""
 
 from __future__ import annotations
 

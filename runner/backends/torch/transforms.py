@@ -73,7 +73,7 @@ def build_steps(transforms: Sequence[schema.SampleTransform | schema.BatchTransf
 
 
 def apply_steps(sample: ImageSample, steps: Sequence[Step], rng: np.random.Generator) -> ImageSample:
-    """`sample` after all `steps`, without the boxes that have lost their area on the way."""
+    """Apply all `steps` to `sample`, and drop the boxes that have lost their area on the way."""
     for step in steps:
         sample = step(sample, rng)
     keep = (sample.boxes[:, 2] > sample.boxes[:, 0]) & (sample.boxes[:, 3] > sample.boxes[:, 1])
@@ -113,7 +113,7 @@ def flip(sample: ImageSample) -> ImageSample:
 
 
 def normalize(image: NDArray[Any], config: schema.NormalizeImage) -> NDArray[np.float32]:
-    """(pixel / 255 - mean) / std: UInt8[H, W, 3] or Float32[H, W, 3] → Float32[H, W, 3]."""
+    """Compute (pixel / 255 - mean) / std: UInt8[H, W, 3] or Float32[H, W, 3] → Float32[H, W, 3]."""
     if image.dtype == np.uint8:
         looked_up: NDArray[np.float32] = cv2.LUT(image, _table(config))  # type: ignore[assignment]
         return looked_up
@@ -127,7 +127,7 @@ def is_fixed_size(transforms: Sequence[schema.SampleTransform]) -> bool:
 
 
 def _step(config: schema.SampleTransform | schema.BatchTransform) -> Step | None:
-    """One transform as a function."""
+    """Make a function of one transform."""
     match config:
         case schema.Resize():
             target = _pair(config.target_size)
@@ -165,13 +165,13 @@ def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
 
 @lru_cache(maxsize=8)
 def _table(config: schema.NormalizeImage) -> NDArray[np.float32]:
-    """Float32[1, 256, 3]: what each value of each channel becomes."""
+    """Make a table, Float32[1, 256, 3]: what each value of each channel becomes."""
     values = np.repeat(np.arange(256, dtype=np.float32)[None, :, None], 3, axis=2)
     return _normalize_float(values, config)
 
 
 def _normalize_float(image: NDArray[np.float32], config: schema.NormalizeImage) -> NDArray[np.float32]:
-    """In place, in the order and precision of PaddleDetection."""
+    """Normalise in place, in the order and precision of PaddleDetection."""
     if config.is_scale:
         image *= 1.0 / 255.0
     if config.norm_type == "mean_std":

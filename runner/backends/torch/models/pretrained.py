@@ -249,7 +249,7 @@ def _fits(own: Mapping[str, Tensor], name: str, tensor: Tensor) -> bool:
 
 
 def _is_counter(name: str) -> bool:
-    """Batch norm counts its batches and nobody reads it: no loss if it is missing."""
+    """Return whether it is the number of batches that batch norm counts, which nobody reads: no loss if it is missing."""
     return name.endswith("num_batches_tracked")
 
 
@@ -277,7 +277,7 @@ def _lines(report: LoadReport, source: str, total: int) -> list[str]:
 
 
 def _grouped(names: tuple[str, ...]) -> str:
-    """``fcos_head.fcos_feat (32 tensors), …``: by the first two parts of the names; a name that is alone, whole."""
+    """Group names as ``fcos_head.fcos_feat (32 tensors), …``: by the first two parts of the names; a name that is alone, whole."""
     groups = Counter(".".join(name.split(".")[:2]) for name in names)
     alone = {".".join(name.split(".")[:2]): name for name in names}
     return ", ".join(f"{group} ({count} tensors)" if count > 1 else alone[group] for group, count in groups.items())

@@ -50,7 +50,7 @@ class ConvNorm(nn.Module):
         self.norm = norm_layer(norm_type)(channels_out)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Float[B, C, h, w] → the same with `channels_out`."""
+        """Convolve Float[B, C, h, w] → the same with `channels_out`."""
         out: Tensor = self.norm(self.conv(features))
         return out
 
@@ -125,14 +125,14 @@ class PredictionHead(nn.Module):
         nn.init.constant_(_bias(self.fcos_head_reg), distance)
 
     def parameter_settings(self) -> dict[str, ParameterSetting]:
-        """By parameter name: biases of the towers' convolutions learn twice as fast; norm layers do not decay."""
+        """Return by parameter name: biases of the towers' convolutions learn twice as fast; norm layers do not decay."""
         found = settings(self)
         towers = {name: ParameterSetting(lr_mult=2.0) for name in found if name.startswith("fcos_feat.") and name.endswith(".conv.bias")}
         return found | towers
 
 
 def _flat(level: Tensor) -> Tensor:
-    """Float[B, K, h, w] → Float[B, h * w, K] in single precision."""
+    """Reshape Float[B, K, h, w] → Float[B, h * w, K] in single precision."""
     return level.flatten(2).transpose(1, 2).float()
 
 

@@ -12,7 +12,7 @@ from runner.backends.torch.models.fcos.targets import BACKGROUND, Targets
 
 
 def fcos_loss(outputs: HeadOutputs, targets: Targets, config: FCOSLoss, *, normalised: bool) -> dict[str, Tensor]:
-    """``loss_cls``, ``loss_box``, ``loss_centerness`` and ``loss``, their sum: scalars.
+    """Compute ``loss_cls``, ``loss_box``, ``loss_centerness`` and ``loss``, their sum: scalars.
 
     Focal loss and centre-ness are divided by the number of positive locations of the batch, the box loss by the sum of
     their centre-ness. PaddleDetection 2.6 differs in two points: it divides by zero if no location is positive (here by
@@ -44,7 +44,7 @@ def fcos_loss(outputs: HeadOutputs, targets: Targets, config: FCOSLoss, *, norma
 
 
 def focal_loss(logits: Tensor, classes: Tensor, *, alpha: float, gamma: float) -> Tensor:
-    """Sum of the sigmoid focal loss (arXiv 1708.02002) over all places and classes, a scalar.
+    """Sum the sigmoid focal loss (arXiv 1708.02002) over all places and classes, a scalar.
 
     The same as torchvision's sigmoid_focal_loss of one-hot targets, in half the passes over memory.
 
@@ -60,7 +60,7 @@ def focal_loss(logits: Tensor, classes: Tensor, *, alpha: float, gamma: float) -
 
 
 def box_loss(predicted: Tensor, wanted: Tensor, kind: str) -> Tensor:
-    """Float[...]: iou ``-log(IoU)``, linear_iou ``1 - IoU`` or giou ``1 - GIoU`` (arXiv 1902.09630) of boxes around the
+    """Compute Float[...]: iou ``-log(IoU)``, linear_iou ``1 - IoU`` or giou ``1 - GIoU`` (arXiv 1902.09630) of boxes around the
     same location.
 
     PaddleDetection's IoU has 1 added to both areas, in whatever unit they are, and so has the IoU inside its GIoU.

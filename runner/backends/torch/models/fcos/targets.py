@@ -66,13 +66,13 @@ def assign(locations: Locations, boxes: Sequence[Tensor], classes: Sequence[Tens
 
 
 def _pad(boxes: Sequence[Tensor]) -> Tensor:
-    """Float[B, M, 4] with M at least 1. What is filled in has no area, so no location lies inside it."""
+    """Pad to Float[B, M, 4] with M at least 1. What is filled in has no area, so no location lies inside it."""
     padded = pad_sequence([box.float() for box in boxes], batch_first=True)
     return F.pad(padded, (0, 0, 0, 1)) if padded.shape[1] == 0 else padded
 
 
 def _match(points: Tensor, low: Tensor, high: Tensor, radius: Tensor | None, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """(Bool[B, l] whether there is a box, Int64[B, l] which) for `points` Float[l, 2] whose levels are for distances
+    """Match a box: (Bool[B, l] whether there is one, Int64[B, l] which) for `points` Float[l, 2] whose levels are for distances
     from `low` to `high`, Float[l] each.
     """
     x, y = points[:, 0].view(1, -1, 1), points[:, 1].view(1, -1, 1)

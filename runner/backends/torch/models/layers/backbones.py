@@ -47,7 +47,7 @@ class ResNetBackbone(nn.Module):
                 module.requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Float[B, 3, H, W] → a Float[B, C, ceil(H / stride), ceil(W / stride)] for each level of `return_idx`."""
+        """Compute Float[B, 3, H, W] → a Float[B, C, ceil(H / stride), ceil(W / stride)] for each level of `return_idx`."""
         out = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         levels = []
         for stage in range(max(self.config.return_idx) + 1):
@@ -57,7 +57,7 @@ class ResNetBackbone(nn.Module):
         return levels
 
     def parameter_settings(self) -> dict[str, ParameterSetting]:
-        """By parameter name."""
+        """Return the settings by parameter name."""
         norm_decay = self.config.norm_decay
         found = prefixed("conv1", settings(self.conv1)) | prefixed("bn1", settings(self.bn1, norm_decay=norm_decay))
         for stage in range(max(self.config.return_idx) + 1):
@@ -97,7 +97,7 @@ class MobileNetV3Backbone(nn.Module):
         self.channels = tuple(_output_channels(self.features[layer - 1]) for layer in config.feature_maps)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Float[B, 3, H, W] → a Float[B, C, ceil(H / stride), ceil(W / stride)] for each layer of `feature_maps`."""
+        """Compute Float[B, 3, H, W] → a Float[B, C, ceil(H / stride), ceil(W / stride)] for each layer of `feature_maps`."""
         out, levels = images, []
         for number, layer in enumerate(self.features, start=1):
             out = layer(out)
@@ -106,7 +106,7 @@ class MobileNetV3Backbone(nn.Module):
         return levels
 
     def parameter_settings(self) -> dict[str, ParameterSetting]:
-        """By parameter name. As in PaddleDetection, conv_decay (0 unless set) replaces the optimiser's regulariser."""
+        """Return the settings by parameter name. As in PaddleDetection, conv_decay (0 unless set) replaces the optimiser's regulariser."""
         factors = self.config.lr_mult_list
         found: dict[str, ParameterSetting] = {}
         for index, layer in enumerate(self.features):

@@ -47,7 +47,7 @@ class FixedBatchNorm(BatchNorm):
         self.eval()
 
     def train(self, mode: bool = True) -> FixedBatchNorm:
-        """Stays in evaluation mode, whatever `mode`."""
+        """Stay in evaluation mode, whatever `mode`."""
         return super().train(False)
 
 

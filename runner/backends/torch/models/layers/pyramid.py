@@ -75,5 +75,5 @@ class FeaturePyramid(nn.Module):
         return list(self.fpn(named).values())
 
     def parameter_settings(self) -> dict[str, ParameterSetting]:
-        """By parameter name."""
+        """Return the settings by parameter name."""
         return prefixed("fpn", settings(self.fpn, norm_decay=self.config.norm_decay))

@@ -75,7 +75,7 @@ def _count(keys: Sequence[str], pattern: str) -> int:
 
 
 def _backbone(key: str, blocks: Sequence[int]) -> str | None:
-    """``backbone.layer2.0.downsample.1.running_mean`` → ``backbone.res3.res3a.short.norm._mean``."""
+    """Rename ``backbone.layer2.0.downsample.1.running_mean`` → ``backbone.res3.res3a.short.norm._mean``."""
     if match := re.fullmatch(r"backbone\.(conv|bn)1\.(\w+)", key):
         return conv_norm("backbone.conv1.conv1", match[1] == "bn", match[2])
     match = re.fullmatch(r"backbone\.layer(\d)\.(\d+)\.(?:(conv|bn)(\d)|downsample\.([01]))\.(\w+)", key)
@@ -96,7 +96,7 @@ def conv_norm(path: str, is_norm: bool, name: str) -> str | None:
 
 
 def _neck(key: str, levels: int, normed: bool) -> str | None:
-    """``neck.fpn.inner_blocks.0.0.weight`` → ``neck.fpn_inner_res3_sum_lateral.weight`` of three levels; with a norm
+    """Rename ``neck.fpn.inner_blocks.0.0.weight`` → ``neck.fpn_inner_res3_sum_lateral.weight`` of three levels; with a norm
     ``….conv.weight``. The coarsest level is named res5, whatever stage it is of.
     """
     match = re.fullmatch(r"neck\.fpn\.(inner_blocks|layer_blocks|extra_blocks\.convs)\.(\d+)\.([01])\.(\w+)", key)
