@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.core.errors import Cause
-from runner.launch.base import Exit, Task, exit_of
+from runner.launch.base import Exit, Task, Warm, exit_of
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir, State, Status
 
@@ -121,9 +121,9 @@ class FakeLauncher:
             self.started.append(f"{run.name} {number}")
 
 
-def fake_task(run_dir: RunDir) -> Task:
+def fake_task(run_dir: RunDir, warm: Warm = "no") -> Task:
     """Return the task that stands for a run."""
-    return Task(str(run_dir.path), ["fake"], Path.cwd(), run_dir.log)
+    return Task(str(run_dir.path), ["fake"], Path.cwd(), run_dir.log, warm=warm)
 
 
 def _advance(worker: Worker) -> int | None:
