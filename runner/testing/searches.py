@@ -27,7 +27,7 @@ STEPS = 100
 
 def spec_of(sweep: Mapping[str, Any]) -> SweepSpec:
     """Bind and check a sweep given as a plain mapping; fails with everything that is wrong in it."""
-    bound = bind(from_plain({"config": "config.yml", **sweep}, Source("sweep.yml")), SweepSpec)
+    bound = bind(from_plain({"config": "config.yml", "metric": {"name": "bbox/AP"}, **sweep}, Source("sweep.yml")), SweepSpec)
     assert bound.value is not None, bound.problems
     assert not (problems := check_spec(bound.value)), problems
     return bound.value if bound.value.metric is not None else replace(bound.value, metric=Metric(name="score"))
@@ -145,6 +145,15 @@ class SearchContract:
         runs = [(trial.number, seed) for trial, seeds in driver.handed for seed in seeds]
         assert runs and len(set(runs)) == len(runs)
         assert driver.search.ask() is None
+
+    def test_a_fixed_search_hands_out_each_planned_trial_once_with_all_seeds(self) -> None:
+        driver = self.driver()
+        if not driver.search.is_fixed:
+            return
+        planned = [trial.number for trial in driver.search.planned()]
+        driver.run()
+        assert [trial.number for trial, _ in driver.handed] == planned
+        assert all(set(seeds) == set(driver.seeds) for _, seeds in driver.handed)
 
     def test_a_number_belongs_to_one_point(self) -> None:
         driver = self.driver()
