@@ -162,6 +162,7 @@ def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings
             return None
         overrides, label, proposal = told.get("overrides") or {}, told.get("label") or "", told.get("proposal") or {}
         made = Identity(run.name, sweep.path.absolute().name, told["trial"], told["seed"], overrides, told["key"], {}, label, proposal)
+        made = _with_facts_of_its_trial(made, sweep)
         findings.wrong(path, what, repair=lambda: run.write_identity(made))
         return made
     journal = None if past.started is None else {name: getattr(past.started, name) for name in _IDENTIFYING}
@@ -172,6 +173,18 @@ def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings
                 findings.wrong(
                     path, f"has {name} {mine!r}, and {source} has {theirs!r} for this run", "move the directory away: it runs again"
                 )
+    return identity
+
+
+def _with_facts_of_its_trial(identity: Identity, sweep: SweepDir) -> Identity:
+    """Return `identity` with what only run.json says, and the runs of a trial have in common: what identifies it, and its data."""
+    others = [other for run in sweep.run_dirs() if (other := run.identity()) is not None]
+    same = next((other for other in others if other.trial == identity.trial), None)
+    if others:
+        identity = replace(identity, metric=others[0].metric)
+    if same is not None:
+        known = {"data": same.facts["data"]} if "data" in same.facts else {}
+        identity = replace(identity, facts=known, trial_keys=same.trial_keys, metric=same.metric)
     return identity
 
 
