@@ -10,8 +10,8 @@ from runner.core.text import say
 _OPTIONS = {
     "size": "image width and height in pixels (generated sets)",
     "train": "number of training images (generated sets)",
-    "val": "validation images; of a set that is cut at random also a share, 0.2",
-    "seed": "seed of the generator, or of the cut",
+    "val": "validation images; of a set that is split at random also a share, 0.2",
+    "seed": "seed of the generator, or of the split",
     "images": "number of images the source must have, instead of the spec's verified count",
     "boxes": "number of boxes the source must have, instead of the spec's verified count",
 }

@@ -65,7 +65,7 @@ def code_state(folder: Path) -> dict[str, str]:
     if repository is None:
         return {}
     try:
-        commit = _head(repository)
+        commit = _head_commit(repository)
     except (OSError, _CannotTell):
         return {"commit": UNKNOWN, "diff": UNKNOWN}
     if not commit:
@@ -94,7 +94,7 @@ def _repository_of(folder: Path) -> _Repository | None:
     return None
 
 
-def _head(repository: _Repository) -> str:
+def _head_commit(repository: _Repository) -> str:
     """Return the hash of the commit that is checked out; empty if there is none yet."""
     name = "HEAD"
     for _ in range(5):  # as many links as Git follows

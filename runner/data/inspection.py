@@ -1,4 +1,4 @@
-"""Check of a data set: annotations, image files, and images on both sides of the cut."""
+"""Check of a data set: annotations, image files, and images in both splits."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _images(found: Sequence[tuple[SplitPaths, Tables]], findings: list[Finding],
             unreadable, wrong_size = [], []
             place: dict[str, list[str]] = defaultdict(list)
             arguments = ((side.images, name, size) for name, size in zip(tables.file_names, tables.sizes, strict=True))
-            for seen, size in zip(pool.map(_look, arguments), tables.sizes, strict=True):
+            for seen, size in zip(pool.map(_inspect_image, arguments), tables.sizes, strict=True):
                 done += 1
                 progress(done, total, "reading images")
                 if seen.unreadable:
@@ -197,11 +197,11 @@ def _images(found: Sequence[tuple[SplitPaths, Tables]], findings: list[Finding],
     for first in range(len(places)):
         for second in range(first + 1, len(places)):
             both = [f"{places[first][digest][0]} = {places[second][digest][0]}" for digest in places[first] if digest in places[second]]
-            what = f"images with the same pixels on both sides of the cut (other side: {found[first][0].anno_path})"
+            what = f"images with the same pixels in both splits (other split: {found[first][0].anno_path})"
             findings += _listed("warning", what, found[second][0].annotations, both)
 
 
-def _look(argument: tuple[Path, str, tuple[int, int]]) -> _Seen:
+def _inspect_image(argument: tuple[Path, str, tuple[int, int]]) -> _Seen:
     folder, name, size = argument
     path = folder / name
     if not path.is_file():
@@ -222,7 +222,7 @@ def _groups(pattern: str, found: Sequence[tuple[SplitPaths, Tables]], findings: 
         return
     first, second = (groups(pattern, tables.file_names) for _, tables in found[:2])
     both = sorted(set(first) & set(second))
-    what = "boards with images on both sides of the cut, so figures are better than on boards never seen"
+    what = "boards with images in both splits, so figures are better than on boards never seen"
     findings += _listed("note", what, found[1][0].annotations, both)
 
 

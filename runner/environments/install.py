@@ -226,7 +226,7 @@ def _locked(place: Path, backend: str) -> Iterator[None]:
     path = place / f".{backend}.lock"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        file = _take(path)
+        file = _acquire(path)
     except BlockingIOError:
         who = read_json(path) or {}
         since = f" since {who['since']}" if "since" in who else ""
@@ -238,10 +238,10 @@ def _locked(place: Path, backend: str) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)  # while it is held: see _take
+            path.unlink(missing_ok=True)  # while it is held: see _acquire
 
 
-def _take(path: Path) -> IO[bytes]:
+def _acquire(path: Path) -> IO[bytes]:
     """Open and lock `path` and write this process's id into it. Its name may have been removed, by its last holder, after it was opened."""
     while True:
         file = open_regular(path, "a+b")

@@ -137,10 +137,10 @@ class LocalLauncher:
     def poll(self, timeout_s: float = 0.0) -> list[Exit]:
         """See `Launcher.poll`."""
         deadline = time.monotonic() + timeout_s
-        self._look()
+        self._update()
         while not self._ended and self._children and (left := deadline - time.monotonic()) > 0:
             _wait_for_any(self._children.values(), min(left, self._until_next_look()))
-            self._look()
+            self._update()
         ended, self._ended = self._ended, []
         return ended
 
@@ -191,7 +191,7 @@ class LocalLauncher:
         try:
             while self._children:
                 _wait_for_any(self._children.values(), self._until_next_look())
-                self._look()
+                self._update()
         finally:  # a second Ctrl-C while waiting: no more patience
             for child in self._children.values():
                 if child.process is not None:
@@ -228,7 +228,7 @@ class LocalLauncher:
             except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
                 self._leave(task.name, child, Exit(task.name, NOT_STARTED, error=str(error)))
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         """See who has started, reap who has ended, signal whose time has come, refill the slots."""
         now = time.monotonic()
         self._measure(now)

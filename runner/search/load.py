@@ -46,7 +46,7 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     config = bound.value.config_path(path)
     if not os.path.isfile(config):
         found.append(Problem(missing_file(config), key="config"))
-    problems = [replace(problem, where=_place(tree, problem.key)) for problem in found]
+    problems = [replace(problem, where=_written_at(tree, problem.key)) for problem in found]
     if problems:
         raise InputError(problems)
     return bound.value
@@ -144,7 +144,7 @@ def _explain(tree: Node, problem: Problem) -> Problem:
     return replace(problem, message=f"expected {meant[place]}, got {value}") if place in meant else problem
 
 
-def _place(tree: Node, key: str) -> str:
+def _written_at(tree: Node, key: str) -> str:
     """Return the place where `key` is written, or the nearest one around it. Keys of the config, which have dots themselves, are
     matched too."""
     node, rest = tree, key

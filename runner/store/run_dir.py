@@ -133,7 +133,7 @@ class Override:
         time: seconds since 1970.
         cause: see `Status.cause`.
         retries: how often the run has been started again because it failed, this time not counted.
-        final: whatever the attempt says later, it comes too late: the run was given up, or its result was taken from another sweep.
+        final: whatever the attempt says later, it comes too late: the run was pruned, or its result was taken from another sweep.
     """
 
     state: State

@@ -261,7 +261,7 @@ class SweepPlan:
         try:
             resolved = self._resolve({**trial.overrides, "seed": seeds[0]})
         except InputError as error:
-            raise InputError([replace(problem, where=_place(problem, trial, self._file)) for problem in error.problems]) from None
+            raise InputError([replace(problem, where=_with_trial(problem, trial, self._file)) for problem in error.problems]) from None
         self._refuse_lost(trial, resolved)
         overrides, proposal = dict(trial.overrides), dict(trial.proposal)
         shared = Identity("", self.folder.name, trial.number, 0, overrides, "", label=trial.label, proposal=proposal)
@@ -529,5 +529,5 @@ def _check_metrics(spec: SweepSpec, baseline: Resolved, sweep_file: Path) -> Non
         raise InputError(problems)
 
 
-def _place(problem: Problem, trial: Trial, sweep_file: Path) -> str:
+def _with_trial(problem: Problem, trial: Trial, sweep_file: Path) -> str:
     return f"{problem.where} (trial {trial.label})" if problem.where in ("", str(sweep_file)) else problem.where

@@ -176,9 +176,9 @@ def _predict(backend: Backend, config: Any, weights: Path, scorer: Scorer, progr
     if classes:
         match_classes(classes, data.class_names, weights, key="weights")
         if classes != data.class_names:
-            _note(f"{weights} lists the classes in another order than {data.anno_path}: matched by name")
+            _print_note(f"{weights} lists the classes in another order than {data.anno_path}: matched by name")
     else:
-        _note(f"{weights} names no classes (a checkpoint of an older version): taken in the order of {data.anno_path}")
+        _print_note(f"{weights} names no classes (a checkpoint of an older version): taken in the order of {data.anno_path}")
     refs = [ImageRef(image.id, data.path(image), (image.width, image.height)) for image in data.images]
     return scorer.results(backend.predict(config, weights, refs, progress=lambda done, total: progress(done, total, "images")), classes)
 
@@ -199,12 +199,12 @@ def _own_predictions(run_dir: RunDir, scorer: Scorer) -> Any:
     if not isinstance(ids, list) or [type(number) for number in ids] != [int] * len(names) or not isinstance(results, list):
         text = f"was made when {data.anno_path} listed its classes in another order ({listed(names)}); predict anew: --checkpoint last"
         raise InputError(Problem(text, where=str(run_dir.predictions)))
-    _note(f"{data.anno_path} has changed since the run: the classes of {run_dir.predictions} are matched by name")
+    _print_note(f"{data.anno_path} has changed since the run: the classes of {run_dir.predictions} are matched by name")
     now = {str(then): here[name] for then, name in zip(ids, names, strict=True)}
     return [{**item, "category_id": now.get(str(item.get("category_id")))} if isinstance(item, dict) else item for item in results]
 
 
-def _note(text: str) -> None:
+def _print_note(text: str) -> None:
     say(f"note: {text}", error=True)
 
 
@@ -225,7 +225,7 @@ def _for_this_machine(backend: Backend, config: Any) -> Any:
     """Return the run's config, set to the CPU if it was trained on a GPU that this machine lacks."""
     if not config.use_gpu or backend.probe().gpus:
         return config
-    _note("trained on a GPU, predicting on the CPU")
+    _print_note("trained on a GPU, predicting on the CPU")
     return replace(config, use_gpu=False)
 
 

@@ -97,7 +97,7 @@ def test_the_same_pixels_on_both_sides(sides: tuple[SplitPaths, SplitPaths]) -> 
         image.save(sides[1].images / "im 1.png", compress_level=1)  # other bytes, same pixels
     shutil.copy(sides[1].images / "im 0.png", sides[1].images / "im 2.png")
     findings = inspect_set(sides)
-    assert _found(findings, "both sides of the cut").examples == ("im 0.png = im 1.png",)
+    assert _found(findings, "the same pixels in both splits").examples == ("im 0.png = im 1.png",)
     assert _found(findings, "on one side").examples == ("im 0.png, im 2.png",)
 
 
@@ -127,7 +127,7 @@ def test_a_prepared_set(pcb_source: Callable[..., Path], root: Path) -> None:
     prepare("pcb", pcb_source(), root, options={"images": 36, "boxes": 72, "val": 12})
     steps: list[int] = []
     findings = inspect_set(dataset_choice("pcb", root), num_classes=6, progress=lambda done, total, what: steps.append(done))
-    assert [one.severity for one in findings] == ["note"] and "boards with images on both sides" in findings[0].what
+    assert [one.severity for one in findings] == ["note"] and "boards with images in both splits" in findings[0].what
     assert steps[-1] == 36
     path = root / "pcb" / "annotations" / "val.json"
     path.write_text(path.read_text() + " ")

@@ -44,7 +44,7 @@ Pairs = list[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The training set and how it is cut into steps.
+    """The training set and its division into steps.
 
     Args:
         sources: the images.
@@ -97,7 +97,7 @@ def training_batches(config: TorchConfig, data: TrainingData, first: int, last: 
     """Yield the batches of steps `first` (included) to `last` (excluded), `gradient_accumulation` of them a step; nothing
     is read.
 
-    The order of an epoch is cut into groups of batch_size * gradient_accumulation samples, a group into batches.
+    The order of an epoch is divided into groups of batch_size * gradient_accumulation samples, a group into batches.
     """
     batch_size = config.train_reader.batch_size
     group_size = batch_size * config.gradient_accumulation

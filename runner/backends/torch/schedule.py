@@ -16,7 +16,7 @@ from runner.core.errors import InputError, Problem, TooFewImages
 def steps_per_epoch(config: TorchConfig, n_images: int) -> int:
     """Count the optimiser steps of an epoch over `n_images` training images (each counted `repeat` times).
 
-    The epoch's order is cut into groups of batch_size * gradient_accumulation; drop_last leaves out the last one if
+    The epoch's order is divided into groups of batch_size * gradient_accumulation; drop_last leaves out the last one if
     it is smaller. So accumulating 4 batches of 2 takes as many steps as batches of 8.
 
     Raises:

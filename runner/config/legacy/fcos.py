@@ -18,12 +18,12 @@ def fcos(model: Model) -> None:
         resnet(model, backbone, share_norm=not model.for_torch)
     channels = pyramid(model, arch)
     if (head := model.module(arch, "fcos_head", "FCOSHead")) is not None:
-        _head(model, head, channels)
+        _fcos_head(model, head, channels)
     arch.new = {"backbone": at(arch.node, "ResNet"), **arch.new, "fcos_head": at(arch.node, "FCOSHead")}
     model.put("FCOS", arch)
 
 
-def _head(model: Model, head: Keys, channels: int) -> None:
+def _fcos_head(model: Model, head: Keys, channels: int) -> None:
     head.to = "FCOSHead"
     head.drop(SHARED_CLASSES, "num_classes")
     head.keep("fpn_stride", "prior_prob", "norm_reg_targets", "centerness_on_reg")

@@ -31,7 +31,7 @@ def faster_rcnn(model: Model) -> None:
     assigner = model.module(arch, "bbox_assigner", "BBoxAssigner")
     weights = _assigner(model, assigner) if assigner is not None else list(_BOX_WEIGHTS)
     if (head := model.module(arch, "bbox_head", "BBoxHead")) is not None:
-        _head(model, head, roi, weights)
+        _rcnn_head(model, head, roi, weights)
     names = {"rpn_head": "RPNHead", "bbox_head": "BBoxHead", "bbox_post_process": "BBoxPostProcess"}
     arch.new = {"backbone": at(arch.node, "ResNet"), **arch.new, **{key: at(arch.node, name) for key, name in names.items()}}
     model.put("FasterRCNN", arch)
@@ -118,7 +118,7 @@ def _inverted(node: Node) -> list[float]:
     return [round(1 / value, 9) for value in values]
 
 
-def _head(model: Model, head: Keys, roi: Keys | None, weights: list[float]) -> None:
+def _rcnn_head(model: Model, head: Keys, roi: Keys | None, weights: list[float]) -> None:
     """Translate the sections BBoxHead and BBoxPostProcess."""
     head.to = "BBoxHead"
     head.drop(SHARED_CLASSES, "num_classes")

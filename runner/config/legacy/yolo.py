@@ -30,7 +30,7 @@ def yolov3(model: Model) -> None:
         _backbone(model, backbone)
     neck = "YOLOv3FPN"
     if (head := model.module(arch, "yolo_head", "YOLOv3Head")) is not None:
-        neck = _head(model, head)
+        neck = _yolo_head(model, head)
     names = {"neck": neck, "yolo_head": "YOLOv3Head", "post_process": "BBoxPostProcess"}
     arch.new |= {key: at(arch.node, name) for key, name in names.items()}
     model.put("YOLOv3", arch)
@@ -70,7 +70,7 @@ def _last_layers(node: Node, layers: dict[int, int]) -> list[int]:
     return [layers[level] for level in levels]
 
 
-def _head(model: Model, head: Keys) -> str:
+def _yolo_head(model: Model, head: Keys) -> str:
     """Translate the sections of neck, head, loss and post-processing; return the name of the neck."""
     head.drop(SHARED_CLASSES, "num_classes")
     head.keep("anchors", "anchor_masks", "iou_aware", "iou_aware_factor")

@@ -17,7 +17,7 @@ _LISTS = ("trainval.txt", "test.txt")
 
 
 def load(source: Path, classes: tuple[str, ...]) -> Loaded:
-    """Read DeepPCB. The lists of the source are the cut: trainval.txt for training, test.txt for evaluation, whatever
+    """Read DeepPCB. The lists of the source are the split: trainval.txt for training, test.txt for evaluation, whatever
     they hold.
 
     Raises:

@@ -61,7 +61,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     lists = _lists(tree, description, entries, notes, problems) if entries else _lists_by_folder(tree)
     problems.check()
     for key, texts in description.others.items():
-        if any(_place(tree, description.file.parent, description.root, text) for text in texts):
+        if any(_resolve(tree, description.file.parent, description.root, text) for text in texts):
             notes.add(
                 "left out", "keys of the description that name files, but no split", f"{tree.relative(description.file)}: {key}: {texts[0]}"
             )
@@ -131,7 +131,7 @@ def _lists(tree: Tree, description: Description, named: Mapping[str, Sequence[st
     lists: _Lists = {}
     for name, entries in named.items():
         images: set[Path] = set()
-        places = [_place(tree, description.file.parent, description.root, entry) for entry in entries]
+        places = [_resolve(tree, description.file.parent, description.root, entry) for entry in entries]
         if split_of(name) == "test" and not any(places) and not any(os.path.exists(entry) for entry in entries if os.path.isabs(entry)):
             # Roboflow names a test folder whether it exported one or not.
             notes.add("left out", "lists of the description that are not there", f"{tree.relative(description.file)}: {name}: {entries[0]}")
@@ -153,8 +153,8 @@ def _lists(tree: Tree, description: Description, named: Mapping[str, Sequence[st
 def _listed(tree: Tree, path: Path, root: str, notes: Notes, problems: Problems) -> set[Path]:
     images: set[Path] = set()
     for place, line in read_lines(path):
-        image = _place(tree, path.parent, root, line)
-        if image is None and below(line) is not None and (inner := _place(tree, path.parent, ".", re.sub(r"^[^/\\]*[/\\]", "", line))):
+        image = _resolve(tree, path.parent, root, line)
+        if image is None and below(line) is not None and (inner := _resolve(tree, path.parent, ".", re.sub(r"^[^/\\]*[/\\]", "", line))):
             notes.add("changed", "paths of lists whose first folder is not there, taken without it", line)
             image = inner
         if image in images:
@@ -167,7 +167,7 @@ def _listed(tree: Tree, path: Path, root: str, notes: Notes, problems: Problems)
     return images
 
 
-def _place(tree: Tree, folder: Path, root: str, text: str) -> Path | None:
+def _resolve(tree: Tree, folder: Path, root: str, text: str) -> Path | None:
     """Resolve `text` in a file of `folder` to a path below the source, or None. Some exporters write one "../" too many,
     which is removed.
     """

@@ -152,7 +152,7 @@ def _walk(dice: Dice, board: Board, start: Node, heading: int, net: int) -> list
         if step is None:
             break
         direction = step
-        _take(board, nodes, direction, net)
+        _occupy(board, nodes, direction, net)
     return nodes
 
 
@@ -172,7 +172,7 @@ def _open(board: Board, node: Node, direction: int) -> bool:
     return not (dx and dy) or ((node[0] + dx, node[1]) not in board.owner and (node[0], node[1] + dy) not in board.owner)
 
 
-def _take(board: Board, nodes: list[Node], direction: int, net: int) -> None:
+def _occupy(board: Board, nodes: list[Node], direction: int, net: int) -> None:
     dx, dy = _STEPS[direction]
     x, y = nodes[-1]
     nodes.append((x + dx, y + dy))

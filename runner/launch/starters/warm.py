@@ -169,7 +169,7 @@ class WarmStart:
             OSError, ValueError: the task had to be spawned, and that failed.
         """
         try:
-            return self._look()
+            return self._poll_start()
         except (Trouble, OSError) as trouble:
             process = self.cancel()
             if process is None:
@@ -199,7 +199,7 @@ class WarmStart:
             self._close()
         return gone
 
-    def _look(self) -> Process | None:
+    def _poll_start(self) -> Process | None:
         is_ready = self._warm.is_ready()
         self._asked = self._asked or self._ask()
         closed = self._hear()

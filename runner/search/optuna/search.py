@@ -163,7 +163,7 @@ class OptunaSearch:
             known = self._adopt(trial)
             if known.told or known.given_up:
                 return known.given_up or None
-            at = self._note(known, report.seed, report.step, value, last=report.step >= report.steps)
+            at = self._add_evaluation(known, report.seed, report.step, value, last=report.step >= report.steps)
             if at is None:
                 return None
             self._make_pruner(report.step, report.steps)
@@ -303,7 +303,7 @@ class OptunaSearch:
 
     # pruning
 
-    def _note(self, known: _AskedTrial, seed: int, step: int, value: float, *, last: bool) -> int | None:
+    def _add_evaluation(self, known: _AskedTrial, seed: int, step: int, value: float, *, last: bool) -> int | None:
         """Keep an evaluation; return the step at which the trial's value changes by it, or None."""
         known.curves.setdefault(seed, {})[step] = value
         if last:
@@ -342,7 +342,7 @@ class OptunaSearch:
                 value = tags.get(metric)
                 if value is None or step in known.curves.get(seed, {}):
                     continue
-                at = self._note(known, seed, step, value, last=seed in result.values and step == steps)
+                at = self._add_evaluation(known, seed, step, value, last=seed in result.values and step == steps)
                 if at is not None and self.wants_reports:
                     self._make_pruner(step, steps)
                     self._storage.alone = known.trial.number
