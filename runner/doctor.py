@@ -25,10 +25,11 @@ from runner.environments.specs import SPECS
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import available_cores
 from runner.resolve.autos import probe_backend
+from runner.search.base import DESIGNS
 from runner.trackers.base import TRACKERS
 from runner.views.renderers.base import RENDERERS
 
-_REGISTRIES: tuple[Registry[Any], ...] = (BACKENDS, LAUNCHERS, TRACKERS, FORMATS, RENDERERS, MODELS)
+_REGISTRIES: tuple[Registry[Any], ...] = (BACKENDS, MODELS, LAUNCHERS, TRACKERS, DESIGNS, FORMATS, RENDERERS)
 
 
 @dataclass(frozen=True, slots=True)

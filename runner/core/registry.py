@@ -80,15 +80,15 @@ class Registry(Generic[P]):
                 continue
 
     def problems(self) -> Iterator[str]:
-        """Import all plug-ins and yield what is wrong with them: why one cannot be used, or that a built-in one hides it."""
-        for name in self.names():
+        """Import the plug-ins of other distributions and yield what is wrong: why one cannot be used, or that a built-in one hides it."""
+        for name, found in sorted(self._entry_points().items()):
+            if name in self._builtin:
+                yield f"{self._title(name)} of {' and '.join(map(_origin, found))} is ignored: that name is built in"
+                continue
             try:
                 self.get(name)
             except InputError as error:
                 yield str(error)
-        for name, found in self._entry_points().items():
-            if name in self._builtin:
-                yield f"{self._title(name)} of {' and '.join(map(_origin, found))} is ignored: that name is built in"
 
     def _title(self, name: str) -> str:
         return f"{self.kind.replace('_', ' ')} {name!r}"

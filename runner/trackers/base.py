@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol
 
+from runner.core.errors import InputError
 from runner.core.registry import Registry
 from runner.store.records import Record, last_values
 from runner.store.run_dir import RunDir
@@ -263,8 +264,12 @@ def target_of(run_dir: RunDir, folder: Path, owner: str) -> Target:
 def log_folders(config: Any) -> dict[str, Path]:
     """Return the folders that a bound config names for its trackers' files, by tracker."""
     found: dict[str, Path] = {}
-    for name, tracker in TRACKERS.usable():
-        if name in config.trackers and tracker.folder_key is not None and (folder := getattr(config, tracker.folder_key, None)):
+    for name in config.trackers:
+        try:
+            key = TRACKERS.get(name).folder_key
+        except InputError:  # `TrackerSet` names it
+            continue
+        if key is not None and (folder := getattr(config, key, None)):
             found[name] = Path(folder)
     return found
 

@@ -15,7 +15,9 @@ from runner.core.registry import Registry
 from runner.core.shipped import shipped
 from runner.data.formats import FORMATS
 from runner.launch.base import LAUNCHERS
+from runner.search.base import DESIGNS
 from runner.trackers.base import TRACKERS
+from runner.views.renderers.base import RENDERERS
 
 
 def test_a_problem_says_where_and_what() -> None:
@@ -159,10 +161,10 @@ def test_problems_are_listed(greeters: Registry[type[Greeter]], monkeypatch: pyt
     monkeypatch.setattr("runner.core.registry.importlib.import_module", lambda name: SimpleNamespace(Good=Good))
     problems = list(greeters.problems())
     assert len(problems) == 5
-    assert problems[-1] == "greeter 'own' of some-greeters 1.2, entry point own = greeters:own is ignored: that name is built in"
+    assert problems[3] == "greeter 'own' of some-greeters 1.2, entry point own = greeters:own is ignored: that name is built in"
 
 
-@pytest.mark.parametrize("registry", [BACKENDS, LAUNCHERS, TRACKERS, FORMATS], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize("registry", [BACKENDS, LAUNCHERS, TRACKERS, DESIGNS, FORMATS, RENDERERS], ids=lambda registry: registry.kind)
 def test_every_plug_in_of_ours_fits(registry: Registry[Any]) -> None:
     assert len(list(registry.usable())) == len(registry.names()) >= 2
     assert list(registry.problems()) == []
