@@ -13,16 +13,20 @@ from runner.sweep.queue import CannotPlan
 
 
 def check_limits(sweep: ActiveSweep) -> None:
-    """End the search when a budget is used up, and see whether a full disk has room again."""
+    """End the search when a budget is used up, and see whether a full disk has room again.
+
+    A run that would be retried then stays interrupted, for a driver with a larger budget.
+    """
     sweep.limits.disk.check()
-    if sweep.limits.is_stopping or sweep.queue.is_exhausted or not (reason := sweep.limits.budget.exhausted()):
+    if sweep.limits.is_stopping or not sweep.queue or not (reason := sweep.limits.budget.exhausted()):
         return
-    sweep.listeners.on_event(BudgetSpent(reason))
-    if isinstance(sweep.queue.search, Finishes):
+    if not sweep.limits.stopped:
+        sweep.listeners.on_event(BudgetSpent(reason))
+    if isinstance(sweep.queue.search, Finishes) and not sweep.queue.is_exhausted:
         sweep.queue.search.finish()
         sweep.limits.budget.is_closing = True
     else:
-        sweep.limits.stopped = reason if sweep.queue else ""
+        sweep.limits.stopped = reason
         sweep.queue.drop()
 
 

@@ -396,6 +396,16 @@ def test_a_budget_that_is_used_up_starts_nothing_more(stage: Stage) -> None:
     assert stage.drive() == {"t1s0": "done", "t2s0": "done"}
 
 
+@pytest.mark.parametrize("trials", [1, 3])
+def test_a_retry_waits_for_a_larger_budget(stage: Stage, trials: int) -> None:
+    stage.trials = trials
+    stage.acts(t0s0=["crash", "done"])
+    stage.drive(Policy(gpu_hours=1e-9, retries=1, resources=TaskResources(gpus=1.0)), slots=1)
+    assert stage.started() == ["t0s0 1"] and len(stage.events(BudgetSpent)) == 1
+    assert RunDir(stage.sweep.runs / "t0s0").status().state == "interrupted"
+    assert stage.drive() == {f"t{number}s0": "done" for number in range(trials)}
+
+
 def test_failures_in_a_row_stop_a_sweep_with_the_common_reason(stage: Stage) -> None:
     stage.trials = 6
     stage.acts(**{f"t{number}s0": ["crash"] for number in range(6)})
