@@ -27,7 +27,7 @@ STEPS = 100
 
 def spec_of(sweep: Mapping[str, Any]) -> SweepSpec:
     """Bind and check a sweep given as a plain mapping; fails with everything that is wrong in it."""
-    bound = bind(from_plain({"config": "config.yml", "metric": {"name": "bbox/AP"}, **sweep}, Source("sweep.yml")), SweepSpec)
+    bound = bind(from_plain({"config": "config.yml", **sweep}, Source("sweep.yml")), SweepSpec)
     assert bound.value is not None, bound.problems
     assert not (problems := check_spec(bound.value)), problems
     return bound.value if bound.value.metric is not None else replace(bound.value, metric=Metric(name="score"))
