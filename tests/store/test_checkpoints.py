@@ -57,6 +57,13 @@ def test_a_tie_goes_to_the_newer(folder: CheckpointFolder) -> None:
     assert best is not None and best.step == 2
 
 
+def test_the_best_is_the_lowest_where_that_is_the_goal(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path / "checkpoints", keep=0, goal="minimize")
+    for step, metric in ((1, 0.4), (2, 0.2), (3, 0.3), (4, 0.2), (5, float("nan"))):
+        folder.save(content("x"), step, 0.0, metric=metric)
+    assert [(entry.step, entry.best) for entry in folder.entries()] == [(4, True), (5, False)]
+
+
 def test_finishing_scores_the_last(folder: CheckpointFolder) -> None:
     folder.save(content("one"), 1, 0.0, metric=0.3)
     entry = folder.save(content("two"), 2, 0.0)
