@@ -58,7 +58,7 @@ def code_state(folder: Path) -> dict[str, str]:
     """Return the commit of the checkout that `folder` lies in, and a hash of how the tracked files differ from it.
 
     Returns:
-        ``commit``, and ``diff``: empty if nothing differs, `UNKNOWN` if this cannot be told without starting programs that the checkout
+        ``commit``, and ``diff``: empty if nothing differs, `UNKNOWN` if this is not known without starting programs that the checkout
         names (filters, other encodings, submodules), or not within 5 s and 256 MiB. Empty outside a checkout and before the first commit.
     """
     repository = _repository_of(folder)

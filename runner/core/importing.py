@@ -1,6 +1,6 @@
 """Import path of our processes, without the working directory, where a file may have any name.
 
-It imports nothing that a file there could stand in for: `os` and `sys` are part of the interpreter.
+It imports nothing that a file there could replace: `os` and `sys` are part of the interpreter.
 """
 
 import os

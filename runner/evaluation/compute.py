@@ -189,7 +189,7 @@ def _with_class_f1(classes: tuple[ClassResult, ...], narrow: hotcoco.COCOeval) -
     """Add their best F1 to the classes.
 
     The interpolated precision is the highest at that recall or beyond, so the best F1 of the interpolated curve is
-    that of the raw one and stands at the same place, if the curve is read at every true positive. Recalls
+    that of the raw one and is at the same place, if the curve is read at every true positive. Recalls
     (i − ½) / points do that for a class of up to `points` boxes; a hair less, lest rounding decides which is met.
     """
     points = int(np.clip(max(entry.boxes for entry in classes), 1, _F1_POINTS))

@@ -1,6 +1,6 @@
 """A config file and overrides made into a config that is whole: `dataset` and every `auto` replaced, checked by its backend, frozen.
 
-After this nobody reads raw mappings: the bound object is what runs, and its canonical YAML is what a run directory keeps.
+After this no code reads raw mappings: the bound object is run, and the run directory keeps its canonical YAML.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Resolved:
         backend: who runs it.
         path: the file it came from.
         python: the interpreter whose environment the backend runs in; None where the config is only shown and there is none.
-        notes: what stands in the file and has no effect, what `auto` became: a sentence each.
-        probe: what the backend found on this machine; None if nobody had to ask (the config wants no GPU).
+        notes: one sentence for each part without effect and for each replaced `auto`.
+        probe: findings of the backend on this machine; None if they were not needed (the config uses no GPU).
         missing: what a run would need and this machine has not; empty where the config was resolved to run.
-        counted: the number of classes is known; else a 1 stands for it until the data is there.
+        counted: whether the number of classes is known; otherwise it is set to 1 until the data exists.
     """
 
     config: Any
@@ -85,7 +85,7 @@ def resolve(
 
     Args:
         overrides: ``KEY=VALUE`` from the command line, applied in order.
-        values: dotted key to value, applied after them (a sweep's trial and seed); `values_from` says where they stand.
+        values: dotted key to value, applied after them (a sweep's trial and seed); `values_from` is their source.
         fixed: the same, applied before `values` (a sweep's overrides).
         threads: what ``cpu_threads: auto`` means; default: the cores this process may use.
         make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
@@ -167,8 +167,8 @@ def _backend(tree: Node) -> Backend:
 
 
 def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
-    """Bind the tree and have the backend check it. Top-level keys that nobody knows and that only give a value a name
-    (``eval_height: &eval_height 640``) are left out: what they hold stands wherever that name does."""
+    """Bind the tree and let the backend check it. Unknown top-level keys that only give a value a name
+    (``eval_height: &eval_height 640``) are dropped: their value is used wherever the name is."""
     backend = resolution.backend
     bound = bind(resolution.tree, backend.config_class)
     found = list(backend.check(bound.value)) if bound.value is not None and resolution.python is not None else []

@@ -91,9 +91,9 @@ def probe_backend(name: str, python: Path) -> Probe:
             environment = child_environment()
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired as error:
-            raise RunnerError(f"the backend {name} did not start within {_PROBE_TIMEOUT_S} s; `runner doctor` tells more") from error
+            raise RunnerError(f"backend {name} did not start within {_PROBE_TIMEOUT_S} s; run `runner doctor` for details") from error
         if done.returncode != 0:
-            raise RunnerError(f"the backend {name} cannot be loaded; its output:\n{done.stderr.strip() or done.stdout.strip()}")
+            raise RunnerError(f"backend {name} cannot be loaded; its output:\n{done.stderr.strip() or done.stdout.strip()}")
         data = json.loads(answer.read_text(encoding="utf-8"))
     return Probe(versions=data["versions"], gpus=tuple(data["gpus"]), gpu_problem=data["gpu_problem"], driver=data["driver"])
 

@@ -1,4 +1,4 @@
-"""``dataset: NAME`` and the sections that it stands for."""
+"""Expansion of ``dataset: NAME`` into its sections."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_absolute_folders(tree: Node) -> Node:
 
 
 def expand_dataset(resolution: Resolution, make: Callable[[str], None] | None) -> None:
-    """Replace ``dataset: NAME`` by the sections it stands for; it may stand beside them only where they say the same.
+    """Replace ``dataset: NAME`` by its sections; both may be given only if they agree.
 
     Args:
         make: called with the name of a generated data set that does not exist yet; without it such a set is only named.
@@ -81,7 +81,7 @@ def _set_section(resolution: Resolution, key: str, value: Any, name: str, where:
     if given is None or given.plain() in (None, AUTO):
         resolution.tree = resolution.tree.with_key(key, from_plain(value, source))
     elif key != "eval_iou_thresholds" and not _agree(given.plain(), value):
-        text = f"says something else than dataset: {name} ({where}) stands for; keep one of them (`-o dataset=null` keeps this one)"
+        text = f"contradicts dataset: {name} ({where}); keep one of them (`-o dataset=null` keeps this one)"
         resolution.problems.append(Problem(text, where=str(given.source), key=key))
     elif given.mapping is not None:
         resolution.tree = resolution.tree.with_key(key, _filled(given, from_plain(value, source)))

@@ -26,7 +26,7 @@ class Resolution:
         python: the interpreter whose environment the backend runs in; None where there is none.
         probe: what the backend found on this machine; None if it was not asked.
         has_data: the data set that the config names is known and prepared; else its sections say nothing yet.
-        counted: the number of classes is known; else a 1 stands for it until the data is there.
+        counted: whether the number of classes is known; otherwise it is set to 1 until the data exists.
         notes: sentences for people.
         problems: what is wrong.
         missing: what a run would need and this machine lacks.
@@ -65,7 +65,7 @@ class Resolution:
         if to_run:
             self.problems += self.missing
             if not self.counted and not self.problems:
-                text = "the classes of the training annotations cannot be counted; give their number"
+                text = "classes of the training annotations cannot be counted; set their number"
                 self.problems.append(Problem(text, key="num_classes"))
         if self.problems:
             raise InputError(dict.fromkeys(self.problems))

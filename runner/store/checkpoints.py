@@ -120,7 +120,7 @@ class CheckpointFolder:
         returns. Entries at `step` or later are superseded and go.
 
         Raises:
-            InputError: the folder cannot be written or the disk is full; what was there before still stands.
+            InputError: the folder cannot be written or the disk is full; the previous checkpoints are kept.
         """
         with disk_problems_named(self.path):
             self.path.mkdir(exist_ok=True)

@@ -21,7 +21,7 @@ class Identities:
         folder: holds them all.
         runs: run id to the name of the directory that counts as it.
         copies: name of a directory that does not count, to the id of the run that it is a copy of.
-        unclear: run id to the names of its copies, where none of them has the run's own name: which one counts cannot be told.
+        unclear: run id to the names of its copies, where none of them has the run's own name: it is unknown which one counts.
     """
 
     folder: Path

@@ -59,7 +59,7 @@ def trial_keys(config: Mapping[str, Any], with_content: Container[str]) -> list[
 
     Args:
         config: dotted key to value of its config.yml.
-        with_content: the data sections whose content hash is recorded: it stands for their places.
+        with_content: the data sections whose content hash is recorded: it replaces their paths.
     """
     backend = config.get("backend", "torch")
     neutral = NEUTRAL_KEYS.get(backend, _NEUTRAL) if isinstance(backend, str) else _NEUTRAL

@@ -1,4 +1,4 @@
-"""The locks of a sweep and of a run, with what a user is told where another process has one."""
+"""Locks of a sweep and of a run, and the messages about a lock of another process."""
 
 from __future__ import annotations
 

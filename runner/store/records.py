@@ -33,7 +33,7 @@ class Record:
         epoch: epochs finished, as a fraction (step / steps an epoch).
         time: seconds since 1970 (wall clock).
         values: tag to number: ``train/loss``, ``train/lr``, ``resource/memory_gib``, ``bbox/AP50``, ``bbox/AP/short``, …
-        resumed: True for the mark an attempt writes first: it goes on from `step`, so whatever came after `step` is superseded.
+        resumed: True for the mark an attempt writes first: it continues from `step`, so all records after `step` are superseded.
         kind: evaluation: `values` are metrics of the evaluation set; train: everything else.
     """
 
@@ -166,7 +166,7 @@ def evaluations_in(lines: Iterable[bytes]) -> Iterator[Record]:
 
 
 def without_superseded(records: Iterable[Record]) -> list[Record]:
-    """Drop the marks of resumed attempts and every record with a step beyond the one such a mark goes on from."""
+    """Drop the marks of resumed attempts and every record with a step beyond that of such a mark."""
     kept: list[Record] = []
     for record in records:
         if record.resumed:

@@ -87,7 +87,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """status.json: how the run stands. Written by the attempt alone.
+    """status.json: state of the run. Written by the attempt alone.
 
     Args:
         state: one of `State`.
@@ -97,10 +97,10 @@ class Status:
         epoch: epochs done, as a fraction.
         heartbeat: seconds since 1970 when this was written.
         pid: process id of the attempt.
-        values: the newest numbers, by tag, for whoever watches (``train/loss``, ``train/lr``, ``train/images_per_s``, …);
+        values: the newest numbers, by tag, for monitors (``train/loss``, ``train/lr``, ``train/images_per_s``, …);
             non-finite ones as strings.
         phase: what it is doing: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
-        cause: why it failed, where somebody does something about it (see `runner.core.errors.Cause`).
+        cause: failure cause, if the driver handles it specially (see `runner.core.errors.Cause`).
         process: which process `pid` was, see `runner.core.process.process_mark`; empty if that is not known.
         host: the machine that it runs on; empty in files of older versions, which knew one machine.
         warning: what the attempt noticed about its training, for people (`runner.training.learning`); empty if nothing.

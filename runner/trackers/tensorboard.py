@@ -140,7 +140,7 @@ class _Protos:
         self.hparams_pb: Any = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb
 
     def frame(self, **event: Any) -> bytes:
-        """One event as it stands in the file: length, checksum, message, checksum."""
+        """Encode one event as in the file: length, checksum, message, checksum."""
         buffer = io.BytesIO()
         self._writer(buffer).write(self._event(**event).SerializeToString())
         return buffer.getvalue()

@@ -141,7 +141,7 @@ class VisualDLTracker:
         return self._frame(id=sample.step, tag=_tag(sample.tag), timestamp=time_ms, image=picture)
 
     def _frame(self, **value: Any) -> bytes:
-        """One value as it stands in the file: length (uint64, little-endian), then a message with this value alone."""
+        """Encode one value as in the file: length (uint64, little-endian), then a message with this value alone."""
         data: bytes = self._proto(values=[self._proto.Value(**value)]).SerializeToString()
         return struct.pack("<Q", len(data)) + data
 

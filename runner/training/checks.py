@@ -17,11 +17,9 @@ from runner.training.common_config import CommonConfig
 def check_length(config: CommonConfig) -> Iterator[Problem]:
     """Yield whether the length of training is given, once."""
     if config.epoch is None and config.max_iters is None:
-        yield Problem("the length of training is not given: set epoch, or max_iters", key="epoch")
+        yield Problem("missing; expected the length of training: set epoch or max_iters", key="epoch")
     if config.epoch is not None and config.max_iters is not None:
-        yield Problem(
-            f"epoch ({config.epoch}) and max_iters ({config.max_iters}) are both given; take one out (-o epoch=null)", key="max_iters"
-        )
+        yield Problem(f"{config.max_iters} excludes epoch ({config.epoch}); remove one (-o epoch=null)", key="max_iters")
 
 
 def check_data(config: CommonConfig, steps_per_epoch: Callable[[int], int], *, upright: bool = False) -> Iterator[Problem]:
@@ -44,18 +42,18 @@ def check_data(config: CommonConfig, steps_per_epoch: Callable[[int], int], *, u
     if eval_set is not None:
         yield from _classes(config, eval_set, "EvalDataset")
     if train_set is not None and eval_set is not None and train_set.categories != eval_set.categories:
-        yield Problem(f"its classes {_named(eval_set)} are not those of TrainDataset, {_named(train_set)}", key="EvalDataset.anno_path")
+        yield Problem(f"classes {_named(eval_set)} differ from those of TrainDataset, {_named(train_set)}", key="EvalDataset.anno_path")
 
 
 def _load(key: str, dataset: Any, *, evaluation: bool, upright: bool) -> tuple[CocoSet | None, list[Problem]]:
     anno_path, image_dir = Path(dataset.dataset_dir, dataset.anno_path), Path(dataset.dataset_dir, dataset.image_dir)
     problems: list[Problem] = []
     if not dataset.anno_path:
-        problems.append(Problem("is not given; name a data set (dataset: NAME) or a COCO file", key=f"{key}.anno_path"))
+        problems.append(Problem("missing; expected a data set (dataset: NAME) or a COCO file", key=f"{key}.anno_path"))
     elif not anno_path.is_file():
-        problems.append(Missing(f"there is no file {anno_path}{_beside(anno_path)}; {_PREPARE}", key=f"{key}.anno_path"))
+        problems.append(Missing(f"file {anno_path} does not exist{_beside(anno_path)}; {_PREPARE}", key=f"{key}.anno_path"))
     if not image_dir.is_dir():
-        problems.append(Missing(f"there is no folder {image_dir}{_beside(image_dir)}; {_PREPARE}", key=f"{key}.image_dir"))
+        problems.append(Missing(f"folder {image_dir} does not exist{_beside(image_dir)}; {_PREPARE}", key=f"{key}.image_dir"))
     if problems:
         return None, problems
     allow_empty, empty_ratio = (True, 1.0) if evaluation else (dataset.allow_empty, dataset.empty_ratio)
@@ -84,7 +82,8 @@ _PREPARE = "`runner data prepare NAME` makes one, or correct the path"
 def _classes(config: CommonConfig, data: CocoSet, key: str) -> Iterator[Problem]:
     if len(data.categories) != config.num_classes:
         yield Problem(
-            f"is {config.num_classes}, but {data.anno_path} ({key}) has {len(data.categories)} classes: {_named(data)}", key="num_classes"
+            f"{config.num_classes} classes configured, but {data.anno_path} ({key}) has {len(data.categories)}: {_named(data)}",
+            key="num_classes",
         )
 
 

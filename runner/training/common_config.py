@@ -26,7 +26,7 @@ class CommonConfig:
     weights: Annotated[str | None, Doc("checkpoint that `runner eval -c` uses; not read by training"), Neutral()] = None
     num_classes: Annotated[int, Doc("classes, without background; auto: the categories of the training annotations"), Auto(), Range(1)] = 80
     # on what
-    dataset: Annotated[str | None, Doc("ours: a data set by name; stands for Train/Eval/TestDataset and num_classes"), Neutral()] = None
+    dataset: Annotated[str | None, Doc("ours: a data set by name, in place of Train/Eval/TestDataset and num_classes"), Neutral()] = None
     eval_iou_thresholds: Annotated[tuple[float, ...], Doc("ours: also report AP at these IoU thresholds"), Range(0, 1, open_low=True)] = ()
     worker_num: Annotated[int, Doc("processes that read images; 0 reads in the training process"), Neutral(), Range(0, 256)] = 2
     # how long, how
@@ -34,22 +34,24 @@ class CommonConfig:
     max_iters: Annotated[int | None, Doc("ours: length of training in iterations, in place of epoch"), Range(1)] = None
     use_ema: Annotated[bool, Doc("evaluate and keep an exponential moving average of the weights")] = False
     ema_decay: Annotated[float, Doc("decay of the average"), Range(0, 1)] = 0.9998
-    ema_decay_type: Annotated[Literal["threshold", "normal", "exponential"], Doc("how the decay grows at the start")] = "threshold"
+    ema_decay_type: Annotated[Literal["threshold", "normal", "exponential"], Doc("growth of the decay at the start")] = "threshold"
     amp: Annotated[bool, Doc("automatic mixed precision")] = False
     # where
     backend_python: Annotated[
         str | None, Doc("ours: the Python interpreter whose environment the backend runs in; default: see docs/backends.md"), Neutral()
     ] = None
     use_gpu: Annotated[bool, Doc("train on a GPU; false: on the CPU; auto: on a GPU if one is usable"), Auto()] = True
-    cpu_threads: Annotated[int, Doc("ours: threads of the numeric libraries; auto: as many as cores a run may use"), Auto(), Range(1)] = 1
-    seed: Annotated[int, Doc("ours: everything random derives from it"), Range(0, 2**31 - 1)] = 0
+    cpu_threads: Annotated[
+        int, Doc("ours: threads of the numeric libraries; auto: the number of cores that a run may use"), Auto(), Range(1)
+    ] = 1
+    seed: Annotated[int, Doc("ours: seed of all randomness"), Range(0, 2**31 - 1)] = 0
     # what is kept and shown
     save_dir: Annotated[str, Doc("folder under which `runner train` makes run directories"), Neutral()] = "runs"
-    snapshot_epoch: Annotated[int, Doc("checkpoint every so many epochs"), Range(1)] = 1
-    snapshot_iter: Annotated[int | None, Doc("ours: checkpoint every so many iterations, in place of snapshot_epoch"), Range(1)] = None
+    snapshot_epoch: Annotated[int, Doc("epochs between checkpoints"), Range(1)] = 1
+    snapshot_iter: Annotated[int | None, Doc("ours: iterations between checkpoints, in place of snapshot_epoch"), Range(1)] = None
     keep_checkpoints: Annotated[int, Doc("ours: older snapshots kept beside last and best"), Neutral(), Range(0)] = 1
     eval_at_snapshot: Annotated[bool, Doc("ours: evaluate at every snapshot, not only at the end (`--eval`)")] = False
-    log_iter: Annotated[int, Doc("a record every so many iterations, the mean over them"), Neutral(), Range(1)] = 20
+    log_iter: Annotated[int, Doc("iterations between records, which contain the mean over them"), Neutral(), Range(1)] = 20
     sample_images: Annotated[int, Doc("ours: evaluation images drawn with their boxes at every evaluation"), Neutral(), Range(0, 64)] = 4
     trackers: Annotated[
         tuple[Annotated[str, Registered(TRACKERS)], ...],
@@ -57,7 +59,7 @@ class CommonConfig:
         Auto(),
         Neutral(),
     ] = ()
-    use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false takes it out"), Neutral()] = None
+    use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false removes it"), Neutral()] = None
     vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's"), Neutral()] = None
 
 
@@ -76,7 +78,7 @@ InitialDistance = Annotated[
 def check_initial_distance(distance: float, *, has_effect: bool) -> Iterator[Problem]:
     """Return whether `initial_distance` does what it says with this model."""
     if distance and not has_effect:
-        text = f"is {distance:g}, and is for FCOS with norm_reg_targets: true alone: there is no ReLU behind other distances; take it out"
+        text = f"{distance:g} has no effect: only FCOS with norm_reg_targets: true has a ReLU behind its distances; remove it"
         yield Problem(text, key="initial_distance")
 
 
@@ -88,14 +90,14 @@ class COCODataSetKeys:
     dataset_dir: Annotated[str, Doc("folder the other two are relative to"), Neutral()] = ""
     image_dir: Annotated[str, Doc("folder of the images"), Neutral()] = ""
     anno_path: Annotated[str, Doc("annotation file"), Neutral()] = ""
-    data_fields: Annotated[tuple[str, ...], Doc("what a sample carries")] = ("image", "gt_bbox", "gt_class", "is_crowd")
+    data_fields: Annotated[tuple[str, ...], Doc("fields of a sample")] = ("image", "gt_bbox", "gt_class", "is_crowd")
     sample_num: Annotated[int, Doc("use the first n images; -1 is all"), Range(-1)] = -1
     load_crowd: Annotated[bool, Doc("train on crowd boxes too")] = False
     allow_empty: Annotated[bool, Doc("train on images without objects too")] = False
     empty_ratio: Annotated[
         float, Doc("with allow_empty: at most this many images without objects, as a ratio of all; 1 is no limit"), Range(0, 1)
     ] = 1.0
-    repeat: Annotated[int, Doc("times an epoch goes over the data"), Range(1)] = 1
+    repeat: Annotated[int, Doc("passes over the data per epoch"), Range(1)] = 1
 
 
 def rehearse(config_class: type[Any]) -> None:

@@ -35,7 +35,7 @@ class RunContext(Protocol):
         """Append a record: `step` optimiser steps and `epoch` epochs are done."""
 
     def progress(self, step: int, steps: int, epoch: float, phase: str, values: Mapping[str, float] | None = None) -> None:
-        """Call as often as you like (every step): tells whoever watches; written at most twice a second."""
+        """Report progress for monitors. It may be called at every step; it is written at most twice per second."""
 
     def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
         """Turn COCO results of the evaluation images into metrics by tag and record them. `final` writes predictions.json and eval.json."""

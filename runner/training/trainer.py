@@ -1,8 +1,8 @@
 """The trainer: everything between two steps, whatever the framework: record, evaluate, save, stop, end.
 
-Order at a snapshot: evaluate → record → checkpoint. A record stands in metrics.jsonl once, whenever the process is killed: a run goes on
+Order at a snapshot: evaluate → record → checkpoint. A record is in metrics.jsonl once, whenever the process is killed: a run continues
 from a checkpoint, and what was recorded after its step is superseded. The last checkpoint of a training is written before the final
-evaluation, with the records of its step still to come; a run that goes on from it records and evaluates that step anew.
+evaluation, with the records of its step still to come; a run that continues from it records and evaluates that step anew.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Trainer(ABC):
         return self.step / self.per_epoch
 
     def run(self) -> None:
-        """Train from where the state stands to the end, evaluate."""
+        """Train from the current state to the end, and evaluate."""
         with self._failures_named():
             self._begin()
             recorded = self.step - 1 if self.evaluation_due else self.step  # else the present step's records would come twice
@@ -264,7 +264,7 @@ class Trainer(ABC):
             raise InputError(f"{source} is at step {step}, this config ends at {self.total}: give a larger epoch or max_iters")
         self._load_state(state, source)
         self.step = step
-        was_the_end = entry.finished and step < self.total  # of a training that was shorter; its records stand
+        was_the_end = entry.finished and step < self.total  # of a shorter training; its records stay valid
         self.evaluation_due = bool(state["evaluation_due"]) and not was_the_end
         self.meter = self._new_meter(state["window"] if self.evaluation_due else None)
         self.saved = entry if folder.path.resolve() == self.folder.path.resolve() and self.evaluation_due else None

@@ -79,7 +79,7 @@ def test_a_config_that_is_none(
         ("dataset=pcb", ["pcb"]),
         ("pretrain_weights=nowhere.pth", ["pretrain_weights", "nowhere.pth"]),
         ("pretrain_weights=https://host/w.pdparams", ["pretrain_weights", "URL"]),
-        ("pretrain_weights=w.pdparams", ["pretrain_weights", "there is no file w.pdparams"]),
+        ("pretrain_weights=w.pdparams", ["pretrain_weights", "file w.pdparams does not exist"]),
         ("just_a_word", ["expected KEY=VALUE"]),
         ("max_iters=[", ["invalid YAML"]),
         ("FCOS.backbone.depth=18", ["FCOS.backbone is 'ResNet'", "did you mean ResNet.depth?"]),

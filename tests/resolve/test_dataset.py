@@ -38,7 +38,7 @@ def test_the_canonical_file_names_both_ways_and_they_agree(write_config: WriteCo
 def test_naming_both_ways_must_agree(write_config: WriteConfig, small: str, override: str, key: str) -> None:
     found = refusal(no_data(write_config()), [f"dataset={small}", override])
     (message,) = [one for one in found if f": {key}: " in one]
-    assert f"says something else than dataset: {small}" in message and "-o dataset=null" in message
+    assert f"contradicts dataset: {small}" in message and "-o dataset=null" in message
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_num_classes_auto_counts_the_annotations(write_config: WriteConfig) -> N
 
 def test_num_classes_that_do_not_fit(write_config: WriteConfig) -> None:
     found = refusal(write_config(num_classes=3))
-    assert any("has 2 classes: short, open circuit" in message and "num_classes" in message for message in found), found
+    assert any("has 2: short, open circuit" in message and "num_classes" in message for message in found), found

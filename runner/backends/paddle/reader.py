@@ -1,5 +1,5 @@
 """ppdet's readers with randomness that is derived: what is drawn for an image depends on the seed, the epoch and the image's place in it,
-whatever the number of worker processes, ranks or the point a run goes on from.
+whatever the number of worker processes and ranks, and wherever a run was resumed.
 
 ppdet 2.6.0 shuffles by the epoch alone (every seed sees one order) and draws augmentation from one stream a process.
 """

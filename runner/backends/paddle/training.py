@@ -80,7 +80,7 @@ class PaddleTrainer(Trainer):
                 bias.set_value(paddle.full_like(bias, self.config.initial_distance))
             if self.config.pretrain_weights is not None:
                 load_pretrained(self.trainer.model, self.config.pretrain_weights, self.run_context.say, self.classes)
-        self.run_context.all_gather(None)  # nobody saves before all have read
+        self.run_context.all_gather(None)  # no rank saves before all have read
 
     def _train(self) -> None:
         self.course.step = self.step

@@ -31,7 +31,7 @@ def translate_weights(node: Node, backbone: dict[str, Any], *, for_torch: bool, 
 
     Args:
         backbone: the 2.x keys of the ResNet that the config trains, plain; empty if it is another backbone.
-        for_torch: the torch backend trains: weights of torchvision stand in for Paddle's where net and data are the same.
+        for_torch: the torch backend trains: weights of torchvision replace Paddle's where net and data are the same.
     """
     if not isinstance(node.value, str) or not node.value.rstrip("/").endswith(".tar"):
         return node

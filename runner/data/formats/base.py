@@ -57,7 +57,7 @@ class SourceList:
     """One of the source's own lists: the images that it puts together under a name such as train, trainval or test.
 
     Args:
-        files: where it stands: text files, keys of data.yaml, annotation files or folders, below the source.
+        files: its places: text files, keys of data.yaml, annotation files or folders, below the source.
         members: indices of `Loaded.items`, ascending.
         missing: its entries that belong to no image, or to several: "FILE:LINE: the entry … matches no image …".
     """

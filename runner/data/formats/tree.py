@@ -131,14 +131,14 @@ class Tree:
         return path.relative_to(self.root).as_posix()
 
     def find(self, folder: Path, text: str, *, exact: bool = False, quiet: bool = False) -> Path | None:
-        """Return the file or folder that `text`, which stands in the source's own files, means within `folder`.
+        """Return the file or folder that `text`, from the source's own files, means within `folder`.
 
         Backslashes are taken as folders. A name that differs in case or Unicode form only (NFC, NFD) is matched if a
         single one does, with a note.
 
         Args:
             exact: only the name as written.
-            quiet: no note: the name is a convention, nobody wrote it.
+            quiet: no note: the name is a convention and not written in a file.
 
         Returns:
             A path at or below the root; None if there is none, or `text` leads out of the root.

@@ -163,7 +163,7 @@ def _lower_tags(root: ET.Element, shown: str, notes: Notes) -> None:
 
 
 def _objects(root: ET.Element) -> list[ET.Element]:
-    """Return the objects of an annotation, in order; some tools put them into <objects>. Raises ValueError where others stand elsewhere."""
+    """Return the objects of an annotation, in order; some tools put them into <objects>. Raises ValueError if others are elsewhere."""
     found = [
         one for child in root for one in ([child] if child.tag == "object" else child.findall("object") if child.tag == "objects" else [])
     ]

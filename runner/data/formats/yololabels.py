@@ -16,14 +16,14 @@ _MOST_SHARE = 2.0
 _BOX = 5
 """Numbers of a line that is a class and a box; one more is a confidence, and a polygon has an odd number of them."""
 _IMAGE_FOLDERS = ("images", "jpegimages")
-"""Folders (lower case) in whose place labels/ stands: Ultralytics' and Darknet's."""
+"""Folders (lower case) that labels/ replaces in a path: Ultralytics' and Darknet's."""
 _Row = tuple[int, float, float, float, float, bool]
 
 
 def label_of(tree: Tree, image: Path) -> Path | None:
     """Find the label file of an image: for ``…/images/a.jpg`` (or ``…/JPEGImages/a.jpg``) it is ``…/labels/a.txt``, or lies beside it."""
     parts = tree.relative(image).split("/")
-    for place in range(len(parts) - 2, -1, -1):  # the last such folder is the one that labels stands for
+    for place in range(len(parts) - 2, -1, -1):  # labels replaces the last such folder
         if parts[place].lower() in _IMAGE_FOLDERS:
             label = PurePosixPath(*parts[:place], "labels", *parts[place + 1 :]).with_suffix(".txt")
             if (found := tree.find(tree.root, str(label), quiet=True)) is not None:
@@ -53,7 +53,7 @@ def _is_label(path: Path) -> bool:
 def compare_classes(class_files: Iterable[Path], names: tuple[str, ...], file: Path, used: Iterable[Path], problems: Problems) -> None:
     """Find class files that number the classes in another way than `names`, which are from `file`.
 
-    Only those count that stand in or above a folder of `used` images and labels. One that names only the first of the classes agrees: some
+    Only those in or above a folder of `used` images and labels count. One that names only the first of the classes agrees: some
     tools write the classes of the images so far.
     """
     folders = {folder for path in used for folder in path.parents}

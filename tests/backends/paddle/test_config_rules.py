@@ -67,7 +67,7 @@ def check(paddle_python: Path, coco: Path) -> Check:
         ("fcos", "architecture=FairMOT", "architecture", "FairMOT tracks objects; of ppdet's models only those that find upright boxes"),
         ("faster_rcnn", "FasterRCNN.bbox_head=MaskHead", "architecture", "MaskHead finds masks"),
         ("ppyoloe", "YOLOv3.yolo_head=PPYOLOERHead", "architecture", "PPYOLOERHead finds rotated boxes"),
-        ("ppyoloe", "initial_distance=1", "initial_distance", "for FCOS with norm_reg_targets: true alone"),
+        ("ppyoloe", "initial_distance=1", "initial_distance", "only FCOS with norm_reg_targets: true"),
         ("fcos", "initial_distance=-1", "initial_distance", "from 0 to 100"),
         ("ppyoloe", "slim=QAT", "slim", "compression is not supported"),
         ("ppyoloe", "ssod_method=DenseTeacher", "ssod_method", "semi-supervised training is not supported"),

@@ -38,9 +38,9 @@ def test_a_good_config_has_no_problem(config: Config) -> None:
 @pytest.mark.parametrize(
     ("changes", "key", "words"),
     [
-        ({"epoch": None}, "epoch", "not given"),
-        ({"max_iters": 5}, "max_iters", "both given"),
-        ({"num_classes": 3}, "num_classes", "has 2 classes: short, spur"),
+        ({"epoch": None}, "epoch", "expected the length"),
+        ({"max_iters": 5}, "max_iters", "excludes epoch"),
+        ({"num_classes": 3}, "num_classes", "has 2: short, spur"),
         ({"use_ema": True, "ema_decay_type": "normal", "ema_decay": 1.0}, "ema_decay", "never"),
         ({"optimizer_builder": schema.OptimizerBuilder(clip_grad_by_norm=1.0, clip_grad_by_value=1.0)}, "by_value", "take one out"),
         ({"pretrain_weights": "https://example.org/x.pdparams"}, "pretrain_weights", "URL"),
@@ -112,7 +112,7 @@ def test_missing_files_are_all_named_with_what_is_near(config: Config, data: Pat
     problems = dict(found(here))
     assert "did you mean 'train.json'?" in problems["TrainDataset.anno_path"]
     assert "did you mean 'images'?" in problems["TrainDataset.image_dir"]
-    assert "is not given" in problems["EvalDataset.anno_path"]
+    assert "missing" in problems["EvalDataset.anno_path"]
 
 
 def test_fewer_images_than_a_batch_and_other_classes_in_evaluation(config: Config, make_data: Callable[..., Path], tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def check_weights(source: str | None) -> list[Problem]:
         ]
     hint = nearest(source, _KNOWN_WEIGHTS) if "weights" in source.lower() else ""
     kind = Missing if suffix in (".pt", ".pth", ".pdparams") else Problem
-    return [kind(f"there is no file {source}; {hint + ' Or ' if hint else ''}{_ALTERNATIVES}", key=key)]
+    return [kind(f"file {source} does not exist; {hint + ' Or ' if hint else ''}{_ALTERNATIVES}", key=key)]
 
 
 def _of_paddle(url: str) -> str:

@@ -183,10 +183,10 @@ def test_nothing_fits(model: FCOSDetector, folder: Path) -> None:
     ("source", "word"),
     [
         ("https://example.org/r50.pdparams", "is a URL"),
-        ("r50.pdparams", "there is no file r50.pdparams"),
+        ("r50.pdparams", "file r50.pdparams does not exist"),
         ("r50.pdopt", "optimiser"),
         ("r50.safetensors", "safetensors"),
-        ("missing.pth", "there is no file missing.pth"),
+        ("missing.pth", "file missing.pth does not exist"),
         (".", "is not a file"),
     ],
 )
