@@ -28,9 +28,7 @@ def test_all_kinds_of_problems_come_together(write_config: WriteConfig, probed: 
     found = refusal(no_data(write_config()), ["use_gpu=true", "dataset=pcb", "TrainReader.batch_size=0", "sed=1"])
     assert len(found) == 4, found
     found = refusal(write_config(epoch=3, EvalDataset={"name": "COCODataSet", "dataset_dir": "nowhere"}))
-    assert any("4 excludes epoch (3)" in message for message in found) and any(
-        "EvalDataset" in message for message in found
-    )
+    assert any("4 excludes epoch (3)" in message for message in found) and any("EvalDataset" in message for message in found)
 
 
 def test_a_backends_problem_has_the_place_of_its_key(write_config: WriteConfig) -> None:
