@@ -46,7 +46,7 @@ class ActiveSweep:
         running = [task.run.run_dir for task in self.pool.running.values()]
         blocked = self.queue.blocked.why() if self.queue.is_blocked() and not running else ""
         return Situation(
-            slots=self.pool.options.slots,
+            slots=self.pool.slots,
             used=len(running),
             paused=self.limits.why() or blocked,
             best=self.listeners.best.text,

@@ -43,7 +43,7 @@ def start_runs(sweep: ActiveSweep) -> None:
 
 def prepare_ahead(sweep: ActiveSweep) -> bool:
     """Make one directory of a run that waits, while nothing else is to be done; returns whether there was one to make."""
-    if sweep.limits.is_stopping or sweep.limits.why() or len(sweep.queue.ready) >= sweep.pool.options.slots:
+    if sweep.limits.is_stopping or sweep.limits.why() or len(sweep.queue.ready) >= sweep.pool.slots:
         return False
     if not sweep.queue.waiting and not (sweep.queue.search.is_fixed and not sweep.queue.is_exhausted and _refill(sweep)):
         return False

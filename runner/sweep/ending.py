@@ -46,13 +46,13 @@ def conclude(sweep: ActiveSweep, task: RunningTask, ended: Exit) -> None:
 
 def _retry(sweep: ActiveSweep, task: RunningTask, status: Status) -> Status | None:
     """Put a run back into the queue if it is to be continued or retried; else returns its final status."""
-    run, options = task.run, sweep.pool.options
+    run = task.run
     retries = 0 if status.state == "done" else runs.retries_of(run.run_dir)
     rule = RetryRule(
-        options.policy.retries,
+        sweep.limits.policy.retries,
         is_sweep=sweep.directories.is_sweep,
         is_stopping=sweep.limits.is_stopping,
-        interruption_is_final=options.stop_when_interrupted,
+        interruption_is_final=sweep.pool.in_process,
     )
     match decide(AttemptEnd(status.state, status.cause, retries, task.saving), rule):
         case "finish":
@@ -83,7 +83,7 @@ def finish(sweep: ActiveSweep, outcome: RunOutcome, took_s: float = 0.0) -> None
     """Record the end of a run."""
     run, status = outcome.run, outcome.status
     sweep.outcomes.append(outcome)
-    if sweep.pool.options.stop_when_interrupted and status.state == "interrupted":
+    if sweep.pool.in_process and status.state == "interrupted":  # by the signal that this process had
         sweep.stop(grace_s=0.0)
     values = run_values(run.run_dir, status.values) if status.state == "done" else None
     if not outcome.reused or not sweep.directories.is_recorded(run):

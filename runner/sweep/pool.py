@@ -31,6 +31,7 @@ class TaskPool:
 
     def __init__(self, launcher: Launcher, task_of: Callable[[PlannedRun], Task], options: LoopOptions, clock: Clock) -> None:
         self.options = options
+        self.in_process, self.slots = launcher.in_process, launcher.capacity().tasks
         self.running: dict[str, RunningTask] = {}
         """By the name of the task."""
         self._launcher, self._task_of = launcher, task_of

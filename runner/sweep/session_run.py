@@ -106,10 +106,8 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
                 launcher,
                 LoopOptions(
                     policy=_policy(sweep),
-                    slots=capacity.tasks,
                     packing=Packing.of(capacity) if capacity.is_measured and launcher.shares_machine else None,
                     retry_failed=retry_failed,
-                    stop_when_interrupted=launcher.in_process,
                     keep_warm=len(entries) > 1 or sweep.design.adaptive,
                 ),
                 DrivenSweep(folder, lock, sweep.history),

@@ -90,7 +90,7 @@ def run_one(run: PlannedRun, console: Console, *, launcher: str = DEFAULT_LAUNCH
         outcomes = run_loop(
             Workload(FixedSearch([run.trial]), lambda trial: [run]),
             opened,
-            LoopOptions(Policy(resources=_resources(run)), retry_failed=retry_failed, stop_when_interrupted=opened.in_process),
+            LoopOptions(Policy(resources=_resources(run)), retry_failed=retry_failed),
             watch=lambda situation: display.update(),
         )
     return outcomes[0] if outcomes else None

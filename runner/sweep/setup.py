@@ -70,18 +70,14 @@ class LoopOptions:
 
     Args:
         policy: time-outs, retries and budgets.
-        slots: slots of the launcher, for display and for preparing run directories ahead of time.
         packing: how many runs may be active where the launcher still has free slots; None: as many as it has slots.
         retry_failed: start failed runs again.
-        stop_when_interrupted: an interrupted run ends the sweep (an in-process launcher takes this process's signals itself).
         keep_warm: keep processes that have imported the framework, which pays from the second run on.
     """
 
     policy: Policy = Policy()
-    slots: int = 1
     packing: ConcurrencyLimit | None = None
     retry_failed: bool = False
-    stop_when_interrupted: bool = False
     keep_warm: bool = False
 
 

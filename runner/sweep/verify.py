@@ -235,7 +235,7 @@ def _check_litter(sweep: SweepDir, findings: Findings) -> None:
                     path.unlink(missing_ok=True)
 
         findings.note(sweep.path, f"{len(litter)} files of processes that were killed: {litter[0].name}", "they do no harm", remove)
-    if not findings.repair and last_holder(sweep.lock) is not None:  # whoever repairs holds it
+    if not findings.repair and last_holder(sweep.lock) is not None:  # a repair holds it itself
         findings.note(sweep.lock, "the last driver was killed; its lock ended with it")
 
 

@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from runner.core.errors import Cause
-from runner.launch.base import Exit, Task, Warm, exit_of
+from runner.launch.base import Capacity, Demand, Exit, Task, Warm, exit_of
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir, State, Status
 
@@ -64,6 +65,9 @@ class FakeLauncher:
         acts: name of a run directory to the act of each of its attempts, the last one repeated; "done" for the others. See `_perform`.
     """
 
+    in_process: ClassVar[bool] = False
+    shares_machine: ClassVar[bool] = False
+
     def __init__(self, slots: int, acts: Mapping[str, list[str]], clock: FakeClock) -> None:
         self._slots, self._acts, self._clock = slots, acts, clock
         self._waiting: deque[Task] = deque()
@@ -74,6 +78,16 @@ class FakeLauncher:
         self.cancelled: list[tuple[str, float]] = []
         """(run, grace) of each call of `cancel`."""
         self.is_closed = False
+
+    @classmethod
+    def open(cls, demand: Demand) -> FakeLauncher:
+        """Make one with a slot, whose workers are all done at once."""
+        del demand
+        return cls(1, {}, FakeClock())
+
+    def capacity(self) -> Capacity:
+        """Return its slots."""
+        return Capacity(self._slots)
 
     def submit(self, task: Task) -> None:
         """Take a task on."""

@@ -163,7 +163,7 @@ class Stage:
         outcomes = run_loop(
             Workload(self.search, self.runs, self.seeds, options.pop("keys", {}), (Metric(name="bbox/AP"),), self.task),
             launcher,
-            LoopOptions(policy, slots, **options),
+            LoopOptions(policy, **options),
             DrivenSweep(self.sweep, history=read_history(self.sweep)),
             watch=self.watch,
             commands=commands,
