@@ -16,15 +16,16 @@ __all__ = ["InputError", "Interrupted", "RunnerError", "Sweep", "TrainedRun", "T
 
 _ERRORS = frozenset({"InputError", "Interrupted", "RunnerError", "TrainingFailed"})
 
+if not TYPE_CHECKING:  # for a type checker the imports above are all there is
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'runner' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - `import runner` loads nothing
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module 'runner' has no attribute {name!r}")
+        from importlib import import_module  # noqa: PLC0415 - `import runner` loads nothing
 
-    value = getattr(import_module("runner.core.errors" if name in _ERRORS else "runner.sweep.session"), name)
-    globals()[name] = value
-    return value
+        value = getattr(import_module("runner.core.errors" if name in _ERRORS else "runner.sweep.session"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
