@@ -45,7 +45,7 @@ def test_a_copy_does_not_count(copied: FakeSweep, shown: Shown) -> None:
     assert [str(finding) for finding in verify(copied.sweep)] == [f"runs/{name}: is a copy of {FIRST}; it does not count"]
     comparison = compare(collect([copied.sweep.path]))
     assert [len(trial.counted) for trial in comparison.trials] == [2, 2, 2]
-    assert [(run.path.name, "a copy of" in reason) for run, reason in comparison.uncounted] == [(name, True)]
+    assert [(run.path.name, reason.id) for run, reason in comparison.uncounted] == [(name, "uncounted-copy")]
     assert "a copy of" in shown("ls", "runs/sweep")
     assert "no run has failed" in shown("retry", "runs/sweep", "--failed")
 
