@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from conftest import Cli
 from legacy.conftest import HERE, Unpack, rename_keys
 
 from runner.core.values import GIB
-from runner.search.load import load_sweep, spec_of_plan
+from runner.search.load import load_sweep
 from runner.store.events import CommandReceived, RunEnded, TrialPruned
 from runner.store.journal import read_journal
 from runner.store.run_dir import RunDir
@@ -115,19 +116,15 @@ def test_old_keys_of_a_users_file_are_refused(unpack: Unpack, cli: Cli) -> None:
         assert f"is now called {new}: rename the key" in message
 
 
-def test_the_sweep_file_in_the_directory_is_upgraded(unpack: Unpack) -> None:
-    for name in SWEEPS:
-        folder = unpack(name)
-        (folder / "sweep" / "config.yml").write_bytes((folder / "config.yml").read_bytes())
-        spec = load_sweep(folder / "sweep" / "sweep.yml")
-        assert spec == spec_of_plan(SweepDir(folder / "sweep").plan()["spec"], "plan.json")
-        assert spec.derive and spec.resources.memory_gib is not None
-    assert spec_of(unpack("finished")).combine_best and spec_of(unpack("optuna")).confirm_seeds == 2
-    assert spec_of(unpack("optuna")).constraints == ("(resource/memory_gib * 1.073741824) <= 8",)
-
-
-def spec_of(folder: Path) -> Any:
-    return spec_of_plan(SweepDir(folder / "sweep").plan()["spec"], "plan.json")
+@pytest.mark.parametrize("name", SWEEPS)
+def test_the_sweep_file_in_the_directory_is_upgraded(name: str, unpack: Unpack) -> None:
+    folder = unpack(name)
+    (folder / "sweep" / "config.yml").write_bytes((folder / "config.yml").read_bytes())
+    spec, plan = load_sweep(folder / "sweep" / "sweep.yml"), SweepDir(folder / "sweep").plan()
+    assert json.loads(json.dumps(asdict(spec))) == plan["spec"]
+    assert spec.derive and spec.resources.memory_gib and spec.combine_best == (name in ("finished", "interrupted"))
+    if name == "optuna":
+        assert (spec.confirm_seeds, spec.constraints) == (2, ("(resource/memory_gib * 1.073741824) <= 8",))
 
 
 def test_its_journal_is_read(unpack: Unpack) -> None:
