@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from runner.backends.base import BACKENDS
+from runner.backends.base import BACKENDS, DEFAULT_BACKEND
 from runner.backends.status import backend_status
 from runner.backends.torch.models.base import MODELS
 from runner.core.errors import RunnerError
@@ -72,7 +72,7 @@ def findings() -> Iterator[Requirement]:
 
 def _torch() -> Iterator[Requirement]:
     try:
-        probe = probe_backend("torch", Path(sys.executable))
+        probe = probe_backend(DEFAULT_BACKEND, Path(sys.executable))
     except RunnerError as error:
         yield Requirement("backend torch", f"{error}; pip install 'detection-runner[torch]'", good=False)
         return

@@ -137,3 +137,6 @@ BACKENDS: Registry[type[Backend]] = Registry(
     },
     Backend,
 )
+
+DEFAULT_BACKEND = "torch"
+"""Backend of a config that names none."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.backends.base import BACKENDS, Backend, Probe
+from runner.backends.base import BACKENDS, DEFAULT_BACKEND, Backend, Probe
 from runner.config.bind import Bound, bind, require
 from runner.config.dump import canonical, to_plain, to_yaml
 from runner.config.geometry import geometry_warnings
@@ -157,7 +157,7 @@ def backend_in(path: Path | str, overrides: Iterable[str] = ()) -> tuple[str, st
 
 def _backend(tree: Node) -> Backend:
     node = tree.get("backend")
-    name = "torch" if node is None else node.value
+    name = DEFAULT_BACKEND if node is None else node.value
     try:
         backend: Backend = BACKENDS.get(str(name))()
     except InputError as error:

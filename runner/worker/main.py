@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.base import BACKENDS, Backend
+from runner.backends.base import BACKENDS, DEFAULT_BACKEND, Backend
 from runner.config.bind import bind, require
 from runner.config.load import load_config
 from runner.core.errors import RunnerError
@@ -120,7 +120,7 @@ def load_run(run_dir: RunDir) -> tuple[Backend, Any]:
     """
     tree = load_config(run_dir.config)
     name = tree.get("backend")
-    backend: Backend = BACKENDS.get(str(name.value) if name else "torch")()
+    backend: Backend = BACKENDS.get(str(name.value) if name else DEFAULT_BACKEND)()
     return backend, require(bind(tree, backend.config_class))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, Protocol
 
 import pytest
 
+import runner
 from runner.backends.base import BACKENDS
 from runner.core.errors import InputError, Interrupted, Problem, RunnerError, TrainingFailed, nearest
 from runner.core.registry import Registry
@@ -168,6 +171,21 @@ def test_problems_are_listed(greeters: Registry[type[Greeter]], monkeypatch: pyt
 def test_every_plug_in_of_ours_fits(registry: Registry[Any]) -> None:
     assert len(list(registry.usable())) == len(registry.names()) >= 2
     assert list(registry.problems()) == []
+
+
+@pytest.mark.parametrize(("registry", "home"), [(LAUNCHERS, "launch"), (TRACKERS, "trackers")], ids=["launchers", "trackers"])
+def test_no_name_is_compared_with_a_string(registry: Registry[Any], home: str) -> None:
+    """Outside its package no code holds a name of the registry: what differs is a fact that the class declares."""
+    package = Path(runner.__file__).parent
+    files = [file for file in package.rglob("*.py") if package / home not in file.parents]
+    assert len(files) > 100
+    found = [
+        f"{file.relative_to(package)}:{node.lineno}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in registry.names()
+    ]
+    assert found == []
 
 
 def test_shipped_folders() -> None:
