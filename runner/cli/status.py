@@ -15,7 +15,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.sweep.session_results import read_status  # noqa: PLC0415
+    from runner.sweep.session_status import read_status  # noqa: PLC0415
     from runner.views.renderers.base import render_report  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 

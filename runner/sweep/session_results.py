@@ -6,10 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.core.lock import holder
-from runner.monitor.overview import read_runs, read_sweep
-from runner.monitor.places import find_places
-from runner.monitor.status_report import PlaceStatus, StatusReport
 from runner.results.collect import collect
 from runner.results.compare import check_clear, compare
 from runner.results.comparison import Comparison
@@ -75,20 +71,6 @@ def read_search(path: Path, metric: str | None = None, goal: Goal | None = None)
     facts = {"seeds": spec.get("seeds", ()), "constraints": spec.get("constraints", ())}
     results = search_results([run for run in runs if not run.copy_of], metrics, **facts, warnings=_warnings(plan))
     return search_report(results, runs)
-
-
-def read_status(path: Path) -> StatusReport:
-    """Read the state of the sweeps and runs at or below `path`.
-
-    Raises:
-        InputError: there is none.
-    """
-    places = []
-    for folder, runs in find_places(path):
-        sweep = SweepDir(folder)
-        driver = None if runs else holder(sweep.lock)
-        places.append(PlaceStatus(read_runs(folder, runs) if runs else read_sweep(sweep, driven=driver is not None), driver))
-    return StatusReport(tuple(places))
 
 
 def _looks(plans: Sequence[dict[str, Any]]) -> tuple[int, ...]:

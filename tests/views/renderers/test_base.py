@@ -16,7 +16,7 @@ from runner.core.errors import InputError
 from runner.core.registry import Registry
 from runner.results.compare import compare
 from runner.results.search.report import SearchReport, search_report
-from runner.sweep.session_results import read_status
+from runner.sweep.session_status import read_status
 from runner.views.renderers import base
 from runner.views.renderers.base import RENDERERS, Renderer, render_report
 
