@@ -78,10 +78,6 @@ class Optimizer:
                 torch._foreach_add_(group_gradients, [p.detach() for p in with_gradient], alpha=group["l2"])
         return norm
 
-    def step(self) -> None:
-        """Update the parameters."""
-        self._torch.step()
-
     def zero_grad(self) -> None:
         """Forget the gradients."""
         self._torch.zero_grad(set_to_none=True)

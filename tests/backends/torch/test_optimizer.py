@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from runner.backends.torch import schema
+from runner.backends.torch.models.detector import ParameterSetting
 from runner.backends.torch.optimizer import Optimizer, clip_global_norm
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
@@ -19,14 +20,8 @@ Config = Callable[..., TorchConfig]
 RATE = 0.1
 
 
-@dataclass
-class Setting:
-    lr_mult: float = 1.0
-    decay: bool | float = True
-
-
 def steps(
-    config: TorchConfig, settings: dict[str, Setting] | None = None, count: int = 3, **builder: object
+    config: TorchConfig, settings: dict[str, ParameterSetting] | None = None, count: int = 3, **builder: object
 ) -> tuple[Tensor, list[Tensor]]:
     """The parameter before, and after each of `count` steps with gradient 0.3 * step + 0.5 and sign changes."""
     start = torch.tensor([1.0, -2.0, 0.5, 3.0])
@@ -37,7 +32,7 @@ def steps(
         parameter.grad = gradient(step)
         optimizer.set_learning_rate(RATE)
         optimizer.clip_and_regularize()
-        optimizer.step()
+        optimizer.torch_optimizer.step()
         seen.append(parameter.detach().clone())
     return start, seen
 
@@ -105,14 +100,18 @@ def test_the_norm_is_that_of_all_gradients_and_a_smaller_one_is_left() -> None:
 @pytest.mark.parametrize(("decay", "expected"), [(True, 0.01), (False, 0.0), (0.3, 0.3), (0.0, 0.0)])
 def test_a_parameters_own_settings(config: Config, decay: bool | float, expected: float) -> None:
     start, seen = steps(
-        config(), {"p": Setting(0.5, decay)}, 1, optimizer=schema.Momentum(momentum=0.0), regularizer=schema.Regularizer(factor=0.01)
+        config(),
+        {"p": ParameterSetting(0.5, decay)},
+        1,
+        optimizer=schema.Momentum(momentum=0.0),
+        regularizer=schema.Regularizer(factor=0.01),
     )
     torch.testing.assert_close(seen[0], start - RATE * 0.5 * (gradient(0) + expected * start))
 
 
 def test_adamw_adds_a_parameters_own_decay_to_its_gradient(config: Config) -> None:
-    _, plain = steps(config(), {"p": Setting(1.0, False)}, optimizer=schema.AdamW())
-    _, own = steps(config(), {"p": Setting(1.0, 0.5)}, optimizer=schema.AdamW())
+    _, plain = steps(config(), {"p": ParameterSetting(1.0, False)}, optimizer=schema.AdamW())
+    _, own = steps(config(), {"p": ParameterSetting(1.0, 0.5)}, optimizer=schema.AdamW())
     assert not torch.equal(plain[-1], own[-1])
 
 
@@ -121,7 +120,7 @@ def test_a_state_goes_on_exactly_and_fits_its_own_optimizer_only(config: Config)
     optimizer = Optimizer([("p", parameter)], {}, config())
     parameter.grad = torch.ones(3)
     optimizer.set_learning_rate(0.1)
-    optimizer.step()
+    optimizer.torch_optimizer.step()
     state = copy.deepcopy(optimizer.state_dict())
     twin_parameter = nn.Parameter(parameter.detach().clone())
     twin = Optimizer([("p", twin_parameter)], {}, config())
@@ -129,7 +128,7 @@ def test_a_state_goes_on_exactly_and_fits_its_own_optimizer_only(config: Config)
     for one, values in ((optimizer, parameter), (twin, twin_parameter)):
         values.grad = torch.ones(3)
         one.set_learning_rate(0.1)
-        one.step()
+        one.torch_optimizer.step()
     assert torch.equal(parameter, twin_parameter)
     other = Optimizer([("p", twin_parameter)], {}, config(optimizer_builder=schema.OptimizerBuilder(optimizer=schema.Adam())))
     with pytest.raises(InputError, match="SGD.*Adam"):
