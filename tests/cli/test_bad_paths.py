@@ -66,6 +66,8 @@ def test_a_fifo_in_the_place_of_an_input_is_refused_at_once(
         ["ls"],
         ["compare"],
         ["stop"],
+        ["pause"],
+        ["resume"],
         ["retry", "--failed"],
         ["sweep"],
         ["verify"],
