@@ -69,7 +69,7 @@ def test_a_sweep(poisoned: Path, run: Callable[..., subprocess.CompletedProcess[
     assert ran(poisoned) == []
 
 
-@pytest.mark.parametrize("launcher", ["local", "inline"])
+@pytest.mark.parametrize("launcher", ["local", pytest.param("inline", marks=pytest.mark.exhaustive)])
 def test_training(
     poisoned: Path, run: Callable[..., subprocess.CompletedProcess[str]], tiny_file: Callable[..., Path], launcher: str
 ) -> None:

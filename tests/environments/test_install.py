@@ -174,7 +174,7 @@ def test_what_a_killed_install_left_is_swept_and_nothing_else(installed: Fake) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("there_is_one", [False, True])
+@pytest.mark.parametrize("there_is_one", [pytest.param(False, marks=pytest.mark.exhaustive), True])
 def test_killed_at_any_moment_the_old_one_works_or_there_is_none(fake: Fake, made: Path, there_is_one: bool) -> None:
     if there_is_one:
         shutil.copytree(made, fake.place, symlinks=True)

@@ -46,10 +46,16 @@ CHANGES = [
     ("optuna", "fixed"),
     ("optuna", "racing"),
 ]
+REPRESENTATIVE = {("fixed", "racing"), ("racing from two", "racing"), ("fixed", "fewer"), ("optuna", "fixed")}
+"""Changes of `make test`; the others are exhaustive."""
+CASES = [
+    pytest.param(*change, 3 + 4 * (index % 2), marks=() if change in REPRESENTATIVE else pytest.mark.exhaustive)
+    for index, change in enumerate(CHANGES)
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("before", "after", "ended"), [(*change, 3 + 4 * (index % 2)) for index, change in enumerate(CHANGES)])
+@pytest.mark.parametrize(("before", "after", "ended"), CASES)
 def test_the_design_is_changed_while_it_is_interrupted(stage: FakeSweep, before: str, after: str, ended: int) -> None:
     if "optuna" in (before, after):
         pytest.importorskip("optuna")

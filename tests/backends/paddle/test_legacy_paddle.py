@@ -29,17 +29,19 @@ RESIZED = ("TrainReader.sample_transforms.3.Resize.target_size=[64, 128]", "Eval
     ("name", "changes"),
     [
         ("fcos_1x.yml", ("ResNet.depth=18", *RESIZED)),
-        (
+        pytest.param(
             "fcos_multiscale_dcn.yml",
             ("TrainReader.sample_transforms.3.RandomResize.target_size=[[64, 128], [96, 128]]", RESIZED[1]),
+            marks=pytest.mark.exhaustive,
         ),
-        ("faster_rcnn_vd.yml", RESIZED),
-        (
+        pytest.param("faster_rcnn_vd.yml", RESIZED, marks=pytest.mark.exhaustive),
+        pytest.param(
             "yolov3_darknet.yml",
             (
                 "TrainReader.batch_transforms.0.BatchRandomResize.target_size=[64, 96]",
                 "EvalReader.sample_transforms.1.Resize.target_size=[64, 64]",
             ),
+            marks=pytest.mark.exhaustive,
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -211,9 +211,8 @@ def test_what_a_module_cleans_up_is_not_the_tasks_to_clean_up(launcher: LocalLau
     assert len(list(tmp_path.glob("scratch*"))) == 1  # its parent's, whose other children use it
 
 
-@both
-def test_three_hundred_tasks_in_a_row(launcher: LocalLauncher, tmp_path: Path, mode: Warm) -> None:
-    count = 300 if mode == "fork" else 20
+@pytest.mark.parametrize(("mode", "count"), [("fork", 30), ("standby", 10), pytest.param("fork", 300, marks=pytest.mark.exhaustive)])
+def test_many_tasks_in_a_row(launcher: LocalLauncher, tmp_path: Path, mode: Warm, count: int) -> None:
     launcher.submit(warm_task(mode, "first", tmp_path, "exit", "0"))
     collect(launcher, 1)
     before = len(os.listdir("/proc/self/fd"))
