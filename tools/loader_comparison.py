@@ -159,7 +159,7 @@ def configs_of(checkout: Path) -> list[Path]:
 def _ask_ppdet(files: Sequence[Path], python: Path, jobs: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        command = [str(python), "-P", "-m", "tools.ppdet_config", str(answer), str(jobs)]
+        command = [str(python), "-P", str(Path(__file__).with_name("ppdet_config.py")), str(answer), str(jobs)]
         asked = json.dumps([str(file.absolute()) for file in files])
         done = subprocess.run(command, input=asked, env=child_environment(), capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -1,6 +1,6 @@
 """Output of ppdet's `load_config` as plain data: the other side of `loader_comparison`.
 
-    PADDLE_PYTHON -m tools.ppdet_config ANSWER.json JOBS < files.json
+    PADDLE_PYTHON -P tools/ppdet_config.py ANSWER.json JOBS < files.json
 
 ppdet merges every file into one global mapping, so each file is loaded in a process of its own, forked from one that has imported ppdet.
 The trees compared (`tools.loader_comparison` brings ours to the same form):

@@ -193,7 +193,7 @@ def test_what_the_command_prints(asked: tuple[int, list[str], list[dict[str, Any
     assert status == 1 and len(found) == len(CASES)
     assert lines[-9 - len(REASONS) + 1] == f"{len(CASES)} configs" and lines[-1].split() == [str(len(with_verdict(BOTH))), *BOTH.split()]
     path = "configs/a key twice/top.yml"
-    assert any(line.startswith(f"{MEANT}: {path}: here: {path}:2: b: stands twice") for line in lines)
+    assert any(line.startswith(f"{MEANT}: {path}: here: {path}:2: b: given twice in one mapping") for line in lines)
     assert any(line.startswith(f"{BUT_FOR}: configs/exponents/top.yml: a.0 (1e-4 and 1.5e3 are numbers here") for line in lines)
     assert not any("configs/lists replace/" in line for line in lines)
 
