@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +21,7 @@ from runner.config.dump import canonical, result_affecting, to_json, to_plain, t
 from runner.config.load import load_config, parse
 from runner.config.node import Source, from_plain
 from runner.config.overrides import apply_overrides
-from runner.config.schema import Range
+from runner.config.schema import Range, Registered
 from runner.core.errors import InputError
 
 HERE = Source("here")
@@ -116,6 +116,8 @@ def test_texts_that_look_like_something_else(write_config: Callable[..., Path], 
 def values_of(kind: Any, bounds: Range | None) -> st.SearchStrategy[Any]:
     """Any value a declared type allows."""
     origin = get_origin(kind)
+    if origin is Annotated and (registered := next((mark for mark in get_args(kind) if isinstance(mark, Registered)), None)):
+        return st.sampled_from(registered.registry.names())
     if origin in (types.UnionType, typing.Union):
         return st.one_of(*(values_of(member, bounds) for member in get_args(kind)))
     if origin is Literal:
