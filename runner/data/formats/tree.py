@@ -175,7 +175,7 @@ class Tree:
 
 
 def alike_key(name: str) -> str:
-    """Return the same for names that differ in case or Unicode form only."""
+    """Return a key that is equal for names that differ only in case or Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
