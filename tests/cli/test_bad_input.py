@@ -71,7 +71,7 @@ def test_a_config_that_is_none(
         ("TrainReader.batch_size=two", ["TrainReader.batch_size", "expected an integer (at least 1), got 'two'"]),
         ("TrainReader.batch_size=-2", ["TrainReader.batch_size", "got -2"]),
         ("TrainReader.batch_size=1.5", ["TrainReader.batch_size", "got 1.5"]),
-        ("num_classes=3", ["num_classes", "2 classes: short, open circuit"]),
+        ("num_classes=3", ["num_classes", "has 2: short, open circuit"]),
         ("LearningRate.base_lr=.nan", ["LearningRate.base_lr", "got nan"]),
         ("TrainDataset.dataset_dir=nowhere", ["TrainDataset", "nowhere/train.json"]),
         ("TrainDataset.image_dir=imagse", ["TrainDataset.image_dir", "imagse", "did you mean 'images'?"]),
