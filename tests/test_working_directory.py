@@ -83,10 +83,12 @@ def test_training(
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_paddle(
-    poisoned: Path, run: Callable[..., subprocess.CompletedProcess[str]], tiny_file: Callable[..., Path], processes: int
+    poisoned: Path,
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    tiny_file: Callable[..., Path],
+    processes: int,
+    paddle_python: Path,
 ) -> None:
-    if "installed" not in run("backend", "list").stdout.partition("paddle")[2].splitlines()[0]:
-        pytest.skip("Paddle is not installed")
     changes = {} if processes == 1 else {"processes": 2}
     tiny_file(poisoned / "tiny.yml", backend="paddle", worker_num=1, **changes)
     done = run("train", "-c", "tiny.yml", "--run-dir", "out")

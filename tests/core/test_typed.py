@@ -56,7 +56,7 @@ def test_what_fits(hint: Any, good: list[Any], bad: list[Any]) -> None:
 
 WRONG: list[Any] = [None, True, -1, 1e999, 10**30, 1.5, "text", [], [[1]], {}, {"a": {"b": 1}}]
 WHOLE = [
-    Identity("0001-a=1-s0", "sweep", 1, 0, {"a": 1}, "k" * 20, {"host": "here"}, "a=1", {"params": {}}),
+    Identity("0001-a=1-s0", "sweep", 1, 0, {"a": 1}, "k" * 20, {"host": "here"}, "a=1", {"params": {}}, trial_keys=["a"]),
     Status("running", "because", 2, 10, 20, 0.5, 123.0, 7, {"train/loss": "NaN"}, "training", "crash", "mark"),
     Override("interrupted", "killed", 1, 5.0, "hung", 1, True),
 ]
