@@ -8,7 +8,8 @@ import importlib.util
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -111,10 +112,43 @@ def test_the_readmes_show_every_command_and_the_same_ones() -> None:
             row = next((line for line in text.splitlines() if line.startswith(f"| `{program} {name}` |")), None)
             assert row is not None, f"{command} is not in the table of commands"
             assert not action or f"`{action[0]}`" in row, f"{command} is not in the table of commands"
-    assert [words for _, words in commands(READMES[0], "runner")] == [words for _, words in commands(READMES[1], "runner")]
-    assert re.findall(r"^ {4}\S+/? {2}|^ {6}\S+/? {2}", english, re.M) == re.findall(r"^ {4}\S+/? {2}|^ {6}\S+/? {2}", chinese, re.M)
-    links = [{target for target in re.findall(r"\]\(([^)]+)\)", text) if not target.startswith("README")} for text in (english, chinese)]
-    assert links[0] == links[1]
+
+
+def readme_sections(path: Path) -> list[list[str]]:
+    """The lines of each section, its heading first."""
+    sections: list[list[str]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if re.match(r"#+ ", line):
+            sections.append([])
+        sections[-1].append(line)
+    return sections
+
+
+README_PARTS: dict[str, Callable[[list[str]], object]] = {
+    "heading level": lambda lines: lines[0].split(" ")[0],
+    "paragraphs, lists, tables": lambda lines: len(re.findall(r"\n\n(?=\S)", "\n".join(lines))),
+    "list items": lambda lines: sum(line.startswith("- ") for line in lines),
+    "code": lambda lines: [re.split(r"\s{2,}|(?<=/) ", line.strip())[0] for line in lines if line.startswith("    ")],
+    "links": lambda lines: [target for target in re.findall(r"\]\(([^)]+)\)", "\n".join(lines)) if not target.startswith("README")],
+    "first columns": lambda lines: [re.findall(r"`[^`]+`", line.split("|")[1]) for line in lines if line.startswith("| `")],
+    "words in code": lambda lines: Counter(re.findall(r"`[^`]+`", "\n".join(lines))),
+}
+"""What both READMEs have alike in every section, computed from its lines."""
+
+
+@pytest.mark.parametrize("part", README_PARTS)
+def test_the_readmes_are_alike_section_by_section(part: str) -> None:
+    english, chinese = ([README_PARTS[part](lines) for lines in readme_sections(path)] for path in READMES)
+    assert len(english) >= 8
+    assert english == chinese
+
+
+def test_the_glossary_has_the_chinese_term_of_each_entry() -> None:
+    rows = [line.split(" | ") for line in (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").splitlines() if line[:4] == "| **"]
+    assert len(rows) >= 60
+    assert all(len(row) == 4 and row[1].strip() for row in rows)
+    terms = [row[1] for row in rows]
+    assert len(terms) == len(set(terms)), "one Chinese term per concept"
 
 
 def test_the_readme_lists_every_folder_and_module_at_the_top() -> None:
