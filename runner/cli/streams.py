@@ -10,7 +10,7 @@ from typing import Any, TextIO, cast
 
 
 class Expendable:
-    """A text stream that drops what is written from the first failure on, instead of raising; else it is `stream`."""
+    """A text stream that, after its first failed write, drops output instead of raising."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -48,7 +48,7 @@ def expendable_output(*, stdout: bool) -> Iterator[None]:
     """Let the command continue where its messages cannot be written.
 
     Args:
-        stdout: also where its standard output cannot be written: it only tells what the run directories hold.
+        stdout: also where its standard output cannot be written: it only repeats what the run directories contain.
     """
     _open_missing()
     before = sys.stdout, sys.stderr
@@ -63,7 +63,7 @@ def expendable_output(*, stdout: bool) -> Iterator[None]:
 
 
 def _open_missing() -> None:
-    """Open standard descriptors that are closed on nothing: else the next file, a lock perhaps, gets the number, and what is printed."""
+    """Open closed standard descriptors on the null device: otherwise the next file, perhaps a lock, gets the number and the output."""
     for number in range(3):
         try:
             os.fstat(number)

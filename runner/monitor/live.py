@@ -16,7 +16,7 @@ Activity = Literal["silent", "starting", "training", "other"]
 
 @dataclass(frozen=True, slots=True)
 class LiveRun:
-    """A run as it stands now.
+    """Current state of a run.
 
     Args:
         name: the run's id.
@@ -41,7 +41,7 @@ class LiveRun:
 
     @property
     def activity(self) -> Activity:
-        """Current activity; "other" stands for the phase in its status (evaluating, saving, …)."""
+        """Current activity; "other" means the phase in its status (evaluating, saving, …)."""
         if self.silent_s is not None:
             return "silent"
         if self.status.state != "running":

@@ -1,6 +1,6 @@
 """State of a sweep, or of runs by themselves, read once from their files, few of them where there are many.
 
-The journal says which runs have ended for good; the others' own files say how they stand. Without a journal every run is read.
+The journal says which runs have ended for good; the state of the others is in their own files. Without a journal every run is read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SweepFiles(Protocol):
         """Return the metrics, the deciding one first."""
 
     def identities(self) -> Identities:
-        """Tell which directory below `runs` counts as which run."""
+        """Identify which directory below `runs` counts as which run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Overview:
         best: the best trial; None while there is none.
         events: the journal's last events, oldest first.
         unlearned: (name, what is wrong) of the runs that run or are done in which a loss term hardly moved (`runner.training.learning`).
-        unjudged: how many runs were not looked at for that, since there are so many.
+        unjudged: number of runs that were not checked for that, as there are so many.
         remarks: on directories whose name is not that of their run.
     """
 
@@ -250,7 +250,7 @@ def _unlearned(known: Sequence[_RunState]) -> tuple[list[tuple[str, str]], int]:
 
 
 def _live(run: _RunState, metric: str) -> LiveRun:
-    """Return a running run as it stands, by the times in its files."""
+    """Return the current state of a running run, by the times in its files."""
     run_dir, status = run.run_dir or RunDir(run.name), run.status
     evaluations = Evaluations(run_dir.metrics, metric)
     silence_s = time.time() - status.heartbeat

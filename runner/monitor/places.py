@@ -21,13 +21,13 @@ def find_places(path: Path) -> Iterator[tuple[Path, list[RunDir]]]:
         InputError: it does not exist, or there is nothing.
     """
     if not path.is_dir():
-        text = "this is a file; give the directory of a sweep or a run" if path.exists() else "there is no such directory"
+        text = "is a file; give the directory of a sweep or a run" if path.exists() else "no such directory"
         raise InputError(Problem(text, where=str(path)))
     path = path.resolve() if path.name in ("", "..") else path
     found = [(path, [RunDir(path)])] if RunDir(path).exists() else list(_places(path, _DEPTH))
     if not found:
         raise InputError(
-            Problem("this is neither a sweep nor a run, and holds none: `runner sweep` and `runner train` make them", where=str(path))
+            Problem("is neither a sweep nor a run and contains none; `runner sweep` and `runner train` create them", where=str(path))
         )
     yield from found
 

@@ -28,7 +28,7 @@ _TAIL_BYTES = 1 << 16
 _LAST_BYTES = 1 << 13
 _CLOCK_TOLERANCE_S = 1.0
 _SILENT_S = 45.0
-"""A process of another machine, whose lock is not seen here, counts as gone after so long without a sign of life."""
+"""Silence after which a process of another machine, whose lock is not visible here, counts as gone."""
 
 
 def standing(status: Status, *, at_work: bool | None = None) -> str:
@@ -65,7 +65,7 @@ def shows_life(status: Status) -> bool:
 
 
 def has_recent_heartbeat(status: Status) -> bool:
-    """Return whether `status` was written so lately that its process counts as at work though it cannot be looked at."""
+    """Return whether `status` was written so lately that its process counts as active though it cannot be inspected."""
     return abs(time.time() - status.heartbeat) < _SILENT_S
 
 

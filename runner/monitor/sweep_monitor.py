@@ -17,7 +17,7 @@ from runner.monitor.progress import STANDINGS, Evaluations, standing
 from runner.store.run_dir import RunDir, State, Status
 
 FINAL = frozenset(("done", "pruned"))
-"""States nothing follows. A failed or interrupted run may yet be taken up again."""
+"""Final states. A failed or interrupted run may still be continued."""
 
 _LOOKS = 50
 _PACE_WINDOW_S = 60.0
@@ -74,7 +74,7 @@ class RunMonitor:
         return before
 
     def live(self, now: float, metric: str = "") -> LiveRun:
-        """Return how it stands.
+        """Return its current state.
 
         Args:
             now: by the monitor's clock.

@@ -1,7 +1,7 @@
 """The folder of a run's checkpoints: what is in it, which is the newest whole one, what is kept. Knows bytes only, no
 framework; the suffix is the backend's (`.pt`, `.pdparams`).
 
-    step-00000120.pt   one file a checkpoint, written beside its place and renamed
+    step-00000120.pt   one file per checkpoint, written beside its place and renamed
     last.pt, best.pt   other names (hard links) of two of them, for people and for `weights=`
     index.json         which files count, oldest first, with their SHA-256; replaced after the file it speaks of is
     safe on the disk
@@ -189,10 +189,10 @@ class HashingWriter:
         return view.nbytes
 
     def flush(self) -> None:
-        """Nothing: the file is flushed when it is whole."""
+        """Do nothing: the file is flushed when it is complete."""
 
     def check(self) -> None:
-        """Raise what a write met."""
+        """Raise the error of an earlier write, if any."""
         if self._error is not None:
             raise self._error
 
@@ -255,7 +255,7 @@ def read_newest(
     newest = candidates[0]
     if not _is_same_file(path, folder.path / newest.file) and _has_other_bytes(path, newest):
         say(f"checkpoint {path} cannot be used: {_OTHER_BYTES}")
-        say(f"looking at the one it was a copy of, {folder.path / newest.file} (step {newest.step})")
+        say(f"trying the one it was a copy of, {folder.path / newest.file} (step {newest.step})")
     for entry in candidates:
         try:
             if not folder.is_whole(entry):
@@ -265,10 +265,12 @@ def read_newest(
             say(f"checkpoint {folder.path / entry.file} cannot be used: {error}")
             continue
         if entry is not candidates[0]:
-            say(f"going on from the checkpoint before it, {folder.path / entry.file} (step {entry.step})")
+            say(f"resuming from the checkpoint before it, {folder.path / entry.file} (step {entry.step})")
         return folder, entry, state
     tried = ", ".join(entry.file for entry in candidates)
-    raise InputError(f"no checkpoint of {path} is whole (tried {tried}); start the run anew, or from other weights with pretrain_weights")
+    raise InputError(
+        f"no checkpoint of {path} is whole (tried {tried}); start a new run, or start from other weights with pretrain_weights"
+    )
 
 
 def file_sha256(path: Path) -> str:
@@ -294,7 +296,7 @@ def disk_problems_named(folder: Path) -> Iterator[None]:
 
 def _has_other_bytes(file: Path, entry: Entry) -> bool:
     """Return whether `file`, a name for `entry`, is there with other bytes. last.pt and best.pt are links to the file that the
-    index names, but copies of it where a run was copied (cp -r, rsync), so each is looked at by itself.
+    index names, but copies of it where a run was copied (cp -r, rsync), so each is checked separately.
     """
     try:
         return bool(entry.sha256) and file.is_file() and file_sha256(file) != entry.sha256

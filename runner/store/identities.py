@@ -63,7 +63,7 @@ class Identities:
 
 
 def identify(folder: Path, names: Iterable[str]) -> Identities:
-    """Tell which of the directories `names` in `folder` counts as which run.
+    """Identify which of the directories `names` in `folder` counts as which run.
 
     The directory with the run's own name does; without one, the only other that says it is this run. A directory whose run.json is missing
     or not whole is what its name says, unless another says so itself.
@@ -92,8 +92,8 @@ def identify(folder: Path, names: Iterable[str]) -> Identities:
 
 
 def _run_in(folder: Path, name: str) -> str | None:
-    """Return the id in a directory's run.json. Where it is the directory's name, which it mostly is, the beginning of the file tells, so
-    that thousands take no time."""
+    """Return the id in a directory's run.json. If it is the directory's name, as in most cases, only the beginning of the file is compared:
+    thousands take no time."""
     path = os.path.join(folder, name, "run.json")
     beginning = f'{{\n  "id": {json.dumps(name, ensure_ascii=False)},'.encode("utf-8", "surrogateescape")
     try:

@@ -184,7 +184,7 @@ def record_kind(tags: Iterable[str]) -> Literal["train", "evaluation"]:
 
 
 def may_be_evaluation(line: bytes) -> bool:
-    """Tell whether a line of a metrics.jsonl may hold an evaluation that does not say that it is one (see `record_kind`)."""
+    """Return whether a line of a metrics.jsonl may hold an evaluation that does not say that it is one (see `record_kind`)."""
     return b'"bbox/' in line
 
 

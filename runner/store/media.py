@@ -36,7 +36,7 @@ FOLDER: Final = "media"
 
 
 def _lies_in_run(file: str) -> bool:
-    """Tell whether a name in the index is that of a file below the run directory; what it may be a link to is not asked."""
+    """Return whether a name in the index is that of a file below the run directory; what it may be a link to is not asked."""
     return all(is_name(part) and "\\" not in part for part in file.split("/"))
 
 
@@ -128,7 +128,7 @@ def read_media(run: Path) -> list[Medium]:
 
 
 def is_media_line(line: bytes) -> bool:
-    """Tell whether a line of media.jsonl is one that `MediaWriter` could have written."""
+    """Return whether a line of media.jsonl is one that `MediaWriter` could have written."""
     return _parse(line) is not None
 
 

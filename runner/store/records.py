@@ -30,7 +30,7 @@ class Record:
     Args:
         attempt: 1 for a run's first process, counted up by every resume.
         step: optimiser steps finished when this was measured.
-        epoch: epochs finished, as a fraction (step / steps an epoch).
+        epoch: epochs finished, as a fraction (step / steps per epoch).
         time: seconds since 1970 (wall clock).
         values: tag to number: ``train/loss``, ``train/lr``, ``resource/memory_gib``, ``bbox/AP50``, ``bbox/AP/short``, …
         resumed: True for the mark an attempt writes first: it continues from `step`, so all records after `step` are superseded.
@@ -159,7 +159,7 @@ def _mark(line: bytes) -> Record | None:
 
 
 def evaluations_in(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Yield the evaluations among lines of a metrics.jsonl. Lines of other records are hardly looked at, so that a driver can follow
+    """Yield the evaluations among lines of a metrics.jsonl. Lines of other records are not parsed, so that a driver can follow
     many runs."""
     for line in lines:
         if (b'"evaluation"' in line or legacy.may_be_evaluation(line)) and (record := Record.from_line(line)) is not None:

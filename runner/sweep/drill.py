@@ -201,7 +201,7 @@ class Drill:
             return status.attempt > attempt or status.state != "running" or driver is None or driver.poll() is not None
 
         try:
-            wait_for(noticed, f"{run.name} is taken note of", limit_s)
+            wait_for(noticed, f"the end of {run.name} is noticed", limit_s)
         except TimeoutError as error:
             fault.wrong.append(str(error))
 
@@ -286,7 +286,7 @@ class Drill:
         got, wanted = results_of(mine), results_of(theirs)
         differing = [name for name in wanted if not _same(got.get(name), wanted[name], name in self._cut)]
         return {
-            "every run comes to its end": to_the_end,
+            "every run ends": to_the_end,
             "names as in the undisturbed sweep": "" if names == theirs.run_names() else f"{len(names)} runs, not {len(theirs.run_names())}",
             "every run ends once": ", ".join(twice),
             "no step twice": ", ".join(doubled),

@@ -32,7 +32,7 @@ class VerifyFinding:
 
 @dataclass(slots=True)
 class Findings:
-    """The findings so far; repairs are made where they were asked for.
+    """The findings so far; repairs are made if requested.
 
     Args:
         folder: the sweep's directory.
@@ -44,7 +44,7 @@ class Findings:
     found: list[VerifyFinding] = field(default_factory=list)
 
     def wrong(self, path: Path, what: str, advice: str = "", repair: Callable[[], None] | None = None) -> None:
-        """Add a broken invariant. `repair` mends it; it may raise OSError."""
+        """Add a broken invariant. `repair` restores it; it may raise OSError."""
         self._add(path, what, advice, True, repair)
 
     def note(self, path: Path, what: str, advice: str = "", repair: Callable[[], None] | None = None) -> None:
@@ -61,5 +61,5 @@ class Findings:
             except OSError as error:
                 advice = f"it cannot be repaired: {error.strerror or error}"
         elif repair is not None and wrong:
-            advice = advice or "--repair puts it right"
+            advice = advice or "--repair fixes it"
         self.found.append(VerifyFinding(where, what, advice, wrong, repaired))

@@ -16,7 +16,7 @@ from runner.sweep.sweep_dir import SweepDir
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run that was started, as it stands.
+    """A run that was started, in its current state.
 
     Args:
         name: the run's id.
@@ -49,11 +49,11 @@ class PastRun:
 
 @dataclass(slots=True)
 class PastTrial:
-    """A trial that was handed out.
+    """A trial that the search proposed.
 
     Args:
-        trial: with the seeds it was handed out with.
-        runs: seed to run, as far as they were started.
+        trial: the trial, with the seeds it was proposed with.
+        runs: seed to run, of the runs that were started.
         pruned: why the whole trial was pruned; empty if it was not.
         refused: why none of its runs could start; empty if they could.
     """
@@ -66,10 +66,10 @@ class PastTrial:
 
 @dataclass(slots=True)
 class History:
-    """All of it.
+    """History of a sweep.
 
     Args:
-        trials: in the order in which they were handed out; one stands there again for each time it was handed out with further seeds.
+        trials: in the order in which they were proposed; a trial appears again for each time it was proposed with further seeds.
         spent_s: seconds that the drivers have worked; gpu_s: seconds that the runs have used a GPU, by the number of GPUs.
         noted: names of the runs whose end is in the journal.
     """
@@ -86,7 +86,7 @@ class History:
 
 
 def read_history(sweep: SweepDir) -> History:
-    """Never raises for what lies in the directory. A run that the journal says has ended is not read, so that thousands cost little."""
+    """Read the history. Never raises for the directory's contents. A run whose end is in the journal is not read: thousands cost little."""
     result, runs, pruned, refused = History(), dict[str, PastRun](), dict[int, str](), dict[int, str]()
     for event in read_journal(sweep.journal):
         match event:
@@ -137,7 +137,7 @@ def read_history(sweep: SweepDir) -> History:
 
 
 def merged(trials: Sequence[PastTrial]) -> list[PastTrial]:
-    """Each trial once, with all its runs: for a design that hands a trial out once, where an earlier one added seeds to it."""
+    """Each trial once, with all its runs: for a design that proposes a trial once, where an earlier design added seeds to it."""
     result: dict[int, PastTrial] = {}
     for past in trials:
         first = result.setdefault(past.trial.number, past)
@@ -147,8 +147,8 @@ def merged(trials: Sequence[PastTrial]) -> list[PastTrial]:
 
 
 def _handed_out(seeds: Sequence[int], plan: Mapping[str, Any]) -> list[tuple[int, ...] | None]:
-    """With which seeds a trial was handed out, the first time first, by the seeds of the runs that there are: not all of them need have
-    been started."""
+    """Seeds a trial was proposed with, one tuple per proposal in order, from the seeds of its existing runs: some may not have been
+    started."""
     spec = plan.get("spec") or {}
     own = [seed for seed in seeds if seed in (spec.get("seeds") or ())]
     if spec.get("racing") or not own:

@@ -45,7 +45,7 @@ class PlannedRun:
     Args:
         run_dir: where it is, or will be, kept.
         trial, seed: what it is in its sweep.
-        resolved: its whole config; None where it was looked at only, or has been written down.
+        resolved: its resolved config; None if it is only inspected, or was already written to disk.
         identity: what run.json says, or will say.
     """
 
@@ -79,10 +79,10 @@ def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[
     """Return the run in an existing directory, from its own config.yml.
 
     Args:
-        config, overrides: what the user gave beside it; it must come to the same run.
+        config, overrides: given in addition by the user; they must resolve to the same run.
 
     Raises:
-        InputError: its files are damaged, or what was given comes to another run (with the keys that differ).
+        InputError: its files are damaged, or `config` and `overrides` resolve to another run (the message lists the keys that differ).
     """
     identity = run_dir.identity()
     if identity is None:
@@ -99,18 +99,18 @@ def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[
     resolved = resolve(run_dir.config, values=places, values_from=str(run_dir.config), settled=True)
     if given is not None and run_key(given) != run_key(resolved):
         differing = ", ".join(differing_keys(resolved, given)) or "its data"
-        text = f"is another run than the config given: {differing} differ; a resumed run keeps its config"
+        text = f"cannot resume: the config given differs from this run's in {differing}; a resumed run keeps its config"
         raise InputError(Problem(text, where=str(run_dir.path)))
     _check_data(resolved, identity, run_dir, lost)
     if places:
-        note = f"its data has moved and is the same: {resolved.config.train_dataset.dataset_dir}"
+        note = f"its data has moved, unchanged, to {resolved.config.train_dataset.dataset_dir}"
         resolved = replace(resolved, notes=(*resolved.notes, note))
     trial = Trial(identity.trial, identity.overrides, run_dir.name)
     return PlannedRun(run_dir, trial, identity.seed, resolved, identity)
 
 
 def _check_data(resolved: Resolved, identity: Identity, run_dir: RunDir, lost: Mapping[str, Path]) -> None:
-    """Refuse to go on with a run on other data than it began with. Raises InputError."""
+    """Refuse to continue a run on different data. Raises InputError."""
     recorded = identity.facts.get("data")
     sets = {"train": ("TrainDataset", resolved.config.train_dataset), "eval": ("EvalDataset", resolved.config.eval_dataset)}
     problems = []
@@ -126,13 +126,13 @@ def _check_data(resolved: Resolved, identity: Identity, run_dir: RunDir, lost: M
 
 
 def differing_keys(one: Resolved, other: Resolved) -> list[str]:
-    """Return the keys that make two configs another run; empty where only data or versions do."""
+    """Return the keys whose values make two configs different runs; empty if only data or versions differ."""
     mine, theirs = (dict(flatten(result_affecting(each.config))) for each in (one, other))
     return [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
 
 
 def claim_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
-    """Make a new directory, ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``; of two processes that do so at once, each gets a number of its own.
+    """Make a new directory, ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``; concurrent processes get different numbers.
 
     Raises:
         InputError: it cannot be made.
@@ -160,16 +160,18 @@ class ConfigChanged(RunnerError):
 
 
 def folder_name(file: Path, option: str) -> str:
-    """Return the name that a config or sweep file gives to the folder of its runs: its own, without the suffix.
+    """Return the folder name for the runs of a config or sweep file: the file's name without its suffix.
 
     Args:
-        option: which one gives another folder.
+        option: the command-line option that sets another folder.
 
     Raises:
-        InputError: what is left is no name of a folder: ``...yml`` would mean the parent folder.
+        InputError: that is not a folder name: ``...yml`` would mean the parent folder.
     """
     if not is_name(file.stem):
-        text = f"the runs of {file.name!r} would lie in the folder {file.stem!r}, which is no name; rename the file, or give {option}"
+        text = (
+            f"the runs of {file.name!r} would lie in the folder {file.stem!r}, which is not a valid name; rename the file, or give {option}"
+        )
         raise InputError(Problem(text, where=str(file)))
     return file.stem
 
@@ -178,12 +180,12 @@ def refuse_parent(folder: Path, option: str) -> None:
     """Refuse a new directory that is the current folder or one above it. Raises InputError."""
     here = Path(os.path.realpath(Path.cwd()))
     if Path(os.path.realpath(folder)) in (here, *here.parents) and not (folder / "plan.json").is_file():
-        text = "is the current folder or one above it; expected a directory that is made for it, such as runs/NAME"
+        text = "is the current folder or one above it; expected a directory of its own, such as runs/NAME"
         raise InputError(Problem(text, where=str(folder), key=option))
 
 
 class SweepPlan:
-    """The runs of a sweep's trials. A trial is resolved when its runs are asked for, and so checked as a whole before it starts.
+    """The runs of a sweep's trials. A trial is resolved, and so fully checked, when its runs are requested.
 
     Args:
         make_dataset, to_run: see `runner.resolve.resolve`.
@@ -229,18 +231,18 @@ class SweepPlan:
         return hashlib.sha256(json.dumps(everything, sort_keys=True, default=str).encode()).hexdigest()[:20]
 
     def check_unchanged(self) -> None:
-        """See that the config's files are as they were when this plan was made.
+        """Check that the config's files have not changed since this plan was made.
 
         Raises:
-            ConfigChanged: they are not.
+            ConfigChanged: they have.
         """
         try:
             given = load_config(self._config).plain()
         except InputError as error:
-            raise ConfigChanged(f"the config cannot be read any more ({error}); put it back, then the same command goes on") from error
+            raise ConfigChanged(f"the config can no longer be read ({error}); restore it and run the same command again") from error
         if given != self._given:
             raise ConfigChanged(
-                f"the config {self._config} was changed while the sweep ran; put it back and give the same command again, or a new --dir"
+                f"the config {self._config} changed while the sweep ran; restore it and run the same command again, or give a new --dir"
             )
 
     def seeds(self, trial: Trial) -> tuple[int, ...]:
@@ -256,7 +258,7 @@ class SweepPlan:
         return self._plan(trial, to_start=True)
 
     def _plan(self, trial: Trial, *, to_start: bool) -> list[PlannedRun]:
-        """Plan the runs of a trial; those not `to_start` lack what is only recorded: facts and trial keys take as long as all the rest."""
+        """Plan the runs of a trial; without `to_start` they lack facts and trial keys, which take as long to compute as everything else."""
         seeds = self.seeds(trial)
         try:
             resolved = self._resolve({**trial.overrides, "seed": seeds[0]})
@@ -296,10 +298,9 @@ class SweepPlan:
         return PlannedRun(run_dir, trial, seed, resolved, replace(shared, id=name, seed=seed, key=key))
 
     def _refuse_lost(self, trial: Trial, resolved: Resolved) -> None:
-        """Refuse a trial whose config has not what it is named after: a value without effect makes no trial of its own.
+        """Refuse a trial whose resolved config lacks a value it is named after: a value without effect does not make a separate trial.
 
-        A value that is not found as it was given may have been written in another way, or have become another one (a path): then the config
-        is another one without it.
+        A value that is not found as given may be spelled differently or have been translated (a path): then the config differs without it.
         """
         plain = resolved.plain
         held = baseline_values(plain)
@@ -307,8 +308,8 @@ class SweepPlan:
         for key, value in trial.overrides.items():
             by = overruled_by(key, held)
             if by or (not _contains(held(key), value) and self._is_same_without(key, trial, plain, resolved.config.seed)):
-                stays = f"{by} ({format_value(held(by))}) goes before it" if by else f"the resolved config has {_shown(held(key))}"
-                text = f"{format_value(value)} has no effect in this trial: {stays}; take it out"
+                stays = f"{by} ({format_value(held(by))}) takes precedence" if by else f"the resolved config has {_shown(held(key))}"
+                text = f"{format_value(value)} has no effect in this trial: {stays}; remove it"
                 problems.append(Problem(text, where=f"{self._file} (trial {trial.label})", key=key))
         if problems:
             raise InputError(problems)
@@ -334,7 +335,7 @@ class SweepPlan:
 
 
 def renumber(trials: Sequence[Trial], numbers: dict[int, Mapping[str, Any]]) -> list[Trial]:
-    """Trials that the sweep had before keep their number; the numbers of others are never given away again.
+    """Keep the numbers of trials that the sweep had before; numbers of removed trials are never reused.
 
     Args:
         numbers: number to overrides of those it had.
@@ -376,7 +377,7 @@ def run_key(resolved: Resolved) -> str:
 def trial_keys(resolved: Resolved) -> list[str]:
     """Return the dotted keys that identify the run's trial (see `runner.store.run_dir.Identity`).
 
-    They are the ones that `run_key` has, without the seed. A data set's content stands for the place it lies in, where it is known.
+    They are the ones that `run_key` has, without the seed. A data set is identified by its content if that is known, otherwise by its path.
     """
     config = resolved.config
     keys = [key for key in affecting_keys(config, resolved.plain) if key != "seed"]
@@ -489,15 +490,15 @@ def _shown(value: Any) -> str:
 
 
 def _same_runs(runs: Sequence[PlannedRun], sweep_file: Path) -> list[Problem]:
-    """Two trials that resolve to one run: neither name says what is different, since nothing is."""
+    """Refuse two trials that resolve to the same run: their names promise a difference that does not exist."""
     first: dict[str, PlannedRun] = {}
     found: dict[tuple[int, int], Problem] = {}
     for run in runs:
         other = first.setdefault(run.identity.key, run)
         if other.trial.number != run.trial.number:
             text = (
-                f"{other.run_dir.name} and {run.run_dir.name} are the same run: what they are named after changes nothing that counts in a "
-                "result; take one of the two trials out"
+                f"{other.run_dir.name} and {run.run_dir.name} are the same run: the values they are named after do not affect the result; "
+                "remove one of the two trials"
             )
             found.setdefault((other.trial.number, run.trial.number), Problem(text, where=str(sweep_file)))
     return list(found.values())
@@ -513,7 +514,7 @@ def _default_metric(baseline: Resolved) -> Metric:
 
 
 def _check_metrics(spec: SweepSpec, baseline: Resolved, sweep_file: Path) -> None:
-    """Refuse a metric that no evaluation will have: better now than after all the training. Classes are not known here."""
+    """Refuse a metric that no evaluation will have, before training rather than after it. Classes are not known here."""
     metrics = baseline.backend.metrics(baseline.config)
     known = [*metrics.tags, *RESOURCE_TAGS.values()]
     used = [("metric.name", metric.name) for metric in spec.metrics]

@@ -44,7 +44,7 @@ class OpenTrial:
 
 
 class CannotPlan(Exception):
-    """No trial can be planned any more.
+    """No further trial can be planned.
 
     Args:
         cause: why; the sweep ends with it once the active runs have ended.
@@ -166,7 +166,7 @@ class TrialQueue:
 
         Raises:
             CannotPlan: no trial can be planned any more.
-            RunnerError: the search waits for nothing.
+            RunnerError: the search waits for results although no run is active.
         """
         trial = self.search.ask()
         if trial is None:
@@ -174,7 +174,7 @@ class TrialQueue:
             return False
         if isinstance(trial, Wait):
             if idle and not self.blocked:
-                raise RunnerError("the search waits for results, but no run is active: please report this, with the sweep's directory")
+                raise RunnerError("the search waits for results, but no run is active; please report this, with the sweep's directory")
             return False
         try:
             runs = list(self._work.runs_of(trial))
@@ -219,7 +219,7 @@ class TrialQueue:
         return [trial for trial in self._trials.values() if number == str(trial.trial.number) and trial.left]
 
     def reopen_failed(self) -> None:
-        """Start all failed runs again, of this driver or of earlier ones. An adaptive search keeps what it was told about them.
+        """Start all failed runs again, of this driver or of earlier ones. An adaptive search keeps their earlier results.
 
         Raises:
             OSError: it cannot be written.

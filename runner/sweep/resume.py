@@ -1,4 +1,4 @@
-"""Resuming a sweep: the search is told what earlier drivers did, and what they did not finish is queued again."""
+"""Resuming a sweep: the search is given the results of earlier drivers, and unfinished runs are queued again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.sweep.trial_result import RunEnd
 
 
 def resume(queue: TrialQueue, work: Workload, sweep: DrivenSweep, *, retry_failed: bool) -> None:
-    """Tell the search of `work` about the finished trials of a sweep, and queue what is left of the others.
+    """Give the search of `work` the results of a sweep's finished trials, and queue the remaining runs of the others.
 
     Args:
         retry_failed: a failed run is not finished.
@@ -24,30 +24,30 @@ def resume(queue: TrialQueue, work: Workload, sweep: DrivenSweep, *, retry_faile
     queued: set[tuple[int, int]] = set()
     for past in merged(history.trials) if search.is_fixed else history.trials:
         if search.is_fixed and past.trial.number not in planned:
-            continue  # the design has lost it
+            continue  # no longer part of the design
         trial = _trial_now(past, planned, is_fixed=search.is_fixed)
         if past.refused and past.trial.number not in planned:
             search.tell(trial, TrialResult("failed", reason=past.refused))
             continue
         seeds = tuple(work.seeds) if trial.seeds is None else trial.seeds
-        started = {seed: run for seed, run in past.runs.items() if seed in seeds}  # others came later, to confirm it
+        started = {seed: run for seed, run in past.runs.items() if seed in seeds}  # later seeds were added to confirm it
         ended = {seed: run for seed, run in started.items() if run.finished and not (retry_failed and run.state == "failed")}
         if _is_finished(trial, seeds, ended, work.keys) or (past.pruned and len(ended) == len(started)):
             queue.tell_past(trial, _ends(sweep, ended), past.pruned)
             continue
         search.resume(trial)
-        if left := tuple(seed for seed in seeds if (trial.number, seed) not in queued):  # seeds may have been added since
+        if left := tuple(seed for seed in seeds if (trial.number, seed) not in queued):  # seeds may have been added since then
             queued.update((trial.number, seed) for seed in left)
             queue.add_known(trial if len(left) == len(seeds) else replace(trial, seeds=left), past.pruned)
 
 
 def _trial_now(past: PastTrial, planned: Mapping[int, Trial], *, is_fixed: bool) -> Trial:
-    """Return a past trial as the search knows it now."""
+    """Return a past trial as the current search defines it."""
     if is_fixed:
         return planned[past.trial.number]
     now = planned.get(past.trial.number)
     if past.trial.seeds is None and now is not None and now.seeds is not None:
-        return replace(past.trial, seeds=now.seeds)  # an earlier driver's design did not say which
+        return replace(past.trial, seeds=now.seeds)  # an earlier driver's design did not name seeds
     return past.trial
 
 

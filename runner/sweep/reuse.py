@@ -1,4 +1,4 @@
-"""Runs that another sweep has done already: an equal key is the same run, so its files are taken over."""
+"""Reuse of runs that another sweep has finished: an equal run key means the same run, so its files are copied."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEFT_BEHIND = frozenset({"checkpoints", "control.jsonl", "worker.log", "run.jso
 class FinishedRuns:
     """The finished runs beside a sweep: of the other sweeps in the same folder, and of `runner train` there.
 
-    They are looked for once, when the first is asked for.
+    They are searched for once, when the first is needed.
 
     Args:
         notify: receives the events.
@@ -39,7 +39,7 @@ class FinishedRuns:
         self._by_key: dict[str, list[RunDir]] | None = None
 
     def reuse(self, run: PlannedRun) -> bool:
-        """Make the directory of `run` from a finished run with its key, if there is one, and say in its override where it came from.
+        """Make the directory of `run` from a finished run with its key, if there is one, and record the origin in its override.
 
         Raises:
             OSError: it cannot be written.
@@ -54,20 +54,20 @@ class FinishedRuns:
         return False
 
     def _problem(self, other: RunDir, run: PlannedRun) -> str:
-        """Say why a run cannot stand for `run`; empty if it can. Its own files tell, whatever a journal says of it."""
+        """Return why a run cannot be reused as `run`; empty if it can. Its own files decide, not a journal."""
         identity = other.identity()
         if identity is None or identity.key != run.identity.key:
-            return "is another run by now"
+            return "has a different run key now"
         if other.status().state != "done":
             return "is not done"
         if not has_config_of(other, run):
-            return "config.yml is not the config it was made with"
+            return "config.yml has changed since the run was made"
         findings = Findings(other.path)
         verify_result(other, self._sweep, findings)
         return "; ".join(str(finding) for finding in findings.found if finding.wrong)
 
     def _copy(self, other: RunDir, run: PlannedRun) -> str:
-        """Copy it; why that did not work, for a reason that is not the disk's."""
+        """Copy it; return why that failed, for reasons other than the disk's."""
         path = run.run_dir.path
         unfinished = RunDir(path.with_name(f".{path.name[:200]}.tmp"))
         shutil.rmtree(unfinished.path, ignore_errors=True)
@@ -78,7 +78,7 @@ class FinishedRuns:
             if disk_is_full(path.parent):
                 raise
             return f"cannot be copied: {error.args[0][0][2]}"
-        reason = f"the same run as {os.path.relpath(other.path, path)}, which was done before"
+        reason = f"reused from {os.path.relpath(other.path, path)}, which has the same run key"
         unfinished.write_override(Override("done", reason, other.status().attempt, time.time(), final=True))
         unfinished.write_identity(run.identity)
         os.rename(unfinished.path, path)
@@ -86,7 +86,7 @@ class FinishedRuns:
         return ""
 
     def _find(self) -> dict[str, list[RunDir]]:
-        """Key to the runs that may have it: what a journal says is looked at before it is believed."""
+        """Run key to the runs that may have it: a journal's claim is checked before it is used."""
         found: dict[str, list[RunDir]] = defaultdict(list)
         for folder in _folders(self._sweep.path.absolute().parent):
             other = SweepDir(folder)

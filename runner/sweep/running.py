@@ -1,4 +1,4 @@
-"""A run that is active: how long its attempt may go on, and its evaluations so far."""
+"""An active run: when its attempt has to end, and its evaluations so far."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.sweep.plan import PlannedRun
 from runner.sweep.policy import Policy
 
 _STATUS_INTERVAL_S = 1.0
-"""How often a run's status is read while it is not needed for anything else."""
+"""Interval at which a run's status is read when nothing else needs it."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class RunningTask:
     Args:
         run: the run; attempts_before: how many attempts it had before this one.
         started: when the attempt was dispatched.
-        early_end: why the driver has asked it to end; None while it may go on.
+        early_end: why the driver has asked it to end; None while it may continue.
         saving: it was asked to save and end because the sweep is paused.
         end_by: when it is killed, where it was only asked to end.
         status: as last read.

@@ -23,23 +23,21 @@ from runner.sweep.limits import EarlyEnd
 from runner.sweep.plan import PlannedRun, run_key
 from runner.worker.ending import DISK_FULL
 
-_ANOTHER = "holds another run (its config, data or versions differ); give another --run-dir, or go on with it by `runner train -r`"
-_ANOTHER_IN_SWEEP = (
-    "holds another run, {id} (or its config, data or versions differ); move it away, and the same `runner sweep` makes the run in its place"
-)
+_ANOTHER = "holds another run (its config, data or versions differ); give another --run-dir, or continue it with `runner train -r`"
+_ANOTHER_IN_SWEEP = "holds another run, {id} (or its config, data or versions differ); move it away and repeat the same `runner sweep`"
 _STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
 
 
 def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> int:
-    """Make the run's directory and write config.yml and run.json, unless it already is this very run. Holds the run's lock meanwhile.
+    """Create the run's directory with config.yml and run.json, unless it already is this run's. Holds the run's lock meanwhile.
 
     Args:
-        in_sweep: the directory belongs to a sweep, so that its content is known and can be written again. It need not be on the disk when
-            this returns, which takes 10 to 50 ms; what a power loss has left of it is moved aside. The folder above it exists; if not, it
-            was moved or deleted, and is not made again.
+        in_sweep: the directory belongs to a sweep, so its contents can be rewritten. They are not synced to disk, which would take
+            10 to 50 ms; a directory that a power loss damaged is moved aside. The parent folder exists; if not, it was moved or deleted,
+            and is not recreated.
 
     Returns:
-        The number of attempts that were made before.
+        Number of earlier attempts.
 
     Raises:
         RunHeld: another process is working on the run.
@@ -59,7 +57,7 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> int:
             is_new = is_new and not run_dir.exists()
             identity = None if is_new else run_dir.identity()
             if identity is None:
-                atomic_write_text(run_dir.config, config, durable=False)  # one that a power loss damaged is written again below
+                atomic_write_text(run_dir.config, config, durable=False)  # rewritten below if a power loss damages it
                 run_dir.write_identity(run.identity, durable=not in_sweep)
             elif identity.key != run.identity.key:
                 raise InputError(Problem(_ANOTHER_IN_SWEEP.format(id=identity.id) if in_sweep else _ANOTHER, where=str(path)))
@@ -69,7 +67,7 @@ def prepare_run_dir(run: PlannedRun, *, in_sweep: bool = False) -> int:
         if error.errno in NO_ROOM:
             raise
         raise InputError(Problem(f"the run directory cannot be written: {error.strerror}", where=str(path))) from error
-    if is_new:  # nothing else can be in it: thousands of runs are prepared without a look
+    if is_new:  # a new directory is empty: thousands of runs are prepared without checking
         return 0
     status = run_dir.status()
     if status.state == "running" and shows_life(status):  # by an older version, or where there are no locks
@@ -88,12 +86,12 @@ def _make_new(path: Path) -> bool:
 
 
 def _make_room(run_dir: RunDir, config: str, in_sweep: bool) -> None:
-    """See that nothing else is in the place of a run directory that is to be made. Raises InputError."""
+    """Check that nothing occupies the path of a run directory to be created. Raises InputError."""
     path = run_dir.path
     if not path.exists() or _only_beginnings(path) or _text(run_dir.config) == config:
         return
     if not in_sweep or not (run_dir.identity_file.exists() or run_dir.status_file.exists()):
-        raise InputError(Problem("exists and is not empty; give another --run-dir, or move it away", where=str(path)))
+        raise InputError(Problem("exists and is not empty; give another --run-dir or move it away", where=str(path)))
     move_aside(path)
 
 
@@ -103,7 +101,7 @@ def config_text(resolved: Resolved) -> str:
 
 
 def task_of(run: PlannedRun) -> Task:
-    """Return the command that works on a run, in the environment of its backend, and how that may be kept warm."""
+    """Return the task of a run: the worker's command in its backend's environment, and how that may be kept warm."""
     run_dir, resolved = run.run_dir, run.resolved
     if resolved is None:
         raise ValueError(f"{run_dir.path} is not resolved")
@@ -119,7 +117,7 @@ def task_of(run: PlannedRun) -> Task:
 def conclude(
     run_dir: RunDir, exit_: Exit, attempts_before: int, *, asked_to_stop: bool = False, early_end: EarlyEnd | None = None
 ) -> Status:
-    """Return a run's status after its worker has gone; an override is written where the worker could not say how it ended.
+    """Return a run's status after its worker has exited; an override is written if the worker could not record its end.
 
     Args:
         early_end: why the driver ended it: this outranks what the worker reports.
@@ -150,7 +148,7 @@ def conclude(
     if full:
         reason = f"the disk is full{after}; log: {run_dir.log}"
     if exit_.signal == signal.SIGKILL:
-        reason += " (asked to stop, it had not ended)" if asked_to_stop else " (out of memory? `dmesg` knows)"
+        reason += " (it did not stop when asked)" if asked_to_stop else " (out of memory? check `dmesg`)"
     what: Cause = "disk_full" if full else "crash"
     return _judge(run_dir, status, Override("interrupted" if by_signal or full else "failed", reason, attempt, time.time(), what, retries))
 
@@ -168,7 +166,7 @@ def reopen(run_dir: RunDir) -> RunReopened:
         OSError: it cannot be written.
     """
     status = run_dir.status()
-    reason = f"to be started again; it had ended as {status.state}" + (f": {status.reason}" if status.reason else "")
+    reason = f"to be started again after ending as {status.state}" + (f": {status.reason}" if status.reason else "")
     run_dir.write_override(Override("interrupted", reason, status.attempt, time.time(), final=True))
     identity = run_dir.identity()
     return RunReopened(identity.id if identity else run_dir.name)
@@ -178,13 +176,13 @@ def _judge(run_dir: RunDir, status: Status, override: Override) -> Status:
     reason = override.reason
     try:
         run_dir.write_override(override)
-    except OSError as error:  # a full disk is likely what ended the worker; the other runs go on
+    except OSError as error:  # the worker probably ended because the disk is full; the other runs continue
         reason += f" (and this cannot be recorded: {error.strerror})"
     return replace(status, state=override.state, reason=reason, attempt=override.attempt, cause=override.cause)
 
 
 def _thread_limits() -> dict[str, str]:
-    """Libraries that start a thread a core on import are kept to one; the backend raises it to the config's cpu_threads."""
+    """One thread for libraries that start one per core on import; the backend raises it to the config's cpu_threads."""
     return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -202,8 +200,7 @@ def has_config_of(run_dir: RunDir, run: PlannedRun) -> bool:
 
 
 def _is_of(run_dir: RunDir, run: PlannedRun) -> bool:
-    """Return whether the directory's config.yml comes to `run`, though it may be written in other words (other trackers, an older
-    version)."""
+    """Return whether the directory's config.yml resolves to `run`, though its text may differ (other trackers, an older version)."""
     try:
         return run_key(resolve(run_dir.config)) == run.identity.key
     except InputError:

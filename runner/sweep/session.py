@@ -89,7 +89,7 @@ class Sweep:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """Reasons why the results may mean less than they seem to; `run` prints them."""
+        """Reasons to doubt the results; `run` prints them."""
         return self._plan().warnings
 
     def run(self, *, retry_failed: bool = False, progress: bool = True) -> SweepResult:
@@ -105,7 +105,7 @@ class Sweep:
             RunnerError: too many runs failed in a row, the config changed, or the directory was moved.
         """
         planned = self._plan()
-        self._planned = None  # the next look sees what this driver has done
+        self._planned = None  # the next call reads what this driver has done
         for warning in planned.warnings if progress else ():
             say(f"warning: {warning}", error=True)
         result = run_sweep(planned, progress_console(quiet=not progress), retry_failed=retry_failed)
@@ -114,7 +114,7 @@ class Sweep:
         return result
 
     def status(self) -> Overview:
-        """Return how the sweep's runs stand, as `runner status` shows them. Only files are read."""
+        """Return the state of the sweep's runs, as `runner status` shows it. Only files are read."""
         return read_sweep(self._folder, driven=holder(self._folder.lock) is not None)
 
     def compare(
@@ -124,7 +124,7 @@ class Sweep:
         return compare(self.path, metric=metric, goal=goal, images=images)
 
     def pause(self, *, save: bool = False) -> None:
-        """Start nothing new in a sweep that runs, here in another thread or elsewhere.
+        """Start no further runs of a running sweep, whether it runs in another thread or another process.
 
         Args:
             save: also save and end the active runs; `resume` continues them.

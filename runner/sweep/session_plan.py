@@ -53,15 +53,15 @@ class SweepRequest:
 
 @dataclass
 class PlannedSweep:
-    """A sweep that was checked and can run.
+    """A sweep that was checked and can be run.
 
     Args:
         file: the sweep file that was found.
         folder: its directory.
-        trials: those known in advance, the baseline first, with the numbers they have in `folder`.
+        trials: the trials known in advance, the baseline first, with their numbers in `folder`.
         history: what earlier drivers did in `folder`.
-        warnings: why its answers may mean less than they seem to.
-        seen: the journal's size and time when `history` was read, None without one.
+        warnings: reasons to doubt the results.
+        seen: size and modification time of the journal when `history` was read; None without a journal.
     """
 
     request: SweepRequest
@@ -81,7 +81,7 @@ class PlannedSweep:
         return DESIGNS.get(self.spec.design)()
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return the runs known in advance, as in plan.json. All of them are checked, unless that was done before and nothing changed.
+        """Return the runs known in advance, as in plan.json. All of them are checked, unless they were before and nothing has changed.
 
         Raises:
             InputError: with everything that is wrong in any of them; or `folder` holds runs of another config.
@@ -98,7 +98,7 @@ class PlannedSweep:
         return self._entries
 
     def _agree(self, entries: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether entries of plan.json are complete and say the same as the runs that were started; else the file was damaged."""
+        """Return whether entries of plan.json are complete and agree with the runs that were started; otherwise the file was damaged."""
         known = {run.name: (run.trial, run.seed, run.key) for run in self.history.runs}
         numbers = {trial.number for trial in self.trials}
         found = [(entry.get("trial"), entry.get("seed"), entry.get("key")) for entry in entries]
@@ -108,7 +108,7 @@ class PlannedSweep:
         )
 
     def _refuse_others(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse a directory whose runs have another config: by their names they could not be told from the new ones."""
+        """Refuse a directory whose runs have another config: their names would not distinguish them from the new ones."""
         keys = {run.name: run.key for run in self.history.runs}
         others = [entry for entry in entries if keys.get(entry["id"], entry["key"]) != entry["key"]]
         if not others:
@@ -122,12 +122,12 @@ class PlannedSweep:
             differing = ""
         text = (
             f"holds {len(others)} runs of another config ({differing or 'data or versions'} differ in {name}): "
-            "give another --dir, or the sweep as it was"
+            "give another --dir, or restore the sweep"
         )
         raise InputError(Problem(text, where=str(self.folder.path)))
 
     def _refuse_in_the_way(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse directories that have the name of one run and hold another."""
+        """Refuse directories that have one run's name and contain another run."""
         known = self.folder.identities()
         past = [event.run for event in read_journal(self.folder.journal) if isinstance(event, RunStarted | RunEnded)]
         found = known.in_the_way(dict.fromkeys([*(entry["id"] for entry in entries), *past]))
@@ -143,12 +143,12 @@ class PlannedSweep:
             raise InputError(problems)
 
     def still_to_come(self) -> list[str]:
-        """Describe what is tried beside the trials known in advance."""
+        """Describe the trials beyond those known in advance."""
         return list(self.design.outlook(self.spec))
 
 
 def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | None = None, to_run: bool = True) -> PlannedSweep:
-    """Read a sweep file, and plan what is known of the sweep before it starts.
+    """Read a sweep file, and plan the trials that are known before the sweep starts.
 
     Args:
         make_dataset, to_run: see `runner.resolve.resolve`.
@@ -180,14 +180,14 @@ def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | N
     count = len(trials) + spec.combine_best  # the last one may not come, but there has to be room for it
     runs = count * len(spec.seeds)
     if spec.budget.runs is not None and runs > spec.budget.runs:
-        text = f"is {spec.budget.runs}, and {count} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer, or allow more"
+        text = f"is {spec.budget.runs}, but {count} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer trials or raise it"
         raise InputError(Problem(text, where=str(file), key="budget.runs"))
     warnings = [*confounded(spec, plan.baseline), *trial_warnings(spec, plan, trials), *space_warnings(spec, plan)]
     return PlannedSweep(request, spec, file, sweep, plan, trials, history, warnings, seen)
 
 
 def checked_runs(sweep: PlannedSweep, entries: Sequence[Mapping[str, Any]]) -> Callable[[Trial], list[PlannedRun]]:
-    """Return the function from a trial to its runs, which refuses them once what they were planned from has changed."""
+    """Return the function from a trial to its runs; it raises once the files they were planned from have changed."""
     keys = {(entry["trial"], entry["seed"]): entry["key"] for entry in entries}
 
     def runs_of(trial: Trial) -> list[PlannedRun]:
@@ -200,14 +200,14 @@ def checked_runs(sweep: PlannedSweep, entries: Sequence[Mapping[str, Any]]) -> C
         if [run.identity.key for run in runs] != planned:
             sweep.plan.check_unchanged()
         if any(key not in (None, run.identity.key) for run, key in zip(runs, planned, strict=True)):
-            raise ConfigChanged("data, weights or packages were changed while the sweep ran; the same command says what differs")
+            raise ConfigChanged("data, weights or packages changed while the sweep ran; run the same command again to see what differs")
         return runs
 
     return runs_of
 
 
 def journal_stamp(sweep: SweepDir) -> tuple[int, int] | None:
-    """Return the size and time of the journal, by which a change is noticed; None without one."""
+    """Return the journal's size and modification time, to detect changes; None without a journal."""
     try:
         found = sweep.journal.stat()
     except OSError:

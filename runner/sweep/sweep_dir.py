@@ -1,4 +1,4 @@
-"""The sweep directory: the request, the plan and the drivers' files, beside the runs."""
+"""Layout of the sweep directory: the request, the plan, the drivers' files and the runs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class SweepDir:
         return plan if all(fits(plan[key], hint) for key, hint in _PLAN.items() if key in plan) else {}
 
     def identities(self) -> Identities:
-        """Tell which directory in ``runs/`` counts as which run."""
+        """Identify which directory in ``runs/`` counts as which run."""
         return identify(self.runs, self.run_names())
 
     def run_dirs(self) -> list[RunDir]:
@@ -156,9 +156,9 @@ def sweep_at(path: Path) -> SweepDir:
     """Return the sweep in `path`. Raises InputError if there is none."""
     sweep = SweepDir(path)
     if not path.is_dir():
-        raise InputError(Problem("there is no such directory", where=str(path)))
+        raise InputError(Problem("no such directory", where=str(path)))
     if not os.path.lexists(sweep.plan_file) and not os.path.lexists(sweep.journal):
-        raise InputError(Problem("this is no sweep directory (it has no plan.json); `runner sweep` makes them", where=str(path)))
+        raise InputError(Problem("is not a sweep directory (it has no plan.json); `runner sweep` creates one", where=str(path)))
     return sweep
 
 

@@ -1,6 +1,6 @@
-"""Checks what has to hold in a sweep directory, and puts right what can be: `runner verify`.
+"""Checks of a sweep directory's invariants, and their repairs: `runner verify`.
 
-What counts are the run directories (`runner.sweep.verify_run`); plan, journal and study database are checked against them.
+The run directories are authoritative (`runner.sweep.verify_run`); plan, journal and study database are checked against them.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from runner.sweep.sweep_dir import SweepDir
 from runner.sweep.verify_run import Past, check_lines, is_object, set_aside_no_file, verify_run
 
 _LITTER = (".*.tmp", ".link-*", ".probe-*")
-"""Names of the files that a process makes on the way to another, and that stay where it is killed."""
+"""Names of temporary files, which a killed process leaves behind."""
 
 
 def verify(sweep: SweepDir, *, repair: bool = False) -> list[VerifyFinding]:
-    """Everything that is wrong with a sweep directory, or worth knowing, in the order of its files.
+    """Return the errors and notes about a sweep directory, in the order of its files.
 
     Args:
-        repair: put right what can be; the caller holds the sweep's lock. A finding says whether it was.
+        repair: repair what can be repaired; the caller holds the sweep's lock. A finding says whether it was repaired.
     """
     findings = Findings(sweep.path, repair)
     driven = not repair and holder(sweep.lock) is not None
     if driven:
-        findings.note(sweep.lock, f"{holder(sweep.lock)} is working on this sweep", "what is being written now may look torn")
+        findings.note(sweep.lock, f"{holder(sweep.lock)} is working on this sweep", "files being written now may look damaged")
     for path in (sweep.plan_file, sweep.given, sweep.journal, sweep.control, sweep.study):
         set_aside_no_file(path, findings)
     _check_plan(sweep, findings)
@@ -67,7 +67,7 @@ def verify(sweep: SweepDir, *, repair: bool = False) -> list[VerifyFinding]:
 
 
 def read_past(sweep: SweepDir) -> dict[str, Past]:
-    """Read what plan and journal say about each run, by its name."""
+    """Return the record of each run in the plan and the journal, by the run's name."""
     past: dict[str, Past] = defaultdict(Past)
     for entry in sweep.plan().get("runs") or ():
         if isinstance(entry, dict) and isinstance(entry.get("id"), str):
@@ -92,21 +92,21 @@ def read_past(sweep: SweepDir) -> dict[str, Past]:
 
 def _check_plan(sweep: SweepDir, findings: Findings) -> None:
     plan = sweep.plan()
-    again = "the same `runner sweep` writes it again"
+    again = "the same `runner sweep` rewrites it"
     if not plan:
         findings.wrong(sweep.plan_file, "is not whole" if sweep.plan_file.exists() else "is missing", again)
     elif not all(isinstance(plan.get(key), kind) for key, kind in (("spec", dict), ("runs", list))):
-        findings.wrong(sweep.plan_file, "lacks what was asked for or the runs that it comes to", again)
+        findings.wrong(sweep.plan_file, "lacks the sweep file's settings or the planned runs", again)
     if not sweep.given.is_file():
         findings.wrong(sweep.given, "is missing", again)
     elif "given" in plan and plan["given"] != hashlib.sha256(read_bytes(sweep.given)).hexdigest():
-        findings.wrong(sweep.given, "is not the sweep file that was given: it was cut off or changed", again)
+        findings.wrong(sweep.given, "differs from the sweep file that was given: it was truncated or changed", again)
 
 
 def _check_names(sweep: SweepDir, sorted_out: Identities, known: Iterable[str], in_the_way: Mapping[str, str], findings: Findings) -> None:
-    """Say which directories are not called like their run.
+    """Report directories that are not named after their run.
 
-    A repair moves those `in_the_way` to their own place, or aside if they are a copy or none of the `known` runs.
+    A repair renames those `in_the_way` to their run's name, or moves them aside if they are copies or none of the `known` runs.
     """
     counted = {name: run for run, name in sorted_out.runs.items() if run in known}
 
@@ -136,14 +136,14 @@ def _check_names(sweep: SweepDir, sorted_out: Identities, known: Iterable[str], 
 
 
 def _check_together(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings) -> None:
-    """No (trial, seed) twice, no number left out."""
+    """Check that no (trial, seed) occurs twice and no trial number is missing."""
     names: dict[tuple[int, int], list[str]] = defaultdict(list)
     for name, identity in identities.items():
         names[identity.trial, identity.seed].append(name)
     for (trial, seed), same in names.items():
         if len(same) > 1:
-            text = f"trial {trial} with seed {seed} is there more than once: {', '.join(same)}"
-            findings.wrong(sweep.runs, text, "keep one of them, move the others away")
+            text = f"several runs of trial {trial} with seed {seed}: {', '.join(same)}"
+            findings.wrong(sweep.runs, text, "keep one of them and move the others away")
     queued = {event.trial for event in read_journal(sweep.journal, TrialQueued)}
     known = {identity.trial for identity in identities.values()} | queued
     gaps = sorted(set(range(max(known, default=-1) + 1)) - known)
@@ -155,7 +155,7 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared:
     """Return whether the journal has every trial and every end that the run directories have.
 
     Args:
-        cleared: runs that have no directory, as was already said.
+        cleared: runs already reported as having no directory.
     """
     if driven:
         return
@@ -188,13 +188,13 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared:
 
     if missing:
         what = sorted({name for name, _ in missing})
-        findings.note(sweep.journal, f"lacks what the run directories have: {_some(what)}", "it is read from them", write)
+        findings.note(sweep.journal, f"lacks events that the run directories show: {_some(what)}", "they are read from there", write)
 
 
 def _check_study(sweep: SweepDir, identities: Mapping[str, Identity], findings: Findings) -> None:
-    """Check that the search's database can be read and has the trials that have ended."""
+    """Check that the search's database is readable and contains the trials that have ended."""
     design = find_design(sweep.plan())
-    again = "`runner sweep` makes it anew from the runs"
+    again = "`runner sweep` rebuilds it from the runs"
     if not sweep.study.exists():
         if design is not None and design.database == sweep.study.name and identities:
             findings.note(sweep.study, "is missing", again)
@@ -220,7 +220,7 @@ def _check_study(sweep: SweepDir, identities: Mapping[str, Identity], findings: 
 
 
 def _check_litter(sweep: SweepDir, findings: Findings) -> None:
-    """Find the remains of killed processes."""
+    """Report files that killed processes left behind."""
     litter = sorted({path for pattern in _LITTER for path in sweep.path.rglob(pattern)})
     if litter:
 
@@ -234,9 +234,9 @@ def _check_litter(sweep: SweepDir, findings: Findings) -> None:
                 else:
                     path.unlink(missing_ok=True)
 
-        findings.note(sweep.path, f"{len(litter)} files of processes that were killed: {litter[0].name}", "they do no harm", remove)
+        findings.note(sweep.path, f"{len(litter)} files left by killed processes: {litter[0].name}", "they are harmless", remove)
     if not findings.repair and last_holder(sweep.lock) is not None:  # a repair holds it itself
-        findings.note(sweep.lock, "the last driver was killed; its lock ended with it")
+        findings.note(sweep.lock, "the last driver was killed, which released its lock")
 
 
 def _some(items: Iterable[object]) -> str:

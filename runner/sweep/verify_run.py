@@ -67,7 +67,7 @@ def verify_run(run: RunDir, past: Past, sweep: SweepDir, findings: Findings, *, 
     """Verify everything in a run's directory and return the run's identity; None if it cannot be determined.
 
     Args:
-        driven: somebody is working on the sweep: what is not whole now may be so in a moment.
+        driven: a driver is working on the sweep, so an incomplete file may be complete in a moment.
     """
     for path in run.files():
         set_aside_no_file(path, findings)
@@ -86,7 +86,7 @@ def verify_result(run: RunDir, sweep: SweepDir, findings: Findings) -> None:
     """Check the records and the result of a run that is done, wherever it lies.
 
     Args:
-        sweep: whose metric decides.
+        sweep: the sweep, which names the deciding metric.
     """
     status = run.status()
     _check_results(run, status, _check_records(run, status, findings, False, _Losses(run.name, Past(), sweep, findings)), sweep, findings)
@@ -109,11 +109,11 @@ def check_lines(path: Path, findings: Findings, driven: bool, is_line: Callable[
             file.writelines(line + b"\n" for line in _every_line(path) if line and is_line(line))
 
     if not ends and not driven:
-        findings.wrong(path, f"its last line, {count}, is torn", "readers leave it out", rewrite)
+        findings.wrong(path, f"its last line, {count}, is torn", "readers skip it", rewrite)
     torn = [number for number in torn if ends or number != count]
-    if torn:  # a writer that comes after one that was killed closes its torn line off, so that it stands in the middle
+    if torn:  # the next writer ends the torn line of a killed one, so it is no longer the last line
         which = ", ".join(map(str, torn[:_SHOWN_LINES])) + (", …" if len(torn) > _SHOWN_LINES else "")
-        findings.wrong(path, f"lines are torn or damaged: {which}", "readers leave them out", rewrite)
+        findings.wrong(path, f"lines are torn or damaged: {which}", "readers skip them", rewrite)
 
 
 def _every_line(path: Path) -> Iterator[bytes | None]:
@@ -141,7 +141,7 @@ def is_object(line: bytes) -> bool:
 
 
 def set_aside_no_file(path: Path, findings: Findings) -> None:
-    """Report what lies in the place of a file and is none; a repair moves it aside.
+    """Report a path that should be a file and is something else; a repair moves it aside.
 
     A folder, a FIFO, a socket, a device, or a symbolic link that leads nowhere.
     """
@@ -152,13 +152,13 @@ def set_aside_no_file(path: Path, findings: Findings) -> None:
 def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings) -> Identity | None:
     identity, path = run.identity(), run.identity_file
     if identity is None and not path.exists() and all(_is_beginning(each) for each in run.path.iterdir()):
-        findings.note(run.path, "its driver was killed while it made this directory", "`runner sweep` goes on with it")
+        findings.note(run.path, "its driver was killed while creating this directory", "`runner sweep` continues it")
         return None
     if identity is None:
         told = past.known()
         what = "is not whole" if path.exists() else "is missing"
         if not {*_IDENTIFYING} <= told.keys():
-            findings.wrong(path, f"{what}, and neither plan nor journal knows this run", "move the directory away")
+            findings.wrong(path, f"{what}, and this run is in neither the plan nor the journal", "move the directory away")
             return None
         overrides, label, proposal = told.get("overrides") or {}, told.get("label") or "", told.get("proposal") or {}
         made = Identity(run.name, sweep.path.absolute().name, told["trial"], told["seed"], overrides, told["key"], {}, label, proposal)
@@ -171,13 +171,15 @@ def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings
             mine, theirs = getattr(identity, name), (known or {}).get(name)
             if known is not None and mine != theirs:
                 findings.wrong(
-                    path, f"has {name} {mine!r}, and {source} has {theirs!r} for this run", "move the directory away: it runs again"
+                    path,
+                    f"has {name} {mine!r}, and {source} has {theirs!r} for this run",
+                    "move the directory away: the run is then repeated",
                 )
     return identity
 
 
 def _with_facts_of_its_trial(identity: Identity, sweep: SweepDir) -> Identity:
-    """Return `identity` with what only run.json says, and the runs of a trial have in common: what identifies it, and its data."""
+    """Return `identity` completed by the fields that only run.json has and a trial's runs share: trial keys and data."""
     others = [other for run in sweep.run_dirs() if (other := run.identity()) is not None]
     same = next((other for other in others if other.trial == identity.trial), None)
     if others:
@@ -206,7 +208,7 @@ def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Fi
             raise InputError("it names no backend")
         resolved = resolve(run.config, to_run=False)
     except InputError as error:
-        findings.wrong(run.config, f"is no config any more: {error.problems[0].message}", repair=write)
+        findings.wrong(run.config, f"is not a valid config: {error.problems[0].message}", repair=write)
         return
     facts: Mapping[str, Any] = identity.facts
     packages, data = facts.get("packages") or {}, facts.get("data") or {}
@@ -218,12 +220,15 @@ def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Fi
     )
     now = {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)}
     if same and (not data or data == now) and run_key(resolved) != identity.key:
-        findings.wrong(run.config, "is not the config that this run was made with: it was cut off or changed", repair=write)
+        findings.wrong(run.config, "differs from the config that this run was made with: it was truncated or changed", repair=write)
 
 
 def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
-    """Return the run's config, from that of another run and what differs: the key says whether it is right. Raises OSError if none comes to
-    it."""
+    """Return the run's config, rebuilt from another run's and the differing overrides and checked by the run key.
+
+    Raises:
+        OSError: no other run's config yields it.
+    """
     for other in sweep.run_dirs():
         theirs = other.identity()
         if other.name != run.name and theirs is not None and theirs.overrides in ({}, identity.overrides):
@@ -233,7 +238,7 @@ def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
                 continue
             if run_key(resolved) == identity.key:
                 return config_text(resolved)
-    raise OSError("no other run tells what it was; `runner sweep` writes it again if the run is not over")
+    raise OSError("no other run has the same base config; `runner sweep` rewrites it unless the run has ended")
 
 
 def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> Status:
@@ -250,7 +255,7 @@ def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> 
             else:
                 override_file.unlink()
 
-        findings.wrong(override_file, "is not whole", "what the run itself says counts", judge)
+        findings.wrong(override_file, "is not whole", "status.json applies instead", judge)
     status = run.status()
     said = past.ended.state if past.ended is not None else None
     if run.status_file.is_file() and raw is None:
@@ -258,17 +263,19 @@ def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> 
     elif said in FINISHED and status.state != said and not driven:
         what = f"says {status.state}" if run.status_file.is_file() else "is missing"
         findings.wrong(
-            run.status_file, f"{what}, and the journal has that the run ended as {said}", repair=lambda: _write_status(run, past)
+            run.status_file, f"{what}, but the journal says that the run ended as {said}", repair=lambda: _write_status(run, past)
         )
     elif status.state == "running" and not driven and not is_worked_on(run, status):
-        findings.note(run.path, f"was cut off at step {status.step}", "`runner sweep` goes on with it")
+        findings.note(run.path, f"was cut off at step {status.step}", "`runner sweep` continues it")
     if override is not None and raw is not None and override.final and raw.state == "done" and override.state in ("pruned", "failed"):
-        findings.note(run.path, f"is done, and had been given up before: {override.reason}", "its result does not count")
+        findings.note(
+            run.path, f"is done, but its trial had been pruned or the run replaced before: {override.reason}", "its result does not count"
+        )
     return run.status()
 
 
 def _write_status(run: RunDir, past: Past) -> None:
-    """Write a status from other sources: the journal's last event, the records."""
+    """Reconstruct the status from the journal's last event and the records."""
     ended, last = past.ended, _last_record(run)
     step, epoch = (last.step, last.epoch) if last is not None else (0, 0.0)
     if ended is None or ended.state not in FINISHED:
@@ -294,7 +301,7 @@ def _last_record(run: RunDir) -> Record | None:
 
 @dataclass(frozen=True, slots=True)
 class _Losses:
-    """Records of a run that nothing brings back. A repair writes them into the sweep's journal; from then on they are a note."""
+    """Records of a run that are lost for good. A repair notes the loss in the sweep's journal; from then on it is only a note."""
 
     run: str
     past: Past
@@ -307,13 +314,13 @@ class _Losses:
             journal.append(RecordsLost(self.run, what))
             journal.close()
         elif what not in self.past.lost:
-            self.findings.wrong(path, what, "; ".join(filter(None, [advice, "--repair records the loss in the journal"])))
+            self.findings.wrong(path, what, "; ".join(filter(None, [advice, "--repair notes the loss in the journal"])))
             return
-        self.findings.note(path, what, "; ".join(filter(None, [advice, "the journal has recorded this loss"])))
+        self.findings.note(path, what, "; ".join(filter(None, [advice, "this loss is noted in the journal"])))
 
 
 def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool, losses: _Losses) -> Record | None:
-    """Return whether every line counts once; the last evaluation."""
+    """Check that every record counts once; return the last evaluation."""
     check_lines(run.metrics, findings, driven, is_record)
     check_lines(run.media_index, findings, driven, is_media_line)
     doubled: list[str] = []
@@ -331,13 +338,13 @@ def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool
             evaluation = record
     if doubled:
         text = f"has values twice: {', '.join(doubled[:_SHOWN_DOUBLED])}"
-        findings.wrong(run.metrics, text, "tell us: an attempt did not say where it went on")
+        findings.wrong(run.metrics, text, "please report this: an attempt did not record the step it resumed from")
     if not in_order:
-        findings.wrong(run.metrics, "its steps do not go up", "tell us: an attempt did not say where it went on")
+        findings.wrong(run.metrics, "its steps do not increase", "please report this: an attempt did not record the step it resumed from")
     if status.state == "done" and (last is None or last.step < status.step):
         at = f"at step {last.step}" if last is not None else "before the first record"
         losses.tell(
-            run.metrics, f"ends {at}, and the run ended at step {status.step}: what is missing is lost", "its result stands in eval.json"
+            run.metrics, f"ends {at}, and the run ended at step {status.step}: what is missing is lost", "its result is in eval.json"
         )
     for after, on in _lost(run) if in_order else ():
         losses.tell(run.metrics, f"what was recorded after step {after} and before step {on}, where an attempt went on, is lost")
@@ -347,7 +354,7 @@ def _check_records(run: RunDir, status: Status, findings: Findings, driven: bool
 def _lost(run: RunDir) -> list[tuple[int, int]]:
     """Find gaps at which an attempt continued later than the records before it end: (last recorded step, step it continued from).
 
-    The steps of each attempt go up.
+    The steps of each attempt increase.
     """
     steps = (step for step, _ in groupby(record.step for record in stream_records(run.metrics)))
     width = _median(Counter(after - before for before, after in pairwise(steps)))
@@ -363,7 +370,7 @@ def _lost(run: RunDir) -> list[tuple[int, int]]:
 
 
 def _median(counts: Counter[int]) -> float:
-    """Return the median of numbers that occur so often, infinite if there are none."""
+    """Return the median of numbers given with their counts; infinity if there are none."""
     half, below = counts.total() / 2, 0
     for number in sorted(counts):
         below += counts[number]
@@ -395,9 +402,11 @@ def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
 
     if damaged:
         over = status.state in FINISHED
-        advice = "" if over else (f"the run goes on from step {left[-1].step}" if left else "none is left: the run starts anew")
+        advice = "" if over else (f"the run continues from step {left[-1].step}" if left else "none is left: the run starts over")
         names = ", ".join(entry.file for entry in damaged)
-        findings.wrong(run.checkpoints, f"{names}: not the bytes that were written", advice, None if over and not left else drop)
+        findings.wrong(
+            run.checkpoints, f"{names}: damaged (contents differ from the recorded SHA-256)", advice, None if over and not left else drop
+        )
 
 
 def _check_results(run: RunDir, status: Status, last: Record | None, sweep: SweepDir, findings: Findings) -> None:
@@ -419,7 +428,7 @@ def _check_results(run: RunDir, status: Status, last: Record | None, sweep: Swee
     if last is not None and last.step == (results or {}).get("step"):
         other = [tag for tag, value in last.values.items() if tag in metrics and repr(decode_number(metrics[tag])) != repr(value)]
         if other:
-            text = f"has other values than metrics.jsonl: {', '.join(other[:3])}"
+            text = f"differs from metrics.jsonl in {', '.join(other[:3])}"
             findings.wrong(run.evaluation, text, "--repair lets `runner sweep` evaluate its last checkpoint again", evaluate_again)
     absent = [metric.name for metric in sweep.metrics() if not isinstance(metrics.get(metric.name), int | float)]
     absent = [name for name in absent if not name.startswith("resource/")]
@@ -432,6 +441,6 @@ def _check_results(run: RunDir, status: Status, last: Record | None, sweep: Swee
             findings.wrong(
                 run.predictions,
                 "is not whole",
-                "`runner eval --checkpoint last` of the run predicts again",
+                "recreate it: runner eval RUN --checkpoint last",
                 lambda: move_aside(run.predictions),
             )

@@ -16,7 +16,7 @@ def render_stats(sides: Mapping[str, SplitStats]) -> Group:
     counts = Table()
     classes = Table()
     counts.add_column("")
-    classes.add_column("boxes a class")
+    classes.add_column("boxes per class")
     for name in sides:
         counts.add_column(plain(name), justify="right")
         classes.add_column(plain(name), justify="right")

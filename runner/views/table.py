@@ -57,7 +57,7 @@ class PlannedRow:
         name: of its directory.
         seed: its seed.
         changes: dotted key to value against the baseline; empty for the baseline's runs.
-        state: ``done``, ``to run``, ``to go on`` or what the caller says.
+        state: ``done``, ``to run``, ``to continue`` or what the caller says.
     """
 
     name: str

@@ -237,7 +237,7 @@ def test_a_place_without_runs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path, why in (
         (tmp_path, "neither a sweep nor a run"),
-        (tmp_path / "file", "this is a file"),
+        (tmp_path / "file", "is a file"),
         (tmp_path / "no", "no such directory"),
     ):
         with pytest.raises(InputError, match=why):

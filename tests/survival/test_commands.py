@@ -36,8 +36,8 @@ def test_verify_says_what_where_and_what_to_do(copied: FakeSweep, check: Callabl
     run.status_file.write_text("{")
     (copied.sweep.path / ".plan.json.abc.tmp").write_text("half")
     found = verify(copied)
-    assert found.code == 1 and f"runs/{run.name}/status.json: is not whole; --repair puts it right" in found.out
-    assert "note: .: 1 files of processes that were killed" in found.out and found.out.endswith("6 runs: 1 problems, 0 repaired\n")
+    assert found.code == 1 and f"runs/{run.name}/status.json: is not whole; --repair fixes it" in found.out
+    assert "note: .: 1 files left by killed processes" in found.out and found.out.endswith("6 runs: 1 problems, 0 repaired\n")
     mended = verify(copied, "--repair", "--json")
     assert mended.code == 0 and [(entry["where"], entry["repaired"]) for entry in json.loads(mended.out)] == [
         (f"runs/{run.name}/status.json", True),
@@ -58,11 +58,11 @@ def test_lost_records_are_a_note_once_a_repair_has_recorded_the_loss(
     run.metrics.unlink()
     damage(run.metrics)
     found = verify(copied)
-    assert found.code == 1 and "what is missing is lost" in found.out and "--repair records the loss in the journal" in found.out
+    assert found.code == 1 and "what is missing is lost" in found.out and "--repair notes the loss in the journal" in found.out
     for options in (["--repair"], [], ["--repair"]):
         found = verify(copied, *options)
         assert found.code == 0 and f"note: {metrics}: ends before the first record" in found.out, found
-        assert "its result stands in eval.json; the journal has recorded this loss" in found.out
+        assert "its result is in eval.json; this loss is noted in the journal" in found.out
     assert len(copied.events(RecordsLost)) == 1
     ended = copied.finish()
     assert ended.code == 0 and "6 of 6 runs done" in ended.out, ended
@@ -78,7 +78,7 @@ def test_a_sweep_file_may_have_the_name_of_a_command(stage: FakeSweep) -> None:
     for name in ("verify", "drill"):
         assert f"usage: runner {name}" in stage.finish(stage.command(name, "--help")).out
     nowhere = stage.finish(stage.command("verify", "nowhere"))
-    assert nowhere.code == 2 and "nowhere: there is no such directory" in nowhere.err
+    assert nowhere.code == 2 and "nowhere: no such directory" in nowhere.err
 
 
 def test_nobody_repairs_what_is_driven(stage: FakeSweep) -> None:

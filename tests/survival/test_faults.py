@@ -58,7 +58,7 @@ def test_a_late_result_of_a_trial_that_was_given_up(stage: FakeSweep) -> None:
         run.name
     ]
     assert not any(result.metrics for result in collect([run.path]) if result.state == "done")
-    assert any("had been given up" in finding.what for finding in verify(stage.sweep))
+    assert any("its trial had been pruned" in finding.what for finding in verify(stage.sweep))
     runs = len(stage.events(RunStarted))
     stage.finish()
     assert len(stage.events(RunStarted)) == runs and run.status().state == "pruned"

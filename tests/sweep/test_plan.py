@@ -152,7 +152,7 @@ def test_run_again_from_its_own_files(write_config: WriteConfig) -> None:
         and run_key(again.resolved) == planned.identity.key
     )
     assert plan_again(RunDir("a run"), path, ["max_iters=5", "worker_num=3"]).identity == planned.identity
-    with pytest.raises(InputError, match="another run than the config given: max_iters differ"):
+    with pytest.raises(InputError, match="cannot resume: the config given differs from this run's in max_iters"):
         plan_again(RunDir("a run"), path)
     with pytest.raises(InputError, match=r"LearningRate\.base_lr differ"):
         plan_again(RunDir("a run"), None, ["LearningRate.base_lr=0.5"])
@@ -182,7 +182,7 @@ def test_a_run_goes_on_with_the_same_data_in_another_place(write_config: WriteCo
     sections = [f"TrainDataset.dataset_dir={there}", f"EvalDataset.dataset_dir={there}"]
     for run in (plan_again(run_dir, None, sections), plan_again(run_dir, write_config("moved.yml", data=there))):
         assert run.resolved is not None and run.resolved.config.train_dataset.dataset_dir == str(there)
-        assert any("its data has moved and is the same" in note for note in run.resolved.notes)
+        assert any("its data has moved, unchanged" in note for note in run.resolved.notes)
     prepare_run_dir(run)
     assert str(there) in run_dir.config.read_text() and plan_again(run_dir).identity == run.identity
     (there / "train.json").write_text((there / "train.json").read_text() + " ")
@@ -340,12 +340,12 @@ EXCLUDE = "exclude each other; remove one"
         (
             {"design": "grid", "vary": {"FCOS.backbone": ["MobileNetV3"], "ResNet.depth": [34]}},
             "ResNet.depth",
-            "34 has no effect in this trial: the resolved config has no such key; take it out",
+            "34 has no effect in this trial: the resolved config has no such key; remove it",
         ),
         (
             {"overrides": {"LearningRate.schedulers.1.epochs": 1}, "vary": {"LearningRate.schedulers.1.steps": [3]}},
             "LearningRate.schedulers.1.steps",
-            "3 has no effect in this trial: LearningRate.schedulers.1.epochs (1) goes before it; take it out",
+            "3 has no effect in this trial: LearningRate.schedulers.1.epochs (1) takes precedence; remove it",
         ),
     ],
 )

@@ -465,7 +465,7 @@ def test_a_run_of_another_sweep_is_taken_over(stage: Stage) -> None:
     stage.sweep.runs.mkdir(parents=True)
     assert stage.drive() == {"t0s0": "done", "t1s0": "done"} and len(stage.started()) == 2
     run = RunDir(stage.sweep.runs / "t1s0")
-    assert run.status().state == "done" and "the same run as" in (run.status().reason or "") and not run.checkpoints.exists()
+    assert run.status().state == "done" and "reused from" in (run.status().reason or "") and not run.checkpoints.exists()
     assert run.results() == RunDir(first.runs / "t1s0").results() and run.identity() is not None
     stage.sweep, stage.prefix = SweepDir(stage.folder / "third"), "another "
     stage.sweep.runs.mkdir(parents=True)
@@ -484,9 +484,9 @@ def record(run: RunDir) -> None:
     [
         (lambda run: run.evaluation.write_text('{"step": 10, "metr'), "eval.json: is not whole"),
         (lambda run: run.evaluation.unlink(), "eval.json: is missing"),
-        (lambda run: run.evaluation.write_text('{"step": 10, "metrics": {"bbox/AP": 0.9}}'), "other values than metrics.jsonl"),
-        (lambda run: run.config.write_text("seed: 7\n"), "config.yml is not the config it was made with"),
-        (lambda run: run.write_identity(replace(run.identity(), key="another")), "is another run by now"),
+        (lambda run: run.evaluation.write_text('{"step": 10, "metrics": {"bbox/AP": 0.9}}'), "differs from metrics.jsonl"),
+        (lambda run: run.config.write_text("seed: 7\n"), "config.yml has changed since the run was made"),
+        (lambda run: run.write_identity(replace(run.identity(), key="another")), "has a different run key now"),
         (lambda run: run.write_status(Status("running", attempt=2)), "is not done"),
     ],
 )

@@ -163,7 +163,7 @@ def test_a_checkpoint_that_is_damaged_falls_back(work: Any, new_run: NewRun) -> 
     newest = sorted(run.checkpoints.glob("step-*.pt"))[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
     assert work(run) == 0
-    assert "going on from the checkpoint before it" in run.log.read_text() and newest.name in run.log.read_text()
+    assert "resuming from the checkpoint before it" in run.log.read_text() and newest.name in run.log.read_text()
     assert run.status().step == 15
     assert_no_step_twice(run)
 

@@ -21,7 +21,7 @@ _SHOWN = {ord('"'): "”", ord("\\"): "⧵", **{code: "�" for code in (*range(
 
 
 def display_names(runs: Sequence[RunDir]) -> list[str]:
-    """One name a run: its directory's; where several are called the same, with what tells their parents apart.
+    """Return one name per run: its directory's; equal ones get the part in which their parents differ.
 
     ``a/batchsize/runs/0000-baseline-s0`` and ``a/lr/runs/0000-baseline-s0`` become ``0000-baseline-s0 (batchsize)`` and
     ``0000-baseline-s0 (lr)``. What TensorBoard cannot digest is replaced: its data server (0.7) gives no image of a run

@@ -1,9 +1,9 @@
 """Runs a viewer that answers only requests addressed to this machine: ``python -P loopback.py MODULE ARGUMENT…``, a script of its own.
 
-Neither TensorBoard nor VisualDL looks at the `Host` of a request. So a web page whose host name first leads to its own server and then to
+Neither TensorBoard nor VisualDL checks the `Host` of a request. So a web page whose host name first leads to its own server and then to
 127.0.0.1 (DNS rebinding) could read everything in a viewer through the browser. Such a request names the page's host, and one of a page
 elsewhere that asks for 127.0.0.1 itself names it as its `Origin`: both are refused here, in the server that both viewers use. A secret path
-would not do: VisualDL tells its own to anyone who asks for "/".
+would not do: VisualDL reveals its own in the answer to "/".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _answer = WSGIRequestHandler.run_wsgi
 
 
 def is_for_this_machine(hosts: list[str], origins: list[str]) -> bool:
-    """Tell whether a request with these headers `Host` and `Origin` is addressed to this machine, by a page of this machine or none."""
+    """Return whether a request with these headers `Host` and `Origin` is addressed to this machine, by a page of this machine or none."""
     return len(hosts) == 1 and all(map(_OURS.fullmatch, hosts)) and all(map(_ORIGIN.fullmatch, origins))
 
 

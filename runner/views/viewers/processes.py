@@ -106,7 +106,7 @@ def start_viewer(
 
     Args:
         kind: name of the tracker.
-        runs: at least one. The names in the viewer are the directories'; equal ones are told apart by their parents'.
+        runs: at least one. The names in the viewer are the directories'; equal ones are distinguished by their parents'.
         host: a loopback address: a viewer asks for no password.
         port: None takes a free one.
         language: of its page, one that the viewer has; None: its first.
@@ -167,7 +167,7 @@ def _check(kind: str, runs: Sequence[RunDir], host: str, port: int | None, langu
     elif port is not None and not 1 <= port <= 65535:
         problems.append(f"port {port}: expected 1 to 65535")
     elif port is not None and not _is_free(host, port):
-        problems.append(f"port {port} of {host} is in use; take another one, or none to have a free one chosen")
+        problems.append(f"port {port} of {host} is in use; give another one, or none for a free one")
     if viewer is not None and language is not None and language not in viewer.languages:
         expected = " or ".join(viewer.languages) or f"none: the page of {kind} has one language"
         problems.append(f"language {language!r}: expected {expected}")

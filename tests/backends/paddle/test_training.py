@@ -267,7 +267,7 @@ def test_a_damaged_checkpoint_is_passed_over(work: Preloaded, new_run: NewRun) -
     last.write_bytes(last.read_bytes()[:-200])
     run.status_file.unlink()
     assert work(run) == 0, run.log.read_text()
-    assert "cannot be used" in run.log.read_text() and "going on from the checkpoint before it" in run.log.read_text()
+    assert "cannot be used" in run.log.read_text() and "resuming from the checkpoint before it" in run.log.read_text()
 
 
 @pytest.mark.slow
