@@ -66,7 +66,7 @@ def _gpu_groups(machine: Machine, demand: Demand, environment: Mapping[str, str]
     size = max(1, int(each))
     groups = [tuple(usable[start : start + size]) for start in range(0, len(usable) // size * size, size)]
     if left := usable[len(groups) * size :]:
-        notes.append(f"{_names(left)} stay{'s' if len(left) == 1 else ''} idle: a run wants {size} GPUs, and {len(usable)} are there")
+        notes.append(f"{_names(left)} stay{'s' if len(left) == 1 else ''} idle: each run takes {size} GPUs, and {len(usable)} are usable")
     return groups, max(1, int(1 / each + 1e-9))
 
 
@@ -74,23 +74,23 @@ def _automatic_count(machine: Machine, demand: Demand, gpu_room: int, notes: lis
     """Return how many tasks the GPUs, the cores and the memory have room for."""
     room, wants = _room(machine, demand), _wants(machine, demand)
     if room.get("memory") == 0:
-        text = f"a run is given {wants['memory']} of this machine's memory; give it less, or set resources.concurrency to 1"
+        text = f"{wants['memory']} on this machine; lower it, or set resources.concurrency to 1"
         raise InputError(Problem(text, key="resources.memory_gib"))
     if room["cores"] == 0:
-        notes.append(f"a run is given {wants['cores']}: they are overcommitted")
+        notes.append(f"cores are overcommitted: {wants['cores']}")
     count = max(1, min([*room.values(), *([gpu_room] if gpu_room else [])]))
     if count < gpu_room:
         scarce = min(room, key=room.__getitem__)
-        notes.append(f"{count} runs at a time, where the GPUs have room for {gpu_room}: a run takes {wants[scarce]}")
+        notes.append(f"{count} runs at a time, although the GPUs have room for {gpu_room}: {wants[scarce]}")
     return count
 
 
 def _overcommitted(machine: Machine, demand: Demand, count: int) -> Iterable[str]:
-    """Return a note for each thing of which `count` tasks take more than there is."""
+    """Yield a note for each resource of which `count` tasks take more than there is."""
     wants = _wants(machine, demand)
     for scarce, room in _room(machine, demand).items():
         if count > room:
-            yield f"{count} runs at a time, as resources.concurrency says, are more than fit: each takes {wants[scarce]}"
+            yield f"{count} runs at a time (resources.concurrency) are more than fit: {wants[scarce]}"
 
 
 def _room(machine: Machine, demand: Demand) -> dict[str, int]:
@@ -101,8 +101,8 @@ def _room(machine: Machine, demand: Demand) -> dict[str, int]:
 
 def _wants(machine: Machine, demand: Demand) -> dict[str, str]:
     return {
-        "cores": f"{demand.task.cpus} cores of {machine.cores}",
-        "memory": f"{demand.task.memory_gib or 0:g} GiB of {machine.memory_gib:.1f} GiB",
+        "cores": f"{demand.task.cpus} cores per run, {machine.cores} available",
+        "memory": f"{demand.task.memory_gib or 0:g} GiB per run, {machine.memory_gib:.1f} GiB available",
     }
 
 
@@ -110,18 +110,18 @@ def _usable_gpus(machine: Machine, demand: Demand, environment: Mapping[str, str
     """Return the GPUs that tasks are given, the free ones first. Raises InputError where they do not suffice."""
     each, concurrency = demand.task.gpus, demand.concurrency
     if each > 1 and each != int(each):
-        text = f"{each:g} GPUs a run: expected a whole number, or a part of one below 1 (0.5: two runs share a GPU)"
+        text = f"{each:g} GPUs per run: expected a whole number, or a fraction below 1 (0.5: two runs share a GPU)"
         raise InputError(Problem(text, key="resources.gpus"))
     found = list(machine.gpus)
     if not found:
         words = [word.strip() for word in environment.get(VISIBLE, "").split(",") if word.strip()]
         found = [Gpu(number, "", "", 0.0, word=words[number] if number < len(words) else "") for number in range(demand.seen_gpus)]
         if found:
-            notes.append(f"whether somebody else uses a GPU is not known: {machine.gpu_problem}")
+            notes.append(f"whether other processes use the GPUs is unknown: {machine.gpu_problem}")
     elif machine.gpu_problem:
         notes.append(machine.gpu_problem)
     if len(found) < each:
-        text = f"a run wants {each:g} GPUs; usable here: {len(found)}" + (f" ({machine.gpu_problem})" if machine.gpu_problem else "")
+        text = f"{each:g} GPUs per run; usable here: {len(found)}" + (f" ({machine.gpu_problem})" if machine.gpu_problem else "")
         raise InputError(Problem(text, key="resources.gpus"))
     free = [gpu for gpu in found if not gpu.busy]
     busy = [gpu for gpu in found if gpu.busy]
@@ -129,12 +129,14 @@ def _usable_gpus(machine: Machine, demand: Demand, environment: Mapping[str, str
         return free
     used = ", ".join(f"{gpu}: {gpu.used_gib:.1f} of {gpu.memory_gib:.1f} GiB" for gpu in busy)
     if len(free) >= max(each, 1.0 if concurrency == "auto" else each * concurrency):
-        notes.append(f"in use by others, and left out: {used}")
+        notes.append(f"GPUs in use by other processes, left out: {used}")
         return free
     if each < 1 or concurrency != "auto":
-        notes.append(f"in use by others, and shared with them, as resources.{'gpus' if each < 1 else 'concurrency'} allows: {used}")
+        notes.append(
+            f"GPUs in use by other processes, shared with them as resources.{'gpus' if each < 1 else 'concurrency'} allows: {used}"
+        )
         return free + busy
-    text = f"in use by others: {used}. Wait for them, or share: resources.gpus: 0.5, or a number as resources.concurrency"
+    text = f"GPUs in use by other processes: {used}; wait for them, or share: set resources.gpus: 0.5, or resources.concurrency to a number"
     raise InputError(Problem(text, key="resources.gpus"))
 
 

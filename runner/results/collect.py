@@ -112,7 +112,7 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
     given = list(paths)
     missing = [path for path in given if not path.exists()]
     if missing:
-        raise InputError("\n".join(f"there is no directory {path}" for path in missing))
+        raise InputError("\n".join(f"directory {path} does not exist" for path in missing))
     results = _mark_copies([read_run(run_dir) for run_dir in find_runs(given)])
     if not results:
         raise InputError(f"no run in {', '.join(map(str, given))}: a run directory has a run.json")

@@ -1,4 +1,4 @@
-"""Confounded factors of a sweep: keys that change together, so that its answer cannot tell which of them made the difference."""
+"""Confounded factors of a sweep: keys that change together, so that their effects cannot be separated."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _fixed_decay(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
             follow = f'derive: {{{scheduler}.{steps}: "round(base * {unit} / {format_value(whole)})"}}'
             yield (
                 f"{length} is varied and the cosine of the learning rate ends at {format_value(end)}{_in(unit, length)} all the same: a "
-                f"trial of another length ends in the middle of it, or goes on after it; to let it follow: "
+                f"trial of another length ends in the middle of it or continues after it; to let it follow: "
                 f"{instead}{follow if whole not in (None, ABSENT) else f'set {scheduler}.{steps} in each trial'}"
             )
 
@@ -119,7 +119,7 @@ def _off_the_baseline(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
         expression = Expression.parse(text)
         values = {name: baseline(key if name == BASE else name) for name in expression.names}
         if baseline(key) is ABSENT or ABSENT in values.values():
-            continue  # a key that the trial brings, or a slip that the trials tell of
+            continue  # a key that only the trial has, or a mistake that is reported for the trials
         try:
             value = expression.evaluate(values.__getitem__)
         except ValueError:
@@ -127,8 +127,8 @@ def _off_the_baseline(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
         if not _same(value, baseline(key)):
             at = ", ".join(f"{name} {format_value(item)}" for name, item in sorted(values.items()) if name != BASE)
             yield (
-                f"{key} follows by {text!r}, which comes to {format_value(value)} in the baseline itself ({at}), where it is "
-                f"{format_value(baseline(key))}: every trial in which it follows has this difference too"
+                f"{key} is derived as {text!r}, which gives {format_value(value)} at the baseline ({at}), whose value is "
+                f"{format_value(baseline(key))}: every trial that derives it has this difference too"
             )
 
 

@@ -74,10 +74,10 @@ def _renamed(node: Node, names: Mapping[str, str]) -> Node:
 
 
 def duration_s(text: str) -> float:
-    """Return the seconds of ``90s``, ``10m``, ``2h``, ``1h30m``, ``1d``. Raises ValueError if it is none of the kind."""
+    """Return the seconds of ``90s``, ``10m``, ``2h``, ``1h30m``, ``1d``. Raises ValueError for anything else."""
     found = re.fullmatch(DURATION, text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no length of time")
+        raise ValueError(f"{text!r} is not a duration")
     return sum(float(number) * seconds for number, seconds in zip(found.groups(), (86400, 3600, 60, 1), strict=True) if number)
 
 
@@ -129,7 +129,7 @@ def _explain(tree: Node, problem: Problem) -> Problem:
     if problem.key in DURATIONS:
         return replace(
             problem,
-            message=problem.message.replace("expected a number", "expected a length of time (90s, 10m, 2h, 1h30m, 1d) or seconds", 1),
+            message=problem.message.replace("expected a number", "expected a duration (90s, 10m, 2h, 1h30m, 1d) or seconds", 1),
         )
     section = tree.get(place)
     node = (section.mapping or {}).get(name) if section is not None else None

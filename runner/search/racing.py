@@ -50,7 +50,7 @@ class RacingSearch:
 
     def __init__(self, trials: Sequence[Trial], seeds: Sequence[int], max_seeds: int, rule: Rule, most_runs: int | None = None) -> None:
         if not trials or trials[0].number != 0 or len({trial.number for trial in trials}) != len(trials):
-            raise ValueError("the first trial is the baseline, number 0, and no two have one number")
+            raise ValueError("expected the baseline (number 0) as the first trial, and no number twice")
         self.is_fixed = self.wants_reports = False
         self._trials = tuple(replace(trial, seeds=tuple(seeds)) for trial in trials)
         self._looks = looks(len(seeds), max_seeds)

@@ -268,7 +268,7 @@ class Trainer(ABC):
         self.evaluation_due = bool(state["evaluation_due"]) and not was_the_end
         self.meter = self._new_meter(state["window"] if self.evaluation_due else None)
         self.saved = entry if folder.path.resolve() == self.folder.path.resolve() and self.evaluation_due else None
-        self.run_context.say(f"going on from {source} at step {step} of {self.total}")
+        self.run_context.say(f"resuming from {source} at step {step} of {self.total}")
 
     def _what_is_left(self) -> str:
         """Say what a run whose loss is not finite can resume from."""

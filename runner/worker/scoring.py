@@ -53,7 +53,7 @@ def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:
         InputError: it cannot be read; None: the backend works without images.
     """
     if dataset is None:
-        raise InputError("this run has no images: its backend works without")
+        raise InputError("this run has no images: its backend does not use any")
     folder = Path(dataset.dataset_dir)
     return load_coco(
         folder / dataset.anno_path,

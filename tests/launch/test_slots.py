@@ -66,7 +66,7 @@ def test_gpus_a_run(each: float, expected: list[str], share: int) -> None:
 
 
 def test_an_idle_gpu_is_named() -> None:
-    assert plan(FOUR, gpus=3).notes == ("GPU 3 (L4) stays idle: a run wants 3 GPUs, and 4 are there",)
+    assert plan(FOUR, gpus=3).notes == ("GPU 3 (L4) stays idle: each run takes 3 GPUs, and 4 are usable",)
 
 
 @pytest.mark.parametrize("each", [1.5, 2.25])
@@ -77,7 +77,7 @@ def test_an_odd_number_of_gpus_is_a_problem(each: float) -> None:
 
 def test_too_few_gpus_is_a_problem() -> None:
     problem = refusal(FOUR, gpus=8)
-    assert "wants 8 GPUs; usable here: 4" in problem.message
+    assert "8 GPUs per run; usable here: 4" in problem.message
     problem = refusal(replace(CPU, gpu_problem="NVML: no driver"), gpus=1)
     assert "usable here: 0 (NVML: no driver)" in problem.message
 
@@ -89,13 +89,13 @@ def test_cores_and_memory_a_run(cpus: int, memory_gib: float | None, count: int)
     planned = plan(CPU, cpus=cpus, memory_gib=memory_gib)
     assert planned.slots == ({},) * count and planned.tasks_per_gpu == 0
     assert [note for note in planned.notes if "overcommitted" in note] == (
-        ["a run is given 9 cores of 8: they are overcommitted"] * (cpus > 8)
+        ["cores are overcommitted: 9 cores per run, 8 available"] * (cpus > 8)
     )
 
 
 def test_more_memory_than_there_is_is_a_problem() -> None:
     problem = refusal(CPU, memory_gib=40)
-    assert problem.key == "resources.memory_gib" and "40 GiB of 32.0 GiB" in problem.message
+    assert problem.key == "resources.memory_gib" and "40 GiB per run, 32.0 GiB available" in problem.message
 
 
 def test_memory_that_others_hold_is_said() -> None:
@@ -106,7 +106,7 @@ def test_memory_that_others_hold_is_said() -> None:
 def test_gpus_that_wait_for_cores_are_said() -> None:
     planned = plan(replace(FOUR, cores=6), gpus=1, cpus=2)
     assert words(planned) == ["0", "1", "2"]
-    assert planned.notes == ("3 runs at a time, where the GPUs have room for 4: a run takes 2 cores of 6",)
+    assert planned.notes == ("3 runs at a time, although the GPUs have room for 4: 2 cores per run, 6 available",)
 
 
 def test_a_number_of_runs_is_taken_as_it_is() -> None:
@@ -114,7 +114,7 @@ def test_a_number_of_runs_is_taken_as_it_is() -> None:
     assert len(planned.slots) == 4 and planned.notes == ("4 runs may take 32 GiB of memory, and 30.0 GiB are free now",)
     planned = plan(CPU, cpus=2, concurrency=16)
     assert len(planned.slots) == 16
-    assert planned.notes == ("16 runs at a time, as resources.concurrency says, are more than fit: each takes 2 cores of 8",)
+    assert planned.notes == ("16 runs at a time (resources.concurrency) are more than fit: 2 cores per run, 8 available",)
     planned = plan(FOUR, gpus=1, concurrency=6)
     assert words(planned) == ["0", "1", "2", "3", "0", "1"] and planned.tasks_per_gpu == 2
     assert planned.notes == ("6 runs at a time on GPU 0 (L4), GPU 1 (L4), GPU 2 (L4), GPU 3 (L4): up to 2 runs share a GPU",)
@@ -124,7 +124,7 @@ def test_a_number_of_runs_is_taken_as_it_is() -> None:
 def test_a_gpu_in_use_is_left_out_and_named() -> None:
     planned = plan(replace(FOUR, gpus=gpus(4, 1)), gpus=1)
     assert words(planned) == ["0", "2", "3"]
-    assert planned.notes == ("in use by others, and left out: GPU 1 (L4): 5.0 of 24.0 GiB",)
+    assert planned.notes == ("GPUs in use by other processes, left out: GPU 1 (L4): 5.0 of 24.0 GiB",)
     assert words(plan(replace(FOUR, gpus=gpus(4, 1)), gpus=2)) == ["0,2"]
     assert words(plan(replace(FOUR, gpus=gpus(4, 1)), gpus=1, concurrency=3)) == ["0", "2", "3"]
 
@@ -138,7 +138,7 @@ def test_all_gpus_in_use_is_a_problem() -> None:
 def test_a_gpu_in_use_is_shared_where_that_was_asked_for() -> None:
     planned = plan(replace(FOUR, gpus=gpus(1, 0)), gpus=0.5)
     assert words(planned) == ["0", "0"] and planned.gpu_memory_gib == 19
-    assert planned.notes == ("in use by others, and shared with them, as resources.gpus allows: GPU 0 (L4): 5.0 of 24.0 GiB",)
+    assert planned.notes == ("GPUs in use by other processes, shared with them as resources.gpus allows: GPU 0 (L4): 5.0 of 24.0 GiB",)
     assert words(plan(replace(FOUR, gpus=gpus(2, 0)), gpus=0.5)) == ["1", "1"]  # one that is free suffices
     assert words(plan(replace(FOUR, gpus=gpus(2, 0)), gpus=0.5, concurrency=2)) == ["1", "1"]
     assert words(plan(replace(FOUR, gpus=gpus(2, 0)), gpus=0.5, concurrency=4)) == ["1", "0", "1", "0"]
@@ -155,5 +155,5 @@ def test_without_nvml_what_the_backend_has_seen_counts(environment: dict[str, st
     machine = replace(CPU, gpu_problem="nvidia-ml-py is not installed", by_place=not environment)
     planned = plan(machine, gpus=1, seen_gpus=2, environment=environment)
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in planned.slots] == expected
-    assert planned.notes == ("whether somebody else uses a GPU is not known: nvidia-ml-py is not installed",)
+    assert planned.notes == ("whether other processes use the GPUs is unknown: nvidia-ml-py is not installed",)
     assert planned.gpu_memory_gib is None

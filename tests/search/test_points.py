@@ -428,7 +428,7 @@ def test_a_schedule_in_the_other_unit_does_not_follow(schedule: dict[str, Any], 
 
 def test_a_coupling_that_is_off_in_the_baseline_is_told() -> None:
     found = warnings(vary=BATCH, derive={"LearningRate.base_lr": "base * TrainReader.batch_size / 4"})
-    assert any("comes to 0.005 in the baseline itself (TrainReader.batch_size 2), where it is 0.01" in text for text in found)
+    assert any("gives 0.005 at the baseline (TrainReader.batch_size 2), whose value is 0.01" in text for text in found)
 
 
 def test_a_decay_that_does_not_follow_is_told() -> None:

@@ -19,7 +19,7 @@ class Table:
 
     form: ClassVar[Form] = "plain"
     file: Annotated[str, Doc("the CSV file")]
-    curve: Annotated[str | int, Doc("name of the column this run follows; between recorded steps it is a straight line")]
+    curve: Annotated[str | int, Doc("column that this run follows; interpolated linearly between recorded steps")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +27,14 @@ class Faults:
     """Faults; each happens before its step is counted as done."""
 
     form: ClassVar[Form] = "plain"
-    crash_at: Annotated[int | None, Doc("the process is killed by SIGKILL"), Step] = None
-    error_at: Annotated[int | None, Doc("an exception that nobody expects"), Step] = None
-    hang_at: Annotated[int | None, Doc("it does nothing any more, and does not hear SIGTERM"), Step] = None
-    nan_at: Annotated[int | None, Doc("the loss is no number"), Step] = None
-    oom_at: Annotated[int | None, Doc("out of memory"), Step] = None
-    exit_at: Annotated[int | None, Doc("the process ends without a word"), Step] = None
+    crash_at: Annotated[int | None, Doc("step at which the process is killed by SIGKILL"), Step] = None
+    error_at: Annotated[int | None, Doc("step at which an unexpected exception is raised"), Step] = None
+    hang_at: Annotated[int | None, Doc("step at which the run hangs and ignores SIGTERM"), Step] = None
+    nan_at: Annotated[int | None, Doc("step at which the loss is NaN"), Step] = None
+    oom_at: Annotated[int | None, Doc("step at which memory runs out"), Step] = None
+    exit_at: Annotated[int | None, Doc("step at which the process exits without recording it"), Step] = None
     exit_code: Annotated[int, Doc("with this exit status"), Range(0, 255)] = 3
-    only_attempt: Annotated[int | None, Doc("only in the attempt of this number; null: in every one"), Range(1)] = None
+    only_attempt: Annotated[int | None, Doc("only in the attempt with this number; null: in every attempt"), Range(1)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class FakeConfig(CommonConfig):
     parameters: Annotated[dict[str, bool | int | float | str], Doc("any keys: what a sweep varies (`parameters.lr`) and formulas use")] = (
         field(default_factory=dict)
     )
-    metrics: Annotated[dict[str, Annotated[str, Doc("a formula")]], Doc("tag to formula, of what an evaluation finds")] = field(
+    metrics: Annotated[dict[str, Annotated[str, Doc("a formula")]], Doc("tag to the formula of its value in an evaluation")] = field(
         default_factory=lambda: {"bbox/AP": "0.5 * (1 - exp(-3 * step / steps))"}
     )
     goal: Annotated[Literal["maximize", "minimize"], Doc("the better direction of the first of `metrics`, which decides"), AddedLater()] = (
@@ -57,8 +57,8 @@ class FakeConfig(CommonConfig):
     # how long
     max_iters: Annotated[int, Doc("steps"), Range(1)] = 100
     epoch: Annotated[None, Doc("there are no epochs; give max_iters")] = None
-    snapshot_iter: Annotated[int | None, Doc("checkpoint every so many steps; null: only where a run is stopped"), Range(1)] = None
-    step_s: Annotated[float, Doc("seconds a step sleeps"), Neutral(), Range(0)] = 0.0
+    snapshot_iter: Annotated[int | None, Doc("steps between checkpoints; null: only when a run is stopped"), Range(1)] = None
+    step_s: Annotated[float, Doc("seconds that each step sleeps"), Neutral(), Range(0)] = 0.0
     startup_s: Annotated[float, Doc("seconds it sleeps before the first step of an attempt"), Neutral(), Range(0)] = 0.0
     memory_gb: Annotated[float, Doc("memory it holds beside its own, in 2**30 bytes"), Neutral(), Range(0)] = 0.0
     faults: Annotated[Faults | None, Doc("what goes wrong")] = None

@@ -75,13 +75,13 @@ class Script:
         try:
             formula = Expression.parse(text)
         except ValueError as error:
-            problems.append(Problem(f"{text!r} is no formula: {error}", key=key))
+            problems.append(Problem(f"{text!r} is not a formula: {error}", key=key))
             return None
         allowed = {*NAMES, *self._known}
         for name in sorted(formula.names - allowed):
-            problems.append(Problem(f"there is no {name!r} to use here; {nearest(name, sorted(allowed))}".rstrip("; "), key=key))
+            problems.append(Problem(f"unknown name {name!r}; {nearest(name, sorted(allowed))}".rstrip("; "), key=key))
         if "curve" in formula.names and self._config.table is None:
-            problems.append(Problem("uses `curve`, and there is no table", key=key))
+            problems.append(Problem("uses `curve`, but no table is given", key=key))
         if formula.names <= allowed and not problems:
             try:
                 self._value(key, formula, self._config.max_iters)
@@ -144,7 +144,9 @@ def _points(rows: csv.DictReader[str], name: str, path: Path) -> Iterator[tuple[
             try:
                 yield int(row["step"]), float(row[name])
             except ValueError as error:
-                raise InputError(Problem(f"is no step and number: {error}", where=f"{path}:{rows.line_num}", key="table.curve")) from error
+                raise InputError(
+                    Problem(f"expected a step and a number: {error}", where=f"{path}:{rows.line_num}", key="table.curve")
+                ) from error
 
 
 def _normal(*of: Any) -> float:

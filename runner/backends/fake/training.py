@@ -123,7 +123,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         state = parse_json(read_bytes(file))
     except (OSError, ValueError) as error:
-        raise InputError(f"is no checkpoint of the fake backend: {error}") from error
+        raise InputError(f"is not a checkpoint of the fake backend: {error}") from error
     if not isinstance(state, dict) or not isinstance(state.get("step"), int):
-        raise InputError("is no checkpoint of the fake backend")
+        raise InputError("is not a checkpoint of the fake backend")
     return {"evaluation_due": False, "place": {}, "window": 1, **state}  # as older versions wrote it

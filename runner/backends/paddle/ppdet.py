@@ -318,4 +318,4 @@ def refusals_told(trace: Path | None = None) -> Iterator[None]:
             log.exception("ppdet cannot build what the config asks for")
         told = f"; the trace is in {trace}" if trace is not None else ""
         words = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"ppdet refuses this config while it builds it: {words} (in {file}, line {frames[-1].lineno}){told}") from error
+        raise InputError(f"ppdet cannot build this config: {words} (in {file}, line {frames[-1].lineno}){told}") from error

@@ -72,7 +72,7 @@ def _optimizer(config: TorchConfig) -> Iterator[Problem]:
     if builder.clip_grad_by_norm is not None and builder.clip_grad_by_value is not None:
         yield Problem("clip_grad_by_norm is given too; take one out", key="OptimizerBuilder.clip_grad_by_value")
     if config.use_ema and config.ema_decay_type == "normal" and config.ema_decay == 1:
-        yield Problem("1 would never take a weight in; give less", key="ema_decay")
+        yield Problem("1 would never include new weights; give a smaller value", key="ema_decay")
 
 
 # ------------------------------------------------------------------------------------------------------------ readers
@@ -115,7 +115,7 @@ def _order(name: str, reader: schema.TrainReader | schema.EvalReader | schema.Te
     names = [type(transform).__name__ for transform in transforms]
     for once in ("Decode", "Permute", "NormalizeImage", "PadBatch", *(cls.__name__ for cls in model.batch_transforms)):
         if names.count(once) > 1:
-            yield Problem(f"{once} is given {names.count(once)} times; once is right", key=key)
+            yield Problem(f"{once} is given {names.count(once)} times; keep one", key=key)
     if names[:1] != ["Decode"]:
         yield Problem("must begin with Decode: {}", key=key)
     if "Permute" not in names:
@@ -123,24 +123,24 @@ def _order(name: str, reader: schema.TrainReader | schema.EvalReader | schema.Te
     else:
         late = [one for one in names[names.index("Permute") + 1 :] if one in ("Resize", "RandomResize", "RandomFlip", "NormalizeImage")]
         if late:
-            yield Problem(f"{', '.join(late)} must stand before Permute, which puts the channels first", key=key)
+            yield Problem(f"{', '.join(late)} must come before Permute, which puts the channels first", key=key)
     if "PadBatch" in names:
         behind = transforms[names.index("PadBatch") + 1 :]
         late = [type(one).__name__ for one in behind if isinstance(one, schema.SHARED_BATCH_TRANSFORMS)]
         if late:
-            yield Problem(f"{', '.join(late)} must stand before PadBatch", key=f"{name}.batch_transforms")
+            yield Problem(f"{', '.join(late)} must come before PadBatch", key=f"{name}.batch_transforms")
     elif reader.batch_size > 1 and not _fixed_size(reader.sample_transforms):
         yield Problem(f"images of different sizes cannot form a batch of {reader.batch_size}: add PadBatch", key=f"{name}.batch_transforms")
     for transform in transforms:
         if isinstance(transform, schema.NormalizeImage) and (len(transform.mean) != 3 or len(transform.std) != 3):
-            yield Problem("NormalizeImage needs three means and three standard deviations, one a channel", key=key)
+            yield Problem("NormalizeImage needs three means and three standard deviations, one per channel", key=key)
 
 
 def _random_resize(transform: schema.RandomResize, key: str) -> Iterator[Problem]:
     sizes = transform.target_size
     pairs = all(isinstance(size, tuple) for size in sizes)
     if not sizes:
-        yield Problem("there is nothing to draw from", key=f"{key}.target_size")
+        yield Problem("is empty: give at least one size", key=f"{key}.target_size")
     elif transform.random_range:
         if len(sizes) != 2 or not pairs or sizes[0][0] > sizes[1][0]:  # type: ignore[index]
             yield Problem("random_range needs two sizes, [[shortest, longer side], [longest, longer side]]", key=f"{key}.target_size")

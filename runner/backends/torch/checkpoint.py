@@ -43,13 +43,13 @@ def read_state(file: Path) -> dict[str, Any]:
         open_regular(file).close()  # a FIFO would be waited for
         state = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise InputError(f"there is no checkpoint at {file}") from error
+        raise InputError(f"checkpoint {file} does not exist") from error
     except OSError as error:
-        raise InputError(f"the checkpoint {file} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"checkpoint {file} cannot be read: {error.strerror or error}") from error
     except _DAMAGED as error:
-        raise InputError(f"the checkpoint {file} is damaged, cut off, or no checkpoint of this program") from error
+        raise InputError(f"checkpoint {file} is damaged, incomplete, or not a checkpoint of this program") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise InputError(f"{file} is no checkpoint of this program (to start from other weights: pretrain_weights)")
+        raise InputError(f"{file} is not a checkpoint of this program; to start from other weights, use pretrain_weights")
     return state
 
 

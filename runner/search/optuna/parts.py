@@ -224,6 +224,6 @@ def _check_pruner_use(spec: SweepSpec) -> Iterator[Problem]:
         if smallest >= limit:
             yield Problem(
                 f"WilcoxonPruner compares the seeds of a trial: before the last of {len(spec.seeds)} has ended p cannot be under "
-                f"{smallest:g}, so at p_threshold {limit:g} it never gives one up; give more `seeds`, or another pruner",
+                f"{smallest:g}, so at p_threshold {limit:g} it never prunes a trial; give more `seeds`, or another pruner",
                 key="pruner",
             )

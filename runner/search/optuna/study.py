@@ -83,7 +83,9 @@ class StudyMirror:
             if not self._warned:
                 self._warned = True
                 reason = error.__cause__ or error
-                log.warning("%s cannot be written (%s); the sweep goes on, and the file is mended when it can be", self.path, reason)
+                log.warning(
+                    "%s cannot be written (%s); the sweep continues, and the file is repaired as soon as possible", self.path, reason
+                )
 
     def _write(self, longest_s: float) -> None:
         trials = self.study.get_trials(deepcopy=False)

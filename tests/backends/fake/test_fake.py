@@ -62,7 +62,7 @@ def test_a_killed_run_goes_on_exactly(work: Any, new_run: NewRun, step: int) -> 
     assert work(run) == 0, run.log.read_text()
     assert numbers(run) == numbers(undisturbed) and run.results() == undisturbed.results()
     assert run.status().attempt == 2
-    assert ("going on from" in run.log.read_text()) == (step > 4)
+    assert ("resuming from" in run.log.read_text()) == (step > 4)
 
 
 def test_a_run_that_lacks_only_its_last_evaluation(work: Any, new_run: NewRun) -> None:
@@ -148,7 +148,7 @@ def test_what_is_wrong_is_told_at_once(config: Callable[..., Path]) -> None:
     found = {problem.key: problem for problem in caught.value.problems}
     assert list(found) == ["metrics.a", "metrics.b", "metrics.c", "loss"]
     assert all("fake 'ü'.yml:" in problem.where for problem in found.values())
-    assert "is no formula" in found["metrics.a"].message and "'parameters.lr'" in found["metrics.b"].message
+    assert "is not a formula" in found["metrics.a"].message and "'parameters.lr'" in found["metrics.b"].message
     with pytest.raises(InputError, match="has no value at step 10"):
         resolve(config(metrics={"d": "log(0 * step)"}))
 
@@ -183,7 +183,7 @@ def test_a_table(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no column '1'; allowed: 0, low, step"):
         curve(1)
     file.write_text("step,0\n10,many\n")
-    with pytest.raises(InputError, match=r"curves 'ü'.csv:2: table.curve: is no step and number"):
+    with pytest.raises(InputError, match=r"curves 'ü'.csv:2: table.curve: expected a step and a number"):
         curve(0)
     file.unlink()
     os.mkfifo(file)

@@ -227,7 +227,7 @@ def test_a_resume_gives_the_same_bits(work: Work, new_run: NewRun) -> None:
     index["checkpoints"] = [entry for entry in index["checkpoints"] if entry["step"] <= 3]
     (resumed.checkpoints / "index.json").write_text(json.dumps(index))
     assert work(resumed) == [0], resumed.log.read_text()
-    assert f"going on from {resumed.checkpoints}" in resumed.log.read_text()
+    assert f"resuming from {resumed.checkpoints}" in resumed.log.read_text()
     for other in (again, resumed):
         left, right = state(whole), state(other)
         assert left.keys() == right.keys() and len(left) > 40

@@ -106,7 +106,7 @@ def test_a_resume_gives_the_same_bits(work: Preloaded, new_run: NewRun, changes:
     shutil.copytree(whole.path, run.path, dirs_exist_ok=True)
     _go_back(run, whole, stop_after)
     assert work(run) == 0, run.log.read_text()
-    assert f"going on from {run.checkpoints}" in run.log.read_text()
+    assert f"resuming from {run.checkpoints}" in run.log.read_text()
     assert_same_state(run, whole)
     counts = Counter((tag, record.step) for record in run.records() for tag in record.values)
     assert max(counts.values()) == 1 and {step for _, step in counts} == set(range(1, 10))
@@ -197,7 +197,7 @@ def test_what_ppdet_refuses_while_it_builds_is_a_sentence(work: Preloaded, new_r
     run = new_run(ResNet={"depth": 19, "freeze_at": -1, "freeze_norm": False, "num_stages": 3, "return_idx": [0, 1]})
     assert work(run) == 2
     reason, log = run.status().reason or "", run.log.read_text()
-    assert "ppdet refuses this config while it builds it: KeyError: 19 (in ppdet/modeling/backbones/resnet.py, line " in reason, reason
+    assert "ppdet cannot build this config: KeyError: 19 (in ppdet/modeling/backbones/resnet.py, line " in reason, reason
     assert f"the trace is in {run.log}" in reason and "Traceback" in log
 
 

@@ -81,8 +81,8 @@ RESIZE = schema.Resize(target_size=64, keep_ratio=True)
     [
         ((RESIZE, NORMALIZE, PERMUTE), (PAD,), "must begin with Decode"),
         ((DECODE, RESIZE, NORMALIZE), (PAD,), "Permute: {} is missing"),
-        ((DECODE, PERMUTE, NORMALIZE), (PAD,), "NormalizeImage must stand before Permute"),
-        ((DECODE, RESIZE, NORMALIZE), (PAD, PERMUTE), "Permute must stand before PadBatch"),
+        ((DECODE, PERMUTE, NORMALIZE), (PAD,), "NormalizeImage must come before Permute"),
+        ((DECODE, RESIZE, NORMALIZE), (PAD, PERMUTE), "Permute must come before PadBatch"),
         ((DECODE, RESIZE, NORMALIZE, PERMUTE), (), "add PadBatch"),
         ((DECODE, RESIZE, NORMALIZE, NORMALIZE, PERMUTE), (PAD,), "NormalizeImage is given 2 times"),
         ((DECODE, schema.NormalizeImage(mean=(0.5,)), PERMUTE), (PAD,), "three means"),

@@ -375,7 +375,7 @@ def test_the_file_that_is_read_is_checked_where_a_copied_run_has_it_twice(config
         TorchBackend().predict(config(), last, [])
     assert "is whole" not in str(caught.value)
     last.unlink()
-    with pytest.raises(InputError, match=r"there is no checkpoint at .*last\.pt"):
+    with pytest.raises(InputError, match=r"checkpoint .*last\.pt does not exist"):
         TorchBackend().predict(config(), last, [])
 
 
@@ -399,7 +399,7 @@ def test_a_cut_off_checkpoint_is_told_in_our_words_alone(config: Config, tmp_pat
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * part)])
     with pytest.raises(InputError) as caught:
         TorchBackend().predict(config(), file, [])
-    assert str(caught.value) == f"the checkpoint {file} is damaged, cut off, or no checkpoint of this program"
+    assert str(caught.value) == f"checkpoint {file} is damaged, incomplete, or not a checkpoint of this program"
 
 
 SCRIPT = """

@@ -25,7 +25,7 @@ _PADDLE_OTHERS = {
     ".pdmodel": "an exported PaddlePaddle program, not weights",
     ".pdiparams": "the weights of an exported PaddlePaddle program, which have no names (the .pdparams it was exported from has them)",
 }
-"""What the endings stand for that are not read."""
+"""File contents by suffix, of the suffixes that are not read."""
 
 
 def check_weights(source: str | None) -> list[Problem]:
@@ -34,19 +34,20 @@ def check_weights(source: str | None) -> list[Problem]:
     if source is None or is_weights_name(source):
         return []
     if "://" in source:
-        return [Problem(f"{source} is a URL and nothing is downloaded from one: {_of_paddle(source)}{_ALTERNATIVES}", key=key)]
+        return [Problem(f"{source} is a URL, and nothing is downloaded from URLs: {_of_paddle(source)}{_ALTERNATIVES}", key=key)]
     suffix = Path(source).suffix.lower()
     if suffix in _PADDLE_OTHERS:
         return [Problem(f"{source} holds {_PADDLE_OTHERS[suffix]}: {_ALTERNATIVES}", key=key)]
     if suffix == ".safetensors":
-        return [Problem(f"{source}: safetensors files are not read: save the tensors by torch.save, or {_ALTERNATIVES}", key=key)]
+        return [Problem(f"{source}: safetensors files are not read: save the tensors with torch.save, or {_ALTERNATIVES}", key=key)]
     path = Path(source).expanduser()
     if path.is_file():
         return []
     if path.exists():
         return [
             Problem(
-                f"{source} is not a file (a folder of a file a parameter, as of PaddleDetection 0.x, is not read): {_ALTERNATIVES}", key=key
+                f"{source} is not a file (a folder with one file per parameter, as in PaddleDetection 0.x, is not read): {_ALTERNATIVES}",
+                key=key,
             )
         ]
     hint = nearest(source, _KNOWN_WEIGHTS) if "weights" in source.lower() else ""
