@@ -102,7 +102,7 @@ class Backend(Protocol):
 
         Raises:
             TrainingFailed: the loss is not finite, out of memory; the message says at which step, what was in the batch, and what is left
-            to go on from.
+            to resume from.
             Interrupted: a stop was requested; the state is saved.
             InputError: a file the config names cannot be used.
         """

@@ -182,7 +182,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _plain(value: Any, done: dict[int, Any]) -> Any:
-    """Replace our records in `value` by arrays. `done` by id: what stands in many places is made once."""
+    """Replace our records in `value` by arrays. `done` by id: what occurs in several places is made once."""
     if id(value) in done:
         return done[id(value)]
     made: Any = value

@@ -89,8 +89,8 @@ class Task:
         preload: modules the command will import; a launcher that keeps warm processes may import them ahead.
         warm: how such a process may be kept for ``python -P -m MODULE …``. "fork": a parent that has imported `preload` forks a child
             per task; importing must start no thread and open no GPU, and happens with OMP_NUM_THREADS, MKL_NUM_THREADS and
-            OPENBLAS_NUM_THREADS at 1, so a task that wants more tells its libraries. "standby": one process per task, which has imported
-            and waits. "no": neither. It changes when the modules are imported and nothing else; a launcher may take no notice.
+            OPENBLAS_NUM_THREADS at 1, so a task that needs more sets its own. "standby": one process per task, which has imported
+            and waits. "no": neither. It changes only when the modules are imported; a launcher may ignore it.
         resources: what it needs; a launcher that has divided its room into equal slots goes by its `Demand`.
     """
 
@@ -114,7 +114,7 @@ class Exit:
         signal: that signal's number, else None.
         error: why it could not be started; empty if it was.
         over_memory_gib: what its processes held when they were killed for being over `TaskResources.memory_gib`; None if they were not.
-        oom_killed: it died of SIGKILL, which was not ours, while the kernel killed for want of memory (Linux; False elsewhere).
+        oom_killed: it died of SIGKILL, which was not ours, while the kernel killed processes for lack of memory (Linux; False elsewhere).
     """
 
     name: str
@@ -181,7 +181,7 @@ class Launcher(Protocol):
     def poll(self, timeout_s: float = 0.0) -> list[Exit]:
         """Return the tasks that have ended since the last call; a task that waits takes a freed slot before this returns.
 
-        Returns at once if there is something to tell or nothing is running, else after at most about `timeout_s`.
+        Returns at once if a task has ended or nothing is running, else after at most about `timeout_s`.
         (The inline launcher runs a task here, and so takes as long as it takes.)
         """
 
@@ -203,7 +203,7 @@ class Launcher(Protocol):
 
 @runtime_checkable
 class MeasuresMemory(Protocol):
-    """A launcher that can tell how much memory its tasks hold."""
+    """A launcher that can measure the memory of its tasks."""
 
     def held_gib(self) -> dict[str, float]:
         """Measure the memory of all processes of each running task, in 2**30 bytes. Takes up to 0.05 s per process: call it every ten

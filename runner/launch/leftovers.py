@@ -1,4 +1,4 @@
-"""Kills what a launcher has left behind when its process was killed: all that bears its mark, children of children too.
+"""Cleanup after a launcher whose process was killed: ends every process with its mark, children of children too.
 
     python -I -S guard.py MARK
 
@@ -23,7 +23,7 @@ _CLEAN_ROUNDS = 3
 def main(mark: str) -> None:
     """Wait for the launcher's end."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends with the launcher
+        signal.signal(number, signal.SIG_IGN)  # it ends when the launcher ends
     if os.read(0, 1):
         return
     clean = 0
@@ -35,7 +35,7 @@ def main(mark: str) -> None:
 
 
 def _kill_all(mark: bytes) -> bool:
-    """Kill who bears the mark; whether there was somebody."""
+    """Kill every process with the mark; return whether there was one."""
     found = False
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == os.getpid():

@@ -49,7 +49,7 @@ class _Child:
     over_memory_gib: float | None = None
 
     def descriptor(self) -> int | None:
-        """Readable when there is something to look at; negative if there is already, None if it cannot tell."""
+        """Return a descriptor that becomes readable at an event; negative if there is one already, None if the system has none."""
         return self.start.fileno() if self.start is not None else self.pidfd
 
     def runs(self, process: Process) -> None:
@@ -59,14 +59,14 @@ class _Child:
             self.pidfd = os.pidfd_open(process.pid)
 
     def kill(self, now: float) -> None:
-        """SIGKILL to all of its group; again if that did not help."""
+        """Send SIGKILL to its whole group; again later if that did not help."""
         if self.process is not None:
             kill_group(self.process.pid)
         self.killed, self.kill_at = True, now + _KILL_AGAIN_S
 
 
 class LocalLauncher:
-    """Runs each task in a process, session and process group of its own, at most one a slot at a time.
+    """Runs each task in a process, session and process group of its own, at most one per slot at a time.
 
     A task that calls `runner.core.process.die_with_parent` (the worker does) dies with this process, however that ends. Linux ties this to
     the thread that called `submit` or `poll`: it must live as long as the launcher. What a task has started besides is killed by
@@ -201,7 +201,7 @@ class LocalLauncher:
         while not self._reap_helpers():
             time.sleep(_CLOSE_INTERVAL_S)
         if self._guard is not None and self._guard.stdin is not None:
-            with contextlib.suppress(OSError):  # somebody has killed it
+            with contextlib.suppress(OSError):  # it was killed by another process
                 self._guard.stdin.write(b"!")
             self._guard.stdin.close()
             self._guard.wait()
@@ -229,7 +229,7 @@ class LocalLauncher:
                 self._leave(task.name, child, Exit(task.name, NOT_STARTED, error=str(error)))
 
     def _update(self) -> None:
-        """See who has started, reap who has ended, signal whose time has come, refill the slots."""
+        """Handle starts and ends of tasks, send the signals that are due, refill the slots."""
         now = time.monotonic()
         self._measure(now)
         for name, child in list(self._children.items()):
@@ -262,7 +262,7 @@ class LocalLauncher:
             child.kill(now)
 
     def _measure(self, now: float) -> None:
-        """Kill who is over its limit. Costs nothing where there is no limit."""
+        """Kill the tasks that exceed their memory limit. Costs nothing where there is no limit."""
         if now < self._measure_at:
             return
         limited = [(child, child.gauge, child.process.pid) for child in self._children.values() if child.gauge and child.process]
@@ -285,7 +285,7 @@ class LocalLauncher:
         return replace(exit_, over_memory_gib=child.over_memory_gib) if returncode == -9 else exit_
 
     def _end(self, child: _Child, process: Process) -> int:
-        """Kill a task and the helpers it left behind; its return code. It is not reaped yet, so its number is not reused."""
+        """Kill a task and the child processes it left behind; return its exit code. Not reaped yet, so its id is not reused."""
         kill_group(process.pid)
         returncode = process.wait()
         self._killed_groups.append(process.pid)
@@ -301,14 +301,14 @@ class LocalLauncher:
         self._ended.append(exit_)
 
     def _reap_helpers(self) -> bool:
-        """Reap helpers that were killed, where this process has become their parent; whether that was the last of them."""
+        """Reap killed child processes of tasks that this process has adopted; return whether none is left."""
         if self._killed_groups:
             known = {child.process.pid for child in self._children.values() if child.process}
             self._killed_groups = [group for group in self._killed_groups if not reap_session(group, known)]
         return not self._killed_groups
 
     def _until_next_look(self) -> float:
-        """Seconds until a signal is due or memory to be measured; at most a minute, or a second where a start may be taking too long."""
+        """Return the seconds until a signal or a memory measurement is due; at most a minute, or a second while a task is starting."""
         now = time.monotonic()
         until = 60.0
         for child in self._children.values():
@@ -320,7 +320,7 @@ class LocalLauncher:
         return max(0.0, until)
 
     def _start_guard(self) -> None:
-        """Have somebody there who outlives this process (Linux)."""
+        """Start the process that cleans up if this one is killed (Linux)."""
         if self._guard is None and sys.platform == "linux":
             mark = f"{MARK_VARIABLE}={mark_of(os.getpid())}"
             with contextlib.suppress(OSError):  # workers die with this process all the same
@@ -349,7 +349,7 @@ class _Slots:
         self._taken: Counter[frozenset[tuple[str, str]]] = Counter()
 
     def take(self) -> int:
-        """Return a free slot, of the variables that fewest have."""
+        """Return a free slot whose variables the fewest running tasks have."""
         kind = min((kind for kind, numbers in self._free.items() if numbers), key=self._taken.__getitem__)
         self._taken[kind] += 1
         self.free -= 1
@@ -364,13 +364,13 @@ class _Slots:
 
 
 def _gauge_of(task: Task) -> Gauge | None:
-    """Return what watches a task's memory; None where it has no limit."""
+    """Make the gauge of a task's memory; None where it has no limit."""
     limit_gib = task.resources.memory_gib
     return Gauge(limit_gib) if limit_gib is not None else None
 
 
 def _adopt() -> bool:
-    """Have orphans of the tasks become children of this process; whether the system does it."""
+    """Make orphans of the tasks children of this process; return whether the system supports it."""
     if sys.platform != "linux":
         return False
     try:
@@ -396,7 +396,7 @@ def _has_ended(process: Process) -> bool:
 
 
 def _wait_for_any(children: Iterable[_Child], timeout_s: float) -> None:
-    """Return when one of them has ended, or after `timeout_s`."""
+    """Wait until one of them has ended, at most `timeout_s`."""
     descriptors = [child.descriptor() for child in children]
     if None in descriptors:
         time.sleep(min(timeout_s, _LOOK_INTERVAL_S))

@@ -54,10 +54,10 @@ class Machine:
 
     Args:
         cores: that this process may run on, at most what its cgroup is given.
-        memory_gib: in 2**30 bytes, at most what its cgroup may hold; free_gib: what of it nobody uses.
+        memory_gib: in 2**30 bytes, at most what its cgroup may hold; free_gib: the unused part of it.
         gpus: those that CUDA_VISIBLE_DEVICES leaves, in its order.
         gpu_problem: why nothing is known of GPUs, or what is doubtful; empty if all is well.
-        by_place: a GPU's number is its place on the bus (nobody had set CUDA_VISIBLE_DEVICES).
+        by_place: a GPU's number is its place on the bus (CUDA_VISIBLE_DEVICES was not set).
     """
 
     cores: int
@@ -143,7 +143,7 @@ def _gpu(nvml: Any, handle: Any, index: int, ours: set[int]) -> Gpu:
 
 
 def _used_by_others(nvml: Any, handle: Any, used: int, ours: set[int]) -> int:
-    """Bytes that computing processes of others hold. A desktop's windows do not count, nor what the driver keeps for itself."""
+    """Return the bytes that compute processes of others hold, without a desktop's windows and the driver's own memory."""
     computing = _processes(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle)
     others = [held for pid, held in computing if pid not in ours]
     if not others or None not in others:
@@ -156,7 +156,7 @@ def _used_by_others(nvml: Any, handle: Any, used: int, ours: set[int]) -> int:
 def _processes(nvml: Any, read: Callable[[Any], Any], handle: Any) -> list[tuple[int, int | None]]:
     try:
         return [(int(process.pid), process.usedGpuMemory) for process in read(handle)]
-    except nvml.NVMLError:  # a device that does not tell
+    except nvml.NVMLError:  # a device that does not report it
         return []
 
 
@@ -191,7 +191,7 @@ def _cgroups(root: Path) -> Iterator[Path]:
 
 
 def _quota(folder: Path) -> float | None:
-    """Cores' worth of time it is given."""
+    """Return its CPU time limit, in cores."""
     quota, period = (*_words(folder / "cpu.max"), "", "")[:2]
     if not quota:
         quota, period = ("".join(_words(folder / name)) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
@@ -199,13 +199,13 @@ def _quota(folder: Path) -> float | None:
 
 
 def _memory_limit(folder: Path) -> int | None:
-    """Bytes it may hold."""
+    """Return the bytes it may hold."""
     limits = [word for name in ("memory.max", "memory.high", "memory.limit_in_bytes") for word in _words(folder / name)]
     return min((int(limit) for limit in limits if limit.isdigit()), default=None)
 
 
 def _memory_used(folder: Path) -> int:
-    """Bytes it holds, less what the kernel would give up at once."""
+    """Return the bytes it holds, less what the kernel can reclaim at once."""
     held = [int(word) for name in ("memory.current", "memory.usage_in_bytes") for word in _words(folder / name)]
     words = _words(folder / "memory.stat")
     facts = dict(zip(words[::2], words[1::2], strict=False))

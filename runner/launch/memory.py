@@ -63,7 +63,7 @@ def stat_fields(pid: int) -> list[bytes]:
 
 
 def pss_gib(pids: Iterable[int]) -> float:
-    """Return the sum of the processes' PSS; of their RSS where the system does not tell it."""
+    """Return the sum of the processes' PSS; of their RSS where the system does not report PSS."""
     return sum(map(_pss_bytes, pids)) / GIB
 
 
@@ -81,14 +81,14 @@ class Gauge:
         if self._measured is not None:
             at, pss, rss = self._measured
             if now < at + _PSS_AGAIN_S and pss + members.rss_gib - rss <= self._limit_gib:
-                return None  # what came since cannot be enough
+                return None  # growth since then cannot exceed the limit
         held = pss_gib(members.pids)
         self._measured = (now, held, members.rss_gib)
         return held if held > self._limit_gib else None
 
 
 class OomKills:
-    """The kernel's count of processes it has killed for want of memory: of this process's cgroup if it keeps one, else the machine's."""
+    """Counter of the kernel's out-of-memory kills: in this process's cgroup if it has such a count, else on the machine."""
 
     def __init__(self, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> None:
         self._file = _oom_file(proc, cgroups)
@@ -96,7 +96,7 @@ class OomKills:
         self._rose_at = -_OOM_LATELY_S
 
     def lately(self, now: float) -> bool:
-        """Return whether it has killed since the last call, or within the last second (several tasks may have died of it)."""
+        """Return whether there was a kill since the last call or within the last second (several tasks may have died of it)."""
         before, self._count = self._count, self._read()
         if self._count > before:
             self._rose_at = now

@@ -1,8 +1,8 @@
 """Packing of runs into the available memory, by the memory that runs have used so far.
 
-With `concurrency: auto` nobody has said how much memory a run takes. The first goes alone until that is known, then as many as fit, each
-with a reserve of 15 %; what is seen later corrects it, upward at once, downward as larger runs fall out of the last ones seen. Nobody waits
-where there is plenty: where each of as many runs as there are slots has `PLENTY_GIB` for itself, which a detector's run seldom reaches.
+With `concurrency: auto` the memory of a run is not known in advance. The first run starts alone until it has been measured, then as many as
+fit, each with a reserve of 15 %. Later measurements correct the estimate: upward at once, downward as larger runs drop out of the most
+recent ones. No run waits where memory is plentiful: `PLENTY_GIB` for each slot, which a detector's run seldom reaches.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from runner.launch.base import Capacity
 
 RESERVE = 1.15
 PLENTY_GIB = 8.0
-"""Memory of the machine a run, in 2**30 bytes, from which on its first run need not go alone. On a shared GPU there is no such figure."""
+"""Memory per run, in 2**30 bytes, from which on the first run need not start alone. There is no such figure for a shared GPU."""
 _SEEN_LAST = 16
 """Runs whose peaks count."""
 
@@ -23,8 +23,8 @@ class Packing:
     Args:
         limit: slots, which are never exceeded.
         total_gib: memory for all runs together; None: it is not counted (each run has a limit, and the slots were planned by it).
-        gpu_total_gib: memory of one GPU for the runs on it; None: it is not counted (nobody shares one, or it is not known).
-        runs_per_gpu: slots a GPU.
+        gpu_total_gib: memory of one GPU for the runs on it; None: it is not counted (no GPU is shared, or it is not known).
+        runs_per_gpu: slots per GPU.
     """
 
     def __init__(self, limit: int, total_gib: float | None, gpu_total_gib: float | None = None, runs_per_gpu: int = 1) -> None:
@@ -32,7 +32,7 @@ class Packing:
         self._total_gib = total_gib
         self._gpu_total_gib = gpu_total_gib if runs_per_gpu > 1 else None
         self._runs_per_gpu = runs_per_gpu
-        self._peaks: dict[str, tuple[float, float]] = {}  # name → memory, GPU memory; who was seen last stands last
+        self._peaks: dict[str, tuple[float, float]] = {}  # name → memory, GPU memory; the one seen last comes last
         self._known = self._gpu_total_gib is None and (total_gib is None or total_gib >= limit * PLENTY_GIB)
 
     @classmethod
@@ -45,7 +45,7 @@ class Packing:
 
         Args:
             gpu_memory_gib: on its GPU.
-            settled: it will hardly grow any more: it has trained some steps and evaluated, or has ended.
+            settled: it will hardly grow further: it has trained some steps and evaluated, or has ended.
         """
         before = self._peaks.pop(name, (0.0, 0.0))
         self._peaks[name] = (max(before[0], memory_gib), max(before[1], gpu_memory_gib))

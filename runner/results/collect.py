@@ -32,13 +32,13 @@ _RUN_NAME = re.compile(r"\d+-(?P<label>.+)-s\d+")
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One run as it stands.
+    """State and results of one run.
 
     Args:
         path: its directory.
         id: its name there; `sweep`, `trial`, `seed`, `overrides`: see `runner.store.run_dir.Identity`.
         label: the trial for people: ``batch_size=8``.
-        state, reason: how it stands or ended; `problem` is what about it could not be read, empty if all could.
+        state, reason: its status and why it ended; `problem`: what could not be read, empty if everything could.
         metrics: tag to number of the last checkpoint, all finite; empty before the run is done.
         undefined: tags of metrics that are not finite there.
         evaluations: (step, tag → number) of every evaluation that counts, in order.
@@ -120,7 +120,7 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
 
 
 def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
-    """Tell copies from the runs of a sweep, and say where a directory has another name than its run."""
+    """Mark copies of a sweep's runs, and note where a directory has another name than its run."""
     folders = {run.path.parent for run in runs if run.sweep is not None}
     known = {folder: identify(folder, sorted(run.path.name for run in runs if run.path.parent == folder)) for folder in folders}
     result = []
@@ -263,7 +263,7 @@ def _read_metrics(path: Path) -> _Metrics:
         for record, counts in stream_all_records(path):
             seen.add(record, counts)
     except OSError:
-        pass  # `problem` of the run's other files tells
+        pass  # reported in `problem` by the run's other files
     return seen
 
 

@@ -104,18 +104,18 @@ class Search(Protocol):
     def ask(self) -> Trial | Wait | None:
         """Return the next trial to run; `WAIT` if that depends on results still to come; None if there will be no more.
 
-        A (trial, seed) is handed out once; the same trial may come again with further seeds. Whatever was handed out is told once, unless
-        the program ends before.
+        A (trial, seed) is handed out once; the same trial may come again with further seeds. The result of each one handed out is given to
+        `tell` once, unless the program ends before.
         """
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """Take the result of a trial, over the seeds it was handed out with. Also called, before the first `ask`, for what an earlier
-        driver of the same sweep has finished, in the order in which it was handed out: it is then not handed out again. Telling the
+        driver of the same sweep has finished, in the order in which it was handed out: it is then not handed out again. Giving the
         same result twice changes nothing."""
 
     def resume(self, trial: Trial) -> None:
-        """Take a trial that an earlier driver was handed and whose runs have not all ended: it is running again, will be told, and is not
-        handed out again. Called before the first `ask`, in its place in the order of the `tell` calls."""
+        """Take a trial that an earlier driver was handed and whose runs have not all ended: it is running again, its result will come by
+        `tell`, and it is not handed out again. Called before the first `ask`, in its place in the order of the `tell` calls."""
 
     def report(self, trial: Trial, report: IntermediateResult) -> str | None:
         """Judge a trial by an evaluation during training, in the order of the steps of each run: return the reason to prune the whole
@@ -127,7 +127,7 @@ class Finishes(Protocol):
     """A search that does something when its budget is spent: it confirms what it has found."""
 
     def finish(self) -> None:
-        """Propose nothing new. What was handed out still ends and is told, and `ask` returns what belongs to the end."""
+        """Propose nothing new. Trials that are running still end and are given to `tell`; `ask` returns only the final trials."""
 
 
 class Design(Protocol):

@@ -17,7 +17,7 @@ Rule = Callable[[Results], Collection[int]]
 
 
 def significance_rule(metric: str, first: int, most: int) -> Rule:
-    """Return the rule that keeps a trial open until its interval leaves zero out.
+    """Return the rule that keeps a trial open until its interval excludes zero.
 
     Args:
         metric: tag of the deciding metric.

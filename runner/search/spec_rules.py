@@ -147,7 +147,7 @@ def _space(spec: SweepSpec) -> Generator[Problem, None, None]:
 
 
 def _never(condition: Expression, spec: SweepSpec) -> bool:
-    """Tell whether a condition on choices holds for none of them (at most 1,000 combinations are tried)."""
+    """Return whether a condition on choices holds for none of them (at most 1,000 combinations are tried)."""
     names = sorted(condition.names)
     choices: list[tuple[Any, ...]] = []
     for name in names:

@@ -118,7 +118,7 @@ def _error(baseline: Summary, one: Summary, pooled: tuple[float, float] | None) 
 
 
 def may_be_pooled(baseline: Summary, others: Sequence[Summary]) -> bool:
-    """Tell whether the spreads of the baseline and of `others`, all of as many values (two or more), may be equal."""
+    """Return whether the spreads of the baseline and of `others`, all of as many values (two or more), may be equal."""
     variance = math.fsum((one.std or 0.0) ** 2 for one in others) / len(others)
     if variance > 0:
         freedoms = baseline.n - 1, len(others) * (baseline.n - 1)

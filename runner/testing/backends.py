@@ -123,7 +123,7 @@ class BackendContract:
     def test_preloading_starts_no_thread(self) -> None:
         code = "import importlib, os, sys; importlib.import_module(sys.argv[1]); print('threads', len(os.listdir('/proc/self/task')))"
         if not Path("/proc/self/task").is_dir():
-            pytest.skip("this system does not tell")
+            pytest.skip("this system does not list the threads of a process")
         status, out = output_of(python("-c", code, BACKENDS.get(self.backend).preload))
         assert status == 0 and out.splitlines()[-1] == "threads 1", out
 

@@ -220,7 +220,7 @@ class LauncherContract:
 
     def test_cancel_a_running_task(self, launcher: Launcher, tmp_path: Path) -> None:
         if not self.isolates:
-            pytest.skip("nobody is left to call cancel")
+            pytest.skip("a task blocks this process, so cancel cannot be called")
         launcher.submit(task("one", tmp_path, "touch", tmp_path / "up", "sleep", str(LONG_S)))
         wait_until((tmp_path / "up").exists)
         started = time.monotonic()
@@ -230,7 +230,7 @@ class LauncherContract:
 
     def test_cancel_kills_after_the_grace_and_leaves_nobody(self, launcher: Launcher, tmp_path: Path) -> None:
         if not self.isolates:
-            pytest.skip("nobody is left to call cancel")
+            pytest.skip("a task blocks this process, so cancel cannot be called")
         words: Sequence[str | Path] = ("deaf", "child", str(LONG_S), tmp_path / "child", "sleep", str(LONG_S))
         launcher.submit(task("one", tmp_path, *words))
         wait_until((tmp_path / "child").exists)
@@ -255,7 +255,7 @@ class LauncherContract:
 
     def test_a_trace_comes_before_the_end(self, launcher: Launcher, tmp_path: Path) -> None:
         if not self.isolates:
-            pytest.skip("nobody is left to call cancel")
+            pytest.skip("a task blocks this process, so cancel cannot be called")
         launcher.submit(task("one", tmp_path, "tracing", "touch", tmp_path / "up", "sleep", str(LONG_S)))
         wait_until((tmp_path / "up").exists)
         launcher.cancel("one", trace=True)
@@ -266,7 +266,7 @@ class LauncherContract:
 
     def test_a_trace_is_no_way_to_survive(self, launcher: Launcher, tmp_path: Path) -> None:
         if not self.isolates:
-            pytest.skip("nobody is left to call cancel")
+            pytest.skip("a task blocks this process, so cancel cannot be called")
         launcher.submit(task("one", tmp_path, "tracing", "deaf", "touch", tmp_path / "up", "sleep", str(LONG_S)))
         wait_until((tmp_path / "up").exists)
         launcher.cancel("one", grace_s=0.2, trace=True)

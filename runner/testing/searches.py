@@ -35,13 +35,13 @@ def spec_of(sweep: Mapping[str, Any]) -> SweepSpec:
 
 @dataclass
 class Driver:
-    """A driver without runs: it asks, reports and tells, one trial at a time.
+    """A driver without runs: it calls `ask`, `report` and `tell`, one trial at a time.
 
     Args:
         search: the search under test.
         seeds: the sweep's.
         metric: tag of the deciding metric.
-        handed: (number, seeds) of every trial that was handed out, in order; told: with what.
+        handed: (number, seeds) of every trial that was handed out, in order; told: every (trial, result) given to `tell`.
     """
 
     search: Search
@@ -61,7 +61,7 @@ class Driver:
         return answer
 
     def end(self, trial: Trial, state: str = "done") -> None:
-        """Tell how a trial has ended: its value depends on its overrides and the seed alone."""
+        """Give the search a trial's result: its value depends on its overrides and the seed alone."""
         seeds = trial.seeds if trial.seeds is not None else self.seeds
         result = result_of(trial, seeds, self.metric) if state == "done" else TrialResult(state, reason=state)  # type: ignore[arg-type]
         self.told.append((trial, result))

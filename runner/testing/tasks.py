@@ -36,7 +36,7 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], 
 part = pathlib.Path({file!r} + ".part")
 part.write_text(str(child.pid))
 part.rename({file!r})
-child.returncode = 0  # nobody waits for it
+child.returncode = 0  # no process waits for it
 """
 
 
@@ -150,7 +150,7 @@ def _target(descriptor: str) -> str:
 
 
 def _write(path: str, text: str) -> None:
-    """In one step, so that whoever waits for the file finds it whole."""
+    """Write the file in one step, so that a waiting process finds it whole."""
     part = Path(f"{path}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

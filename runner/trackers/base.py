@@ -256,7 +256,7 @@ def rebuild_log(name: str, run_dir: RunDir, folder: Path, params: Mapping[str, A
 
 
 def target_of(run_dir: RunDir, folder: Path, owner: str) -> Target:
-    """Return the place of a run's log: `folder`, or a server, which tells runs apart by the paths of their directories."""
+    """Return the place of a run's log: `folder`, or a server, which identifies runs by the paths of their directories."""
     identity = run_dir.identity()
     return Target(folder, owner, f"{run_dir.name} {_path_mark(run_dir)}", identity.sweep or "" if identity is not None else "")
 

@@ -99,7 +99,7 @@ class LogFile:
 
 
 def find_log(folder: Path, stem: str) -> Path | None:
-    """Return the newest log in `folder` whose name starts like `stem`, whoever wrote it; None if there is none."""
+    """Return the newest log in `folder` whose name starts with `stem`, from any run; None if there is none."""
     try:
         return max((path for path in folder.iterdir() if path.name.startswith(f"{stem}.")), default=None)
     except OSError:

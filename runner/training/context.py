@@ -25,7 +25,7 @@ class RunContext(Protocol):
     """The metric that checkpoints are compared by."""
     attempt: int
     resume_from: Path | None
-    """The folder of checkpoints to go on from (it may hold none yet), None to start anew. A damaged one is passed over, and `say` says
+    """The folder of checkpoints to resume from (it may hold none yet), None to start anew. A damaged one is passed over, and `say` says
     so."""
 
     def resumed(self, step: int, epoch: float) -> None:

@@ -73,7 +73,7 @@ class Trainer(ABC):
     # -------------------------------------------------------------------------------------------- a backend's own part
     @abstractmethod
     def _begin(self) -> None:
-        """Make the state: go on from a checkpoint (`_restore`), or take up pretrained weights."""
+        """Make the state: resume from a checkpoint (`_restore`), or load pretrained weights."""
 
     @abstractmethod
     def _train(self) -> None:
@@ -98,7 +98,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def _load_state(self, state: Mapping[str, Any], source: Path) -> None:
-        """Take up the framework's part of it. Raises InputError where it does not fit."""
+        """Load the framework's part of it. Raises InputError where it does not fit."""
 
     @abstractmethod
     def _data_identity(self) -> Mapping[str, int]:

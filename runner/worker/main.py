@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         working on the run, and nothing was done; 130 interrupted or pruned. Where a launcher started it, it does not return: the process
         ends with this.
     """
-    faulthandler.register(signal.SIGUSR1, file=_STDERR, all_threads=True)  # for whoever investigates a hung process
+    faulthandler.register(signal.SIGUSR1, file=_STDERR, all_threads=True)  # to investigate a hung process
     has_launcher = die_with_parent()
     args = _PARSER.parse_args(argv)
     run_dir = RunDir(args.run_dir)

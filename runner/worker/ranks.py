@@ -19,7 +19,7 @@ from runner.store.run_dir import PrimaryMetric, RunDir
 from runner.worker.ending import Ending
 
 VARIABLE = "RUNNER_RANKS"
-"""Environment variable by which the supervisor tells a process that it is a rank: a `RankGroup` as JSON."""
+"""Environment variable by which the supervisor makes a process a rank: a `RankGroup` as JSON."""
 
 log = logging.getLogger("runner.worker")
 
@@ -33,7 +33,7 @@ class RankGroup:
         count: how many ranks there are.
         number_in: the environment variable that holds a rank's number.
         attempt: number of the attempt.
-        resume: whether there is a folder of checkpoints to go on from.
+        resume: whether there is a folder of checkpoints to resume from.
         control_offset: where in control.jsonl this attempt's requests begin, in bytes.
     """
 

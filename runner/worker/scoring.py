@@ -32,7 +32,7 @@ class Scorer:
         """Make COCO results with the annotation file's category ids from those with contiguous class indices.
 
         Args:
-            classes: names that the indices stand for, the same as the annotations' in any order; empty: the annotations' own.
+            classes: names of the indices, the same as the annotations' in any order; empty: the annotations' own.
         """
         return with_category_ids(predictions, self.data, classes)
 

@@ -1,4 +1,4 @@
-"""Being asked to stop: by a signal or by the driver's control.jsonl."""
+"""Stop requests: by a signal or by the driver's control.jsonl."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Rank supervisor of an attempt with several processes: starts the ranks, serves all-gather, forwards stop requests, records the end.
 
-It is the attempt's first process and not one of those that train. The ranks end with it, whatever ends it.
+It is the attempt's first process and not one of those that train. The ranks end when it ends, for whatever reason.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _numba_not_asked_for() -> Iterator[None]:
 
 def _say_errors_once() -> None:
     """Report errors once: ppdet 2.6.0 prints the trace of an error in a reader, and raises it. So does the thread that fetches from
-    Paddle's reading processes, whose cause the main thread tells (`runner.backends.paddle.reader`)."""
+    Paddle's reading processes, whose cause the main thread reports (`runner.backends.paddle.reader`)."""
     logging.getLogger("reader").setLevel(logging.ERROR)
     told = threading.excepthook
 

@@ -59,7 +59,7 @@ def predict_files(
 def evaluate_images(
     trainer: Any, reader: str, images: Sequence[ImageRef], config: PaddleConfig, progress: Callable[[int, int], None] | None
 ) -> list[dict[str, Any]]:
-    """COCO results of `images` by the model of a ppdet `Trainer`, as it stands; category_id is the contiguous class index from 0.
+    """Predict COCO results of `images` by the model of a ppdet `Trainer` as it is; category_id is the contiguous class index from 0.
 
     Args:
         progress: called after every batch with the number of images done and of all. May raise to end it.

@@ -75,7 +75,7 @@ def steps_per_epoch(config: PaddleConfig, images: int) -> int:
     """Count the steps of one epoch over `images` training images, as ppdet's reader makes them.
 
     Raises:
-        InputError: not one.
+        InputError: the images do not fill one batch.
     """
     reader = config.modules.get("TrainReader")
     keys = reader if isinstance(reader, Mapping) else {}

@@ -23,7 +23,7 @@ def select_device(config: TorchConfig) -> torch.device:
     """Return the CPU, or the GPU if use_gpu asks for it.
 
     Raises:
-        InputError: use_gpu without a usable GPU; says what was found and how to go on.
+        InputError: use_gpu without a usable GPU; the message says what was found and what to do.
     """
     if not config.use_gpu:
         return torch.device("cpu")

@@ -1,6 +1,6 @@
 """Batches in order: which samples a step sees, the processes that read them, and what happens when one of them fails.
 
-Which samples form step s follows from (seed, s) alone, so a run goes on anywhere, inside an epoch too, without
+Which samples form step s follows from (seed, s) alone, so a run can resume anywhere, inside an epoch too, without
 reading what came before. One DataLoader
 serves the whole training: its workers start once, not every epoch.
 

@@ -39,7 +39,7 @@ def steps_per_epoch(config: TorchConfig, n_images: int) -> int:
 
 
 def total_steps(config: TorchConfig, n_images: int) -> int:
-    """Count the optimiser steps of the whole training: max_iters as it stands, or epoch times the steps of an epoch.
+    """Count the optimiser steps of the whole training: max_iters itself, or epoch times the steps of an epoch.
 
     Raises:
         InputError: neither or both are given, or an epoch would have no step.

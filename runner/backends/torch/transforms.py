@@ -61,7 +61,7 @@ Step = Callable[[ImageSample, np.random.Generator], ImageSample]
 
 
 def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """Return the generator of everything random about sample `index` in `epoch` (0-based), whoever reads it."""
+    """Return the generator of everything random about sample `index` in `epoch` (0-based), the same in every reading process."""
     return np.random.default_rng((_AUGMENT, seed, epoch, index))
 
 

@@ -1,4 +1,4 @@
-"""A task in a new process: the way that always works."""
+"""Start of a task in a new process, which works everywhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Process(Protocol):
 
 
 def environment_of(task: Task) -> dict[str, str]:
-    """All the variables a task sees."""
+    """Return all environment variables of a task."""
     pid = os.getpid()
     unbuffered = {} if "PYTHONUNBUFFERED" in os.environ else {"PYTHONUNBUFFERED": "1"}
     return child_environment(unbuffered, dict(task.env), {PARENT_VARIABLE: str(pid), MARK_VARIABLE: mark_of(pid)})
@@ -74,7 +74,7 @@ def kill_group(leader: int) -> None:
         try:
             os.killpg(leader, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            pass  # nobody is left (macOS says "permission" where only a zombie is)
+            pass  # no process is left (macOS reports a permission error where only a zombie is)
         return
     try:
         first = psutil.Process(leader)
@@ -89,7 +89,7 @@ def kill_group(leader: int) -> None:
 
 
 def reap_session(leader: int, known: Collection[int] = ()) -> bool:
-    """Kill and reap whom an ended task left in its session and this process adopted (see `adopt_orphans`); whether there are no more.
+    """Kill and reap the adopted processes that an ended task left in its session (see `adopt_orphans`); return whether none is left.
 
     Args:
         known: children of this process that need no look, since they lead sessions of their own.
@@ -110,7 +110,7 @@ def reap_session(leader: int, known: Collection[int] = ()) -> bool:
 
 
 def _adopted() -> Iterator[int]:
-    """Children of this process's first thread, which is who is given orphans."""
+    """Yield the children of this process's first thread, which adopts orphans."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
             yield from map(int, file.read().split())

@@ -34,11 +34,11 @@ _READ_LATE = (*_THREADS, *_GPUS, PARENT_VARIABLE)
 
 
 class Trouble(Exception):
-    """A warm process does not do what it should; the message says what."""
+    """Failure of a warm process; the message says which."""
 
 
 class Hopeless(Trouble):
-    """The next one will not do better."""
+    """Failure that the next warm process would repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Forked:
 
 
 class _WarmProcess:
-    """A process that imports, and then waits to be asked."""
+    """A process that imports modules and then waits for a task."""
 
     def __init__(self, kind: _Kind) -> None:
         self.kind = kind
@@ -107,7 +107,7 @@ class _WarmProcess:
                 raise
 
     def is_ready(self) -> bool:
-        """Return whether it has imported everything. Raises Trouble if it never will have."""
+        """Return whether it has imported everything. Raises Trouble if it never will."""
         if self.trouble:
             raise Trouble(self.trouble)
         if not self.ready:
@@ -129,7 +129,7 @@ class _WarmProcess:
             kill_group(self.process.pid)
 
     def is_gone(self) -> bool:
-        """After `kill`: whether nothing is left of it."""
+        """Return whether nothing is left of it after `kill`."""
         if self.process.poll() is None:
             return False
         self.control.close()
@@ -137,7 +137,7 @@ class _WarmProcess:
 
 
 class WarmStart:
-    """A task on its way into a warm process. If there is trouble it is spawned, and its log says why.
+    """Start of a task in a warm process. If that fails the task is spawned, and its log says why.
 
     Raises:
         OSError: the log cannot be written.
@@ -150,7 +150,7 @@ class WarmStart:
         self._log = open_regular(task.log, "ab")
         self._report, self._report_end = os.pipe()
         os.set_blocking(self._report, False)
-        self._right, right_end = os.pipe()  # to run the task: whoever reads the byte has it
+        self._right, right_end = os.pipe()  # to run the task: the process that reads the byte has it
         os.write(right_end, b"!")
         os.close(right_end)
         self._asked = False
@@ -163,7 +163,7 @@ class WarmStart:
         return self._report if self._asked and self._warm.ready else self._warm.control.fileno()
 
     def look(self) -> Process | None:
-        """Send the task, then see how far it got: its process, once it is running there.
+        """Send the task, then poll its start; return its process once it is running.
 
         Raises:
             OSError, ValueError: the task had to be spawned, and that failed.
@@ -174,14 +174,14 @@ class WarmStart:
             process = self.cancel()
             if process is None:
                 self._starter.drop(self._warm, trouble)
-                self._starter.tell(self._task, trouble)
+                self._starter.log_trouble(self._task, trouble)
                 process = spawn(self._task)
             return process
 
     def cancel(self) -> Process | None:
-        """Give up, and never wait: the task will not run, unless it does already; then this is its process."""
+        """Cancel the start without waiting: the task will not run, unless it is running already; then return its process."""
         if not os.read(self._right, 1):
-            self._hear()  # its number was written before
+            self._read_report()  # its number was written before
             return self._running()
         if self._warm.kind.mode == "standby":
             self._starter.end(self._warm)
@@ -189,8 +189,8 @@ class WarmStart:
         return None
 
     def is_gone(self) -> bool:
-        """After `cancel`: whether nothing is left of it. Kills and reaps what is there by now."""
-        gone = self._hear() or not self._asked
+        """Return whether nothing is left of it after `cancel`. Kills and reaps what is left."""
+        gone = self._read_report() or not self._asked
         if process := self._forked():
             with contextlib.suppress(ChildProcessError):  # not adopted yet
                 process.send_signal(signal.SIGKILL)
@@ -201,8 +201,8 @@ class WarmStart:
 
     def _poll_start(self) -> Process | None:
         is_ready = self._warm.is_ready()
-        self._asked = self._asked or self._ask()
-        closed = self._hear()
+        self._asked = self._asked or self._send_task()
+        closed = self._read_report()
         if self._heard.endswith(STARTED):
             return self._running()
         if closed:
@@ -212,8 +212,8 @@ class WarmStart:
             raise Trouble(f"the warm process was silent for {ANSWER_WITHIN_S:g} s")
         return None
 
-    def _ask(self) -> bool:
-        """Send the task; False if there is no room now."""
+    def _send_task(self) -> bool:
+        """Send the task; return False if the socket is full."""
         (module, *arguments), wanted = _words_of(self._task), environment_of(self._task)
         late = {name: wanted.get(name) for name in self._starter.late}
         request = Request(module, arguments, os.fspath(self._task.cwd), late)
@@ -238,8 +238,8 @@ class WarmStart:
             return trouble
         return Trouble("the warm process ended before the task began")
 
-    def _hear(self) -> bool:
-        """Take note of what was reported; whether no more will be."""
+    def _read_report(self) -> bool:
+        """Read the pending reports; return whether there will be no more."""
         with contextlib.suppress(BlockingIOError):
             while text := os.read(self._report, 100):
                 self._heard += text
@@ -278,14 +278,14 @@ class WarmStarter:
     def __init__(self, can_fork: bool, slots: Sequence[Mapping[str, str]] = (), standby: int = 1) -> None:
         self._can_fork = can_fork
         self.late = frozenset({*_READ_LATE, *(name for slot in slots for name in slot)})
-        self._kinds = max(KINDS, 1 + len({frozenset(slot.items()) for slot in slots}))  # who stands by has its slot's variables already
+        self._kinds = max(KINDS, 1 + len({frozenset(slot.items()) for slot in slots}))  # a standby process already has its slot's variables
         self._standby = standby
         self._waiting: dict[_Kind, list[_WarmProcess]] = {}  # the kind used last comes last
         self._failures: Counter[_Kind] = Counter()
         self._ending: list[WarmStart | _WarmProcess] = []
 
     def start(self, task: Task) -> WarmStart | None:
-        """Take a task on, or None if it is one to be spawned.
+        """Begin the start of a task; return None if it has to be spawned.
 
         Raises:
             OSError: its log cannot be written.
@@ -317,9 +317,9 @@ class WarmStarter:
                     waiting.append(_WarmProcess(warm.kind))
 
     def drop(self, warm: _WarmProcess, trouble: Exception) -> None:
-        """Drop a process that failed a task."""
+        """Drop a process that failed to start a task."""
         if warm.trouble:
-            return  # another task has said so
+            return  # another task has reported it
         warm.trouble = str(trouble)
         self._failures[warm.kind] += TRIES if isinstance(trouble, Hopeless) else 1
         waiting = self._waiting.get(warm.kind, [])
@@ -332,8 +332,8 @@ class WarmStarter:
         warm.kill()
         self._ending.append(warm)
 
-    def tell(self, task: Task, trouble: Exception) -> None:
-        """Say in a task's log why it starts late."""
+    def log_trouble(self, task: Task, trouble: Exception) -> None:
+        """Write to a task's log why it starts late."""
         with contextlib.suppress(OSError), open_regular(task.log, "ab") as log:
             log.write(f"runner: started in a new process: {trouble}\n".encode())
 
@@ -386,4 +386,4 @@ def _received(connection: socket.socket) -> bytes | None:
         except BlockingIOError:
             return None
         except ConnectionResetError:
-            pass  # it ended with messages of ours unread; this is told once, and before what it said last
+            pass  # it ended with our messages unread; reported once, before its own last messages

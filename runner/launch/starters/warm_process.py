@@ -4,8 +4,8 @@
 
 Over the socket NUMBER it says how the import went. A task comes as one message (see `Request`) with three descriptors: the task's log;
 a pipe to report on; and a pipe with one byte in it, which either the process that is to run the task takes, or the launcher when it has
-lost patience, so that no task runs twice. A standby process becomes the task. A parent stays, and keeps one child ahead that waits for
-the next task, so that nobody waits for the fork. It forks twice: the grandchild, an orphan at once, is adopted by the launcher, which so
+lost patience, so that no task runs twice. A standby process becomes the task. A parent stays, and keeps one child ready for the next
+task, so that no task waits for the fork. It forks twice: the grandchild, an orphan at once, is adopted by the launcher, which so
 has a child like any other.
 
 What a fork costs is memory that is touched: the modules' objects are kept from the garbage collector, and at its end a task does what
@@ -100,7 +100,7 @@ def main() -> None:
     except SystemExit as ended:
         status = exit_status(ended.code)
     except KeyboardInterrupt:
-        raise  # Python tells it and dies of SIGINT
+        raise  # Python reports it and dies of SIGINT
     except BaseException:  # noqa: BLE001 - as Python itself
         sys.excepthook(*sys.exc_info())
         status = 1
@@ -108,11 +108,11 @@ def main() -> None:
 
 
 def _import(modules: Sequence[str]) -> str:
-    """Import them; what went wrong."""
+    """Import the modules; return what went wrong, or an empty text."""
     for name in modules:
         try:
             importlib.import_module(name)
-        except Exception as error:  # noqa: BLE001 - whatever a module raises: the task, in a fresh process, will tell it in full
+        except Exception as error:  # noqa: BLE001 - whatever a module raises: the task, in a fresh process, reports it in full
             return f"import {name}: {type(error).__name__}: {error}"
     sys.stdout.flush()
     sys.stderr.flush()
@@ -160,8 +160,7 @@ def _use_large_pages() -> None:
 
 
 def _fork_ahead(control: socket.socket) -> int:
-    """Return returns in each child, with the descriptor to close when it has a task: then this process, which stays here, makes the
-    next."""
+    """Return in each child, with the descriptor to close when it has a task. This process stays here and then makes the next child."""
     tasks = 0
     while True:
         taken, end = os.pipe()
@@ -233,7 +232,7 @@ def _exit(status: int) -> None:
     for finish in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined] # multiprocessing's children end so
         try:
             finish()
-        except BaseException:  # noqa: BLE001 - as Python itself: told, and no reason to stay
+        except BaseException:  # noqa: BLE001 - as Python itself: reported, and the exit continues
             sys.excepthook(*sys.exc_info())
     for stream in (sys.stdout, sys.stderr):
         try:

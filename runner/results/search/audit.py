@@ -53,7 +53,7 @@ class PrunedTrial:
     Args:
         number, label: as in the sweep.
         step: its last evaluation's; value: of the deciding metric there.
-        low, high: 95 % prediction interval of its final value; None where fewer than 3 finished trials tell of gains.
+        low, high: 95 % prediction interval of its final value; None where fewer than 3 finished trials show gains.
         rests_on: how many finished trials it comes from; enough: how many of these gained as much as would have made it win.
         could_have_won: whether the better end of the interval beats the winner; None where there is no interval.
     """

@@ -199,7 +199,7 @@ def _middle_ranks(values: Floats) -> Floats:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a parameter's value is a number."""
+    """Return whether a parameter's value is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -150,7 +150,7 @@ def search_results(
 
 
 def better(one: float, other: float, goal: Goal) -> bool:
-    """Tell whether `one` is better than `other`."""
+    """Return whether `one` is better than `other`."""
     return one > other if goal == "maximize" else one < other
 
 
@@ -256,7 +256,7 @@ def _parameters(run: RunResult, keys: Sequence[str]) -> dict[str, Any]:
     """Return the values of the searched keys. A key that the search did not choose did not apply; but a baseline outside the space was
     not chosen at all, and has the values of its config."""
     chosen, proposed = _searched(run) or keys, run.proposal.get("params") or {}
-    # a choice that is a mapping stands in the config in parts, and in the proposal as text
+    # a choice that is a mapping is split into keys in the config, and is text in the proposal
     places = (run.overrides, run.config, proposed)
     return {key: next(place[key] for place in places if key in place) for key in keys if key in chosen and any(key in p for p in places)}
 
@@ -276,7 +276,7 @@ def mean_curve(runs: Sequence[RunResult], metric: str) -> Curve:
 
 
 def _holds(rule: Expression, runs: Sequence[RunResult]) -> bool:
-    """Tell whether a constraint holds for each of `runs`; one whose numbers are missing does not."""
+    """Return whether a constraint holds for each of `runs`; one whose numbers are missing does not."""
 
     for run in runs:
         known = {**run.metrics, **{tag: value for tag, name in _MEMORY.items() if (value := getattr(run, name)) is not None}}

@@ -100,7 +100,7 @@ def make_pruner(component: Component, *, first_step: int, steps: int) -> optuna.
 
 
 def contains_part(component: Component, name: str) -> bool:
-    """Tell whether `component` is a `name`, or has one inside."""
+    """Return whether `component` is a `name` or contains one."""
     inner = (_component(value) for key, value in component.arguments.items() if key in _NESTED and value is not None)
     return component.name == name or any(contains_part(part, name) for part in inner)
 
@@ -187,7 +187,7 @@ def _check_values(component: Component, kind: Kind, place: str) -> list[Problem]
 
 
 def _writable(parameter: inspect.Parameter) -> bool:
-    """Tell whether a value of YAML can be given: the annotation, a text in Optuna, names a plain type or a mapping."""
+    """Return whether YAML can express the value: the annotation, a string in Optuna, names a plain type or a mapping."""
     parts = [part.strip() for part in str(parameter.annotation).split("|")]
     return any(part in _TYPES and part != "None" or part.startswith("dict[") for part in parts) or parameter.annotation in (int, float)
 

@@ -23,8 +23,8 @@ MOST_POINTS: Final = 100_000
 class PointSampler(optuna.samplers.BaseSampler):
     """The sampler of our study: it draws whole points with the one that the sweep names.
 
-    That one is made anew for every trial, from (its seed, the trial's number, the try). What it remembers is then what stands in the study,
-    so that a driver that comes later draws what this one would have drawn. A point of an earlier trial is drawn again, at last at random; a
+    That sampler is made anew for every trial, from (its seed, the trial's number, the try). Its only memory is then the study, so that a
+    later driver draws what this one would have drawn. A point of an earlier trial is drawn again, at last at random; a
     finite space ends when every point has been proposed.
 
     Args:
@@ -39,7 +39,7 @@ class PointSampler(optuna.samplers.BaseSampler):
         self._seed = int(component.arguments.get("seed", 0))
         self._component = component
         self._grid = component.name == "GridSampler"
-        # a low-discrepancy sequence is one for one seed and over all keys at once; its place in it stands in the study
+        # a low-discrepancy sequence needs one seed and all keys at once; the position in it is kept in the study
         self._whole = contains_part(component, "QMCSampler")
         # which keys are drawn together is worked out trial by trial: this one remembers how far it has come
         self._finder = None if self._grid or component.arguments.get("group") else make_sampler(component, self._seed)

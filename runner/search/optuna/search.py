@@ -1,7 +1,7 @@
 """A search whose trials Optuna proposes and may prune. Importing this imports Optuna.
 
 An in-memory study decides. What it needs to continue after a restart is in the run directories: each trial's proposal
-(`runner.store.run_dir.Identity.proposal`) and its results, which are told again. Trial numbers here and in the study are the same.
+(`runner.store.run_dir.Identity.proposal`) and its results, which go to `tell` again. Trial numbers here and in the study are the same.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ class OptunaSearch:
         return known
 
     def _fits(self, params: Params) -> bool:
-        """Tell whether the derived keys have a value at the point."""
+        """Return whether the derived keys have a value at the point."""
         try:
             derive_overrides(self._spec, self._space.values(params), self._baseline)
         except InputError:
@@ -257,7 +257,7 @@ class OptunaSearch:
         self._study.add_trial(trial)
 
     def _fill(self, number: int, proposal: Proposal) -> None:
-        """Fill the place that was kept for a trial: trials are told nearly in the order of their numbers."""
+        """Write a trial's proposal into the place reserved for it: results arrive nearly in the order of the numbers."""
         for key, value in proposal.params.items():
             distribution = proposal.distributions[key]
             self._storage.set_trial_param(self._trial_id(number), key, distribution.to_internal_repr(value), distribution)
@@ -354,7 +354,7 @@ class OptunaSearch:
     # the end
 
     def _spent(self) -> bool:
-        """Tell whether another trial would exceed the budget, or there is none."""
+        """Return whether another trial would exceed the budget, or there is none."""
         if self._finished or (self._sampler.exhausted and not self._gaps):
             return True
         runs = self._spec.budget.runs
@@ -375,7 +375,7 @@ class OptunaSearch:
         return Trial(trial.number, trial.overrides, trial.label, self._spec.fresh_seeds(self._spec.confirm_seeds), trial.proposal)
 
     def _confirms(self, trial: Trial) -> bool:
-        """Tell whether it was handed out again, to be confirmed: no other trial has seeds of its own."""
+        """Return whether it was handed out again for confirmation: no other trial has its own seeds."""
         return trial.seeds is not None
 
     def _note_confirmation(self, trial: Trial) -> None:
@@ -394,7 +394,7 @@ class OptunaSearch:
         return self._storage.get_trial(self._trial_id(number))
 
     def _show(self, *numbers: int) -> None:
-        """Write trials to study.db, from the first `ask` on: until then the past is told."""
+        """Write trials to study.db, from the first `ask` on: until then the past is replayed."""
         if self._mirror is not None and self._started:
             self._mirror.update(numbers)
 

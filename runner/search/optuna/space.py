@@ -37,7 +37,7 @@ class Parameter:
     Args:
         key: dotted key.
         distribution: of Optuna.
-        values: what Optuna's choices stand for, in their order; empty for numbers.
+        values: the config values of Optuna's choices, in their order; empty for numbers.
         when: its condition; None: always varied.
     """
 
@@ -141,7 +141,7 @@ def violation(text: str) -> Callable[[Mapping[str, float]], float]:
         try:
             left, right = Expression.parse(parts[0]), Expression.parse(parts[2])
         except ValueError:
-            pass  # the sign stands inside of something
+            pass  # the sign is inside of something
         else:
             sign = 1.0 if "<" in parts[1] else -1.0
             limit = 0.0 if "=" in parts[1] else _LEAST

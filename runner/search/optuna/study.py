@@ -1,4 +1,4 @@
-"""study.db: the sweep as Optuna's viewers read it. A copy: it is made anew from the run directories whenever it is not one."""
+"""study.db: the sweep as Optuna's viewers read it. A copy, rebuilt from the run directories whenever it differs from them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class StudyMirror:
     def update(self, numbers: Iterable[int], *, whole: bool = False) -> None:
         """Write trials that have changed. A long past is written piece by piece, a little at each call, or all of it with `whole`.
 
-        Never raises: a database that cannot be written is said once, tried again later, and missed by nobody but its viewers.
+        Never raises: a database that cannot be written causes one warning and is tried again later; only viewers need it.
         """
         self._changed.update(numbers)
         if self._not_before is not None and self.clock() < self._not_before:
@@ -99,7 +99,7 @@ class StudyMirror:
                 break
 
     def _open(self, trials: Sequence[FrozenTrial]) -> None:
-        """Go on with the file if it holds this very study, else make a new one in its place."""
+        """Continue the file if it holds this very study, else replace it by a new one."""
         if not self._load(trials):
             partial = self.path.with_name(f"{STUDY_DB}.tmp")
             for file in (partial, partial.with_name(f"{partial.name}-journal")):
@@ -203,7 +203,7 @@ def _row(trial: FrozenTrial, trial_id: int | None = None) -> _Row:
 
 
 def _goes_on_as(found: FrozenTrial, trial: FrozenTrial) -> bool:
-    """Return whether what the database has of a trial can be brought to what the trial is."""
+    """Return whether the database's copy of a trial can be updated to the trial."""
     same = found.params.items() <= trial.params.items() and all(
         trial.distributions.get(key) == distribution for key, distribution in found.distributions.items()
     )

@@ -38,7 +38,7 @@ class LoadReport:
         missing: names of the model's tensors that the file does not hold; they keep their random values.
         misfit: of the model's tensors that the file holds in another shape: name, shape in the file, shape in the
             model; they keep their random values.
-        unused: names in the file, as they stand there, that the model has no place for.
+        unused: names in the file, as written there, that the model has no place for.
     """
 
     loaded: tuple[str, ...] = ()
@@ -249,7 +249,7 @@ def _fits(own: Mapping[str, Tensor], name: str, tensor: Tensor) -> bool:
 
 
 def _is_counter(name: str) -> bool:
-    """Return whether it is the number of batches that batch norm counts, which nobody reads: no loss if it is missing."""
+    """Return whether it is batch norm's count of batches, which is never read: it may be missing."""
     return name.endswith("num_batches_tracked")
 
 

@@ -56,7 +56,7 @@ def check_weights(source: str | None) -> list[Problem]:
 
 
 def _of_paddle(url: str) -> str:
-    """Say what to do where PaddleDetection would download `url`; empty if it is not one of its."""
+    """Return what to do where PaddleDetection would download `url`; empty if the URL is not one of its own."""
     if url.endswith(".tar"):
         return "it has the ending of PaddleDetection 0.x's weights, which are not read; of the .pdparams of 2.x give the path, or "
     if is_paddle_file(url) or url.startswith("ppdet://"):

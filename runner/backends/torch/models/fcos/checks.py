@@ -17,7 +17,7 @@ from runner.training.common_config import check_initial_distance
 def check_fcos(config: TorchConfig) -> list[Problem]:
     """Find everything in `config` that does not fit its FCOS; empty if all fits."""
     model: FCOS = config.architecture
-    problems = [*checks.check_backbone(model.backbone), *checks.check_pyramid(model.neck), *_head(model.fcos_head, model.neck)]
+    problems = [*checks.check_backbone(model.backbone), *checks.check_pyramid(model.neck), *_head_problems(model.fcos_head, model.neck)]
     if not problems:  # the levels of a broken backbone or neck would only add noise
         problems += _levels(model)
     problems += _targets(config)
@@ -33,7 +33,7 @@ def check_fcos(config: TorchConfig) -> list[Problem]:
     return problems
 
 
-def _head(head: FCOSHead, neck: FPN) -> Iterator[Problem]:
+def _head_problems(head: FCOSHead, neck: FPN) -> Iterator[Problem]:
     feat = head.fcos_feat
     if feat.feat_in != neck.out_channel:
         yield Problem(f"is {feat.feat_in}, but FPN.out_channel is {neck.out_channel}: they must be equal", key="FCOSFeat.feat_in")

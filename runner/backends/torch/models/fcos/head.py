@@ -70,7 +70,7 @@ class Towers(nn.Module):
         self.channels = widths[-1]
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a level of the pyramid → what its classes and what its boxes are told from."""
+        """Return a level's features for the classes and for the boxes."""
         classes = boxes = features
         for cls_conv, reg_conv in zip(self.cls_subnet_convs, self.reg_subnet_convs, strict=True):
             classes = F.relu(cls_conv(classes), inplace=True)

@@ -20,11 +20,11 @@ def paddle_names(keys: Iterable[str], strides: Sequence[int]) -> dict[str, str]:
     """
     keys = list(keys)
     shared = shared_names(keys)
-    found = {key: shared.get(key) or _head(key, strides) for key in keys}
+    found = {key: shared.get(key) or _head_name(key, strides) for key in keys}
     return {key: there for key, there in found.items() if there is not None}
 
 
-def _head(key: str, strides: Sequence[int]) -> str | None:
+def _head_name(key: str, strides: Sequence[int]) -> str | None:
     if match := re.fullmatch(r"fcos_head\.scales_regs\.(\d+)", key):
         return f"fcos_head.p{int(math.log2(strides[int(match[1])]))}_feat.scale_reg"
     if match := re.fullmatch(r"(fcos_head\.fcos_feat)\.(cls|reg)_subnet_convs\.(\d+)\.(conv|norm)\.(\w+)", key):

@@ -29,7 +29,7 @@ def suppress(boxes: Tensor, scores: Tensor, config: MultiClassNMS) -> Detections
     if config.nms_top_k >= 0:
         order = order[_rank(classes[order]) < config.nms_top_k]
     found, classes, candidates = found[order], classes[order], boxes[places[order]]
-    # batched_nms tells classes apart by shifting them, which needs coordinates that are not negative and, to stay
+    # batched_nms separates classes by shifting them, which needs coordinates that are not negative and, to stay
     # exact, more than single precision.
     shifted = candidates.double() - candidates.min() if len(candidates) else candidates.double()
     kept = batched_nms(shifted, found.double(), classes, config.nms_threshold).sort().values

@@ -61,7 +61,7 @@ class FeaturePyramid(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 # Of a lateral convolution PaddleDetection takes the input channels for both fans; elsewhere this is
-                # Xavier's rule as it stands.
+                # Xavier's rule, unchanged.
                 if layer.kernel_size == (1, 1):
                     nn.init.kaiming_uniform_(layer.weight, a=1)
                 else:
