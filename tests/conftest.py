@@ -129,8 +129,8 @@ def write_coco(folder: Path, *, images: int = 16, size: int = 64, seed: int = 0)
         picture.save(folder / "images" / f"board {index:02d} ü.png")
         entries.append({"id": index + 1, "file_name": f"board {index:02d} ü.png", "width": size, "height": size})
     categories = [{"id": number, "name": name} for number, name in zip((3, 7), CLASSES, strict=True)]
-    cut = images * 3 // 4
-    for name, part in (("train", entries[:cut]), ("val", entries[cut:])):
+    trained = images * 3 // 4
+    for name, part in (("train", entries[:trained]), ("val", entries[trained:])):
         ids = {entry["id"] for entry in part}
         document = {"images": part, "categories": categories, "annotations": [box for box in boxes if box["image_id"] in ids]}
         (folder / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
@@ -139,7 +139,7 @@ def write_coco(folder: Path, *, images: int = 16, size: int = 64, seed: int = 0)
 
 @pytest.fixture(scope="session")
 def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 12 + 4 images that nobody changes; damage a copy."""
+    """A data set of 12 + 4 images that no test changes; damage a copy."""
     return made_once(tmp_path_factory, "some 'data' ü", lambda folder: write_coco(folder / "set")) / "set"
 
 

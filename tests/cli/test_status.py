@@ -53,7 +53,7 @@ def test_a_sweep_that_is_driven(sweep: SweepDir, capsys: pytest.CaptureFixture[s
     assert "0001-batch_size=1-s0 started: attempt 2" in out and "0002-batch_size=2-s0 ended: failed: the GPU is [full]" in out
 
 
-def test_a_sweep_that_nobody_drives(sweep: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_without_a_driver(sweep: SweepDir, capsys: pytest.CaptureFixture[str]) -> None:
     with hold(sweep.lock):
         pass
     assert main(["status", str(sweep.path)]) == 0

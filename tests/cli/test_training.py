@@ -191,7 +191,7 @@ def test_a_driver_that_is_killed_leaves_no_worker(tiny_file: Callable[..., Path]
     while not is_gone(worker):
         assert time.monotonic() < deadline, "the worker has outlived its driver"
         time.sleep(0.05)
-    assert run.status().state == "running"  # nobody was left to say otherwise
+    assert run.status().state == "running"  # no process was left to write another state
     assert cli("train", "-r", "run").code == 0
     assert_same_end(run, undisturbed)
 

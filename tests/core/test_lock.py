@@ -108,7 +108,7 @@ def test_a_lock_that_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.lock")
     with pytest.raises(OSError, match="a FIFO, expected a regular file"):
         take(tmp_path / "run.lock")
-    holder(tmp_path / "run.lock")  # and does not wait for somebody to write
+    holder(tmp_path / "run.lock")  # and does not wait for a writer
     (tmp_path / "torn.lock").write_text('{"pid": "x", "host": 1e999')
     assert last_holder(tmp_path / "torn.lock") is None
 

@@ -56,7 +56,7 @@ def test_a_child_ends_with_its_parent(tmp_path: Path, where: str) -> None:
     wait_until(lambda: not is_alive(pid), within_s=30)
 
 
-def test_nobody_depends_where_nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_process_depends_on_its_parent_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PARENT_VARIABLE, raising=False)
     assert not die_with_parent()
     monkeypatch.setenv(PARENT_VARIABLE, "no number")

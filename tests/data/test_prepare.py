@@ -440,7 +440,7 @@ def test_a_source_within_the_set_is_never_deleted(root: Path, tmp_path: Path, ma
     assert sorted((root / "voc").rglob("*")) == before
 
 
-def test_what_somebody_keeps_in_the_folder_of_a_set_is_never_deleted(root: Path, tmp_path: Path, make_xml: Any, make_picture: Any) -> None:
+def test_other_files_in_the_folder_of_a_set_are_never_deleted(root: Path, tmp_path: Path, make_xml: Any, make_picture: Any) -> None:
     source = tmp_path / "source"
     for name in ("a", "b"):
         make_picture(source / f"{name}.jpg")

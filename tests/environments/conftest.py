@@ -148,7 +148,7 @@ def make_index(folder: Path) -> Fake:
     (newer / "index.html").write_text(f'<a href="{file.name}">{file.name}</a>', encoding="utf-8")
     for version in ("1.0", "2.0"):  # the pin takes the older one
         write_wheel(wheels, "fakehelper", version, {"fakehelper.py": ""})
-    write_wheel(wheels, "fakedet", "2.6.0", {"fakedet/__init__.py": "", "fakedet/check.py": _CHECK}, requires="nobody-has-this")
+    write_wheel(wheels, "fakedet", "2.6.0", {"fakedet/__init__.py": "", "fakedet/check.py": _CHECK}, requires="no-such-package")
     for requirement in own_requirements():
         found = re.match(r"([\w.-]+).*?>=([\d.]+)", requirement)
         assert found is not None, requirement

@@ -75,7 +75,7 @@ def test_from_nothing_to_an_environment_and_back(fake: Fake) -> None:
 
 
 @pytest.mark.slow
-def test_another_wish_takes_the_place_of_the_old_one_once_nobody_uses_it(installed: Fake) -> None:
+def test_a_new_request_replaces_the_old_environment_once_it_is_unused(installed: Fake) -> None:
     [old] = installed.folders()
     with subprocess.Popen([installed.place / old / "bin" / "python", "-c", "input()"], stdin=subprocess.PIPE) as user:
         refused = installed.run("backend", "remove", "fake")
@@ -83,7 +83,7 @@ def test_another_wish_takes_the_place_of_the_old_one_once_nobody_uses_it(install
         address = installed.newer.as_uri()
         made = installed.run("backend", "install", "fake", "--gpu", "--index", address, PIP_NO_INDEX="0", PIP_INDEX_URL=address)
         assert made.returncode == 0, made.stderr
-        assert "fakeframe 2.0" in made.stdout and "this is the GPU build, and it finds no GPU here" in made.stdout
+        assert "fakeframe 2.0" in made.stdout and "this is the GPU build, and no GPU was found" in made.stdout
         new = environments.interpreter("fake").python.parents[1].name
         assert set(installed.folders()) == {old, new} and old != new
         user.kill()
@@ -105,9 +105,9 @@ def test_a_broken_one_is_made_anew_but_never_touched_before_the_new_one_works(in
 
 
 def test_pip_that_fails_leaves_nothing_and_its_last_lines(fake: Fake) -> None:
-    failed = fake.run("backend", "install", "fake", changes={"cpu": "nobody-has-this==1"})
+    failed = fake.run("backend", "install", "fake", changes={"cpu": "no-such-package==1"})
     assert failed.returncode == 1 and "installing packages failed (exit code 1)" in failed.stderr
-    assert "No matching distribution found for nobody-has-this==1" in failed.stderr
+    assert "No matching distribution found for no-such-package==1" in failed.stderr
     assert fake.folders() == [] and environments.installed("fake") is None
 
 
@@ -251,7 +251,7 @@ def test_a_wish_keeps_no_password_and_changes_with_the_pins(fake: Fake) -> None:
 def test_what_runner_requires_is_known_without_its_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {re.split(r"[^\w-]", requirement)[0] for requirement in build.own_requirements()}
     assert names == {"hotcoco", "numpy", "pillow", "psutil", "pyyaml", "rich"}
-    monkeypatch.setattr(build, "_DISTRIBUTION", "nobody-has-this")
+    monkeypatch.setattr(build, "_DISTRIBUTION", "no-such-package")
     assert {re.split(r"[^\w-]", requirement)[0] for requirement in build.own_requirements()} == names
 
 

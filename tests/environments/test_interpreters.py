@@ -57,7 +57,7 @@ def put(python: Path, **modules: str) -> None:
 # ------------------------------------------------------------------------------------------------------------- which one
 def test_a_backend_without_an_environment_of_its_own_runs_in_this_one() -> None:
     assert interpreter("torch") == Environment(Path(sys.executable), "this")
-    assert interpreter("somebody-elses") == Environment(Path(sys.executable), "this")
+    assert interpreter("another-backend") == Environment(Path(sys.executable), "this")
     assert backend_status("fake") == BackendStatus("this interpreter", Path(sys.executable)), "it needs no package"
 
 
@@ -164,7 +164,7 @@ def test_it_is_started_once_a_process(fake: Fake, own: Path, monkeypatch: pytest
 
 
 def test_versions_of_what_is_there() -> None:
-    found = environments.versions(Path(sys.executable), ("NumPy", "types_PyYAML", "nobody-has-this"))
+    found = environments.versions(Path(sys.executable), ("NumPy", "types_PyYAML", "no-such-package"))
     assert found.keys() == {"NumPy", "types_PyYAML"} and found["NumPy"][0].isdigit()
 
 

@@ -1,4 +1,4 @@
-"""The local launcher: slots, refilling, and nobody left behind, with real processes and real signals."""
+"""The local launcher: slots, refilling, and no process left behind, with real processes and real signals."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_kill_by_the_kernel_is_told_from_others(launcher: LocalLauncher, tmp_p
     assert collect(launcher, 1) == [Exit("two", -9, 9, oom_killed=True)]
     launcher.submit(task("three", tmp_path, "touch", tmp_path / "up", "deaf", "sleep", str(LONG_S)))
     wait_until((tmp_path / "up").exists)
-    launcher.cancel("three", grace_s=0)  # ours: nobody is asked
+    launcher.cancel("three", grace_s=0)  # ours: it is not asked to save
     assert collect(launcher, 1)[0].oom_killed is False
 
 
@@ -218,7 +218,7 @@ def test_no_descriptor_is_leaked(launcher: LocalLauncher, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere it takes a second")
-def test_nobody_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
+def test_no_process_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         files = [tmp_path / f"{name}{index}" for index in range(3) for name in ("pid", "child", "stray", "away")]

@@ -62,7 +62,7 @@ def test_pss_is_read_only_where_rss_leaves_it_open(monkeypatch: pytest.MonkeyPat
 
 
 @linux
-def test_somebody_with_an_odd_name_is_found(tmp_path: Path, launcher: LocalLauncher) -> None:
+def test_a_process_with_an_odd_name_is_found(tmp_path: Path, launcher: LocalLauncher) -> None:
     program = tmp_path / "a ) S 1 (b"
     program.symlink_to(sys.executable)
     given = task("one", tmp_path, "touch", tmp_path / "up", "sleep", str(LONG_S))

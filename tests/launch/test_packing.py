@@ -29,7 +29,7 @@ def test_no_more_than_the_slots() -> None:
 
 
 @pytest.mark.parametrize(("limit", "total_gib", "fits"), [(2, 16, 2), (2, 15.9, 1), (16, 256, 16), (1, 4, 1), (4, None, 4)])
-def test_where_there_is_plenty_nobody_waits(limit: int, total_gib: float | None, fits: int) -> None:
+def test_where_there_is_plenty_no_task_waits(limit: int, total_gib: float | None, fits: int) -> None:
     assert Packing(limit, total_gib).fits() == fits
 
 

@@ -32,7 +32,7 @@ def status(*, host: str = "", age_s: float = 0.0, pid: int | None = None) -> Sta
 
 @pytest.mark.parametrize(("age_s", "working"), [(0.0, True), (30.0, True), (300.0, False), (-300.0, False)])
 def test_on_another_host_the_heartbeat_counts(run: RunDir, age_s: float, working: bool) -> None:
-    """Whether a process of this number lives here says nothing, nor does a lock that somebody here has held since."""
+    """Whether a process of this number lives here says nothing, nor does a lock that a process here has held since."""
     there = status(host=ELSEWHERE, age_s=age_s)
     take(run.lock).release()
     run.write_status(there)
@@ -48,7 +48,7 @@ def test_on_this_host_the_process_counts(run: RunDir, host: str) -> None:
     assert is_worked_on(run, mine) and not is_worked_on(run, gone)  # no lock file: an older version's
 
 
-def test_on_this_host_a_lock_nobody_holds_counts(run: RunDir) -> None:
+def test_on_this_host_a_free_lock_counts(run: RunDir) -> None:
     take(run.lock).release()
     assert not is_worked_on(run, status(host=platform.node()))
 

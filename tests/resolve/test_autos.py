@@ -33,7 +33,7 @@ def test_use_gpu_auto_says_what_it_picked(write_config: WriteConfig, probed: Cal
     assert any(note.startswith("use_gpu: auto picks the CPU (no usable GPU") for note in resolved.notes)
 
 
-def test_nobody_is_asked_where_no_gpu_is_wanted(write_config: WriteConfig, probed: Callable[[Probe], list[str]]) -> None:
+def test_nothing_is_probed_where_no_gpu_is_wanted(write_config: WriteConfig, probed: Callable[[Probe], list[str]]) -> None:
     asked = probed(NO_GPU)
     resolved = resolve(write_config(use_gpu=False))
     assert asked == [] and resolved.probe is None

@@ -1,4 +1,4 @@
-"""On the recorded curves our search, on one slot, gives up what Optuna's own loop gives up at the same epochs; the table is whole."""
+"""On the recorded curves our search, on one slot, prunes what Optuna's own loop prunes at the same epochs; the table is whole."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ TICK_S = 0.05
 
 
 class FakeClock:
-    """Seconds that go forward when somebody sleeps."""
+    """Seconds that advance with each sleep."""
 
     def __init__(self) -> None:
         self.seconds = 100.0

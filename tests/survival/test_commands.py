@@ -81,7 +81,7 @@ def test_a_sweep_file_may_have_the_name_of_a_command(stage: FakeSweep) -> None:
     assert nowhere.code == 2 and "nowhere: no such directory" in nowhere.err
 
 
-def test_nobody_repairs_what_is_driven(stage: FakeSweep) -> None:
+def test_a_sweep_with_a_driver_is_not_repaired(stage: FakeSweep) -> None:
     stage.write(config={"step_s": 0.5})
     driver = stage.start()
     stage.worker(step=1)

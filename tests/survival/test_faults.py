@@ -40,8 +40,8 @@ def test_a_second_driver_is_told_who_is_there(stage: FakeSweep, check: Check) ->
     check(stage)
 
 
-def test_a_late_result_of_a_trial_that_was_given_up(stage: FakeSweep) -> None:
-    """The worker does not hear that its trial is given up, and ends as done."""
+def test_a_late_result_of_a_pruned_trial(stage: FakeSweep) -> None:
+    """The worker does not learn that its trial is pruned, and ends as done."""
     stage.write(vary={"parameters.lr": [0.01]}, config={"step_s": 0.05})
     driver, run = stage.start(), stage.run(RUNS[0])
     worker = stage.worker(step=1)

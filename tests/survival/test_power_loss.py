@@ -40,7 +40,7 @@ SMALL = [
     f"runs/{RUN}/checkpoints/step-00000040.json",
 ]
 NOT_MISSED = {"sweep.lock", f"runs/{RUN}/control.jsonl"}
-"""Files whose content nobody needs."""
+"""Files whose content is not needed."""
 
 
 @pytest.fixture(scope="module")

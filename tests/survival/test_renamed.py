@@ -1,4 +1,4 @@
-"""Run directories that somebody renamed or copied within a sweep: what a run is stands in its run.json."""
+"""Run directories renamed or copied within a sweep: a run's identity is in its run.json."""
 
 from __future__ import annotations
 

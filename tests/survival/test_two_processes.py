@@ -56,7 +56,7 @@ def test_the_next_name_is_given_away_once(stage: FakeSweep) -> None:
     assert sorted(run.id for run in collect([stage.folder])) == [f"000{number}-baseline-s0" for number in (1, 2, 3)]
 
 
-def test_a_run_of_a_sweep_that_somebody_else_works_on(stage: FakeSweep) -> None:
+def test_a_run_of_a_sweep_that_another_process_works_on(stage: FakeSweep) -> None:
     """The sweep leaves it, does everything else, and goes on with it when it is free."""
     stage.write(config={"max_iters": 500, "step_s": 0.02}, vary={"parameters.lr": [0.01]}, seeds=[0])
     driver = stage.start()

@@ -269,7 +269,7 @@ def test_a_driver_killed_between_its_first_files_leaves_no_obstacle(stage: Stage
     assert run.run_dir.identity() == run.identity
 
 
-def test_a_run_somebody_works_on_is_left_alone(stage: Stage) -> None:
+def test_a_run_another_process_works_on_is_left_alone(stage: Stage) -> None:
     run = stage.plan("a")
     prepare_run_dir(run)
     run.run_dir.write_status(Status("running", attempt=1, pid=os.getpid(), heartbeat=time.time()))

@@ -79,15 +79,15 @@ NO_LIMITS = Policy()
 
 
 class Search(FixedSearch):
-    """A fixed design that keeps what it was told, and gives up what it is told to."""
+    """A fixed design that keeps the results it is given, and prunes trials by a function."""
 
-    def __init__(self, trials: Sequence[Trial], give_up: Callable[[Trial, IntermediateResult], str | None] | None = None) -> None:
+    def __init__(self, trials: Sequence[Trial], prune_if: Callable[[Trial, IntermediateResult], str | None] | None = None) -> None:
         super().__init__(trials)
         self.told: dict[int, TrialResult] = {}
         self.resumed: list[int] = []
         self.reports: list[tuple[int, int, int]] = []
-        self._give_up = give_up
-        self.wants_reports = give_up is not None
+        self._prune_if = prune_if
+        self.wants_reports = prune_if is not None
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
         self.told[trial.number] = result
@@ -99,7 +99,7 @@ class Search(FixedSearch):
 
     def report(self, trial: Trial, report: IntermediateResult) -> str | None:
         self.reports.append((trial.number, report.seed, report.step))
-        return self._give_up(trial, report) if self._give_up else None
+        return self._prune_if(trial, report) if self._prune_if else None
 
 
 class Stage:
@@ -148,11 +148,11 @@ class Stage:
         self,
         policy: Policy = NO_LIMITS,
         *,
-        give_up: Callable[[Trial, IntermediateResult], str | None] | None = None,
+        prune_if: Callable[[Trial, IntermediateResult], str | None] | None = None,
         slots: int = 2,
         **options: Any,
     ) -> dict[str, str]:
-        self.search = Search([Trial(number, {}, f"trial {number}") for number in range(self.trials)], give_up)
+        self.search = Search([Trial(number, {}, f"trial {number}") for number in range(self.trials)], prune_if)
         launcher: Launcher
         if self.real_act:
             launcher = LocalLauncher(slots, close_grace_s=1)
@@ -263,24 +263,24 @@ def test_a_search_may_confirm_what_it_has_found_when_the_time_is_up(stage: Stage
 
 
 # ------------------------------------------------------------------------------------------------------------ pruning
-def test_a_trial_that_is_given_up_ends_with_all_its_runs(stage: Stage) -> None:
+def test_a_pruned_trial_ends_with_all_its_runs(stage: Stage) -> None:
     stage.seeds = (0, 1, 2)
     stage.acts(**{f"t1s{seed}": ["slow"] for seed in range(3)})
 
-    def give_up(trial: Trial, report: IntermediateResult) -> str | None:
+    def prune_if(trial: Trial, report: IntermediateResult) -> str | None:
         return "worse than the median" if trial.number == 1 and report.step >= 3 else None
 
-    states = stage.drive(give_up=give_up)
+    states = stage.drive(prune_if=prune_if)
     assert states == {"t0s0": "done", "t0s1": "done", "t0s2": "done"} | {f"t1s{seed}": "pruned" for seed in range(3)}
     assert stage.search.told[1].state == "pruned" and stage.search.told[1].reason == "worse than the median"
     assert any(steps for steps in stage.search.told[1].reports.values())
     assert len(stage.events(TrialPruned)) == 1 and "t1s2 1" not in stage.started()
-    assert stage.drive(give_up=give_up) == {} and stage.search.told[1].state == "pruned" and stage.search.resumed == []
+    assert stage.drive(prune_if=prune_if) == {} and stage.search.told[1].state == "pruned" and stage.search.resumed == []
 
 
-def test_a_result_that_comes_after_giving_up_is_logged_and_ignored(stage: Stage) -> None:
+def test_a_result_that_comes_after_pruning_is_logged_and_ignored(stage: Stage) -> None:
     stage.acts(t1s0=["deaf"])
-    states = stage.drive(give_up=lambda trial, report: "no hope" if trial.number == 1 and report.step < 150 else None)
+    states = stage.drive(prune_if=lambda trial, report: "no hope" if trial.number == 1 and report.step < 150 else None)
     run = RunDir(stage.sweep.runs / "t1s0")
     assert states["t1s0"] == "pruned" == run.status().state and stage.search.told[1].state == "pruned"
     assert json.loads(run.status_file.read_text())["state"] == "done" and [event.run for event in stage.events(LateResultIgnored)] == [
@@ -338,9 +338,9 @@ def test_a_pause_may_save_and_end_what_is_active(stage: Stage) -> None:
 def test_a_request_that_cannot_be_carried_out_is_noted(stage: Stage) -> None:
     stage.trials = 1
     stage.acts(t0s0=["3"])
-    asked = iter([[Command("stop", "nobody")], [Command("stop", "7")], [Command("stop")]])
+    asked = iter([[Command("stop", "unknown")], [Command("stop", "7")], [Command("stop")]])
     assert stage.drive(commands=lambda: next(asked, [])) == {"t0s0": "done"}
-    assert [event.text for event in stage.events(CommandIgnored)] == ["stop nobody", "stop 7", "stop"]
+    assert [event.text for event in stage.events(CommandIgnored)] == ["stop unknown", "stop 7", "stop"]
     assert {event.reason for event in stage.events(CommandIgnored)} == {"no active run or trial has this name"}
 
 
@@ -349,7 +349,7 @@ def test_another_terminal_is_heard(stage: Stage) -> None:
 
     stage.trials = 1
     stage.acts(t0s0=["slow", "done"])
-    send(stage.sweep.control, Command("quit"))  # asked of nobody: it does not count
+    send(stage.sweep.control, Command("quit"))  # sent while no driver runs: it does not count
     sent: list[int] = []
 
     def watch(situation: Situation) -> None:

@@ -85,7 +85,7 @@ CASES = {
         "TrainDataset: {name: V, repeat: 2}", "TrainDataset: !VOCDataSet {}", {"TrainDataset": {"!VOCDataSet": {}}}
     ),
     "iterations over epochs": over("epoch: 12\nx: 1", "max_iters: 300", {"x": 1, "max_iters": 300}, BUT_FOR),
-    # What follows needs two layers that nobody has written yet; runner/config/load.py tells why it is so.
+    # What follows needs two layers that do not exist yet; runner/config/load.py tells why it is so.
     "another module": over("m: {name: A, args: {a: 1}}", "m: {name: B, args: {b: 2}}", {"m": {"name": "B", "args": {"b": 2}}}, DIFFERENT),
     "an alias is a copy": over("a: &a {x: 1}\nb: *a", "a: {x: 2}", {"a": {"x": 2}, "b": {"x": 1}}, DIFFERENT),
     "a base is one thing": Case(
@@ -104,8 +104,8 @@ CASES = {
         "s: !Callable {full_type: a.b, args: [!CosineDecay {}]}", {"s": {"!Callable": {"full_type": "a.b", "args": [{"!CosineDecay": {}}]}}}
     ),
     "a bare tag": Case("s: !CosineDecay\n", {"s": {"!CosineDecay": {}}}, THERE),
-    "an unknown tag": Case("s: !Nobody {x: 1}\n", {"s": {"!Nobody": {"x": 1}}}, THERE),
-    "a tag with an unknown key": Case("s: !CosineDecay {nobody: 1}\n", {"s": {"!CosineDecay": {"nobody": 1}}}, THERE),
+    "an unknown tag": Case("s: !NoSuchTag {x: 1}\n", {"s": {"!NoSuchTag": {"x": 1}}}, THERE),
+    "a tag with an unknown key": Case("s: !CosineDecay {no_such_key: 1}\n", {"s": {"!CosineDecay": {"no_such_key": 1}}}, THERE),
     "a tag with a word": Case("s: !CosineDecay 3\n", "takes a mapping", BOTH),
     "a tag for code": Case("s: !!python/tuple [1, 2]\n", "never code", MEANT),
     "a set": Case("s: !!set {a, b}\n", "is not allowed", MEANT),

@@ -181,7 +181,7 @@ HEADERS = {
     "a name that begins like ours": {"Host": "localhost.evil.example:{port}"},
     "another end": {"Host": "127.0.0.1.evil.example"},
     "a page elsewhere": {"Host": "127.0.0.1:{port}", "Origin": "http://evil.example"},
-    "a page of nobody": {"Host": "127.0.0.1:{port}", "Origin": "null"},
+    "a page without an origin": {"Host": "127.0.0.1:{port}", "Origin": "null"},
     "no host": {},
 }
 PATHS = {

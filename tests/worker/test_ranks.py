@@ -255,7 +255,7 @@ def test_no_rank_outlives_the_supervisor(start: Start) -> None:
     wait_for(lambda: all(is_gone(process) for process in below), 5.0)
 
 
-def test_nobody_outlives_the_launcher(start: Start) -> None:
+def test_no_rank_outlives_the_launcher(start: Start) -> None:
     attempt = start("member.all_gather(None)\nif rank: member.all_gather(None)\ntime.sleep(60)")
     below = attempt.below()
     launcher = next(process for process in below if process.pid not in attempt.pids())

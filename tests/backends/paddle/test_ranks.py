@@ -240,7 +240,7 @@ def test_a_resume_gives_the_same_bits(work: Work, new_run: NewRun) -> None:
 
 # --------------------------------------------------------------------------------------------------------- the ends
 @pytest.mark.slow
-def test_stopped_and_killed_it_leaves_nobody(work: Work, new_run: NewRun) -> None:
+def test_stopped_or_killed_it_leaves_no_process(work: Work, new_run: NewRun) -> None:
     run = new_run(max_iters=4000, snapshot_iter=3000, worker_num=1)
     supervisor = work.start(run)
     wait_for(lambda: run.status().step >= 2, run)

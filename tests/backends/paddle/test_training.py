@@ -246,7 +246,7 @@ def test_the_order_is_the_seeds(work: Preloaded, new_run: NewRun) -> None:
     for run in runs.values():
         assert work(run) == 0, run.log.read_text()
     losses = {name: values(run, "train/loss") for name, run in runs.items()}
-    assert losses["a"] == losses["b"] != losses["c"]  # whoever reads the images
+    assert losses["a"] == losses["b"] != losses["c"]  # whichever process reads the images
 
 
 def test_a_checkpoint_of_another_model_is_refused(work: Preloaded, new_run: NewRun) -> None:

@@ -1,4 +1,4 @@
-"""Warm starts: the task finds what a fresh process finds, trouble ends in a fresh process, and nobody is left behind."""
+"""Warm starts: the task finds what a fresh process finds, trouble ends in a fresh process, and no process is left behind."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ while True:
 
 
 BEFORE: set[int] = set()
-"""Who was there before the test: other tests' helpers, which live as long as the session."""
+"""Processes from before the test: those of other tests, which live as long as the session."""
 
 
 @pytest.fixture(autouse=True)
-def nobody_is_left() -> Iterator[None]:
+def no_process_is_left() -> Iterator[None]:
     BEFORE.clear()
     BEFORE.update(process.pid for process in psutil.Process().children(recursive=True))
     yield
@@ -168,7 +168,7 @@ def test_slots_give_their_variables_to_the_children_of_one_parent(tmp_path: Path
     assert len(importers(tmp_path)) == 1
 
 
-def test_somebody_stands_by_for_each_slot(tmp_path: Path) -> None:
+def test_a_process_stands_by_for_each_slot(tmp_path: Path) -> None:
     slots = [{"CUDA_VISIBLE_DEVICES": str(index)} for index in range(warm.KINDS + 1)]
     with contextlib.closing(LocalLauncher(slots, close_grace_s=1)) as launcher:
         for name in ("first", "second"):
@@ -254,7 +254,7 @@ def test_tasks_outlive_their_warm_parent(launcher: LocalLauncher, tmp_path: Path
     wait_until((tmp_path / "up").exists)
     os.kill(importers(tmp_path)[0], signal.SIGKILL)
     wait_until(lambda: not is_alive(importers(tmp_path)[0]))
-    for index in range(3):  # the first is the child's that was ahead, the second finds nobody, the third has a new parent
+    for index in range(3):  # the first is the child's that was ahead, the second finds no parent, the third has a new parent
         launcher.submit(warm_task("fork", f"t{index}", tmp_path, "exit", "6"))
         assert Exit(f"t{index}", 6) in polls_until(launcher, lambda: launcher.free() == 1)
     assert "ended before the task began" in (tmp_path / "t1.log").read_text()
@@ -272,7 +272,7 @@ def test_one_that_dies_while_importing_is_replaced(launcher: LocalLauncher, tmp_
 
 
 @both
-def test_it_is_given_up_where_it_never_works(launcher: LocalLauncher, tmp_path: Path, mode: Warm) -> None:
+def test_it_is_abandoned_where_it_never_works(launcher: LocalLauncher, tmp_path: Path, mode: Warm) -> None:
     for index in range(warm.TRIES + 2):
         module = f"{WRITES_ITS_NUMBER}\nos._exit(1)"
         launcher.submit(warm_task(mode, f"t{index}", tmp_path, "exit", "0", module=module))
@@ -368,7 +368,7 @@ def test_cancel_on_the_way(launcher: LocalLauncher, tmp_path: Path, mode: Warm, 
 
 @both
 @pytest.mark.parametrize("wait_s", [0.0, 0.03, 0.2])
-def test_close_on_the_way_leaves_nobody(tmp_path: Path, mode: Warm, wait_s: float) -> None:
+def test_close_during_a_start_leaves_no_process(tmp_path: Path, mode: Warm, wait_s: float) -> None:
     launcher = LocalLauncher(3, close_grace_s=1)
     before = len(os.listdir("/proc/self/fd"))
     for index in range(5):
@@ -380,7 +380,7 @@ def test_close_on_the_way_leaves_nobody(tmp_path: Path, mode: Warm, wait_s: floa
 
 
 @both
-def test_nobody_outlives_a_driver_that_is_killed(tmp_path: Path, mode: Warm) -> None:
+def test_no_process_outlives_a_driver_that_is_killed(tmp_path: Path, mode: Warm) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path), mode], env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         wait_until(lambda: all((tmp_path / f"pid{index}").exists() for index in range(2)))

@@ -386,7 +386,7 @@ def ask(search: OptunaSearch) -> Trial:
 
 
 def run_whole(search: OptunaSearch, trial: Trial, value: float, seeds: tuple[int, ...] = (0,)) -> str | None:
-    """Reports of all seeds one after the other, told at the end; the reason if it was given up."""
+    """Report every seed in turn, then the result; return the reason if the trial was pruned."""
     reports: dict[int, list[tuple[int, dict[str, float]]]] = {seed: [] for seed in seeds}
     for seed in seeds:
         for step in (100, 200, 300, 400):
@@ -409,7 +409,7 @@ PRUNERS = {
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)
-def test_a_bad_trial_is_given_up_and_the_best_is_not(pruner: str) -> None:
+def test_a_bad_trial_is_pruned_and_the_best_is_not(pruner: str) -> None:
     search = make(make_spec(pruner=Component(name=pruner, arguments=PRUNERS[pruner])))
     assert search.wants_reports
     assert all(run_whole(search, ask(search), value) is None for value in (0.5, 0.6, 0.7, 0.8))
@@ -425,7 +425,7 @@ def test_a_bad_trial_is_given_up_and_the_best_is_not(pruner: str) -> None:
     assert run_whole(search, ask(search), 0.9) is None
 
 
-def test_the_baseline_is_never_given_up() -> None:
+def test_the_baseline_is_never_pruned() -> None:
     search = make(make_spec(pruner=Component(name="ThresholdPruner", arguments={"lower": 0.5})))
     baseline, other = ask(search), ask(search)
     assert report(search, baseline, 100, 0.1) is None
@@ -433,7 +433,7 @@ def test_the_baseline_is_never_given_up() -> None:
     assert report(search, other, 200, 0.9) == "ThresholdPruner: bbox/AP 0.1 at step 100"  # it comes too late
 
 
-def test_a_trial_at_its_end_is_not_given_up() -> None:
+def test_a_trial_at_its_end_is_not_pruned() -> None:
     search = make(make_spec(pruner=Component(name="ThresholdPruner", arguments={"lower": 0.5}), seeds=(0, 1)))
     ask(search)
     one, other = ask(search), ask(search)
@@ -453,7 +453,7 @@ def test_a_trial_is_judged_by_the_mean_over_its_seeds_that_have_come_so_far() ->
 
 
 def test_halving_starts_at_the_first_evaluation() -> None:
-    """With Optuna's own least resource of 1 several rungs would lie before it, and a good trial be given up there."""
+    """With Optuna's own least resource of 1 several rungs would lie before it, and a good trial be pruned there."""
     search = make(make_spec(pruner=Component(name="SuccessiveHalvingPruner", arguments={"reduction_factor": 2})))
     assert run_whole(search, ask(search), 0.5) is None
     assert run_whole(search, ask(search), 0.6) is None
