@@ -108,7 +108,7 @@ def _origin(point: metadata.EntryPoint) -> str:
 
 
 def protocol_faults(plugin: Any, protocol: type[Any] | None) -> Iterator[str]:
-    """Say what keeps `plugin` from being one that fits `protocol`."""
+    """Yield the reasons why `plugin` does not fit `protocol`."""
     if protocol is None:
         if not callable(plugin):
             yield f"expected a function, found {_type_name(plugin)}"

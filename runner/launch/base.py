@@ -1,4 +1,4 @@
-"""Protocol of launchers, which start commands, say how they ended, and stop them. They know nothing of runs or backends."""
+"""Protocol of launchers, which start commands, report how they ended, and stop them. They know nothing of runs or backends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_STARTED = 127
 """Return code of a command that could not be started (as in a shell)."""
 
 TRACE_S = 0.3
-"""How long a task has to write its stack trace before it is asked to end."""
+"""Time for a task to write its stack trace before it is asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class TaskResources:
 
     Args:
         cpus: cores.
-        gpus: GPUs: a whole number, or a part of one below 1 (0.5: two tasks share a GPU); 0: none.
-        memory_gib: the most memory (2**30 bytes) all its processes may hold together before they are killed; None: as much as there is.
-            Looked at about once a second; pages shared with others count in part (see `runner.launch.memory`).
+        gpus: number of GPUs: whole, or a fraction below 1 (0.5: two tasks share a GPU); 0: none.
+        memory_gib: maximum memory (2**30 bytes) of all its processes together, above which they are killed; None: no limit.
+            Checked about once per second; pages shared with others count in part (see `runner.launch.memory`).
     """
 
     cpus: int = 1
@@ -37,7 +37,7 @@ class TaskResources:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Tasks that a launcher has to make room for; they are all alike.
+    """Tasks that a launcher has to make room for, all alike.
 
     Args:
         task: resources of each.
@@ -57,7 +57,7 @@ class Capacity:
     Args:
         tasks: at a time.
         notes: remarks for the user.
-        memory_gib: memory for all of them together, by which the number of those that are active is to be limited as they are measured;
+        memory_gib: memory for all of them together; the number of active tasks is limited by it as they are measured;
             None: there is nothing to measure (each has a limit, a number of tasks was asked for, or they run on other machines).
         gpu_memory_gib: the same, of one GPU for the tasks that share it.
         tasks_per_gpu: how many share a GPU; 0 where they use none.
@@ -86,7 +86,7 @@ class Task:
         cwd: the folder it starts in.
         log: what it writes to stdout and stderr is appended here; the folder must exist.
         env: variables set on top of this process's own.
-        preload: modules the command will import; a launcher that keeps warm processes may import them ahead.
+        preload: modules the command will import; a launcher with warm processes may import them in advance.
         warm: how such a process may be kept for ``python -P -m MODULE …``. "fork": a parent that has imported `preload` forks a child
             per task; importing must start no thread and open no GPU, and happens with OMP_NUM_THREADS, MKL_NUM_THREADS and
             OPENBLAS_NUM_THREADS at 1, so a task that needs more sets its own. "standby": one process per task, which has imported
@@ -113,7 +113,7 @@ class Exit:
         returncode: exit status 0–255, or minus the number of the signal that killed it (as in `subprocess`).
         signal: that signal's number, else None.
         error: why it could not be started; empty if it was.
-        over_memory_gib: what its processes held when they were killed for being over `TaskResources.memory_gib`; None if they were not.
+        over_memory_gib: memory of its processes when they were killed for exceeding `TaskResources.memory_gib`; None if they were not.
         oom_killed: it died of SIGKILL, which was not ours, while the kernel killed processes for lack of memory (Linux; False elsewhere).
     """
 
@@ -147,17 +147,17 @@ def exit_of(name: str, returncode: int) -> Exit:
 class Launcher(Protocol):
     """Runs tasks, some at a time.
 
-    Duties: all calls come from one thread, which lives as long as the launcher. Every task submitted is answered by
+    Contract: all calls come from one thread, which lives as long as the launcher. Every submitted task is answered by
     exactly one `Exit`, also one that was cancelled or could not be started; after `close` none is answered any more.
     Tasks start in the order they were submitted. Nothing a task started outlives it, and no task outlives this
     process. A launcher owns no files but what it appends to a task's log.
     """
 
     in_process: ClassVar[bool]
-    """Tasks run inside this process: one at a time, and its signals are theirs. So a task that is interrupted ends the sweep."""
+    """True if tasks run inside this process: one at a time, with its signals. An interrupted task then ends the sweep."""
 
     shares_machine: ClassVar[bool]
-    """Tasks run on this machine: they share its memory and GPUs with one another, and what is measured here applies to them."""
+    """True if tasks run on this machine: they share its memory and GPUs, and measurements made here apply to them."""
 
     @classmethod
     def open(cls, demand: Demand) -> Launcher:
@@ -168,10 +168,10 @@ class Launcher(Protocol):
         """
 
     def capacity(self) -> Capacity:
-        """Return the room it has."""
+        """Return its capacity."""
 
     def submit(self, task: Task) -> None:
-        """Take a task on, and start it if there is a free slot. Never waits and never fails for what the task is.
+        """Accept a task, and start it if there is a free slot. Never waits, and never fails because of the task itself.
 
         Raises:
             ValueError: an unfinished task has the same name.
@@ -182,7 +182,7 @@ class Launcher(Protocol):
         """Return the tasks that have ended since the last call; a task that waits takes a freed slot before this returns.
 
         Returns at once if a task has ended or nothing is running, else after at most about `timeout_s`.
-        (The inline launcher runs a task here, and so takes as long as it takes.)
+        (The inline launcher runs a task here, and returns when it has ended.)
         """
 
     def cancel(self, name: str, *, grace_s: float = 10.0, trace: bool = False) -> None:
@@ -198,7 +198,7 @@ class Launcher(Protocol):
         """Return the number of tasks that would start at once if submitted now."""
 
     def close(self) -> None:
-        """Stop everything and wait until it is gone. Idempotent."""
+        """Stop all tasks and wait until their processes are gone. Idempotent."""
 
 
 @runtime_checkable

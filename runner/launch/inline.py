@@ -1,4 +1,4 @@
-"""Tasks in this very process, one after the other: for debuggers and profilers."""
+"""Launcher that runs tasks in this process, one after the other: for debuggers and profilers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class InlineLauncher:
     """Runs the module of ``python -m MODULE …`` in this process, so that breakpoints, profilers and `pdb` reach it.
 
     A task runs inside `poll`; what it prints through `sys.stdout` and `sys.stderr` is shown and logged. Modules it
-    imports stay imported, so a run may not be as independent of the one before as a process would be; they are found where this process
+    imports stay imported, so a run is less independent of the one before than in a process of its own; they are found where this process
     imports from. A signal that
     would have killed it is answered as that signal, except SIGKILL and what else cannot be caught: that ends this
     process. Ctrl-C ends the task (as SIGINT), not the program. Limits on memory are not kept, and nothing asks for a trace.
@@ -92,7 +92,7 @@ class InlineLauncher:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def free(self) -> int:
-        """1 if nothing waits."""
+        """Return 1 if no task waits, else 0."""
         return 0 if self._closed or self._waiting else 1
 
     def close(self) -> None:
@@ -164,7 +164,7 @@ def _module_of(argv: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _run_module(module: str, arguments: list[str]) -> int:
-    """Run `module` as ``__main__``; its return code as a process of its own would have had."""
+    """Run `module` as ``__main__``; return the exit code that it would have as its own process."""
     old_argv, sys.argv = sys.argv, [module, *arguments]
     try:
         with warnings.catch_warnings():
@@ -199,7 +199,7 @@ def _environment(task: Task) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signal_handlers() -> Iterator[None]:
-    """SIGTERM and SIGINT as a fresh process has them (the former as an exception); as before afterwards."""
+    """Handle SIGTERM and SIGINT as in a fresh process (SIGTERM as an exception) inside the context; restore the handlers after it."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python delivers signals to the main thread alone
         return

@@ -16,7 +16,7 @@ from runner.core.values import GIB
 
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 BUSY_GIB = 0.25
-"""A GPU of which others hold more than this is in use; a process that has merely begun to use CUDA holds as much."""
+"""A GPU is in use if other processes hold more memory of it; a process that has only initialised CUDA holds about as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Gpu:
         uuid: ``GPU-…`` or, of a part of one, ``MIG-…``.
         name: its model.
         memory_gib: all its memory, in 2**30 bytes.
-        used_gib: what computing processes of others hold of it.
+        used_gib: memory of it that compute processes of others hold.
         word: what CUDA_VISIBLE_DEVICES calls it; empty: its index.
     """
 
@@ -53,8 +53,8 @@ class Machine:
     """Resources of the machine.
 
     Args:
-        cores: that this process may run on, at most what its cgroup is given.
-        memory_gib: in 2**30 bytes, at most what its cgroup may hold; free_gib: the unused part of it.
+        cores: those that this process may run on, at most its cgroup's limit.
+        memory_gib: in 2**30 bytes, at most its cgroup's limit; free_gib: the unused part of it.
         gpus: those that CUDA_VISIBLE_DEVICES leaves, in its order.
         gpu_problem: why nothing is known of GPUs, or what is doubtful; empty if all is well.
         by_place: a GPU's number is its place on the bus (CUDA_VISIBLE_DEVICES was not set).
@@ -69,7 +69,7 @@ class Machine:
 
 
 def read_machine(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Machine:
-    """Look at this machine. Takes some milliseconds, with GPUs some hundredths of a second; never fails.
+    """Inspect this machine. Takes some milliseconds, with GPUs some hundredths of a second; never fails.
 
     Args:
         environment: the variables that count.
@@ -87,7 +87,7 @@ def read_machine(environment: Mapping[str, str] = os.environ, root: Path = Path(
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """Cores that this process may run on, at most what its cgroup is given."""
+    """Count the cores that this process may run on, at most its cgroup's limit."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [quota for folder in _cgroups(root) if (quota := _quota(folder)) is not None]
     return min([cores, *(max(1, int(quota)) for quota in quotas)])
@@ -113,7 +113,7 @@ def _gpus(environment: Mapping[str, str]) -> tuple[tuple[Gpu, ...], str]:
         chosen = tuple(_chosen(nvml, visible, found, ours))
         numbers = any(gpu.word.isdigit() for gpu in chosen)
         if numbers and ORDER not in environment and len({gpu.name for gpu in found}) > 1:
-            return chosen, f"the GPUs differ, and their numbers may mean others to CUDA than to NVML: set {ORDER}=PCI_BUS_ID"
+            return chosen, f"the GPUs are of different models, and CUDA may number them differently from NVML: set {ORDER}=PCI_BUS_ID"
         return chosen, "" if chosen else f"{VISIBLE}={visible} leaves none"
     except nvml.NVMLError as error:
         return (), f"NVML: {error}"

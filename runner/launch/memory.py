@@ -26,7 +26,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 @dataclass(slots=True)
 class Members:
-    """The processes of a session: their numbers, and the sum of their RSS."""
+    """Processes of a session: their ids, and the sum of their RSS."""
 
     pids: list[int]
     rss_gib: float = 0.0
@@ -54,7 +54,7 @@ def session_of(pid: int) -> int | None:
 
 
 def stat_fields(pid: int) -> list[bytes]:
-    """/proc/PID/stat from the state on; empty if there is no such process. The name before it may hold anything."""
+    """Return /proc/PID/stat from the state on; empty if there is no such process. The name before it may contain any character."""
     try:
         with open(f"{_PROC}/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()

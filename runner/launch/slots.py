@@ -31,9 +31,9 @@ class SlotPlan:
 def plan_slots(machine: Machine, demand: Demand, environment: Mapping[str, str] = os.environ) -> SlotPlan:
     """Divide a machine into slots.
 
-    A GPU is shared only where a task wants less than one or the concurrency is a number. One that is in use by others is left out and
-    named; where sharing was asked for so and the free ones do not suffice, it is used and named. A number of tasks is taken as it is, and
-    named where it is more than there is room for.
+    A GPU is shared only where a task wants less than one or the concurrency is a number. One that is in use by other processes is left out,
+    with a note; where sharing was requested in this way and the free ones do not suffice, it is used, with a note. A given number of tasks
+    is kept, with a note where it exceeds the available room.
 
     Raises:
         InputError: the machine has no room for one task; the keys named are those of a sweep file.

@@ -32,12 +32,12 @@ class Resolved:
 
     Args:
         config: the bound object of the backend's config class.
-        backend: who runs it.
+        backend: the backend that runs it.
         path: the file it came from.
         python: the interpreter whose environment the backend runs in; None where the config is only shown and there is none.
         notes: one sentence for each part without effect and for each replaced `auto`.
         probe: findings of the backend on this machine; None if they were not needed (the config uses no GPU).
-        missing: what a run would need and this machine has not; empty where the config was resolved to run.
+        missing: what a run would need and this machine lacks; empty where the config was resolved to run.
         counted: whether the number of classes is known; otherwise it is set to 1 until the data exists.
     """
 

@@ -26,7 +26,7 @@ _PROBE_TIMEOUT_S = 120
 
 
 def find_interpreter(resolution: Resolution) -> None:
-    """Find the interpreter that the backend runs in; if there is none, that is missing."""
+    """Find the interpreter that the backend runs in; add to what is missing if there is none."""
     tree = resolution.tree
     node = tree.get("backend_python")
     given = node.value if node is not None and isinstance(node.value, str) else None
@@ -110,7 +110,7 @@ def automatic_trackers(python: Path) -> list[str]:
 
 
 def _apply_tracker_switches(resolution: Resolution) -> None:
-    """Put a tracker into `trackers`, or take it out, where its switch (``use_vdl``) says so."""
+    """Add a tracker to `trackers`, or remove it, where its switch (``use_vdl``) says so."""
     for name, tracker in TRACKERS.usable():
         wanted = resolution.tree.get(tracker.switch_key) if tracker.switch_key else None
         trackers = resolution.tree.get("trackers")

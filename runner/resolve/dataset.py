@@ -76,7 +76,7 @@ def _choose(resolution: Resolution, node: Node, make: Callable[[str], None] | No
 
 
 def _set_section(resolution: Resolution, key: str, value: Any, name: str, where: str) -> None:
-    """Set what a data set says of one key, unless the config says it already; a problem where it says something else."""
+    """Set one key, or complete its section, from the data set; report a problem where the config contradicts it."""
     given, source = resolution.tree.get(key), Source(f"dataset {name}")
     if given is None or given.plain() in (None, AUTO):
         resolution.tree = resolution.tree.with_key(key, from_plain(value, source))

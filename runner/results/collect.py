@@ -1,4 +1,4 @@
-"""From run directories to plain results. Nothing but the directories is read, at any moment of a run's life."""
+"""Reader of run directories as plain results. It reads nothing else, and works at any moment of a run's life."""
 
 from __future__ import annotations
 

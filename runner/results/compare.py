@@ -271,7 +271,7 @@ def _verdict(effect: Effect | None, goal: Goal) -> Verdict | None:
 
 
 def _on_images(mine: Sequence[RunResult], baseline: Sequence[RunResult], metric: str, wanted: bool | None) -> ImageComparison | None:
-    """Compare the checkpoints of the first seed that both have; None where it was not asked for and cannot be done."""
+    """Compare the checkpoints of the first seed that both have; None where it was neither requested nor possible."""
     pairs = [(run, other) for run in mine for other in baseline if run.seed == other.seed]
     if not pairs or wanted is False or (wanted is None and min(len(mine), len(baseline)) > 1):
         return None

@@ -55,7 +55,7 @@ def show_duration(seconds: float | None) -> str:
 
 
 def show_verdict(trial: ComparedTrial) -> str:
-    """Name the verdict on a trial; the baseline is called that."""
+    """Name the verdict on a trial; for the baseline, "baseline"."""
     return "baseline" if trial.is_baseline else trial.verdict or "no verdict"
 
 

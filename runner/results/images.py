@@ -1,6 +1,6 @@
 """Two checkpoints on the same images: a paired bootstrap over the images says whether they differ, and no more than that.
 
-The images are drawn with replacement, the same ones for both, and the metric is computed anew for each draw (percentile interval, Efron
+Images are drawn with replacement, the same ones for both, and the metric is recomputed for each draw (percentile interval, Efron
 1979). It is the noise of *these images*. What another seed would have given is not in it, so it is no verdict on a change of the config.
 
 hotcoco matches boxes once; drawing is done here. The intervals of its own bootstrap (`hotcoco.compare`, 1.3.0) are a fifth to a quarter too
@@ -85,7 +85,7 @@ def _compare(run: RunDir, baseline: RunDir, annotations: Path, metric: str, seed
 
 
 def _categories(run: RunDir) -> dict[int, str] | None:
-    """Category id to name of a run's predictions, as its evaluation recorded them; None if it did not."""
+    """Return category id to name of a run's predictions, as its evaluation recorded them; None if it did not."""
     recorded = run.results() or {}
     names, ids = recorded.get("classes"), recorded.get("category_ids")
     if not isinstance(names, list) or not isinstance(ids, list) or len(names) != len(ids):

@@ -93,10 +93,10 @@ class Search(Protocol):
     """
 
     is_fixed: bool
-    """Whether `planned` has every trial, each asked for once and with all seeds, whatever the results: such trials may be asked for ahead
+    """True if `planned` has every trial, each asked for once and with all seeds, whatever the results: such trials may be asked for ahead
     of time, and one that an earlier driver was handed counts only if it is still planned."""
     wants_reports: bool
-    """Whether `report` may prune a trial; if not, it is never called."""
+    """True if `report` may prune a trial; otherwise it is never called."""
 
     def planned(self) -> Sequence[Trial]:
         """Return the trials known in advance, the baseline first: all are validated before the first one starts."""
@@ -141,7 +141,7 @@ class Design(Protocol):
     required: ClassVar[str]
     """One of `keys`, which must not be empty: the trials are made from it. Empty: none."""
     adaptive: ClassVar[bool]
-    """Whether results decide which trials there are. If not, all are known in advance, except what `combine_best` adds."""
+    """True if results decide which trials there are. Otherwise all are known in advance, except what `combine_best` adds."""
     report: ClassVar[str]
     """Subject of the report on its sweeps: ``comparison`` of each trial with the baseline, or ``search``, a ranking."""
     database: ClassVar[str]

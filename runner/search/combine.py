@@ -69,7 +69,7 @@ class CombineBest:
         return self._spec.metrics[0].name
 
     def _join(self) -> Trial | None:
-        """Return the last trial, with the seeds it was not run with yet."""
+        """Return the last trial, with the seeds that it has not run with yet."""
         point = self._best_point()
         if len(point) < 2:
             return None

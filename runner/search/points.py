@@ -83,7 +83,7 @@ def _follow(key: str, expression: Expression, overrides: Mapping[str, Any], base
 def edges(spec: SweepSpec) -> dict[str, list[dict[str, Any]]]:
     """Return for each key of the space points at its ends (of a range) or choices (eight at most), with the keys its condition needs.
 
-    A key whose condition no such point keeps is left out. Since these are not all points, an error in one of them is an error of
+    A key whose condition no such point satisfies is left out. Since these are not all points, an error in one of them is an error of
     the space only where all have one.
     """
     dimensions = spec.dimensions()

@@ -28,7 +28,7 @@ from runner.launch.base import Demand, Exit, Launcher, Task, TaskResources
 
 HOSTILE_NAMES = ("with space", "quo\"te's", "日本語-ünï", "-leading-dash", "new\nline", "a=b,c;$HOME", "%s{}")
 LONG_S = 60.0
-"""A task that sleeps this long is meant to be stopped."""
+"""Duration of tasks that a test stops."""
 
 
 def task(name: str, folder: Path, *words: str | Path, log: Path | None = None) -> Task:

@@ -320,7 +320,7 @@ def _path_mark(run_dir: RunDir) -> str:
 
 
 def as_scalar(value: Any) -> Scalar:
-    """`value` if viewers can show it as it is; else its JSON, or its text where it has none."""
+    """Return `value` if viewers can show it as it is; else its JSON, or its text where it has none."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, (bool, int, float, str)):

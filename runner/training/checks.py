@@ -15,7 +15,7 @@ from runner.training.common_config import CommonConfig
 
 
 def check_length(config: CommonConfig) -> Iterator[Problem]:
-    """Yield whether the length of training is given, once."""
+    """Check that the length of training is given exactly once."""
     if config.epoch is None and config.max_iters is None:
         yield Problem("missing; expected the length of training: set epoch or max_iters", key="epoch")
     if config.epoch is not None and config.max_iters is not None:
@@ -23,7 +23,7 @@ def check_length(config: CommonConfig) -> Iterator[Problem]:
 
 
 def check_data(config: CommonConfig, steps_per_epoch: Callable[[int], int], *, upright: bool = False) -> Iterator[Problem]:
-    """Yield whether both data sets are there, whole and of the same classes, and whether there is a step to make.
+    """Check that both data sets exist, are valid and have the same classes, and that they suffice for a step.
 
     Args:
         steps_per_epoch: for a number of training images; raises InputError if there are too few.

@@ -17,9 +17,9 @@ class RunContext(Protocol):
     """
 
     rank: int
-    """Which of them this process is, from 0."""
+    """Number of this process, from 0."""
     ranks: int
-    """How many they are."""
+    """Number of processes."""
     run_dir: RunDir
     primary_metric: PrimaryMetric
     """The metric that checkpoints are compared by."""

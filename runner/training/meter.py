@@ -48,7 +48,7 @@ class Meter:
         return {"sums": self.sums, "steps": self.steps, "images": self.images, "rate": self.rate, "seconds": self.seconds}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, with the clock stopped."""
+        """Restore a state, with the clock stopped."""
         self.sums = dict(state["sums"])
         self.steps, self.images = int(state["steps"]), int(state["images"])
         self.rate, self.seconds = float(state["rate"]), float(state["seconds"])

@@ -26,7 +26,7 @@ class _StopEvaluation(Exception):
 
 
 class Trainer(ABC):
-    """One attempt at one run: made, `run` once, thrown away. A backend's trainer adds the steps, the state, and how images are predicted;
+    """One attempt at one run; `run` is called once. A backend's trainer adds the steps, the state, and how images are predicted;
     it sets `total` and `per_epoch` when it is made.
 
     Raises (from either):
@@ -118,7 +118,7 @@ class Trainer(ABC):
         """Replace what each of several processes has counted by the means over all."""
 
     def _failures_named(self) -> AbstractContextManager[None]:
-        """Say in words what a framework's errors mean."""
+        """Replace a framework's errors by readable ones inside the context."""
         return nullcontext()
 
     # ---------------------------------------------------------------------------------------------------- between steps

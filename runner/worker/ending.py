@@ -42,7 +42,7 @@ class Ending:
 
     @property
     def is_trouble(self) -> bool:
-        """True if the other processes of the attempt have to end as well."""
+        """True if the other processes of the attempt have to end too."""
         return self.state == "failed" or self.cause == "disk_full"
 
 

@@ -1,4 +1,4 @@
-"""Sample images of an evaluation: the same few each time, with predicted and true boxes."""
+"""Sample images of an evaluation: the same ones each time, with predicted and true boxes."""
 
 from __future__ import annotations
 

@@ -41,11 +41,11 @@ class FakeBackend:
         return MetricSet(PrimaryMetric("".join(tags[:1]), config.goal, tags[1:3]), tags)
 
     def probe(self) -> Probe:
-        """Nothing decides its numbers but this program."""
+        """Return no versions: only this program decides its numbers."""
         return Probe({}, gpu_problem="the fake backend uses none")
 
     def ranks(self, config: FakeConfig) -> None:
-        """One process trains."""
+        """Return None: one process trains."""
 
     def train(self, config: FakeConfig, run: RunContext) -> None:
         """One attempt, see `runner.backends.fake.training`."""

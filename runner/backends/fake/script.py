@@ -111,7 +111,7 @@ class _Curve:
         self._values = [points[step] for step in self._steps]
 
     def at(self, step: int) -> float:
-        """Its value at a step."""
+        """Return its value at a step."""
         after = bisect.bisect_left(self._steps, step)
         if after == len(self._steps):
             return self._values[-1]

@@ -74,7 +74,7 @@ def gpu_problem() -> str:
 
 
 def memory_gib(config: PaddleConfig) -> dict[str, float]:
-    """Resident memory of this process, and the most a GPU has held for it, in 10^9 bytes, by record tag."""
+    """Measure the resident memory of this process, and the most a GPU has held for it, in 10^9 bytes, by record tag."""
     values = {"resource/memory_gib": psutil.Process().memory_info().rss / GIB}
     if config.use_gpu:
         import paddle  # noqa: PLC0415

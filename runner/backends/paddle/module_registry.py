@@ -163,7 +163,7 @@ def collect() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _signature(name: str, made: Callable[..., Any]) -> dict[str, Any]:
-    """Of a class, its own arguments and what it hands on to the classes it is derived from; of a function, its arguments."""
+    """Describe the arguments of a function; of a class, its own and those that it passes to its base classes."""
     owners = [vars(owner).get("__init__") for owner in made.__mro__] if inspect.isclass(made) else [made]
     parameters = [found for owner in owners if (found := _own_parameters(owner, method=inspect.isclass(made))) is not None]
     keys: dict[str, bool] = {}
@@ -192,7 +192,7 @@ def _signature(name: str, made: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _own_parameters(function: Any, *, method: bool) -> dict[str, Any] | None:
-    """Argument to its default, or `inspect.Parameter.empty`; ``**`` if there are others. None for what has no signature, as `object`'s
+    """Map argument to default, or `inspect.Parameter.empty`; ``**`` if there are others. None for what has no signature, as `object`'s
     constructor."""
     if function is None or function is object.__init__:
         return None

@@ -34,8 +34,7 @@ def predict_files(
     progress: Callable[[int, int], None] | None,
     say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """COCO results by the model in `weights`: a checkpoint, or a run directory for its newest one. The averaged weights where there are
-    some.
+    """Predict with the model in `weights`, a checkpoint or a run directory (its newest one); by the averaged weights if there are any.
 
     Raises:
         InputError: no checkpoint, one of another model, or an image cannot be read.

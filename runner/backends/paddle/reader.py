@@ -1,7 +1,7 @@
 """ppdet's readers with randomness that is derived: what is drawn for an image depends on the seed, the epoch and the image's place in it,
 whatever the number of worker processes and ranks, and wherever a run was resumed.
 
-ppdet 2.6.0 shuffles by the epoch alone (every seed sees one order) and draws augmentation from one stream a process.
+ppdet 2.6.0 shuffles by the epoch alone (every seed sees one order) and draws augmentation from one stream per process.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def reader_died(error: BaseException) -> TrainingFailed | None:
 
 
 def _end_with(parent: int, _worker: int) -> None:
-    """Paddle 3.3.1's reading processes look for their parent, but one whose parent was killed may wait for ever to be rid of a batch."""
+    """End reading processes with their parent: in Paddle 3.3.1 one whose parent was killed may wait for ever to hand over a batch."""
     os.environ[PARENT_VARIABLE] = str(parent)
     die_with_parent()
 

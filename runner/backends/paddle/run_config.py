@@ -18,11 +18,11 @@ _OURS = frozenset(
     "sample_images initial_distance trackers use_vdl vdl_log_dir gradient_accumulation processes pretrain_weights save_dir epoch "
     "TestDataset".split()
 )
-"""Keys that are not for ppdet: what they ask for is done here."""
+"""Keys that are not for ppdet: this program handles them."""
 
 
 def ppdet_config(config: PaddleConfig) -> Any:
-    """ppdet's global config for `config`, its lengths in iterations kept exact. Once a process: ppdet has one, and merges into it.
+    """Make ppdet's global config for `config`, its lengths in iterations kept exact. Once per process: ppdet has one, and merges into it.
 
     The length of training is left open (`epoch` is 1): who trains sets it when the data is loaded.
     """

@@ -14,7 +14,7 @@ import paddle  # noqa: E402
 
 
 class ResumableScaler:
-    """Catches the scaler that is made during a training, so that its state is saved and taken up again."""
+    """Catches the scaler that is made during a training, so that its state is saved and restored."""
 
     def __init__(self) -> None:
         self._made: Any = None
@@ -22,7 +22,7 @@ class ResumableScaler:
 
     @contextmanager
     def remembered(self) -> Iterator[None]:
-        """While this lasts, `paddle.amp.GradScaler` is caught."""
+        """Catch `paddle.amp.GradScaler` inside the context."""
         original, holder = paddle.amp.GradScaler, self
 
         class Caught(original):  # type: ignore[misc, valid-type]
@@ -39,7 +39,7 @@ class ResumableScaler:
             paddle.amp.GradScaler = original
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values and tensors; empty without mixed precision."""
+        """Return plain values and tensors; empty without mixed precision."""
         return dict(self._made.state_dict()) if self._made is not None else dict(self._state or {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

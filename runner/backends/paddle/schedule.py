@@ -32,7 +32,7 @@ class Schedulers:
 
 
 def named(item: Any) -> tuple[str | None, Mapping[str, Any]]:
-    """(name, keys) of a scheduler, written as a tag or as a mapping with ``name``."""
+    """Return (name, keys) of a scheduler, written as a tag or as a mapping with ``name``."""
     if isinstance(item, Tagged):
         return item.name, item.keys if isinstance(item.keys, Mapping) else {}
     if isinstance(item, Mapping) and isinstance(item.get("name"), str):
@@ -91,5 +91,5 @@ def steps_per_epoch(config: PaddleConfig, images: int) -> int:
 
 
 def total_steps(config: PaddleConfig, per_epoch: int) -> int:
-    """Length of training in steps."""
+    """Return the length of training in steps."""
     return config.max_iters if config.max_iters is not None else (config.epoch or 0) * per_epoch

@@ -60,10 +60,10 @@ class PaddleConfig(CommonConfig):
     custom_black_list: Annotated[tuple[str, ...] | None, Doc("operators that amp leaves in single precision")] = None
     init_loss_scaling: Annotated[float, Doc("amp's first loss scaling"), Range(0, open_low=True)] = 1024
     to_static: Annotated[bool, Doc("compile the model to a static graph")] = False
-    find_unused_parameters: Annotated[bool, Doc("for several processes: some weights take no part in a step")] = False
+    find_unused_parameters: Annotated[bool, Doc("for several processes: some weights are not used in every step")] = False
     use_fused_allreduce_gradients: Annotated[bool, Doc("for several processes: gather gradients at once")] = False
     gradient_accumulation: Annotated[Literal[1], Doc("ppdet has none")] = 1
-    processes: Annotated[int, Doc("ours: processes that train together, one a GPU; batch_size is each one's"), Range(1, 64)] = 1
+    processes: Annotated[int, Doc("ours: processes that train together, one per GPU; batch_size is per process"), Range(1, 64)] = 1
     # where
     backend: Annotated[Literal["paddle"], Doc("ours: who trains")] = "paddle"
     use_xpu: Annotated[Literal[False], Doc("not supported")] = False

@@ -93,7 +93,7 @@ def smoke_test() -> dict[str, Any]:
 
 
 def _draw(folder: Path, *, use_gpu: bool) -> Path:
-    """Grey images with a white square each, their COCO annotations, and the config that trains on them; returns the config's path."""
+    """Write grey images with a white square each, their COCO annotations, and a config that trains on them; return the config's path."""
     from PIL import Image  # noqa: PLC0415
 
     (folder / "images").mkdir()

@@ -145,7 +145,7 @@ def _match_classes(
 
 
 def to_tensors(value: Any) -> Any:
-    """Arrays to tensors, nested."""
+    """Convert nested arrays to tensors."""
     if isinstance(value, dict):
         return {key: to_tensors(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -91,11 +91,11 @@ class PaddleTrainer(Trainer):
 
     # --------------------------------------------------------------------------------------- called by the callback
     def begin(self, status: Any) -> None:
-        """Before the first step: ppdet's statistics are replaced by the meter."""
+        """Replace ppdet's statistics by the meter before the first step."""
         status["training_staus"] = _Statistics(self)
 
     def before_step(self) -> None:
-        """Between two steps: what is due, then the randomness of the next one."""
+        """Do what is due between two steps, then seed the next one."""
         if self.step > self.course.step:
             self._between_steps()
         self._seed(self.step)
@@ -109,7 +109,7 @@ class PaddleTrainer(Trainer):
         self._stepped()
 
     def after_epoch(self, status: Any) -> None:
-        """ppdet has just applied the moving average, where "weight" is in `status`, and may have started it anew."""
+        """Keep the moving average that ppdet has just applied (with "weight" in `status`) and may have started anew."""
         if self.average is not None and "weight" in status:
             self.average.keep(self.trainer.model)
 
@@ -122,7 +122,7 @@ class PaddleTrainer(Trainer):
             self.meter.average(self.run_context.all_gather(self.meter.numbers()))
 
     def _score(self, *, final: bool) -> Mapping[str, float]:
-        """By the averaged weights if there are some."""
+        """Score the averaged weights if there are some."""
         try:
             with self._averaged():
                 results = evaluate_images(self.trainer, "EvalReader", self.eval_images, self.config, self._evaluating)

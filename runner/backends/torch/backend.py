@@ -40,7 +40,7 @@ class TorchBackend:
         return box_metrics(config.eval_iou_thresholds)
 
     def probe(self) -> Probe:
-        """Versions of torch and what is under it, and the GPUs."""
+        """Find the versions of torch and its libraries, and the GPUs."""
         from runner.backends.torch import device  # noqa: PLC0415 - torch is loaded only where it is used
 
         return device.probe()
@@ -69,7 +69,7 @@ class TorchBackend:
         reader: str = "EvalReader",
         progress: Callable[[int, int], None] | None = None,
     ) -> list[dict[str, Any]]:
-        """COCO results of `images`, see `runner.backends.torch.predict`."""
+        """Predict COCO results of `images`, see `runner.backends.torch.predict`."""
         from runner.backends.torch.predict import predict_files  # noqa: PLC0415 - torch is loaded only where it is used
 
         return predict_files(config, weights, images, reader=reader, progress=progress, say=log.info)

@@ -45,7 +45,7 @@ def prepare(config: TorchConfig) -> torch.device:
     try:
         torch.set_num_interop_threads(1)
     except RuntimeError:
-        pass  # may be set once a process, before its first use; nothing here runs operators side by side
+        pass  # may be set once per process, before its first use; nothing here runs operators side by side
     on_cpu = device.type == "cpu"
     torch.use_deterministic_algorithms(on_cpu, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that writes every new tensor
@@ -62,7 +62,7 @@ def keep_freed_memory() -> None:
     """Let glibc keep large blocks that are freed instead of giving them back to the system (a no-op with another C library).
 
     Every step frees and takes the same tensors again; given back, each comes as pages the system must clear anew: some
-    10,000 page faults a step, 2 to 4 % of its time (benchmarks/LOG.md). The process stays as large as it was at its largest.
+    10,000 page faults per step, 2 to 4 % of its time (benchmarks/LOG.md). The process stays as large as it was at its largest.
     """
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)

@@ -94,7 +94,7 @@ def evaluation_images(config: TorchConfig) -> list[ImageRef]:
 
 
 def training_batches(config: TorchConfig, data: TrainingData, first: int, last: int) -> Iterator[Pairs]:
-    """Yield the batches of steps `first` (included) to `last` (excluded), `gradient_accumulation` of them a step; nothing
+    """Yield the batches of steps `first` (included) to `last` (excluded), `gradient_accumulation` of them per step; nothing
     is read.
 
     The order of an epoch is divided into groups of batch_size * gradient_accumulation samples, a group into batches.
@@ -124,7 +124,7 @@ def batches_of_step(config: TorchConfig, data: TrainingData, step: int) -> int:
 def training_steps(
     config: TorchConfig, data: TrainingData, first: int, *, pin_memory: bool = False
 ) -> Iterator[Iterator[list[PackedBatch]]]:
-    """Iterate over what the steps from `first` to the end of training read: a list of batches a step. Workers end
+    """Iterate over what the steps from `first` to the end of training read: a list of batches per step. Workers end
     with the context.
 
     Raises:
@@ -228,7 +228,7 @@ def _deaths_unheard() -> Iterator[None]:
 
 
 def _dead_workers(iterator: Any, error: Exception) -> set[int]:
-    """Process ids of the workers that died, if that is what `error` comes from."""
+    """Return the process ids of the workers that died, if that caused `error`."""
     dead = {int(number) for number in re.findall(r"\d+", str(error))} if "DataLoader worker" in str(error) else set()
     if isinstance(error, ConnectionError | EOFError):
         for process in iterator._workers:

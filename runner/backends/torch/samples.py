@@ -119,7 +119,7 @@ class Samples(torch.utils.data.Dataset[PackedBatch | FailedBatch]):
         self._channels_last = channels_last
 
     def __getitem__(self, batch: Sequence[tuple[int, int]]) -> PackedBatch | FailedBatch:
-        """Read one batch. `batch` holds an (epoch, sample) pair an image."""
+        """Read one batch. `batch` holds one (epoch, sample) pair per image."""
         try:
             return collate([self.read(epoch, number) for epoch, number in batch], self._stride, channels_last=self._channels_last)
         except InputError as error:

@@ -1,7 +1,7 @@
 """Length of training and learning rate of each step. Pure functions, no torch.
 
 The arithmetic is PaddleDetection 2.6's (ppdet/optimizer/optimizer.py on paddle.optimizer.lr.PiecewiseDecay), in
-closed form instead of its lists of a value a step. A `step` is an optimiser step counted from 0; with gradient
+closed form instead of its lists of one value per step. A `step` is an optimiser step counted from 0; with gradient
 accumulation several batches make one.
 """
 

@@ -36,7 +36,7 @@ class Resize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomResize:
-    """Resize to a size drawn a sample."""
+    """Resize to a size drawn for each sample."""
 
     form: ClassVar[Form] = "key"
     target_size: Annotated[
@@ -59,11 +59,11 @@ class RandomFlip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NormalizeImage:
-    """(pixel / 255 - mean) / std a channel, RGB."""
+    """(pixel / 255 - mean) / std per channel, RGB."""
 
     form: ClassVar[Form] = "key"
-    mean: Annotated[tuple[float, ...], Doc("mean a channel")] = (0.485, 0.456, 0.406)
-    std: Annotated[tuple[float, ...], Doc("standard deviation a channel"), Positive] = (0.229, 0.224, 0.225)
+    mean: Annotated[tuple[float, ...], Doc("mean per channel")] = (0.485, 0.456, 0.406)
+    std: Annotated[tuple[float, ...], Doc("standard deviation per channel"), Positive] = (0.229, 0.224, 0.225)
     is_scale: Annotated[bool, Doc("divide by 255 first")] = True
     norm_type: Annotated[Literal["mean_std", "none"], Doc("none: only the division")] = "mean_std"
 
@@ -103,7 +103,7 @@ class TrainReader:
     form: ClassVar[Form] = "section"
     sample_transforms: tuple[SampleTransform, ...]
     batch_transforms: tuple[BatchTransform, ...]
-    batch_size: Annotated[int, Doc("images a step (a GPU)"), Range(1)] = 1
+    batch_size: Annotated[int, Doc("images per step (per GPU)"), Range(1)] = 1
     shuffle: Annotated[bool, Doc("a new order every epoch")] = True
     drop_last: Annotated[bool, Doc("leave out the last, smaller batch of an epoch")] = True
     collate_batch: Annotated[bool, Doc("no effect here: boxes are always collated")] = True
@@ -118,7 +118,7 @@ class EvalReader:
     form: ClassVar[Form] = "section"
     sample_transforms: tuple[SampleTransform, ...]
     batch_transforms: tuple[BatchTransform, ...] = ()
-    batch_size: Annotated[int, Doc("images a step"), Range(1)] = 1
+    batch_size: Annotated[int, Doc("images per step"), Range(1)] = 1
     shuffle: Annotated[Literal[False], Doc("evaluation is never shuffled")] = False
     drop_last: Annotated[Literal[False], Doc("evaluation leaves no image out")] = False
     use_shared_memory: Annotated[bool, Doc("no effect here")] = False
@@ -133,7 +133,7 @@ class TestReader:
     form: ClassVar[Form] = "section"
     sample_transforms: tuple[SampleTransform, ...]
     batch_transforms: tuple[BatchTransform, ...] = ()
-    batch_size: Annotated[int, Doc("images a step"), Range(1)] = 1
+    batch_size: Annotated[int, Doc("images per step"), Range(1)] = 1
     shuffle: Annotated[Literal[False], Doc("never shuffled")] = False
     drop_last: Annotated[Literal[False], Doc("no image is left out")] = False
     fuse_normalize: Annotated[bool, Doc("no effect here (an export setting)")] = False

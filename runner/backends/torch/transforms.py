@@ -2,7 +2,7 @@
 
 The arithmetic is PaddleDetection 2.6.0's (ppdet/data/transform/operators.py): how a size is chosen and rounded, that
 pixels and boxes are scaled by the factor before rounding (2.7 takes the one after it), which pixels a flip exchanges.
-What it draws from global generators comes here from one generator a sample, see `sample_rng`. An image stays uint8
+What it draws from global generators comes here from one generator per sample, see `sample_rng`. An image stays uint8
 until NormalizeImage, which is a table look-up with exactly PaddleDetection's float arithmetic in the table.
 """
 

@@ -69,7 +69,7 @@ def spawn(task: Task) -> Process:
 
 
 def kill_group(leader: int) -> None:
-    """SIGKILL to every process of a group. `leader` must not be reaped yet, or its number may be another's."""
+    """Send SIGKILL to every process of a group. `leader` must not be reaped yet, or its number may be another's."""
     if hasattr(os, "killpg"):
         try:
             os.killpg(leader, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Tasks that start in a process which has imported their modules already (see `Task.warm`). Linux; elsewhere they are spawned."""
+"""Start of tasks in processes that have already imported their modules (see `Task.warm`). Linux; elsewhere tasks are spawned."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from runner.launch.starters.warm_process import MAX_MESSAGE_BYTES, STARTED, Requ
 ANSWER_WITHIN_S = 5.0
 IMPORT_WITHIN_S = 120.0
 TRIES = 3
-"""Warm processes of a kind that may fail before tasks of this kind are spawned without asking."""
+"""Number of warm processes of a kind that may fail before tasks of this kind are always spawned."""
 KINDS = 3
 """Kinds of warm processes kept at a time; each may hold half a gigabyte."""
 _CLOSE_INTERVAL_S = 0.001
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GPUS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 _READ_LATE = (*_THREADS, *_GPUS, PARENT_VARIABLE)
-"""Variables in which the children of one parent may differ, besides those in which the slots do."""
+"""Variables in which the children of one parent may differ, besides those of the slots."""
 
 
 class Trouble(Exception):

@@ -143,13 +143,13 @@ def _measure(kernels: Mapping[str, Floats], ordered: Sequence[SearchTrial], top:
 
 
 def _best(weights: Floats, top: int) -> Floats:
-    """Float[R, N]: how much of each trial, the best first, is among the best `top`, in each of R draws with these weights."""
+    """Compute Float[R, N]: how much of each trial, the best first, is among the best `top`, in each of R draws with these weights."""
     before = np.cumsum(weights, axis=1) - weights
     return np.clip(top - before, 0, weights)
 
 
 def _divergence(kernel: Floats, every: Floats, best: Floats) -> Floats:
-    """Pearson divergence of the best trials' density from that of all trials.
+    """Compute the Pearson divergence of the best trials' density from that of all trials.
 
     Args:
         kernel: Float[N, G], each trial's part of a density over G cells; a row of zeros where the parameter did not apply.
@@ -169,7 +169,7 @@ def _divergence(kernel: Floats, every: Floats, best: Floats) -> Floats:
 
 
 def _kernel(parameters: Sequence[Mapping[str, Any]], key: str, top: int) -> Floats | None:
-    """Float[N, G] for `_divergence`; None where all trials have one value."""
+    """Make Float[N, G] for `_divergence`; None where all trials have one value."""
     values = [point.get(key) for point in parameters]
     present = [index for index, point in enumerate(parameters) if key in point]
     different = list(dict.fromkeys(format_value(values[index]) for index in present))
@@ -192,7 +192,7 @@ def _kernel(parameters: Sequence[Mapping[str, Any]], key: str, top: int) -> Floa
 
 
 def _middle_ranks(values: Floats) -> Floats:
-    """Ranks between 0 and 1, equal values sharing the middle of theirs."""
+    """Return ranks between 0 and 1, equal values sharing the middle of theirs."""
     ordered = np.sort(values)
     below, up_to = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
     return np.asarray((below + up_to) / 2 / len(values))

@@ -34,7 +34,7 @@ _NESTED: Final[Mapping[str, Kind]] = {
     "crossover": "crossover",
     "mutation": "mutation",
 }
-"""Arguments that are such a part themselves, written in the same way: ``{name: MedianPruner, n_warmup_steps: 100}``."""
+"""Arguments that are samplers or pruners themselves, written in the same way: ``{name: MedianPruner, n_warmup_steps: 100}``."""
 _REFUSED: Final = {
     "constraints_func": "list them under `constraints`",
     "search_space": "it is made of `space`",

@@ -17,7 +17,7 @@ BaseGASampler = optuna.samplers.BaseGASampler
 
 _TRIES: Final = 10
 MOST_POINTS: Final = 100_000
-"""A space of more points is not written out: that one is proposed twice there by chance is unlikely enough."""
+"""A larger space is not enumerated: a point is unlikely to be proposed twice there by chance."""
 
 
 class PointSampler(optuna.samplers.BaseSampler):

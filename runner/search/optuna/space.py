@@ -114,7 +114,7 @@ class Space:
         return math.prod(size_of(parameter.distribution) for parameter in self.parameters.values())
 
     def points(self) -> Iterator[Params]:
-        """Every point of a finite space once: points that differ only in keys whose conditions do not hold are one."""
+        """Yield every point of a finite space once: points that differ only in keys whose conditions do not hold are one."""
         seen = set()
         for combination in itertools.product(*(_all(parameter.distribution) for parameter in self.parameters.values())):
             params: Params = {}

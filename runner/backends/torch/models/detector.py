@@ -50,7 +50,7 @@ class Detector(nn.Module, ABC):
     """Names of the tensors whose first axis is the classes. Where weights say which classes they are for, rows go by the classes' names."""
 
     renamings: ClassVar[tuple[tuple[tuple[str, str], ...], ...]] = ()
-    """How the beginnings of names in other programs' files become this network's, for each kind of file: (theirs, this network's). Those
+    """Renamings of the beginnings of names in other programs' files, for each kind of file: (theirs, this network's). Those
     under which most of a file fits are taken."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The FCOS head: two towers shared by all levels, and a learned scale a level (arXiv 1904.01355; PaddleDetection's
+"""The FCOS head: two towers shared by all levels, and one learned scale per level (arXiv 1904.01355; PaddleDetection's
 FCOSFeat and FCOSHead).
 """
 

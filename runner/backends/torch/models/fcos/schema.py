@@ -39,7 +39,7 @@ class FCOSLoss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FCOSHead:
-    """FCOS head with a learned scale a level (PaddleDetection's definition)."""
+    """FCOS head with one learned scale per level (PaddleDetection's definition)."""
 
     form: ClassVar[Form] = "section"
     num_classes: Annotated[int, Doc("classes, without background"), Range(1), Shared()] = 80

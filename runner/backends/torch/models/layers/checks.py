@@ -51,7 +51,7 @@ def ascending(values: Sequence[float]) -> bool:
 
 
 def check_backbone(backbone: ResNet | MobileNetV3) -> Iterator[Problem]:
-    """Find levels that the network has not, and factors for other layers than it has."""
+    """Find levels and layer factors that the network does not have."""
     name, key, levels, groups = (
         ("ResNet", "return_idx", backbone.return_idx, 4)
         if isinstance(backbone, ResNet)

@@ -16,7 +16,7 @@ NormType = Literal["bn", "sync_bn", "gn"]
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm that also takes one value a channel (a 1x1 level of a single image) in training.
+    """Batch norm that also takes one value per channel (a 1x1 level of a single image) in training.
 
     Such a level has no variance. torch refuses it; PaddleDetection puts the constant shift out and drags the running
     variance towards 0. Here it is normalised by the running statistics, which stay as they are.
@@ -29,7 +29,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group norm that also takes one value a group (as many channels as groups, one cell, a single image), which torch
+    """Group norm that also takes one value per group (as many channels as groups, one cell, a single image), which torch
     refuses: its distance from its mean is 0, so the shift comes out.
     """
 
