@@ -11,7 +11,7 @@ from runner.core.importing import child_environment
 from runner.environments.interpreters import interpreter
 
 _MOVED = "RUNNER_MOVED"
-"""Set for the process that `run_where_backend_is` starts, which stays where it is."""
+"""Set for the process that `run_where_backend_is` starts, which must not replace itself again."""
 
 
 def run_where_backend_is(backend: str, backend_python: str | None) -> None:

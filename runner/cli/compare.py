@@ -18,8 +18,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare both commands."""
     parser = commands.add_parser("compare", help="compare trials with their baseline: which change helped, and how sure that is")
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
-    parser.add_argument("--metric", metavar="TAG", help="what decides, for example bbox/AP50; default: what the sweep file says")
-    parser.add_argument("--goal", choices=("maximize", "minimize"), help="which way is better; default: what the sweep file says")
+    parser.add_argument("--metric", metavar="TAG", help="deciding metric, for example bbox/AP50; default: the sweep file's")
+    parser.add_argument("--goal", choices=("maximize", "minimize"), help="better direction; default: the sweep file's")
     parser.add_argument(
         "--images",
         action=argparse.BooleanOptionalAction,
@@ -37,9 +37,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     dashboard = commands.add_parser("dashboard", help="start a viewer on runs: their curves in one plot")
     dashboard.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
-    dashboard.add_argument("--with", dest="viewer", metavar="TRACKER", help="whose viewer, such as tensorboard; default: visualdl")
-    dashboard.add_argument("--port", type=int, metavar="N", help="default: a free one")
-    dashboard.add_argument("--language", metavar="LANGUAGE", help="of the page: en (the default) or zh with visualdl")
+    dashboard.add_argument(
+        "--with", dest="viewer", metavar="TRACKER", help="tracker whose viewer to start, such as tensorboard; default: visualdl"
+    )
+    dashboard.add_argument("--port", type=int, metavar="N", help="port of the viewer; default: a free one")
+    dashboard.add_argument("--language", metavar="LANGUAGE", help="language of the page: en (the default) or zh with visualdl")
     dashboard.set_defaults(run=_dashboard)
 
 
@@ -73,7 +75,7 @@ def _check_output(file: Path, force: bool) -> None:
     from runner.core.errors import InputError, Problem  # noqa: PLC0415
 
     if not file.parent.is_dir():
-        raise InputError(Problem("folder does not exist", where=str(file.parent)))
+        raise InputError(Problem("the folder does not exist", where=str(file.parent)))
     if file.exists() and not file.is_file():
         raise InputError(Problem("is not a regular file: give another -o FILE", where=str(file)))
     if file.exists() and not force:
@@ -104,7 +106,7 @@ def _dashboard(args: argparse.Namespace) -> int:
 
     runs = list(find_runs(args.paths))
     if not runs:
-        raise InputError(f"there is no run in {', '.join(map(str, args.paths))}; `runner ls` lists the runs")
+        raise InputError(f"no run in {', '.join(map(str, args.paths))}; `runner ls` lists the runs")
     with start_viewer(args.viewer or DEFAULT_VIEWER, runs, port=args.port, language=args.language) as viewer:
         print(f"{viewer.kind} shows {len(runs)} runs at {viewer.url} (Ctrl-C ends it)", flush=True)
         viewer.wait()

@@ -1,4 +1,4 @@
-"""`runner drill`: faults made to happen to a small sweep on this machine."""
+"""`runner drill`: faults injected into a small sweep on this machine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Run a sweep of a scripted trainer in a temporary folder, expose it to faults (kills, hangs, torn files, a full disk), "
         "and check that its results equal those of an undisturbed sweep. Nothing else on this machine is touched.",
     )
-    parser.add_argument("--minutes", type=float, default=1.0, metavar="N", help="about how long faults happen (default: 1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the faults' order and times (default: 0)")
+    parser.add_argument("--minutes", type=float, default=1.0, metavar="N", help="approximate duration of the faults (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed for the order and times of the faults (default: 0)")
     parser.add_argument("--kills", type=int, metavar="N", help="only kill the driver, N times at random moments")
     parser.set_defaults(run=_run)
 

@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace) -> int:
     from runner.worker.predict import backend_of, evaluate_run, evaluate_weights, needs_backend  # noqa: PLC0415
 
     if (args.run_dir is None) == (args.config is None):
-        raise InputError("give a run (runner eval RUN) or a config with weights (runner eval -c CONFIG -o weights=FILE), one of them")
+        raise InputError("expected either a run (runner eval RUN) or a config with weights (runner eval -c CONFIG -o weights=FILE)")
     if args.run_dir is None:
         run_where_backend_is(*backend_in(args.config, args.opt))
     elif args.split == "test" or needs_backend(args.run_dir, args.checkpoint):
@@ -45,7 +45,7 @@ def _run(args: argparse.Namespace) -> int:
     with count_progress() as progress:
         if args.run_dir is not None:
             if args.opt:
-                raise InputError("-o goes with -c: a run is evaluated as it was configured")
+                raise InputError("-o requires -c: a run is evaluated as it was configured")
             result = evaluate_run(args.run_dir, checkpoint=args.checkpoint, progress=progress, split=args.split)
         else:
             result = evaluate_weights(args.config, args.opt, progress=progress, split=args.split)

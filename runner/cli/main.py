@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 it worked; 1 it ran and failed; 2 the request cannot be carried out; 130 interrupted.
+        0: success; 1: failure; 2: the request is invalid; 130: interrupted.
     """
     arguments = sys.argv[1:] if argv is None else argv
     with expendable_output(stdout=False), printable_output():
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     if relative := [entry for entry in LEFT_OUT if entry]:
-        say(f"PYTHONPATH: {', '.join(relative)} left out; nothing is imported from the working directory: give absolute paths", error=True)
+        say(f"PYTHONPATH: {', '.join(relative)} ignored; nothing is imported from the working directory: give absolute paths", error=True)
     try:
         code: int = args.run(args)
         if sys.stdout is not None:
@@ -79,7 +79,7 @@ def _run(args: argparse.Namespace) -> int:
             raise
         _print_nowhere()
         print(f"runner: the output cannot be written: {error.strerror}", file=sys.stderr)
-        return 1  # half an answer must not be taken for a whole one
+        return 1  # a partial answer must not look complete
     return code
 
 

@@ -71,10 +71,10 @@ def _resume_sweep(sweep: SweepDir) -> int:
 
 
 def recorded_request(sweep: SweepDir) -> SweepRequest:
-    """Return what the command that made a sweep asks for, as its plan.json records it.
+    """Return the request of the command that made a sweep, as recorded in its plan.json.
 
     Raises:
-        InputError: no such command is recorded, or its file is gone.
+        InputError: no such command is recorded, or its sweep file is missing.
     """
     from runner.cli.main import build_parser  # noqa: PLC0415 - which imports the commands, and so this one
     from runner.cli.sweep import request_of  # noqa: PLC0415
@@ -86,9 +86,9 @@ def recorded_request(sweep: SweepDir) -> SweepRequest:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             request = request_of(build_parser().parse_args(plan.get("command") or []))
     except (SystemExit, AttributeError):  # damaged, or of a version with other options
-        text = f"the command that made this sweep is not recorded; expected it in plan.json; continue by: {again}"
+        text = f"the command that made this sweep is not recorded; expected it in plan.json; continue with: {again}"
         raise InputError(Problem(text, where=str(sweep.path))) from None
     file = Path(str(plan.get("cwd") or ""), request.file)
     if not os.path.lexists(file) and not os.path.lexists(find_file(request.file)):
-        raise InputError(Problem(f"the sweep file is gone; put it back, or continue with another by: {again}", where=str(file)))
+        raise InputError(Problem(f"the sweep file is missing; put it back, or continue with another: {again}", where=str(file)))
     return request

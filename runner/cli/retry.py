@@ -35,7 +35,7 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     if holder(sweep.lock) is not None:
         send(sweep.control, Command("retry"))
-        say(f"asked to start {len(failed)} failed runs again; watch it: runner status {shell_path(sweep.path)}")
+        say(f"retry of {len(failed)} failed runs requested; watch it: runner status {shell_path(sweep.path)}")
         return 0
     with hold(sweep.lock):
         journal = Journal(sweep.journal)

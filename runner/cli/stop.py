@@ -32,14 +32,14 @@ def _run(args: argparse.Namespace) -> int:
     if run_dir.exists() and args.trial is None:
         if args.dir.absolute().parent.name != "runs" or not (args.dir.absolute().parent.parent / "plan.json").exists():
             run_dir.request("stop", "asked to stop (runner stop)")
-            say("asked: it saves and ends")
+            say("stop requested: the run saves and ends")
             return 0
         identity = run_dir.identity()
         args.dir, args.trial = args.dir.absolute().parent.parent, identity.id if identity else args.dir.absolute().name
     sweep = driven_sweep(args.dir)
     if args.trial is None:
         send(sweep.control, Command("quit"))
-        print("asked: every run saves and ends", flush=True)
+        print("stop requested: every run saves and ends", flush=True)
         while holder(sweep.lock) is not None:
             time.sleep(_LOOK_INTERVAL_S)
         say(f"ended; continue: runner resume {shell_path(sweep.path)}")
@@ -58,5 +58,5 @@ def _run(args: argparse.Namespace) -> int:
     if len(meant) >= expected and all(status.state in FINISHED for status in meant):
         raise InputError(Problem(f"{args.trial} has ended already", where=str(sweep.path)))
     send(sweep.control, Command("stop", trial))
-    say(f"asked to stop {trial}; watch it: runner status {shell_path(sweep.path)}")
+    say(f"stop of {trial} requested; watch it: runner status {shell_path(sweep.path)}")
     return 0

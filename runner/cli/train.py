@@ -65,7 +65,7 @@ def report_outcome(outcome: RunOutcome | None) -> int:
     """Print the evaluation, or how to continue; the reason was printed when the run ended (see `runner.views.progress`).
 
     Returns:
-        0 done; 130 interrupted; 1 the disk is full; 2 training found that something it was given cannot be used; else 1.
+        0: done; 130: interrupted; 2: training found an unusable input; 1: otherwise, also for a full disk.
     """
     from runner.views.evaluation import print_evaluation  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "verify",
         help="check a sweep's directory, and repair it",
-        description="Check what must hold in a sweep's directory: every run there once and complete, the journal, the checkpoints.",
+        description="Check the invariants of a sweep's directory: every run exists once and is complete, the journal, the checkpoints.",
     )
     parser.add_argument("dir", type=Path, metavar="SWEEP", help="directory of a sweep")
     parser.add_argument("--repair", action="store_true", help="repair what can be repaired; no driver may be working on the sweep")
@@ -34,7 +34,7 @@ def _run(args: argparse.Namespace) -> int:
     sweep = sweep_at(args.dir)
     if args.repair and os.path.lexists(sweep.lock) and not sweep.lock.is_file():
         move_aside(sweep.lock)
-        say(f"{sweep.lock}: was no regular file; moved aside", error=True)
+        say(f"{sweep.lock}: was not a regular file; moved aside", error=True)
     with hold(sweep.lock) if args.repair else nullcontext():
         findings = verify(sweep, repair=args.repair)
     wrong = [finding for finding in findings if finding.wrong]

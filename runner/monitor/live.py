@@ -9,7 +9,7 @@ from runner.store.records import decode_number
 from runner.store.run_dir import Status
 
 SILENT_S = 30.0
-"""A run that has given no sign of life for longer counts as silent."""
+"""A run without a sign of life for longer than this counts as silent."""
 
 Activity = Literal["silent", "starting", "training", "other"]
 
@@ -59,7 +59,7 @@ class LiveRun:
 def live_run(
     name: str, status: Status, standing: str = "running", *, value: float | None, pace_s: float | None, silence_s: float
 ) -> LiveRun:
-    """Judge what was observed of a run.
+    """Derive the live status of a run from observations.
 
     Args:
         value: newest value of the metric.

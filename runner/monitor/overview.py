@@ -38,7 +38,7 @@ class SweepFiles(Protocol):
     journal: Path
 
     def plan(self) -> dict[str, Any]:
-        """Read plan.json; empty if it is missing or not whole."""
+        """Read plan.json; empty if it is missing or incomplete."""
 
     def metrics(self) -> tuple[Metric, ...]:
         """Return the metrics, the deciding one first."""

@@ -37,7 +37,7 @@ def _places(folder: Path, depth: int) -> Iterator[tuple[Path, list[RunDir]]]:
         entries = [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
         below = sorted((entry.path for entry in entries), key=natural)
     except OSError:
-        return  # not ours to read
+        return  # no permission to read it
     if any((folder / name).is_file() for name in _SWEEP_FILES):
         yield folder, []
         return

@@ -1,4 +1,4 @@
-"""The report on what is running: the state of sweeps and runs, as data."""
+"""The status report: the state of sweeps and runs, as data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runner.core.lock import Holder
 from runner.monitor.overview import Overview
 
 FORMAT = 1
-"""Version of the form of `StatusReport.data`: it changes when a reader would have to."""
+"""Version of the format of `StatusReport.data`: it changes when readers have to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Many runs observed while they are active, for a screen: their status files are read again and again.
 
-Times are of the monitor's own clock, taken when a heartbeat is seen to have changed: setting the machine's clock changes nothing.
+Times are of the monitor's own clock, taken when a heartbeat is seen to have changed: setting the machine's clock has no effect.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class RunMonitor:
 
 
 class SweepMonitor:
-    """Many runs, observed without reading them all each time.
+    """Many runs, observed without reading all of them each time.
 
     Where a driver says which runs have a slot and which have ended, those are read and no others. Else running ones are read at every
     look; waiting ones, and those whose end may not be final, a few in turn; those that are done never again.

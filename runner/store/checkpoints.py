@@ -1,13 +1,13 @@
-"""The folder of a run's checkpoints: what is in it, which is the newest whole one, what is kept. Knows bytes only, no
+"""The folder of a run's checkpoints: its index, the newest intact one, and which are kept. Handles bytes only, no
 framework; the suffix is the backend's (`.pt`, `.pdparams`).
 
     step-00000120.pt   one file per checkpoint, written beside its place and renamed
     last.pt, best.pt   other names (hard links) of two of them, for people and for `weights=`
-    index.json         which files count, oldest first, with their SHA-256; replaced after the file it speaks of is
+    index.json         which files count, oldest first, with their SHA-256; replaced after the file it refers to is
     safe on the disk
 
-So a kill at any moment leaves an index whose files are whole: a new file that the index does not name yet does not
-    count and is swept up by the next save.
+So a kill at any moment leaves an index whose files are complete: a new file that the index does not name yet does not
+    count and is removed by the next save.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from runner.core.files import Durable, atomic_open, atomic_write_json, open_desc
 from runner.core.typed import Count, Moment, Name, build
 from runner.store.run_dir import Goal
 
-_OTHER_BYTES = "its bytes are not those that were written (missing, cut off, or changed on the disk)"
+_OTHER_BYTES = "its contents differ from what was written (missing, truncated, or changed on the disk)"
 T = TypeVar("T")
 
 
@@ -38,10 +38,10 @@ class Entry:
 
     Args:
         file: its name in the folder.
-        step, epoch: what was done when it was written.
-        sha256: of its bytes; empty if the index was lost and this was found by name.
+        step, epoch: progress when it was written.
+        sha256: of its bytes; empty if the index was lost and the file was found by its name.
         metric: the primary metric of its evaluation; None if it was not evaluated.
-        best: whether no other of the run scored better.
+        best: whether no other checkpoint of the run scored better.
         finished: whether training was over and the final evaluation recorded.
     """
 
@@ -63,8 +63,8 @@ class _CheckpointIndex:
 
 
 def read_index(path: Path) -> list[Entry] | None:
-    """Return the checkpoints that index.json lists, oldest first; None where it is missing or not what `write_index` writes. Each name is
-    that of a file in the folder: no index leads out of it."""
+    """Return the checkpoints that index.json lists, oldest first; None if it is missing or invalid. Each name is that of a file in the
+    folder: an index cannot point outside it."""
     index = build(_CheckpointIndex, read_json(path))
     return None if index is None else list(index.checkpoints)
 
@@ -75,7 +75,7 @@ def write_index(path: Path, entries: Sequence[Entry], *, durable: Durable = True
 
 
 class CheckpointFolder:
-    """Saves, lists and prunes. Nothing is touched by making this object.
+    """The checkpoints of a run: saves, lists and prunes them. Creating this object touches no file.
 
     Args:
         path: the folder; its parent must exist when something is saved.
@@ -108,7 +108,7 @@ class CheckpointFolder:
         return next((entry for entry in reversed(self.entries()) if entry.best), None)
 
     def prepare(self) -> None:
-        """Make the folder and write something into it: a run that could not save should not start. Raises InputError."""
+        """Create the folder and test writing to it: a run that cannot save should not start. Raises InputError."""
         with disk_problems_named(self.path):
             self.path.mkdir(exist_ok=True)
             probe = self.path / f".probe-{os.getpid()}"
@@ -116,8 +116,8 @@ class CheckpointFolder:
             probe.unlink()
 
     def save(self, write: Callable[[Any], None], step: int, epoch: float, *, metric: float | None = None) -> Entry:
-        """Add a checkpoint whose bytes `write` puts into the `HashingWriter` it is called with; on the disk when this
-        returns. Entries at `step` or later are superseded and go.
+        """Add a checkpoint whose bytes `write` writes to the `HashingWriter` it is called with; on the disk when this
+        returns. Entries at `step` or later are superseded and removed.
 
         Raises:
             InputError: the folder cannot be written or the disk is full; the previous checkpoints are kept.
@@ -144,15 +144,15 @@ class CheckpointFolder:
         return entry
 
     def is_whole(self, entry: Entry) -> bool:
-        """Return whether the file is there with the bytes that were written. Without a known checksum, whether it is there."""
+        """Return whether the file exists and has the recorded checksum; without a checksum, whether it exists."""
         file = self.path / entry.file
         if not file.is_file():
             return False
         return not entry.sha256 or file_sha256(file) == entry.sha256
 
     def _replace_index(self, entries: list[Entry], *, durable: Durable = True) -> None:
-        """Write the index, then the names for people, then remove what no longer counts; in this order, so that a
-        kill between does no harm.
+        """Write the index, then the names for people, then remove superseded files; in this order, so that a
+        kill in between is harmless.
         """
         newest = entries[-1 - self._keep :]
         entries = [entry for entry in entries if entry.best or entry in newest]
@@ -170,7 +170,7 @@ class CheckpointFolder:
 class HashingWriter:
     """A binary file that hashes what passes through it.
 
-    An error of the disk is kept until `check`: torch's archive writer ends the process when a write raises below it.
+    A disk error is kept until `check`: torch's archive writer aborts the process if a write raises inside it.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -202,10 +202,10 @@ class HashingWriter:
 
 
 def locate(path: Path, *, keep: int = 1, suffix: str = ".pt") -> tuple[CheckpointFolder, list[Entry]]:
-    """Return the folder and the checkpoints that `path` may mean, the one meant first, then older ones to fall back to.
+    """Return the folder and the checkpoints that `path` refers to: the one it names first, then older ones to fall back to.
 
     Args:
-        path: a run directory, its `checkpoints`, or a file. `last` and `best` mean what the index says.
+        path: a run directory, its `checkpoints`, or a file. `last` and `best` are looked up in the index.
 
     Raises:
         InputError: there is no checkpoint.
@@ -229,16 +229,16 @@ def locate(path: Path, *, keep: int = 1, suffix: str = ".pt") -> tuple[Checkpoin
 
 
 def read_verified(file: Path, read: Callable[[Path], T], *, suffix: str = ".pt") -> T:
-    """Read `file` by `read`, after checking its bytes if an index beside it has their hash.
+    """Read `file` with `read`, after checking its contents against the hash in the index beside it, if any.
 
     Raises:
-        InputError: as `read`, or other bytes than were written.
+        InputError: raised by `read`, or the contents differ from what was written.
     """
     folder, candidates = locate(file, suffix=suffix)
     meant = candidates[0]
     if _has_other_bytes(file, meant):
         whole = folder.path / meant.file
-        advice = f"; {whole} is whole, give that" if file.name != meant.file and folder.is_whole(meant) else ""
+        advice = f"; {whole} is intact, give that one" if file.name != meant.file and folder.is_whole(meant) else ""
         raise InputError(f"the checkpoint {file} is damaged: {_OTHER_BYTES}{advice}")
     return read(file)
 
@@ -246,10 +246,10 @@ def read_verified(file: Path, read: Callable[[Path], T], *, suffix: str = ".pt")
 def read_newest(
     path: Path, read: Callable[[Path], T], say: Callable[[str], None], *, suffix: str = ".pt"
 ) -> tuple[CheckpointFolder, Entry, T]:
-    """Read by `read` the file that `path` means (see `locate`), or the newest valid one before it; a fallback is reported.
+    """Read the file that `path` refers to (see `locate`) with `read`, or the newest valid one before it; a fallback is reported.
 
     Raises:
-        InputError: none is whole.
+        InputError: none is intact.
     """
     folder, candidates = locate(path, suffix=suffix)
     newest = candidates[0]
@@ -269,7 +269,7 @@ def read_newest(
         return folder, entry, state
     tried = ", ".join(entry.file for entry in candidates)
     raise InputError(
-        f"no checkpoint of {path} is whole (tried {tried}); start a new run, or start from other weights with pretrain_weights"
+        f"no checkpoint of {path} is intact (tried {tried}); start a new run, or start from other weights with pretrain_weights"
     )
 
 
@@ -281,21 +281,21 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def disk_problems_named(folder: Path) -> Iterator[None]:
-    """Turn an error of the disk into an InputError that names `folder` and what to do."""
+    """Convert a disk error to an InputError that names `folder` and says what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            advice = "the disk is full: make room, then resume"
+            advice = "the disk is full: free some space, then resume"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             advice = "it cannot be written: choose another run directory or change its permissions"
         else:
             advice = f"{error.strerror or error}"
-        raise InputError(f"cannot save a checkpoint in {folder}: {advice}. Checkpoints saved before are whole") from error
+        raise InputError(f"cannot save a checkpoint in {folder}: {advice}. Earlier checkpoints are intact") from error
 
 
 def _has_other_bytes(file: Path, entry: Entry) -> bool:
-    """Return whether `file`, a name for `entry`, is there with other bytes. last.pt and best.pt are links to the file that the
+    """Return whether `file`, a name for `entry`, exists with different contents. last.pt and best.pt are links to the file that the
     index names, but copies of it where a run was copied (cp -r, rsync), so each is checked separately.
     """
     try:

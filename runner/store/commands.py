@@ -32,7 +32,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line of control.jsonl that is no command.
+    """A line of control.jsonl that is not a command.
 
     Args:
         text: the line, shortened.
@@ -49,8 +49,8 @@ class Situation:
         slots: runs that may be active at a time; used: active runs.
         paused: why no further runs are started; empty if they are. by_hand: because a command asked for it.
         best: the best trial so far, for people: ``0007-base_lr=0.02: bbox/AP 0.412``; empty while there is none.
-        running: the active runs; None: unknown, the monitor has to look for itself.
-        ended: runs that have ended since the last situation, or had ended before; may name one again.
+        running: the active runs; None: unknown, the monitor has to find out itself.
+        ended: runs that have ended since the last situation, or had ended before; may list a run again.
         stopped: why the sweep ends before all of its work is done: "interrupted", or the budget; empty while it continues.
     """
 

@@ -17,7 +17,7 @@ _SHOWN = 80
 
 
 def send(path: Path, command: Command) -> None:
-    """Ask the driver that reads `path`. Raises OSError if it cannot be written."""
+    """Send a command to the driver that reads `path`. Raises OSError if it cannot be written."""
     with open_lines(path) as file:
         file.write(json.dumps({**asdict(command), "time": time.time()}, ensure_ascii=False).encode() + b"\n")
 

@@ -42,7 +42,7 @@ class TrialQueued(Event):
 
 @dataclass(frozen=True, slots=True)
 class TrialRefused(Event):
-    """None of a trial's runs can start: its config is invalid."""
+    """A trial was refused: its config is invalid, so none of its runs can start."""
 
     trial: Count
     reason: str
@@ -113,7 +113,7 @@ class RunSaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunBlocked(Event):
-    """Another process is working on a run; the driver comes back to it."""
+    """Another process is working on a run; the driver tries it again later."""
 
     run: Name
     trial: Count
@@ -146,7 +146,7 @@ class ReuseRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class RecordsLost(Event):
-    """Records of a run are lost for good, as `runner verify --repair` found."""
+    """`runner verify --repair` found that records of a run are lost for good."""
 
     run: Name
     reason: str

@@ -1,4 +1,4 @@
-"""Run directories of a sweep by what they are: the identity in run.json counts, and not the name of the directory."""
+"""Run directories of a sweep by identity: the id in run.json counts, not the name of the directory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Identities:
         folder: holds them all.
         runs: run id to the name of the directory that counts as it.
         copies: name of a directory that does not count, to the id of the run that it is a copy of.
-        unclear: run id to the names of its copies, where none of them has the run's own name: it is unknown which one counts.
+        unclear: run id to the names of its copies, if none of them has the run's own name: it is ambiguous which one counts.
     """
 
     folder: Path
@@ -31,11 +31,11 @@ class Identities:
 
     @property
     def renamed(self) -> dict[str, str]:
-        """Run id to the name of its directory, where that is another."""
+        """Run id to the name of its directory, if that differs."""
         return {run: name for run, name in self.runs.items() if run != name}
 
     def run_dir(self, run: str) -> RunDir:
-        """Return the directory of a run; the one it will have, where there is none."""
+        """Return the directory of a run, or the one it will have if it does not exist yet."""
         return RunDir(self.folder / self.runs.get(run, run))
 
     def run_dirs(self) -> list[RunDir]:
@@ -49,14 +49,14 @@ class Identities:
         return lines + self.problems()
 
     def in_the_way(self, runs: Iterable[str]) -> dict[str, str]:
-        """Those of `runs` that have no directory and in whose place another run lies, to the id of that run."""
+        """Those of `runs` whose directory is occupied by another run, to the id of that run."""
         holds = {name: run for run, name in self.runs.items()} | dict(self.copies)
         return {run: holds[run] for run in runs if run not in self.runs and run not in self.unclear and run in holds}
 
     def problems(self) -> list[str]:
-        """Return a line for each run of which several directories, and none of its name, are copies."""
+        """Return a line for each run with several copies, none of which has the run's name."""
         return [
-            f"{', '.join(str(self.folder / name) for name in names)}: all of them are the run {run}; "
+            f"{', '.join(str(self.folder / name) for name in names)}: all of them are copies of the run {run}; "
             f"keep one, named {run}, and move the others out of {self.folder}"
             for run, names in sorted(self.unclear.items())
         ]
@@ -65,8 +65,8 @@ class Identities:
 def identify(folder: Path, names: Iterable[str]) -> Identities:
     """Identify which of the directories `names` in `folder` counts as which run.
 
-    The directory with the run's own name does; without one, the only other that says it is this run. A directory whose run.json is missing
-    or not whole is what its name says, unless another says so itself.
+    The directory with the run's own name does; without one, the only other with this run's id. A directory whose run.json is missing
+    or incomplete counts by its name, unless another directory has that id in its run.json.
     """
     found: dict[str, list[str]] = defaultdict(list)
     unknown = []

@@ -1,6 +1,6 @@
 """A sweep's journal: what its drivers did, one JSON object per line, appended as it happens.
 
-It is an index: the run directories are the truth, and a journal that is lost or cut off costs time and no result.
+It is an index: the run directories are authoritative, and losing or truncating the journal costs time but no result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Journal:
-    """A file that events are appended to. A full disk loses events and nothing else.
+    """A file that events are appended to. A full disk loses events, nothing else.
 
     Raises:
         InputError: the file cannot be opened.
@@ -32,7 +32,7 @@ class Journal:
         try:
             self._file: IO[bytes] = open_lines(path)
         except OSError as error:
-            advice = f"`runner verify {shell_path(path.parent)} --repair` moves aside what is no file"
+            advice = f"`runner verify {shell_path(path.parent)} --repair` moves aside anything that is not a file"
             raise InputError(Problem(f"cannot be written: {error.strerror}; {advice}", where=str(path))) from error
 
     def append(self, event: Event) -> None:
@@ -60,7 +60,7 @@ def read_journal(path: Path, *kinds: type[E]) -> Iterator[E]: ...
 def read_journal(path: Path, *kinds: type[Event]) -> Iterator[Event]:
     """Yield the events in `path`, in order; only those of `kinds` if there are any. A missing file has none.
 
-    Lines that are torn or foreign are left out, and so are events that lack a field or have a value of another type in one.
+    Torn or foreign lines are skipped, as are events with a missing field or a value of the wrong type.
 
     Raises:
         OSError: it cannot be read.

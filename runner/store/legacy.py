@@ -1,4 +1,4 @@
-"""Upgrades of files that version 0.1 wrote into sweep and run directories: made in memory when such a file is read, never on disk."""
+"""Upgrades of files that version 0.1 wrote into sweep and run directories: applied in memory when such a file is read, never on disk."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NEUTRAL_KEYS: Mapping[str, frozenset[str]] = {
 }
 """Backend to the top-level keys that could not change a result, when run.json did not say which keys identify a trial."""
 ADDED_LATER: Mapping[str, Any] = {"initial_distance": 0.0, "goal": "maximize"}
-"""Keys that some configs do not have yet, and what runs without them did: at that value they are no part of a trial."""
+"""Keys that older configs lack, with their implicit value: at that value they do not identify a trial."""
 _DATA_PLACES = ("dataset_dir", "image_dir", "anno_path")
 
 

@@ -18,7 +18,7 @@ class RunHeld(InputError):
 
 @contextmanager
 def hold(path: Path) -> Iterator[Lock]:
-    """Hold the lock `path` of a sweep. What a driver that was killed left behind is taken over.
+    """Hold the lock `path` of a sweep. A lock left behind by a killed driver is taken over.
 
     Raises:
         InputError: another process holds it; the message says which.
@@ -39,7 +39,7 @@ def hold(path: Path) -> Iterator[Lock]:
 
 @contextmanager
 def hold_run(run_dir: RunDir, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock of a run whose directory is there.
+    """Hold the lock of a run whose directory exists.
 
     Args:
         wait: see `runner.core.lock.take`.

@@ -1,4 +1,4 @@
-"""media.jsonl and media/: what a run has made besides numbers, and the index of it.
+"""media.jsonl and media/: the files that a run makes besides numbers, and their index.
 
     {"step": 200, "epoch": 1.5, "tag": "samples/0", "kind": "image", "file": "media/samples_0-00000200.png"}
 
@@ -10,8 +10,8 @@
 | embedding | TSV: a vector per line; labels in the first column if it is no number      |
 | graph     | JSON: `nodes` (each with `id`, `name`, `type`) and `edges` (pairs of ids)  |
 
-The attempt is the one writer. A file is whole before the index names it, and a line of the index is written at once, so a kill leaves
-nothing that readers take for more than it is. As in metrics.jsonl an attempt first says where it continues: ``{"step": 120, "resumed":
+The attempt is the only writer. A file is complete before the index names it, and each index line is a single write, so a kill leaves
+nothing that readers could misread. As in metrics.jsonl, an attempt first records where it continues: ``{"step": 120, "resumed":
 true}`` supersedes every file of a later step.
 """
 
@@ -36,7 +36,7 @@ FOLDER: Final = "media"
 
 
 def _lies_in_run(file: str) -> bool:
-    """Return whether a name in the index is that of a file below the run directory; what it may be a link to is not asked."""
+    """Return whether a name in the index is that of a file below the run directory; symbolic links are not resolved."""
     return all(is_name(part) and "\\" not in part for part in file.split("/"))
 
 
@@ -79,7 +79,7 @@ class MediaWriter:
         self._index: IO[bytes] | None = None
 
     def resume(self, step: int) -> None:
-        """Supersede what was made after `step`, and delete it. Where the run has made nothing yet, nothing is written."""
+        """Supersede and delete the files of later steps than `step`. Nothing is written if the run has no media yet."""
         later = [medium for medium in read_media(self._run) if medium.step > step]
         if later:
             self._append({"step": step, "resumed": True})
@@ -87,7 +87,7 @@ class MediaWriter:
             (self._run / medium.file).unlink(missing_ok=True)
 
     def add(self, kind: MediaKind, tag: str, data: bytes, *, suffix: str, step: int, epoch: float | None = None) -> Path:
-        """Keep `data` in a file; returns its path.
+        """Save `data` to a file and return its path.
 
         Args:
             suffix: of its name: ``.png``.
@@ -113,8 +113,8 @@ class MediaWriter:
 
 
 def read_media(run: Path) -> list[Medium]:
-    """Return what counts of the media of the run directory `run`, by step; a file that is gone, or lies elsewhere behind a link, is left
-    out. Never raises for what is in the directory."""
+    """Return the media of the run directory `run` that count, by step; files that are missing, or outside it behind a link, are skipped.
+    Never raises for the directory's contents."""
     found = {medium.file: medium for medium in starmap(Medium, legacy.former_samples(run))}
     for line in _lines(run / f"{FOLDER}.jsonl"):
         if isinstance(line, _Mark):
@@ -153,7 +153,7 @@ def _is_file_in(root: str, file: str) -> bool:
 
 
 def _file_name(tag: str) -> str:
-    """Make a file name of a tag that no other tag has, on any file system."""
+    """Make a file name from a tag, unique among tags on any file system."""
     name = safe_name(tag.replace("/", "_"))
     if name.replace("_", "/") == tag and name == name.lower():
         return name

@@ -1,4 +1,4 @@
-"""metrics.jsonl: the records a run appends while it trains, and the reader that survives whatever happened to the writer."""
+"""metrics.jsonl: the records a run appends while it trains, and a reader that copes with killed writers."""
 
 from __future__ import annotations
 
@@ -127,9 +127,9 @@ def stream_records(path: Path) -> Iterator[Record]:
 
 
 def stream_all_records(path: Path) -> Iterator[tuple[Record, bool]]:
-    """Yield every record of a metrics.jsonl and whether it counts: marks of resumed attempts and what they supersede do not.
+    """Yield every record of a metrics.jsonl and whether it counts: marks of resumed attempts and superseded records do not.
 
-    Torn lines are left out, a missing file has none. The file is read twice, first for the marks, so that a long one costs no memory.
+    Torn lines are skipped; a missing file has no records. The file is read twice, first for the marks, so that a long one costs no memory.
 
     Raises:
         OSError: it cannot be read.

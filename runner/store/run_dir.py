@@ -1,4 +1,4 @@
-"""The run directory: the one class that knows what a run's files are called, and how each is read.
+"""The run directory: the one class that knows the names of a run's files and how each is read.
 
 Every reader works at any moment of a run's life, also after a kill: a missing file is an empty answer, never an error.
 """
@@ -24,7 +24,7 @@ from runner.store.records import Record, read_records
 Goal = Literal["maximize", "minimize"]
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
 DATA_PLACES = ("dataset_dir", "image_dir", "anno_path")
-"""Keys of a data set's section that say where it lies."""
+"""Keys of a data set's section that hold its paths."""
 FINISHED: frozenset[str] = frozenset({"done", "failed", "pruned"})
 
 
@@ -54,7 +54,7 @@ FORMER_METRIC = PrimaryMetric(*legacy.PRIMARY_METRIC)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """run.json: what this run is. Written once, by the driver, before the first attempt starts.
+    """run.json: identity of the run. Written once, by the driver, before the first attempt starts.
 
     Args:
         id: name of the directory, unique in its sweep: ``0003-batch_size=8-s1``.
@@ -65,10 +65,10 @@ class Identity:
         key: hash of everything that can change the result (see `runner.sweep.plan.run_key`); equal keys are the same run.
         facts: recorded, not hashed: code commit, packages, host, devices, config file as given.
         label: the trial for people: ``batch_size=8``; empty where it was not recorded.
-        proposal: how an adaptive search came to the trial, in its own words (Optuna's parameters, distributions, system attributes), so
-            that its database can be built anew from the run directories; empty for a fixed design.
-        trial_keys: dotted keys of config.yml that identify the trial, each with all keys below it: what can change a result, the seed left
-            out. A data set's places are among them where its content was not known. None: an older version made the run.
+        proposal: how an adaptive search proposed the trial, in its own terms (Optuna's parameters, distributions, system attributes), so
+            that its database can be rebuilt from the run directories; empty for a fixed design.
+        trial_keys: dotted keys of config.yml that identify the trial, each with all keys below it: those that can change a result, except
+            the seed. A data set's paths are included if its content was not known. None: an older version made the run.
         metric: as its backend declared it when the run was planned.
     """
 
@@ -91,7 +91,7 @@ class Status:
 
     Args:
         state: one of `State`.
-        reason: why it ended as it did; None while it runs or when it is done.
+        reason: why it ended; None while it runs or if it is done.
         attempt: number of the attempt that wrote this.
         step, steps: optimiser steps done, and in all (0: not known yet).
         epoch: epochs done, as a fraction.
@@ -99,11 +99,11 @@ class Status:
         pid: process id of the attempt.
         values: the newest numbers, by tag, for monitors (``train/loss``, ``train/lr``, ``train/images_per_s``, …);
             non-finite ones as strings.
-        phase: what it is doing: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
+        phase: current activity: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
         cause: failure cause, if the driver handles it specially (see `runner.core.errors.Cause`).
-        process: which process `pid` was, see `runner.core.process.process_mark`; empty if that is not known.
+        process: identifies the process behind `pid`, see `runner.core.process.process_mark`; empty if unknown.
         host: the machine that it runs on; empty in files of older versions, which knew one machine.
-        warning: what the attempt noticed about its training, for people (`runner.training.learning`); empty if nothing.
+        warning: a problem the attempt noticed in its training, for people (`runner.training.learning`); empty if nothing.
     """
 
     state: State = "pending"
@@ -124,16 +124,16 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """override.json: conclusion of the driver about the last attempt, where that could not report its end itself.
+    """override.json: conclusion of the driver about the last attempt, if that could not report its end itself.
 
     Args:
         state: the state the run counts as from now on.
         reason: for people: "worker was killed by SIGKILL after step 120; log: …/worker.log".
-        attempt: the attempt it speaks of; a later attempt's status outranks it.
+        attempt: the attempt it refers to; a later attempt's status outranks it.
         time: seconds since 1970.
         cause: see `Status.cause`.
         retries: how often the run has been started again because it failed, this time not counted.
-        final: whatever the attempt says later, it comes too late: the run was pruned, or its result was taken from another sweep.
+        final: later reports of the attempt are ignored: the run was pruned, or its result was taken from another sweep.
     """
 
     state: State
@@ -163,11 +163,11 @@ _RESULTS: dict[str, Any] = {
     "metrics": Mapping[str, float | Literal["NaN", "Infinity", "-Infinity"] | None],
     "per_class": list[_ClassRow],
 }
-"""Types of what other parts read of eval.json."""
+"""Types of the parts of eval.json that are read elsewhere."""
 
 
 class RunDir:
-    """Paths and readers of one run directory. Nothing is created or touched by making this object, and making thousands takes no time."""
+    """Paths and readers of one run directory. Creating this object touches no file, and creating thousands takes no time."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -241,7 +241,7 @@ class RunDir:
         return self.path.name
 
     def files(self) -> tuple[Path, ...]:
-        """Return where the files of a run are that are no folders, whether they are there or not."""
+        """Return the paths of a run's regular files, whether they exist or not."""
         described = (self.config, self.identity_file, self.status_file, self.override_file, self.control, self.lock)
         return (*described, self.metrics, self.media_index, self.predictions, self.evaluation, self.log, self.checkpoints / "index.json")
 
@@ -254,7 +254,7 @@ class RunDir:
         return self.path / name
 
     def identity(self) -> Identity | None:
-        """run.json, or None if it is missing or not whole."""
+        """run.json, or None if it is missing or incomplete."""
         return build(Identity, read_json(self.identity_file))
 
     def primary_metric(self) -> PrimaryMetric:
@@ -265,8 +265,8 @@ class RunDir:
     def status(self) -> Status:
         """Return the run's state: status.json, replaced by an override of the same or a later attempt. Never raises.
 
-        The attempt is the override's then: one that was killed before it wrote anything counts too, so that the next one
-        has a number of its own.
+        The attempt is then the override's: an attempt killed before it wrote anything counts too, so that the next one
+        gets a new number.
         """
         status = self.written_status() or Status()
         override = self.override()
@@ -297,7 +297,7 @@ class RunDir:
         return value if isinstance(value, dict) and all(fits(value[key], hint) for key, hint in _RESULTS.items() if key in value) else None
 
     def damaged(self) -> list[Path]:
-        """Return the JSON files of the run that are there and cannot be used."""
+        """Return the run's JSON files that exist but cannot be used."""
         found = {
             self.identity_file: self.identity(),
             self.status_file: self.written_status(),

@@ -1,4 +1,4 @@
-"""A sweep that is being driven: its parts, and what every part of the loop may do with them."""
+"""A sweep that is being driven: its parts, and the operations on them that the loop's parts share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runner.sweep.setup import RunOutcome
 
 
 class Outcomes(list[RunOutcome]):
-    """The ends of runs, in order."""
+    """Finished runs, in order."""
 
     _seen = 0
 
@@ -32,7 +32,7 @@ class Outcomes(list[RunOutcome]):
 
 @dataclass(slots=True)
 class ActiveSweep:
-    """A search and a launcher, joined: what the queue holds goes to the pool as long as the limits allow it."""
+    """A search connected to a launcher: queued runs go to the pool as long as the limits allow it."""
 
     queue: TrialQueue
     pool: TaskPool
@@ -57,7 +57,7 @@ class ActiveSweep:
         )
 
     def stop(self, grace_s: float) -> None:
-        """Start nothing more, and end what is active: workers that have not ended after `grace_s` are killed."""
+        """Start no further runs and end the active ones: workers that have not ended after `grace_s` are killed."""
         if self.queue or self.pool.running:
             self.limits.stopped = "interrupted"
         self.limits.is_stopping = True
@@ -65,7 +65,7 @@ class ActiveSweep:
         self.pool.cancel_all(grace_s)
 
     def is_there(self, *, now: bool = False) -> bool:
-        """Return whether the sweep's directory is at its place. If not, workers are killed: nothing may be made anew where it was."""
+        """Return whether the sweep's directory is still in place. If not, workers are killed: nothing may be created at the old path."""
         was_lost = self.directories.is_lost
         if not self.directories.is_there(now=now) and not was_lost:
             self.listeners.on_lost()

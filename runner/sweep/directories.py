@@ -1,4 +1,4 @@
-"""The run directories of a sweep that is driven: they are made before a run starts, or taken over from a finished run."""
+"""Run directories of a sweep that is being driven: created before a run starts, or copied from a finished run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunDirectories:
 
     # ------------------------------------------------------------------------------------------------- the sweep's directory
     def is_there(self, *, now: bool = False) -> bool:
-        """Return whether the sweep's directory is at its place, looking once per second, or `now`."""
+        """Return whether the sweep's directory is still in place, checked once per second, or `now`."""
         if self._sweep is None or self._sweep.lock is None or self.is_lost:
             return not self.is_lost
         if now or self._clock.now() >= self._next_check:
@@ -59,8 +59,8 @@ class RunDirectories:
         if now and Path(now) != path.absolute():
             what, advice = f"was moved to {now}", f"continue it by the same command and --dir {shell_path(now)}"
         else:
-            what, advice = "was deleted, or replaced by another", "the same command runs it anew"
-        return f"the sweep's directory {path} {what} while the sweep ran: its workers were ended and nothing is written there; {advice}"
+            what, advice = "was deleted, or replaced by another", "the same command starts it over"
+        return f"the sweep's directory {path} {what} while the sweep ran: its workers were killed and nothing is written there; {advice}"
 
     def is_recorded(self, run: PlannedRun) -> bool:
         """Return whether an earlier driver has recorded the end of a run."""
@@ -68,7 +68,7 @@ class RunDirectories:
 
     # ------------------------------------------------------------------------------------------------------ the runs' own
     def prepare(self, run: PlannedRun, pruned: str) -> RunOutcome | int:
-        """Make the directory of a run; returns its end where nothing has to be started, else the number of attempts made before.
+        """Make the directory of a run; return its end if nothing has to be started, otherwise the number of earlier attempts.
 
         Args:
             pruned: why its trial was pruned; empty if it was not.
@@ -92,7 +92,7 @@ class RunDirectories:
         return RunOutcome(replace(run, resolved=None), replace(status, state="pruned", reason=pruned), reused=True)
 
     def write_override(self, run_dir: RunDir, override: Override) -> None:
-        """Record what the driver concluded about a run; a full disk only loses that."""
+        """Record the driver's conclusion about a run; a full disk loses only that."""
         try:
             run_dir.write_override(override)
         except OSError as error:

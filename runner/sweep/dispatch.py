@@ -13,7 +13,7 @@ from runner.sweep.queue import CannotPlan
 
 
 def check_limits(sweep: ActiveSweep) -> None:
-    """End the search when a budget is used up, and see whether a full disk has room again.
+    """End the search when a budget is used up, and check whether a full disk has room again.
 
     A run that would be retried then stays interrupted, for a driver with a larger budget.
     """
@@ -42,7 +42,7 @@ def start_runs(sweep: ActiveSweep) -> None:
 
 
 def prepare_ahead(sweep: ActiveSweep) -> bool:
-    """Make one directory of a run that waits, while nothing else is to be done; returns whether there was one to make."""
+    """Make the directory of one waiting run while nothing else is to be done; return whether there was one to make."""
     if sweep.limits.is_stopping or sweep.limits.why() or len(sweep.queue.ready) >= sweep.pool.slots:
         return False
     if not sweep.queue.waiting and not (sweep.queue.search.is_fixed and not sweep.queue.is_exhausted and _refill(sweep)):

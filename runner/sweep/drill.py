@@ -55,7 +55,7 @@ class DrillReport:
     """The result of a drill.
 
     Args:
-        faults: each kind; checks: invariant at the end to how it is broken; an empty text if it holds.
+        faults: one per kind; checks: invariant to how it is broken at the end, an empty text if it holds.
     """
 
     faults: list[DrillFault]
@@ -63,7 +63,7 @@ class DrillReport:
 
     @property
     def passed(self) -> bool:
-        """Every fault was survived and every invariant holds."""
+        """True if every fault was survived and every invariant holds."""
         return not any(self.checks.values()) and not any(fault.wrong for fault in self.faults)
 
 
@@ -98,7 +98,7 @@ class Drill:
             (DrillFault("full disk", "no file may grow beyond 1.5 kB"), self._fill_disk),
             (DrillFault("second driver", "the same command again"), self._second_driver),
         ]
-        self._clock = DrillFault("clock", "the clock is set", skipped="not this machine's: tests/survival does it")
+        self._clock = DrillFault("clock", "the clock is set", skipped="never set on this machine; tests/survival covers it")
         if not sys.platform.startswith("linux"):
             for fault, _ in self._faults:
                 if fault.name in ("hang", "full disk"):
@@ -112,7 +112,7 @@ class Drill:
             if ended.code:
                 raise RuntimeError(f"the undisturbed sweep failed: {ended.err}")
             self._disturb()
-            self._say("no more faults: to the end")
+            self._say("no more faults: running to the end")
             code = self._to_the_end()
             return DrillReport([*(fault for fault, _ in self._faults), self._clock], self._check(code))
         finally:
@@ -135,7 +135,7 @@ class Drill:
         """Yield faults without end, each kind before one is repeated; or only kills of the driver."""
         if self._kills is not None:
             for fault, _ in self._faults:
-                fault.skipped = fault.skipped or ("" if fault is self._kill_driver_fault else "only kills were asked for")
+                fault.skipped = fault.skipped or ("" if fault is self._kill_driver_fault else "only kills were requested")
             while self._kill_driver_fault.times < self._kills:
                 yield self._kill_driver_fault, self._kill_driver
             return
@@ -287,11 +287,13 @@ class Drill:
         differing = [name for name in wanted if not _same(got.get(name), wanted[name], name in self._cut)]
         return {
             "every run ends": to_the_end,
-            "names as in the undisturbed sweep": "" if names == theirs.run_names() else f"{len(names)} runs, not {len(theirs.run_names())}",
+            "run names equal those of the undisturbed sweep": ""
+            if names == theirs.run_names()
+            else f"{len(names)} runs, not {len(theirs.run_names())}",
             "every run ends once": ", ".join(twice),
             "no step twice": ", ".join(doubled),
             "runner verify": "; ".join(left[:3]),
-            "results bit for bit as undisturbed": ", ".join(differing[:5]),
+            "results bit-identical to the undisturbed sweep": ", ".join(differing[:5]),
         }
 
 

@@ -21,7 +21,7 @@ from runner.worker.ending import HELD
 
 
 def conclude(sweep: ActiveSweep, task: RunningTask, ended: Exit) -> None:
-    """Decide what comes after an attempt that has ended: the end of the run, or another attempt."""
+    """Decide what follows an attempt that has ended: the end of the run, or another attempt."""
     run_dir = task.run.run_dir
     if task.early_end is not None and task.early_end.state == "pruned" and run_dir.status().state == "done":
         sweep.listeners.on_event(LateResultIgnored(task.run.identity.id, "done"))
@@ -45,7 +45,7 @@ def conclude(sweep: ActiveSweep, task: RunningTask, ended: Exit) -> None:
 
 
 def _retry(sweep: ActiveSweep, task: RunningTask, status: Status) -> Status | None:
-    """Put a run back into the queue if it is to be continued or retried; else returns its final status."""
+    """Put a run back into the queue if it is to be continued or retried; otherwise return its final status."""
     run = task.run
     retries = 0 if status.state == "done" else runs.retries_of(run.run_dir)
     rule = RetryRule(
@@ -83,7 +83,7 @@ def finish(sweep: ActiveSweep, outcome: RunOutcome, took_s: float = 0.0) -> None
     """Record the end of a run."""
     run, status = outcome.run, outcome.status
     sweep.outcomes.append(outcome)
-    if sweep.pool.in_process and status.state == "interrupted":  # by the signal that this process had
+    if sweep.pool.in_process and status.state == "interrupted":  # by the signal that this process received
         sweep.stop(grace_s=0.0)
     values = run_values(run.run_dir, status.values) if status.state == "done" else None
     if not outcome.reused or not sweep.directories.is_recorded(run):

@@ -45,7 +45,7 @@ SWEEP: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of a command."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -139,8 +139,8 @@ def wait_for(condition: Callable[[], T | None], what: str, limit_s: float = 120)
 
 
 def results_of(sweep: SweepDir) -> dict[str, Any]:
-    """Return what is equal in two sweeps with the same results: by run name the key, the content of eval.json, every recorded number except
-    memory, and the name and hash of the last checkpoint."""
+    """Return the data that sweeps with the same results share: by run name the key, the content of eval.json, every recorded number
+    except memory, and the name and hash of the last checkpoint."""
     found: dict[str, Any] = {}
     for name in sweep.run_names():
         run = RunDir(sweep.runs / name)

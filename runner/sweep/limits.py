@@ -18,7 +18,7 @@ from runner.sweep.policy import Policy
 PAUSED = "paused on request"
 _DISK_INTERVAL_S = 5.0
 _OF_THE_TRIAL: frozenset[Cause | None] = frozenset({"not_finite", "out_of_memory", "timeout"})
-"""Causes that are due to a trial's values, not to a sweep that cannot work."""
+"""Causes that are due to a trial's values, not to a broken sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class DiskSpace:
         """Why nothing can be written; empty if it can."""
 
     def report_full(self, error: OSError) -> None:
-        """Pause because a write found the disk full. Raises `error` if it says something else."""
+        """Pause because a write found the disk full. Raises `error` if it is another error."""
         if isinstance(error.errno, int) and error.errno not in NO_ROOM:
             raise error
         if not self.full:
@@ -104,7 +104,7 @@ class DiskSpace:
         self._next_check = self._clock.now() + _DISK_INTERVAL_S
 
     def check(self) -> None:
-        """Test every few seconds whether there is room again."""
+        """Check every few seconds whether there is room again."""
         if self.full and self._clock.now() >= self._next_check:
             self._next_check = self._clock.now() + _DISK_INTERVAL_S
             if self._folder is None or not disk_is_full(self._folder):

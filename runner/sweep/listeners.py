@@ -14,10 +14,10 @@ from runner.store.journal import Journal
 
 
 class Listener:
-    """A part that follows a sweep. Overrides what it needs; called from the thread of the loop."""
+    """A part that follows a sweep. Subclasses override what they need; called from the loop's thread."""
 
     def on_event(self, event: Event) -> None:
-        """Something happened that the journal records."""
+        """Handle an event that the journal records."""
 
     def on_trial(self, trial: Trial, result: TrialResult) -> None:
         """Handle the end of a trial, under this driver or an earlier one."""

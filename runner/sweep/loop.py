@@ -74,7 +74,7 @@ def run_loop(
 
 
 def step(sweep: ActiveSweep, requests: Requests) -> bool:
-    """Do what can be done now; False when nothing is left to do."""
+    """Do everything that can be done now; return False when nothing is left to do."""
     for request in requests.read():
         handle(sweep, request)
     sweep.is_there()

@@ -1,4 +1,4 @@
-"""The data of a run that was interrupted: whether it is still where the run's config says, and where else it is."""
+"""Data of an interrupted run: whether it is still where the run's config says, and where else it may be."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def lost_data(tree: Node) -> dict[str, Path]:
 
 
 def moved_data(tree: Node, run_dir: RunDir) -> dict[str, Any]:
-    """Find where the lost data of a run is now: in the prepared set of its name. Raises InputError where that is not there either."""
+    """Find where the lost data of a run is now: in the prepared set of its name. Raises InputError if that does not exist either."""
     lost = lost_data(tree)
     name = tree.get("dataset")
     choice, broken = None, []
@@ -43,7 +43,9 @@ def moved_data(tree: Node, run_dir: RunDir) -> dict[str, Any]:
 
 def _lost(section: str, path: Path, run_dir: RunDir) -> Problem:
     what, key = ("annotation file", "anno_path") if path.suffix == ".json" else ("image folder", "image_dir")
-    advice = f"put it back, or say where the same data is: -o {section}.dataset_dir=FOLDER, or RUNNER_DATA for a prepared data set"
+    advice = (
+        f"put it back, or give the new location of the same data: -o {section}.dataset_dir=FOLDER, or RUNNER_DATA for a prepared data set"
+    )
     return Problem(f"the {what} {path} is missing; {advice}", where=str(run_dir.config), key=f"{section}.{key}")
 
 

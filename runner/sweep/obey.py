@@ -12,7 +12,7 @@ _STOPPED_ON_REQUEST = "stopped on request"
 
 
 def handle(sweep: ActiveSweep, request: Command | Unreadable | Interrupt) -> None:
-    """Carry out a request, and note it."""
+    """Carry out a request and record it in the journal."""
     if isinstance(request, Interrupt):
         sweep.stop(SAVE_GRACE_S if request.is_first else 0.0)
     elif isinstance(request, Unreadable):
@@ -24,7 +24,7 @@ def handle(sweep: ActiveSweep, request: Command | Unreadable | Interrupt) -> Non
 
 
 def _obey(sweep: ActiveSweep, command: Command) -> str:
-    """Carry out a command; returns why it cannot be, empty if it was."""
+    """Carry out a command; return why it cannot be carried out, empty if it was."""
     match command.action:
         case "quit":
             sweep.stop(SAVE_GRACE_S)
@@ -47,7 +47,7 @@ def _obey(sweep: ActiveSweep, command: Command) -> str:
 
 
 def _stop_one(sweep: ActiveSweep, target: str) -> str:
-    """End a run, or all runs of a trial, for good; returns why that is impossible, empty if it is not."""
+    """End a run, or all runs of a trial, for good; return why that is impossible, empty if it was done."""
     trials = sweep.queue.open_trials(target)
     for trial in trials:
         sweep.prune(trial, TrialPruned(trial.trial.number, _STOPPED_ON_REQUEST))

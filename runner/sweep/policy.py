@@ -13,11 +13,11 @@ class Policy:
 
     Args:
         timeout_s: an attempt that takes longer is ended, for good.
-        stall_s: an attempt that gives no sign of life for so long is ended, and tried again.
+        stall_s: an attempt without a sign of life for this long is ended and retried.
         retries: how often a run whose process died, or hung, is started again, from its last checkpoint.
-        resources: what a run is given; its GPUs count for `gpu_hours`.
-        hours: nothing new is started once the sweep's drivers have worked so long; gpu_hours: once its runs have used GPUs for so long.
-        failures_in_a_row: so many runs that fail one after the other, of more than one trial, stop the sweep; 0: never.
+        resources: of one run; its GPUs count for `gpu_hours`.
+        hours: no further runs start once the sweep's drivers have worked this long; gpu_hours: once its runs have used GPUs this long.
+        failures_in_a_row: this many consecutive failed runs, of more than one trial, stop the sweep; 0: never.
     """
 
     timeout_s: float | None = None

@@ -79,7 +79,7 @@ class TaskPool:
             limit.observe(name, held.get(name, 0.0), _gpu_memory(task.status), settled=is_settled)
 
     def observe_end(self, run: PlannedRun, status: Status) -> None:
-        """Record what an attempt used that has ended: one that died before it was measured holds up no other."""
+        """Record the memory of an ended attempt: one that died before it was measured must not block others."""
         if self.options.packing is not None:
             self.options.packing.observe(str(run.run_dir.path), 0.0, _gpu_memory(status), settled=True)
 
@@ -115,7 +115,7 @@ class TaskPool:
             self._launcher.cancel(name, grace_s=grace_s)
 
     def close(self) -> None:
-        """Stop everything and wait until it is gone."""
+        """Stop everything and wait until all processes have ended."""
         self._launcher.close()
 
 

@@ -31,7 +31,7 @@ class SignalCounter:
 
 
 class Requests:
-    """All that is asked of a driver.
+    """All requests to a driver.
 
     Args:
         commands: returns the commands of this process since its last call.
@@ -54,9 +54,9 @@ class Requests:
 
 @contextmanager
 def counted_signals() -> Iterator[SignalCounter]:
-    """Count SIGINT and SIGTERM instead of dying of them, in the main thread; Python delivers signals to no other.
+    """Count SIGINT and SIGTERM instead of ending on them, in the main thread: Python delivers signals to no other.
 
-    A terminal that is closed (SIGHUP) ends nothing, as under nohup.
+    Closing the terminal (SIGHUP) ends nothing, as under nohup.
     """
     counter = SignalCounter()
     if threading.current_thread() is not threading.main_thread():

@@ -23,7 +23,7 @@ class AttemptEnd:
     Args:
         state, cause: see `runner.store.run_dir.Status`.
         retries: how often the run was retried before.
-        saved: it was asked to save and end, for a pause.
+        saved: it was asked to save and end for a pause.
     """
 
     state: State

@@ -1,4 +1,4 @@
-"""Reports on sweeps and runs: which report a directory's plan asks for, and how it is computed."""
+"""Reports on sweeps and runs: the kind that a directory's plan requires, and its computation."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def read_search(path: Path, metric: str | None = None, goal: Goal | None = None)
 
 
 def _looks(plans: Sequence[dict[str, Any]]) -> tuple[int, ...]:
-    """Return the seeds per trial at each look, where one of the sweeps raced its seeds."""
+    """Return the seeds per trial at each interim analysis, if one of the sweeps raced its seeds."""
     found = [(len(spec["seeds"]), int(spec["racing"]["max_seeds"])) for plan in plans if (spec := plan.get("spec") or {}).get("racing")]
     return looks(min(first for first, _ in found), max(most for _, most in found)) if found else ()
 

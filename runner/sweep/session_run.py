@@ -84,7 +84,7 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
         say(f"note: {remark}", error=True)
     with hold(folder.lock) as lock:
         if journal_stamp(folder) != sweep.seen:
-            raise InputError(Problem("another driver has worked on this sweep just now; run the command again", where=str(folder.path)))
+            raise InputError(Problem("another driver has just worked on this sweep; run the command again", where=str(folder.path)))
         write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sweep.request.command(), warnings=sweep.warnings)
         search: Search = sweep.design.build(spec, sweep.trials, sweep.plan.baseline, folder.path)
         launcher = _open_launcher(sweep)
@@ -122,7 +122,7 @@ def _result(
     """Collect the state of the sweep after its driver has ended.
 
     Args:
-        outcomes, stopped: what the driver says.
+        outcomes, stopped: the driver's results.
         refused_before: how many refusals the journal had before.
     """
     spec, folder = sweep.spec, sweep.folder
@@ -130,7 +130,7 @@ def _result(
     before = {run.name: run for run in sweep.history.runs if run.finished and run.name not in ended}
     states = {name: run.state for name, run in before.items()} | {name: status.state for name, status in ended.items()}
     numbers = {trial.number for trial in sweep.trials}
-    adaptive = sweep.design.adaptive or spec.combine_best  # has trials that are not among those
+    adaptive = sweep.design.adaptive or spec.combine_best  # has trials that are not known in advance
     failed_before = [name for name, run in before.items() if run.state == "failed" and (adaptive or run.trial in numbers)]
     pruned_trials = {event.trial for event in read_journal(folder.journal, TrialPruned)}
     states |= {entry["id"]: "pruned" for entry in entries if entry["id"] not in states and entry["trial"] in pruned_trials}

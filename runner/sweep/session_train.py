@@ -52,23 +52,23 @@ def plan_training(
     named = overrides if named_for is None else named_for
     directory = RunDir(run_dir) if run_dir is not None else claim_run_dir(resolved, named)
     if run_dir is not None and directory.exists():
-        text = f"this run exists; continue it: runner resume {shell_path(run_dir)}, or give another --run-dir"
+        text = f"already holds a run; continue it: runner resume {shell_path(run_dir)}, or give another --run-dir"
         raise InputError(Problem(text, where=str(run_dir)))
     return plan_single(resolved, directory, named)
 
 
 def plan_resumed(path: Path, config: Path | None = None, overrides: Sequence[str] = ()) -> PlannedRun:
-    """Plan to continue the run in a directory; notes are printed.
+    """Plan the continuation of the run in a directory; notes are printed.
 
     Args:
-        config, overrides: given beside it, they must resolve to the same run.
+        config, overrides: if given, they must resolve to the same run.
 
     Raises:
         InputError: it is no run directory, its files are damaged, or what was given is another run.
     """
     run_dir = RunDir(path)
     if not run_dir.exists():
-        raise InputError(Problem("this is no run directory (there is no run.json); `runner ls` lists the runs", where=str(path)))
+        raise InputError(Problem("is not a run directory (it has no run.json); `runner ls` lists the runs", where=str(path)))
     run = plan_again(run_dir, config, overrides)
     for note in run.resolved.notes if run.resolved is not None else ():
         say(f"note: {note}", error=True)
@@ -114,4 +114,4 @@ def make_dataset(name: str) -> None:
 def _refuse_sweep_file(path: Path) -> None:
     keys = load_config(path).mapping or {}
     if "config" in keys and "architecture" not in keys and any(key in keys for key in ("vary", "trials", "seeds")):
-        raise InputError(Problem(f"this is a sweep file; run: runner sweep {shell_path(path)}", where=str(path)))
+        raise InputError(Problem(f"is a sweep file; run: runner sweep {shell_path(path)}", where=str(path)))

@@ -18,15 +18,15 @@ from runner.search.spec import SweepSpec
 from runner.sweep.plan import SweepPlan
 
 _GEOMETRY_AND_LENGTH = ("TrainReader", "EvalReader", "LearningRate", "epoch", "max_iters", "gradient_accumulation")
-"""Beginnings of the keys that how images are seen, and how long is trained, depend on."""
+"""Prefixes of the keys that determine image preprocessing and training length."""
 
 
 def trial_warnings(spec: SweepSpec, plan: SweepPlan, trials: Sequence[Trial]) -> list[str]:
-    """Find trials that evaluate otherwise than they train, or end before their learning rate's schedule, in the trials known in advance; of
-    Optuna's space at its ends."""
+    """Find trials whose evaluation preprocessing differs from training, or that end before their learning rate's schedule, among the trials
+    known in advance and at the ends of Optuna's space."""
     found = [(trial.label, trial.overrides) for trial in trials[1:]]
     for key, points in edges(spec).items():
-        with suppress(InputError):  # said by `space_warnings`
+        with suppress(InputError):  # reported by `space_warnings`
             found += [(trial_label(spec, {key: point[key]}), derive_overrides(spec, point, plan.baseline)) for point in points]
     source = Source(str(plan.folder))
     tree, configs, seen = from_plain(plan.first.plain, source), [("baseline", plan.first.plain)], set()
@@ -34,17 +34,17 @@ def trial_warnings(spec: SweepSpec, plan: SweepPlan, trials: Sequence[Trial]) ->
         counts = {key: value for key, value in overrides.items() if key.startswith(_GEOMETRY_AND_LENGTH)}
         if counts and value_key(counts) not in seen:
             seen.add(value_key(counts))
-            with suppress(InputError):  # said by `SweepPlan.runs`
+            with suppress(InputError):  # reported by `SweepPlan.runs`
                 configs.append((label, apply_mapping(tree, counts, source).plain()))
     varied = {*spec.vary, *spec.space, *(key for trial in spec.trials for key in trial)}
     return [*geometry_warnings(configs, varied), *length_warnings(configs, training_images(plan.first.config))]
 
 
 def space_warnings(spec: SweepSpec, plan: SweepPlan) -> list[str]:
-    """Return what the config refuses of the space's ends, as far as that is known before anything is proposed.
+    """Return the values at the space's ends that the config refuses, as far as known before anything is proposed.
 
     Raises:
-        InputError: it refuses all that was tried of a key.
+        InputError: it refuses every value tried for a key.
     """
     problems: list[Problem] = []
     warnings: list[str] = []
@@ -59,7 +59,7 @@ def space_warnings(spec: SweepSpec, plan: SweepPlan) -> list[str]:
         if len(refused) == len(points):
             problems += refused[0].problems
         else:
-            warnings += [f"not every value of space.{key} can be: {problem}" for error in refused for problem in error.problems[:1]]
+            warnings += [f"space.{key} contains values that are refused: {problem}" for error in refused for problem in error.problems[:1]]
     if problems:
         raise InputError(dict.fromkeys(problems))
     return warnings

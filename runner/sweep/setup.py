@@ -1,4 +1,4 @@
-"""The arguments of the sweep loop, in a few objects, and its answer."""
+"""Arguments and results of the sweep loop."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class SweepDir:
         self.study = self.path / "study.db"
 
     def plan(self) -> dict[str, Any]:
-        """Return what plan.json holds; empty if it is missing, not whole, or has values of other types than it is written with."""
+        """Return what plan.json holds; empty if it is missing, incomplete, or has values of the wrong types."""
         plan = read_json(self.plan_file)
         plan = legacy.upgrade_plan(plan) if isinstance(plan, dict) else {}
         return plan if all(fits(plan[key], hint) for key, hint in _PLAN.items() if key in plan) else {}

@@ -94,7 +94,7 @@ def _check_plan(sweep: SweepDir, findings: Findings) -> None:
     plan = sweep.plan()
     again = "the same `runner sweep` rewrites it"
     if not plan:
-        findings.wrong(sweep.plan_file, "is not whole" if sweep.plan_file.exists() else "is missing", again)
+        findings.wrong(sweep.plan_file, "is incomplete or damaged" if sweep.plan_file.exists() else "is missing", again)
     elif not all(isinstance(plan.get(key), kind) for key, kind in (("spec", dict), ("runs", list))):
         findings.wrong(sweep.plan_file, "lacks the sweep file's settings or the planned runs", again)
     if not sweep.given.is_file():

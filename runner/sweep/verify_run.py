@@ -156,7 +156,7 @@ def _check_identity(run: RunDir, past: Past, sweep: SweepDir, findings: Findings
         return None
     if identity is None:
         told = past.known()
-        what = "is not whole" if path.exists() else "is missing"
+        what = "is incomplete or damaged" if path.exists() else "is missing"
         if not {*_IDENTIFYING} <= told.keys():
             findings.wrong(path, f"{what}, and this run is in neither the plan nor the journal", "move the directory away")
             return None
@@ -255,11 +255,11 @@ def _check_status(run: RunDir, past: Past, findings: Findings, driven: bool) -> 
             else:
                 override_file.unlink()
 
-        findings.wrong(override_file, "is not whole", "status.json applies instead", judge)
+        findings.wrong(override_file, "is incomplete or damaged", "status.json applies instead", judge)
     status = run.status()
     said = past.ended.state if past.ended is not None else None
     if run.status_file.is_file() and raw is None:
-        findings.wrong(run.status_file, "is not whole", repair=lambda: _write_status(run, past))
+        findings.wrong(run.status_file, "is incomplete or damaged", repair=lambda: _write_status(run, past))
     elif said in FINISHED and status.state != said and not driven:
         what = f"says {status.state}" if run.status_file.is_file() else "is missing"
         findings.wrong(
@@ -387,7 +387,7 @@ def _check_checkpoints(run: RunDir, status: Status, findings: Findings) -> None:
     folder = CheckpointFolder(run.checkpoints)
     entries = read_index(index)
     if entries is None:
-        findings.wrong(index, "is not whole", "checkpoints are found by their names", index.unlink)
+        findings.wrong(index, "is incomplete or damaged", "checkpoints are found by their names", index.unlink)
         return
     damaged = [entry for entry in entries if not folder.is_whole(entry)]
     left = [entry for entry in entries if entry not in damaged]
@@ -422,7 +422,7 @@ def _check_results(run: RunDir, status: Status, last: Record | None, sweep: Swee
 
     metrics = (results or {}).get("metrics")
     if not isinstance(metrics, dict):
-        what = "is not whole" if run.evaluation.is_file() else "is missing"
+        what = "is incomplete or damaged" if run.evaluation.is_file() else "is missing"
         findings.wrong(run.evaluation, what, "--repair lets `runner sweep` evaluate its last checkpoint again", evaluate_again)
         return
     if last is not None and last.step == (results or {}).get("step"):
@@ -440,7 +440,7 @@ def _check_results(run: RunDir, status: Status, last: Record | None, sweep: Swee
         except (ValueError, RecursionError):
             findings.wrong(
                 run.predictions,
-                "is not whole",
+                "is incomplete or damaged",
                 "recreate it: runner eval RUN --checkpoint last",
                 lambda: move_aside(run.predictions),
             )

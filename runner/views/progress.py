@@ -90,10 +90,10 @@ class ProgressDisplay:
         self._single = False
 
     def update(self, situation: Situation | None = None) -> None:
-        """Look, and show what has changed. Never waits, never raises for what a run directory holds.
+        """Read the runs and show what has changed. Never waits, never raises for a run directory's contents.
 
         Args:
-            situation: what the driver says; None: only the directories are known.
+            situation: the driver's state of the sweep; None: only the directories are known.
         """
         now = self._monitor.clock()
         before, self._situation = self._situation, situation or Situation()
@@ -105,7 +105,7 @@ class ProgressDisplay:
         self._show(now)
 
     def close(self) -> None:
-        """Look once more and take the screen away; the lines stay. Idempotent."""
+        """Update once more and remove the screen; the lines stay. Idempotent."""
         try:
             self._read(self._monitor.clock())
             self._print()
@@ -171,7 +171,7 @@ class ProgressDisplay:
     def _start_live(self) -> None:
         self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
         self._live.start()
-        self._console.show_cursor(True)  # so that nothing is to be restored, however this process ends
+        self._console.show_cursor(True)  # nothing has to be restored, however this process ends
 
     def _notice_continuation(self) -> None:
         """Draw anew after Ctrl-Z and `fg`."""

@@ -16,7 +16,7 @@ from runner.store.commands import Situation
 
 _NAME_WIDTH = 34
 _LOW = 12
-"""A screen of fewer lines leaves out what can be done without."""
+"""A screen with fewer lines omits the less important parts."""
 _LEAST_NAME, _LEAST_BAR, _MOST_BAR = 14, 8, 40
 _MARKS = {"heavy": "━", "light": "─", "dot": " · ", "more": "…"}
 _ASCII_MARKS = {"heavy": "#", "light": "-", "dot": ", ", "more": "..."}
@@ -27,7 +27,7 @@ class Screen:
     """The content of the screen.
 
     Args:
-        title: what the whole is called.
+        title: name of the sweep or run.
         counts: see `runner.monitor.sweep_monitor.SweepMonitor.counts`.
         running: the active runs.
         situation: what the driver says.
@@ -158,7 +158,7 @@ def shorten_end(text: str, width: int, more: str = "…") -> str:
 
 
 def activity_text(run: LiveRun) -> str:
-    """Return what a run does, in words: ``0:20 left``, ``evaluating``, ``starting``, ``silent for 0:45``."""
+    """Describe a run's activity: ``0:20 left``, ``evaluating``, ``starting``, ``silent for 0:45``."""
     match run.activity:
         case "silent":
             return f"silent for {show_duration(run.silent_s or 0.0)}"

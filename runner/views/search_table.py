@@ -1,5 +1,5 @@
-"""An adaptive search in a terminal: its best trials, what mattered, trade-offs, slices and parallel coordinates. Nothing is said by colour
-alone; 80 columns are enough."""
+"""An adaptive search in a terminal: its best trials, what mattered, trade-offs, slices and parallel coordinates. Nothing is conveyed by
+colour alone; 80 columns are enough."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _pareto(report: SearchReport) -> Iterator[RenderableType]:
     for trial in map(results.trial, front.front[:_MOST_LINES]):
         table.add_row(_number(trial), *(show_summary(trial.values[name]) for name in front.metrics), plain(_parameters(results, trial)))
     if not front.front:
-        yield _item("no finished trial keeps the constraints yet" if front.excluded else "no trial has finished yet")
+        yield _item("no finished trial satisfies the constraints yet" if front.excluded else "no trial has finished yet")
         return
     yield table
     if len(front.metrics) > 1 and len(front.front) + len(front.dominated) > 2:
@@ -138,7 +138,7 @@ def _pareto(report: SearchReport) -> Iterator[RenderableType]:
     yield _item(
         f"{len(front.front)} of {len(front.front) + len(front.dominated)} trials are on the front: no other trial is better in every metric"
     )
-    yield _item("seeds differ by chance: neighbours on the front may change places")
+    yield _item("results vary with the seed: neighbours on the front may swap places")
     if front.excluded:
         yield _item(f"left out, because a constraint is violated: {', '.join(map(str, front.excluded))}")
 

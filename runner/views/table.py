@@ -1,4 +1,4 @@
-"""Tables for a terminal: a comparison, the runs that exist, the runs that are planned. Nothing is said by colour alone."""
+"""Tables for a terminal: a comparison, the runs that exist, the runs that are planned. Nothing is conveyed by colour alone."""
 
 from __future__ import annotations
 

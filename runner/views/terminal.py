@@ -41,5 +41,5 @@ def progress_console(*, quiet: bool = False) -> Console:
 
 
 def plain(text: str, style: str = "", **options: Any) -> Text:
-    """Return a text of one line, for a cell or a sentence; no markup is read in it, wherever it is printed."""
+    """Return a one-line text for a cell or a sentence; markup in it is not interpreted, wherever it is printed."""
     return Text(printable(text), style, **options)

@@ -187,7 +187,7 @@ def test_an_image_cut_off_is_found_by_training(cli: Cli, write_config: WriteConf
 def test_a_run_name_that_exists(refused: Callable[..., str], write_config: WriteConfig, trained: Any, tmp_path: Path) -> None:
     shutil.copytree(trained.run, tmp_path / "a run")
     message = refused("train", "-c", write_config(), "--run-dir", "a run")
-    assert "this run exists" in message and "runner resume" in message
+    assert "already holds a run" in message and "runner resume" in message
 
 
 def test_a_folder_with_something_else(refused: Callable[..., str], write_config: WriteConfig, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_resuming_with_another_config(refused: Callable[..., str], trained: Any,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["eval"], "give a run"),
+        (["eval"], "expected either a run"),
         (["eval", "nowhere"], "not a run directory"),
         (["eval", "nowhere", "-c", "tiny.yml"], "one of them"),
         (["eval", "-c", "tiny.yml"], "weights: not set"),

@@ -107,7 +107,7 @@ def test_an_option_of_before_is_answered_with_the_new_one(tmp_path: Path, capsys
 def test_unknown_formats_and_views_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep, search = planned(tmp_path / "sw"), planned(tmp_path / "search", design="optuna", constraints=[])
     assert "did you mean 'json'" in refused(capsys, sweep, "--format", "jsno")
-    assert "Unknown view 'pareto'; a comparison has none: leave --view out" in refused(capsys, sweep, "--view", "pareto")
+    assert "Unknown view 'pareto'; a comparison has no views: omit --view" in refused(capsys, sweep, "--view", "pareto")
     assert "Unknown view 'pareta'; did you mean 'pareto'" in refused(capsys, search, "--view", "pareta")
 
 

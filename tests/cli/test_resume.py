@@ -112,7 +112,7 @@ def test_without_a_command_the_error_says_what_to_do(folder: Path, capsys: pytes
 def test_a_sweep_file_that_is_gone_is_named(folder: Path, cli: Callable[..., Any]) -> None:
     made_by(folder / "runs" / "rates", "sweep", "in/gone.yml", cwd=str(folder))
     assert main(["resume", "runs/rates"]) == 2
-    with pytest.raises(InputError, match=r"in/gone\.yml: the sweep file is gone"):
+    with pytest.raises(InputError, match=r"in/gone\.yml: the sweep file is missing"):
         recorded_request(SweepDir("runs/rates"))
 
 

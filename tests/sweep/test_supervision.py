@@ -482,7 +482,7 @@ def record(run: RunDir) -> None:
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (lambda run: run.evaluation.write_text('{"step": 10, "metr'), "eval.json: is not whole"),
+        (lambda run: run.evaluation.write_text('{"step": 10, "metr'), "eval.json: is incomplete or damaged"),
         (lambda run: run.evaluation.unlink(), "eval.json: is missing"),
         (lambda run: run.evaluation.write_text('{"step": 10, "metrics": {"bbox/AP": 0.9}}'), "differs from metrics.jsonl"),
         (lambda run: run.config.write_text("seed: 7\n"), "config.yml has changed since the run was made"),

@@ -59,7 +59,7 @@ def render_report(report: Report, format: str, views: Sequence[str] = ()) -> str
     for view in views:
         if view not in report.views:
             allowed = nearest(view, report.views) or f"allowed: {', '.join(report.views)}"
-            raise InputError(f"Unknown view {view!r}; {allowed if report.views else f'a {report.subject} has none: leave --view out'}")
+            raise InputError(f"Unknown view {view!r}; {allowed if report.views else f'a {report.subject} has no views: omit --view'}")
     renderer = RENDERERS.get(format)()
     if report.subject not in renderer.subjects:
         raise InputError(f"Format {format!r} cannot show a {report.subject}; it shows: {', '.join(sorted(renderer.subjects))}")

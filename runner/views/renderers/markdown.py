@@ -75,7 +75,7 @@ def _list(items: Sequence[str], notes: Sequence[ReportNote]) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    """Return `text` as Markdown that says just this: no cell, HTML, code, link or emphasis of its own."""
+    """Escape `text` for Markdown: it makes no cells, HTML, code, links or emphasis."""
     escaped = re.sub(r"[\\|`*]|(?<=\])\(", r"\\\g<0>", printable(text.replace("\n", " ")))
     return escaped.replace("&", "&amp;").replace("<", "&lt;")
 

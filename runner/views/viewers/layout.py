@@ -1,4 +1,4 @@
-"""A folder that shows a viewer each run under a name people can read, whatever the runs' directories are called."""
+"""A folder that shows a viewer each run under a readable name, whatever the runs' directories are called."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Runs a viewer for as long as its owner lives: ``python guard.py FOLDER COMMAND…``, a pipe from the owner as stdin.
+"""Runs a viewer for as long as its owner lives: ``python watchdog.py FOLDER COMMAND…``, a pipe from the owner as stdin.
 
-The pipe closes when the owner closes it or ends in any way, also by SIGKILL. The guard, which leads a process group of
+The pipe closes when the owner closes it or ends in any way, also by SIGKILL. The watchdog, which leads a process group of
 its own, then ends the whole group (viewers start helpers) and removes FOLDER. Standard library only; run as a script.
 """
 
@@ -23,7 +23,7 @@ _POLL_S = 0.1
 def main(arguments: list[str]) -> int:
     """Start the command; wait until it ends, or until stdin or a SIGTERM says that it must.
 
-    Returns the command's exit status. Where it had to be ended this does not return: the group dies, the guard with it.
+    Returns the command's exit status. If it had to be ended, this does not return: the whole group ends, including this process.
     """
     folder, command = arguments[0], arguments[1:]
     told: list[str] = []

@@ -177,7 +177,7 @@ def test_no_whole_checkpoint_is_an_error(config: Config, new_run: NewRun) -> Non
     first = train(config(), new_run())
     for file in first.run_dir.checkpoints.glob("*.pt"):
         file.write_bytes(b"PK" + bytes(100))
-    with pytest.raises(InputError, match="no checkpoint of .* is whole"):
+    with pytest.raises(InputError, match="no checkpoint of .* is intact"):
         train(config(), new_run(resume_from=first.run_dir.checkpoints))
 
 
@@ -365,7 +365,7 @@ def test_the_file_that_is_read_is_checked_where_a_copied_run_has_it_twice(config
     newest, last, best = folder / "step-00000005.pt", folder / "last.pt", folder / "best.pt"
     assert not last.samefile(newest)
     flip_a_bit(last)
-    with pytest.raises(InputError, match=r"last\.pt is damaged.*step-00000005\.pt is whole"):
+    with pytest.raises(InputError, match=r"last\.pt is damaged.*step-00000005\.pt is intact"):
         TorchBackend().predict(config(), last, [])
     for whole in (best, newest, folder):
         assert TorchBackend().predict(config(), whole, []) == []
@@ -373,7 +373,7 @@ def test_the_file_that_is_read_is_checked_where_a_copied_run_has_it_twice(config
     assert TorchBackend().predict(config(), best, []) == []
     with pytest.raises(InputError, match=r"last\.pt is damaged") as caught:
         TorchBackend().predict(config(), last, [])
-    assert "is whole" not in str(caught.value)
+    assert "is intact" not in str(caught.value)
     last.unlink()
     with pytest.raises(InputError, match=r"checkpoint .*last\.pt does not exist"):
         TorchBackend().predict(config(), last, [])
