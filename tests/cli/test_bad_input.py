@@ -225,9 +225,9 @@ def test_a_read_only_folder(refused: Callable[..., str], write_config: WriteConf
 
 def test_resuming_what_is_no_run(refused: Callable[..., str], write_config: WriteConfig, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert "no run directory" in refused("train", "-r", "empty")
-    assert "no run directory" in refused("train", "-r", "nowhere")
-    assert "no run directory" in refused("train", "-r", write_config())
+    assert "not a run directory" in refused("train", "-r", "empty")
+    assert "not a run directory" in refused("train", "-r", "nowhere")
+    assert "not a run directory" in refused("train", "-r", write_config())
 
 
 def test_resuming_a_damaged_run(refused: Callable[..., str], trained: Any, tmp_path: Path) -> None:
@@ -250,13 +250,13 @@ def test_resuming_with_another_config(refused: Callable[..., str], trained: Any,
     [
         (["eval"], "expected either a run"),
         (["eval", "nowhere"], "not a run directory"),
-        (["eval", "nowhere", "-c", "tiny.yml"], "one of them"),
+        (["eval", "nowhere", "-c", "tiny.yml"], "expected either a run"),
         (["eval", "-c", "tiny.yml"], "weights: not set"),
         (["eval", "-c", "tiny.yml", "-o", "weights=nowhere.pt"], "nowhere.pt"),
         (["predict", "nowhere", "tiny.yml"], "not a run directory"),
         (["sweep", "nowhere.yml"], "does not exist"),
         (["sweep", "tiny.yml"], "tiny.yml: this is a config; run: runner train -c tiny.yml"),
-        (["train", "-c", "sweeps/batchsize.yml"], "batchsize.yml: this is a sweep file; run: runner sweep sweeps/batchsize.yml"),
+        (["train", "-c", "sweeps/batchsize.yml"], "batchsize.yml: is a sweep file; run: runner sweep sweeps/batchsize.yml"),
         (["predict", "nowhere", "tiny.yml", "."], ".: is a folder; give its images"),
         (["sweep", "tiny.yml", "--set", "seeds"], "expected KEY=VALUE"),
         (["compare", "nowhere"], "nowhere"),
