@@ -48,7 +48,7 @@ def read_pdparams(file: Path, key: str = "pretrain_weights") -> dict[str, Any]:
     try:
         plain = _plain(content, {})
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
-        raise _problem(file, key, f"is damaged, or not written by paddle.save ({_short(error)}): get it anew") from error
+        raise _problem(file, key, f"is damaged, or not written by paddle.save ({_short(error)}); get an intact copy") from error
     if not isinstance(plain, dict) or not _holds_array(plain):
         raise _problem(file, key, "holds no weights: expected names and arrays (paddle.save(model.state_dict(), …))")
     return {str(name): value for name, value in plain.items()}
@@ -59,7 +59,7 @@ def _unpickled(file: Path, key: str) -> Any:
         with open_regular(file) as stream:
             begin = stream.read(2)
             if not begin:
-                raise _problem(file, key, "is empty: get it anew")
+                raise _problem(file, key, "is empty; get an intact copy")
             for sign, words in _FOREIGN.items():
                 if begin.startswith(sign):
                     raise _problem(file, key, f"is no file that paddle.save wrote: it is {words}")
@@ -81,10 +81,10 @@ def _unpickled(file: Path, key: str) -> Any:
     except OSError as error:
         raise _problem(file, key, f"cannot be read: {error.strerror or error}") from error
     except EOFError as error:
-        raise _problem(file, key, "is cut off: get it anew") from error
+        raise _problem(file, key, "is cut off; get an intact copy") from error
     except pickle.UnpicklingError as error:
         if "truncated" in str(error):
-            raise _problem(file, key, "is cut off: get it anew") from error
+            raise _problem(file, key, "is cut off; get an intact copy") from error
         raise _problem(file, key, f"is no file that paddle.save wrote ({_short(error)})") from error
     except Exception as error:  # noqa: BLE001 - bytes that are no pickle make the unpickler raise nearly anything
         raise _problem(file, key, f"is no file that paddle.save wrote, or is damaged ({_short(error)})") from error

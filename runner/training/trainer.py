@@ -82,7 +82,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def _values(self) -> Mapping[str, float]:
-        """Return by record tag what the steps since the last record gave."""
+        """Return the means since the last record, by record tag."""
 
     @abstractmethod
     def _score(self, *, final: bool) -> Mapping[str, float]:
@@ -90,7 +90,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def _state_writer(self, state: Mapping[str, Any]) -> Callable[[Any], None]:
-        """Return what writes a checkpoint: `state`, and all of the framework's."""
+        """Return the writer of a checkpoint: `state`, and the framework's whole state."""
 
     @abstractmethod
     def _read_state(self, file: Path) -> Mapping[str, Any]:
@@ -102,7 +102,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def _data_identity(self) -> Mapping[str, int]:
-        """Return what must be equal for step numbers to mean the same data."""
+        """Return the values that must be equal for a step number to mean the same data."""
 
     @abstractmethod
     def _new_meter(self, state: Any = None) -> Meter:
@@ -115,7 +115,7 @@ class Trainer(ABC):
         """Raise NotFinite where a weight is not: such a checkpoint would replace a good one."""
 
     def _share_meter(self) -> None:  # noqa: B027 - not every training has to
-        """Replace what each of several processes has counted by the means over all."""
+        """Replace each process's meter by the means over all processes."""
 
     def _failures_named(self) -> AbstractContextManager[None]:
         """Replace a framework's errors by readable ones inside the context."""

@@ -140,7 +140,7 @@ def _match_classes(
         text = "lists the classes in another order than the data, and cannot be rearranged: give data with the classes in the file's order"
         raise InputError(Problem(f"{file} {text} ({', '.join(theirs)})", key="pretrain_weights"))
     if not outputs:
-        text = f"the file is of other classes ({differing(theirs, classes)}); its outputs are taken as first weights where their shape fits"
+        text = f"the file has other classes ({differing(theirs, classes)}); its outputs are taken as first weights where their shape fits"
     say(f"pretrain_weights: {text}")
 
 

@@ -308,7 +308,7 @@ class WarmStarter:
         return start
 
     def started(self, warm: _WarmProcess) -> None:
-        """Replace the process that a started task has used. Not earlier, so that two do not import at the same time."""
+        """Replace the process that a started task has used; not earlier, so that two do not import at the same time."""
         waiting = self._waiting.get(warm.kind)
         if warm.kind.mode == "standby":
             warm.control.close()

@@ -2,13 +2,13 @@
 
     python -P -m runner.launch.starters.warm_process fork|standby NUMBER MODULE…
 
-Over the socket NUMBER it says how the import went. A task comes as one message (see `Request`) with three descriptors: the task's log;
-a pipe to report on; and a pipe with one byte in it, which either the process that is to run the task takes, or the launcher when it has
-lost patience, so that no task runs twice. A standby process becomes the task. A parent stays, and keeps one child ready for the next
-task, so that no task waits for the fork. It forks twice: the grandchild, an orphan at once, is adopted by the launcher, which so
-has a child like any other.
+Over the socket NUMBER it reports how the import went. A task comes as one message (see `Request`) with three descriptors: the task's log;
+a pipe to report on; and a pipe with one byte in it, which either the process that is to run the task takes, or the launcher at a
+timeout, so that no task runs twice. A standby process becomes the task. A parent stays, and keeps one child ready for the next
+task, so that no task waits for the fork. It forks twice: the grandchild, an orphan at once, is adopted by the launcher, which
+thus has a child like any other.
 
-What a fork costs is memory that is touched: the modules' objects are kept from the garbage collector, and at its end a task does what
+A fork costs the memory that is touched: the modules' objects are kept from the garbage collector, and at its end a task does what
 Python does at exit except taking all the modules down object by object (with torch: a second).
 """
 
@@ -65,7 +65,7 @@ class Request:
 
 
 def main() -> None:
-    """Import, wait, and return as the task: what follows is its life."""
+    """Import, wait, and return as the task's process."""
     mode, number, *modules = sys.argv[1:]
     die_with_parent()
     control = socket.socket(fileno=int(number))
@@ -89,7 +89,7 @@ def main() -> None:
     request = Request(**json.loads(message))
     _become(request, log)
     if not os.read(right, 1):
-        os._exit(1)  # it took too long: the task has been given to another
+        os._exit(1)  # it took too long: another process has the task
     os.write(report, STARTED)
     os.close(report)
     os.close(right)
@@ -129,7 +129,7 @@ def _keep_finalizers() -> None:
 
 
 def _cannot_fork() -> str:
-    """Return what would not survive in a forked child; empty if nothing."""
+    """Return what would not survive a fork; empty if everything does."""
     threads = len(os.listdir("/proc/self/task")) - 1
     if threads:
         return f"importing started {threads} threads"

@@ -136,7 +136,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         raise InputError(Problem(f"{path} cannot be read: {error}", key=_KEY)) from error
     except Exception as error:  # noqa: BLE001 - torch raises nearly anything on a file that is no weights or is cut off
         raise InputError(
-            Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY)
+            Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}); get an intact copy", key=_KEY)
         ) from error
     return _tensors(content, path), read_names(content.get("classes") if isinstance(content, Mapping) else None)
 
@@ -171,7 +171,7 @@ def _unreadable(path: Path, error: pickle.UnpicklingError) -> Problem:
             f" dict alone, torch.save(model.state_dict(), …), and give that file. torch says: {_first_line(error)}",
             key=_KEY,
         )
-    return Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}): get it anew", key=_KEY)
+    return Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}); get an intact copy", key=_KEY)
 
 
 def _first_line(error: Exception) -> str:
@@ -259,7 +259,7 @@ def _require_whole_backbone(report: LoadReport, source: str) -> None:
     if left:
         raise InputError(
             Problem(
-                f"{source} is of another network than the backbone: {len(left)} tensors do not fit ({_few(left)})",
+                f"{source} belongs to another network than the backbone: {len(left)} tensors do not fit ({_few(left)})",
                 key=_KEY,
             )
         )
