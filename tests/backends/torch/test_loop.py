@@ -168,7 +168,7 @@ def test_a_damaged_last_checkpoint_falls_back(config: Config, new_run: NewRun) -
     newest.write_bytes(newest.read_bytes()[:-1000])
     second = train(here, new_run("parts", attempt=2, resume_from=first.run_dir.checkpoints))
     assert any("step-00000008.pt cannot be used" in line for line in second.said)
-    assert any("step-00000006.pt" in line and "going on" in line for line in second.said)
+    assert any("step-00000006.pt" in line and "resuming from" in line for line in second.said)
     assert second.marks[0][0] == 6
     assert_same_bits(straight, second)
 
