@@ -139,4 +139,4 @@ def test_torchvisions_small_networks_need_their_shortcut() -> None:
 def test_distances_without_a_relu_need_no_start() -> None:
     assert not check_fcos(replace(config(), initial_distance=1.0))
     found = check_fcos(replace(config(head={"norm_reg_targets": False}), initial_distance=1.0))
-    assert any(problem.key == "initial_distance" and "take it out" in problem.message for problem in found)
+    assert any(problem.key == "initial_distance" and "remove it" in problem.message for problem in found)
