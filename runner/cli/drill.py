@@ -23,15 +23,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(args: argparse.Namespace) -> int:
     """Return 0 if the sweep survived every fault, 1 if not."""
-    import sys  # noqa: PLC0415 - kept out of `runner --help`
+    import math  # noqa: PLC0415 - kept out of `runner --help`
+    import sys  # noqa: PLC0415
     import tempfile  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
     from rich.table import Table  # noqa: PLC0415
 
+    from runner.core.errors import InputError  # noqa: PLC0415
     from runner.sweep.drill import Drill, clear  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
+    if not (math.isfinite(args.minutes) and args.minutes > 0) or (args.kills is not None and args.kills < 1):
+        raise InputError("drill: --minutes takes a number above 0, --kills a whole number above 0")
     folder = Path(tempfile.mkdtemp(prefix="runner-drill-"))
     drill = Drill(folder, minutes=args.minutes, seed=args.seed, kills=args.kills, say=lambda text: print(text, file=sys.stderr, flush=True))
     report = drill.run()

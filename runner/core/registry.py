@@ -57,7 +57,7 @@ class Registry(Generic[P]):
                 raise InputError(f"{self._title(name)} is provided twice: by {source}; uninstall one of them")
             try:
                 plugin = found[0].load()
-            except Exception as error:  # noqa: BLE001 - another distribution's module may raise anything while it is imported
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - another distribution's module may raise anything while it is imported
                 raise InputError(f"{self._title(name)} cannot be loaded from {source}: {type(error).__name__}: {error}") from error
         else:
             raise InputError(f"unknown {self.kind.replace('_', ' ')} {name!r}; {nearest(name, self.names())}".rstrip("; "))

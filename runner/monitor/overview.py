@@ -11,7 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from runner.core.values import natural
 from runner.monitor.live import LiveRun, live_run
 from runner.monitor.progress import STANDINGS, Evaluations, final_value, run_status, standing
 from runner.search.spec import Metric
-from runner.store.events import Event, RunEnded, RunRetried, RunStarted, event_to_json
+from runner.store.events import Event, RunEnded, RunRetried, RunStarted, SweepPaused, SweepResumed, event_to_json
 from runner.store.identities import Identities
 from runner.store.journal import read_journal
 from runner.store.run_dir import FORMER_METRIC, RunDir, Status
@@ -97,6 +97,7 @@ class Overview:
         unlearned: (name, what is wrong) of the runs that run or are done in which a loss term hardly moved (`runner.training.learning`).
         unjudged: number of runs that were not checked for that, as there are so many.
         remarks: on directories whose name is not that of their run.
+        paused: why the driver starts nothing at present; empty if it does, or if there is none.
     """
 
     path: Path
@@ -111,6 +112,7 @@ class Overview:
     unlearned: Sequence[tuple[str, str]] = ()
     unjudged: int = 0
     remarks: Sequence[str] = ()
+    paused: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the overview as mappings, lists and scalars, for other programs."""
@@ -136,6 +138,7 @@ class Overview:
             "path": str(self.path),
             "is_sweep": self.is_sweep,
             "metric": self.metric,
+            "paused": self.paused or None,
             "runs": dict(self.counts),
             "best": best,
             "running": running,
@@ -178,7 +181,17 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
         else:
             path = os.path.join(sweep.runs, identities.runs[name])
             known.append(_read_run(path, last.get(name), metric.name, driven, name=name))
-    return _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
+    overview = _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
+    return replace(overview, paused=_paused(events)) if driven else overview
+
+
+def _paused(events: Iterable[Event]) -> str:
+    """Return why a sweep is paused; empty if it is not: it was resumed, or a driver has started a run since."""
+    last: Event | None = None
+    for event in events:
+        if isinstance(event, SweepPaused | SweepResumed | RunStarted):
+            last = event
+    return last.reason if isinstance(last, SweepPaused) else ""
 
 
 def read_runs(path: Path, runs: Iterable[RunDir]) -> Overview:

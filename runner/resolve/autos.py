@@ -103,8 +103,8 @@ def automatic_trackers(python: Path) -> list[str]:
     found = []
     for name, tracker in TRACKERS.usable():
         own = TRACKERS.distribution(name)
-        needed = tracker.packages if own is None else (own, *tracker.packages)
-        if tracker.automatic and len(versions(python, needed)) == len(needed):
+        needed = {*tracker.packages, *(() if own is None else (own,))}
+        if tracker.automatic and len(versions(python, sorted(needed))) == len(needed):
             found.append(name)
     return found
 

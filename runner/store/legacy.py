@@ -189,6 +189,8 @@ def may_be_evaluation(line: bytes) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------------- media
+SAMPLES = "samples"
+"""Former name of the folder of pictures."""
 _SAMPLE = re.compile(r"(\d{7,15})-(\d{1,9})\.png")
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB\x60\x82"
 

@@ -35,9 +35,10 @@ MediaKind = Literal["image", "histogram", "embedding", "graph", "text"]
 FOLDER: Final = "media"
 
 
-def _lies_in_run(file: str) -> bool:
-    """Return whether a name in the index is that of a file below the run directory; symbolic links are not resolved."""
-    return all(is_name(part) and "\\" not in part for part in file.split("/"))
+def _is_media_file(file: str) -> bool:
+    """Return whether a name in the index is that of a file in the folders of media: a resumed run deletes what it supersedes."""
+    folder, *rest = file.split("/")
+    return folder in (FOLDER, legacy.SAMPLES) and bool(rest) and all(is_name(part) and "\\" not in part for part in rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,14 @@ class Medium:
         step: optimiser steps finished when it was made.
         tag: what it shows: ``samples/0`` is the same picture at every step.
         kind: decides what is in the file (see the module).
-        file: its path in the run directory, parts joined by ``/``; never leads out of it.
+        file: its path in the run directory, parts joined by ``/``; always below ``media/`` (``samples/`` in old runs).
         epoch: epochs finished, as a fraction; None where it was not recorded.
     """
 
     step: Count
     tag: str
     kind: MediaKind
-    file: Annotated[str, Check(_lies_in_run)]
+    file: Annotated[str, Check(_is_media_file)]
     epoch: Moment | None = None
 
 

@@ -223,8 +223,10 @@ def compare(
         images: bootstrap the images of two checkpoints of one seed; default: where a trial has a single seed.
 
     Raises:
-        InputError: a directory is missing, or there is nothing to compare.
+        InputError: a directory is missing, there is nothing to compare, or an unknown goal.
     """
+    if goal not in (None, "maximize", "minimize"):
+        raise InputError(f"unknown goal {goal!r}: expected 'maximize' or 'minimize'")
     return compare_runs([Path(path) for path in paths], metric=metric, goal=goal, images=images)
 
 

@@ -11,6 +11,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from runner.core.files import move_aside, read_bytes
@@ -24,6 +25,8 @@ from runner.sweep.findings import Findings, VerifyFinding
 from runner.sweep.sweep_dir import SweepDir
 from runner.sweep.verify_run import Past, check_lines, is_object, set_aside_no_file, verify_run
 
+_SHOWN = 8
+"""Items that a finding names at most."""
 _LITTER = (".*.tmp", ".link-*", ".probe-*")
 """Names of temporary files, which a killed process leaves behind."""
 
@@ -146,9 +149,11 @@ def _check_together(sweep: SweepDir, identities: Mapping[str, Identity], finding
             findings.wrong(sweep.runs, text, "keep one of them and move the others away")
     queued = {event.trial for event in read_journal(sweep.journal, TrialQueued)}
     known = {identity.trial for identity in identities.values()} | queued
-    gaps = sorted(set(range(max(known, default=-1) + 1)) - known)
-    if gaps:
-        findings.note(sweep.runs, f"trials {_some(gaps)} have no run: they were never started, or have left the plan")
+    count = max(known, default=-1) + 1 - len(known)
+    if count:  # a number in a damaged file may be enormous
+        gaps = ", ".join(map(str, islice((number for number in range(max(known)) if number not in known), _SHOWN)))
+        more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+        findings.note(sweep.runs, f"trials {gaps}{more} have no run: they were never started, or have left the plan")
 
 
 def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared: Iterable[str], findings: Findings, driven: bool) -> None:
@@ -241,4 +246,4 @@ def _check_litter(sweep: SweepDir, findings: Findings) -> None:
 
 def _some(items: Iterable[object]) -> str:
     texts = [str(item) for item in items]
-    return ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")
+    return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")

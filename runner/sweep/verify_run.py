@@ -211,12 +211,13 @@ def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Fi
         findings.wrong(run.config, f"is not a valid config: {error.problems[0].message}", repair=write)
         return
     facts: Mapping[str, Any] = identity.facts
-    packages, data = facts.get("packages") or {}, facts.get("data") or {}
+    packages, data = (found if isinstance(found := facts.get(name), Mapping) else {} for name in ("packages", "data"))
+    gpus = found if isinstance(found := facts.get("gpus"), list) else []
     versions = numerics_versions(resolved)
     gpu = versions.pop("gpu", None)
     same = all(packages.get(name, version) == version for name, version in versions.items()) and gpu in (
         None,
-        *(facts.get("gpus") or [])[:1],
+        *gpus[:1],
     )
     now = {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)}
     if same and (not data or data == now) and run_key(resolved) != identity.key:

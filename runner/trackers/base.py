@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Protocol
 
 from runner.core.errors import InputError
+from runner.core.files import open_regular
 from runner.core.registry import Registry
 from runner.store.records import Record, last_values
 from runner.store.run_dir import RunDir
@@ -28,6 +29,8 @@ Scalar = bool | int | float | str
 OWN = "run"
 """Owner mark of files in a folder that belongs to one run alone."""
 
+_PNG_HEADER_BYTES = 24
+"""Signature, and the chunk with width and height."""
 _LOG = logging.getLogger("runner.trackers")
 
 
@@ -283,7 +286,7 @@ def default_params(run_dir: RunDir) -> dict[str, Any]:
 def final_metrics(records: Iterable[Record]) -> dict[str, float]:
     """Return the last value of every metric of the whole evaluation (``bbox/AP50``, not a class's ``bbox/AP/short``)."""
     last = last_values(record for record in records if record.is_evaluation)
-    return {tag: value for tag, value in last.items() if tag.count("/") == 1}
+    return {tag: value for tag, value in last.items() if tag.count("/") <= 1}
 
 
 def history_of(run_dir: RunDir) -> TrackedRun:
@@ -291,8 +294,16 @@ def history_of(run_dir: RunDir) -> TrackedRun:
     records = run_dir.records()
     last_step = records[-1].step if records else -1
     images = [medium for medium in run_dir.media() if medium.kind == "image" and medium.step <= last_step]
-    samples = [TrackedImage(medium.tag, medium.step, run_dir.path / medium.file) for medium in images]
+    samples = [TrackedImage(medium.tag, medium.step, path) for medium in images if _is_png(path := run_dir.path / medium.file)]
     return TrackedRun(run_dir.name, records, samples)
+
+
+def _is_png(path: Path) -> bool:
+    try:
+        with open_regular(path) as file:
+            return len(start := file.read(_PNG_HEADER_BYTES)) == _PNG_HEADER_BYTES and start.startswith(b"\x89PNG\r\n\x1a\n")
+    except OSError:
+        return False
 
 
 def shared_folder(parent: Path, run_dir: RunDir) -> tuple[Path, str]:

@@ -52,6 +52,9 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
     parts: list[RenderableType] = [_summary(overview)]
     if overview.is_sweep:
         parts.append(plain(f"driver: {driver or _no_driver(overview)}", style="" if driver else "yellow"))
+        if overview.paused:
+            text = f"paused: {overview.paused}; nothing new starts; continue: runner resume {shell_path(overview.path)}"
+            parts.append(plain(text, style="yellow"))
     parts += [plain(remark, style="yellow") for remark in overview.remarks]
     if overview.best is not None:
         best = overview.best

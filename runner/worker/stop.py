@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,9 @@ class StopRequests:
         return self._tail.offset
 
     def install(self) -> None:
-        """Handle the signals from now on (main thread only)."""
+        """Handle the signals from now on. Outside the main thread Python delivers none: the control file alone is read there."""
+        if threading.current_thread() is not threading.main_thread():
+            return
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
 

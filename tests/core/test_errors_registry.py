@@ -100,7 +100,7 @@ class Point:
         self.name, self.plugin, self.value, self.dist = name, plugin, f"greeters:{name}", dist
 
     def load(self) -> Any:
-        if isinstance(self.plugin, Exception):
+        if isinstance(self.plugin, BaseException):
             raise self.plugin
         return self.plugin
 
@@ -110,6 +110,7 @@ def greeters(monkeypatch: pytest.MonkeyPatch) -> Registry[type[Greeter]]:
     """Registry with a built-in plug-in and those of another distribution."""
     points = [
         *(Point("good", Good), Point("bad", Bad), Point("function", len), Point("broken", ImportError("no module named nothing"))),
+        Point("exits", SystemExit(7)),
         *(Point("twice", Good), Point("twice", Good, Distribution("others")), Point("own", Bad)),
     ]
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "runner.greeters" else [])
@@ -117,7 +118,7 @@ def greeters(monkeypatch: pytest.MonkeyPatch) -> Registry[type[Greeter]]:
 
 
 def test_names_are_found_and_nothing_is_loaded(greeters: Registry[type[Greeter]]) -> None:
-    assert greeters.names() == ["bad", "broken", "function", "good", "own", "twice"]
+    assert greeters.names() == ["bad", "broken", "exits", "function", "good", "own", "twice"]
     assert "own" in greeters and "broken" in greeters and "goood" not in greeters
 
 
@@ -136,6 +137,7 @@ def test_a_plug_in_that_fits_is_returned(greeters: Registry[type[Greeter]], monk
             "greeter 'broken' cannot be loaded from some-greeters 1.2, entry point broken = greeters:broken: "
             "ImportError: no module named nothing",
         ),
+        ("exits", "greeter 'exits' cannot be loaded from some-greeters 1.2, entry point exits = greeters:exits: SystemExit: 7"),
         (
             "bad",
             "greeter 'bad' cannot be used: polite is 1 (expected bool); words is ('hello', 2) (expected a tuple of str); limit is True "
@@ -163,8 +165,8 @@ def test_what_cannot_be_used_is_refused_in_one_message(greeters: Registry[type[G
 def test_problems_are_listed(greeters: Registry[type[Greeter]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.core.registry.importlib.import_module", lambda name: SimpleNamespace(Good=Good))
     problems = list(greeters.problems())
-    assert len(problems) == 5
-    assert problems[3] == "greeter 'own' of some-greeters 1.2, entry point own = greeters:own is ignored: that name is built in"
+    assert len(problems) == 6
+    assert problems[4] == "greeter 'own' of some-greeters 1.2, entry point own = greeters:own is ignored: that name is built in"
 
 
 @pytest.mark.parametrize("registry", [BACKENDS, LAUNCHERS, TRACKERS, DESIGNS, FORMATS, RENDERERS], ids=lambda registry: registry.kind)

@@ -19,7 +19,7 @@ from runner.core.errors import InputError
 from runner.monitor.overview import Best, Overview, read_runs, read_sweep
 from runner.monitor.places import find_places
 from runner.monitor.progress import Evaluations, final_value
-from runner.store.events import RunEnded, RunRetried, RunStarted
+from runner.store.events import RunEnded, RunRetried, RunStarted, SweepPaused, SweepResumed
 from runner.store.journal import Journal
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import Override, RunDir, State, Status
@@ -111,6 +111,23 @@ def test_after_a_kill_nothing_is_said_to_run(tmp_path: Path, gone: int) -> None:
     assert failure.runs == tuple(names[:2]) and "cut off" in failure.reason
     put(RunDir(sweep.runs / names[0]))  # `runner train -r` of one of them
     assert read_sweep(sweep, driven=False).counts == {"running": 1, "waiting": 1, "interrupted": 1}
+
+
+def test_a_paused_sweep_says_so(tmp_path: Path) -> None:
+    sweep = planned(tmp_path / "sweep", ["0000-a-s0", "0001-a-s0"])
+    journal = Journal(sweep.journal)
+    start(journal, "0000-a-s0")
+    journal.append(SweepPaused("on request"))
+    overview = read_sweep(sweep, driven=True)
+    assert overview.paused == "on request" == overview.to_json()["paused"]
+    assert "paused: on request; nothing new starts; continue: runner resume" in shown(overview)
+    assert read_sweep(sweep, driven=False).paused == ""
+    start(journal, "0001-a-s0")  # by the next driver, which is not paused
+    assert read_sweep(sweep, driven=True).paused == ""
+    journal.append(SweepPaused("on request"))
+    journal.append(SweepResumed("on request"))
+    journal.close()
+    assert read_sweep(sweep, driven=True).paused == ""
 
 
 def test_a_run_that_waits_for_another_attempt(tmp_path: Path) -> None:

@@ -82,6 +82,19 @@ def test_no_line_leads_out_of_the_run(tmp_path: Path, file: str) -> None:
     assert read_media(run) == []
 
 
+@pytest.mark.parametrize("file", ["config.yml", "run.json", "metrics.jsonl", "checkpoints/last.pt", "media", "tensorboard/x"])
+def test_a_line_for_another_file_of_the_run_deletes_nothing(tmp_path: Path, file: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    (tmp_path / "media.jsonl").write_text(json.dumps({"step": 10, "epoch": None, "tag": "a", "kind": "text", "file": file}) + "\n")
+    assert read_media(tmp_path) == []
+    writer = MediaWriter(tmp_path)
+    writer.resume(1)
+    writer.close()
+    assert path.read_text() == "mine"
+
+
 @pytest.mark.parametrize("change", [{"kind": "program"}, {"step": -1}, {"step": 1.5}, {"tag": 3}, {"epoch": "x"}, {"file": 7}])
 def test_other_lines_are_no_media(tmp_path: Path, change: dict[str, object]) -> None:
     line = {"step": 1, "epoch": 0.5, "tag": "a", "kind": "text", "file": "media/a"}

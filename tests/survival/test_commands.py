@@ -91,6 +91,11 @@ def test_a_sweep_with_a_driver_is_not_repaired(stage: FakeSweep) -> None:
     assert "is working on this sweep" in looked.out and "Traceback" not in looked.err
 
 
+@pytest.mark.parametrize("options", [("--minutes", "inf"), ("--minutes", "nan"), ("--minutes", "-1"), ("--kills", "0")])
+def test_a_drill_without_an_end_or_a_fault_is_refused(options: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drill", *options]) == 2 and "above 0" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_drill(tmp_path: Path) -> None:
     said: list[str] = []

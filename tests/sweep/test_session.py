@@ -93,6 +93,7 @@ def test_errors_are_typed(folder: Path) -> None:
         (lambda: runner.open_sweep("rates.yml", set={"seed": [1]}), "seeds"),
         (lambda: runner.open_sweep("rates.yml").stop(), "no driver"),
         (lambda: runner.compare("nowhere"), "nowhere"),
+        (lambda: runner.compare("nowhere", goal="up"), "unknown goal 'up'"),  # type: ignore[arg-type]
     ):
         with pytest.raises(runner.InputError, match=text):
             call()
@@ -122,6 +123,15 @@ def test_outside_the_main_thread_a_sweep_runs_and_stops(folder: Path) -> None:
     assert status.state == "interrupted" and status.step > 0, "its state was saved"
     commands = [event.action for event in read_journal(sweep.path / "journal.jsonl", CommandReceived)]
     assert commands == ["pause", "resume", "quit"]
+
+
+def test_in_this_process_outside_the_main_thread(folder: Path) -> None:
+    sweep = runner.open_sweep("rates.yml", launcher="inline")
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(sweep.run(progress=False)))
+    thread.start()
+    thread.join(60)
+    assert len(results) == 1 and sweep.status().counts == {"done": 6}
 
 
 def test_a_sweep_is_paused_saved_and_resumed_from_another_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
