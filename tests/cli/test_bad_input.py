@@ -241,7 +241,7 @@ def test_resuming_a_damaged_run(refused: Callable[..., str], trained: Any, tmp_p
 
 def test_resuming_with_another_config(refused: Callable[..., str], trained: Any, tmp_path: Path) -> None:
     shutil.copytree(trained.run, tmp_path / "run")
-    assert "LearningRate.base_lr differ" in refused("train", "-r", "run", "-o", "LearningRate.base_lr=0.5")
+    assert "differs from this run's in LearningRate.base_lr" in refused("train", "-r", "run", "-o", "LearningRate.base_lr=0.5")
 
 
 # --------------------------------------------------------------------------------------------------- other commands

@@ -154,7 +154,7 @@ def test_run_again_from_its_own_files(write_config: WriteConfig) -> None:
     assert plan_again(RunDir("a run"), path, ["max_iters=5", "worker_num=3"]).identity == planned.identity
     with pytest.raises(InputError, match="cannot resume: the config given differs from this run's in max_iters"):
         plan_again(RunDir("a run"), path)
-    with pytest.raises(InputError, match=r"LearningRate\.base_lr differ"):
+    with pytest.raises(InputError, match=r"differs from this run.s in LearningRate\.base_lr"):
         plan_again(RunDir("a run"), None, ["LearningRate.base_lr=0.5"])
 
 
