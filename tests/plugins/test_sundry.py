@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -62,7 +63,8 @@ def test_they_pass_the_contract_suites() -> None:
         [*command, PLUGIN / "sundry_contract.py"], env={**os.environ, **INSTALLED}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-4000:]
-    assert "68 passed" in done.stdout
+    counts = re.search(r"(\d+) passed, 2 skipped", done.stdout)
+    assert counts is not None and int(counts[1]) >= 69, done.stdout
 
 
 def test_a_sweep_with_its_backend_launcher_design_tracker_and_renderer(files: Path, cli: Command, board: str) -> None:
