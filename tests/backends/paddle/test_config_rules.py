@@ -54,7 +54,7 @@ def check(paddle_python: Path, coco: Path) -> Check:
         ("fcos", "TrainReader.batch_size=four", "TrainReader.batch_size", "expected an integer (at least 1), got 'four'"),
         ("fcos", "TrainReader.batch_size=0", "TrainReader.batch_size", "got 0"),
         ("fcos", "EvalReader.batch_size=1.5", "EvalReader.batch_size", "got 1.5"),
-        ("fcos", "EvalReader=null", "EvalReader", "is missing"),
+        ("fcos", "EvalReader=null", "EvalReader", "missing; expected a reader of images"),
         ("fcos", "LearningRate.base_lr=fast", "LearningRate.base_lr", "expected a number above 0, got 'fast'"),
         ("fcos", "LearningRate.base_lr=-0.1", "LearningRate.base_lr", "got -0.1"),
         ("fcos", "OptimizerBuilder.optimizer.momentun=0.9", "OptimizerBuilder.optimizer.momentun", "did you mean 'momentum'"),
