@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     A test with an `xdist_group` of its own is an exception: those of the group `alone` measure time or own a port.
     """
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.path.parent.name == "survival"}
     items.sort(key=lambda item: item.path not in slow)
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
