@@ -143,7 +143,9 @@ def check_clear(runs: Iterable[RunResult]) -> None:
     if same:
         raise InputError(
             [
-                Problem(f"{', '.join(map(str, paths))}: all of them are the run {run}; keep one, named {run}, and move the others away")
+                Problem(
+                    f"all of them are copies of the run {run}; keep one, named {run}, and move the others away", ", ".join(map(str, paths))
+                )
                 for (_, run), paths in same.items()
             ]
         )

@@ -215,7 +215,10 @@ def _check_study(sweep: SweepDir, identities: Mapping[str, Identity], findings: 
             numbers = {number for (number,) in database.execute("SELECT number FROM trials")}
         database.close()
     except sqlite3.Error as error:
-        findings.wrong(sweep.study, f"cannot be read: {error}", again, remove)
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:  # its writer was killed; reading would have to roll back first
+            findings.note(sweep.study, "its last write was interrupted; the next program that opens it for writing rolls it back")
+        else:
+            findings.wrong(sweep.study, f"cannot be read: {error}", again, remove)
         return
     lacking = sorted({identity.trial for identity in identities.values()} - numbers)
     if answer != "ok":

@@ -89,7 +89,7 @@ def test_of_several_copies_none_is_guessed(copied: FakeSweep, shown: Shown) -> N
     for name in ("one", "two"):
         shutil.copytree(copied.sweep.runs / FIRST, copied.sweep.runs / name)
     shutil.rmtree(copied.sweep.runs / FIRST)
-    places = f"runs/sweep/runs/one, runs/sweep/runs/two: all of them are the run {FIRST}; keep one, named {FIRST}"
+    places = f"runs/sweep/runs/one, runs/sweep/runs/two: all of them are copies of the run {FIRST}; keep one, named {FIRST}"
     ended = copied.finish()
     assert ended.code == 2 and places in ended.err and ended.out == "", ended
     for command in (["compare", "runs/sweep"], ["retry", "runs/sweep", "--failed"], ["stop", "runs/sweep"]):
