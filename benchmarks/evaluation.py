@@ -107,7 +107,7 @@ def with_pycocotools(annotations: Path, predictions: Path) -> Numbers:
 
 
 def with_faster_coco_eval(annotations: Path, predictions: Path) -> Numbers:
-    """Return the twelve numbers by faster-coco-eval, where somebody installed it."""
+    """Return the twelve numbers by faster-coco-eval, where it is installed."""
     module = importlib.import_module("faster_coco_eval")
     with contextlib.redirect_stdout(io.StringIO()):
         truth = module.COCO(str(annotations))

@@ -117,6 +117,17 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
     return result
 
 
+def counted(number: int, word: str) -> str:
+    """Format a number of things: ``1 run``, ``2 runs``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def listed(items: Iterable[object], most: int) -> str:
+    """List the first `most` items, with a count of the rest."""
+    texts = [str(item) for item in items]
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
 def is_name(text: str) -> bool:
     """Return whether `text` can name one file or folder: a single path component, neither ``.`` nor ``..``."""
     size = len(text.encode("utf-8", "surrogatepass"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from runner.core import values
 from runner.core.errors import InputError, Problem
 
 _MOST_NAMES = 8
@@ -46,9 +47,8 @@ def differing(theirs: Sequence[str], here: Sequence[str]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """List the first names, with a count of the rest."""
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    """List the first classes, with a count of the rest."""
+    return values.listed(names, _MOST_NAMES)
 
 
 def copy_rows(theirs: Any, own: Any, sources: Sequence[int | None]) -> Any:

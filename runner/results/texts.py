@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from runner.core.values import counted
 from runner.results.format import show_range, show_signed
 from runner.stats.power import MOST_SEEDS
 
@@ -67,11 +68,11 @@ def _images_differ(trial: str, metric: str, seed: int, images: int, draws: int, 
 
 
 def _failed_runs(trial: str, runs: int) -> str:
-    return f"{trial}: {_count(runs, 'failed run')} not counted; if the change caused the failure, this result is too optimistic"
+    return f"{trial}: {counted(runs, 'failed run')} not counted; if the change caused the failure, this result is too optimistic"
 
 
 def _reused(runs: int) -> str:
-    return f"{_count(runs, 'run')} reused from other sweeps that had run the same configuration"
+    return f"{counted(runs, 'run')} reused from other sweeps that had run the same configuration"
 
 
 def _uncounted_state(state: str, reason: str) -> str:
@@ -93,12 +94,12 @@ def _unlearned_trial(trial: str, runs: Mapping[str, Sequence[str]], counted: int
 
 def _unlearned_runs(runs: Mapping[str, Sequence[str]]) -> str:
     listed = ", ".join(f"{run} ({', '.join(terms)})" for run, terms in runs.items())
-    return f"{_count(len(runs), 'run')} hardly learned, and {'is' if len(runs) == 1 else 'are'} counted: {listed}"
+    return f"{counted(len(runs), 'run')} hardly learned, and {'is' if len(runs) == 1 else 'are'} counted: {listed}"
 
 
 # ---------------------------------------------------------------------------------------------------------------- a search
 def _search_states(trials: int, states: Mapping[str, int]) -> str:
-    return f"{_count(trials, 'trial')}: " + ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{counted(trials, 'trial')}: " + ", ".join(f"{count} {state}" for state, count in states.items())
 
 
 def _search_violated(trials: Mapping[str, str]) -> str:
@@ -107,7 +108,7 @@ def _search_violated(trials: Mapping[str, str]) -> str:
 
 def _winner_confirmed(trial: int, search: str, confirmed: str, seeds: int, ranked: int) -> str:
     return (
-        f"winner, trial {trial}: {search} in the search, {confirmed} with {_count(seeds, 'new seed')}; "
+        f"winner, trial {trial}: {search} in the search, {confirmed} with {counted(seeds, 'new seed')}; "
         f"only the second is unbiased: the first was selected as the best of {ranked}"
     )
 
@@ -152,7 +153,7 @@ def _audit_rung(step: int, pruned: int, finished: int, pairs: int, disagreed: in
 
 
 def _audit_few(finished: int) -> str:
-    return f"only {_count(finished, 'trial')} finished: these figures are rough"
+    return f"only {counted(finished, 'trial')} finished: these figures are rough"
 
 
 def _audit_trials(text: str) -> Callable[..., str]:
@@ -161,10 +162,6 @@ def _audit_trials(text: str) -> Callable[..., str]:
 
 def _join(items: Sequence[object]) -> str:
     return ", ".join(map(str, items))
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 TEXTS: Final[Mapping[str, Callable[..., str]]] = {

@@ -17,7 +17,7 @@ from runner.sweep.setup import LoopOptions
 from runner.sweep.trial_result import finite_number
 
 SAVE_GRACE_S = 60.0
-"""How long a worker may take to save and end."""
+"""Seconds that a worker may take to save and end."""
 _HANG_GRACE_S = 5.0
 _MEASURE_INTERVAL_S = 2.0
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from runner.core.files import move_aside, read_bytes
 from runner.core.lock import holder, last_holder
+from runner.core.values import listed
 from runner.search.base import find_design
 from runner.store.events import Event, RecordsLost, RunEnded, RunReopened, RunStarted, TrialQueued
 from runner.store.identities import Identities
@@ -248,5 +249,4 @@ def _check_litter(sweep: SweepDir, findings: Findings) -> None:
 
 
 def _some(items: Iterable[object]) -> str:
-    texts = [str(item) for item in items]
-    return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
+    return listed(items, _SHOWN)

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.core.text import printable
-from runner.core.values import shell_path
+from runner.core.values import listed, shell_path
 from runner.monitor.overview import Failure, Overview
 from runner.store.events import (
     BudgetSpent,
@@ -112,8 +112,7 @@ def _failure(failure: Failure) -> Text:
 
 
 def _names(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return listed(names, _MOST_NAMES)
 
 
 def _event(event: Event) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.core.text import printable
-from runner.core.values import enough_digits, format_value, short_keys
+from runner.core.values import counted, enough_digits, format_value, short_keys
 from runner.results.collect import RunResult
 from runner.results.comparison import (
     ComparedTrial,
@@ -92,7 +92,8 @@ def render_plan(rows: Sequence[PlannedRow], baseline: Mapping[str, Any]) -> Rend
         what = plain(", ".join(changes)) if changes else plain("baseline", "dim")
         table.add_row(plain(row.name), str(row.seed), plain(row.state), what)
     waiting = sum(row.state != "done" for row in rows)
-    lines = [f"{_count(len(rows), 'run')}, {len(rows) - waiting} of them done already" if waiting < len(rows) else _count(len(rows), "run")]
+    runs = counted(len(rows), "run")
+    lines = [f"{runs}, {len(rows) - waiting} of them done already" if waiting < len(rows) else runs]
     lines += [f"{name} is {key}" for key, name in names.items() if key != name]
     return _Stack([table, *(plain(line, "dim") for line in lines)])
 
@@ -250,10 +251,6 @@ def _duration(summary: Summary) -> str:
 
 def _known(baseline: Mapping[str, Any], key: str, digits: int) -> str:
     return format_value(baseline[key], digits) if key in baseline else "–"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _runs_table(runs: Sequence[RunResult], metric: str | None, now: float) -> Table:

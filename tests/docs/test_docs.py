@@ -133,7 +133,7 @@ README_PARTS: dict[str, Callable[[list[str]], object]] = {
     "first columns": lambda lines: [re.findall(r"`[^`]+`", line.split("|")[1]) for line in lines if line.startswith("| `")],
     "words in code": lambda lines: Counter(re.findall(r"`[^`]+`", "\n".join(lines))),
 }
-"""What both READMEs have alike in every section, computed from its lines."""
+"""Properties that both READMEs share in every section, computed from its lines."""
 
 
 @pytest.mark.parametrize("part", README_PARTS)

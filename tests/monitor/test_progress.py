@@ -32,7 +32,7 @@ def status(*, host: str = "", age_s: float = 0.0, pid: int | None = None) -> Sta
 
 @pytest.mark.parametrize(("age_s", "working"), [(0.0, True), (30.0, True), (300.0, False), (-300.0, False)])
 def test_on_another_host_the_heartbeat_counts(run: RunDir, age_s: float, working: bool) -> None:
-    """Whether a process of this number lives here says nothing, nor does a lock that a process here has held since."""
+    """Neither a local process of the same number nor a lock that a local process has held since counts."""
     there = status(host=ELSEWHERE, age_s=age_s)
     take(run.lock).release()
     run.write_status(there)

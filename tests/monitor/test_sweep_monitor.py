@@ -46,7 +46,7 @@ def test_a_resumed_run_has_a_new_pace(runs: list[RunDir]) -> None:
 
 
 def test_many_runs_cost_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no driver says which: a few at each look, all of them in turn."""
+    """Without a driver that names them, a few runs are read at a time, all of them in turn."""
     read: list[str] = []
     original = RunDir.status
     monkeypatch.setattr(RunDir, "status", lambda self: (read.append(self.name), original(self))[1])

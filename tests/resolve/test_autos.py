@@ -1,4 +1,4 @@
-"""What `auto` becomes, and what the machine lacks."""
+"""Values of `auto`, and parts that the machine lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What identifies a trial: run.json says so, and the run's backend decides it when the run is planned."""
+"""Keys that identify a trial: the backend decides them when a run is planned, and run.json states them."""
 
 from __future__ import annotations
 

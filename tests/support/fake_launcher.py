@@ -16,7 +16,7 @@ from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir, State, Status
 
 TICK_S = 0.05
-"""What a poll takes by the fake clock, at least."""
+"""Least seconds that a poll takes by the fake clock."""
 
 
 class FakeClock:

@@ -22,7 +22,7 @@ LIMIT_S = 120.0
 
 @dataclass
 class Cell:
-    """What a cell printed, and its error."""
+    """Output of a cell, and its error."""
 
     out: str = ""
     err: str = ""

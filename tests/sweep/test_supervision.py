@@ -1,4 +1,4 @@
-"""What a sweep allows its runs: retries, limits, pruning, commands, budgets, a full disk. Most workers are scripted in this process."""
+"""Supervision of a sweep's runs: retries, limits, pruning, commands, budgets, a full disk. Most workers are scripted in this process."""
 
 from __future__ import annotations
 

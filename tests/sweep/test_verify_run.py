@@ -1,4 +1,4 @@
-"""What `runner verify --repair` writes anew."""
+"""Files that `runner verify --repair` writes again."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def strides_of(model: FCOSDetector) -> tuple[int, ...]:
 
 
 def paddle_state(model: FCOSDetector) -> dict[str, np.ndarray]:
-    """What PaddleDetection would have saved of it."""
+    """Weights as PaddleDetection would have saved them."""
     own = model.state_dict()
     return {there: own[key].numpy().copy() for key, there in paddle_names(own, strides_of(model)).items()}
 
