@@ -13,7 +13,7 @@ DEBIAN := git
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PADDLE := $(VENV)/.paddle
-PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup system demo test test-all test-fast lint bench clean
 

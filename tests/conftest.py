@@ -22,17 +22,10 @@ hypothesis.settings.register_profile("same", derandomize=True)  # a test that ha
 hypothesis.settings.load_profile("same")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker, as they share its fixtures, and begin with the files that take longest.
-
-    A test with an `xdist_group` of its own is an exception: those of the group `alone` measure time or own a port.
-    """
+    """Begin with the files that take longest; `make test` keeps the tests of a file on one worker, as they share its fixtures."""
     slow = {item.path for item in items if item.get_closest_marker("slow") or item.path.parent.name == "survival"}
     items.sort(key=lambda item: item.path not in slow)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
