@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from runner.core.errors import Problem
 from runner.core.registry import Registry
 from runner.evaluation import MetricSet
+from runner.training.common_config import CommonConfig
 from runner.training.context import RunContext
 
 
@@ -128,6 +129,16 @@ class Backend(Protocol):
         `weights`."""
 
 
+def _config_faults(name: str, backend: type[Backend]) -> Iterator[str]:
+    """Find what keeps configs from being bound to a backend's config class."""
+    if backend.name != name:
+        yield f"its name is {backend.name!r} (expected {name!r}, as it is registered)"
+    if not is_dataclass(backend.config_class):
+        yield f"its config_class {backend.config_class.__name__} is not a dataclass (expected a subclass of CommonConfig)"
+    elif missing := {field.name for field in fields(CommonConfig)} - {field.name for field in fields(backend.config_class)}:
+        yield f"its config_class {backend.config_class.__name__} lacks the common keys {', '.join(sorted(missing))}"
+
+
 BACKENDS: Registry[type[Backend]] = Registry(
     "backend",
     {
@@ -136,6 +147,8 @@ BACKENDS: Registry[type[Backend]] = Registry(
         "fake": "runner.backends.fake.backend:FakeBackend",
     },
     Backend,
+    faults=_config_faults,
+    unguarded=frozenset({"train"}),  # the worker records how it ends, with its trace
 )
 
 DEFAULT_BACKEND = "torch"

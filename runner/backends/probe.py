@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from runner.backends.base import BACKENDS, Backend
+from runner.core.errors import RunnerError
 from runner.core.importing import find_program
 
 
@@ -48,4 +49,7 @@ def _from_proc() -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except RunnerError as error:
+        sys.exit(str(error))

@@ -54,6 +54,12 @@ class Missing(Problem):
     __slots__ = ()
 
 
+class NotInstalled(Missing):
+    """A plug-in that is not installed here, or cannot be used."""
+
+    __slots__ = ()
+
+
 class TooFewImages(Problem):
     """A training set that is too small for a single step. It prevents training, not evaluation."""
 
@@ -81,6 +87,10 @@ class InputError(RunnerError):
             problems = [problems]
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PluginError(RunnerError):
+    """Failure of a plug-in of another distribution: an unexpected exception, or a result of the wrong type."""
 
 
 class TrainingFailed(RunnerError):

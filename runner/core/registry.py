@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
-from types import NoneType, UnionType
-from typing import Any, Generic, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar, cast
 
-from runner.core.errors import InputError, nearest
+from runner.core.conformance import constructor_fault, protocol_faults
+from runner.core.errors import InputError, NotInstalled, nearest
+from runner.core.guarded import Guard
 
 P = TypeVar("P")
 
@@ -22,13 +21,30 @@ class Registry(Generic[P]):
         kind: a noun for messages; ``runner.<kind>s`` is the entry point group of other distributions.
         builtin: name to "module:attribute". Nothing is imported before `get`. Another distribution cannot take one of these names.
         protocol: the Protocol that a plug-in's class has to fit: its public annotations are the facts that the class declares, its public
-            functions the methods. None: a plug-in is a function.
+            functions the methods. A class is called without arguments, unless the Protocol has a class method that makes one. None: a
+            plug-in is a function.
+        faults: yields what else is wrong with a class, given its name and the class.
+        passed: see `runner.core.guarded.Guard`.
+        unguarded: see there.
+
+    A plug-in of another distribution is guarded (`runner.core.guarded`): its methods raise `RunnerError` alone.
     """
 
-    def __init__(self, kind: str, builtin: Mapping[str, str], protocol: type[Any] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        builtin: Mapping[str, str],
+        protocol: type[Any] | None = None,
+        *,
+        faults: Callable[[str, Any], Iterable[str]] = lambda name, plugin: (),
+        passed: tuple[type[Exception], ...] = (),
+        unguarded: frozenset[str] = frozenset(),
+    ) -> None:
         self.kind = kind
         self._builtin = dict(builtin)
         self._protocol = protocol
+        self._faults = faults
+        self._guard_rules = passed, unguarded
         self._installed: dict[str, list[metadata.EntryPoint]] | None = None
         self._checked: dict[str, P] = {}
 
@@ -54,17 +70,27 @@ class Registry(Generic[P]):
         elif found := self._entry_points().get(name):
             source = " and ".join(map(_origin, found))
             if len(found) > 1:
-                raise InputError(f"{self._title(name)} is provided twice: by {source}; uninstall one of them")
+                raise _unusable(f"{self._title(name)} is provided twice: by {source}; uninstall one of them")
             try:
                 plugin = found[0].load()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - another distribution's module may raise anything while it is imported
-                raise InputError(f"{self._title(name)} cannot be loaded from {source}: {type(error).__name__}: {error}") from error
+                raise _unusable(f"{self._title(name)} cannot be loaded from {source}: {type(error).__name__}: {error}") from error
         else:
-            raise InputError(f"unknown {self.kind.replace('_', ' ')} {name!r}; {nearest(name, self.names())}".rstrip("; "))
-        if faults := list(protocol_faults(plugin, self._protocol)):
-            raise InputError(f"{self._title(name)} cannot be used: {'; '.join(faults)} ({source})")
-        self._checked[name] = plugin
+            raise _unusable(f"unknown {self.kind.replace('_', ' ')} {name!r}; {nearest(name, self.names())}".rstrip("; "))
+        if faults := self._faults_of(name, plugin):
+            raise _unusable(f"{self._title(name)} cannot be used: {'; '.join(faults)} ({source})")
+        self._checked[name] = plugin if name in self._builtin else self._guarded(name, plugin, source)
         return self._checked[name]
+
+    def _faults_of(self, name: str, plugin: Any) -> list[str]:
+        faults = list(protocol_faults(plugin, self._protocol))
+        if not faults and self._protocol is not None:
+            faults = [*filter(None, [constructor_fault(plugin, self._protocol)]), *self._faults(name, plugin)]
+        return faults
+
+    def _guarded(self, name: str, plugin: Any, source: str) -> P:
+        guard = Guard(self._title(name), source, *self._guard_rules)
+        return cast(P, guard.function(plugin) if self._protocol is None else guard.cls(plugin, self._protocol))
 
     def distribution(self, name: str) -> str | None:
         """Return the distribution that a plug-in comes from; None: it is built in, or not known."""
@@ -101,66 +127,11 @@ class Registry(Generic[P]):
         return self._installed
 
 
+def _unusable(message: str) -> InputError:
+    return InputError(NotInstalled(message))
+
+
 def _origin(point: metadata.EntryPoint) -> str:
     """Name an entry point and its distribution, for messages."""
     distribution = f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unknown distribution"
     return f"{distribution}, entry point {point.name} = {point.value}"
-
-
-def protocol_faults(plugin: Any, protocol: type[Any] | None) -> Iterator[str]:
-    """Yield the reasons why `plugin` does not fit `protocol`."""
-    if protocol is None:
-        if not callable(plugin):
-            yield f"expected a function, found {_type_name(plugin)}"
-        return
-    if not isinstance(plugin, type):
-        yield f"expected a class, found {_type_name(plugin)}"
-        return
-    for name, hint in typing.get_type_hints(protocol).items():
-        if name.startswith("_"):
-            continue
-        if not hasattr(plugin, name):
-            yield f"{name} is missing (expected {_in_words(hint)})"
-        elif not _fits(value := getattr(plugin, name), hint):
-            yield f"{name} is {value!r:.60} (expected {_in_words(hint)})"
-    for name, member in inspect.getmembers_static(protocol):
-        if name.startswith("_") or not isinstance(member, classmethod | staticmethod) and not inspect.isfunction(member):
-            continue
-        if not callable(getattr(plugin, name, None)):
-            yield f"{name}() is missing"
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Return whether `value` is of the type `hint`: ClassVar, Any, a class, ``type[…]``, ``tuple[T, ...]``, or a union of these."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is typing.ClassVar:
-        return _fits(value, arguments[0])
-    if hint is Any:
-        return True
-    if origin in (typing.Union, UnionType):
-        return any(_fits(value, member) for member in arguments)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
-    if origin is type:
-        return isinstance(value, type)
-    expected = NoneType if hint is None else origin or hint
-    if getattr(expected, "_is_protocol", False):
-        return not list(protocol_faults(value if isinstance(value, type) else type(value), expected))
-    return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))
-
-
-def _in_words(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is typing.ClassVar:
-        return _in_words(arguments[0])
-    if origin in (typing.Union, UnionType):
-        return " or ".join(map(_in_words, arguments))
-    if origin is tuple:
-        return f"a tuple of {_in_words(arguments[0])}"
-    if origin is type:
-        return "a class"
-    return "None" if hint in (None, NoneType) else str(getattr(hint, "__name__", hint))
-
-
-def _type_name(value: Any) -> str:
-    return f"the {'class' if isinstance(value, type) else type(value).__name__} {value!r:.60}"

@@ -55,7 +55,7 @@ class Capacity:
     """Room that a launcher has for tasks.
 
     Args:
-        tasks: at a time.
+        tasks: at a time, at least 1.
         notes: remarks for the user.
         memory_gib: memory for all of them together; the number of active tasks is limited by it as they are measured;
             None: there is nothing to measure (each has a limit, a number of tasks was asked for, or they run on other machines).
@@ -68,6 +68,10 @@ class Capacity:
     memory_gib: float | None = None
     gpu_memory_gib: float | None = None
     tasks_per_gpu: int = 0
+
+    def __post_init__(self) -> None:
+        if self.tasks < 1:
+            raise ValueError(f"a launcher has room for at least one task, not {self.tasks}; without room `open` raises InputError")
 
     @property
     def is_measured(self) -> bool:

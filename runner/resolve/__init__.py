@@ -6,7 +6,7 @@ After this no code reads raw mappings: the bound object is run, and the run dire
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ def _backend(tree: Node) -> Backend:
         backend: Backend = BACKENDS.get(str(name))()
     except InputError as error:
         where = str(node.source) if node else ""
-        raise InputError(Problem(str(error), where=where, key="backend")) from error
+        raise InputError([replace(problem, where=where, key="backend") for problem in error.problems]) from error
     return backend
 
 

@@ -142,7 +142,7 @@ class Design(Protocol):
     """One of `keys`, which must not be empty: the trials are made from it. Empty: none."""
     adaptive: ClassVar[bool]
     """True if results decide which trials there are. Otherwise all are known in advance, except what `combine_best` adds."""
-    report: ClassVar[str]
+    report: ClassVar[Literal["comparison", "search"]]
     """Subject of the report on its sweeps: ``comparison`` of each trial with the baseline, or ``search``, a ranking."""
     database: ClassVar[str]
     """SQLite file in the sweep directory that its search keeps, with a table ``trials``, and makes anew if it is missing. Empty: none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from runner.core.errors import InputError, Problem
 from runner.core.values import format_value, value_key
@@ -22,7 +22,7 @@ class _FixedDesign(Design):
     keys: ClassVar[tuple[str, ...]] = ("vary", "racing")
     required: ClassVar[str] = "vary"
     adaptive: ClassVar[bool] = False
-    report: ClassVar[str] = "comparison"
+    report: ClassVar[Literal["comparison", "search"]] = "comparison"
     database: ClassVar[str] = ""
 
     def check(self, spec: SweepSpec) -> Iterable[Problem]:

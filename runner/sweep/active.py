@@ -88,8 +88,9 @@ class ActiveSweep:
     def judge(self, task: RunningTask) -> None:
         """Let the search judge a trial by the new evaluations of one of its runs."""
         trial = self.queue.trial_of(task.run)
-        for report in task.reports():
-            if trial.pruned:
-                return
-            if reason := self.queue.search.report(trial.trial, report):
-                self.prune(trial, TrialPruned(trial.trial.number, reason, report.seed, report.step))
+        with self.limits.ended_by_plugin():
+            for report in task.reports():
+                if trial.pruned:
+                    return
+                if reason := self.queue.search.report(trial.trial, report):
+                    self.prune(trial, TrialPruned(trial.trial.number, reason, report.seed, report.step))

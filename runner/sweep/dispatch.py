@@ -23,7 +23,8 @@ def check_limits(sweep: ActiveSweep) -> None:
     if not sweep.limits.stopped:
         sweep.listeners.on_event(BudgetSpent(reason))
     if isinstance(sweep.queue.search, Finishes) and not sweep.queue.is_exhausted:
-        sweep.queue.search.finish()
+        with sweep.limits.ended_by_plugin():
+            sweep.queue.search.finish()
         sweep.limits.budget.is_closing = True
     else:
         sweep.limits.stopped = reason
@@ -54,10 +55,11 @@ def prepare_ahead(sweep: ActiveSweep) -> bool:
 
 def _refill(sweep: ActiveSweep) -> bool:
     try:
-        return sweep.queue.refill(idle=not sweep.pool.running)
+        with sweep.limits.ended_by_plugin():
+            return sweep.queue.refill(idle=not sweep.pool.running)
     except CannotPlan as error:
         sweep.limits.error = error.cause
-        return False
+    return False
 
 
 def _prepare(sweep: ActiveSweep, run: PlannedRun) -> None:
@@ -84,4 +86,5 @@ def _dispatch(sweep: ActiveSweep, run: PlannedRun, attempts: int) -> None:
         _prepare(sweep, run)
         return
     sweep.listeners.on_event(RunStarted(run.identity.id, run.trial.number, run.seed, run.identity.key, attempts + 1))
-    sweep.pool.start(run, attempts)
+    with sweep.limits.ended_by_plugin():
+        sweep.pool.start(run, attempts)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.errors import Cause, RunnerError
+from runner.core.errors import Cause, PluginError, RunnerError
 from runner.core.files import NO_ROOM, disk_is_full
 from runner.store.events import Event, SweepPaused, SweepResumed, SweepStopped
 from runner.store.run_dir import State, Status
@@ -180,6 +181,16 @@ class Limits:
     def count_refused(self, trial: int, reason: str) -> None:
         """Count a trial whose runs could not be planned."""
         self._end(self._failures.count_failure(trial, reason))
+
+    @contextmanager
+    def ended_by_plugin(self) -> Iterator[None]:
+        """Let a plug-in that fails in this block end the sweep, once the active runs have ended."""
+        try:
+            yield
+        except PluginError as error:
+            if self.error is None:
+                self.error = error
+                self._notify(SweepStopped(str(error)))
 
     def _end(self, reason: str) -> None:
         if reason:

@@ -46,9 +46,9 @@ class TaskPool:
     def start(self, run: PlannedRun, attempts_before: int) -> None:
         """Dispatch an attempt of a run."""
         task = self._task_of(run)
-        self.running[task.name] = RunningTask(run, attempts_before, self.clock.now())
         warm = task.warm if self.options.keep_warm else "no"
         self._launcher.submit(replace(task, warm=warm, resources=self.options.policy.resources))
+        self.running[task.name] = RunningTask(run, attempts_before, self.clock.now())
 
     def poll(self, timeout_s: float) -> list[tuple[RunningTask, Exit]]:
         """Return the attempts that have ended since the last call; waits up to `timeout_s` for one, if any is active."""

@@ -192,7 +192,8 @@ class TrialQueue:
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """Give the search the result of a trial."""
-        self.search.tell(trial, result)
+        with self._limits.ended_by_plugin():
+            self.search.tell(trial, result)
         self._listeners.on_trial(trial, result)
 
     def tell_past(self, trial: Trial, ends: dict[int, RunEnd], pruned: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.load import load_config
-from runner.core.errors import InputError
+from runner.core.errors import InputError, NotInstalled, PluginError
 from runner.core.files import atomic_open, atomic_write_text, move_aside, numbered_lines, open_regular, parse_json, read_bytes
 from runner.monitor.progress import is_worked_on
 from runner.resolve import resolve
@@ -197,18 +197,31 @@ def _is_beginning(path: Path) -> bool:
 def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Findings) -> None:
     """Check that config.yml gives the run key, as far as data and packages are still the original ones."""
 
-    def write() -> None:
-        atomic_write_text(run.config, _config_of(run, identity, sweep))
+    def damaged(what: str) -> None:
+        """Report the file, and offer a repair only where another run's config yields it."""
+        try:
+            text = _config_of(run, identity, sweep)
+        except OSError as error:
+            findings.wrong(run.config, what, f"it cannot be repaired: {error}")
+        else:
+            findings.wrong(run.config, what, repair=lambda: atomic_write_text(run.config, text))
 
     if not run.config.is_file():
-        findings.wrong(run.config, "is missing", repair=write)
+        damaged("is missing")
         return
     try:
         if load_config(run.config).get("backend") is None:
             raise InputError("it names no backend")
         resolved = resolve(run.config, to_run=False)
+    except PluginError as error:
+        findings.note(run.config, f"was not checked: {error}")
+        return
     except InputError as error:
-        findings.wrong(run.config, f"is not a valid config: {error.problems[0].message}", repair=write)
+        first = error.problems[0]
+        if isinstance(first, NotInstalled):
+            findings.note(run.config, f"was not checked: {first.message}", "install the distribution that provides it")
+        else:
+            damaged(f"is not a valid config: {first.message}")
         return
     facts: Mapping[str, Any] = identity.facts
     packages, data = (found if isinstance(found := facts.get(name), Mapping) else {} for name in ("packages", "data"))
@@ -221,7 +234,7 @@ def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Fi
     )
     now = {"train": dataset_fingerprint(resolved.config.train_dataset), "eval": dataset_fingerprint(resolved.config.eval_dataset)}
     if same and (not data or data == now) and run_key(resolved) != identity.key:
-        findings.wrong(run.config, "differs from the config that this run was made with: it was truncated or changed", repair=write)
+        damaged("differs from the config that this run was made with: it was truncated or changed")
 
 
 def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
@@ -235,7 +248,7 @@ def _config_of(run: RunDir, identity: Identity, sweep: SweepDir) -> str:
         if other.name != run.name and theirs is not None and theirs.overrides in ({}, identity.overrides):
             try:
                 resolved = resolve(other.config, values={**identity.overrides, "seed": identity.seed}, to_run=False)
-            except InputError:
+            except (InputError, PluginError):
                 continue
             if run_key(resolved) == identity.key:
                 return config_text(resolved)

@@ -24,9 +24,9 @@ from typing import ClassVar
 import pytest
 
 from runner.backends.base import BACKENDS, Backend
+from runner.core.conformance import protocol_faults
 from runner.core.errors import InputError
 from runner.core.importing import child_environment
-from runner.core.registry import protocol_faults
 from runner.resolve import Resolved, resolve
 from runner.resolve.autos import probe_backend
 from runner.store.checkpoints import CheckpointFolder

@@ -23,7 +23,7 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from runner.core.registry import protocol_faults
+from runner.core.conformance import protocol_faults
 from runner.launch.base import Demand, Exit, Launcher, Task, TaskResources
 
 HOSTILE_NAMES = ("with space", "quo\"te's", "日本語-ünï", "-leading-dash", "new\nline", "a=b,c;$HOME", "%s{}")

@@ -100,7 +100,7 @@ class ModelContract:
 
     # ---------------------------------------------------------------------------------------------------- the plug-in
     def test_it_is_registered_under_the_name_of_its_schema(self) -> None:
-        assert type(load_model(self.plugin.schema.__name__)) is self.plugin
+        assert isinstance(load_model(self.plugin.schema.__name__), self.plugin)
 
     def test_importing_it_loads_no_torch(self) -> None:
         code = f"import sys, {self.plugin.__module__}; sys.exit('torch' in sys.modules)"

@@ -21,7 +21,7 @@ from typing import ClassVar
 
 import pytest
 
-from runner.core.registry import protocol_faults
+from runner.core.conformance import protocol_faults
 from runner.store.records import Record
 from runner.trackers.base import Scalar, Target, TrackedImage, TrackedRun, Tracker
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol
 
-from runner.core.errors import InputError
+from runner.core.errors import InputError, RunnerError
 from runner.core.files import open_regular
 from runner.core.registry import Registry
 from runner.store.records import Record, last_values
@@ -221,12 +221,8 @@ class TrackerSet:
         try:
             call()
         except Exception as error:  # noqa: BLE001 - whatever a tracker raises, training continues
-            _LOG.warning(
-                "tracker %s failed and writes no more in this attempt; records are not affected: %s: %s",
-                name,
-                type(error).__name__,
-                error,
-            )
+            text = str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
+            _LOG.warning("tracker %s failed and writes no more in this attempt; records are not affected: %s", name, text)
             broken = self._trackers.pop(name, None)
             if broken is not None:
                 try:

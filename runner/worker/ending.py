@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from runner.core.errors import Cause, Interrupted, RunnerError
+from runner.core.errors import Cause, Interrupted, PluginError, RunnerError
 from runner.core.files import disk_is_full, says_disk_full
 from runner.store.run_dir import State
 
@@ -63,7 +63,7 @@ def ending_of(error: Exception, folder: Path, log_file: Path, action: Literal["s
     if says_disk_full(error) or disk_is_full(folder):
         return disk_full(folder, str(error) if is_ours else f"{type(error).__name__}: {error}")
     if isinstance(error, RunnerError):
-        log.error("%s", error)
+        log.error("%s", error, exc_info=error.__cause__ if isinstance(error, PluginError) else None)
         return Ending("failed", error.exit_code, str(error), error.cause)
     log.error("the run failed", exc_info=error)
     cause: Cause = "out_of_memory" if isinstance(error, MemoryError) else "crash"

@@ -160,3 +160,22 @@ def test_doctor_names_what_cannot_be_used(cli: Command) -> None:
 def test_without_the_distribution_its_names_are_unknown(files: Path, cli: Command) -> None:
     assert "unknown backend 'tally'" in cli("train", "-c", "tally.yml").refused()
     assert "unknown launcher 'shell'" in cli("sweep", "sweep.yml", "--launcher", "shell").refused()
+
+
+def test_verify_promises_no_repair_where_the_backend_is_not_installed(files: Path, cli: Command) -> None:
+    cli("sweep", "sweep.yml", "-o", "trackers=[]", env=INSTALLED).fine()
+    before = {path: path.read_bytes() for path in (files / "runs").rglob("config.yml")}
+    told = cli("verify", "runs/sweep")
+    assert told.code == 0 and told.out.count("config.yml: was not checked: unknown backend 'tally'") == len(before) == 6
+    assert "install the distribution that provides it" in told.out and "--repair" not in told.out
+    assert cli("verify", "runs/sweep", "--repair").code == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_verify_says_that_a_config_cannot_be_repaired(files: Path, cli: Command) -> None:
+    cli("sweep", "sweep.yml", env=INSTALLED).fine()
+    for path in (files / "runs").rglob("config.yml"):
+        path.write_text(path.read_text().replace("goal: 10.0", "goal: ten"))
+    told = cli("verify", "runs/sweep", env=INSTALLED)
+    assert told.code == 1 and told.out.count("it cannot be repaired: no other run has the same base config") == 6
+    assert "--repair" not in told.out

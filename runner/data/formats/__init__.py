@@ -4,7 +4,7 @@ point group ``runner.data_formats``."""
 from __future__ import annotations
 
 from runner.core.registry import Registry
-from runner.data.formats.base import Format
+from runner.data.formats.base import Format, NotThisFormat
 
 FORMATS: Registry[Format] = Registry(
     "data_format",
@@ -14,4 +14,5 @@ FORMATS: Registry[Format] = Registry(
         "voc": "runner.data.formats.voc:load",
         "yolo": "runner.data.formats.yolo:load",
     },
+    passed=(NotThisFormat,),
 )

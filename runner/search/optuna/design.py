@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from runner.core.errors import Problem
 from runner.core.values import format_value
@@ -23,7 +23,7 @@ class OptunaDesign(Design):
     keys: ClassVar[tuple[str, ...]] = ("space", "sampler", "pruner", "constraints", "confirm_seeds")
     required: ClassVar[str] = "space"
     adaptive: ClassVar[bool] = True
-    report: ClassVar[str] = "search"
+    report: ClassVar[Literal["comparison", "search"]] = "search"
     database: ClassVar[str] = STUDY_DB
 
     def check(self, spec: SweepSpec) -> Iterable[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from runner.search.base import Baseline, Design, FixedSearch, Search, Trial
 from runner.search.points import number_trials
@@ -17,7 +17,7 @@ class EndsDesign(Design):
     keys: ClassVar[tuple[str, ...]] = ("vary",)
     required: ClassVar[str] = "vary"
     adaptive: ClassVar[bool] = False
-    report: ClassVar[str] = "comparison"
+    report: ClassVar[Literal["comparison", "search"]] = "comparison"
     database: ClassVar[str] = ""
 
     def trials(self, spec: SweepSpec, baseline: Baseline) -> Sequence[Trial]:

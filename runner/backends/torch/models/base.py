@@ -45,7 +45,16 @@ class DetectorModel(Protocol):
         return ()
 
 
-MODELS: Registry[type[DetectorModel]] = Registry("model", {"FCOS": "runner.backends.torch.models.fcos:FCOSModel"}, DetectorModel)
+def _schema_faults(name: str, model: type[DetectorModel]) -> Iterator[str]:
+    """Find what keeps a config's ``architecture`` from being bound to a model's schema."""
+    schema = model.schema
+    if not is_dataclass(schema) or getattr(schema, "form", "") != "section" or schema.__name__ != name:
+        yield f"its schema {schema.__name__} must be a declared class of the form 'section' that is named {name}, as the model is"
+
+
+MODELS: Registry[type[DetectorModel]] = Registry(
+    "model", {"FCOS": "runner.backends.torch.models.fcos:FCOSModel"}, DetectorModel, faults=_schema_faults
+)
 
 
 @functools.cache
@@ -67,12 +76,7 @@ def load_model(name: str) -> DetectorModel:
     Raises:
         InputError: there is none, or it cannot be used.
     """
-    model = MODELS.get(name)()
-    schema = model.schema
-    if not is_dataclass(schema) or getattr(schema, "form", "") != "section" or schema.__name__ != name:
-        text = f"its schema {schema.__name__} must be a declared class of the form 'section' that is named {name}, as the model is"
-        raise InputError(f"model {name!r} cannot be used: {text}")
-    return model
+    return MODELS.get(name)()
 
 
 def why_unusable(name: str) -> str:
