@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from runner.core.errors import Problem
 from runner.core.registry import Registry
@@ -71,7 +71,8 @@ class Backend(Protocol):
     `runner.training.common_config.CommonConfig`."""
 
     packages: tuple[str, ...]
-    """Distributions whose arithmetic the results come from: their versions go into the run's key."""
+    """Distributions whose arithmetic the results come from: their versions go into the run's key. The distribution that the backend itself
+    comes from always does."""
 
     preload: str
     """A module that imports what training needs, for processes that are kept warm. Importing it starts no thread."""
@@ -127,6 +128,14 @@ class Backend(Protocol):
     ) -> list[dict[str, Any]]:
         """Compute COCO results (category_id is the contiguous class index from 0 until the caller maps it) of `images` by the model in
         `weights`."""
+
+
+@runtime_checkable
+class LoadsModels(Protocol):
+    """A backend whose results also come from code that a config chooses, such as an architecture of another distribution."""
+
+    def model_packages(self, config: Any) -> Sequence[str]:
+        """Return the distributions of that code; empty where all of it is the backend's own. Their versions go into the run's key."""
 
 
 def _config_faults(name: str, backend: type[Backend]) -> Iterator[str]:

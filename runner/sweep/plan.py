@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import __version__, evaluation
+from runner.backends.base import BACKENDS, LoadsModels
 from runner.config.dump import affecting_keys, result_affecting
 from runner.config.load import OVERRULED_BY, load_config
 from runner.config.node import Node, Source, flatten
@@ -440,7 +441,12 @@ def _weights_fingerprint(source: str | None) -> str:
 
 
 def _package_versions(resolved: Resolved) -> dict[str, str]:
-    return dict(versions(resolved.python, resolved.backend.packages)) if resolved.python else {}
+    if resolved.python is None:
+        return {}
+    backend = resolved.backend
+    own = BACKENDS.distribution(backend.name)
+    chosen = backend.model_packages(resolved.config) if isinstance(backend, LoadsModels) else ()
+    return dict(versions(resolved.python, (*backend.packages, *filter(None, [own]), *chosen)))
 
 
 _code_state = functools.lru_cache(maxsize=8)(code_state)

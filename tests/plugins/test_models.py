@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,6 +85,29 @@ def test_it_is_trained_and_predicts_by_name(spot: Callable[..., Path], cli: Call
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], words: str, spot: Callable[..., Path], cli: Callable[..., Any]) -> None:
     assert words in cli("config", "check", "-c", spot(**changes), env=INSTALLED).refused()
+
+
+def test_the_version_of_its_distribution_is_part_of_the_run_key(
+    spot: Callable[..., Path], write_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    """That of a model of ours is not: its key does not change with what is installed beside it."""
+    newer = shutil.copytree(PLUGIN, tmp_path / "newer")
+    (newer / "spot-0.1.dist-info").rename(newer / "spot-0.2.dist-info")
+    metadata = newer / "spot-0.2.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("0.1", "0.2"))
+    code = "import sys, json; from runner.resolve import resolve; from runner.sweep.plan import facts, run_key; "
+    code += "found = resolve(sys.argv[1]); print(json.dumps([run_key(found), facts(found)['packages'].get('spot')]))"
+
+    def key_of(config: Path, *folders: Path) -> Any:
+        path = os.pathsep.join(map(str, (ROOT, *folders)))
+        command = [sys.executable, "-P", "-c", code, config]
+        return json.loads(subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, check=True).stdout)
+
+    config = spot()
+    before, after = key_of(config, PLUGIN), key_of(config, newer)
+    assert (before[1], after[1]) == ("0.1", "0.2") and before[0] != after[0]
+    ours = write_config()
+    assert key_of(ours) == key_of(ours, PLUGIN) == key_of(ours, newer) and key_of(ours)[1] is None
 
 
 def test_without_the_distribution_its_name_is_unknown(spot: Callable[..., Path], cli: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.backends.base import ImageRef
 from runner.backends.torch.check import check
+from runner.backends.torch.models.base import packages_of
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import Problem
 from runner.evaluation import MetricSet, box_metrics
@@ -38,6 +39,10 @@ class TorchBackend:
     def metrics(self, config: TorchConfig) -> MetricSet:
         """Return COCO's metrics of boxes."""
         return box_metrics(config.eval_iou_thresholds)
+
+    def model_packages(self, config: TorchConfig) -> Sequence[str]:
+        """Return the distributions that a third party's architecture comes from."""
+        return packages_of(config)
 
     def probe(self) -> Probe:
         """Find the versions of torch and its libraries, and the GPUs."""

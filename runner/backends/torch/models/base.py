@@ -40,6 +40,10 @@ class DetectorModel(Protocol):
     honoured_keys: frozenset[str] = frozenset()
     """Optional top-level keys of `TorchConfig` that this architecture honours: initial_distance."""
 
+    packages: tuple[str, ...] = ()
+    """Distributions whose arithmetic the network uses, beyond torch and torchvision. Their versions go into the run's key, as does that of
+    the distribution that the plug-in itself comes from."""
+
     def check(self, config: TorchConfig) -> Sequence[Problem]:
         """Find what keeps the network from being built or trained: values that do not fit together. Runs where there may be no torch."""
         return ()
@@ -92,6 +96,12 @@ def why_unusable(name: str) -> str:
 def model_of(config: TorchConfig) -> DetectorModel:
     """Find the architecture of a bound config."""
     return load_model(type(config.architecture).__name__)
+
+
+def packages_of(config: TorchConfig) -> tuple[str, ...]:
+    """Return the distributions that the architecture of a bound config comes from, and those it names; empty for one that is built in."""
+    own = MODELS.distribution(type(config.architecture).__name__)
+    return tuple(dict.fromkeys([*([own] if own else []), *model_of(config).packages]))
 
 
 def build_model(config: TorchConfig) -> Detector:
