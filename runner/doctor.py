@@ -21,7 +21,7 @@ from runner.core.values import GIB
 from runner.data.choice import dataset_choice
 from runner.data.formats import FORMATS
 from runner.data.spec import data_root, spec_names
-from runner.environments.specs import SPECS
+from runner.environments.specs import EXTRAS, SPECS
 from runner.launch.base import LAUNCHERS
 from runner.launch.machine import available_cores
 from runner.resolve.autos import probe_backend
@@ -29,6 +29,7 @@ from runner.search.base import DESIGNS
 from runner.trackers.base import TRACKERS
 from runner.views.renderers.base import RENDERERS
 
+_NEEDING_PACKAGES: tuple[Registry[Any], ...] = (DESIGNS, TRACKERS)
 _REGISTRIES: tuple[Registry[Any], ...] = (BACKENDS, MODELS, LAUNCHERS, TRACKERS, DESIGNS, FORMATS, RENDERERS)
 
 
@@ -52,13 +53,13 @@ def findings() -> Iterator[Requirement]:
         f"{Path.cwd()}" + ("" if os.access(Path.cwd(), os.W_OK) else " cannot be written: runs go to ./runs"),
         os.access(Path.cwd(), os.W_OK),
     )
-    yield from _torch()
+    yield from _default_backend()
     for name in SPECS:
         yield from _own_environment(name)
-    yield _package("optuna", "detection-runner[optuna]")
-    for _, tracker in TRACKERS.usable():
-        for package in tracker.packages:
-            yield _package(package, tracker.requirement)
+    for registry in _NEEDING_PACKAGES:
+        for _, plugin in registry.usable():
+            for package in plugin.packages:
+                yield _package(package, plugin.requirement)
     for registry in _REGISTRIES:
         for problem in registry.problems():
             yield Requirement("plug-in", problem, good=False)
@@ -70,13 +71,13 @@ def findings() -> Iterator[Requirement]:
     yield Requirement("data folder", str(data_root()))
 
 
-def _torch() -> Iterator[Requirement]:
+def _default_backend() -> Iterator[Requirement]:
     try:
         probe = probe_backend(DEFAULT_BACKEND, Path(sys.executable))
     except RunnerError as error:
-        yield Requirement("backend torch", f"{error}; pip install 'detection-runner[torch]'", good=False)
+        yield Requirement(f"backend {DEFAULT_BACKEND}", f"{error}; pip install '{EXTRAS[DEFAULT_BACKEND]}'", good=False)
         return
-    yield Requirement("backend torch", ", ".join(f"{name} {version}" for name, version in probe.versions.items() if version))
+    yield Requirement(f"backend {DEFAULT_BACKEND}", ", ".join(f"{name} {version}" for name, version in probe.versions.items() if version))
     yield Requirement("gpu", ", ".join(probe.gpus) + f" (driver {probe.driver})" if probe.gpus else f"none: {probe.gpu_problem}")
 
 

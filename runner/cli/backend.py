@@ -7,6 +7,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
+from runner.core.errors import InputError
 from runner.core.text import say
 from runner.core.values import GIB
 
@@ -35,6 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _install(args: argparse.Namespace) -> int:
     from runner.environments.install import install, size_bytes  # noqa: PLC0415 - kept out of `runner --help`
 
+    _refuse_plugin(args.name)
     with _Line() as line:
         made = install(args.name, gpu=args.gpu, index=args.index, python=args.python, force=args.force, progress=line.show)
     record = made.record
@@ -80,9 +82,18 @@ def _list(_args: argparse.Namespace) -> int:
 def _remove(args: argparse.Namespace) -> int:
     from runner.environments.install import remove  # noqa: PLC0415 - kept out of `runner --help`
 
+    _refuse_plugin(args.name)
     folder, size = remove(args.name)
     say(f"{args.name}: removed {folder} ({size / GIB:.1f} GiB)")
     return 0
+
+
+def _refuse_plugin(name: str) -> None:
+    """Refuse a backend of another distribution: it has no environment of its own."""
+    from runner.backends.base import BACKENDS  # noqa: PLC0415 - kept out of `runner --help`
+
+    if (distribution := BACKENDS.distribution(name)) is not None:
+        raise InputError(f"the backend {name} runs in this interpreter's environment, where {distribution} is installed")
 
 
 class _Line:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.core.values import format_value
+from runner.core.values import format_value, is_number
 
 LEFT: Final = 0.1
 """Largest share of the cosine's fall that may remain when the training ends: PaddleDetection's own configs leave up to 0.07 on purpose."""
@@ -130,9 +130,9 @@ def _warmup(config: Mapping[str, Any], images: int | None, length: Length, keys:
 def _both(config: Mapping[str, Any], images: int | None, iterations: Any, epochs: Any) -> Length | None:
     """Convert a length given in either unit to both, as far as possible."""
     an_epoch = steps_per_epoch(config, images)
-    if _is_number(iterations):
+    if is_number(iterations):
         return Length(iterations, iterations / an_epoch if an_epoch else None, images)
-    if _is_number(epochs):
+    if is_number(epochs):
         return Length(epochs * an_epoch if an_epoch else None, epochs, images)
     return None
 
@@ -143,10 +143,6 @@ def _share(part: Length, whole: Length) -> float | None:
         if one is not None and other:
             return one / other
     return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _number(value: float) -> str:

@@ -9,7 +9,7 @@ import shlex
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 GIB = 2**30
 """Bytes of a GiB, the unit of every amount of memory and disk that is shown, recorded or compared."""
@@ -40,7 +40,12 @@ def same_value(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def is_number(text: str) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Return whether `value` is an int or a float; a bool is neither here."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_numeric(text: str) -> bool:
     """Return whether Python parses `text` as a number."""
     try:
         float(text)

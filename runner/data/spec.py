@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.shipped import shipped
+from runner.core.values import is_number
 from runner.data.formats import FORMATS
 from runner.data.formats.base import Split
 from runner.data.specfile import Section, plain, read_sections
@@ -262,7 +263,7 @@ def _generate(section: Section) -> Generate:
 
 def _thresholds(top: Section) -> tuple[float, ...]:
     found = top.take("eval_iou_thresholds", list, [])
-    if any(isinstance(one, bool) or not isinstance(one, int | float) or not 0 < one < 1 for one in found):
+    if any(not is_number(one) or not 0 < one < 1 for one in found):
         top.wrong("eval_iou_thresholds", f"expected numbers between 0 and 1, got {found!r}")
         return ()
     return tuple(float(one) for one in found)

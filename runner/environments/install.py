@@ -25,7 +25,7 @@ from runner.core.values import GIB
 from runner.environments import interpreters as environments
 from runner.environments.build import Builder, Progress, constraints
 from runner.environments.interpreters import EnvironmentRecord, installed
-from runner.environments.specs import SPECS, EnvironmentSpec
+from runner.environments.specs import EXTRAS, SPECS, EnvironmentSpec
 
 _RANDOM = "?" * 8  # what tempfile.mkdtemp adds to a prefix
 _SPARE = 1.5  # what pip downloads and unpacks lies beside what it installs
@@ -191,8 +191,8 @@ def _log(place: Path, backend: str) -> Path:
 def _spec_of(backend: str) -> EnvironmentSpec:
     if backend in SPECS:
         return SPECS[backend]
-    if backend == "torch":
-        raise InputError("the backend torch runs in this interpreter's environment: pip install 'detection-runner[torch]'")
+    if backend in EXTRAS:
+        raise InputError(f"the backend {backend} runs in this interpreter's environment: pip install '{EXTRAS[backend]}'")
     raise InputError(f"no environment to install for {backend!r}; {nearest(backend, list(SPECS))}".rstrip("; "))
 
 

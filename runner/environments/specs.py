@@ -65,3 +65,6 @@ SPECS = {
         module_registry="runner.backends.paddle.module_registry:module_registry",
     )
 }
+
+EXTRAS = {"torch": "detection-runner[torch]"}
+"""Backend to the requirement that installs it into this interpreter's environment."""

@@ -144,6 +144,10 @@ class Design(Protocol):
     """True if results decide which trials there are. Otherwise all are known in advance, except what `combine_best` adds."""
     report: ClassVar[Literal["comparison", "search"]]
     """Subject of the report on its sweeps: ``comparison`` of each trial with the baseline, or ``search``, a ranking."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions that it needs, beyond those of `runner`."""
+    requirement: ClassVar[str] = ""
+    """Argument of ``pip install`` that installs them, for messages."""
     database: ClassVar[str]
     """SQLite file in the sweep directory that its search keeps, with a table ``trials``, and makes anew if it is missing. Empty: none."""
 

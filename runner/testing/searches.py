@@ -17,6 +17,7 @@ from runner.config.bind import bind
 from runner.config.node import Source, from_plain
 from runner.core.files import parse_json
 from runner.core.text import json_text
+from runner.core.values import is_number
 from runner.search.base import DESIGNS, WAIT, Design, IntermediateResult, Search, Trial, TrialResult
 from runner.search.spec import Metric, SweepSpec
 from runner.search.spec_rules import check_spec
@@ -79,7 +80,7 @@ class Driver:
 
 def value_of(trial: Trial, seed: int) -> float:
     """Return a made-up metric of a run: the same for the same overrides and seed."""
-    numbers = [value for value in trial.overrides.values() if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [value for value in trial.overrides.values() if is_number(value)]
     return math.tanh(math.fsum(numbers) / 100 + len(trial.overrides) / 10) / 2 + 0.4 + seed / 1000
 
 

@@ -1,4 +1,4 @@
-"""The file under both viewers' logs: messages one after the other, rebuilt in one step, then appended to.
+"""The file under both viewers' logs: messages one after the other, rebuilt in one step, then appended to. And the tracker that does so.
 
 The viewers' own writers are not used: they keep a thread and a queue (forked data workers would inherit both),
 VisualDL's prints a full disk instead of raising it, and neither can continue a file. Each append here is one write to
@@ -11,11 +11,13 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from runner.core.files import open_regular
+from runner.store.records import Record
+from runner.trackers.base import TrackedImage, TrackedRun
 
 _CHUNK = 1 << 20
 
@@ -96,6 +98,44 @@ class LogFile:
     def _generation(self, paths: list[Path]) -> int:
         matches = [self._name.fullmatch(path.name) for path in paths]
         return max((int(match[1]) for match in matches if match), default=0)
+
+
+class LogTracker:
+    """The part of a tracker that encodes a run's records and images into a `LogFile`."""
+
+    def __init__(self) -> None:
+        self._log: LogFile | None = None
+
+    def write(self, record: Record) -> None:
+        """See `Tracker.write`."""
+        self._append(self._record(record))
+
+    def image(self, tag: str, step: int, png: Path) -> None:
+        """See `Tracker.image`."""
+        self._append(self._sample(TrackedImage(tag, step, png)))
+
+    def close(self) -> None:
+        """See `Tracker.close`."""
+        if self._log is not None:
+            self._log.close()
+
+    def _record(self, record: Record) -> bytes:
+        """Encode a record."""
+        raise NotImplementedError
+
+    def _sample(self, sample: TrackedImage) -> bytes:
+        """Encode an image."""
+        raise NotImplementedError
+
+    def _events(self, history: TrackedRun) -> Iterator[bytes]:
+        """Encode what a run has recorded so far."""
+        for event in history.events():
+            yield self._record(event) if isinstance(event, Record) else self._sample(event)
+
+    def _append(self, data: bytes) -> None:
+        if self._log is None:
+            raise ValueError("the tracker is not open")
+        self._log.append(data)
 
 
 def find_log(folder: Path, stem: str) -> Path | None:

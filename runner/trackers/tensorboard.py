@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from runner.core.files import read_bytes
 from runner.store.records import Record
 from runner.trackers.base import Scalar, Target, TrackedImage, TrackedRun
-from runner.trackers.logfile import LogFile, find_log
+from runner.trackers.logfile import LogFile, LogTracker, find_log
 from runner.trackers.viewer import GetJson, View, Viewer
 
 STEM = "events.out.tfevents"
@@ -41,7 +41,7 @@ class TensorBoardViewer:
         return find_log(folder, STEM) is not None
 
 
-class TensorBoardTracker:
+class TensorBoardTracker(LogTracker):
     """Scalars under their tags, samples as images, hyper-parameters for the HPARAMS page.
 
     That page finds metrics among the run's scalars by itself and shows the last value of each. Only a final metric
@@ -56,7 +56,7 @@ class TensorBoardTracker:
     folder_key: ClassVar[str | None] = None
 
     def __init__(self) -> None:
-        self._log: LogFile | None = None
+        super().__init__()
         self._protos: _Protos | None = None
         self._name = ""
         self._start_time = 0.0
@@ -70,14 +70,6 @@ class TensorBoardTracker:
         self._log = LogFile(target.folder, STEM, target.owner)
         self._log.rebuild(self._messages(history))
 
-    def write(self, record: Record) -> None:
-        """See `Tracker.write`."""
-        self._append(self._record(record))
-
-    def image(self, tag: str, step: int, png: Path) -> None:
-        """See `Tracker.image`."""
-        self._append(self._sample(TrackedImage(tag, step, png)))
-
     def hparams(self, params: Mapping[str, Scalar], metrics: Mapping[str, float]) -> None:
         """See `Tracker.hparams`. Each run is a row of its own."""
         protos, (step, time) = self._ready(), self._last
@@ -88,16 +80,10 @@ class TensorBoardTracker:
             data += self._record(Record(0, step, 0.0, time, finals))
         self._append(data)
 
-    def close(self) -> None:
-        """See `Tracker.close`."""
-        if self._log is not None:
-            self._log.close()
-
     def _messages(self, history: TrackedRun) -> Iterator[bytes]:
         # Time 0 for the head: the same history gives the same bytes, and runs are listed by name.
         yield self._ready().frame(wall_time=0.0, file_version="brain.Event:2")
-        for event in history.events():
-            yield self._record(event) if isinstance(event, Record) else self._sample(event)
+        yield from self._events(history)
 
     def _record(self, record: Record) -> bytes:
         protos = self._ready()
@@ -115,11 +101,6 @@ class TensorBoardTracker:
         picture = protos.image(height=height, width=width, colorspace=3, encoded_image_string=png)
         summary = protos.summary(value=[protos.value(tag=sample.tag, image=picture)])
         return protos.frame(wall_time=sample.png.stat().st_mtime, step=sample.step, summary=summary)
-
-    def _append(self, data: bytes) -> None:
-        if self._log is None:
-            raise ValueError("the tracker is not open")
-        self._log.append(data)
 
     def _ready(self) -> _Protos:
         if self._protos is None:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from runner.core.files import open_regular, read_bytes
 from runner.store.records import Record
 from runner.trackers.base import Scalar, Target, TrackedImage, TrackedRun
-from runner.trackers.logfile import LogFile, find_log
+from runner.trackers.logfile import LogFile, LogTracker, find_log
 from runner.trackers.viewer import GetJson, View, Viewer
 
 STEM = "vdlrecords"
@@ -52,7 +52,7 @@ class VisualDLViewer:
         return log is not None and is_whole(log)
 
 
-class VisualDLTracker:
+class VisualDLTracker(LogTracker):
     """Scalars under their tags, samples as images, hyper-parameters with final metrics.
 
     Names are changed where VisualDL would lose them: it uses ``%`` inside tags for itself, so a class ``50% short`` is
@@ -74,7 +74,7 @@ class VisualDLTracker:
     folder_key: ClassVar[str | None] = "vdl_log_dir"
 
     def __init__(self) -> None:
-        self._log: LogFile | None = None
+        super().__init__()
         self._proto: Any = None
         self._name = ""
         self._last = (0, 0)
@@ -87,14 +87,6 @@ class VisualDLTracker:
         self._name = history.name
         self._log = LogFile(target.folder, STEM, target.owner, keep_name=True)
         self._log.rebuild(self._messages(history))
-
-    def write(self, record: Record) -> None:
-        """See `Tracker.write`."""
-        self._append(self._record(record))
-
-    def image(self, tag: str, step: int, png: Path) -> None:
-        """See `Tracker.image`."""
-        self._append(self._sample(TrackedImage(tag, step, png)))
 
     def hparams(self, params: Mapping[str, Scalar], metrics: Mapping[str, float]) -> None:
         """See `Tracker.hparams`. VisualDL goes by a log's first mention, so one without metrics is not written."""
@@ -113,11 +105,6 @@ class VisualDLTracker:
         data = b"".join(self._frame(id=step, tag=tag, timestamp=time_ms, value=value) for tag, value in finals.items())
         self._append(data + self._frame(id=1, tag="hparam", timestamp=time_ms, hparam=hparam))
 
-    def close(self) -> None:
-        """See `Tracker.close`."""
-        if self._log is not None:
-            self._log.close()
-
     def _shows(self, tag: str, value: float) -> bool:
         """Return whether the table will show `value` if it is pointed to the scalars of `tag`."""
         return self._values.get(tag) == value and self._counts[tag] <= _KEPT_SCALARS and tag == _column(tag)
@@ -125,8 +112,7 @@ class VisualDLTracker:
     def _messages(self, history: TrackedRun) -> Iterator[bytes]:
         # No display name: two runs of one name in one viewer would hide each other; it shows the folder's path instead.
         yield self._frame(id=0, tag="meta_data_tag", timestamp=0, meta_data=self._proto.MetaData())
-        for event in history.events():
-            yield self._record(event) if isinstance(event, Record) else self._sample(event)
+        yield from self._events(history)
 
     def _record(self, record: Record) -> bytes:
         time_ms = round(record.time * 1000)
@@ -144,11 +130,6 @@ class VisualDLTracker:
         """Encode one value as in the file: length (uint64, little-endian), then a message with this value alone."""
         data: bytes = self._proto(values=[self._proto.Value(**value)]).SerializeToString()
         return struct.pack("<Q", len(data)) + data
-
-    def _append(self, data: bytes) -> None:
-        if self._log is None:
-            raise ValueError("the tracker is not open")
-        self._log.append(data)
 
 
 def is_whole(path: Path) -> bool:

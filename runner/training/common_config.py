@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from runner.config.bind import bind, section_classes
 from runner.config.load import parse
 from runner.config.node import Source
-from runner.config.schema import AddedLater, Auto, Doc, Form, Neutral, Range, Registered
-from runner.core.errors import Problem
+from runner.config.schema import Auto, Doc, Form, Neutral, Range, Registered
 from runner.trackers.base import TRACKERS
 
 
@@ -61,25 +59,6 @@ class CommonConfig:
     ] = ()
     use_vdl: Annotated[bool | None, Doc("true adds visualdl to the trackers, false removes it"), Neutral()] = None
     vdl_log_dir: Annotated[str | None, Doc("folder of the VisualDL log, in place of the run directory's"), Neutral()] = None
-
-
-InitialDistance = Annotated[
-    float,
-    Doc(
-        "ours, for FCOS with norm_reg_targets: distance to each side of a box, in strides, that a fresh head starts at, such as 1; with 0,"
-        " which is PaddleDetection's, one whose distances all start below zero gets no gradient through its ReLU"
-    ),
-    Range(0, 100),
-    AddedLater(),
-]
-"""The type of the key `initial_distance`, of the backends that have FCOS."""
-
-
-def check_initial_distance(distance: float, *, has_effect: bool) -> Iterator[Problem]:
-    """Return whether `initial_distance` does what it says with this model."""
-    if distance and not has_effect:
-        text = f"{distance:g} has no effect: only FCOS with norm_reg_targets: true has a ReLU behind its distances; remove it"
-        yield Problem(text, key="initial_distance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,10 @@ from rich.table import Table
 from runner.views.terminal import Terminal, plain
 
 _HEADLINE = ("bbox/AP", "bbox/AP50", "bbox/AP75", "bbox/APs", "bbox/APm", "bbox/APl", "bbox/AR100")
+_BOXES = "bbox/"
 _FURTHER = "bbox/AP@"
-_MOST_TAGS = 8
+_MOST_OTHERS = 8
+"""Metrics shown of a plug-in's that are not about boxes."""
 
 
 def print_evaluation(result: Mapping[str, Any], console: Console | None = None) -> None:
@@ -24,15 +26,15 @@ def print_evaluation(result: Mapping[str, Any], console: Console | None = None) 
     """
     console = console or Terminal()
     metrics: Mapping[str, float] = result.get("metrics", {})
-    tags = [*_HEADLINE, *(tag for tag in metrics if tag.startswith(_FURTHER))]
-    if metrics and not any(tag in metrics for tag in tags):  # of a backend that detects no boxes
-        tags = list(metrics)[:_MOST_TAGS]
+    others = [tag for tag in metrics if not tag.startswith(_BOXES)]
+    tags = [*_HEADLINE, *(tag for tag in metrics if tag.startswith(_FURTHER))] if len(others) < len(metrics) or not metrics else []
+    tags += others[:_MOST_OTHERS]
     title = (
         "evaluation" + (f" on {result['split']}" if "split" in result else "") + (f" at step {result['step']}" if "step" in result else "")
     )
     head = Table(title=plain(title), title_justify="left")
     for tag in tags:
-        head.add_column(plain(tag.removeprefix("bbox/")), justify="right")
+        head.add_column(plain(tag.removeprefix(_BOXES)), justify="right")
     head.add_row(*(_number(metrics.get(tag)) for tag in tags))
     console.print(head)
     classes = result.get("per_class") or []

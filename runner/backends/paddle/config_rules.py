@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.backends.initial_distance import check_initial_distance
 from runner.backends.paddle import schedule
 from runner.backends.paddle.module_registry import ModuleRegistry, Signature, module_registry
 from runner.backends.paddle.schema import PaddleConfig
 from runner.config.bind import field_infos
 from runner.config.schema import Tagged
 from runner.core.errors import InputError, Missing, Problem, UnknownKey, nearest
-from runner.core.values import is_number
+from runner.core.values import is_numeric
 from runner.environments.interpreters import interpreter
 from runner.training.checks import check_data, check_length
-from runner.training.common_config import check_initial_distance
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
 _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_param_lr_func", "model_name"))
@@ -167,7 +167,7 @@ class _Modules:
             return ""
         if isinstance(default, bool):
             return "" if value in (True, False) or (operator and isinstance(value, str)) else "true or false"
-        number = is_number(value) if isinstance(value, str) else not isinstance(value, Mapping | list)
+        number = is_numeric(value) if isinstance(value, str) else not isinstance(value, Mapping | list)
         return "" if number else "a number"
 
     def _created(self, value: Any, path: str) -> Iterator[Problem]:

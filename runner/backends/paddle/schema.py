@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
+from runner.backends.initial_distance import InitialDistance
 from runner.config.schema import Doc, Form, Key, Neutral, Range, Rest
-from runner.training.common_config import COCODataSetKeys, CommonConfig, InitialDistance
+from runner.training.common_config import COCODataSetKeys, CommonConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from runner.backends.initial_distance import check_initial_distance
 from runner.backends.torch import schedule, schema
 from runner.backends.torch.models.base import DetectorModel, model_of
 from runner.backends.torch.models.weight_sources import check_weights
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import Problem
 from runner.training.checks import check_data, check_length
-from runner.training.common_config import check_initial_distance
 
 
 def check(config: TorchConfig) -> list[Problem]:

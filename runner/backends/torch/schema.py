@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
+from runner.backends.initial_distance import InitialDistance
 from runner.backends.torch.models.base import architecture_classes, batch_transform_classes, why_unusable
 from runner.config.schema import Doc, Form, Fraction, FromPlugins, Key, Neutral, Positive, Range, Shared
-from runner.training.common_config import COCODataSetKeys, CommonConfig, InitialDistance
+from runner.training.common_config import COCODataSetKeys, CommonConfig
 
 
 # --------------------------------------------------------------------------------------------------------- transforms

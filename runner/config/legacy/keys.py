@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from runner.config.node import Node, Source
 from runner.core.errors import Problem, nearest
-from runner.core.values import same_value
+from runner.core.values import is_number, same_value
 
 T = TypeVar("T")
 
@@ -171,7 +171,7 @@ def at(node: Node, value: Any) -> Node:
 def whole(node: Node) -> int:
     """Convert to an integer; ``800.0`` is one."""
     value = node.value
-    if node.tag is None and not isinstance(value, bool) and isinstance(value, int | float) and value == int_or_none(value):
+    if node.tag is None and is_number(value) and value == int_or_none(value):
         return int(value)
     raise Odd("an integer")
 
@@ -186,7 +186,7 @@ def int_or_none(value: float) -> int | None:
 
 def number(node: Node) -> float:
     """Convert to a number."""
-    if node.tag is None and not isinstance(node.value, bool) and isinstance(node.value, int | float):
+    if node.tag is None and is_number(node.value):
         return node.value
     raise Odd("a number")
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.core.values import format_value
+from runner.core.values import format_value, is_number
 from runner.results.notes import ReportNote, note
 from runner.results.search.trials import SearchResults, SearchTrial
 
@@ -196,11 +196,6 @@ def _middle_ranks(values: Floats) -> Floats:
     ordered = np.sort(values)
     below, up_to = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
     return np.asarray((below + up_to) / 2 / len(values))
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a parameter's value is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def short_number(value: Any) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.core.values import enough_digits, format_value
-from runner.results.search.importance import is_number, short_number
+from runner.core.values import enough_digits, format_value, is_number
+from runner.results.search.importance import short_number
 from runner.results.search.trials import SearchResults, SearchTrial, better
 
 _MOST_BINS = 8

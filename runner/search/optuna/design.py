@@ -24,6 +24,8 @@ class OptunaDesign(Design):
     required: ClassVar[str] = "space"
     adaptive: ClassVar[bool] = True
     report: ClassVar[Literal["comparison", "search"]] = "search"
+    packages: ClassVar[tuple[str, ...]] = ("optuna",)
+    requirement: ClassVar[str] = "detection-runner[optuna]"
     database: ClassVar[str] = STUDY_DB
 
     def check(self, spec: SweepSpec) -> Iterable[Problem]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from runner.core.errors import InputError, Problem
 from runner.core.expression import Expression
-from runner.core.values import same_value
+from runner.core.values import is_number, same_value
 from runner.search.optuna.parts import optuna
 from runner.search.spec import Choice, Span, SweepSpec
 
@@ -173,7 +173,7 @@ def _inside(parameter: Parameter, value: Any) -> tuple[Any] | None:
     if isinstance(distribution, CategoricalDistribution):
         return next(((_plain(choice),) for choice in parameter.values if same_value(choice, value)), None)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not distribution.low <= value <= distribution.high:
+    if not is_number(value) or not distribution.low <= value <= distribution.high:
         return None
     if distribution.step is not None:
         steps = (value - distribution.low) / distribution.step

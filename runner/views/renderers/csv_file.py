@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from runner.core.text import printable
-from runner.core.values import ABSENT, is_number
+from runner.core.values import ABSENT, is_numeric
 from runner.results.collect import RunResult
 from runner.results.comparison import Comparison
 from runner.results.search.report import SearchReport
@@ -84,4 +84,4 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return "" if value is None else value
     text = printable(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not is_number(text) else text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not is_numeric(text) else text

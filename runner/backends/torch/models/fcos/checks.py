@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runner.backends.initial_distance import check_initial_distance
 from runner.backends.torch.models.fcos.schema import FCOS, FCOSHead, Gt2FCOSTarget
 from runner.backends.torch.models.layers import checks
 from runner.backends.torch.models.layers.schema import FPN
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import Problem
-from runner.training.common_config import check_initial_distance
 
 
 def check_fcos(config: TorchConfig) -> list[Problem]:
