@@ -5,8 +5,9 @@ Intended differences from PaddleDetection's loader:
 - `_BASE_` may be a bare string; a tag needs no value (``!CosineDecay``).
 - A key given twice in one mapping is an error, and so is a tag that means code (``!!python/…``).
 - ``1e-4`` is a number, a date is a string, and every key is a string (``0:``, ``yes:``).
-- A layer that sets `max_iters` drops the `epoch` of its base (see `ALTERNATIVES`); one that says ``dataset: NAME`` drops the data
-  that its base names (see `put_data_aside`); one that selects another module starts that module's mapping anew (see `put_aside`).
+- A layer that sets `max_iters` drops the `epoch` of its base (see `ALTERNATIVES`); one that says ``dataset: NAME``, `image_size` or
+  `levels` replaces what its base says of the same thing (see `put_replaced_aside`); one that selects another module starts that module's
+  mapping anew (see `put_aside`).
 - An alias (``*a``) is a copy: a later layer that changes a key of one leaves the other unchanged. In PaddleDetection both change.
 - A base is merged with its own bases before it is merged over the bases named before it. PaddleDetection merges all of them in sequence,
   which differs where one replaces a mapping by a scalar, a list or null and the next one by a mapping again.
@@ -18,13 +19,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from runner.config import image_size, levels
+from runner.config.image_size import put_sizes_aside
+from runner.config.levels import put_levels_aside
 from runner.config.node import Node, Source
 from runner.config.plain import MAX_DEPTH, MAX_NODES, check_number
 from runner.core.errors import InputError, Problem, nearest
@@ -196,6 +200,14 @@ def put_data_aside(base: Node, name: Node | None) -> Node:
     return base
 
 
+def put_replaced_aside(base: Node, layer: Mapping[str, Node]) -> Node:
+    """Prepare the config `base` for a later layer with these keys, some of which stand for many others: the data set, `image_size`,
+    `levels`. They replace what `base` says of the same thing."""
+    base = put_data_aside(base, layer.get("dataset"))
+    base = put_sizes_aside(base, layer.get(image_size.KEY))
+    return put_levels_aside(base, layer.get(levels.KEY))
+
+
 def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Node]) -> Node:
     """Return the merged tree of one file; `above` are the files that lead to it, `loaded` the finished ones (files may share a base)."""
     resolved = Path(os.path.realpath(path))  # unlike Path.resolve, also for a link that leads to itself
@@ -223,7 +235,7 @@ def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Nod
 
 
 def _layered(base: Node, over: Node) -> Node:
-    return merge(put_data_aside(base, over.get("dataset")), over)
+    return merge(put_replaced_aside(base, over.mapping or {}), over)
 
 
 def _load_one(path: Path) -> Node:

@@ -71,6 +71,18 @@ class Node:
                 return None
         return node
 
+    def with_node(self, dotted: str, node: Node) -> Node:
+        """Return the same tree with `node` at a dotted key; mappings on the way that do not exist are made, list elements have to exist."""
+        part, _, rest = dotted.partition(".")
+        if self.items is not None:
+            index = int(part)
+            below = self.items[index].with_node(rest, node) if rest else node
+            return replace(self, value=(*self.items[:index], below, *self.items[index + 1 :]))
+        if not rest:
+            return self.with_key(part, node)
+        below = (self.mapping or {}).get(part, Node({}, node.source))
+        return self.with_key(part, below.with_node(rest, node))
+
     def plain(self) -> Any:
         """Convert to dicts, lists and scalars. The tag of an object becomes its key ``name``."""
         if isinstance(self.value, dict):

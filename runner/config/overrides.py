@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from runner.config.load import OVERRULED_BY, merge, parse, put_aside, put_data_aside
+from runner.config.load import OVERRULED_BY, merge, parse, put_aside, put_replaced_aside
 from runner.config.node import Node, Source, from_plain, quoted
 from runner.core.errors import InputError, Problem
 
@@ -80,7 +80,7 @@ def _apply_layer(tree: Node, given: Sequence[tuple[str, Node]]) -> tuple[Node, l
     """Apply one layer to `tree`; return the new tree and the problems. Within a layer no key may drop another one."""
     problems: list[Problem] = []
     leaves: dict[str, Node] = {}
-    tree = put_data_aside(tree, dict(given).get("dataset"))
+    tree = put_replaced_aside(tree, dict(given))
     for key, value in given:
         try:
             tree = assign(tree, key, value)

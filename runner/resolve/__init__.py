@@ -24,6 +24,7 @@ from runner.core.errors import InputError, Problem, TooFewImages, UnknownKey
 from runner.resolve.autos import find_interpreter, resolve_autos
 from runner.resolve.dataset import expand_dataset, with_absolute_folders
 from runner.resolve.resolution import AUTO, DATA_SECTIONS, Resolution
+from runner.resolve.sizes import fill_sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def resolve(
         resolution.notes.append(translation_note(translated, path))
     if not settled:
         expand_dataset(resolution, make_dataset)
+    fill_sizes(resolution)
     find_interpreter(resolution)
     resolve_autos(resolution, threads)
     bound = _bind_and_check(resolution, to_train=to_train)

@@ -15,7 +15,7 @@ from runner.results.comparison import ComparedTrial, Comparison, Verdict
 from runner.results.explain import explain
 from runner.results.images import ImageComparison, compare_on_images
 from runner.results.notes import ReportNote, given, note
-from runner.results.params import CONTENT, data_warnings, differing_keys, evaluated_on, parameters
+from runner.results.params import CONTENT, data_warnings, differing_keys, evaluated_on, parameters, standing_for, without_followers
 from runner.results.unlearned import describe_unlearned, unlearned
 from runner.stats.effects import Effect, effects
 from runner.stats.intervals import CONFIDENCE, summarize
@@ -66,8 +66,8 @@ def compare(
     _check_metric(runs, metric)
     groups = _baseline_first(_group(runs))
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
-    values = _shown_parameters(groups)
-    keys = differing_keys(values, varied)
+    values = [found | standing_for(varied, group.runs[0]) for found, group in zip(_shown_parameters(groups), groups, strict=True)]
+    keys = without_followers(differing_keys(values, varied), varied)
     uncounted: list[tuple[RunResult, ReportNote]] = []
     counted = [_count(group, metric, uncounted, leave_out) for group in groups]
     also = [*metrics, *(tag for run in runs for tag in run.metric.shown)]

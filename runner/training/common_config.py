@@ -26,6 +26,21 @@ class CommonConfig:
     # on what
     dataset: Annotated[str | None, Doc("ours: a data set by name, in place of Train/Eval/TestDataset and num_classes"), Neutral()] = None
     eval_iou_thresholds: Annotated[tuple[float, ...], Doc("ours: also report AP at these IoU thresholds"), Range(0, 1, open_low=True)] = ()
+    image_size: Annotated[
+        int | tuple[int, int] | None,
+        Doc(
+            "ours: [height, width] in pixels that every reader resizes to, or one number for both; with keep_ratio [shorter, longer]; in"
+            " place of the sizes in the readers"
+        ),
+        Range(1),
+        Neutral(),
+    ] = None
+    levels: Annotated[
+        tuple[int, ...] | None,
+        Doc("ours, for FCOS: stride in pixels of each pyramid level, in place of the keys of its sections and readers"),
+        Range(1),
+        Neutral(),
+    ] = None
     worker_num: Annotated[int, Doc("processes that read images; 0 reads in the training process"), Neutral(), Range(0, 256)] = 2
     # how long, how
     epoch: Annotated[int | None, Doc("length of training in epochs"), Range(1)] = None

@@ -13,7 +13,7 @@ from runner.core.files import atomic_write_text
 from runner.resolve import resolve
 from runner.results.collect import collect
 from runner.results.compare import compare
-from runner.results.params import CONTENT, differing_keys, parameters
+from runner.results.params import CONTENT, differing_keys, parameters, standing_for, without_followers
 from runner.store.run_dir import RunDir
 from runner.sweep.plan import plan_single
 
@@ -75,3 +75,14 @@ def test_between_backends_a_key_of_one_is_no_difference() -> None:
     paddle = {"backend": "paddle", "max_iters": 9, "export.nms": True}
     assert differing_keys([torch, paddle], ["backend"]) == ["backend", "max_iters"]
     assert differing_keys([torch, {**torch, "x": 1}], []) == ["x"]
+
+
+def test_one_key_stands_for_those_that_follow_from_it(tmp_path: Path) -> None:
+    make_run(tmp_path / "sw", 0, 0)
+    (run,) = collect([tmp_path / "sw"])
+    size, stride = "EvalReader.sample_transforms.1.Resize.target_size", "FCOSHead.fpn_stride"
+    run = replace(run, config={size: [128, 128], stride: [8], "FPN.out_channel": 64})
+    assert standing_for(["image_size", "levels", "seed"], run) == {"image_size": [128, 128], "levels": [8]}
+    assert standing_for(["seed"], run) == {}
+    assert without_followers([size, stride, "FPN.out_channel"], ["image_size"]) == [stride, "FPN.out_channel"]
+    assert without_followers([size, stride, "FPN.out_channel"], ["levels"]) == [size, "FPN.out_channel"]
