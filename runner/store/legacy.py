@@ -40,7 +40,10 @@ def override_file(path: Path) -> Path:
 
 # -------------------------------------------------------------------------------------------------------------- trial keys
 _NEUTRAL = frozenset(
-    "backend_python dataset image_size keep_checkpoints levels log_iter sample_images save_dir trackers use_vdl vdl_log_dir weights worker_num".split()
+    (
+        "backend_python dataset image_size keep_checkpoints levels log_iter sample_images save_dir trackers use_vdl vdl_log_dir weights"
+        " worker_num"
+    ).split()
 )
 NEUTRAL_KEYS: Mapping[str, frozenset[str]] = {
     "torch": _NEUTRAL | {"TestDataset", "TestReader", "find_unused_parameters"},
