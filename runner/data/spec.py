@@ -286,8 +286,9 @@ def _examine(top: Section, spec: DataSpec) -> None:
                 top.wrong(key, message)
     if len(set(spec.classes)) != len(spec.classes):
         top.wrong("classes", "a name is given twice")
+    section = top.section("generate" if spec.generated else "split")
     for key, message in _out_of_range(spec):
-        top.wrong("generate" if spec.generated else "split", f"{key}: {message}")
+        section.wrong(key, message)
 
 
 def _not_a_rule(key: str, value: Any) -> list[str]:

@@ -85,7 +85,7 @@ class Section:
             if renamed and key in renamed:
                 self.wrong(key, f"is now called `{renamed[key]}`: rename the key")
             elif key not in self.asked:
-                self.wrong(key, f"unknown key; {nearest(key, self.asked)}".rstrip("; "))
+                self.wrong(key, f"unknown key; {nearest(key, list(dict.fromkeys(self.asked)))}".rstrip("; "))
 
 
 def read_sections(path: Path) -> Section:

@@ -168,6 +168,11 @@ def _backend(tree: Node) -> Backend:
     return backend
 
 
+def _follows_from_dataset(problem: Problem, resolution: Resolution) -> bool:
+    """Return whether a section is only missing because the data set that would fill it cannot be used, which is reported itself."""
+    return not resolution.has_data and problem.key in DATA_SECTIONS and resolution.tree.get(problem.key) is None
+
+
 def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
     """Bind the tree and let the backend check it. Unknown top-level keys that only give a value a name
     (``eval_height: &eval_height 640``) are dropped: their value is used wherever the name is."""
@@ -180,7 +185,7 @@ def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
         resolution.tree = resolution.tree.without(*only_names)
         bound = bind(resolution.tree, backend.config_class)
         found = [problem for problem in found if problem.key not in only_names]
-    resolution.problems += bound.problems
+    resolution.problems += [problem for problem in bound.problems if not _follows_from_dataset(problem, resolution)]
     moot = (*DATA_SECTIONS, "num_classes") if not resolution.has_data else () if resolution.counted else ("num_classes",)
     resolution.add_findings((problem for problem in found if to_train or not isinstance(problem, TooFewImages)), moot)
     return bound

@@ -70,7 +70,8 @@ def _choose(resolution: Resolution, node: Node, make: Callable[[str], None] | No
             make(node.value)
             choice = dataset_choice(node.value)
     except InputError as error:
-        resolution.problems += [Problem(problem.message, where=problem.where or where, key="dataset") for problem in error.problems]
+        in_spec = [problem if problem.where else Problem(problem.message, where=where, key="dataset") for problem in error.problems]
+        resolution.problems += in_spec
         return None
     return choice
 

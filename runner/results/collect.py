@@ -6,16 +6,16 @@ import math
 import re
 import statistics
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from runner.config.load import parse
 from runner.config.node import Source, flatten
-from runner.core.errors import Cause, InputError
+from runner.core.errors import Cause, InputError, nearest
 from runner.core.files import read_text
-from runner.core.values import format_value, short_keys
+from runner.core.values import format_value, listed, short_keys
 from runner.monitor.progress import run_status
 from runner.store import legacy
 from runner.store.identities import identify
@@ -24,9 +24,12 @@ from runner.store.run_dir import FORMER_METRIC, Goal, Identity, PrimaryMetric, R
 from runner.training.learning import FlatTerm, flat_terms
 
 DATA_SECTIONS: Final = {"train": "TrainDataset", "eval": "EvalDataset"}
+MEMORY_TAGS: Final = tuple(legacy.RESOURCE_TAGS.values())
+"""Tags of the main memory and the GPU memory that a run used, which a sweep file may name as its metric."""
+_NAMING = ("seed", "dataset", *DATA_SECTIONS.values())
+_MOST_NAMED = 12
 _MOST_VALUES = 1_000_000
 _MOST_PACES = 100_000
-_MOST_OF = ("resource/memory_gib", "resource/gpu_memory_gib")
 _RUN_NAME = re.compile(r"\d+-(?P<label>.+)-s\d+")
 
 
@@ -37,7 +40,7 @@ class RunResult:
     Args:
         path: its directory.
         id: its name there; `sweep`, `trial`, `seed`, `overrides`: see `runner.store.run_dir.Identity`.
-        label: the trial for people: ``batch_size=8``.
+        label: the trial for people: ``batch_size=8``. `collect` leaves out keys that cannot change a result.
         state, reason: its status and why it ended; `problem`: what could not be read, empty if everything could.
         metrics: tag to number of the last checkpoint, all finite; empty before the run is done.
         undefined: tags of metrics that are not finite there.
@@ -87,6 +90,9 @@ class RunResult:
     copy_of: str = ""
     unclear: bool = False
 
+    def __repr__(self) -> str:
+        return f"RunResult({str(self.path)!r}, {self.state!r})"
+
     def best(self, metric: str, goal: Goal) -> tuple[int, float] | None:
         """Return (step, value) of the best evaluation so far: optimistic, since the best of several is selected by the value it is
         judged by."""
@@ -102,6 +108,38 @@ class RunResult:
             return self.metrics[metric]
         return next((values[metric] for _, values in reversed(self.evaluations) if metric in values), None)
 
+    def memory(self) -> dict[str, float]:
+        """Return tag to number of `MEMORY_TAGS`, as far as they were recorded."""
+        found = zip(MEMORY_TAGS, (self.memory_gib, self.gpu_memory_gib), strict=True)
+        return {tag: value for tag, value in found if value is not None}
+
+
+def with_memory(runs: Iterable[RunResult], tags: Collection[str]) -> list[RunResult]:
+    """Return `runs`, those that are done with the memory they used among their metrics, where `tags` has its tag."""
+    wanted = set(tags).intersection(MEMORY_TAGS)
+    if not wanted:
+        return list(runs)
+    return [
+        replace(run, metrics={**run.metrics, **{tag: value for tag, value in run.memory().items() if tag in wanted}})
+        if run.state == "done"
+        else run
+        for run in runs
+    ]
+
+
+def check_metrics(runs: Iterable[RunResult], metrics: Iterable[str]) -> None:
+    """Raise InputError where one of `metrics` is known of no run, although some have metrics."""
+    every = list(runs)
+    known = sorted({tag for run in every for tag in (*run.metrics, *run.undefined)})
+    allowed = sorted({*known, *(tag for run in every if run.state == "done" for tag in run.memory())})
+    for metric in metrics:
+        if known and metric not in allowed:
+            if metric in legacy.RESOURCE_TAGS:
+                hint = f"it is now called {legacy.RESOURCE_TAGS[metric]!r}, in GiB (2**30 bytes)"
+            else:
+                hint = nearest(metric, allowed) or f"known: {listed(allowed, _MOST_NAMED)}"
+            raise InputError(f"Unknown metric {metric!r}: no finished run has it; {hint}")
+
 
 def collect(paths: Iterable[Path]) -> list[RunResult]:
     """Return the runs at or below each of `paths`, in the order of their names.
@@ -113,7 +151,7 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
     missing = [path for path in given if not path.exists()]
     if missing:
         raise InputError("\n".join(f"directory {path} does not exist" for path in missing))
-    results = _mark_copies([read_run(run_dir) for run_dir in find_runs(given)])
+    results = _without_neutral(_mark_copies([read_run(run_dir) for run_dir in find_runs(given)]))
     if not results:
         raise InputError(f"no run in {', '.join(map(str, given))}: a run directory has a run.json")
     return results
@@ -165,8 +203,8 @@ def read_run(run_dir: RunDir) -> RunResult:
         steps=status.steps,
         time_s=seen.time_spent_s(),
         images_per_s=statistics.median(seen.paces) if seen.paces else None,
-        memory_gib=seen.most.get("resource/memory_gib"),
-        gpu_memory_gib=seen.most.get("resource/gpu_memory_gib"),
+        memory_gib=seen.most.get(MEMORY_TAGS[0]),
+        gpu_memory_gib=seen.most.get(MEMORY_TAGS[1]),
         attempts=status.attempt,
         heartbeat=status.heartbeat,
         config=config,
@@ -229,7 +267,7 @@ class _Metrics:
         if not counts:
             return
         self.ends[record.attempt] = record.time
-        for tag in _MOST_OF:
+        for tag in MEMORY_TAGS:
             if math.isfinite(value := record.values.get(tag, math.nan)):
                 self.most[tag] = max(self.most.get(tag, value), value)
         if math.isfinite(pace := record.values.get("train/images_per_s", math.nan)):
@@ -293,3 +331,32 @@ def _label(name: str, identity: Identity | None, overrides: Mapping[str, Any]) -
             return identity.label or str(match and match["label"])
     names = short_keys(overrides)
     return ", ".join(f"{names[key]}={format_value(value)}" for key, value in overrides.items() if key != "seed") or name
+
+
+def _without_neutral(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Remove from the labels the keys that identify the trial of none of the runs; a run without any other is named after its config."""
+    identifying = {key for run in runs for key in run.trial_keys}
+    known = {key: any(_overlap(key, other) for other in identifying) for key in {key for run in runs for key in run.overrides}}
+    result = []
+    for run in runs:
+        # a translated or misspelt key is not in the config, and a data set identifies the trial by its content
+        neutral = [key for key in run.overrides if not known[key] and key.partition(".")[0] not in _NAMING]
+        neutral = [key for key in neutral if any(_overlap(key, other) for other in run.config)]
+        config_name = Path(str(run.facts.get("config_file") or run.label)).stem if run.sweep is None else run.label
+        result.append(replace(run, label=_shortened(run.label, {key: run.overrides[key] for key in neutral}) or config_name))
+    return result
+
+
+def _shortened(label: str, neutral: Mapping[str, Any]) -> str:
+    """Remove keys from a label, each written with any number of its last parts."""
+    text = f", {label}, "
+    for key, value in neutral.items():
+        parts = key.split(".")
+        for start in range(len(parts)):
+            text = text.replace(f", {'.'.join(parts[start:])}={format_value(value)}, ", ", ")
+    return text.strip(", ")
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Return whether one of two dotted keys is the other or lies below it."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.geometry import geometry_warnings, readers_of
-from runner.core.errors import InputError, Problem, nearest
+from runner.core.errors import InputError, Problem
 from runner.core.values import ABSENT, enough_digits, short_keys
-from runner.results.collect import RunResult
+from runner.results.collect import RunResult, check_metrics, with_memory
 from runner.results.comparison import ComparedTrial, Comparison, Verdict
 from runner.results.explain import explain
 from runner.results.images import ImageComparison, compare_on_images
@@ -50,7 +50,8 @@ def compare(
 
     Args:
         metric, goal: deciding metric and its direction; None: as the first run states (see `runner.store.run_dir.PrimaryMetric`).
-        metrics: tags to show besides those that the runs state, except those that no run has.
+        metrics: tags to show besides those that the runs state, except those that no run has. Like `metric` they may be of
+            `runner.results.collect.MEMORY_TAGS`.
         looks: seeds per trial at each look, where the sweep raced its seeds (see `runner.stats.sequential.looks`).
         warnings: what is known beforehand to weaken the comparison, such as confounded factors.
         leave_out: run directories whose runs are grouped and not counted.
@@ -63,7 +64,8 @@ def compare(
         raise InputError("no runs to compare")
     check_clear(runs)
     metric, goal = metric or runs[0].metric.name, goal or runs[0].metric.goal
-    _check_metric(runs, metric)
+    runs = with_memory(runs, (metric, *metrics))
+    check_metrics(runs, [metric])
     groups = _baseline_first(_group(runs))
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
     values = [found | standing_for(varied, group.runs[0]) for found, group in zip(_shown_parameters(groups), groups, strict=True)]
@@ -149,13 +151,6 @@ def check_clear(runs: Iterable[RunResult]) -> None:
                 for (_, run), paths in same.items()
             ]
         )
-
-
-def _check_metric(runs: Sequence[RunResult], metric: str) -> None:
-    known = sorted({tag for run in runs for tag in (*run.metrics, *run.undefined)})
-    if known and metric not in known:
-        hint = nearest(metric, known) or "known: " + ", ".join(known[:12]) + (" …" if len(known) > 12 else "")
-        raise InputError(f"Unknown metric {metric!r}: no finished run has it; {hint}")
 
 
 def _group(runs: Iterable[RunResult]) -> list[_Group]:

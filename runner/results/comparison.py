@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from runner.core.values import ABSENT, LEAST_DIGITS, format_value, same_value
+from runner.core.values import ABSENT, LEAST_DIGITS, counted, format_value, same_value
 from runner.results.collect import RunResult
 from runner.results.images import ImageComparison
 from runner.results.notes import ReportNote
@@ -67,6 +67,9 @@ class ComparedTrial:
     time_s: Summary
     images_per_s: Summary
     memory_gib: Summary
+
+    def __repr__(self) -> str:
+        return f"ComparedTrial({self.name!r}, {counted(len(self.runs), 'run')}, verdict={self.verdict!r})"
 
     @property
     def name(self) -> str:
@@ -132,6 +135,10 @@ class Comparison:
     warnings: tuple[ReportNote, ...] = ()
     notes: tuple[ReportNote, ...] = ()
     digits: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        runs = sum(len(trial.runs) for trial in self.trials)
+        return f"Comparison({self.metric!r}, {self.goal!r}, {counted(len(self.trials), 'trial')}, {counted(runs, 'run')})"
 
     def shown(self, key: str, trial: ComparedTrial) -> str:
         """Format a parameter's value in a trial, with as many digits as distinguish the trials."""

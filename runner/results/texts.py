@@ -75,12 +75,26 @@ def _reused(runs: int) -> str:
     return f"{counted(runs, 'run')} reused from other sweeps that had run the same configuration"
 
 
+def _design_missing(design: str, installed: bool) -> str:
+    why = "cannot be loaded (`runner doctor` gives the reason)" if installed else "is not installed here: install the package that has it"
+    return (
+        f"the design {design!r} {why}; so this is a plain comparison, and what the design may report instead is missing: the ranking of "
+        "a search, the importances of its parameters, the audit of its pruning"
+    )
+
+
 def _uncounted_state(state: str, reason: str) -> str:
     return f"{state}: {reason}" if reason else state
 
 
 def _uncounted_metric(metric: str, undefined: bool) -> str:
-    return f"done, but {metric} {'is not a finite number' if undefined else 'is missing'} in its evaluation"
+    return f"done, but {missing_metric(metric, undefined)}"
+
+
+def missing_metric(metric: str, undefined: bool) -> str:
+    """Say that a run that is done lacks a metric, or that it is not a finite number."""
+    where = "records" if metric.startswith("resource/") else "evaluation"
+    return f"{metric} {'is not a finite number' if undefined else 'is missing'} in its {where}"
 
 
 def _unlearned_trial(trial: str, runs: Mapping[str, Sequence[str]], counted: int, metric: str, with_them: str, without_them: str) -> str:
@@ -188,6 +202,7 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "no-noise": _template("no interval where all seeds gave the same value: there is no noise to judge by"),
     "failed-runs": _failed_runs,
     "reused": _reused,
+    "design-missing": _design_missing,
     "last-checkpoint": _template("metrics are those of the last checkpoint; the best evaluation of a run is optimistic"),
     # runs that are not counted
     "uncounted-copy": _template("copy of {original}"),

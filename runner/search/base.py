@@ -195,11 +195,17 @@ DESIGNS: Registry[type[Design]] = Registry("design", BUILTIN_DESIGNS, Design)
 """Other distributions add theirs by the entry point group ``runner.designs``. A contract suite is in `runner.testing.searches`."""
 
 
+def design_name(plan: Mapping[str, Any]) -> str:
+    """Return the name of the design of a plan.json; empty where it has none."""
+    name = (plan.get("spec") or {}).get("design")
+    return name if isinstance(name, str) else ""
+
+
 def find_design(plan: Mapping[str, Any]) -> Design | None:
     """Return the design of a plan.json, to read what a sweep has done; None where it has none, or one that is not installed here."""
-    name = (plan.get("spec") or {}).get("design")
+    name = design_name(plan)
     try:
-        return DESIGNS.get(name)() if isinstance(name, str) else None
+        return DESIGNS.get(name)() if name else None
     except InputError:
         return None
 

@@ -11,19 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from runner.config.bind import bind
+from runner.config.bind import bind, field_infos
 from runner.config.load import load_config, missing_file
 from runner.config.node import Node
 from runner.config.overrides import assign, parse_override
 from runner.core.errors import InputError, Problem
 from runner.core.values import format_value
-from runner.search.spec import COMPONENTS, DURATIONS, SweepSpec
+from runner.search.spec import COMPONENTS, DURATIONS, Budget, Racing, Resources, SweepSpec
 from runner.search.spec_rules import check_spec
 from runner.store import legacy
 
 _KEYED: Final = ("vary", "space", "derive")
 DURATION: Final = r"(?=.)" + r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in "dhms")
 """A duration as a text: days, hours, minutes and seconds in this order, each optional."""
+_SECTION_KEYS: Final = {
+    name: f"{section}.{info.key}"
+    for section, keys in {"budget": Budget, "racing": Racing, "resources": Resources}.items()
+    for info in field_infos(keys)
+    for name in (info.key, info.formerly)
+    if name
+}
+"""Key, or former key, of a section of the sweep file to its dotted key."""
 
 
 def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
@@ -50,6 +58,23 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     if problems:
         raise InputError(problems)
     return bound.value
+
+
+def meant_for_sweep(problem: Problem) -> Problem:
+    """Explain an override of the config (``-o``) whose key is one of the sweep file, today's or a former one, or of a data spec."""
+    option, _, given = problem.where.partition(" ")
+    if option != "-o" or not problem.message.startswith("unknown key"):
+        return problem
+    setting = legacy.upgrade_setting(given)
+    first = re.split("[.=]", setting, maxsplit=1)[0]
+    if first in ("cut", "split"):
+        return replace(problem, message="unknown key of the config; it is a key of data specs (datasets/NAME.yml), called `split`")
+    key = first if first in {info.key for info in field_infos(SweepSpec)} else _SECTION_KEYS.get(first, "")
+    if not key:
+        return problem
+    setting = key + setting[len(first) :]
+    shown = f"{setting.partition('=')[0]}=VALUE" if setting.endswith("…") else shlex.quote(setting)
+    return replace(problem, message=f"unknown key of the config; it is a key of sweep files: --set {shown}")
 
 
 def _upgraded(tree: Node) -> Node:
@@ -124,8 +149,12 @@ def _in_full(tree: Node) -> Node:
 
 
 def _explain(tree: Node, problem: Problem) -> Problem:
-    """Explain common mistakes with what to write instead: a single value where a list is expected, a duration."""
+    """Explain common mistakes with what to write instead: a single value where a list is expected, a duration, a key without its section."""
     place, _, name = problem.key.partition(".")
+    if problem.message.startswith("unknown key") and problem.key in _SECTION_KEYS:
+        return replace(problem, message=f"unknown key; did you mean {_SECTION_KEYS[problem.key]!r}?")
+    if problem.message.startswith("unknown key") and problem.key in ("cut", "split"):
+        return replace(problem, message="unknown key; it is a key of data specs (datasets/NAME.yml), called `split`")
     if problem.key in DURATIONS:
         return replace(
             problem,

@@ -126,12 +126,19 @@ def _upgrade_command(command: Sequence[Any]) -> list[Any]:
     result = []
     for before, word in zip(("", *command), command, strict=False):
         option = "--set=" if isinstance(word, str) and word.startswith("--set=") else ""
-        if isinstance(word, str) and (option or before == "--set") and (found := _FORMER_SETTING.match(word, len(option))):
-            old = found[0]
-            new = SPEC_KEYS.get(old) or f"resources.{RESOURCE_KEYS[old.partition('.')[2]]}"
-            word = f"{option}{new}{word[found.end() :]}"
+        if isinstance(word, str) and (option or before == "--set"):
+            word = option + upgrade_setting(word[len(option) :])
         result.append(word)
     return result
+
+
+def upgrade_setting(text: str) -> str:
+    """Return ``KEY=VALUE`` of ``--set`` with today's key."""
+    found = _FORMER_SETTING.match(text)
+    if found is None:
+        return text
+    new = SPEC_KEYS.get(found[0]) or f"resources.{RESOURCE_KEYS[found[0].partition('.')[2]]}"
+    return new + text[found.end() :]
 
 
 # ----------------------------------------------------------------------------------------------------------------- journal

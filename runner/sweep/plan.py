@@ -185,6 +185,13 @@ def refuse_parent(folder: Path, option: str) -> None:
         raise InputError(Problem(text, where=str(folder), key=option))
 
 
+def refuse_file(folder: Path, option: str) -> None:
+    """Refuse a directory that cannot be made because a file is in its place, or in that of a folder above it. Raises InputError."""
+    there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+    if there is not None and not there.is_dir():
+        raise InputError(Problem("is not a directory; expected a directory, or a name that is free", where=str(there), key=option))
+
+
 class SweepPlan:
     """The runs of a sweep's trials. A trial is resolved, and so fully checked, when its runs are requested.
 

@@ -6,12 +6,10 @@ thread, which is where a notebook runs its cells, an interrupt saves and ends th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from runner.core.errors import InputError, Interrupted, TrainingFailed
 from runner.core.lock import holder
@@ -20,6 +18,7 @@ from runner.launch.base import DEFAULT_LAUNCHER
 from runner.monitor.overview import Overview, read_sweep
 from runner.store.commands import Command
 from runner.store.control import send
+from runner.sweep.session_arguments import AnyPath, Changes, check_flag, check_string, optional_path, to_path, to_settings
 from runner.sweep.session_plan import PlannedSweep, SweepRequest, plan_sweep
 from runner.sweep.session_results import compare_runs
 from runner.sweep.session_run import SweepResult, run_sweep
@@ -29,10 +28,6 @@ from runner.views.terminal import progress_console
 if TYPE_CHECKING:
     from runner.results.comparison import Comparison
     from runner.search.base import Trial
-
-AnyPath = str | PathLike[str]
-Changes = Mapping[str, Any] | Sequence[str]
-"""Dotted key to value, or ``KEY=VALUE`` texts as the command line takes them."""
 
 
 def open_sweep(
@@ -55,8 +50,9 @@ def open_sweep(
     Raises:
         InputError: with everything that is wrong.
     """
-    folder = None if dir is None else Path(dir)
-    return Sweep(SweepRequest(Path(file), _texts(overrides), _texts(set), folder, launcher))
+    check_string("launcher", launcher)
+    changes = to_settings("overrides", overrides), to_settings("set", set)
+    return Sweep(SweepRequest(to_path("file", file), *changes, optional_path("dir", dir), launcher))
 
 
 class Sweep:
@@ -104,6 +100,8 @@ class Sweep:
             Interrupted: by Ctrl-C, a notebook's interrupt or `stop`; every run has saved its state, and `run` continues.
             RunnerError: too many runs failed in a row, the config changed, or the directory was moved.
         """
+        check_flag("retry_failed", retry_failed)
+        check_flag("progress", progress)
         planned = self._plan()
         self._planned = None  # the next call reads what this driver has done
         for warning in planned.warnings if progress else ():
@@ -129,6 +127,7 @@ class Sweep:
         Args:
             save: also save and end the active runs; `resume` continues them.
         """
+        check_flag("save", save)
         self._send(Command("pause", save=save))
 
     def resume(self) -> None:
@@ -187,15 +186,18 @@ def train(
         Interrupted: the run was interrupted, or its worker killed; ``train(resume=RUN)`` continues it.
         TrainingFailed: the run failed; the message has its reason and its log.
     """
-    texts = _texts(overrides)
-    if resume is not None and run_dir is not None:
+    settings = to_settings("overrides", overrides)
+    file, old, new = optional_path("config", config), optional_path("resume", resume), optional_path("run_dir", run_dir)
+    check_string("launcher", launcher)
+    check_flag("progress", progress)
+    if old is not None and new is not None:
         raise InputError("run_dir and resume exclude each other: a resumed run stays in its directory")
-    if resume is not None:
-        run = plan_resumed(Path(resume), None if config is None else Path(config), texts)
-    elif config is None:
+    if old is not None:
+        run = plan_resumed(old, file, settings)
+    elif file is None:
         raise InputError('no config: expected train("configs/fcos_tiny.yml"), or train(resume="RUN") to continue a run')
     else:
-        run = plan_training(Path(config), texts, run_dir=None if run_dir is None else Path(run_dir))
+        run = plan_training(file, settings, run_dir=new)
     outcome = run_one(run, progress_console(quiet=not progress), launcher=launcher, retry_failed=resume is not None)
     path = run.run_dir.path
     if outcome is None:
@@ -227,19 +229,8 @@ def compare(
     """
     if goal not in (None, "maximize", "minimize"):
         raise InputError(f"unknown goal {goal!r}: expected 'maximize' or 'minimize'")
-    return compare_runs([Path(path) for path in paths], metric=metric, goal=goal, images=images)
-
-
-def _texts(changes: Changes) -> tuple[str, ...]:
-    """Return changes as ``KEY=VALUE`` texts. Raises InputError for a value that YAML cannot hold."""
-    if isinstance(changes, str):
-        raise InputError(f'expected a mapping or a list of "KEY=VALUE", not the text {changes!r}')
-    if not isinstance(changes, Mapping):
-        return tuple(map(str, changes))
-    texts = []
-    for key, value in changes.items():
-        try:
-            texts.append(f"{key}={json.dumps(value, ensure_ascii=False, allow_nan=False)}")
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{key}: a value of type {type(value).__name__} cannot be written to a config ({error})") from None
-    return tuple(texts)
+    check_string("metric", metric, optional=True)
+    check_flag("images", images, optional=True)
+    if not paths:
+        raise InputError('no paths: expected compare("runs/NAME")')
+    return compare_runs([to_path("paths", path) for path in paths], metric=metric, goal=goal, images=images)

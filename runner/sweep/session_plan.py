@@ -14,12 +14,12 @@ from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS
 from runner.resolve import resolve
 from runner.search.base import DESIGNS, Design, Trial
 from runner.search.confounded import confounded
-from runner.search.load import load_sweep
+from runner.search.load import load_sweep, meant_for_sweep
 from runner.search.spec import SweepSpec
 from runner.store.events import RunEnded, RunStarted
 from runner.store.journal import read_journal
 from runner.sweep.history import History, read_history
-from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, folder_name, refuse_parent, renumber
+from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, folder_name, refuse_file, refuse_parent, renumber
 from runner.sweep.session_warnings import space_warnings, trial_warnings
 from runner.sweep.sweep_dir import SweepDir, plan_entry
 
@@ -161,8 +161,12 @@ def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | N
     spec = load_sweep(file, request.settings)
     folder = request.folder if request.folder is not None else Path("runs") / folder_name(file, "--dir")
     refuse_parent(folder, "--dir")
+    refuse_file(folder, "--dir")
     sweep = SweepDir(folder)
-    plan = SweepPlan(spec, file, folder, request.overrides, make_dataset=make_dataset, to_run=to_run)
+    try:
+        plan = SweepPlan(spec, file, folder, request.overrides, make_dataset=make_dataset, to_run=to_run)
+    except InputError as error:
+        raise InputError(map(meant_for_sweep, error.problems)) from None
     spec = plan.spec
     seen = journal_stamp(sweep)
     identities = sweep.identities()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner.results.collect import collect
+from runner.results.collect import MEMORY_TAGS, collect, with_memory
 from runner.results.compare import check_clear, compare
 from runner.results.comparison import Comparison
 from runner.results.search.report import SearchReport, search_report
 from runner.results.search.trials import search_results
-from runner.search.base import find_design
+from runner.results.notes import note
+from runner.search.base import DESIGNS, design_name, find_design
 from runner.search.spec import Metric
 from runner.stats.sequential import looks
 from runner.store.run_dir import Goal
@@ -37,19 +39,22 @@ def read_report(
     design = find_design(plans[0]) if len(plans) == 1 else None
     if design is not None and design.report == SearchReport.subject:
         return read_search(paths[0], metric, goal)
-    return compare_runs(paths, metric, goal, images=images)
+    found = compare_runs(paths, metric, goal, images=images)
+    if design is None and len(plans) == 1 and (name := design_name(plans[0])):
+        found = replace(found, notes=(*found.notes, note("design-missing", design=name, installed=name in DESIGNS)))
+    return found
 
 
 def compare_runs(paths: Sequence[Path], metric: str | None = None, goal: Goal | None = None, *, images: bool | None = None) -> Comparison:
     """Compare the trials in some directories with their baseline (see `read_report`)."""
     plans = [SweepDir(path).plan() for path in paths]
     default = metric_of(paths)
-    also = [other.name for path in paths for other in SweepDir(path).metrics()]
+    named = [other for path in paths for other in SweepDir(path).metrics()]
     return compare(
         collect(paths),
         metric or (default.name if default else None),
-        goal or (default.goal if default else None),
-        also,
+        goal or _goal(metric, [*([default] if default else []), *named]),
+        [other.name for other in named],
         looks=_looks(plans),
         warnings=[text for plan in plans for text in _warnings(plan)],
         images=images,
@@ -62,15 +67,23 @@ def read_search(path: Path, metric: str | None = None, goal: Goal | None = None)
     runs = collect([path])
     metrics = sweep.metrics() or (Metric(name=runs[0].metric.name, goal=runs[0].metric.goal),)
     if metric is not None or goal is not None:
-        same = next((other for other in metrics if other.name == metric), metrics[0])
-        first = Metric(name=metric or same.name, goal=goal or same.goal)
+        first = Metric(name=metric or metrics[0].name, goal=goal or _goal(metric, metrics) or metrics[0].goal)
         metrics = (first, *(other for other in metrics if other.name != first.name and len(metrics) > 1))
     plan = sweep.plan()
     spec = plan.get("spec") or {}
     check_clear(runs)
+    runs = with_memory(runs, [each.name for each in metrics])
     facts = {"seeds": spec.get("seeds", ()), "constraints": spec.get("constraints", ())}
     results = search_results([run for run in runs if not run.copy_of], metrics, **facts, warnings=_warnings(plan))
     return search_report(results, runs)
+
+
+def _goal(metric: str | None, named: Sequence[Metric]) -> Goal | None:
+    """Return the better direction of the metric that a user chose: as a sweep file has it, less of memory, else that of the first one
+    named; None where none is named."""
+    if metric in MEMORY_TAGS:
+        return next((other.goal for other in named if other.name == metric), "minimize")
+    return next((other.goal for other in named if other.name == metric), named[0].goal if named else None)
 
 
 def _looks(plans: Sequence[dict[str, Any]]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from runner.data.spec import data_root
 from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS, Demand, TaskResources
 from runner.resolve import resolve, warnings_of
 from runner.search.base import FixedSearch
+from runner.search.load import meant_for_sweep
 from runner.store.lock import hold_run
 from runner.store.run_dir import RunDir
 from runner.sweep.loop import run_loop
@@ -44,7 +45,10 @@ def plan_training(
         InputError: the config cannot be trained, is a sweep file, or the directory holds a run.
     """
     _refuse_sweep_file(config)
-    resolved = resolve(config, overrides, make_dataset=make_dataset)
+    try:
+        resolved = resolve(config, overrides, make_dataset=make_dataset)
+    except InputError as error:
+        raise InputError(map(meant_for_sweep, error.problems)) from None
     for note in resolved.notes:
         say(f"note: {note}", error=True)
     for warning in warnings_of(resolved):

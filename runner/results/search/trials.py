@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.config.geometry import geometry_warnings, readers_of
-from runner.core.errors import InputError, nearest
+from runner.core.errors import InputError
 from runner.core.expression import Expression
 from runner.core.values import short_keys
-from runner.results.collect import RunResult
+from runner.results.collect import RunResult, check_metrics, with_memory
 from runner.results.compare import read_problems
 from runner.results.notes import ReportNote, given, note
+from runner.results.texts import missing_metric
 from runner.search.spec import Metric
 from runner.stats.effects import effects
 from runner.stats.intervals import Difference, Summary, summarize
@@ -24,8 +25,6 @@ from runner.store.run_dir import Goal
 
 TrialState = Literal["done", "running", "interrupted", "pending", "failed", "infeasible", "pruned"]
 Curve = tuple[tuple[int, float], ...]
-
-_MEMORY = {"resource/memory_gib": "memory_gib", "resource/gpu_memory_gib": "gpu_memory_gib"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,7 @@ class SearchTrial:
         number: in its sweep; 0 is the baseline.
         label: for people.
         parameters: dotted key to value, of the searched keys that applied to this trial (one with an unmet `when` does not).
+        derived: the same of the derived keys; in a trial that none of them follows, its config's values.
         state: of its runs with the search's seeds together.
         reason: why it failed or was pruned; empty otherwise.
         values: tag to summary over the search's seeds, finished runs only.
@@ -50,6 +50,7 @@ class SearchTrial:
     number: int
     label: str
     parameters: Mapping[str, Any]
+    derived: Mapping[str, Any]
     state: TrialState
     reason: str
     values: Mapping[str, Summary]
@@ -79,6 +80,7 @@ class SearchResults:
         metrics: deciding metrics; the first one ranks.
         constraints: as the sweep file has them.
         parameters: the searched keys in order of first use; short: a short name for each.
+        derived: the keys that were computed from them.
         trials: in the order of their numbers.
         ranked: numbers of the finished trials that keep the constraints, the best first by the first metric.
         gain: the winner on fresh seeds minus the baseline on all of its seeds; None without both.
@@ -89,6 +91,7 @@ class SearchResults:
     constraints: tuple[str, ...]
     parameters: tuple[str, ...]
     short: Mapping[str, str]
+    derived: tuple[str, ...]
     trials: tuple[SearchTrial, ...]
     ranked: tuple[int, ...]
     gain: Difference | None
@@ -119,7 +122,7 @@ def search_results(
     """Group the runs of one sweep to trials, and rank them.
 
     Args:
-        metrics: deciding metrics; the first one ranks.
+        metrics: deciding metrics, also of `runner.results.collect.MEMORY_TAGS`; the first one ranks.
         seeds: the search's; runs with another seed are confirmations, and a trial is not done before each of these is. Empty: all seeds are
             the search's.
         constraints: expressions over metrics and ``resource/memory_gib``; a trial keeps them if they hold for each of its seeds.
@@ -128,11 +131,15 @@ def search_results(
     Raises:
         InputError: no runs, runs of several sweeps, no finished run has a metric, or a constraint that cannot be read.
     """
+    names = [metric.name for metric in metrics]
+    runs = with_memory(runs, names)
     grouped = _group(runs)
-    _check_metrics(runs, metrics)
+    check_metrics(runs, names)
     rules = _parse(constraints)
     keys = tuple(dict.fromkeys(key for members in grouped.values() for key in _searched(members[0])))
-    trials = tuple(_trial(number, members, keys, metrics, seeds, rules) for number, members in sorted(grouped.items()))
+    chosen = ("seed.", *(f"{key}." for key in keys))
+    derived = tuple(dict.fromkeys(key for run in runs for key in run.overrides if not f"{key}.".startswith(chosen)))
+    trials = tuple(_trial(number, members, (keys, derived), metrics, seeds, rules) for number, members in sorted(grouped.items()))
     first = metrics[0]
     ranked = [(value, trial.number) for trial in trials if not trial.violated and (value := trial.value(first.name)) is not None]
     ranked.sort(key=lambda item: (-item[0] if first.goal == "maximize" else item[0], item[1]))
@@ -142,6 +149,7 @@ def search_results(
         constraints=tuple(constraints),
         parameters=keys,
         short=short_keys(keys),
+        derived=derived,
         trials=trials,
         ranked=order,
         gain=_gain(trials, order, first.name),
@@ -171,15 +179,6 @@ def _sweep_name(runs_folder: Path) -> str:
     return str(runs_folder.parent if runs_folder.name == "runs" else runs_folder)
 
 
-def _check_metrics(runs: Sequence[RunResult], metrics: Sequence[Metric]) -> None:
-    known = sorted({tag for run in runs for tag in (*run.metrics, *run.undefined)})
-    for metric in metrics:
-        if known and metric.name not in known:
-            raise InputError(
-                f"Unknown metric {metric.name!r}: no finished run has it; {nearest(metric.name, known) or 'known: ' + ', '.join(known)}"
-            )
-
-
 def _parse(constraints: Sequence[str]) -> list[tuple[str, Expression]]:
     found = []
     for text in constraints:
@@ -201,7 +200,7 @@ def _searched(run: RunResult) -> list[str]:
 def _trial(
     number: int,
     runs: Sequence[RunResult],
-    keys: Sequence[str],
+    keys: tuple[Sequence[str], Sequence[str]],
     metrics: Sequence[Metric],
     seeds: Collection[int],
     rules: Sequence[tuple[str, Expression]],
@@ -210,13 +209,14 @@ def _trial(
     fresh = [run for run in runs if seeds and run.seed not in seeds]
     names = [metric.name for metric in metrics]
     state, reason = _state(search, seeds, names)
-    parameters = _parameters(runs[0], keys)
+    searched, derived = keys
     steps = max((run.steps for run in search), default=0)
     values = _summaries(search, names)
     return SearchTrial(
         number=number,
         label=runs[0].label,
-        parameters=parameters,
+        parameters=_parameters(runs[0], searched),
+        derived={key: found[key] for key in derived for found in (runs[0].config, runs[0].overrides) if key in found},
         state=state,
         reason=reason,
         values=values,
@@ -240,8 +240,7 @@ def _state(runs: Sequence[RunResult], seeds: Collection[int], metrics: Sequence[
             return "pruned", run.reason or ""
     for run in runs:
         if run.state == "done" and (missing := [name for name in metrics if name not in run.metrics]):
-            what = "is not a finite number" if missing[0] in run.undefined else "is missing"
-            return "failed", f"{missing[0]} {what} in its evaluation"
+            return "failed", missing_metric(missing[0], missing[0] in run.undefined)
     if any(run.state == "running" for run in runs):
         return "running", ""
     if any(run.state == "interrupted" for run in runs):
@@ -279,7 +278,7 @@ def _holds(rule: Expression, runs: Sequence[RunResult]) -> bool:
     """Return whether a constraint holds for each of `runs`; one whose numbers are missing does not."""
 
     for run in runs:
-        known = {**run.metrics, **{tag: value for tag, name in _MEMORY.items() if (value := getattr(run, name)) is not None}}
+        known = {**run.metrics, **run.memory()}
         try:
             if not rule.evaluate(known.__getitem__):
                 return False

@@ -47,12 +47,13 @@ def _comparison_rows(comparison: Comparison) -> Iterator[list[Any]]:
 def _search_rows(report: SearchReport) -> Iterator[list[Any]]:
     results, metric = report.results, report.results.metrics[0]
     tags = list(dict.fromkeys([each.name for each in results.metrics] + [tag for run in report.runs for tag in run.metrics]))
-    yield _header(results.parameters, tags, metric.name)
+    keys = (*results.parameters, *results.derived)
+    yield _header(keys, tags, metric.name)
     for run in report.runs:
         if run.trial < 0:
             continue
         trial = results.trial(run.trial)
-        parameters = [_parameter(trial.parameters.get(key, ABSENT)) for key in results.parameters]
+        parameters = [_parameter({**trial.derived, **trial.parameters}.get(key, ABSENT)) for key in keys]
         counted = run.state == "done" and not run.copy_of and metric.name in run.metrics
         facts = [run.id, run.trial, trial.label, run.seed, run.state, counted, run.reason or ""]
         yield [*facts, *_results(run, parameters, tags, metric.name, metric.goal)]
