@@ -42,3 +42,8 @@ def note(id: str, **arguments: Any) -> ReportNote:
 def given(text: str) -> ReportNote:
     """Make a note of a sentence that another part of the program has written."""
     return ReportNote("given", {"text": text})
+
+
+def missing_design(name: str, *, installed: bool) -> ReportNote:
+    """Make the note on a sweep whose design cannot report on it: none of that name is installed, or it cannot be loaded."""
+    return note("design-missing", design=name, installed=installed)

@@ -149,7 +149,7 @@ def _in_full(tree: Node) -> Node:
 
 
 def _explain(tree: Node, problem: Problem) -> Problem:
-    """Explain common mistakes with what to write instead: a single value where a list is expected, a duration, a key without its section."""
+    """Explain common mistakes by what to write: a key without its section, a single value where a list is expected, a duration."""
     place, _, name = problem.key.partition(".")
     if problem.message.startswith("unknown key") and problem.key in _SECTION_KEYS:
         return replace(problem, message=f"unknown key; did you mean {_SECTION_KEYS[problem.key]!r}?")

@@ -48,7 +48,7 @@ def to_settings(name: str, changes: Changes) -> tuple[str, ...]:
     wrong = [given for given in changes if not isinstance(given, str)]
     if wrong:
         raise _expected(
-            name, "dotted keys, which are strings," if isinstance(changes, Mapping) else 'a list of strings "KEY=VALUE"', wrong[0]
+            name, "dotted keys, which are strings" if isinstance(changes, Mapping) else 'a list of strings "KEY=VALUE"', wrong[0]
         )
     if not isinstance(changes, Mapping):
         return tuple(changes)

@@ -10,9 +10,9 @@ from typing import Any
 from runner.results.collect import MEMORY_TAGS, collect, with_memory
 from runner.results.compare import check_clear, compare
 from runner.results.comparison import Comparison
+from runner.results.notes import missing_design
 from runner.results.search.report import SearchReport, search_report
 from runner.results.search.trials import search_results
-from runner.results.notes import note
 from runner.search.base import DESIGNS, design_name, find_design
 from runner.search.spec import Metric
 from runner.stats.sequential import looks
@@ -41,7 +41,7 @@ def read_report(
         return read_search(paths[0], metric, goal)
     found = compare_runs(paths, metric, goal, images=images)
     if design is None and len(plans) == 1 and (name := design_name(plans[0])):
-        found = replace(found, notes=(*found.notes, note("design-missing", design=name, installed=name in DESIGNS)))
+        found = replace(found, notes=(*found.notes, missing_design(name, installed=name in DESIGNS)))
     return found
 
 

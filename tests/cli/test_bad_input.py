@@ -214,7 +214,8 @@ def test_a_sweep_directory_that_cannot_be_written(refused: Callable[..., str], w
     write_config()
     (tmp_path / "s.yml").write_text("config: tiny.yml\nvary: {max_iters: [8]}\n")
     (tmp_path / "runs").write_text("mine")
-    assert "cannot be written" in refused("sweep", "s.yml")
+    assert "runs: --dir: is not a directory" in refused("sweep", "s.yml")
+    assert "runs: --dir: is not a directory" in refused("sweep", "s.yml", "--dry-run", "--dir", "runs/mine")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -95,3 +95,18 @@ def test_num_classes_auto_counts_the_annotations(write_config: WriteConfig) -> N
 def test_num_classes_that_do_not_fit(write_config: WriteConfig) -> None:
     found = refusal(write_config(num_classes=3))
     assert any("has 2: short, open circuit" in message and "num_classes" in message for message in found), found
+
+
+def test_mistakes_in_a_data_spec_are_named_by_its_own_file_and_keys(
+    write_config: WriteConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "mine.yml").write_text("format: cocoo\nsplit:\n  val: 0\ncut: {}\n")
+    assert refusal(no_data(write_config()), ["dataset=mine"]) == [
+        "datasets/mine.yml:1: format: unknown format 'cocoo'; did you mean 'coco'?",
+        "datasets/mine.yml:3: split.val: expected a number above 0, got 0",
+        "datasets/mine.yml:4: cut: is now called `split`: rename the key",
+    ]
+    (message,) = refusal(no_data(write_config()), ["dataset=minee"])
+    assert message.startswith("-o dataset=minee: dataset: unknown data set 'minee'; did you mean 'mine'?")

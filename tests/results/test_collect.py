@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.finished import START, make_run
@@ -132,3 +134,30 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_an_empty_run_directory_is_pending(tmp_path: Path) -> None:
     run = read_run(RunDir(tmp_path / "nothing"))
     assert run.state == "pending" and run.trial == -1 and run.time_s is None and Status().state == "pending"
+
+
+def labelled(folder: Path, overrides: dict[str, Any], keys: list[str] | None, *, label: str = "", sweep: str | None = "sw") -> RunDir:
+    run = make_run(folder, len(list(folder.rglob("run.json"))), overrides=overrides)
+    identity = run.identity()
+    assert identity is not None
+    facts = {"config_file": "configs/mine.yml"}
+    run.write_identity(replace(identity, sweep=sweep, overrides=overrides, label=label, trial_keys=keys, facts=facts))
+    return run
+
+
+def test_a_label_names_only_keys_that_identify_a_trial(tmp_path: Path) -> None:
+    keys = ["LearningRate", "max_iters", "TrainReader.sample_transforms"]
+    size = {"TrainReader.sample_transforms.1.Resize.target_size": [64, 64]}
+    labelled(tmp_path / "a", {"save_dir": "x", "LearningRate.base_lr": 0.1}, keys, label="save_dir=x, rate=0.1")
+    labelled(tmp_path / "b", {"LearningRate.base_lr": 0.1, "save_dir": "a, b"}, keys, label="base_lr=0.1, save_dir=a, b")
+    labelled(tmp_path / "c", {"save_dir": "x", **size, "seed": 3}, keys, sweep=None)
+    labelled(tmp_path / "d", {"save_dir": "x"}, keys, sweep=None)
+    labelled(tmp_path / "e", {"dataset": "boards", "save_dir": "x", "OldName.width": 3}, keys, sweep=None)
+    found = [run.label for run in collect([tmp_path])]
+    assert found == ["rate=0.1", "base_lr=0.1", "target_size=[64, 64]", "mine", "dataset=boards, width=3"]
+
+
+def test_a_key_that_identifies_one_trial_is_named_in_all(tmp_path: Path) -> None:
+    labelled(tmp_path / "a", {"max_iters": 600}, ["max_iters"], label="schedule=600")
+    labelled(tmp_path / "b", {"max_iters": 300}, ["LearningRate"], label="max_iters=300")  # at the default of a key that was added later
+    assert [run.label for run in collect([tmp_path])] == ["schedule=600", "max_iters=300"]

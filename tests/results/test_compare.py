@@ -437,3 +437,30 @@ def test_rows_that_differ_after_six_digits_and_copied_runs_can_be_told_apart(tmp
     ((name, why),) = uncounted_lines(found)
     assert {name, why.partition("as ")[2].partition(":")[0]} == {str(tmp_path / "a copy"), str(tmp_path / "sw/runs/0000-baseline-s0")}
     assert f"`{name}`" in to_markdown(found)
+
+
+MEMORY = "resource/memory_gib"
+
+
+def test_the_memory_used_is_a_metric_where_it_is_named(sweep: Path) -> None:
+    assert MEMORY not in compared(sweep).trials[0].metrics
+    decides = compared(sweep, metric=MEMORY, goal="minimize", metrics=["bbox/AP"])
+    assert decides.metrics[:2] == (MEMORY, "bbox/AP")
+    assert decides.trials[1].metrics[MEMORY].mean == pytest.approx(1.3) and MEMORY in decides.trials[1].effects
+    shown = compared(sweep, metrics=[MEMORY])
+    assert shown.metric == "bbox/AP" and MEMORY in shown.metrics
+    assert float(next(csv.DictReader(io.StringIO(to_csv(shown))))[MEMORY]) == pytest.approx(1.3)
+
+
+def test_a_metric_of_former_times_is_named_anew(sweep: Path) -> None:
+    with pytest.raises(InputError, match="'resource/memory_gb'.* is now called 'resource/memory_gib'"):
+        compared(sweep, metric="resource/memory_gb")
+    with pytest.raises(InputError, match="'resource/gpu_memory_gib': no finished run has it; did you mean 'resource/memory_gib'"):
+        compared(sweep, metric="resource/gpu_memory_gib")
+
+
+def test_a_comparison_and_its_parts_are_one_short_line_each(sweep: Path) -> None:
+    found = compared(sweep)
+    assert repr(found) == "Comparison('bbox/AP', 'maximize', 3 trials, 8 runs)"
+    assert repr(found.trials[1]) == "ComparedTrial('1 batch_size=16', 2 runs, verdict='cannot tell')"
+    assert repr(found.trials[1].runs[0]) == f"RunResult({str(found.trials[1].runs[0].path)!r}, 'done')"

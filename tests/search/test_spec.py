@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from runner.config.load import load_config
-from runner.core.errors import InputError
-from runner.search.load import duration_s, load_sweep
+from runner.core.errors import InputError, Problem
+from runner.search.load import duration_s, load_sweep, meant_for_sweep
 from runner.search.schema_file import main, schema, text
 from runner.search.spec import Choice, Component, Factor, Metric, Resources, Span, SweepSpec
 
@@ -472,3 +472,46 @@ def test_set_changes_keys_of_the_config_that_have_dots(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_sweep(path, ["vary.a.b.values=[2]", "foo"])
     assert [str(problem).split(": ")[0] for problem in caught.value.problems] == ["--set vary.a.b.values=[2]", "--set foo"]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("couple.x=1", "--set derive.x=1"),
+        ("join_best=true", "--set combine_best=true"),
+        ("confirm=1", "--set confirm_seeds=1"),
+        ("resources.memory_gb=4", "--set resources.memory_gib=4"),
+        ("memory_gb=4", "--set resources.memory_gib=4"),
+        ("seeds=[0, 1]", "--set 'seeds=[0, 1]'"),
+        ("hours=2", "--set budget.hours=2"),
+        ("cut.val=0.2", "a key of data specs (datasets/NAME.yml), called `split`"),
+    ],
+)
+def test_a_key_of_the_sweep_file_among_the_overrides_is_explained(given: str, meant: str) -> None:
+    problem = Problem("unknown key", where=f"-o {given}", key=given.partition("=")[0].partition(".")[0])
+    assert meant in meant_for_sweep(problem).message
+
+
+def test_other_problems_of_overrides_stay() -> None:
+    for problem in (
+        Problem("unknown key", where="-o foo=1", key="foo"),
+        Problem("expected an integer", where="-o seeds=1", key="seeds"),
+        Problem("unknown key", where="config.yml:3", key="seeds"),
+    ):
+        assert meant_for_sweep(problem) is problem
+    assert "--set vary=VALUE" in meant_for_sweep(Problem("unknown key", where="-o vary=[1, 2…", key="vary")).message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("memory_gb=4", "--set memory_gb=4: memory_gb: unknown key; did you mean 'resources.memory_gib'?"),
+        ("retries=4", "--set retries=4: retries: unknown key; did you mean 'resources.retries'?"),
+        ("confirm=1", "--set confirm=1: confirm: is now called `confirm_seeds`: rename the key"),
+        ("cut.val=1", "--set cut.val=1: cut: unknown key; it is a key of data specs (datasets/NAME.yml), called `split`"),
+    ],
+)
+def test_a_change_with_a_key_of_former_times_or_without_its_section(tmp_path: Path, change: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        load_sweep(write(tmp_path, "config: c\nvary: {a: [1]}"), [change])
+    assert str(error.value) == message

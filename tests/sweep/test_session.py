@@ -85,7 +85,7 @@ def test_errors_are_typed(folder: Path) -> None:
         (lambda: runner.train(), "no config"),
         (lambda: runner.train("rates.yml"), "sweep file"),
         (lambda: runner.train("fake.yml", {"max_iters": {1, 2}}), "max_iters: a value of type set"),
-        (lambda: runner.train("fake.yml", "max_iters=4"), "not the text"),
+        (lambda: runner.train("fake.yml", "max_iters=4"), "got 'max_iters=4'"),
         (lambda: runner.train("fake.yml", {"max_itters": 4}), "max_iters"),
         (lambda: runner.train(resume="nowhere"), "not a run directory"),
         (lambda: runner.train(resume="nowhere", run_dir="x"), "exclude each other"),

@@ -11,8 +11,10 @@ from support.finished import make_run
 
 from runner.core.errors import InputError
 from runner.core.files import atomic_write_json
+from runner.results.comparison import Comparison
+from runner.results.notes import missing_design
 from runner.search.spec import Metric, SweepSpec
-from runner.sweep.session_results import read_search
+from runner.sweep.session_results import compare_runs, read_report, read_search
 
 AP = Metric(name="bbox/AP")
 
@@ -52,3 +54,45 @@ def test_compare_shows_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert words in capsys.readouterr().out
     assert main(["compare", str(sweep), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["ranked"][0] == 11
+
+
+def test_a_sweep_with_the_memory_used_among_its_metrics(tmp_path: Path) -> None:
+    memory = Metric(name="resource/memory_gib", goal="minimize")
+    for design in ("grid", "optuna"):
+        for index, metrics in enumerate([(memory, AP), (AP, memory)]):
+            sweep = tmp_path / f"{design}{index}"
+            make_run(sweep, 0, ap=0.4)
+            make_run(sweep, 1, ap=0.5, overrides={"LearningRate.base_lr": 0.1}, base_lr=0.1)
+            spec = SweepSpec(config="x.yml", design=design, metric=metrics)
+            atomic_write_json(sweep / "plan.json", {"spec": asdict(spec)})
+            report = read_report([sweep])
+            if isinstance(report, Comparison):
+                assert (report.metric, report.goal) == (metrics[0].name, metrics[0].goal) and memory.name in report.metrics
+                assert report.trials[1].metrics[memory.name].mean == pytest.approx(1.3)
+            else:
+                assert report.results.metrics == metrics and report.results.trial(1).value(memory.name) == pytest.approx(1.3)
+                assert len(report.results.ranked) == 2
+
+
+def test_a_chosen_metric_has_its_own_better_direction(tmp_path: Path) -> None:
+    sweep = tmp_path / "sw"
+    make_run(sweep, 0, metrics={"loss": 1.0})
+    make_run(sweep, 1, ap=0.5, metrics={"loss": 2.0}, overrides={"LearningRate.base_lr": 0.1}, base_lr=0.1)
+    spec = SweepSpec(config="x.yml", metric=(AP, Metric(name="loss", goal="minimize")))
+    atomic_write_json(sweep / "plan.json", {"spec": asdict(spec)})
+    chosen = {metric: compare_runs([sweep], metric).goal for metric in (None, "bbox/AP50", "loss", "resource/memory_gib")}
+    assert chosen == {None: "maximize", "bbox/AP50": "maximize", "loss": "minimize", "resource/memory_gib": "minimize"}
+    assert read_search(sweep, "loss").results.metrics[0].goal == "minimize"
+    assert compare_runs([sweep], "loss", "maximize").goal == "maximize"
+
+
+def test_a_design_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    sweep = tmp_path / "sw"
+    make_run(sweep, 0, ap=0.4)
+    atomic_write_json(sweep / "plan.json", {"spec": asdict(SweepSpec(config="x.yml", design="bayes"))})
+    report = read_report([sweep])
+    (said,) = [str(note) for note in report.notes if note.id == "design-missing"]
+    assert "the design 'bayes' is not installed here" in said and "ranking" in said and "importances" in said
+    assert "cannot be loaded" in str(missing_design("bayes", installed=True))
+    atomic_write_json(sweep / "plan.json", {"spec": asdict(SweepSpec(config="x.yml"))})
+    assert "design-missing" not in [note.id for note in read_report([sweep]).notes]

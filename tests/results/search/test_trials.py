@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from runner.results.search.report import search_report
 from runner.results.search.trials import search_results
 from runner.search.spec import Metric
 from runner.store.run_dir import RunDir
+from runner.views.renderers.csv_file import CsvRenderer
 
 RATE, KIND, MOMENTUM = "LearningRate.base_lr", "optimizer.type", "optimizer.momentum"
 
@@ -155,3 +158,29 @@ def test_a_trial_that_is_evaluated_at_another_size_than_it_was_trained_at_is_a_w
         "a and b change together",
         str(warning),
     ]
+
+
+def test_the_memory_used_ranks_and_is_listed() -> None:
+    memory = Metric(name="resource/memory_gib", goal="minimize")
+    runs = [run(number, {AP.name: 0.5, "memory": 9.0 - number}, point={RATE: number} if number else None) for number in range(3)]
+    assert found(*runs, metrics=(memory,)).ranked == (2, 1, 0)
+    second = found(*runs, metrics=(AP, memory))
+    assert second.trial(1).value(memory.name) == 8.0 and second.trial(1).state == "done"
+    without = found(*runs, run(3, 0.7, point={RATE: 3}), metrics=(AP, memory))
+    assert without.trial(3).reason == "resource/memory_gib is missing in its records"
+    with pytest.raises(InputError, match="'resource/memory_gb'.* is now called 'resource/memory_gib'"):
+        found(*runs, metrics=(Metric(name="resource/memory_gb"),))
+
+
+def test_derived_keys_are_beside_the_searched_ones() -> None:
+    derived = {"max_iters": 200, f"{KIND}.args": 1}
+    runs = [
+        run(0, 0.5, config={RATE: 0.1, "max_iters": 100}),
+        replace(run(1, 0.6, point={RATE: 0.2, KIND: {"args": 1}}), overrides={RATE: 0.2, **derived, "seed": 1}),
+    ]
+    results = found(*runs)
+    assert (results.parameters, results.derived) == ((RATE, KIND), ("max_iters",))
+    assert [trial.derived for trial in results.trials] == [{"max_iters": 100}, {"max_iters": 200}]
+    rows = list(csv.DictReader(io.StringIO(CsvRenderer().render(search_report(results, runs)))))
+    assert [row["max_iters"] for row in rows] == ["100", "200"]
+    assert search_report(results).data()["trials"][1]["derived"] == {"max_iters": 200}
