@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runner.core.errors import InputError, Interrupted, RunnerError, TrainingFailed
-    from runner.results.comparison import Comparison
-    from runner.sweep.session import Sweep, TrainedRun, compare, open_sweep, train
-    from runner.sweep.session_run import SweepResult
+    from runner.sweep.session import Comparison, Sweep, SweepResult, TrainedRun, compare, open_sweep, train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,12 +26,7 @@ __all__ = [
     "train",
 ]
 
-_MODULES = {
-    "runner.core.errors": ("InputError", "Interrupted", "RunnerError", "TrainingFailed"),
-    "runner.results.comparison": ("Comparison",),
-    "runner.sweep.session": ("Sweep", "TrainedRun", "compare", "open_sweep", "train"),
-    "runner.sweep.session_run": ("SweepResult",),
-}
+_ERRORS = frozenset({"InputError", "Interrupted", "RunnerError", "TrainingFailed"})
 
 if not TYPE_CHECKING:  # for a type checker the imports above are all there is
 
@@ -42,7 +35,7 @@ if not TYPE_CHECKING:  # for a type checker the imports above are all there is
             raise AttributeError(f"module 'runner' has no attribute {name!r}")
         from importlib import import_module  # noqa: PLC0415 - `import runner` loads nothing
 
-        value = getattr(import_module(next(module for module, names in _MODULES.items() if name in names)), name)
+        value = getattr(import_module("runner.core.errors" if name in _ERRORS else "runner.sweep.session"), name)
         globals()[name] = value
         return value
 

@@ -16,6 +16,7 @@ from runner.core.lock import holder
 from runner.core.text import say
 from runner.launch.base import DEFAULT_LAUNCHER
 from runner.monitor.overview import Overview, read_sweep
+from runner.results.comparison import Comparison
 from runner.store.commands import Command
 from runner.store.control import send
 from runner.sweep.session_arguments import AnyPath, Changes, check_flag, check_string, optional_path, to_path, to_settings
@@ -26,8 +27,9 @@ from runner.sweep.session_train import make_dataset, plan_resumed, plan_training
 from runner.views.terminal import progress_console
 
 if TYPE_CHECKING:
-    from runner.results.comparison import Comparison
     from runner.search.base import Trial
+
+__all__ = ["Comparison", "Sweep", "SweepResult", "TrainedRun", "compare", "open_sweep", "train"]
 
 
 def open_sweep(
