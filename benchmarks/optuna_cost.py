@@ -92,7 +92,7 @@ class _Timed:
 
     def __init__(self, search: OptunaSearch) -> None:
         self.total_ms = 0.0
-        mirror = search._mirror
+        mirror = search._live.mirror
         if mirror is not None:
             update = mirror.update
 

@@ -235,7 +235,7 @@ def test_results_are_means_over_seeds_and_the_same_may_be_told_twice() -> None:
     assert isinstance(trial, Trial)
     for _ in range(2):
         search.tell(trial, TrialResult("done", {0: {AP: 0.2}, 1: {AP: 0.4}}))
-    assert search._study.trials[0].value == pytest.approx(0.3)
+    assert search._live.study.trials[0].value == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_trial_without_a_value_is_failed_with_the_reason(result: TrialResult, 
     trials = [search.ask() for _ in range(2)]
     assert isinstance(trials[1], Trial)
     search.tell(trials[1], result)
-    told = search._study.trials[1]
+    told = search._live.study.trials[1]
     assert (told.state.name, told.value, told.user_attrs["reason"]) == ("FAIL", None, reason)
     assert isinstance(search.ask(), Trial)
 
@@ -271,7 +271,7 @@ def test_tpe_counts_what_does_not_fit_into_the_memory_as_violated_without_a_valu
     too_large = [number for number, batch in enumerate(batches) if batch > 1000]
     assert too_large
     for number in too_large:
-        told = search._study.trials[number]
+        told = search._live.study.trials[number]
         assert (told.value, told.constraints) == (None, {"fits into the memory": 1.0})
     assert sum(batch <= 1000 for batch in batches[20:]) > sum(batch <= 1000 for batch in batches[1:20]) - 1
 
@@ -287,7 +287,7 @@ def test_constraints_are_kept(sampler: str) -> None:
         search.tell(trial, TrialResult("done", {0: {AP: 1.0 + trial.number, "resource/memory_gib": memory, "bbox/AP50": 0.5}}))
     assert isinstance(trial, Trial)
     assert trial.number == 3  # the best of those that keep to it
-    assert search._study.trials[4].constraints == {"resource/memory_gib <= 8": 1.5, "not bbox/AP50 < 0.1": 0.0}
+    assert search._live.study.trials[4].constraints == {"resource/memory_gib <= 8": 1.5, "not bbox/AP50 < 0.1": 0.0}
 
 
 @pytest.mark.parametrize("sampler", ["TPESampler", "NSGAIISampler", "RandomSampler"])
@@ -299,8 +299,8 @@ def test_several_metrics_are_several_objectives(sampler: str) -> None:
         result = TrialResult("infeasible" if trial.number == 4 else "done", values, {0: [(100, values[0])]})
         search.tell(trial, result)
     assert trial is None
-    assert [direction.name for direction in search._study.directions] == ["MAXIMIZE", "MINIMIZE"]
-    assert search._study.best_trials
+    assert [direction.name for direction in search._live.study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert search._live.study.best_trials
 
 
 def confirmation(search: OptunaSearch, spec: SweepSpec, of: Callable[[Trial], float]) -> list[Trial]:
@@ -350,7 +350,7 @@ def test_confirming_waits_for_all_results_and_is_done_once() -> None:
     assert (baseline.number, baseline.seeds) == (0, (1,))
     later.tell(winner, TrialResult("done", {1: {AP: 0.0}}))
     assert later.ask() is None
-    assert later._study.trials[2].value == 2.0
+    assert later._live.study.trials[2].value == 2.0
 
 
 def test_finish_leaves_only_the_confirmation() -> None:
@@ -421,7 +421,7 @@ def test_a_bad_trial_is_pruned_and_the_best_is_not(pruner: str) -> None:
         reasons = [reason for reason in reasons if reason] or ["HyperbandPruner: bbox/AP 0.01 at step: nothing was left to save"]
     assert str(reasons[-1]).startswith(f"{pruner}: bbox/AP 0.0")
     search.tell(bad, TrialResult("pruned", {}, {}, str(reasons[-1])))
-    assert search._study.trials[bad.number].state.name == "PRUNED"
+    assert search._live.study.trials[bad.number].state.name == "PRUNED"
     assert run_whole(search, ask(search), 0.9) is None
 
 
@@ -457,7 +457,7 @@ def test_halving_starts_at_the_first_evaluation() -> None:
     search = make(make_spec(pruner=Component(name="SuccessiveHalvingPruner", arguments={"reduction_factor": 2})))
     assert run_whole(search, ask(search), 0.5) is None
     assert run_whole(search, ask(search), 0.6) is None
-    rungs = [key for key in search._study.trials[1].system_attrs if key.startswith("completed_rung")]
+    rungs = [key for key in search._live.study.trials[1].system_attrs if key.startswith("completed_rung")]
     assert rungs == ["completed_rung_0", "completed_rung_1", "completed_rung_2"]  # at 100, 200 and 400
 
 
@@ -479,8 +479,8 @@ def test_rungs_are_the_same_after_a_restart(pruner: str) -> None:
     for trial, result in told:
         later.tell(trial, result)
     assert {result.state for _, result in told} == {"done", "pruned"}
-    shown = [(trial.state, trial.value, trial.intermediate_values, trial.system_attrs) for trial in search._study.trials]
-    assert [(trial.state, trial.value, trial.intermediate_values, trial.system_attrs) for trial in later._study.trials] == shown
+    shown = [(trial.state, trial.value, trial.intermediate_values, trial.system_attrs) for trial in search._live.study.trials]
+    assert [(trial.state, trial.value, trial.intermediate_values, trial.system_attrs) for trial in later._live.study.trials] == shown
     trial, same = ask(search), ask(later)
     assert trial.overrides == same.overrides
     for step in (100, 200, 300):
@@ -494,7 +494,7 @@ def test_wilcoxon_judges_the_seeds_of_a_trial() -> None:
     assert run_whole(search, ask(search), 0.5, seeds) is None
     reason = run_whole(search, ask(search), 0.3, seeds)
     assert reason == "WilcoxonPruner: bbox/AP 0.3 at seed 3"  # four seeds are the fewest for p < 0.1
-    assert search._study.trials[1].intermediate_values == dict.fromkeys(range(4), 0.3)
+    assert search._live.study.trials[1].intermediate_values == dict.fromkeys(range(4), 0.3)
     assert run_whole(search, ask(search), 0.6, seeds) is None
 
 
@@ -503,7 +503,7 @@ def test_no_pruner_wants_no_reports_but_curves_are_kept() -> None:
     assert not search.wants_reports
     trial = ask(search)
     search.tell(trial, TrialResult("done", {0: {AP: 0.4}}, {0: [(100, {AP: 0.1}), (200, {AP: 0.4})]}))
-    assert search._study.trials[0].intermediate_values == {100: 0.1, 200: 0.4}
+    assert search._live.study.trials[0].intermediate_values == {100: 0.1, 200: 0.4}
 
 
 @pytest.mark.parametrize("name", ["TPESampler", "CmaEsSampler"])

@@ -27,8 +27,8 @@ BASELINE = {"lr": 0.01, "optimizer": "Momentum"}
 
 def make(folder: Path) -> OptunaSearch:
     search = OptunaSearch(SPEC, BASELINE.__getitem__, folder)
-    assert search._mirror is not None
-    search._mirror.clock = lambda: 0.0  # however slow the machine is, nothing takes long
+    assert search._live.mirror is not None
+    search._live.mirror.clock = lambda: 0.0  # however slow the machine is, nothing takes long
     return search
 
 
@@ -163,8 +163,8 @@ def test_a_long_past_is_written_piece_by_piece_and_whole_at_the_end(tmp_path: Pa
     told = [(trial, done(0.3 + trial.number / 100)) for trial in (ask(first) for _ in range(19))]
     search = make(tmp_path)
     ticks = iter(range(10_000))
-    assert search._mirror is not None
-    search._mirror.clock = lambda: float(next(ticks))  # each trial written takes longer than a call may
+    assert search._live.mirror is not None
+    search._live.mirror.clock = lambda: float(next(ticks))  # each trial written takes longer than a call may
     for trial, result in told:
         search.tell(trial, result)
     last = ask(search)
@@ -182,8 +182,8 @@ def test_a_long_past_is_written_piece_by_piece_and_whole_at_the_end(tmp_path: Pa
 def test_a_locked_file_is_said_once_and_mended_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     search, trials = some_trials(tmp_path)
     now = [0.0]
-    assert search._mirror is not None
-    search._mirror.clock = lambda: now[0]
+    assert search._live.mirror is not None
+    search._live.mirror.clock = lambda: now[0]
     viewer = sqlite3.connect(tmp_path / "study.db", isolation_level=None)
     viewer.execute("BEGIN EXCLUSIVE")
     search.tell(trials[3], done(0.4))
