@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.core.text import say
 from runner.core.values import shell_path
 
+if TYPE_CHECKING:
+    from runner.store.run_dir import RunDir
+    from runner.sweep.sweep_dir import SweepDir
+
 _LOOK_INTERVAL_S = 0.2
+_MOST_TRIALS = 20
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,42 +27,69 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.core.errors import InputError, Problem, nearest  # noqa: PLC0415
-    from runner.core.lock import holder  # noqa: PLC0415
-    from runner.store.commands import Command  # noqa: PLC0415
-    from runner.store.control import send  # noqa: PLC0415
-    from runner.store.run_dir import FINISHED, RunDir  # noqa: PLC0415
+    from runner.store.run_dir import RunDir  # noqa: PLC0415
     from runner.sweep.sweep_dir import driven_sweep  # noqa: PLC0415 - kept out of `runner --help`
 
     run_dir = RunDir(args.dir)
     if run_dir.exists() and args.trial is None:
-        if args.dir.absolute().parent.name != "runs" or not (args.dir.absolute().parent.parent / "plan.json").exists():
-            run_dir.request("stop", "asked to stop (runner stop)")
-            say("stop requested: the run saves and ends")
-            return 0
+        folder = args.dir.absolute()
+        if folder.parent.name != "runs" or not (folder.parent.parent / "plan.json").exists():
+            return _stop_run(run_dir)
         identity = run_dir.identity()
-        args.dir, args.trial = args.dir.absolute().parent.parent, identity.id if identity else args.dir.absolute().name
+        args.dir, args.trial = folder.parent.parent, identity.id if identity else folder.name
     sweep = driven_sweep(args.dir)
-    if args.trial is None:
-        send(sweep.control, Command("quit"))
-        print("stop requested: every run saves and ends", flush=True)
-        while holder(sweep.lock) is not None:
-            time.sleep(_LOOK_INTERVAL_S)
-        say(f"ended; continue: runner resume {shell_path(sweep.path)}")
-        return 0
-    identities = sweep.identities()
-    names = sorted(identities.runs)
+    return _stop_sweep(sweep) if args.trial is None else _stop_trial(sweep, args.trial)
+
+
+def _stop_run(run_dir: RunDir) -> int:
+    """Stop a run by itself. Raises InputError if no process works on it."""
+    from runner.core.errors import InputError, Problem  # noqa: PLC0415
+    from runner.monitor.progress import is_worked_on, run_status  # noqa: PLC0415
+    from runner.store.run_dir import FINISHED  # noqa: PLC0415
+
+    status = run_status(run_dir)
+    if not is_worked_on(run_dir, status):
+        more = "" if status.state in FINISHED else f"; continue it: runner resume {shell_path(run_dir.path)}"
+        raise InputError(Problem(f"no process works on this run, which is {status.state}{more}", where=str(run_dir.path)))
+    run_dir.request("stop", "asked to stop (runner stop)")
+    say("stop requested: the run saves and ends")
+    return 0
+
+
+def _stop_sweep(sweep: SweepDir) -> int:
+    """Stop a sweep and wait for the end of its driver."""
+    from runner.core.lock import holder  # noqa: PLC0415
+    from runner.store.commands import Command  # noqa: PLC0415
+    from runner.store.control import send  # noqa: PLC0415
+
+    send(sweep.control, Command("quit"))
+    print("stop requested: every run saves and ends", flush=True)
+    while holder(sweep.lock) is not None:
+        time.sleep(_LOOK_INTERVAL_S)
+    say(f"ended; continue: runner resume {shell_path(sweep.path)}")
+    return 0
+
+
+def _stop_trial(sweep: SweepDir, given: str) -> int:
+    """Stop a trial or a run, planned or active, for good. Raises InputError if there is none of that name, or if it has ended."""
+    from runner.core.errors import InputError, Problem, nearest  # noqa: PLC0415
+    from runner.store.commands import Command  # noqa: PLC0415
+    from runner.store.control import send  # noqa: PLC0415
+    from runner.store.run_dir import FINISHED  # noqa: PLC0415
+
+    identities, plan = sweep.identities(), sweep.plan()
+    names = sorted({*identities.runs, *(entry["id"] for entry in plan.get("runs") or ())})
     numbers = {str(int(name.partition("-")[0])) for name in names if name.partition("-")[0].isdecimal()}
-    trial = str(int(args.trial)) if args.trial.isdecimal() else args.trial
+    trial = str(int(given)) if given.isdecimal() else given
     trial = next((run for run, name in identities.renamed.items() if name == trial), trial)
     if trial not in numbers and trial not in names:
-        hint = nearest(args.trial, names) or f"trials: {', '.join(sorted(numbers, key=int)[:20])}"
-        raise InputError(Problem(f"unknown trial or run {args.trial!r}: {hint}", where=str(sweep.path)))
-    of_trial = [name for name in names if name.partition("-")[0].lstrip("0") == trial.lstrip("0")]
-    expected = len((sweep.plan().get("spec") or {}).get("seeds") or ()) if trial not in names else 1
-    meant = [identities.run_dir(name).status() for name in ([trial] if trial in names else of_trial)]
-    if len(meant) >= expected and all(status.state in FINISHED for status in meant):
-        raise InputError(Problem(f"{args.trial} has ended already", where=str(sweep.path)))
+        known = f"trials: {', '.join(sorted(numbers, key=int)[:_MOST_TRIALS])}" + (", …" if len(numbers) > _MOST_TRIALS else "")
+        hint = known if given.isdecimal() else nearest(given, names) or known
+        raise InputError(Problem(f"unknown trial or run {given!r}: {hint}", where=str(sweep.path)))
+    meant = [trial] if trial in names else [name for name in names if name.partition("-")[0].lstrip("0") == trial.lstrip("0")]
+    expected = 1 if trial in names else len((plan.get("spec") or {}).get("seeds") or ())
+    if len(meant) >= expected and all(identities.run_dir(name).status().state in FINISHED for name in meant):
+        raise InputError(Problem(f"{given} has ended already", where=str(sweep.path)))
     send(sweep.control, Command("stop", trial))
     say(f"stop of {trial} requested; watch it: runner status {shell_path(sweep.path)}")
     return 0

@@ -63,13 +63,14 @@ def run_request(request: SweepRequest, *, retry_failed: bool = False) -> int:
     for number, reason in result.refused.items():
         say(f"runner: trial {number} could not start: {reason}", error=True)
     pruned = f", {result.pruned} pruned" if result.pruned else ""
-    say(f"{result.done} of {result.runs} runs done{pruned}; compare them: runner compare {folder}")
+    done = f"{result.done} of {result.runs} runs done{pruned}"
+    say(f"{done}; compare them: runner compare {folder}")
     if result.pruned and sweep.spec.pruner is not None:
         _print_audit(sweep.folder.path)
     if result.failed_before:
         say(f"runner: failed before: {_some(result.failed_before)}; --retry-failed starts them again", error=True)
     if result.exit_code == 130:
-        say(f"runner: interrupted; continue: runner resume {folder}", error=True)
+        say(f"runner: interrupted: {done}; the same command continues, or: runner resume {folder}", error=True)
     elif result.missing:
         why = f": {result.stopped}" if result.stopped else ""
         say(f"runner: {len(result.missing)} planned runs were not started ({_some(result.missing)}){why}", error=True)

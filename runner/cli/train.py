@@ -65,7 +65,8 @@ def report_outcome(outcome: RunOutcome | None) -> int:
     """Print the evaluation, or how to continue; the reason was printed when the run ended (see `runner.views.progress`).
 
     Returns:
-        0: done; 130: interrupted; 2: training found an unusable input; 1: otherwise, also for a full disk.
+        0: done; 130: interrupted by Ctrl-C, a signal or `runner stop`; 2: training found an unusable input; 1: otherwise, also for a worker
+        that was killed, and for a full disk.
     """
     from runner.views.evaluation import print_evaluation  # noqa: PLC0415
 
@@ -79,7 +80,9 @@ def report_outcome(outcome: RunOutcome | None) -> int:
         say(f"run: {run_dir.path}")
         return 0
     if status.state == "interrupted":
-        say(f"runner: interrupted; continue: runner resume {shell_path(run_dir.path)}", error=True)
-        return 1 if status.cause == "disk_full" else 130
+        crashed = status.cause is not None  # otherwise it was asked to stop
+        why = status.reason if crashed else "interrupted"
+        say(f"runner: {why}; continue: runner resume {shell_path(run_dir.path)}", error=True)
+        return 1 if crashed else 130
     say(f"runner: {run_dir.path}: {status.state}: {status.reason}; log: {run_dir.log}", error=True)
     return 2 if outcome.exit_code == 2 else 1

@@ -45,6 +45,7 @@ class InlineLauncher:
         self._variables = {} if isinstance(slots, int) or not slots else dict(slots[0])
         self._waiting: deque[Task] = deque()
         self._running: str | None = None
+        self._lock = threading.RLock()  # `cancel` may be called in a signal handler
         self._ended: list[Exit] = []
         self._closed = False
 
@@ -71,25 +72,32 @@ class InlineLauncher:
         del timeout_s
         if not self._ended and self._waiting:
             task = self._waiting.popleft()
-            self._running = task.name
-            try:
-                self._ended.append(_run(replace(task, env={**task.env, **self._variables})))
-            finally:
-                self._running = None
+            self._ended.append(_run(replace(task, env={**task.env, **self._variables}), self._signalled(task.name)))
         ended, self._ended = self._ended, []
         return ended
 
     def cancel(self, name: str, *, grace_s: float = 10.0, trace: bool = False) -> None:
         """See `Launcher.cancel`. A running task (if this is called from another thread or a signal handler) gets
-        SIGTERM and no more."""
+        SIGTERM and no more; one that does not run in the main thread, which signals do not reach, gets nothing."""
         del grace_s, trace
         for task in self._waiting:
             if task.name == name:
                 self._waiting.remove(task)
                 self._ended.append(exit_of(name, -signal.SIGTERM))
                 return
-        if name == self._running:
-            os.kill(os.getpid(), signal.SIGTERM)
+        with self._lock:
+            if name == self._running:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    @contextlib.contextmanager
+    def _signalled(self, name: str) -> Iterator[None]:
+        """Let `cancel` send signals inside the context, if it is entered in the main thread."""
+        self._running = name if threading.current_thread() is threading.main_thread() else None
+        try:
+            yield
+        finally:
+            with self._lock:  # a signal that is on its way arrives before the handlers are restored
+                self._running = None
 
     def free(self) -> int:
         """Return 1 if no task waits, else 0."""
@@ -138,7 +146,7 @@ class _Tee(io.TextIOBase):
         return self._shown.encoding
 
 
-def _run(task: Task) -> Exit:
+def _run(task: Task, signalled: contextlib.AbstractContextManager[None]) -> Exit:
     try:
         module, arguments = _module_of(task.argv)
         folder = os.getcwd()
@@ -150,7 +158,10 @@ def _run(task: Task) -> Exit:
             stack.enter_context(contextlib.redirect_stderr(_Tee(sys.stderr, log)))
             stack.enter_context(_environment(task))
             stack.enter_context(_signal_handlers())
+            stack.enter_context(signalled)
             return exit_of(task.name, _run_module(module, arguments))
+    except _Terminated:  # as it ended
+        return exit_of(task.name, -signal.SIGTERM)
     except (OSError, ValueError) as error:
         return Exit(task.name, NOT_STARTED, error=str(error))
 

@@ -19,9 +19,9 @@ from runner.core.values import natural
 from runner.monitor.live import LiveRun, live_run
 from runner.monitor.progress import STANDINGS, Evaluations, final_value, run_status, standing
 from runner.search.spec import Metric
-from runner.store.events import Event, RunEnded, RunRetried, RunStarted, SweepPaused, SweepResumed, event_to_json
+from runner.store.events import Event, RunEnded, RunRetried, RunStarted, SweepPaused, SweepResumed, TrialPruned, event_to_json
 from runner.store.identities import Identities
-from runner.store.journal import read_journal
+from runner.store.journal import read_journal, stopped_on_request
 from runner.store.run_dir import FORMER_METRIC, RunDir, Status
 from runner.training.learning import flat_terms
 
@@ -98,6 +98,7 @@ class Overview:
         unjudged: number of runs that were not checked for that, as there are so many.
         remarks: on directories whose name is not that of their run.
         paused: why the driver starts nothing at present; empty if it does, or if there is none.
+        stopped: names of the runs that were pruned because a request stopped them, or their trial, for good.
     """
 
     path: Path
@@ -113,6 +114,7 @@ class Overview:
     unjudged: int = 0
     remarks: Sequence[str] = ()
     paused: str = ""
+    stopped: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the overview as mappings, lists and scalars, for other programs."""
@@ -143,6 +145,7 @@ class Overview:
             "best": best,
             "running": running,
             "waiting": list(self.waiting),
+            "stopped": list(self.stopped),
             "failures": failures,
             "hardly_learned": [{"run": name, "what": what} for name, what in self.unlearned],
             "journal": [event_to_json(event) for event in self.events],
@@ -175,14 +178,20 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
     metric = metric or _primary_metric(identities.run_dirs())
     names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted([*identities.runs, *identities.unclear], key=natural)]))
     known = []
+    stopped = stopped_on_request(events)
+    pruned = {str(event.trial) for event in events if isinstance(event, TrialPruned)} | stopped
     for name in names:
         if name not in identities.runs:
-            known.append(_RunState(name, _trial_of(name), "waiting"))
+            run = _RunState(name, _trial_of(name), "waiting")
         else:
             path = os.path.join(sweep.runs, identities.runs[name])
-            known.append(_read_run(path, last.get(name), metric.name, driven, name=name))
+            run = _read_run(path, last.get(name), metric.name, driven, name=name)
+        if run.standing in ("waiting", "interrupted") and not pruned.isdisjoint((name, _number_of(name))):
+            run.standing = "pruned"
+        known.append(run)
     overview = _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
-    return replace(overview, paused=_paused(events)) if driven else overview
+    ended = [run.name for run in known if run.standing == "pruned" and not stopped.isdisjoint((run.name, _number_of(run.name)))]
+    return replace(overview, paused=_paused(events) if driven else "", stopped=ended)
 
 
 def _paused(events: Iterable[Event]) -> str:
@@ -302,6 +311,11 @@ def _best(known: Sequence[_RunState], metric: Metric) -> Best | None:
         return None
     _, rank, trial, runs_done = max(found)
     return Best(trial, metric.name, rank if metric.goal == "maximize" else -rank, runs_done)
+
+
+def _number_of(name: str) -> str:
+    """Return ``3`` for ``0003-batch_size=8-s1``."""
+    return name.partition("-")[0].lstrip("0") or "0"
 
 
 def _trial_of(name: str) -> str:

@@ -10,7 +10,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runner.monitor.live import LiveRun, live_run, time_left_s
 from runner.monitor.progress import STANDINGS, Evaluations, standing
@@ -134,6 +134,14 @@ class SweepMonitor:
         """Observe one more run, unless it is known."""
         if str(run_dir.path) not in self._by_path:
             self._add(run_dir, state)
+
+    def mark_pruned(self, run_dirs: Sequence[RunDir]) -> None:
+        """Count runs as pruned that have no directory that says so."""
+        for run_dir in run_dirs:
+            self.add(run_dir)
+            run = self._by_path[str(run_dir.path)]
+            counted, run.status = run.standing, replace(run.status, state="pruned")
+            self._recount(run, counted)
 
     def look(self, running: Sequence[RunDir] | None = None, ended: Sequence[RunDir] = ()) -> Iterator[tuple[RunMonitor, Status]]:
         """Yield (run, its status before) for each run whose status has changed.

@@ -21,6 +21,7 @@ from runner.search.spec import COMPONENTS, DURATIONS, Budget, Racing, Resources,
 from runner.search.spec_rules import check_spec
 from runner.store import legacy
 
+_FORMER: Final = frozenset((*legacy.SPEC_KEYS, *(f"resources.{key}" for key in legacy.RESOURCE_KEYS)))
 _KEYED: Final = ("vary", "space", "derive")
 DURATION: Final = r"(?=.)" + r"\s*".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in "dhms")
 """A duration as a text: days, hours, minutes and seconds in this order, each optional."""
@@ -49,7 +50,7 @@ def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     tree = _in_full(tree)
     bound = bind(tree, SweepSpec)
     if bound.value is None:
-        raise InputError([_explain(tree, problem) for problem in bound.problems])
+        raise InputError([_explain(tree, problem, path) for problem in bound.problems])
     found = check_spec(bound.value)
     config = bound.value.config_path(path)
     if not os.path.isfile(config):
@@ -148,8 +149,13 @@ def _in_full(tree: Node) -> Node:
     return tree
 
 
-def _explain(tree: Node, problem: Problem) -> Problem:
-    """Explain common mistakes by what to write: a key without its section, a single value where a list is expected, a duration."""
+def _explain(tree: Node, problem: Problem, path: Path) -> Problem:
+    """Explain common mistakes by what to write: a key without its section, a single value where a list is expected, a former key."""
+    if problem.key in _FORMER:
+        text = (
+            f"{problem.message} in {shlex.quote(os.path.abspath(path))}: a sweep is continued with that file, not with its directory's copy"
+        )
+        return replace(problem, message=text)
     place, _, name = problem.key.partition(".")
     if problem.message.startswith("unknown key") and problem.key in _SECTION_KEYS:
         return replace(problem, message=f"unknown key; did you mean {_SECTION_KEYS[problem.key]!r}?")

@@ -9,6 +9,8 @@ from typing import Literal
 from runner.store.run_dir import RunDir
 
 Action = Literal["pause", "resume", "stop", "retry", "quit"]
+STOPPED_ON_REQUEST = "stopped on request"
+"""Reason of a trial or run that counts as pruned because of a `stop`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Situation:
         best: the best trial so far, for people: ``0007-base_lr=0.02: bbox/AP 0.412``; empty while there is none.
         running: the active runs; None: unknown, the monitor has to find out itself.
         ended: runs that have ended since the last situation, or had ended before; may list a run again.
+        not_started: runs that were pruned before they had a directory, since the last situation.
         stopped: why the sweep ends before all of its work is done: "interrupted", or the budget; empty while it continues.
     """
 
@@ -60,5 +63,6 @@ class Situation:
     best: str = ""
     running: Sequence[RunDir] | None = None
     ended: Sequence[RunDir] = ()
+    not_started: Sequence[RunDir] = ()
     by_hand: bool = False
     stopped: str = ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TypeVar, overload
@@ -16,7 +16,7 @@ from runner.core.errors import InputError, Problem
 from runner.core.files import open_lines, parse_json, read_lines
 from runner.core.values import shell_path
 from runner.store import legacy
-from runner.store.events import Event, event_from_json, event_to_json, kind_of
+from runner.store.events import CommandReceived, Event, event_from_json, event_to_json, kind_of
 
 E = TypeVar("E", bound=Event)
 
@@ -77,3 +77,8 @@ def read_journal(path: Path, *kinds: type[Event]) -> Iterator[Event]:
         event = event_from_json(legacy.upgrade_event(value)) if isinstance(value, dict) else None
         if event is not None and (not kinds or isinstance(event, kinds)):
             yield event
+
+
+def stopped_on_request(events: Iterable[Event]) -> set[str]:
+    """Return the numbers of the trials, as text, and the names of the runs that requests have stopped for good."""
+    return {event.target for event in events if isinstance(event, CommandReceived) and event.action == "stop" and event.target}

@@ -44,6 +44,7 @@ class ActiveSweep:
     def situation(self) -> Situation:
         """Return the state of the sweep for monitors."""
         running = [task.run.run_dir for task in self.pool.running.values()]
+        ended = self.outcomes.unseen()
         blocked = self.queue.blocked.why() if self.queue.is_blocked() and not running else ""
         return Situation(
             slots=self.pool.slots,
@@ -51,7 +52,8 @@ class ActiveSweep:
             paused=self.limits.why() or blocked,
             best=self.listeners.best.text,
             running=running,
-            ended=[outcome.run.run_dir for outcome in self.outcomes.unseen()],
+            ended=[outcome.run.run_dir for outcome in ended],
+            not_started=[each.run.run_dir for each in ended if each.status.state == "pruned" and not each.run.run_dir.exists()],
             by_hand=self.limits.is_paused,
             stopped=self.limits.stopped,
         )

@@ -42,6 +42,18 @@ def start_runs(sweep: ActiveSweep) -> None:
             return
 
 
+def end_pruned(sweep: ActiveSweep) -> None:
+    """End the runs that were pruned before they were dispatched, also while the sweep is paused; it ends when nothing else is left."""
+    if sweep.limits.is_stopping or sweep.limits.disk.full:
+        return
+    for run in sweep.queue.take_pruned():
+        _prepare(sweep, run)
+    queue = sweep.queue
+    if sweep.limits.is_paused and not (sweep.pool.running or queue.waiting or queue.ready or queue.blocked or queue.is_exhausted):
+        if queue.only_stopped():
+            _refill(sweep)
+
+
 def prepare_ahead(sweep: ActiveSweep) -> bool:
     """Make the directory of one waiting run while nothing else is to be done; return whether there was one to make."""
     if sweep.limits.is_stopping or sweep.limits.why() or len(sweep.queue.ready) >= sweep.pool.slots:
@@ -65,7 +77,7 @@ def _refill(sweep: ActiveSweep) -> bool:
 def _prepare(sweep: ActiveSweep, run: PlannedRun) -> None:
     """Make the directory of a run, which is ready then, unless it is finished."""
     try:
-        outcome = sweep.directories.prepare(run, sweep.queue.trial_of(run).pruned)
+        outcome = sweep.directories.prepare(run, sweep.queue.pruned(run))
     except RunHeld as error:
         sweep.block(run, error)
     except InputError:
@@ -82,7 +94,7 @@ def _prepare(sweep: ActiveSweep, run: PlannedRun) -> None:
 
 
 def _dispatch(sweep: ActiveSweep, run: PlannedRun, attempts: int) -> None:
-    if sweep.queue.trial_of(run).pruned:  # since its directory was made
+    if sweep.queue.pruned(run):  # since its directory was made
         _prepare(sweep, run)
         return
     sweep.listeners.on_event(RunStarted(run.identity.id, run.trial.number, run.seed, run.identity.key, attempts + 1))

@@ -8,8 +8,8 @@ from typing import Any
 
 from runner.core.errors import Cause
 from runner.search.base import Trial
-from runner.store.events import RunEnded, RunReopened, RunStarted, TrialPruned, TrialQueued, TrialRefused
-from runner.store.journal import read_journal
+from runner.store.events import CommandReceived, RunEnded, RunReopened, RunStarted, TrialPruned, TrialQueued, TrialRefused
+from runner.store.journal import read_journal, stopped_on_request
 from runner.store.run_dir import FINISHED, RunDir, State
 from runner.sweep.sweep_dir import SweepDir
 
@@ -72,12 +72,16 @@ class History:
         trials: in the order in which they were proposed; a trial appears again for each time it was proposed with further seeds.
         spent_s: seconds that the drivers have worked; gpu_s: seconds that the runs have used a GPU, by the number of GPUs.
         noted: names of the runs whose end is in the journal.
+        pruned: numbers of the trials that were pruned.
+        stopped: see `runner.store.journal.stopped_on_request`.
     """
 
     trials: list[PastTrial] = field(default_factory=list)
     spent_s: float = 0.0
     gpu_s: float = 0.0
     noted: frozenset[str] = frozenset()
+    pruned: frozenset[int] = frozenset()
+    stopped: frozenset[str] = frozenset()
 
     @property
     def runs(self) -> list[PastRun]:
@@ -87,7 +91,7 @@ class History:
 
 def read_history(sweep: SweepDir) -> History:
     """Read the history. Never raises for the directory's contents. A run whose end is in the journal is not read: thousands cost little."""
-    result, runs, pruned, refused = History(), dict[str, PastRun](), dict[int, str](), dict[int, str]()
+    result, runs, pruned, refused, stopped = History(), dict[str, PastRun](), dict[int, str](), dict[int, str](), set[str]()
     for event in read_journal(sweep.journal):
         match event:
             case TrialQueued():
@@ -107,6 +111,9 @@ def read_history(sweep: SweepDir) -> History:
                 pruned[event.trial] = event.reason
             case TrialRefused():
                 refused[event.trial] = event.reason
+            case CommandReceived():
+                stopped |= stopped_on_request([event])
+    result.pruned, result.stopped = frozenset(pruned), frozenset(stopped)
     result.noted = frozenset(name for name, run in runs.items() if run.finished)
     found: dict[int, dict[int, PastRun]] = {}
     lost: dict[int, Trial] = {}

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from runner.launch.base import Launcher
-from runner.store.commands import Command, Situation
+from runner.store.commands import Situation
 from runner.store.control import Inbox
 from runner.sweep.active import ActiveSweep
 from runner.sweep.clock import Clock, SystemClock
 from runner.sweep.directories import RunDirectories
-from runner.sweep.dispatch import check_limits, prepare_ahead, start_runs
+from runner.sweep.dispatch import check_limits, end_pruned, prepare_ahead, start_runs
 from runner.sweep.ending import conclude
 from runner.sweep.limits import Limits
 from runner.sweep.listeners import BestSoFar, JournalListener, Listener, Listeners, Watching
-from runner.sweep.obey import handle
+from runner.sweep.obey import handle, heeding
 from runner.sweep.pool import TaskPool
 from runner.sweep.queue import TrialQueue
 from runner.sweep.requests import Requests, counted_signals
@@ -32,7 +32,6 @@ def run_loop(
     *,
     watch: Callable[[Situation], None] = lambda situation: None,
     listeners: Sequence[Listener] = (),
-    commands: Callable[[], Sequence[Command]] = lambda: (),
     clock: Clock = SystemClock(),  # noqa: B008 - without state
 ) -> list[RunOutcome]:
     """Run the trials of a search until there are no more, or until SIGINT or SIGTERM.
@@ -43,7 +42,6 @@ def run_loop(
     Args:
         sweep: the directory of the sweep; None for a run by itself.
         watch: called about five times per second, for a screen; `listeners` also hear of events and trials.
-        commands: returns the requests made in this process since its last call; those of other terminals come from the sweep's directory.
 
     Returns:
         The end of each run, except those that had finished before according to the sweep's history.
@@ -58,7 +56,7 @@ def run_loop(
     active = _assemble(work, launcher, options, sweep, all_listeners, clock)
     try:
         with counted_signals() as signals:
-            requests = Requests(signals, commands, Inbox(sweep.folder.control) if sweep else None)
+            requests = Requests(signals, Inbox(sweep.folder.control) if sweep else None)
             try:
                 if sweep is not None:
                     active.limits.budget.add_earlier(sweep.history.spent_s, sweep.history.gpu_s)
@@ -80,9 +78,12 @@ def step(sweep: ActiveSweep, requests: Requests) -> bool:
     sweep.is_there()
     sweep.queue.retry_blocked(idle=not sweep.pool.running)
     check_limits(sweep)
+    end_pruned(sweep)
     start_runs(sweep)
     was_busy = prepare_ahead(sweep)
-    for task, ended in sweep.pool.poll(0.0 if was_busy else POLL_S):
+    with heeding(sweep, requests):
+        exits = sweep.pool.wait(0.0 if was_busy else POLL_S)
+    for task, ended in sweep.pool.take(exits):
         conclude(sweep, task, ended)
     sweep.pool.supervise(is_stopping=sweep.limits.is_stopping)
     if sweep.queue.search.wants_reports:

@@ -38,7 +38,7 @@ def moved_data(tree: Node, run_dir: RunDir) -> dict[str, Any]:
     if choice is not None and choice.prepared and choice.train.annotations.is_file() and choice.train.annotations not in lost.values():
         folder = os.path.abspath(choice.train.dataset_dir)
         return {f"{section}.dataset_dir": folder for section in (*lost, "TestDataset") if tree.get(f"{section}.dataset_dir") is not None}
-    raise InputError([*(_lost(section, path, run_dir) for section, path in lost.items()), *broken])
+    raise InputError(broken or [_lost(section, path, run_dir) for section, path in lost.items()])  # a broken spec cannot say where it is
 
 
 def _lost(section: str, path: Path, run_dir: RunDir) -> Problem:

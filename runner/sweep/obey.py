@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from runner.store.commands import Command, Unreadable
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from runner.store.commands import STOPPED_ON_REQUEST, Command, Unreadable
 from runner.store.events import CommandIgnored, CommandReceived, TrialPruned
 from runner.sweep.active import ActiveSweep
 from runner.sweep.pool import SAVE_GRACE_S
-from runner.sweep.requests import Interrupt
+from runner.sweep.requests import Interrupt, Requests
 
-_STOPPED_ON_REQUEST = "stopped on request"
+_INTERVAL_S = 0.2
 
 
 def handle(sweep: ActiveSweep, request: Command | Unreadable | Interrupt) -> None:
@@ -21,6 +26,28 @@ def handle(sweep: ActiveSweep, request: Command | Unreadable | Interrupt) -> Non
         sweep.listeners.on_event(CommandIgnored(str(request), ignored))
     else:
         sweep.listeners.on_event(CommandReceived(request.action, request.run))
+
+
+@contextmanager
+def heeding(sweep: ActiveSweep, requests: Requests) -> Iterator[None]:
+    """Carry out requests while a task runs in this process: a second thread does so, as long as this one touches nothing of the sweep."""
+    if not (sweep.pool.in_process and sweep.pool.running):
+        yield
+        return
+    done = threading.Event()
+
+    def heed() -> None:
+        while not done.wait(_INTERVAL_S):
+            for request in requests.read():
+                handle(sweep, request)
+
+    with ThreadPoolExecutor(1) as executor:
+        heeded = executor.submit(heed)
+        try:
+            yield
+        finally:
+            done.set()
+        heeded.result()
 
 
 def _obey(sweep: ActiveSweep, command: Command) -> str:
@@ -50,6 +77,7 @@ def _stop_one(sweep: ActiveSweep, target: str) -> str:
     """End a run, or all runs of a trial, for good; return why that is impossible, empty if it was done."""
     trials = sweep.queue.open_trials(target)
     for trial in trials:
-        sweep.prune(trial, TrialPruned(trial.trial.number, _STOPPED_ON_REQUEST))
-    pruned = 0 if trials else sweep.pool.prune(_STOPPED_ON_REQUEST, lambda run: run.identity.id == target)
-    return "" if trials or pruned else "no active run or trial has this name"
+        sweep.prune(trial, TrialPruned(trial.trial.number, STOPPED_ON_REQUEST))
+    if trials or sweep.pool.prune(STOPPED_ON_REQUEST, lambda run: run.identity.id == target):
+        return ""
+    return "" if sweep.queue.stop(target) else "no planned or active run or trial has this name"

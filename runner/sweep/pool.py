@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from runner.launch.base import Exit, Launcher, MeasuresMemory, Task
@@ -50,9 +51,13 @@ class TaskPool:
         self._launcher.submit(replace(task, warm=warm, resources=self.options.policy.resources))
         self.running[task.name] = RunningTask(run, attempts_before, self.clock.now())
 
-    def poll(self, timeout_s: float) -> list[tuple[RunningTask, Exit]]:
-        """Return the attempts that have ended since the last call; waits up to `timeout_s` for one, if any is active."""
-        return [(self.running.pop(ended.name), ended) for ended in self._launcher.poll(timeout_s)]
+    def wait(self, timeout_s: float) -> list[Exit]:
+        """Wait up to `timeout_s` for the end of an attempt, if any is active; an in-process launcher runs one instead."""
+        return self._launcher.poll(timeout_s)
+
+    def take(self, exits: Sequence[Exit]) -> list[tuple[RunningTask, Exit]]:
+        """Take the attempts that have ended out of the pool."""
+        return [(self.running.pop(ended.name), ended) for ended in exits]
 
     # ------------------------------------------------------------------------------------------------------------ supervision
     def supervise(self, *, is_stopping: bool) -> None:
@@ -111,7 +116,10 @@ class TaskPool:
 
     def cancel_all(self, grace_s: float) -> None:
         """Ask all runs to save and end; kill those that have not ended after `grace_s`."""
-        for name in self.running:
+        for name, task in self.running.items():
+            if self.in_process:  # a signal may not reach it
+                with suppress(OSError):
+                    task.run.run_dir.request("stop", "asked to stop")
             self._launcher.cancel(name, grace_s=grace_s)
 
     def close(self) -> None:

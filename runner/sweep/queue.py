@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from runner.core.errors import InputError, RunnerError
-from runner.search.base import Trial, TrialResult, Wait
+from runner.search.base import Trial, TrialResult, Wait, run_name
+from runner.store.commands import STOPPED_ON_REQUEST
 from runner.store.events import RunBlocked, TrialPruned, TrialQueued, TrialRefused
 from runner.store.lock import RunHeld
 from runner.store.run_dir import FINISHED
@@ -115,8 +116,11 @@ class TrialQueue:
         self.blocked = BlockedRuns(clock)
         self.is_exhausted = False
         """The search has no more trials, or is not asked for any."""
+        self.stopped: set[str] = set()
+        """Numbers of trials, as text, and names of runs that were stopped for good on request."""
         self._work, self._limits, self._listeners = work, limits, listeners
         self._trials: dict[TrialKey, OpenTrial] = {}
+        self._known: set[int] = set()
         self._failed_before: list[Trial] = []
 
     # ------------------------------------------------------------------------------------------------------------- the runs
@@ -131,6 +135,18 @@ class TrialQueue:
     def trial_of(self, run: PlannedRun) -> OpenTrial:
         """Return the trial of a run."""
         return self._trials[run.trial.number, run.trial.seeds]
+
+    def pruned(self, run: PlannedRun) -> str:
+        """Return why a run, or its trial, was pruned; empty if it was not."""
+        return self.trial_of(run).pruned or (STOPPED_ON_REQUEST if run.identity.id in self.stopped else "")
+
+    def take_pruned(self) -> list[PlannedRun]:
+        """Take the runs that were pruned before they were dispatched."""
+        found = [run for run in (*self.waiting, *(run for run, _ in self.ready)) if self.pruned(run)]
+        if found:
+            self.waiting = deque(run for run in self.waiting if not self.pruned(run))
+            self.ready = deque((run, attempts) for run, attempts in self.ready if not self.pruned(run))
+        return found
 
     def block(self, run: PlannedRun, why: RunHeld) -> None:
         """Set a run aside that another process is working on."""
@@ -151,7 +167,9 @@ class TrialQueue:
     # ----------------------------------------------------------------------------------------------------------- the search
     def add(self, trial: Trial, runs: Sequence[PlannedRun], pruned: str = "") -> None:
         """Queue the runs of a trial."""
-        self._trials[trial.number, trial.seeds] = OpenTrial(trial, len(runs), pruned=pruned)
+        self._known.add(trial.number)
+        stopped = STOPPED_ON_REQUEST if str(trial.number) in self.stopped else ""
+        self._trials[trial.number, trial.seeds] = OpenTrial(trial, len(runs), pruned=pruned or stopped)
         self.waiting.extend(runs)
 
     def add_known(self, trial: Trial, pruned: str = "") -> None:
@@ -192,6 +210,7 @@ class TrialQueue:
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """Give the search the result of a trial."""
+        self._known.add(trial.number)
         with self._limits.ended_by_plugin():
             self.search.tell(trial, result)
         self._listeners.on_trial(trial, result)
@@ -218,6 +237,29 @@ class TrialQueue:
     def open_trials(self, number: str) -> list[OpenTrial]:
         """Return the trials with a number, as text, that have runs left."""
         return [trial for trial in self._trials.values() if number == str(trial.trial.number) and trial.left]
+
+    def stop(self, target: str) -> bool:
+        """Let a run, or a trial that the search has not handed out yet, end as pruned in its turn.
+
+        Args:
+            target: name of the run, or number of the trial.
+
+        Returns:
+            False if there is none of that name.
+        """
+        planned = [trial for trial in self.search.planned() if trial.number not in self._known]
+        if trial := next((trial for trial in planned if target == str(trial.number)), None):
+            self._listeners.on_event(TrialPruned(trial.number, STOPPED_ON_REQUEST))
+        elif target not in (run.identity.id for run in (*self.waiting, *(run for run, _ in self.ready))):
+            seeds = ((trial, seed) for trial in planned for seed in (self._work.seeds if trial.seeds is None else trial.seeds))
+            if all(target != run_name(trial, seed) for trial, seed in seeds):
+                return False
+        self.stopped.add(target)
+        return True
+
+    def only_stopped(self) -> bool:
+        """Return whether all planned trials that the search has not handed out yet were stopped: then none of them will be dispatched."""
+        return all(trial.number in self._known or str(trial.number) in self.stopped for trial in self.search.planned())
 
     def reopen_failed(self) -> None:
         """Start all failed runs again, of this driver or of earlier ones. An adaptive search keeps their earlier results.

@@ -1,10 +1,10 @@
-"""Requests to the driver while it runs: signals, commands of other terminals, and commands of this process."""
+"""Requests to the driver while it runs: signals, and commands in the sweep's directory."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -34,12 +34,11 @@ class Requests:
     """All requests to a driver.
 
     Args:
-        commands: returns the commands of this process since its last call.
-        inbox: the commands of other terminals; None for a run by itself.
+        inbox: the commands; None for a run by itself.
     """
 
-    def __init__(self, signals: SignalCounter, commands: Callable[[], Sequence[Command]], inbox: Inbox | None) -> None:
-        self._signals, self._commands, self._inbox = signals, commands, inbox
+    def __init__(self, signals: SignalCounter, inbox: Inbox | None) -> None:
+        self._signals, self._inbox = signals, inbox
         self._handled = 0
 
     def read(self) -> Iterator[Command | Unreadable | Interrupt]:
@@ -47,7 +46,6 @@ class Requests:
         if self._signals.count > self._handled:
             self._handled = self._signals.count
             yield Interrupt(is_first=self._handled == 1)
-        yield from self._commands()
         if self._inbox is not None:
             yield from self._inbox.read()
 

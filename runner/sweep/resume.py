@@ -22,6 +22,7 @@ def resume(queue: TrialQueue, work: Workload, sweep: DrivenSweep, *, retry_faile
     search, history = work.search, sweep.history
     planned = {trial.number: trial for trial in search.planned()}
     queued: set[tuple[int, int]] = set()
+    queue.stopped.update(history.stopped)
     for past in merged(history.trials) if search.is_fixed else history.trials:
         if search.is_fixed and past.trial.number not in planned:
             continue  # no longer part of the design

@@ -149,7 +149,7 @@ def conclude(
         reason = f"the disk is full{after}; log: {run_dir.log}"
     if exit_.signal == signal.SIGKILL:
         reason += " (it did not stop when asked)" if asked_to_stop else " (out of memory? check `dmesg`)"
-    what: Cause = "disk_full" if full else "crash"
+    what: Cause | None = "disk_full" if full else None if by_signal and asked_to_stop else "crash"
     return _judge(run_dir, status, Override("interrupted" if by_signal or full else "failed", reason, attempt, time.time(), what, retries))
 
 

@@ -16,7 +16,7 @@ from runner.store.commands import Situation
 from runner.store.events import TrialPruned, TrialRefused
 from runner.store.journal import read_journal
 from runner.store.lock import hold
-from runner.store.run_dir import Status
+from runner.store.run_dir import State, Status
 from runner.sweep.loop import run_loop
 from runner.sweep.policy import Policy
 from runner.sweep.session_plan import PlannedSweep, checked_runs, journal_stamp
@@ -72,6 +72,8 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
     except OSError as error:
         raise InputError(Problem(f"the sweep directory cannot be written: {error.strerror}", where=str(folder.path))) from error
     situation = Situation()
+    known: dict[str, State] = {entry["id"]: "pruned" for entry in entries if entry["trial"] in sweep.history.pruned}
+    known |= {run.folder: run.state for run in sweep.history.runs}
 
     def watch(now: Situation) -> None:
         nonlocal situation
@@ -95,7 +97,7 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
                 [identities.run_dir(entry["id"]) for entry in entries],
                 console,
                 title=folder.path.name,
-                known={run.folder: run.state for run in sweep.history.runs},
+                known=known,
                 metric=spec.metrics[0].name,
                 expected=(spec.budget.runs or 0) if sweep.design.adaptive else 0,
             ) as display,

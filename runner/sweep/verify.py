@@ -182,7 +182,9 @@ def _check_journal(sweep: SweepDir, identities: Mapping[str, Identity], cleared:
             end = (status.state, status.cause, status.reason, None, 0.0, spent_s, gpu_s)
             missing.append((name, RunEnded(name, identity.trial, identity.seed, identity.key, *end)))
     there = {*known.runs, *known.unclear, *cleared}
-    gone = [name for name, each in past.items() if each.started is not None and name not in there]
+    began = {event.run for event in events if isinstance(event, RunStarted)}
+    never_began = {name for name, each in past.items() if each.ended is not None and each.ended.state == "pruned" and name not in began}
+    gone = [name for name, each in past.items() if each.started is not None and name not in there and name not in never_began]
     if gone:
         findings.wrong(sweep.runs, f"the directories of runs that were started are gone: {_some(gone)}", "`runner sweep` runs them again")
 

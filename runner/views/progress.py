@@ -76,6 +76,7 @@ class ProgressDisplay:
         now = self._monitor.clock()
         before, self._situation = self._situation, situation or Situation()
         self._ended += self._situation.ended
+        self._monitor.mark_pruned(self._situation.not_started)
         if self._situation.paused != before.paused and not self._screen.is_on:
             self._lines.say(f"nothing new starts: {self._situation.paused}" if self._situation.paused else "new runs start again")
         if self._situation.running is None or self._ended or now >= self._next_look:

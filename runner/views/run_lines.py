@@ -56,6 +56,8 @@ class RunLines:
     def say_change(self, run: RunMonitor, before: Status, now: float, *, is_live: bool) -> None:
         """Add a line if a run has started, ended or warned; without a screen also every ten seconds."""
         status = run.status
+        if before.attempt == 0 and before.state == status.state != "running":
+            return  # that is how an earlier driver left it
         if status.state != before.state or status.attempt != before.attempt:
             if status.state == "running":
                 self._say_started(run, before, now, is_live=is_live)

@@ -64,6 +64,8 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
         parts += [plain("running:"), *_running(overview)]
     if overview.waiting and not brief:
         parts.append(plain(f"waiting: {_names(overview.waiting)}", style="dim"))
+    if overview.stopped:
+        parts.append(plain(f"stopped on request: {_names(overview.stopped)}"))
     if overview.failures:
         parts += [plain("failed or interrupted:"), *map(_failure, overview.failures)]
     if overview.unlearned:

@@ -1,4 +1,4 @@
-"""Requests to a driver: signals, control.jsonl, and commands of this process."""
+"""Requests to a driver: signals and control.jsonl."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.sweep.requests import Interrupt, Requests, SignalCounter, counted_si
 def test_signals_are_counted_and_handlers_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with counted_signals() as signals:
-        requests = Requests(signals, lambda: (), None)
+        requests = Requests(signals, None)
         assert list(requests.read()) == []
         os.kill(os.getpid(), signal.SIGTERM)
         assert list(requests.read()) == [Interrupt(is_first=True)] and list(requests.read()) == []
@@ -27,7 +27,7 @@ def test_signals_are_counted_and_handlers_restored() -> None:
 
 
 def test_two_signals_at_once_end_it_at_once() -> None:
-    assert list(Requests(SignalCounter(2), lambda: (), None).read()) == [Interrupt(is_first=False)]
+    assert list(Requests(SignalCounter(2), None).read()) == [Interrupt(is_first=False)]
 
 
 def test_no_handlers_outside_the_main_thread() -> None:
@@ -43,10 +43,11 @@ def test_no_handlers_outside_the_main_thread() -> None:
     assert inside == [before]
 
 
-def test_commands_of_this_process_and_of_other_terminals(tmp_path: Path) -> None:
+def test_commands_that_arrive_while_the_driver_runs(tmp_path: Path) -> None:
     control = tmp_path / "control.jsonl"
     send(control, Command("quit"))  # to an earlier driver
-    requests = Requests(SignalCounter(), iter([[Command("pause")], []]).__next__, Inbox(control))
+    requests = Requests(SignalCounter(), Inbox(control))
+    send(control, Command("pause"))
     send(control, Command("pause", save=True))
     with open(control, "ab") as file:
         file.write(b"\xff" * 200 + b"\n\n")

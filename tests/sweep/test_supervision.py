@@ -25,6 +25,7 @@ from runner.launch.local import LocalLauncher
 from runner.search.base import FixedSearch, IntermediateResult, Trial, TrialResult
 from runner.search.spec import Metric
 from runner.store.commands import Command, Situation
+from runner.store.control import send
 from runner.store.events import (
     BudgetSpent,
     CommandIgnored,
@@ -160,13 +161,18 @@ class Stage:
             launcher = FakeLauncher(slots, self._acts, self.clock)
             self.launchers.append(launcher)
         commands = options.pop("commands", lambda: ())
+
+        def watch(situation: Situation) -> None:
+            self.watch(situation)
+            for command in commands():
+                send(self.sweep.control, command)
+
         outcomes = run_loop(
             Workload(self.search, self.runs, self.seeds, options.pop("keys", {}), (Metric(name="bbox/AP"),), self.task),
             launcher,
             LoopOptions(policy, **options),
             DrivenSweep(self.sweep, history=read_history(self.sweep)),
-            watch=self.watch,
-            commands=commands,
+            watch=watch,
             clock=SystemClock() if self.real_act else self.clock,
         )
         self.outcomes: dict[str, RunOutcome] = {outcome.run.run_dir.name: outcome for outcome in outcomes}
@@ -341,12 +347,10 @@ def test_a_request_that_cannot_be_carried_out_is_noted(stage: Stage) -> None:
     asked = iter([[Command("stop", "unknown")], [Command("stop", "7")], [Command("stop")]])
     assert stage.drive(commands=lambda: next(asked, [])) == {"t0s0": "done"}
     assert [event.text for event in stage.events(CommandIgnored)] == ["stop unknown", "stop 7", "stop"]
-    assert {event.reason for event in stage.events(CommandIgnored)} == {"no active run or trial has this name"}
+    assert {event.reason for event in stage.events(CommandIgnored)} == {"no planned or active run or trial has this name"}
 
 
 def test_another_terminal_is_heard(stage: Stage) -> None:
-    from runner.store.control import send
-
     stage.trials = 1
     stage.acts(t0s0=["slow", "done"])
     send(stage.sweep.control, Command("quit"))  # sent while no driver runs: it does not count
