@@ -68,7 +68,7 @@ def run_request(request: SweepRequest, *, retry_failed: bool = False) -> int:
     if result.pruned and sweep.spec.pruner is not None:
         _print_audit(sweep.folder.path)
     if result.failed_before:
-        say(f"runner: failed before: {_some(result.failed_before)}; --retry-failed starts them again", error=True)
+        say(f"runner: failed before: {_some(result.failed_before)}; let them start again: runner retry {folder} --failed", error=True)
     if result.exit_code == 130:
         say(f"runner: interrupted: {done}; the same command continues, or: runner resume {folder}", error=True)
     elif result.missing:

@@ -118,7 +118,9 @@ def _against_manifest(data: DatasetChoice) -> list[Finding]:
         except InputError:
             return []  # missing and damaged images are found individually below
         changed = [] if content == manifest.content else ["images/"]
-    return _listed("error", "files changed since the set was prepared; prepare it again with --force", folder, changed)
+    return _listed(
+        "error", f"files changed since the set was prepared; prepare it again: runner data prepare {manifest.name} --force", folder, changed
+    )
 
 
 def _annotations(side: SplitPaths, num_classes: int | None, findings: list[Finding]) -> Tables | None:

@@ -57,9 +57,9 @@ class RunDirectories:
         assert self._sweep is not None and self._sweep.lock is not None
         path, now = self._sweep.folder.path, self._sweep.lock.moved_to()
         if now and Path(now) != path.absolute():
-            what, advice = f"was moved to {now}", f"continue it by the same command and --dir {shell_path(now)}"
+            what, advice = f"was moved to {now}", f"continue it: runner resume {shell_path(now)}"
         else:
-            what, advice = "was deleted, or replaced by another", "the same command starts it over"
+            what, advice = "was deleted, or replaced by another", "`runner sweep` starts it over"
         return f"the sweep's directory {path} {what} while the sweep ran: its workers were killed and nothing is written there; {advice}"
 
     def is_recorded(self, run: PlannedRun) -> bool:

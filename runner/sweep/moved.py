@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.config.node import Node
 from runner.core.errors import InputError, Problem
+from runner.core.values import shell_path
 from runner.data.choice import dataset_choice
 from runner.resolve import Resolved
 from runner.store.run_dir import RunDir
@@ -44,7 +45,8 @@ def moved_data(tree: Node, run_dir: RunDir) -> dict[str, Any]:
 def _lost(section: str, path: Path, run_dir: RunDir) -> Problem:
     what, key = ("annotation file", "anno_path") if path.suffix == ".json" else ("image folder", "image_dir")
     advice = (
-        f"put it back, or give the new location of the same data: -o {section}.dataset_dir=FOLDER, or RUNNER_DATA for a prepared data set"
+        f"put it back, or give the new location of the same data: runner train -r {shell_path(run_dir.path)} "
+        f"-o {section}.dataset_dir=FOLDER, or RUNNER_DATA for a prepared data set"
     )
     return Problem(f"the {what} {path} is missing; {advice}", where=str(run_dir.config), key=f"{section}.{key}")
 

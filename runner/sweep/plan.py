@@ -250,7 +250,8 @@ class SweepPlan:
             raise ConfigChanged(f"the config can no longer be read ({error}); restore it and run the same command again") from error
         if given != self._given:
             raise ConfigChanged(
-                f"the config {self._config} changed while the sweep ran; restore it and run the same command again, or give a new --dir"
+                f"the config {self._config} changed while the sweep ran; restore it and run the same command again, or start another "
+                "sweep: runner sweep --dir DIR"
             )
 
     def seeds(self, trial: Trial) -> tuple[int, ...]:

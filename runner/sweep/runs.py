@@ -23,7 +23,7 @@ from runner.sweep.limits import EarlyEnd
 from runner.sweep.plan import PlannedRun, run_key
 from runner.worker.ending import DISK_FULL
 
-_ANOTHER = "holds another run (its config, data or versions differ); give another --run-dir, or continue it with `runner train -r`"
+_ANOTHER = "holds another run (its config, data or versions differ); train another in a directory of its own: runner train --run-dir DIR"
 _ANOTHER_IN_SWEEP = "holds another run, {id} (or its config, data or versions differ); move it away and repeat the same `runner sweep`"
 _STOPPED_BY = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP}
 

@@ -122,7 +122,7 @@ class PlannedSweep:
             differing = ""
         text = (
             f"holds {len(others)} runs of another config ({differing or 'data or versions'} differ in {name}): "
-            "give another --dir, or restore the sweep"
+            "restore the sweep, or give the other one a directory of its own: runner sweep --dir DIR"
         )
         raise InputError(Problem(text, where=str(self.folder.path)))
 

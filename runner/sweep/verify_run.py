@@ -19,6 +19,7 @@ from typing import Any
 from runner.config.load import load_config
 from runner.core.errors import InputError, NotInstalled, PluginError
 from runner.core.files import atomic_open, atomic_write_text, move_aside, numbered_lines, open_regular, parse_json, read_bytes
+from runner.core.values import shell_path
 from runner.monitor.progress import is_worked_on
 from runner.resolve import resolve
 from runner.store import legacy
@@ -455,6 +456,6 @@ def _check_results(run: RunDir, status: Status, last: Record | None, sweep: Swee
             findings.wrong(
                 run.predictions,
                 "is incomplete or damaged",
-                "recreate it: runner eval RUN --checkpoint last",
+                f"predict anew: runner eval {shell_path(run.path)} --checkpoint last",
                 lambda: move_aside(run.predictions),
             )

@@ -56,7 +56,7 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress, sp
 
     Args:
         checkpoint: predict anew with it; None: compute from the run's own predictions, or predict with the last checkpoint if there are
-        none, or for the test split.
+            none, or for the test split. Where the data for that is not here, the numbers that the run recorded are returned.
         split: ``val``: the run's own EvalDataset; ``test``: the test split of the prepared set that it is part of.
 
     Raises:
@@ -66,8 +66,13 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress, sp
     backend, config = load_run(run_dir)
     if split == "test":
         checkpoint = checkpoint or "last"
-    scorer = _scorer(config, split)
-    if needs_backend(path, checkpoint):
+    has_to_predict = needs_backend(path, checkpoint)
+    if checkpoint is None and not _has_data(config, images=has_to_predict) and (recorded := run_dir.results()) and "metrics" in recorded:
+        if config.eval_dataset is not None:
+            _print_note(f"the evaluation set is not at {config.eval_dataset.dataset_dir}: these are the numbers that the run recorded")
+        return recorded
+    scorer = _scorer(config, split, check_images=has_to_predict)
+    if has_to_predict:
         weights = run_dir.checkpoints / f"{checkpoint or 'last'}{backend.checkpoint_suffix}"
         predictions: Any = _predict(backend, _for_this_machine(backend, config), weights, scorer, progress)
     else:
@@ -135,7 +140,16 @@ def predict_images(
     return found
 
 
-def _scorer(config: Any, split: EvalSplit) -> Scorer:
+def _has_data(config: Any, *, images: bool) -> bool:
+    """Return whether the annotations of the evaluation set are here, and if asked its images too; False for a backend without images."""
+    data = config.eval_dataset
+    if data is None:
+        return False
+    folder = Path(data.dataset_dir)
+    return (folder / data.anno_path).is_file() and (not images or (folder / data.image_dir).is_dir())
+
+
+def _scorer(config: Any, split: EvalSplit, *, check_images: bool = True) -> Scorer:
     """Make the scorer of a split; all of test is used, even if the config evaluates on the first images only.
 
     Raises:
@@ -143,11 +157,10 @@ def _scorer(config: Any, split: EvalSplit) -> Scorer:
     """
     dataset = config.eval_dataset
     if split == "val" or dataset is None:
-        return Scorer(config)
+        return Scorer(config, check_images=check_images)
     folder = Path(dataset.dataset_dir)
     manifest = read_manifest(folder)
-    facts = manifest.splits.get("test") if manifest else None
-    if facts is None:
+    if manifest is None or (facts := manifest.splits.get("test")) is None:
         text = (
             "has no test split: only a set prepared by `runner data prepare` from a source with a list of that name has one; other data: "
             "runner eval -c RUN/config.yml -o weights=CHECKPOINT -o EvalDataset.anno_path=FILE"
@@ -155,7 +168,11 @@ def _scorer(config: Any, split: EvalSplit) -> Scorer:
         raise InputError(Problem(text, where=str(folder)))
     path = folder / facts.annotations
     if _sha256(path) != facts.sha256:
-        raise InputError(Problem("has changed since the set was prepared; prepare it again with --force", where=str(path)))
+        raise InputError(
+            Problem(
+                f"has changed since the set was prepared; prepare it again: runner data prepare {manifest.name} --force", where=str(path)
+            )
+        )
     return Scorer(replace(config, eval_dataset=replace(dataset, anno_path=facts.annotations, image_dir=IMAGE_DIR, sample_num=-1)))
 
 

@@ -20,13 +20,16 @@ from runner.worker.samples import draw_samples
 class Scorer:
     """Scorer on the evaluation set of a bound config.
 
+    Args:
+        check_images: refuse image files that do not exist; scoring itself reads none.
+
     Raises:
         InputError: it cannot be read, or there is none.
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, *, check_images: bool = True) -> None:
         self._config = config
-        self.data = load_dataset(config.eval_dataset, evaluation=True)
+        self.data = load_dataset(config.eval_dataset, evaluation=True, check_images=check_images)
 
     def results(self, predictions: Sequence[Mapping[str, Any]], classes: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Make COCO results with the annotation file's category ids from those with contiguous class indices.
@@ -46,7 +49,7 @@ class Scorer:
         return draw_samples(self.data, results, self._config.sample_images)
 
 
-def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:
+def load_dataset(dataset: Any, *, evaluation: bool, check_images: bool = True) -> CocoSet:
     """Load the images and boxes of a bound COCODataSet. An evaluation set keeps images without objects, whatever `allow_empty` says.
 
     Raises:
@@ -61,6 +64,7 @@ def load_dataset(dataset: Any, *, evaluation: bool) -> CocoSet:
         allow_empty=evaluation or dataset.allow_empty,
         sample_num=dataset.sample_num,
         empty_ratio=1.0 if evaluation else dataset.empty_ratio,
+        check_images=check_images,
         examine=negative_sizes if evaluation else no_faults,
     )
 

@@ -113,7 +113,16 @@ def test_old_keys_of_a_users_file_are_refused(unpack: Unpack, cli: Cli) -> None:
     folder = unpack("finished")
     message = cli("sweep", "sweep.yml", "--dir", "sweep", cwd=folder).refused()
     for new in ("`derive`", "`combine_best`", "`memory_gib`"):
-        assert f"is now called {new}: rename the key" in message
+        assert f"is now called {new}: rename the key in {folder / 'sweep.yml'}: a sweep is continued with that file" in message
+
+
+def test_old_keys_of_a_data_spec_are_all_that_is_said(unpack: Unpack, cli: Cli) -> None:
+    """Where the data lies is not known before its spec is read: no advice about that."""
+    folder = unpack("torch")
+    (folder / "sweep.yml").write_text("{config: config.yml, vary: {max_iters: [5]}}")
+    for command in (["train", "-r", "run"], ["resume", "run"], ["sweep", "sweep.yml", "--dry-run"]):
+        message = cli(*command, cwd=folder).refused()
+        assert message.startswith("runner: datasets/tiny.yml:6: cut: is now called `split`: rename the key") and "missing" not in message
 
 
 @pytest.mark.parametrize("name", SWEEPS)

@@ -19,7 +19,7 @@ from runner.core.errors import InputError
 from runner.monitor.overview import Best, Overview, read_runs, read_sweep
 from runner.monitor.places import find_places
 from runner.monitor.progress import Evaluations, final_value
-from runner.store.events import RunEnded, RunRetried, RunStarted, SweepPaused, SweepResumed
+from runner.store.events import CommandReceived, RunEnded, RunRetried, RunStarted, SweepPaused, SweepResumed, TrialPruned
 from runner.store.journal import Journal
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import Override, RunDir, State, Status
@@ -304,3 +304,20 @@ def shown(overview: Overview) -> str:
     with console.capture() as capture:
         console.print(render_status(overview))
     return capture.get()
+
+
+def test_what_was_stopped_on_request_counts_as_pruned(tmp_path: Path) -> None:
+    """Also where it has no directory yet, and where the driver ended before it could record the end of a run."""
+    names = [f"{number:04d}-x-s0" for number in range(5)]
+    sweep = planned(tmp_path / "sweep", names)
+    put(RunDir(sweep.runs / names[0]), "interrupted")
+    put(RunDir(sweep.runs / names[4]), "pruned")
+    journal = Journal(sweep.journal)
+    for number in (0, 1, 4):
+        journal.append(TrialPruned(number, "stopped on request" if number < 4 else "below the median"))
+    for target in ("0", "1", names[2]):
+        journal.append(CommandReceived("stop", target))
+    journal.close()
+    overview = read_sweep(sweep, driven=False)
+    assert overview.counts == {"waiting": 1, "pruned": 4} and overview.waiting == [names[3]]
+    assert overview.stopped == names[:3] == overview.to_json()["stopped"]

@@ -12,7 +12,7 @@ import pytest
 from runner.cli.main import main
 from runner.store.events import RecordsLost
 from runner.sweep.drill import Drill
-from runner.sweep.fake_sweep import Ended, FakeSweep
+from runner.sweep.fake_sweep import Ended, FakeSweep, wait_for
 
 Verify = Callable[..., Ended]
 
@@ -89,6 +89,32 @@ def test_a_sweep_with_a_driver_is_not_repaired(stage: FakeSweep) -> None:
     assert refused.code == 2 and f"process {driver.pid} on" in refused.err
     looked = stage.finish(stage.command("verify", stage.sweep.path))
     assert "is working on this sweep" in looked.out and "Traceback" not in looked.err
+
+
+def test_requests_reach_a_run_in_the_drivers_own_process(stage: FakeSweep) -> None:
+    stage.write(config={"max_iters": 400, "step_s": 0.02}, seeds=[0])
+    driver = stage.start("--launcher", "inline")
+
+    def ask(*arguments: str) -> None:
+        assert stage.finish(stage.command(*arguments)).code == 0
+
+    def wait_until(name: str, state: str) -> None:
+        wait_for(lambda: stage.run(name).status().state == state and stage.run(name).status().phase == "ended", f"{name} {state}", 30)
+
+    stage.worker(step=1)
+    ask("stop", "runs/sweep", "0")
+    wait_until("0000-baseline-s0", "pruned")
+    stage.worker("0001-lr=0.01-s0", step=1)
+    ask("pause", "runs/sweep", "--save")
+    wait_until("0001-lr=0.01-s0", "interrupted")
+    ask("resume", "runs/sweep")
+    stage.worker("0002-lr=0.04-s0", step=1)
+    ask("stop", "runs/sweep")
+    ended = stage.finish(driver, 30)
+    assert ended.code == 130 and ended.err.endswith(
+        "runner: interrupted: 0 of 3 runs done, 1 pruned; the same command continues, or: runner resume runs/sweep\n"
+    ), ended
+    assert stage.states() == {"0000-baseline-s0": "pruned", "0001-lr=0.01-s0": "interrupted", "0002-lr=0.04-s0": "interrupted"}
 
 
 @pytest.mark.parametrize("options", [("--minutes", "inf"), ("--minutes", "nan"), ("--minutes", "-1"), ("--kills", "0")])

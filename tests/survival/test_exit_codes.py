@@ -14,6 +14,7 @@ import pytest
 
 from runner.core.lock import holder
 from runner.store.events import TrialRefused
+from runner.store.run_dir import RunDir
 from runner.sweep.fake_sweep import FakeSweep, wait_for
 
 SLOW = {"max_iters": 40, "step_s": 0.05}
@@ -74,13 +75,30 @@ def test_stop_of_a_trial_and_then_sigterm(stage: FakeSweep) -> None:
     assert again.code == 0 and "3 of 4 runs done, 1 pruned" in again.out, again
 
 
+@pytest.mark.parametrize("how,code,says", [("kill", 1, "the worker was killed by SIGKILL"), ("stop", 130, "interrupted")])
+def test_a_run_whose_worker_was_killed_is_no_interruption(stage: FakeSweep, how: str, code: int, says: str) -> None:
+    stage.write(config=SLOW)
+    driver = stage.command("train", "-c", "config.yml", "--run-dir", "run")
+    run = RunDir(stage.folder / "run")
+    wait_for(lambda: run.status().step > 0, "its first step")
+    if how == "kill":
+        os.kill(run.status().pid, signal.SIGKILL)
+    else:
+        driver.send_signal(signal.SIGTERM)
+    ended = stage.finish(driver)
+    assert ended.code == code and f"runner: {says}" in ended.err and ended.err.endswith("; continue: runner resume run\n"), ended
+
+
 def test_failures_stay_failures(stage: FakeSweep) -> None:
     """Also for the next driver, which does not try them again."""
     stage.write(config={"max_iters": 4}, trials=[{"faults.crash_at": 2}], vary={}, design="list", resources={"retries": 0}, seeds=[0])
     first = stage.finish()
     assert first.code == 1 and "1 of 2 runs done" in first.out, first
     second = stage.finish()
-    assert second.code == 1 and "runner: failed before: 0001-crash_at=2-s0; --retry-failed starts them again" in second.err, second
+    assert (
+        second.code == 1
+        and "runner: failed before: 0001-crash_at=2-s0; let them start again: runner retry runs/sweep --failed" in second.err
+    ), second
 
 
 def test_a_budget_that_ends_a_fixed_design(stage: FakeSweep) -> None:

@@ -341,6 +341,45 @@ def test_a_pause_may_save_and_end_what_is_active(stage: Stage) -> None:
     assert all(run.override() is None for run in map(RunDir, [stage.sweep.runs / "t0s0"]))
 
 
+def test_planned_trials_and_runs_are_stopped_before_they_start(stage: Stage) -> None:
+    """The trials that wait, those that the search has not handed out yet, and single runs."""
+    stage.trials, stage.seeds = 6, (0, 1)
+    stage.acts(t0s0=["slow", "done"])
+    asked = iter([[Command("stop", "5"), Command("stop", "1"), Command("stop", "t0s1")]])
+    left = stage.drive(slots=1, commands=lambda: next(asked, []))
+    ended = {"t0s1", "t1s0", "t1s1", "t5s0", "t5s1"}
+    assert {name for name, state in left.items() if state == "pruned"} == ended and set(left.values()) == {"done", "pruned"}
+    assert not any((stage.sweep.runs / name).exists() for name in ended - {"t0s1"}) and len(stage.started()) == 7
+    assert stage.events(CommandIgnored) == [] and [event.trial for event in stage.events(TrialPruned)] == [5, 1]
+    assert {stage.search.told[number].state for number in (0, 1, 5)} == {"pruned"}
+    assert set(stage.drive().values()) <= {"pruned"} and stage.launchers[1].started == []  # a later driver starts none of them
+
+
+def test_what_was_stopped_stays_so_for_the_next_driver(stage: Stage) -> None:
+    stage.trials = 4
+    stage.acts(t0s0=["slow", "done"])
+    asked = iter([[Command("stop", "3"), Command("stop", "t1s0")], [Command("quit")]])
+    assert stage.drive(slots=1, commands=lambda: next(asked, []))["t0s0"] == "interrupted"
+    assert stage.drive(slots=1) == {"t0s0": "done", "t2s0": "done", "t3s0": "pruned"} and stage.search.told[1].state == "pruned"
+
+
+def test_a_paused_sweep_ends_when_the_rest_was_stopped(stage: Stage) -> None:
+    stage.trials = 5
+    stage.acts(t0s0=["slow", "done"])
+    asked = iter([[Command("pause")], *([Command("stop", str(number))] for number in range(5))])
+    states = stage.drive(slots=1, commands=lambda: next(asked, []) if stage.started() else [])
+    assert states == {f"t{number}s0": "pruned" for number in range(5)} and len(stage.started()) == 1
+    assert any(situation.paused for situation in stage.seen)
+    assert {run.name for situation in stage.seen for run in situation.not_started} == {f"t{number}s0" for number in range(2, 5)}
+
+
+def test_a_paused_sweep_waits_while_a_trial_is_left(stage: Stage) -> None:
+    stage.trials = 3
+    stage.acts(t0s0=["slow", "done"])
+    asked = iter([[Command("pause"), Command("stop", "0"), Command("stop", "2")], *[[]] * 100, [Command("resume")]])
+    assert stage.drive(slots=1, commands=lambda: next(asked, [])) == {"t0s0": "pruned", "t1s0": "done", "t2s0": "pruned"}
+
+
 def test_a_request_that_cannot_be_carried_out_is_noted(stage: Stage) -> None:
     stage.trials = 1
     stage.acts(t0s0=["3"])

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from support.finished import make_run
 
+from runner.monitor.sweep_monitor import SweepMonitor
 from runner.store.commands import Situation
 from runner.store.run_dir import Override, RunDir, State, Status
 from runner.views.progress import ProgressDisplay
@@ -257,3 +258,27 @@ def test_what_the_attempt_warns_of_is_told_once_and_at_the_end(runs: list[RunDir
         "0000-t0-s0: warning: hardly learned: loss_box 0.8 → 0.7",
         "0000-t0-s0: done, hardly learned: loss_box 0.8 → 0.62",
     ]
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed"])
+def test_how_an_earlier_driver_left_a_run_is_not_said_again(runs: list[RunDir], state: State) -> None:
+    clock, target = Clock(), console()
+    put(runs[0], clock, 20, state, "ended", reason="asked to stop (SIGTERM)")
+    with ProgressDisplay(runs, target, title="t", clock=clock, known={runs[0].name: state}) as display:
+        display.update(Situation(running=runs[:1]))
+        clock.now += 1
+        put(runs[0], clock, 21, attempt=2)
+        display.update(Situation(running=runs[:1]))
+        clock.now += 1
+        put(runs[0], clock, 22, "interrupted", "ended", attempt=2, reason="asked to stop (SIGTERM)")
+        display.update(Situation(running=[], ended=runs[:1]))
+    assert shown(target).splitlines()[1:] == [
+        "0000-t0-s0: resumed, attempt 2",
+        "0000-t0-s0: interrupted after step 22: asked to stop (SIGTERM)",
+    ]
+
+
+def test_a_run_that_is_pruned_without_a_directory_does_not_wait(tmp_path: Path) -> None:
+    monitor = SweepMonitor([RunDir(tmp_path / name) for name in ("a", "b")], known={})
+    monitor.mark_pruned([RunDir(tmp_path / "b")])
+    assert list(monitor.look([], [RunDir(tmp_path / "b")])) == [] and monitor.counts() == {"waiting": 1, "pruned": 1}

@@ -76,6 +76,23 @@ def evaluate(run: Path, checkpoint: Any = None) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+def test_a_run_without_its_data_has_the_numbers_it_recorded(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    computed, recorded = evaluate(run), json.loads((run / "eval.json").read_text())
+    image = next(path for path in data.rglob("*") if path.suffix in (".png", ".jpg"))
+    image.unlink()
+    assert evaluate(run) == computed, "its predictions need no images"
+    shutil.rmtree(data)
+    capsys.readouterr()
+    assert evaluate_run(run, checkpoint=None, progress=quiet) == recorded != {}
+    assert f"the evaluation set is not at {data}" in capsys.readouterr().err
+    with pytest.raises(InputError, match="val.json"):
+        evaluate(run, "last")
+    (run / "eval.json").unlink()
+    with pytest.raises(InputError, match="val.json"):
+        evaluate(run)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [reverse, renumber])
 def test_a_runs_own_predictions_are_matched_by_name(run: Path, data: Path, change: Any, capsys: pytest.CaptureFixture[str]) -> None:
     before = evaluate(run)
