@@ -151,11 +151,9 @@ def _in_full(tree: Node) -> Node:
 
 def _explain(tree: Node, problem: Problem, path: Path) -> Problem:
     """Explain common mistakes by what to write: a key without its section, a single value where a list is expected, a former key."""
-    if problem.key in _FORMER:
-        text = (
-            f"{problem.message} in {shlex.quote(os.path.abspath(path))}: a sweep is continued with that file, not with its directory's copy"
-        )
-        return replace(problem, message=text)
+    if problem.key in _FORMER and problem.where.startswith(str(path)):
+        where = shlex.quote(os.path.abspath(path))
+        return replace(problem, message=f"{problem.message} in {where}, not in the copy that a sweep's directory has")
     place, _, name = problem.key.partition(".")
     if problem.message.startswith("unknown key") and problem.key in _SECTION_KEYS:
         return replace(problem, message=f"unknown key; did you mean {_SECTION_KEYS[problem.key]!r}?")

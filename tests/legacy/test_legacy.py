@@ -113,7 +113,7 @@ def test_old_keys_of_a_users_file_are_refused(unpack: Unpack, cli: Cli) -> None:
     folder = unpack("finished")
     message = cli("sweep", "sweep.yml", "--dir", "sweep", cwd=folder).refused()
     for new in ("`derive`", "`combine_best`", "`memory_gib`"):
-        assert f"is now called {new}: rename the key in {folder / 'sweep.yml'}: a sweep is continued with that file" in message
+        assert f"is now called {new}: rename the key in {folder / 'sweep.yml'}, not in the copy" in message
 
 
 def test_old_keys_of_a_data_spec_are_all_that_is_said(unpack: Unpack, cli: Cli) -> None:
