@@ -31,7 +31,7 @@ class FieldInfo:
         shared: see `runner.config.schema.Shared`.
         neutral: see `runner.config.schema.Neutral`.
         added_later: see `runner.config.schema.AddedLater`.
-        formerly: the key's former name (see `runner.config.schema.Formerly`), or empty.
+        formerly: see `runner.config.schema.Formerly`.
         auto: see `runner.config.schema.Auto`.
         rest: see `runner.config.schema.Rest`.
         plugins: see `runner.config.schema.FromPlugins`; None where the type names its classes itself.
@@ -47,7 +47,7 @@ class FieldInfo:
     shared: bool
     neutral: bool
     added_later: bool
-    formerly: str
+    formerly: Formerly | None
     auto: bool
     rest: bool
     plugins: FromPlugins | None
@@ -133,6 +133,9 @@ class _Binder:
         given = {key: item for key, item in (mapping or {}).items() if key not in skip}
         if skip:
             given = self._without_former(given, path)
+        for old, new in former_names(cls).items():
+            if old in given and new not in given:
+                given[new] = given.pop(old)
         rest = self._rest(cls, infos, given) if any(info.rest for info in infos) else {}
         self._report_unknown(cls, infos, {key: item for key, item in given.items() if key not in rest}, path)
         values: dict[str, Any] = {}
@@ -182,7 +185,7 @@ class _Binder:
         known = {info.key for info in infos}
         if node_is_root := path == "":
             known |= {*section_classes(cls), *getattr(cls, "not_used", {})}
-        renamed = {info.formerly: info.key for info in infos if info.formerly}
+        renamed = {info.formerly.name: info.key for info in infos if info.formerly}
         for key, node in given.items():
             if key in renamed:
                 self._problem(node, f"{path}.{key}".lstrip("."), f"is now called `{renamed[key]}`: rename the key")
@@ -476,13 +479,18 @@ def _field_info(item: Any, hint: Any) -> FieldInfo:
         shared=extra(Shared) is not None,
         neutral=extra(Neutral) is not None,
         added_later=extra(AddedLater) is not None,
-        formerly=former.name if (former := extra(Formerly)) is not None else "",
+        formerly=extra(Formerly),
         auto=extra(Auto) is not None,
         rest=extra(Rest) is not None,
         plugins=extra(FromPlugins),
         required=required,
         default=default,
     )
+
+
+def former_names(cls: type[Any]) -> dict[str, str]:
+    """Map the former names of keys that are still read to the present ones."""
+    return {info.formerly.name: info.key for info in field_infos(cls) if info.formerly is not None and info.formerly.is_read}
 
 
 def _keys(cls: type[Any]) -> set[str]:

@@ -95,9 +95,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Formerly:
-    """The key's name before version 0.2, which is refused by naming the new one."""
+    """The key's name before version 0.2, which is refused by naming the new one.
+
+    Args:
+        is_read: it is read as the new one instead, since configs of old runs have it.
+    """
 
     name: str
+    is_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)

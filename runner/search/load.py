@@ -29,8 +29,7 @@ _SECTION_KEYS: Final = {
     name: f"{section}.{info.key}"
     for section, keys in {"budget": Budget, "racing": Racing, "resources": Resources}.items()
     for info in field_infos(keys)
-    for name in (info.key, info.formerly)
-    if name
+    for name in (info.key, *([info.formerly.name] if info.formerly else []))
 }
 """Key, or former key, of a section of the sweep file to its dotted key."""
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from runner import __version__, evaluation
 from runner.backends.base import BACKENDS, LoadsModels
+from runner.config.bind import former_names
 from runner.config.dump import affecting_keys, result_affecting
 from runner.config.load import OVERRULED_BY, load_config
 from runner.config.node import Node, Source, flatten
@@ -224,7 +225,7 @@ class SweepPlan:
         _check_metrics(self.spec, self.first, sweep_file)
         self.baseline_values: Mapping[str, Any] = dict(flatten(self.first.plain))
         """Dotted key to the baseline's resolved value."""
-        self._baseline = baseline_values(self.first.plain)
+        self._baseline = _values(self.first)
         self._given = load_config(self._config).plain()
         self.names: dict[str, tuple[str, str]] = {}
         """Key to the id of the run that has it and the name of its directory; other runs are named for their trial and seed."""
@@ -312,7 +313,7 @@ class SweepPlan:
         A value that is not found as given may be spelled differently or have been translated (a path): then the config differs without it.
         """
         plain = resolved.plain
-        held = baseline_values(plain)
+        held = _values(resolved)
         problems = []
         for key, value in trial.overrides.items():
             by = overruled_by(key, held)
@@ -501,6 +502,12 @@ def overruled_by(key: str, held: Baseline) -> str:
 
 def _shown(value: Any) -> str:
     return "no such key" if value is ABSENT else format_value(value)
+
+
+def _values(resolved: Resolved) -> Baseline:
+    """Return the values of a resolved config by their keys, and by former names that a sweep of an older version may use."""
+    plain, former = resolved.plain, former_names(type(resolved.config))
+    return baseline_values(plain | {old: plain[new] for old, new in former.items()})
 
 
 def _same_runs(runs: Sequence[PlannedRun], sweep_file: Path) -> list[Problem]:

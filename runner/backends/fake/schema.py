@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.config.schema import AddedLater, Doc, Form, Neutral, Range, Registered
+from runner.config.schema import AddedLater, Doc, Form, Formerly, Neutral, Range, Registered
 from runner.trackers.base import TRACKERS
 from runner.training.common_config import CommonConfig
 
@@ -60,7 +60,9 @@ class FakeConfig(CommonConfig):
     snapshot_iter: Annotated[int | None, Doc("steps between checkpoints; null: only when a run is stopped"), Range(1)] = None
     step_s: Annotated[float, Doc("seconds that each step sleeps"), Neutral(), Range(0)] = 0.0
     startup_s: Annotated[float, Doc("seconds it sleeps before the first step of an attempt"), Neutral(), Range(0)] = 0.0
-    memory_gb: Annotated[float, Doc("memory it holds beside its own, in 2**30 bytes"), Neutral(), Range(0)] = 0.0
+    memory_gib: Annotated[
+        float, Formerly("memory_gb", is_read=True), Doc("memory it holds beside its own, in GiB (2**30 bytes)"), Neutral(), Range(0)
+    ] = 0.0
     faults: Annotated[Faults | None, Doc("what goes wrong")] = None
     # without images, on no GPU
     train_dataset: None = None

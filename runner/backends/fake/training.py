@@ -56,9 +56,9 @@ class FakeTrainer(Trainer):
     def _begin(self) -> None:
         time.sleep(self.config.startup_s)
         try:
-            self._held = bytearray(int(self.config.memory_gb * GIB))
+            self._held = bytearray(int(self.config.memory_gib * GIB))
         except MemoryError as error:
-            raise OutOfMemory(f"out of memory: {self.config.memory_gb:g} GiB cannot be had") from error
+            raise OutOfMemory(f"out of memory: {self.config.memory_gib:g} GiB cannot be had") from error
         if (path := self._resume_from()) is not None:
             self._restore(path)
 

@@ -21,6 +21,7 @@ from runner.core.errors import InputError
 from runner.resolve import resolve
 from runner.store.checkpoints import CheckpointFolder
 from runner.store.run_dir import RunDir
+from runner.sweep.plan import run_key
 
 ROOT = Path(__file__).resolve().parents[3]
 NewRun = Callable[..., RunDir]
@@ -118,7 +119,7 @@ def test_it_ends_without_a_word_and_goes_on(work: Any, new_run: NewRun) -> None:
 
 
 def test_memory_that_cannot_be_had(work: Any, new_run: NewRun) -> None:
-    run = new_run(memory_gb=1e9)
+    run = new_run(memory_gib=1e9)
     assert work(run) == 1
     assert (run.status().state, run.status().cause) == ("failed", "out_of_memory")
 
@@ -226,3 +227,19 @@ def test_its_page_tells_of_every_key() -> None:
     own = [info.key for info in field_infos(FakeConfig) if info.key not in common and info.key != "backend"]
     keys = [*own, *(info.key for info in field_infos(Faults)), *NAMES]
     assert len(keys) > 20 and [key for key in keys if f"`{key}`" not in page] == []
+
+
+def test_memory_is_read_under_its_former_name(tmp_path: Path) -> None:
+    """Run directories of older versions have it; the run key does not depend on it."""
+    keys = []
+    for index, text in enumerate(("memory_gb: 0.5", "memory_gib: 0.5", "memory_gib: 0.25")):
+        path = tmp_path / f"{index}.yml"
+        path.write_text(f"backend: fake\n{text}\n")
+        resolved = resolve(path)
+        assert resolved.config.memory_gib == float(text.split()[1]) and "memory_gb" not in resolved.plain
+        keys.append(run_key(resolved))
+    assert keys[0] == keys[1] == keys[2]
+    both = tmp_path / "both.yml"
+    both.write_text("backend: fake\nmemory_gb: 1\nmemory_gib: 1\n")
+    with pytest.raises(InputError, match="memory_gb: is now called `memory_gib`"):
+        resolve(both)
