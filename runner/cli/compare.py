@@ -100,6 +100,7 @@ def _write(file: Path, shown: str | RenderableType) -> None:
 
 def _dashboard(args: argparse.Namespace) -> int:
     from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.core.values import counted  # noqa: PLC0415
     from runner.store.run_dir import find_runs  # noqa: PLC0415
     from runner.trackers.base import DEFAULT_VIEWER  # noqa: PLC0415
     from runner.views.viewers.processes import start_viewer  # noqa: PLC0415
@@ -108,6 +109,6 @@ def _dashboard(args: argparse.Namespace) -> int:
     if not runs:
         raise InputError(f"no run in {', '.join(map(str, args.paths))}; `runner ls` lists the runs")
     with start_viewer(args.viewer or DEFAULT_VIEWER, runs, port=args.port, language=args.language) as viewer:
-        print(f"{viewer.kind} shows {len(runs)} runs at {viewer.url} (Ctrl-C ends it)", flush=True)
+        print(f"{viewer.kind} shows {counted(len(runs), 'run')} at {viewer.url} (Ctrl-C ends it)", flush=True)
         viewer.wait()
     return 0

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from runner.core.text import say
+from runner.core.values import counted
 
 _OPTIONS = {
     "size": "image width and height in pixels (generated sets)",
@@ -67,7 +68,7 @@ def _prepare(args: argparse.Namespace) -> int:
     for side, split in manifest.splits.items():
         lists = f" (from {', '.join(split.lists)})" if split.lists else ""
         only = ", read only by `runner eval RUN --split test`" if side == "test" else ""
-        say(f"  {side}: {split.images} images, {split.boxes} boxes{lists}{only}")
+        say(f"  {side}: {counted(split.images, 'image')}, {counted(split.boxes, 'box')}{lists}{only}")
     say(f"  classes: {', '.join(manifest.classes)}")
     for note in manifest.notes:
         say(f"  {note}")
@@ -87,7 +88,8 @@ def _check(args: argparse.Namespace) -> int:
         say(f"{finding.severity}: {finding.file}: {finding.what}: {finding.count}{examples}")
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = sum(finding.severity == "warning" for finding in findings)
-    say(f"{choice.name}: {f'{errors} errors, {warnings} warnings' if errors or warnings else 'fine'}")
+    found = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}" if errors or warnings else "fine"
+    say(f"{choice.name}: {found}")
     return 1 if errors else 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner.cli.options import fraction
 from runner.core.text import say
+from runner.core.values import counted
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,7 +55,7 @@ def _run(args: argparse.Namespace) -> int:
             force=args.force,
         )
     for path, boxes in found.items():
-        say(f"{path}: {len(boxes)} boxes")
+        say(f"{path}: {counted(len(boxes), 'box')}")
         for name, score, (x, y, width, height) in boxes:
             say(f"  {name:20} {score:.2f}  x {x:.0f} y {y:.0f} w {width:.0f} h {height:.0f}")
     say(f"pictures: {args.output}")

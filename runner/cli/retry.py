@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from runner.core.text import say
-from runner.core.values import shell_path
+from runner.core.values import counted, shell_path
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,16 +31,17 @@ def _run(args: argparse.Namespace) -> int:
     failed = [run_dir for run_dir in sweep.run_dirs() if run_dir.status().state == "failed"]
     if not failed:
         left = sum(run_status(run_dir).state == "interrupted" for run_dir in sweep.run_dirs())
-        say("no run has failed" + (f"; {left} were interrupted, continue: runner resume {shell_path(sweep.path)}" if left else ""))
+        more = f"; {counted(left, 'run')} interrupted, continue: runner resume {shell_path(sweep.path)}" if left else ""
+        say(f"no run has failed{more}")
         return 0
     if holder(sweep.lock) is not None:
         send(sweep.control, Command("retry"))
-        say(f"retry of {len(failed)} failed runs requested; watch it: runner status {shell_path(sweep.path)}")
+        say(f"retry of {counted(len(failed), 'failed run')} requested; watch it: runner status {shell_path(sweep.path)}")
         return 0
     with hold(sweep.lock):
         journal = Journal(sweep.journal)
         for run_dir in failed:
             journal.append(reopen(run_dir))
         journal.close()
-    say(f"{len(failed)} failed runs will start again with: runner resume {shell_path(sweep.path)}")
+    say(f"{counted(len(failed), 'failed run')} will start again with: runner resume {shell_path(sweep.path)}")
     return 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.options import add_overrides, missing_lines
 from runner.core.text import say
-from runner.core.values import shell_path
+from runner.core.values import counted, listed, shell_path
 
 if TYPE_CHECKING:
     from runner.sweep.session_plan import SweepRequest
@@ -63,22 +62,18 @@ def run_request(request: SweepRequest, *, retry_failed: bool = False) -> int:
     for number, reason in result.refused.items():
         say(f"runner: trial {number} could not start: {reason}", error=True)
     pruned = f", {result.pruned} pruned" if result.pruned else ""
-    done = f"{result.done} of {result.runs} runs done{pruned}"
+    done = f"{result.done} of {counted(result.runs, 'run')} done{pruned}"
     say(f"{done}; compare them: runner compare {folder}")
     if result.pruned and sweep.spec.pruner is not None:
         _print_audit(sweep.folder.path)
     if result.failed_before:
-        say(f"runner: failed before: {_some(result.failed_before)}; let them start again: runner retry {folder} --failed", error=True)
+        say(f"runner: failed before: {listed(result.failed_before, 3)}; let them start again: runner retry {folder} --failed", error=True)
     if result.exit_code == 130:
         say(f"runner: interrupted: {done}; the same command continues, or: runner resume {folder}", error=True)
     elif result.missing:
         why = f": {result.stopped}" if result.stopped else ""
-        say(f"runner: {len(result.missing)} planned runs were not started ({_some(result.missing)}){why}", error=True)
+        say(f"runner: not started: {counted(len(result.missing), 'planned run')} ({listed(result.missing, 3)}){why}", error=True)
     return result.exit_code
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _print_audit(folder: Path) -> None:

@@ -27,6 +27,7 @@ def _run(args: argparse.Namespace) -> int:
 
     from runner.core.files import move_aside  # noqa: PLC0415
     from runner.core.text import json_text, say  # noqa: PLC0415
+    from runner.core.values import counted  # noqa: PLC0415
     from runner.store.lock import hold  # noqa: PLC0415
     from runner.sweep.sweep_dir import sweep_at  # noqa: PLC0415
     from runner.sweep.verify import verify  # noqa: PLC0415
@@ -44,6 +45,6 @@ def _run(args: argparse.Namespace) -> int:
         return 1 if left else 0
     for finding in findings:
         say(f"{'' if finding.wrong else 'note: '}{finding}")
-    runs = len(sweep.run_names())
-    say(f"{runs} runs: " + (f"{len(wrong)} problems, {len(wrong) - len(left)} repaired" if wrong else "nothing is wrong"))
+    found = f"{counted(len(wrong), 'problem')}, {len(wrong) - len(left)} repaired" if wrong else "nothing is wrong"
+    say(f"{counted(len(sweep.run_names()), 'run')}: {found}")
     return 1 if left else 0

@@ -123,8 +123,9 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
 
 
 def counted(number: int, word: str) -> str:
-    """Format a number of things: ``1 run``, ``2 runs``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    """Format a number of things: ``1 run``, ``2 runs``, ``2 boxes``. The last word of `word` takes the plural."""
+    ending = "" if number == 1 else "es" if word.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{number} {word}{ending}"
 
 
 def listed(items: Iterable[object], most: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from runner.core.errors import InputError, Problem
+from runner.core.values import counted
 from runner.launch.base import Demand
 from runner.launch.machine import ORDER, VISIBLE, Gpu, Machine
 
@@ -48,9 +49,9 @@ def plan_slots(machine: Machine, demand: Demand, environment: Mapping[str, str] 
         if groups and count > share * len(groups):
             share = -(-count // len(groups))
             named = _names(gpu for group in groups for gpu in group)
-            notes.append(f"{count} runs at a time on {named}: up to {share} runs share a GPU")
+            notes.append(f"{counted(count, 'run')} at a time on {named}: up to {share} runs share a GPU")
     if (memory_gib := demand.task.memory_gib) is not None and count * memory_gib > machine.free_gib:
-        notes.append(f"{count} runs may take {count * memory_gib:g} GiB of memory, and {machine.free_gib:.1f} GiB are free now")
+        notes.append(f"{counted(count, 'run')} may take {count * memory_gib:g} GiB of memory, and {machine.free_gib:.1f} GiB are free now")
     slots = [_variables(groups[number % len(groups)], machine.by_place) if groups else {} for number in range(count)]
     used = [gpu for group in groups[:count] for gpu in group]
     known = [gpu.memory_gib - gpu.used_gib for gpu in used if gpu.memory_gib]
@@ -81,7 +82,7 @@ def _automatic_count(machine: Machine, demand: Demand, gpu_room: int, notes: lis
     count = max(1, min([*room.values(), *([gpu_room] if gpu_room else [])]))
     if count < gpu_room:
         scarce = min(room, key=room.__getitem__)
-        notes.append(f"{count} runs at a time, although the GPUs have room for {gpu_room}: {wants[scarce]}")
+        notes.append(f"{counted(count, 'run')} at a time, although the GPUs have room for {gpu_room}: {wants[scarce]}")
     return count
 
 
@@ -90,7 +91,8 @@ def _overcommitted(machine: Machine, demand: Demand, count: int) -> Iterable[str
     wants = _wants(machine, demand)
     for scarce, room in _room(machine, demand).items():
         if count > room:
-            yield f"{count} runs at a time (resources.concurrency) are more than fit: {wants[scarce]}"
+            text = f"{counted(count, 'run')} at a time (resources.concurrency) {'is' if count == 1 else 'are'} more than fit"
+            yield f"{text}: {wants[scarce]}"
 
 
 def _room(machine: Machine, demand: Demand) -> dict[str, int]:
@@ -101,7 +103,7 @@ def _room(machine: Machine, demand: Demand) -> dict[str, int]:
 
 def _wants(machine: Machine, demand: Demand) -> dict[str, str]:
     return {
-        "cores": f"{demand.task.cpus} cores per run, {machine.cores} available",
+        "cores": f"{counted(demand.task.cpus, 'core')} per run, {machine.cores} available",
         "memory": f"{demand.task.memory_gib or 0:g} GiB per run, {machine.memory_gib:.1f} GiB available",
     }
 
@@ -121,7 +123,8 @@ def _usable_gpus(machine: Machine, demand: Demand, environment: Mapping[str, str
     elif machine.gpu_problem:
         notes.append(machine.gpu_problem)
     if len(found) < each:
-        text = f"{each:g} GPUs per run; usable here: {len(found)}" + (f" ({machine.gpu_problem})" if machine.gpu_problem else "")
+        wanted = counted(int(each), "GPU") if each >= 1 else f"{each:g} GPUs"
+        text = f"{wanted} per run; usable here: {len(found)}" + (f" ({machine.gpu_problem})" if machine.gpu_problem else "")
         raise InputError(Problem(text, key="resources.gpus"))
     free = [gpu for gpu in found if not gpu.busy]
     busy = [gpu for gpu in found if gpu.busy]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.core.errors import InputError
+from runner.core.values import counted
 from runner.results.collect import RunResult
 from runner.stats.intervals import CONFIDENCE, Difference
 from runner.store.run_dir import RunDir
@@ -72,12 +73,13 @@ def _compare(run: RunDir, baseline: RunDir, annotations: Path, metric: str, seed
     images = len(truth.get_img_ids())
     evaluated = {int((folder.results() or {}).get("images", images)) for folder in (run, baseline)}
     if evaluated != {images}:
-        return ImageComparison(seed, why_not=f"{annotations} has {images} images, and the runs were evaluated on {min(evaluated)}")
+        text = f"{annotations} has {counted(images, 'image')}, and the runs were evaluated on {min(evaluated)}"
+        return ImageComparison(seed, why_not=text)
     names = {int(category["id"]): str(category["name"]) for category in truth.load_cats(truth.get_cat_ids())}
     if any(_categories(folder) not in (None, names) for folder in (run, baseline)):
         return ImageComparison(seed, why_not=f"{annotations} has other categories or category ids than when the runs were evaluated")
     if images < _LEAST_IMAGES:
-        return ImageComparison(seed, why_not=f"{images} images are too few: at least {_LEAST_IMAGES} are needed")
+        return ImageComparison(seed, why_not=f"{counted(images, 'image')}: too few; at least {_LEAST_IMAGES} are needed")
     found = [load_predictions(folder.predictions, truth) for folder in (run, baseline)]
     work = sum(len(predictions.get_ann_ids()) for predictions in found) * len(IOUS[metric])
     draws = max(_LEAST_DRAWS, min(_MOST_DRAWS, _WORK // max(1, work)))

@@ -97,11 +97,15 @@ def missing_metric(metric: str, undefined: bool) -> str:
     return f"{metric} {'is not a finite number' if undefined else 'is missing'} in its {where}"
 
 
+def _runs(number: int) -> str:
+    return counted(number, "run")
+
+
 def _unlearned_trial(trial: str, runs: Mapping[str, Sequence[str]], counted: int, metric: str, with_them: str, without_them: str) -> str:
     listed = "; ".join(f"{run}: {', '.join(terms)}" for run, terms in runs.items())
     which = "it" if len(runs) == 1 else "them"
     return (
-        f"{trial}: {len(runs)} of {counted} runs hardly learned ({listed}). "
+        f"{trial}: {len(runs)} of {_runs(counted)} hardly learned ({listed}). "
         f"{metric} with {which}: {with_them}; without {which}: {without_them}"
     )
 
@@ -123,7 +127,7 @@ def _search_violated(trials: Mapping[str, str]) -> str:
 def _winner_confirmed(trial: int, search: str, confirmed: str, seeds: int, ranked: int) -> str:
     return (
         f"winner, trial {trial}: {search} in the search, {confirmed} with {counted(seeds, 'new seed')}; "
-        f"only the second is unbiased: the first was selected as the best of {ranked}"
+        f"only the second is unbiased: the first was selected as the best of {ranked} trials"
     )
 
 
@@ -139,35 +143,40 @@ def _trials_differ_in_length(shortest: int, longest: int) -> str:
 # ---------------------------------------------------------------------------------------------------------------- pruning
 def _audit_states(pruned: int, trials: int, finished: int, share: float | None) -> str:
     saved = "the saving is unknown" if share is None else f"they took {100 * share:.0f} % of the steps of unpruned trials"
-    return f"{pruned} of {trials} trials pruned, {finished} finished; {saved}"
+    return f"{pruned} of {counted(trials, 'trial')} pruned, {finished} finished; {saved}"
 
 
 def _audit_could_have_won(trials: int, judged: int, winner: int, metric: str, value: float) -> str:
     who = f"the winner, trial {winner} with {metric} {value:.3f}"
     if not trials:
-        return f"could have won: none of {judged}; no 95 % interval of a final value reaches beyond {who}"
-    return f"could have won: {trials} of {judged}; the 95 % intervals of their final values reach beyond {who}"
+        return f"could have won: none of {counted(judged, 'pruned trial')}; no 95 % interval of a final value reaches beyond {who}"
+    return f"could have won: {trials} of {counted(judged, 'pruned trial')}; the 95 % intervals of their final values reach beyond {who}"
 
 
 def _audit_trial(trial: int, label: str, value: float, step: int, low: float, high: float, enough: int, rests_on: int) -> str:
     projected = f"projected final value {low:.3f} to {high:.3f}"
-    return f"  trial {trial} ({label}): {value:.3f} at step {step}, {projected}; {enough} of {rests_on} finished trials gained enough"
+    gained = f"{enough} of {counted(rests_on, 'finished trial')} gained enough"
+    return f"  trial {trial} ({label}): {value:.3f} at step {step}, {projected}; {gained}"
 
 
 def _audit_rung(step: int, pruned: int, finished: int, pairs: int, disagreed: int, tau: float | None, winner_place: int | None) -> str:
     head = f"step {step} ({pruned} pruned): "
     if not pairs:
-        return f"{head}{finished} finished trials: no order to compare"
+        return f"{head}{counted(finished, 'finished trial')}: no order to compare"
     correlation = "" if tau is None else f", Kendall's τ {tau:.2f}"
     place = "" if winner_place is None else f"; the winner ranked {winner_place} then"
     return (
-        f"{head}of {finished} finished trials {disagreed} of {pairs} pairs ({100 * disagreed / pairs:.0f} %) "
+        f"{head}of {counted(finished, 'finished trial')} {disagreed} of {counted(pairs, 'pair')} ({100 * disagreed / pairs:.0f} %) "
         f"were in another order than at the end{correlation}{place}"
     )
 
 
 def _audit_few(finished: int) -> str:
     return f"only {counted(finished, 'trial')} finished: these figures are rough"
+
+
+def _importances_few(what: str) -> Callable[..., str]:
+    return lambda metric, trials, least: f"no importances for {metric}: {counted(trials, what)}, and at least {least} are needed"
 
 
 def _audit_trials(text: str) -> Callable[..., str]:
@@ -220,14 +229,14 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "search-violated": _search_violated,
     "search-unfinished": _template("no trial has finished yet"),
     "winner-unconfirmed": _template(
-        "the winner's value is optimistic: it is the best of {ranked}; new seeds give an unbiased one (`confirm_seeds`)"
+        "the winner's value is optimistic: it is the best of {ranked} trials; new seeds give an unbiased one (`confirm_seeds`)"
     ),
     "winner-is-baseline": _template("no trial is better than the baseline: there is no winner to confirm"),
     "winner-confirmed": _winner_confirmed,
     "winner-gain": _winner_gain,
     "trials-differ-in-length": _trials_differ_in_length,
-    "importances-few": _template("no importances for {metric}: {trials} finished or pruned trials, and at least {least} are needed"),
-    "importances-few-finished": _template("no importances for {metric}: {trials} finished trials, and at least {least} are needed"),
+    "importances-few": _importances_few("finished or pruned trial"),
+    "importances-few-finished": _importances_few("finished trial"),
     "importances-equal": _template("no importances for {metric}: all finished trials have the same value"),
     "importances-unvaried": _template("no importances for {metric}: no parameter has two values"),
     "importances-share": _template(

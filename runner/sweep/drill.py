@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from runner.core.lock import holder
+from runner.core.values import counted
 from runner.store.events import RunEnded, RunReopened
 from runner.store.run_dir import RunDir
 from runner.sweep.fake_sweep import FakeSweep, results_of, steps_twice, wait_for
@@ -215,7 +216,7 @@ class Drill:
         driver.communicate()
         _, alive = psutil.wait_procs(children, timeout=10)
         if alive:
-            fault.wrong.append(f"{len(alive)} processes were left 10 s after the driver died")
+            fault.wrong.append(f"{counted(len(alive), 'process')} still there 10 s after the driver died")
             for process in alive:
                 process.kill()
 
@@ -289,7 +290,7 @@ class Drill:
             "every run ends": to_the_end,
             "run names equal those of the undisturbed sweep": ""
             if names == theirs.run_names()
-            else f"{len(names)} runs, not {len(theirs.run_names())}",
+            else f"{counted(len(names), 'run')}, not {len(theirs.run_names())}",
             "every run ends once": ", ".join(twice),
             "no step twice": ", ".join(doubled),
             "runner verify": "; ".join(left[:3]),

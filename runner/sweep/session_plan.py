@@ -9,7 +9,7 @@ from typing import Any
 
 from runner.config.load import find_file
 from runner.core.errors import InputError, Problem
-from runner.core.values import shell_path
+from runner.core.values import counted, shell_path
 from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS
 from runner.resolve import resolve
 from runner.search.base import DESIGNS, Design, Trial
@@ -121,7 +121,7 @@ class PlannedSweep:
         except InputError:  # that config cannot be read any more
             differing = ""
         text = (
-            f"holds {len(others)} runs of another config ({differing or 'data or versions'} differ in {name}): "
+            f"holds {counted(len(others), 'run')} of another config ({differing or 'data or versions'} differ in {name}): "
             "restore the sweep, or give the other one a directory of its own: runner sweep --dir DIR"
         )
         raise InputError(Problem(text, where=str(self.folder.path)))
@@ -184,7 +184,8 @@ def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | N
     count = len(trials) + spec.combine_best  # the last one may not come, but there has to be room for it
     runs = count * len(spec.seeds)
     if spec.budget.runs is not None and runs > spec.budget.runs:
-        text = f"is {spec.budget.runs}, but {count} trials with {len(spec.seeds)} seeds are {runs} runs: list fewer trials or raise it"
+        needed = f"{counted(count, 'trial')} with {counted(len(spec.seeds), 'seed')} need {counted(runs, 'run')}"
+        text = f"is {spec.budget.runs}, but {needed}: list fewer trials or raise it"
         raise InputError(Problem(text, where=str(file), key="budget.runs"))
     warnings = [*confounded(spec, plan.baseline), *trial_warnings(spec, plan, trials), *space_warnings(spec, plan)]
     return PlannedSweep(request, spec, file, sweep, plan, trials, history, warnings, seen)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runner.core.files import move_aside, read_bytes
 from runner.core.lock import holder, last_holder
-from runner.core.values import listed
+from runner.core.values import counted, listed
 from runner.search.base import find_design
 from runner.store.events import Event, RecordsLost, RunEnded, RunReopened, RunStarted, TrialQueued
 from runner.store.identities import Identities
@@ -245,7 +245,7 @@ def _check_litter(sweep: SweepDir, findings: Findings) -> None:
                 else:
                     path.unlink(missing_ok=True)
 
-        findings.note(sweep.path, f"{len(litter)} files left by killed processes: {litter[0].name}", "they are harmless", remove)
+        findings.note(sweep.path, f"{counted(len(litter), 'file')} left by killed processes: {litter[0].name}", "they are harmless", remove)
     if not findings.repair and last_holder(sweep.lock) is not None:  # a repair holds it itself
         findings.note(sweep.lock, "the last driver was killed, which released its lock")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.console import Group
 from rich.table import Table
 
+from runner.core.values import counted
 from runner.data.stats import QUANTILES, SplitStats
 from runner.views.terminal import plain
 
@@ -30,6 +31,6 @@ def render_stats(sides: Mapping[str, SplitStats]) -> Group:
     counts.add_row("image sizes", *(", ".join(f"{w}×{h}: {n}" for (w, h), n in split.image_sizes.items()) for split in splits))
     for name in splits[0].per_class:
         classes.add_row(
-            plain(name), *(f"{split.per_class.get(name, 0)} in {split.images_per_class.get(name, 0)} images" for split in splits)
+            plain(name), *(f"{split.per_class.get(name, 0)} in {counted(split.images_per_class.get(name, 0), 'image')}" for split in splits)
         )
     return Group(counts, classes)

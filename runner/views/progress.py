@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runner.core.values import counted
 from runner.monitor.live import LiveRun
 from runner.monitor.sweep_monitor import FINAL, RunMonitor, SweepMonitor
 from runner.store.commands import Situation
@@ -108,7 +109,7 @@ class ProgressDisplay:
             done = sum(run.status.state in FINAL for run in self._monitor.runs)
             already = f", {done} of them done already" if done else ""
             title = f"{self._title}: " if self._title else ""
-            self._lines.say(f"{title}{len(self._monitor.runs)} runs{already}")
+            self._lines.say(f"{title}{counted(len(self._monitor.runs), 'run')}{already}")
         self._lines.print(is_live=False)
 
     def _show(self, now: float) -> None:

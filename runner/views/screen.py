@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from runner.core.text import printable
+from runner.core.values import counted
 from runner.monitor.live import LiveRun
 from runner.results.format import show_duration
 from runner.store.commands import Situation
@@ -67,8 +68,9 @@ class Screen:
     def _summary(self) -> list[Text]:
         total = sum(self.counts.values())
         parts = [f"{count} {name}" for name, count in self.counts.items()]
-        parts[:1] = [f"{self.counts['done']} of {total} runs done"] if "done" in self.counts else [f"{total} runs", *parts[:1]]
-        used = f"{self.situation.used} of {self.situation.slots} slot{'' if self.situation.slots == 1 else 's'} used"
+        runs = counted(total, "run")
+        parts[:1] = [f"{self.counts['done']} of {runs} done"] if "done" in self.counts else [runs, *parts[:1]]
+        used = f"{self.situation.used} of {counted(self.situation.slots, 'slot')} used"
         times = [used, f"{show_duration(self.spent_s)} so far"] if not self._is_low else [used]
         times += [f"about {show_duration(self.left_s)} left"] if self.left_s is not None and not self.situation.paused else []
         lines = [self._rule(self.title), *self._fold(parts, "bold"), *self._fold(times, "")]

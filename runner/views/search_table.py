@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from runner.core.values import counted
 from runner.results.format import show_summary
 from runner.results.notes import note
 from runner.results.search.importance import Importances, short_number
@@ -77,7 +78,7 @@ def _best(report: SearchReport) -> Iterator[RenderableType]:
     if shown:
         yield table
     if len(listed) > len(shown):
-        yield _item(f"{len(listed) - len(shown)} more finished trials are not shown; --format json lists all")
+        yield _item(f"{counted(len(listed) - len(shown), 'more finished trial')} not shown; --format json lists all")
     yield from (_item(note.text) for note in report.notes)
     if report.audit_notes:
         yield Text("Pruning", style="bold")
@@ -136,7 +137,8 @@ def _pareto(report: SearchReport) -> Iterator[RenderableType]:
     if len(front.metrics) > 1 and len(front.front) + len(front.dominated) > 2:
         yield _ParetoPlot(results, front.front, front.dominated)
     yield _item(
-        f"{len(front.front)} of {len(front.front) + len(front.dominated)} trials are on the front: no other trial is better in every metric"
+        f"on the front: {len(front.front)} of {counted(len(front.front) + len(front.dominated), 'trial')}; "
+        "no other trial is better in every metric"
     )
     yield _item("results vary with the seed: neighbours on the front may swap places")
     if front.excluded:
@@ -223,7 +225,7 @@ def _parallel(report: SearchReport) -> Iterator[RenderableType]:
         table.add_row(_number(trial), f"{line.value:.3f}{'' if line.state == 'done' else '*'}", *cells)
     yield table
     if len(found.lines) > _MOST_LINES:
-        yield _item(f"{len(found.lines) - _MOST_LINES} more trials are not shown; --format json lists all")
+        yield _item(f"{counted(len(found.lines) - _MOST_LINES, 'more trial')} not shown; --format json lists all")
     if any(line.state == "pruned" for line in found.lines):
         yield _item("* pruned: its last evaluation")
     logs = [results.short[axis.key] for axis in found.axes if axis.log]

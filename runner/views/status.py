@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.core.text import printable
-from runner.core.values import listed, shell_path
+from runner.core.values import counted, listed, shell_path
 from runner.monitor.overview import Failure, Overview
 from runner.store.events import (
     BudgetSpent,
@@ -74,7 +74,7 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
         lines = [*shown, *([f"… and {more} more"] if more > 0 else [])]
         parts += [plain("hardly learned:"), *(plain(f"  {line}", style="yellow") for line in lines)]
     if overview.unjudged and not brief:
-        parts.append(plain(f"not judged for learning: {overview.unjudged} runs; `runner compare` marks them", style="dim"))
+        parts.append(plain(f"not judged for learning: {counted(overview.unjudged, 'run')}; `runner compare` checks all", style="dim"))
     if overview.events and not brief:
         parts += [plain("last events:"), *(plain(f"  {_event(event)}") for event in overview.events)]
     return Group(*parts)
@@ -83,7 +83,7 @@ def render_status(overview: Overview, driver: str = "", *, brief: bool = False) 
 def _summary(overview: Overview) -> Group:
     total = sum(overview.counts.values())
     counts = ", ".join(f"{count} {name}" for name, count in overview.counts.items())
-    runs = f"{total} run{'' if total == 1 else 's'}" + (f": {counts}" if counts else "")
+    runs = counted(total, "run") + (f": {counts}" if counts else "")
     return Group(plain(str(overview.path), style="bold"), plain(runs))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.values import format_value, natural, safe_name, same_value, short_keys
+from runner.core.values import counted, format_value, natural, safe_name, same_value, short_keys
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,12 @@ def test_names_are_sorted_by_the_numbers_in_them() -> None:
     assert sorted(names, key=natural) == [
         *("0000-b", "0000-b-s0", "0000-b-s2", "0000-b-s10", "0000-b-s011", "0002-a-s1", "0010-a-s1", "s9", f"s1{'0' * 5000}")
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "word", "text"),
+    [(1, "run", "1 run"), (0, "run", "0 runs"), (2, "failed run", "2 failed runs"), (1, "box", "1 box"), (3, "box", "3 boxes")]
+    + [(2, "process", "2 processes"), (1, "process", "1 process")],
+)
+def test_a_number_of_things_has_its_plural(number: int, word: str, text: str) -> None:
+    assert counted(number, word) == text

@@ -6,8 +6,10 @@ import ast
 import json
 from pathlib import Path
 
+import pytest
+
 import runner.results
-from runner.results.notes import given, note
+from runner.results.notes import ReportNote, given, note
 from runner.results.texts import TEXTS
 
 FOLDER = Path(runner.results.__file__).parent
@@ -33,3 +35,20 @@ def test_a_note_is_data_and_text() -> None:
     data = made.data()
     assert json.loads(json.dumps(data)) == data and data["arguments"]["beyond"] == 0.12
     assert given("{odd} %s").text == "{odd} %s"
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (
+            note("unlearned-trial", trial="1 a", runs={"r": ["x"]}, counted=1, metric="m", with_them="1", without_them="–"),
+            "1 of 1 run hardly",
+        ),
+        (note("audit-states", pruned=1, trials=1, finished=0, share=None), "1 of 1 trial pruned, 0 finished"),
+        (note("audit-rung", step=3, pruned=1, finished=1, pairs=0, disagreed=0, tau=None, winner_place=None), "1 finished trial: no order"),
+        (note("audit-could-have-won", trials=0, judged=1, winner=0, metric="m", value=1.0), "none of 1 pruned trial;"),
+        (note("importances-few", metric="m", trials=1, least=10), "1 finished or pruned trial, and at least 10"),
+    ],
+)
+def test_one_is_singular(made: ReportNote, text: str) -> None:
+    assert text in str(made)

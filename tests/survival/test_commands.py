@@ -37,7 +37,7 @@ def test_verify_says_what_where_and_what_to_do(copied: FakeSweep, check: Callabl
     (copied.sweep.path / ".plan.json.abc.tmp").write_text("half")
     found = verify(copied)
     assert found.code == 1 and f"runs/{run.name}/status.json: is incomplete or damaged; --repair fixes it" in found.out
-    assert "note: .: 1 files left by killed processes" in found.out and found.out.endswith("6 runs: 1 problems, 0 repaired\n")
+    assert "note: .: 1 file left by killed processes" in found.out and found.out.endswith("6 runs: 1 problem, 0 repaired\n")
     mended = verify(copied, "--repair", "--json")
     assert mended.code == 0 and [(entry["where"], entry["repaired"]) for entry in json.loads(mended.out)] == [
         (f"runs/{run.name}/status.json", True),

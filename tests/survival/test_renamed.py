@@ -134,8 +134,8 @@ def test_a_copy_in_the_place_of_another_run_is_refused_and_repaired(copied: Fake
         assert f"{FIRST}: holds the run {SECOND} in the place of the run {FIRST}, which is gone; move it away" in ended.err
         assert "--run-dir" not in ended.err and "train -r" not in ended.err
     found = shown("verify", "runs/sweep", code=1)
-    assert f"holds the run {SECOND} in the place of the run {FIRST}, which is gone; move it away" in found and "6 runs: 1 problems" in found
-    assert "1 problems, 1 repaired" in shown("verify", "runs/sweep", "--repair")
+    assert f"holds the run {SECOND} in the place of the run {FIRST}, which is gone; move it away" in found and "6 runs: 1 problem," in found
+    assert "1 problem, 1 repaired" in shown("verify", "runs/sweep", "--repair")
     assert not (copied.sweep.runs / FIRST).exists() and (copied.sweep.runs / SECOND).is_dir()
     ended = copied.finish()
     assert ended.code == 0 and "6 of 6 runs done" in ended.out, ended

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from runner.core.errors import Problem
-from runner.core.values import format_value
+from runner.core.values import counted, format_value
 from runner.search.base import Baseline, Design, Search, Trial
 from runner.search.points import BASELINE_LABEL
 from runner.search.spec import SweepSpec
@@ -55,7 +55,7 @@ class OptunaDesign(Design):
 
     def outlook(self, spec: SweepSpec) -> Sequence[str]:
         """Describe the sampler and its space."""
-        most = f", up to {spec.budget.runs} runs in all," if spec.budget.runs is not None else ""
+        most = f", up to {counted(spec.budget.runs, 'run')} in all," if spec.budget.runs is not None else ""
         lines = [f"{spec.sampler.name} proposes the other trials{most} from:"]
         return [*lines, *(f"  {key}: {format_value(_plain(given))}" for key, given in spec.space.items())]
 

@@ -32,7 +32,7 @@ def test_curves_that_never_cross_show_no_harm() -> None:
     assert all(rung.tau == pytest.approx(1.0) for rung in audit.rungs)
     assert audit.could_have_won == () and all(trial.rests_on == 12 for trial in audit.pruned_trials)
     text = "\n".join(map(str, audit_notes(audit)))
-    assert "could have won: none of 8" in text and "0 of 66 pairs (0 %)" in text and "rough" not in text
+    assert "could have won: none of 8 pruned trials" in text and "0 of 66 pairs (0 %)" in text and "rough" not in text
     assert audit.steps_done == 12 * 100 + 4 * 10 + 4 * 30 and audit.steps_full == 2000 and "took 68 %" in text
 
 
@@ -49,7 +49,7 @@ def test_crossing_curves_show_harm_and_name_who_could_have_won() -> None:
     assert trial.high is not None and trial.low is not None and audit.winner_value is not None
     assert trial.low < 0.62 < trial.high and trial.high > audit.winner_value
     text = "\n".join(map(str, audit_notes(audit)))
-    assert "could have won: 1 of 1" in text and "trial 30 (rate=30)" in text
+    assert "could have won: 1 of 1 pruned trial;" in text and "trial 30 (rate=30)" in text
     assert "0 of 12 finished trials gained enough" in text and trial.enough == 0  # the range goes beyond what was seen
 
 

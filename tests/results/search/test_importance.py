@@ -119,7 +119,7 @@ def test_too_little_is_refused_with_the_reason() -> None:
     same = found(*(run(number, 0.5, point={"rate": number}) for number in range(1, 20)))
     assert "the same value" in str(importances(same).refused)
     pruned = [run(number, state="pruned", point={"rate": number}, curve=[(10, 0.1)]) for number in range(1, 20)]
-    assert "1 finished trials, and at least 3" in str(importances(found(run(20, 0.4, point={"rate": 3}), *pruned)).refused)
+    assert "1 finished trial, and at least 3" in str(importances(found(run(20, 0.4, point={"rate": 3}), *pruned)).refused)
     fixed = found(*(run(number, number / 20, point={"rate": 1}) for number in range(1, 20)))
     assert str(importances(fixed).refused) == "no importances for bbox/AP: no parameter has two values"
 
