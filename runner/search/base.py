@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
-from runner.core.errors import InputError, Problem
+from runner.core.errors import InputError, PluginError, Problem
 from runner.core.registry import Registry
 from runner.core.values import format_value, safe_name
 
@@ -206,7 +206,7 @@ def find_design(plan: Mapping[str, Any]) -> Design | None:
     name = design_name(plan)
     try:
         return DESIGNS.get(name)() if name else None
-    except InputError:
+    except (InputError, PluginError):
         return None
 
 

@@ -120,3 +120,16 @@ def test_a_data_format_that_fails_is_named(cli: Command, tmp_path: Path) -> None
     told = cli("data", "prepare", "odd.yml", "--source", "source", env={**INSTALLED, "RUNNER_DATA": str(tmp_path / "data")})
     words = "data format 'load_fails' failed in load(): ValueError: invalid literal for int() with base 10: 'twelve' (faulty.py:"
     assert told.code == 1 and words in told.err and "Traceback" not in told.err
+
+
+def test_an_architecture_that_fails_is_named_and_hides_no_other(cli: Command, write_config: Callable[..., Path]) -> None:
+    cli("config", "check", "-c", write_config(), env=INSTALLED).fine()
+    refused = cli("config", "check", "-c", write_config(architecture="Cracked", Cracked={}), env=INSTALLED).refused()
+    words = "model 'Cracked' failed in its constructor: RuntimeError: no weights on this machine (faulty_model.py:"
+    assert words in refused and "faulty 0.1, entry point Cracked" in refused
+
+
+def test_a_backend_of_another_distribution_has_no_environment_of_its_own(cli: Command) -> None:
+    for action in ("install", "remove"):
+        words = "the backend tally runs in this interpreter's environment, where sundry is installed"
+        assert words in cli("backend", action, "tally", env=INSTALLED).refused()

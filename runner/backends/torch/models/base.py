@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.core.errors import InputError, Problem
+from runner.core.errors import InputError, PluginError, Problem
 from runner.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def models() -> tuple[DetectorModel, ...]:
 
 def _usable_models() -> Iterator[DetectorModel]:
     for name in MODELS.names():
-        with suppress(InputError):
+        with suppress(InputError, PluginError):
             yield load_model(name)
 
 
@@ -88,7 +88,7 @@ def why_unusable(name: str) -> str:
     try:
         if name in MODELS:
             load_model(name)
-    except InputError as error:
+    except (InputError, PluginError) as error:
         return str(error)
     return ""
 
