@@ -91,6 +91,8 @@ def test_errors_are_typed(folder: Path) -> None:
         (lambda: runner.train(resume="nowhere", run_dir="x"), "exclude each other"),
         (lambda: runner.open_sweep("nowhere.yml"), "nowhere.yml"),
         (lambda: runner.open_sweep("rates.yml", set={"seed": [1]}), "seeds"),
+        (lambda: runner.open_sweep("rates.yml", overrides={"confirm": 1}), "confirm: .* --set confirm_seeds=1"),
+        (lambda: runner.train("fake.yml", ["couple.max_iters=base"]), "couple: .* --set derive.max_iters=base"),
         (lambda: runner.open_sweep("rates.yml").stop(), "no driver"),
         (lambda: runner.compare("nowhere"), "nowhere"),
         (lambda: runner.compare("nowhere", goal="up"), "unknown goal 'up'"),  # type: ignore[arg-type]
