@@ -18,6 +18,8 @@ import pytest
 import yaml
 from support.sharing import made_once
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start a thousand processes, and each would compile the package again
+sys.dont_write_bytecode = False
 hypothesis.settings.register_profile("same", derandomize=True)  # a test that has passed once passes again
 hypothesis.settings.load_profile("same")
 
