@@ -125,6 +125,6 @@ def test_a_drill_without_an_end_or_a_fault_is_refused(options: tuple[str, str], 
 @pytest.mark.slow
 def test_a_drill(tmp_path: Path) -> None:
     said: list[str] = []
-    report = Drill(tmp_path / "drill", minutes=0.2, seed=1, say=said.append).run()
+    report = Drill(tmp_path / "drill", minutes=0.1, seed=1, say=said.append).run()
     assert report.passed, report
     assert sum(fault.times for fault in report.faults) >= 1 and len(said) >= 3

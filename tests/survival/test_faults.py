@@ -35,6 +35,7 @@ def test_a_second_driver_is_told_who_is_there(stage: FakeSweep, check: Check) ->
     first.communicate()
     assert stage.sweep.lock.stat().st_size > 0
     assert any("lock" in finding.where and not finding.wrong for finding in verify(stage.sweep))
+    stage.write(config={"step_s": 0.0})
     third = stage.finish()  # what the killed one left is taken over
     assert third.code == 0, third.err
     check(stage)
@@ -42,7 +43,7 @@ def test_a_second_driver_is_told_who_is_there(stage: FakeSweep, check: Check) ->
 
 def test_a_late_result_of_a_pruned_trial(stage: FakeSweep) -> None:
     """The worker does not learn that its trial is pruned, and ends as done."""
-    stage.write(vary={"parameters.lr": [0.01]}, config={"step_s": 0.05})
+    stage.write(vary={"parameters.lr": [0.01]}, seeds=[0], config={"step_s": 0.05})
     driver, run = stage.start(), stage.run(RUNS[0])
     worker = stage.worker(step=1)
     worker.suspend()
@@ -110,7 +111,7 @@ def test_a_full_disk_before_the_start(stage: FakeSweep) -> None:
     assert ended.code == 2 and "cannot be written" in ended.err and "Traceback" not in ended.err, ended.err
 
 
-@pytest.mark.parametrize(("limit", "cause"), [("stall", "hung"), ("timeout", "timeout")])
+@pytest.mark.parametrize(("limit", "cause"), [("stall", "hung"), pytest.param("timeout", "timeout", marks=pytest.mark.exhaustive)])
 def test_a_hung_run_is_ended_and_says_where(stage: FakeSweep, limit: str, cause: str) -> None:
     resources = {"concurrency": 2, "retries": 1, limit: "3s"}
     faults = {"hang_at": 12, "only_attempt": 1}
@@ -144,7 +145,8 @@ def test_a_clock_that_is_set_changes_nothing(stage: FakeSweep, undisturbed: Fake
     (tmp_path / "site" / "sitecustomize.py").write_text(CLOCK)
     shift = tmp_path / "shift"
     stage.env = {"SHIFT_FILE": str(shift), "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(Path.cwd())])}
-    stage.write(config={"step_s": 0.05}, resources={"concurrency": 2, "stall": "20s", "timeout": "10m"})
+    resources = {"concurrency": 2, "stall": "20s", "timeout": "10m"}
+    stage.write(config={"step_s": 0.05}, resources=resources)
     driver = stage.start()
     stage.worker(RUNS[1], step=3)
     for hours in (1, -1):
@@ -154,6 +156,7 @@ def test_a_clock_that_is_set_changes_nothing(stage: FakeSweep, undisturbed: Fake
     driver.kill()  # in the past
     driver.communicate()
     shift.write_text("3600")
+    stage.write(config={"step_s": 0.0}, resources=resources)
     ended = stage.finish()
     assert ended.code == 0, ended.err
     check(stage)
@@ -175,7 +178,13 @@ def test_a_live_worker_is_told_from_a_process_with_its_number(copied: FakeSweep)
         assert not is_alive(replace(status, process=mark[:-1] + ("0" if mark[-1] != "0" else "1")))
 
 
-NAMES = ["with spaces", 'it\'s "quoted"', "ünïcödé 漢字 🙂", "-o", "--help"]
+NAMES = [
+    'it\'s "quoted"',
+    "ünïcödé 漢字 🙂",
+    "--help",
+    pytest.param("with spaces", marks=pytest.mark.exhaustive),
+    pytest.param("-o", marks=pytest.mark.exhaustive),
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

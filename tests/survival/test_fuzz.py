@@ -42,11 +42,11 @@ def check(stage: Stage, scratch: Path, chosen: Sequence[Mutation], looks: Sequen
 def test_a_selection_of_damage(pristine: Stage, tmp_path: Path) -> None:
     every = mutations(pristine)
     assert len(every) > 2000
-    check(pristine, tmp_path, every[:12], QUICK_LOOKS, QUICK_CHANGES)
+    check(pristine, tmp_path, every[:8], QUICK_LOOKS, QUICK_CHANGES)
 
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_much_damage(pristine: Stage, tmp_path: Path) -> None:
-    check(pristine, tmp_path, mutations(pristine)[12:80], list(LOOKS), list(CHANGES))
+    check(pristine, tmp_path, mutations(pristine)[8:80], list(LOOKS), list(CHANGES))

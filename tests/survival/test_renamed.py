@@ -100,12 +100,14 @@ def test_of_several_copies_none_is_guessed(copied: FakeSweep, shown: Shown) -> N
 
 
 def test_a_renamed_run_goes_on_where_it_is(stage: FakeSweep) -> None:
-    stage.write(config={"max_iters": 60, "step_s": 0.03}, vary={"parameters.lr": [0.01]}, seeds=[0])
+    config, keys = {"max_iters": 60, "step_s": 0.03}, {"vary": {"parameters.lr": [0.01]}, "seeds": [0]}
+    stage.write(config=config, **keys)
     driver = stage.start()
     stage.worker(step=7)
     driver.send_signal(signal.SIGTERM)
     assert stage.finish(driver).code == 130
     (stage.sweep.runs / FIRST).rename(stage.sweep.runs / "renamed ü")
+    stage.write(config={**config, "step_s": 0.0}, **keys)
     ended = stage.finish()
     assert ended.code == 0 and "2 of 2 runs done" in ended.out, ended
     run = stage.run("renamed ü")

@@ -29,7 +29,7 @@ def start_run(stage: FakeSweep, *arguments: str) -> RunDir:
 
 
 def test_resumed_twice(stage: FakeSweep) -> None:
-    stage.write(config={"max_iters": 200, "step_s": 0.04})
+    stage.write(config={"max_iters": 120, "step_s": 0.04})
     run = start_run(stage)
     second = stage.finish(stage.command("train", "-r", "a run"))
     assert second.code == 2 and re.search(WORKED_ON, second.err) and len(second.err.splitlines()) == 1, second
@@ -42,7 +42,7 @@ def test_resumed_twice(stage: FakeSweep) -> None:
 
 
 def test_begun_twice_at_once(stage: FakeSweep) -> None:
-    stage.write(config={"max_iters": 150, "step_s": 0.04})
+    stage.write(config={"max_iters": 80, "step_s": 0.04})
     ended = [stage.finish(each) for each in [stage.command("train", "-c", "config.yml", "--run-dir", "r") for _ in range(2)]]
     assert sorted(each.code for each in ended) == [0, 2], ended
     run = RunDir(stage.folder / "r")
@@ -58,7 +58,8 @@ def test_the_next_name_is_given_away_once(stage: FakeSweep) -> None:
 
 def test_a_run_of_a_sweep_that_another_process_works_on(stage: FakeSweep) -> None:
     """The sweep leaves it, does everything else, and goes on with it when it is free."""
-    stage.write(config={"max_iters": 500, "step_s": 0.02}, vary={"parameters.lr": [0.01]}, seeds=[0])
+    config, keys = {"max_iters": 300, "step_s": 0.02}, {"vary": {"parameters.lr": [0.01]}, "seeds": [0]}
+    stage.write(config=config, **keys)
     driver = stage.start()
     stage.worker(step=5)
     held = stage.finish(stage.command("train", "-r", "runs/sweep/runs/0000-baseline-s0"))
@@ -67,6 +68,7 @@ def test_a_run_of_a_sweep_that_another_process_works_on(stage: FakeSweep) -> Non
     assert stage.finish(driver).code == 130
     other = stage.command("train", "-r", "runs/sweep/runs/0000-baseline-s0")
     stage.worker(step=5, attempt=2)
+    stage.write(config={**config, "step_s": 0.0}, **keys)
     ended = stage.finish(stage.start())
     assert ended.code == 0 and "2 of 2 runs done" in ended.out, ended
     assert stage.finish(other).code == 0
@@ -87,7 +89,7 @@ def test_a_lock_lasts_as_long_as_the_attempt(stage: FakeSweep, number: signal.Si
 
 
 def test_a_killed_run_is_interrupted_everywhere_at_once(stage: FakeSweep) -> None:
-    stage.write(config={"max_iters": 200, "step_s": 0.05})
+    stage.write(config={"max_iters": 60, "step_s": 0.05})
     run = start_run(stage)
     stage.drivers[0].kill()
     stage.finish(stage.drivers[0])
@@ -96,7 +98,7 @@ def test_a_killed_run_is_interrupted_everywhere_at_once(stage: FakeSweep) -> Non
     for command, words in ((["ls", "a run"], "interrupted"), (["compare", "a run"], "interrupted"), (["status", "a run"], "interrupted")):
         shown = stage.finish(stage.command(*command)).out
         assert words in shown and "running" not in shown, shown
-    assert stage.finish(stage.command("train", "-r", "a run", "-o", "step_s=0.05")).code == 0 and steps_twice(run) == []
+    assert stage.finish(stage.command("train", "-r", "a run")).code == 0 and steps_twice(run) == []
 
 
 def test_predictions_do_not_go_into_a_run(stage: FakeSweep, tmp_path: Path) -> None:
