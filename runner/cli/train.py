@@ -21,6 +21,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_config(parser, required=False)
     parser.add_argument("--eval", action="store_true", help="evaluate at every snapshot, not only at the end")
     parser.add_argument("-r", "--resume", type=Path, metavar="RUN", help="continue an interrupted or failed run (its directory)")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="RUN",
+        help="start a new run from the weights of this one; its config, or that of -c",
+    )
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="run directory; default: the next one in SAVE_DIR/CONFIG/")
     parser.add_argument("--use_vdl", type=boolean, metavar="BOOL", help="write a VisualDL log; same as -o use_vdl=BOOL")
     parser.add_argument("--vdl_log_dir", metavar="DIR", help="folder of the VisualDL log; same as -o vdl_log_dir=DIR")
@@ -32,17 +39,21 @@ def _run(args: argparse.Namespace) -> int:
     from runner.cli.backend_process import run_where_backend_is  # noqa: PLC0415 - kept out of `runner --help`
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS  # noqa: PLC0415
-    from runner.sweep.session_train import plan_resumed, plan_training, run_one  # noqa: PLC0415
+    from runner.sweep.session_train import plan_from, plan_resumed, plan_training, run_one  # noqa: PLC0415
     from runner.views.terminal import progress_console  # noqa: PLC0415
 
     launcher = args.launcher or DEFAULT_LAUNCHER
     runs_here = LAUNCHERS.get(launcher).in_process
     if args.resume and args.run_dir:
         raise InputError("--run-dir and -r exclude each other: a resumed run stays in its directory")
+    if args.resume and args.source:
+        raise InputError("-r and --from exclude each other: -r continues a run as it was, --from starts another one from its weights")
     if args.resume:
         run = plan_resumed(args.resume, args.config, _overrides(args))
+    elif args.source:
+        run = plan_from(args.source, args.config, _overrides(args), named_for=args.opt, run_dir=args.run_dir)
     elif args.config is None:
-        raise InputError("no config: expected runner train -c configs/fcos_tiny.yml, or -r RUN to continue a run")
+        raise InputError("no config: expected -c configs/fcos_tiny.yml, -r RUN to continue a run, or --from RUN to start from its weights")
     else:
         run = plan_training(args.config, _overrides(args), named_for=args.opt, run_dir=args.run_dir)
     if runs_here and run.resolved is not None:

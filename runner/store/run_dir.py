@@ -102,6 +102,7 @@ class Status:
         phase: current activity: ``starting``, ``training``, ``evaluating``, ``saving``, ``ended``.
         cause: failure cause, if the driver handles it specially (see `runner.core.errors.Cause`).
         process: identifies the process behind `pid`, see `runner.core.process.process_mark`; empty if unknown.
+        note: what the attempt found before it began to train, for people (the weights that it loaded); empty if nothing.
         host: the machine that it runs on; empty in files of older versions, which knew one machine.
         warning: a problem the attempt noticed in its training, for people (`runner.training.learning`); empty if nothing.
     """
@@ -119,6 +120,7 @@ class Status:
     cause: Cause | None = None
     process: str = ""
     warning: str = ""
+    note: str = ""
     host: str = ""
 
 

@@ -29,7 +29,7 @@ from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.expression import Expression
 from runner.core.files import open_descriptor
 from runner.core.lock import hold_folder
-from runner.core.values import ABSENT, format_value, is_name, same_value, short_keys, value_key
+from runner.core.values import ABSENT, format_value, is_name, same_value, shell_path, short_keys, value_key
 from runner.environments.interpreters import versions
 from runner.resolve import Resolved, resolve
 from runner.search.base import Baseline, Trial, run_name
@@ -101,7 +101,8 @@ def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[
     resolved = resolve(run_dir.config, values=places, values_from=str(run_dir.config), settled=True)
     if given is not None and run_key(given) != run_key(resolved):
         differing = ", ".join(differing_keys(resolved, given)) or "its data"
-        text = f"cannot resume: the config given differs from this run's in {differing}; a resumed run keeps its config"
+        text = f"cannot resume: the config given differs from this run's in {differing}; a resumed run keeps its config. To train"
+        text += f" further with other settings, start a new run from its weights: runner train --from {shell_path(run_dir.path)} -o …"
         raise InputError(Problem(text, where=str(run_dir.path)))
     _check_data(resolved, identity, run_dir, lost)
     if places:
@@ -133,13 +134,16 @@ def differing_keys(one: Resolved, other: Resolved) -> list[str]:
     return [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
 
 
-def claim_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
+def claim_run_dir(resolved: Resolved, overrides: Sequence[str], folder_in: str | None = None) -> RunDir:
     """Make a new directory, ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``; concurrent processes get different numbers.
+
+    Args:
+        folder_in: name of the folder in SAVE_DIR, in place of the config file's.
 
     Raises:
         InputError: it cannot be made.
     """
-    folder = Path(resolved.config.save_dir) / folder_name(resolved.path, "--run-dir")
+    folder = Path(resolved.config.save_dir) / (folder_in or folder_name(resolved.path, "--run-dir"))
     changes = dict(_split(text) for text in overrides)
     names = short_keys(changes)
     label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in changes.items()) or "baseline"

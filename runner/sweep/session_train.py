@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.config.load import load_config
 from runner.core.errors import InputError, Problem
 from runner.core.text import say
-from runner.core.values import shell_path
+from runner.core.values import is_name, shell_path
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
 from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS, Demand, TaskResources
 from runner.resolve import resolve, warnings_of
 from runner.search.base import FixedSearch
 from runner.search.load import meant_for_sweep
+from runner.store.checkpoints import CheckpointFolder
 from runner.store.lock import hold_run
 from runner.store.run_dir import RunDir
 from runner.sweep.loop import run_loop
@@ -32,7 +35,13 @@ if TYPE_CHECKING:
 
 
 def plan_training(
-    config: Path, overrides: Sequence[str] = (), *, named_for: Sequence[str] | None = None, run_dir: Path | None = None
+    config: Path,
+    overrides: Sequence[str] = (),
+    *,
+    named_for: Sequence[str] | None = None,
+    run_dir: Path | None = None,
+    folder: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> PlannedRun:
     """Plan a new run of a config; notes and warnings are printed.
 
@@ -40,6 +49,8 @@ def plan_training(
         overrides: ``KEY=VALUE``.
         named_for: those of `overrides` that the run is named for and records; default: all.
         run_dir: its directory; default: the next one in ``SAVE_DIR/CONFIG/``.
+        folder: name of the folder in SAVE_DIR, in place of the config file's.
+        facts: recorded in its identity beside those that every run records.
 
     Raises:
         InputError: the config cannot be trained, is a sweep file, or the directory holds a run.
@@ -54,11 +65,53 @@ def plan_training(
     for warning in warnings_of(resolved):
         say(f"warning: {warning}", error=True)
     named = overrides if named_for is None else named_for
-    directory = RunDir(run_dir) if run_dir is not None else claim_run_dir(resolved, named)
+    directory = RunDir(run_dir) if run_dir is not None else claim_run_dir(resolved, named, folder)
     if run_dir is not None and directory.exists():
         text = f"already holds a run; continue it: runner resume {shell_path(run_dir)}, or give another --run-dir"
         raise InputError(Problem(text, where=str(run_dir)))
-    return plan_single(resolved, directory, named)
+    run = plan_single(resolved, directory, named)
+    return replace(run, identity=replace(run.identity, facts={**run.identity.facts, **(facts or {})}))
+
+
+def plan_from(
+    source: Path,
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    named_for: Sequence[str] = (),
+    run_dir: Path | None = None,
+) -> PlannedRun:
+    """Plan a new run that starts from the weights of the run in `source`: its last checkpoint, without the state of its optimiser.
+
+    The new run has a schedule of its own, from step 0. Classes of both runs are matched by name. Its identity records the source.
+
+    Args:
+        config: default: the config of `source`.
+        overrides, named_for, run_dir: see `plan_training`.
+
+    Raises:
+        InputError: `source` is no run directory or has no checkpoint, or see `plan_training`.
+    """
+    former = RunDir(source)
+    identity = former.identity()
+    if identity is None:
+        raise InputError(Problem("is not a run directory (it has no run.json); `runner ls` lists the runs", where=str(source)))
+    checkpoint = CheckpointFolder(former.checkpoints).last()
+    if checkpoint is None:
+        raise InputError(Problem("has no checkpoint, so there are no weights to start from; finish it first", where=str(source)))
+    weights = os.path.abspath(former.checkpoints / checkpoint.file)
+    given = [text for text in overrides if text.partition("=")[0].strip() == "pretrain_weights"]
+    if given:
+        raise InputError(Problem(f"--from {source} sets it; remove one of them", where=f"-o {given[0]}", key="pretrain_weights"))
+    named_config = Path(str(identity.facts.get("config_file") or former.name))
+    return plan_training(
+        config or former.config,
+        [f"pretrain_weights={json.dumps(weights)}", *overrides],
+        named_for=named_for,
+        run_dir=run_dir,
+        folder=None if config is not None else named_config.stem if is_name(named_config.stem) else former.name,
+        facts={"from": {"run": identity.id, "key": identity.key, "directory": os.path.abspath(source), "step": checkpoint.step}},
+    )
 
 
 def plan_resumed(path: Path, config: Path | None = None, overrides: Sequence[str] = ()) -> PlannedRun:

@@ -64,3 +64,6 @@ class RunContext(Protocol):
 
     def say(self, message: str) -> None:
         """Write a line to the log."""
+
+    def announce(self, message: str) -> None:
+        """Write a line to the log, and have it shown to whoever watches: what they should know before training begins."""

@@ -63,6 +63,8 @@ class RunLines:
                 self._say_started(run, before, now, is_live=is_live)
             elif status.state != "pending":
                 self.say(f"{run.name}: {_ending(run)}", STATE_STYLES.get(status.state, ""))
+        elif status.note and status.note != before.note:
+            self.say(f"{run.name}: {status.note}")
         elif status.warning and status.warning != before.warning:
             self.say(f"{run.name}: warning: {status.warning}", "yellow")
         elif not is_live and status.state == "running" and now >= self._next_line.get(run.name, 0.0):

@@ -162,6 +162,12 @@ class Attempt:
         """Write a line to worker.log."""
         log.info("%s", message)
 
+    def announce(self, message: str) -> None:
+        """See `RunContext.announce`."""
+        self.say(message)
+        self._status = replace(self._status, note=message)
+        self._write_status()
+
     # --------------------------------------------------------------------------------------------- for the worker
     def end(self, ending: Ending) -> None:
         """Write the attempt's end; close the trackers with the run's hyperparameters and final metrics."""

@@ -148,3 +148,7 @@ class OtherRank:
     def say(self, message: str) -> None:
         """Do nothing: the first rank says the same."""
         log.debug("%s", message)
+
+    def announce(self, message: str) -> None:
+        """Do nothing: the first rank says the same."""
+        log.debug("%s", message)

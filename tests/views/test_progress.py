@@ -260,6 +260,16 @@ def test_what_the_attempt_warns_of_is_told_once_and_at_the_end(runs: list[RunDir
     ]
 
 
+def test_what_the_attempt_found_at_its_start_is_told_once(runs: list[RunDir]) -> None:
+    clock, target = Clock(), console(200)
+    with ProgressDisplay(runs[:1], target, clock=clock) as display:
+        for step in range(0, 100, 20):
+            put(runs[0], clock, step, note="90 of 93 tensors loaded" if step else "")
+            display.update()
+            clock.now += 2
+    assert shown(target).count("0000-t0-s0: 90 of 93 tensors loaded") == 1
+
+
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
 def test_how_an_earlier_driver_left_a_run_is_not_said_again(runs: list[RunDir], state: State) -> None:
     clock, target = Clock(), console()

@@ -92,12 +92,21 @@ def load_weights(model: Any, weights: Mapping[str, Any], source: Path) -> None:
     model.set_state_dict(to_tensors(dict(weights)))
 
 
-def load_pretrained(model: Any, source: str, say: Callable[[str], None], classes: Sequence[str] = ()) -> None:
+def load_pretrained(
+    model: Any,
+    source: str,
+    say: Callable[[str], None],
+    classes: Sequence[str] = (),
+    *,
+    announce: Callable[[str], None] | None = None,
+) -> None:
     """Copy what fits of a file of weights, or of Paddle's model store, by ppdet's matching of names. Of a checkpoint of this program the
     outputs of the classes are matched by the classes' names.
 
     Args:
+        say: takes a line for the log.
         classes: names in the order of the model's outputs.
+        announce: takes the line that says how many tensors were loaded; default: `say`.
 
     Raises:
         InputError: it cannot be fetched or read, or nothing in it fits; or it lists the classes in another order, and which outputs are
@@ -123,7 +132,7 @@ def load_pretrained(model: Any, source: str, say: Callable[[str], None], classes
     if not fitting:
         raise InputError(Problem(f"no weight in {file} fits this model", key="pretrain_weights"))
     model.set_state_dict({name: paddle.to_tensor(array).astype(own[name].dtype) for name, array in fitting.items()})
-    say(f"took {len(fitting)} of the model's {len(own)} weights from {file}")
+    (announce or say)(f"pretrain_weights {file}: {len(fitting)} of {len(own)} tensors loaded")
 
 
 def _match_classes(

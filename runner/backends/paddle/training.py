@@ -79,7 +79,8 @@ class PaddleTrainer(Trainer):
                 bias = self.trainer.model.fcos_head.fcos_head_reg.bias
                 bias.set_value(paddle.full_like(bias, self.config.initial_distance))
             if self.config.pretrain_weights is not None:
-                load_pretrained(self.trainer.model, self.config.pretrain_weights, self.run_context.say, self.classes)
+                run = self.run_context
+                load_pretrained(self.trainer.model, self.config.pretrain_weights, run.say, self.classes, announce=run.announce)
         self.run_context.all_gather(None)  # no rank saves before all have read
 
     def _train(self) -> None:

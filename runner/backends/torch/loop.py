@@ -41,7 +41,7 @@ class TorchTrainer(Trainer):
         self.resume_from = self._resume_from()
         model = build_model(config)
         if self.resume_from is None:
-            load_pretrained(model, config.pretrain_weights, run.say, self.classes)
+            load_pretrained(model, config.pretrain_weights, run.say, self.classes, announce=run.announce)
         self.train_step = TrainStep(model, config, self.device)
         self.finite = FiniteCheck(self.device)
 

@@ -136,6 +136,8 @@ class Remembering:
     def say(self, message: str) -> None:
         self.said.append(message)
 
+    announce = say
+
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from runner.backends.pdparams import PADDLE_STATE, read_pdparams
 from runner.backends.torch.models.detector import Detector
+from runner.backends.torch.models.resnet_depth import resnet_name
 from runner.backends.torch.models.weight_sources import check_weights, is_paddle_file, is_weights_name, weights_hint
 from runner.core.errors import InputError, Problem
 from runner.core.files import open_regular
@@ -47,7 +48,14 @@ class LoadReport:
     unused: tuple[str, ...] = ()
 
 
-def load_pretrained(model: Detector, source: str | None, say: Callable[[str], None], classes: Sequence[str] = ()) -> LoadReport:
+def load_pretrained(
+    model: Detector,
+    source: str | None,
+    say: Callable[[str], None],
+    classes: Sequence[str] = (),
+    *,
+    announce: Callable[[str], None] | None = None,
+) -> LoadReport:
     """Set what fits of `model`'s parameters and statistics from `source`, and say what did not.
 
     A file may hold a state dict of this model, or one that the model knows a renaming for (of a torchvision classification network, which
@@ -59,8 +67,9 @@ def load_pretrained(model: Detector, source: str | None, say: Callable[[str], No
     Args:
         model: whose state dict is set.
         source: None, a path, or a torchvision weights name.
-        say: takes a line for people.
+        say: takes a line for the log.
         classes: names in the order of the model's outputs; empty: the file's order is taken.
+        announce: takes the line that says how many tensors were loaded; default: `say`.
 
     Raises:
         InputError: the source cannot be had or read, holds code, or nothing in it fits.
@@ -80,7 +89,8 @@ def load_pretrained(model: Detector, source: str | None, say: Callable[[str], No
     if named:
         _require_whole_backbone(report, source)
     _copy(model, tensors, names)
-    for line in _lines(report, source, len(model.state_dict())):
+    (announce or say)(_summary(report, source, len(model.state_dict()), resnet_name(model.state_dict()), resnet_name(names.values())))
+    for line in _lines(report):
         say(line)
     return report
 
@@ -265,8 +275,16 @@ def _require_whole_backbone(report: LoadReport, source: str) -> None:
         )
 
 
-def _lines(report: LoadReport, source: str, total: int) -> list[str]:
-    lines = [f"{_KEY} {source}: {len(report.loaded)} of {total} tensors loaded"]
+def _summary(report: LoadReport, source: str, total: int, own: str, theirs: str) -> str:
+    """Say how much was loaded, and if it is little because the file's backbone is another one, say so."""
+    text = f"{_KEY} {source}: {len(report.loaded)} of {total} tensors loaded"
+    if own and theirs and own != theirs:
+        text += f"; its backbone is a {theirs}, this model's is a {own}: only tensors of the same name and shape are loaded"
+    return text
+
+
+def _lines(report: LoadReport) -> list[str]:
+    lines = []
     for name, there, here in report.misfit:
         lines.append(f"{_KEY}: {name} starts anew: its shape is {list(there)} in the file and {list(here)} in the model")
     if report.missing:
