@@ -22,6 +22,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="val",
         help="test: evaluate on the test split of the prepared data set, which nothing else reads; the run does not change",
     )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="folder for pictures: confusion matrix, precision-recall curves, error types, and the worst images",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite the pictures of an earlier evaluation")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=_run)
 
@@ -31,6 +38,7 @@ def _run(args: argparse.Namespace) -> int:
     from runner.cli.backend_process import run_where_backend_is  # noqa: PLC0415
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.core.text import json_text  # noqa: PLC0415
+    from runner.evaluation.pictures import check_folder  # noqa: PLC0415
     from runner.resolve import backend_in  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415
     from runner.views.evaluation import print_evaluation  # noqa: PLC0415
@@ -42,13 +50,15 @@ def _run(args: argparse.Namespace) -> int:
         run_where_backend_is(*backend_in(args.config, args.opt))
     elif args.split == "test" or needs_backend(args.run_dir, args.checkpoint):
         run_where_backend_is(*backend_of(args.run_dir))
+    if args.run_dir is not None and args.opt:
+        raise InputError("-o requires -c: a run is evaluated as it was configured")
+    if args.pictures is not None:
+        check_folder(args.pictures, args.force)
     with count_progress() as progress:
         if args.run_dir is not None:
-            if args.opt:
-                raise InputError("-o requires -c: a run is evaluated as it was configured")
-            result = evaluate_run(args.run_dir, checkpoint=args.checkpoint, progress=progress, split=args.split)
+            result = evaluate_run(args.run_dir, checkpoint=args.checkpoint, progress=progress, split=args.split, pictures=args.pictures)
         else:
-            result = evaluate_weights(args.config, args.opt, progress=progress, split=args.split)
+            result = evaluate_weights(args.config, args.opt, progress=progress, split=args.split, pictures=args.pictures)
     if args.json:
         print(json_text(result))
     else:

@@ -87,6 +87,13 @@ class CocoSet:
         """Return the path of the image's file."""
         return self.image_dir / image.file_name
 
+    def coco_boxes(self, image: CocoImage) -> list[dict[str, Any]]:
+        """Return the image's boxes in COCO's form: "category_id", "bbox" (xywh in pixels) and "iscrowd"."""
+        return [
+            {"category_id": self.categories[index].id, "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": int(crowd)}
+            for (x1, y1, x2, y2), index, crowd in zip(image.boxes.tolist(), image.classes.tolist(), image.is_crowd.tolist(), strict=True)
+        ]
+
 
 def no_faults(_tables: Tables) -> Iterable[Fault]:
     """Check nothing beyond the standard checks."""

@@ -6,7 +6,8 @@ hotcoco counts a detection on a crowd region as a false one. So it counts the im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import hotcoco
@@ -17,6 +18,8 @@ MAX_DETECTIONS = 100
 """Detections of an image that take part, best first (all classes together), as in hotcoco."""
 
 Evaluator = Callable[[Sequence[int]], hotcoco.COCOeval]
+Entry = Mapping[str, Any]
+"""A COCO annotation or result."""
 
 
 def confusion_counts(
@@ -47,45 +50,66 @@ def confusion_counts(
     if with_crowd:
         boxes, detections = _by_image(truth, with_crowd), _by_image(found, with_crowd)
         for image in with_crowd:
-            match_image(counts, classes, boxes[image], detections[image], iou=iou, threshold=threshold)
+            _add(counts, classes, match_image(boxes[image], detections[image], iou=iou, threshold=threshold))
     return counts
 
 
-def match_image(
-    counts: NDArray[np.int64],
-    classes: dict[int, int],
-    boxes: Sequence[dict[str, Any]],
-    detections: Sequence[dict[str, Any]],
-    *,
-    iou: float,
-    threshold: float,
-) -> None:
-    """Add one image to `counts`.
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Detections and true boxes of one image, matched.
+
+    Args:
+        pairs: a true box and its detection, of any class.
+        missed: true boxes without a detection.
+        false: detections of nothing; those on a crowd region of their class are left out.
+    """
+
+    pairs: tuple[tuple[Entry, Entry], ...]
+    missed: tuple[Entry, ...]
+    false: tuple[Entry, ...]
+
+
+def match_image(boxes: Sequence[Entry], detections: Sequence[Entry], *, iou: float, threshold: float) -> Matching:
+    """Match the detections of one image with its true boxes.
 
     Best score first, each detection takes the box it overlaps most among those not taken, whatever its class, if by
     `iou` or more. A detection left over is dropped if it lies on a crowd region of its class by as much of its own
-    area, else it is background.
+    area, else it is a false one.
+
+    Args:
+        boxes: COCO annotations: "category_id", "bbox" (xywh in pixels), "iscrowd".
+        detections: COCO results: "category_id", "bbox", "score".
+        iou: least overlap of a match. threshold: least score of a detection.
     """
-    background = len(classes)
     real = [box for box in boxes if not box["iscrowd"]]
     crowd = [box for box in boxes if box["iscrowd"]]
     best = sorted(detections, key=lambda detection: -float(detection["score"]))[:MAX_DETECTIONS]
     best = [detection for detection in best if detection["score"] >= threshold]
     overlap, on_crowd = _overlap(best, real), _overlap(best, crowd)
     free = np.ones(len(real), bool)
+    pairs, false = [], []
     for row, detection in enumerate(best):
         candidates = np.where(free, overlap[row], -1.0)
         taken = int(candidates.argmax()) if len(real) else -1
         if taken >= 0 and candidates[taken] >= iou:
             free[taken] = False
-            counts[classes[real[taken]["category_id"]], classes[detection["category_id"]]] += 1
+            pairs.append((real[taken], detection))
         elif not any(
             region["category_id"] == detection["category_id"] and on_crowd[row, column] >= iou for column, region in enumerate(crowd)
         ):
-            counts[background, classes[detection["category_id"]]] += 1
-    for box, missed in zip(real, free, strict=True):
-        if missed:
-            counts[classes[box["category_id"]], background] += 1
+            false.append(detection)
+    return Matching(tuple(pairs), tuple(box for box, missed in zip(real, free, strict=True) if missed), tuple(false))
+
+
+def _add(counts: NDArray[np.int64], classes: Mapping[int, int], found: Matching) -> None:
+    """Add one image to `counts`."""
+    background = len(classes)
+    for box, detection in found.pairs:
+        counts[classes[box["category_id"]], classes[detection["category_id"]]] += 1
+    for detection in found.false:
+        counts[background, classes[detection["category_id"]]] += 1
+    for box in found.missed:
+        counts[classes[box["category_id"]], background] += 1
 
 
 def _by_image(annotations: hotcoco.COCO, images: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
@@ -96,7 +120,7 @@ def _by_image(annotations: hotcoco.COCO, images: Iterable[int]) -> dict[int, lis
     return result
 
 
-def _overlap(detections: Sequence[dict[str, Any]], boxes: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
+def _overlap(detections: Sequence[Entry], boxes: Sequence[Entry]) -> NDArray[np.float64]:
     """Compute IoU Float64[D, G]; with a crowd region the share of the detection's own area."""
     if not detections or not boxes:
         return np.zeros((len(detections), len(boxes)))

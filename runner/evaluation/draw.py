@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from runner.data.colours import Colour, class_colour
+from runner.data.fonts import font
 
 MIN_SIDE_PX = 384
 """A picture's longer side is brought up to this, by a whole factor, so that labels on a crop of 128 px can be read."""
@@ -16,16 +19,8 @@ MIN_SIDE_PX = 384
 MAX_DRAWN = 100
 """Largest number of predicted boxes that are drawn, best first."""
 
-_PALETTE = (  # distinguishable on green, black and photographs, also with red-green blindness (after Okabe and Ito)
-    (230, 159, 0),
-    (86, 180, 233),
-    (240, 228, 66),
-    (213, 94, 0),
-    (204, 121, 167),
-    (0, 158, 115),
-    (120, 130, 255),
-    (255, 120, 120),
-)
+Box = Sequence[float]
+"""xywh in pixels."""
 
 
 def draw_boxes(
@@ -57,39 +52,68 @@ def draw_boxes(
     height, width = image.shape[:2]
     scale = max(1, math.ceil(MIN_SIDE_PX / max(height, width)))
     picture = Image.fromarray(image).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
-    pen = _Pen(picture, scale)
+    pen, classes = Pen(picture, scale), Classes(class_names)
     for box in truth:
-        pen.dashed(box["bbox"], _colour(box["category_id"]), crowd=bool(box.get("iscrowd")))
+        pen.dashed(box["bbox"], classes.colour(box["category_id"]), thin=bool(box.get("iscrowd")))
     shown = sorted((entry for entry in predictions if entry["score"] >= score_threshold), key=lambda entry: -float(entry["score"]))
     shown = shown[:MAX_DRAWN]
     for entry in reversed(shown):  # the best on top
-        pen.solid(entry["bbox"], _colour(entry["category_id"]))
+        pen.solid(entry["bbox"], classes.colour(entry["category_id"]))
     for entry in shown:  # labels above all boxes; the best choose their place first
-        name = _name(class_names, int(entry["category_id"]))
-        pen.label(entry["bbox"], f"{name} {entry['score']:.2f}", _colour(entry["category_id"]))
+        pen.label(entry["bbox"], f"{classes.name(entry['category_id'])} {entry['score']:.2f}", classes.colour(entry["category_id"]))
     return np.asarray(picture)
 
 
-class _Pen:
-    """Pen that draws boxes, given in pixels of the small image, on the scaled picture."""
+class Classes:
+    """Names and colours of classes by category id; the colours follow the order of the names.
 
-    def __init__(self, picture: Image.Image, scale: int) -> None:
+    Args:
+        names: category id to name; a sequence is indexed by category id. An id without a name is shown as a number.
+    """
+
+    def __init__(self, names: Mapping[int, str] | Sequence[str]) -> None:
+        self._names = dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
+        self._index = {category: index for index, category in enumerate(self._names)}
+
+    def name(self, category: int) -> str:
+        """Return the name of a category."""
+        return self._names.get(int(category), str(category))
+
+    def colour(self, category: int) -> Colour:
+        """Return the colour of a category."""
+        return class_colour(self._index.get(int(category), int(category)))
+
+    def ordered(self, categories: Iterable[int]) -> list[int]:
+        """Return the categories in the order of the class list, each once."""
+        return sorted({int(category) for category in categories}, key=lambda category: (self._index.get(category, math.inf), category))
+
+
+class Pen:
+    """Pen that draws boxes, given in pixels of an image, on a scaled part of it.
+
+    Args:
+        picture: what is drawn on.
+        scale: pixels of `picture` per pixel of the image.
+        origin: (x, y) of the image at the upper left corner of `picture`.
+    """
+
+    def __init__(self, picture: Image.Image, scale: float, origin: tuple[float, float] = (0.0, 0.0)) -> None:
         self._draw = ImageDraw.Draw(picture)
         self._size = picture.size
-        self._scale = scale
+        self._scale, self._origin = scale, origin
         longer = max(picture.size)
         self._line = max(2, round(longer / 300))
-        self._font = ImageFont.load_default(max(14, round(longer / 40)))
+        self._font = font(max(14, round(longer / 40)))
         self._taken: list[tuple[float, float, float, float]] = []
 
-    def solid(self, box: Sequence[float], colour: tuple[int, int, int]) -> None:
+    def solid(self, box: Box, colour: Colour, *, thin: bool = False) -> None:
         """Draw a predicted box."""
-        self._draw.rectangle(self._corners(box), outline=colour, width=self._line)
+        self._draw.rectangle(self._corners(box), outline=colour, width=1 if thin else self._line)
 
-    def dashed(self, box: Sequence[float], colour: tuple[int, int, int], *, crowd: bool) -> None:
+    def dashed(self, box: Box, colour: Colour, *, thin: bool = False) -> None:
         """Draw a true box: dashes of its class's colour on black, which are visible on any background."""
         x0, y0, x1, y1 = self._corners(box, grow=self._line)  # outside a predicted box that fits exactly
-        width = 1 if crowd else self._line
+        width = 1 if thin else self._line
         dash = 3.0 * self._line
         for start, end in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)), ((x0, y1), (x1, y1)), ((x0, y0), (x0, y1))):
             self._draw.line((start, end), fill=(0, 0, 0), width=width)
@@ -98,7 +122,7 @@ class _Pen:
                 first, last = 2 * step * dash, min(length, (2 * step + 1) * dash)
                 self._draw.line((_along(start, end, first, length), _along(start, end, last, length)), fill=colour, width=width)
 
-    def label(self, box: Sequence[float], text: str, colour: tuple[int, int, int]) -> None:
+    def label(self, box: Box, text: str, colour: Colour) -> None:
         """Write class and score on a patch of the box's colour: above the box, else below it, else beside it.
 
         The first of these places that no other label has; on the box itself if all are taken.
@@ -121,9 +145,11 @@ class _Pen:
         self._draw.rectangle(patch, fill=colour)
         self._draw.text((patch[0] + 2 - left, patch[1] + 2 - top), text, fill=(0, 0, 0), font=self._font)
 
-    def _corners(self, box: Sequence[float], grow: int = 0) -> tuple[float, float, float, float]:
+    def _corners(self, box: Box, grow: int = 0) -> tuple[float, float, float, float]:
         """Return xyxy on the picture, clipped at its border, at least a pixel wide and high."""
-        x, y, w, h = (float(value) * self._scale for value in box)
+        left, top, *size = (float(value) for value in box)
+        x, y = ((at - zero) * self._scale for at, zero in zip((left, top), self._origin, strict=True))
+        w, h = (side * self._scale for side in size)
         right, bottom = self._size[0] - 1.0, self._size[1] - 1.0
         x0, y0 = min(max(x - grow, 0.0), right), min(max(y - grow, 0.0), bottom)
         return x0, y0, max(x0, min(x + w + grow, right)), max(y0, min(y + h + grow, bottom))
@@ -133,16 +159,6 @@ class _Pen:
         x = max(0.0, min(x, self._size[0] - width))
         y = max(0.0, min(y, self._size[1] - height))
         return x, y, x + width, y + height
-
-
-def _colour(category: int) -> tuple[int, int, int]:
-    return _PALETTE[int(category) % len(_PALETTE)]
-
-
-def _name(names: Mapping[int, str] | Sequence[str], category: int) -> str:
-    if isinstance(names, Mapping):
-        return names.get(category, str(category))
-    return names[category] if 0 <= category < len(names) else str(category)
 
 
 def _along(start: tuple[float, float], end: tuple[float, float], at: float, length: float) -> tuple[float, float]:

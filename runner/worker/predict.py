@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +16,14 @@ from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json, read_bytes, read_json
 from runner.core.text import say
+from runner.core.values import counted
+from runner.core.values import listed as listed_first
 from runner.data.classes import listed, match_classes, read_names
 from runner.data.coco import load_coco
 from runner.data.images import read_image
 from runner.data.manifest import IMAGE_DIR, read_manifest
 from runner.evaluation.draw import draw_boxes
+from runner.evaluation.pictures import write_pictures
 from runner.resolve import resolve
 from runner.store.run_dir import RunDir
 from runner.worker.main import load_run
@@ -51,13 +54,16 @@ def needs_backend(path: Path, checkpoint: Which | None) -> bool:
     return checkpoint is not None or not RunDir(path).predictions.is_file()
 
 
-def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress, split: EvalSplit = "val") -> dict[str, Any]:
+def evaluate_run(
+    path: Path, *, checkpoint: Which | None, progress: Progress, split: EvalSplit = "val", pictures: Path | None = None
+) -> dict[str, Any]:
     """Evaluate a run and return the numbers in the form of eval.json; nothing in the run directory changes.
 
     Args:
         checkpoint: predict anew with it; None: compute from the run's own predictions, or predict with the last checkpoint if there are
             none, or for the test split. Where the data for that is not here, the numbers that the run recorded are returned.
         split: ``val``: the run's own EvalDataset; ``test``: the test split of the prepared set that it is part of.
+        pictures: folder for pictures of the evaluation; None: none are drawn.
 
     Raises:
         InputError: no run directory, no checkpoint, missing data, or no test split.
@@ -70,6 +76,8 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress, sp
     if checkpoint is None and not _has_data(config, images=has_to_predict) and (recorded := run_dir.results()) and "metrics" in recorded:
         if config.eval_dataset is not None:
             _print_note(f"the evaluation set is not at {config.eval_dataset.dataset_dir}: these are the numbers that the run recorded")
+        if pictures is not None:
+            _draw(recorded, pictures, run_dir.name, None, ())
         return recorded
     scorer = _scorer(config, split, check_images=has_to_predict)
     if has_to_predict:
@@ -78,11 +86,16 @@ def evaluate_run(path: Path, *, checkpoint: Which | None, progress: Progress, sp
     else:
         predictions = _own_predictions(run_dir, scorer)
     step = {} if checkpoint else {"step": run_dir.status().step}
-    return {**step, **_split_named(split), **scorer.evaluate(predictions).to_json()}
+    result = {**step, **_split_named(split), **scorer.evaluate(predictions).to_json()}
+    if pictures is not None:
+        _draw(result, pictures, f"{run_dir.name} on {split}", scorer, predictions)
+    return result
 
 
-def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: Progress, split: EvalSplit = "val") -> dict[str, Any]:
-    """Evaluate ``weights`` on a config's evaluation set, or on the test split beside it.
+def evaluate_weights(
+    config_file: Path, overrides: Sequence[str], *, progress: Progress, split: EvalSplit = "val", pictures: Path | None = None
+) -> dict[str, Any]:
+    """Evaluate ``weights`` on a config's evaluation set, or on the test split beside it (see `evaluate_run`).
 
     Raises:
         InputError: the config names no weights, or they do not fit.
@@ -99,7 +112,10 @@ def evaluate_weights(config_file: Path, overrides: Sequence[str], *, progress: P
         )
     scorer = _scorer(config, split)
     predictions = _predict(resolved.backend, config, Path(config.weights), scorer, progress)
-    return {**_split_named(split), **scorer.evaluate(predictions).to_json()}
+    result = {**_split_named(split), **scorer.evaluate(predictions).to_json()}
+    if pictures is not None:
+        _draw(result, pictures, f"{Path(config.weights).name} on {split}", scorer, predictions)
+    return result
 
 
 def predict_images(
@@ -147,6 +163,19 @@ def _has_data(config: Any, *, images: bool) -> bool:
         return False
     folder = Path(data.dataset_dir)
     return (folder / data.anno_path).is_file() and (not images or (folder / data.image_dir).is_dir())
+
+
+def _draw(result: Mapping[str, Any], folder: Path, title: str, scorer: Scorer | None, predictions: Any) -> None:
+    """Write the pictures of an evaluation, and say which files there are and which images could not be read."""
+    if isinstance(predictions, Path):
+        predictions = read_json(predictions, _MAX_PREDICTIONS_BYTES)
+    files, unreadable = write_pictures(result, folder, title, scorer.data if scorer is not None else None, predictions)
+    say(f"pictures: {folder}: {', '.join(file.name for file in files)}", error=True)
+    if scorer is None:
+        _print_note("without the annotations the worst images cannot be found; their sheets were not written")
+    elif unreadable:
+        images = counted(len(unreadable), "image")
+        _print_note(f"{images} cannot be read, so that their tiles show boxes alone: {listed_first(unreadable, 3)}")
 
 
 def _scorer(config: Any, split: EvalSplit, *, check_images: bool = True) -> Scorer:

@@ -1,4 +1,4 @@
-"""Sample images of an evaluation: the same ones each time, with predicted and true boxes."""
+"""Sample images of an evaluation: the same ones each time, with predicted and true boxes and a legend."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 from PIL import Image
 
-from runner.data.coco import CocoImage, CocoSet
+from runner.data.coco import CocoSet
 from runner.data.images import read_image
-from runner.evaluation.draw import draw_boxes
+from runner.evaluation.draw import Classes, draw_boxes
+from runner.evaluation.legend import add_legend, box_items, class_items
 
 SCORE_THRESHOLD = 0.3
 
@@ -34,15 +35,9 @@ def draw_samples(data: CocoSet, results: Sequence[Mapping[str, Any]], count: int
     names = {category.id: category.name for category in data.categories}
     for image in chosen:
         pixels = read_image(data.path(image), (image.width, image.height))
-        picture = draw_boxes(pixels, coco_boxes(data, image), by_image[image.id], names, SCORE_THRESHOLD)
+        truth = data.coco_boxes(image)
+        picture = draw_boxes(pixels, truth, by_image[image.id], names, SCORE_THRESHOLD)
+        picture = add_legend(picture, [*box_items(SCORE_THRESHOLD), *class_items(Classes(names), (box["category_id"] for box in truth))])
         file = io.BytesIO()
         Image.fromarray(picture).save(file, format="PNG")
         yield file.getvalue()
-
-
-def coco_boxes(data: CocoSet, image: CocoImage) -> list[dict[str, Any]]:
-    """Return the image's boxes in COCO's form: "category_id" and "bbox" (xywh in pixels)."""
-    return [
-        {"category_id": data.categories[index].id, "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": int(crowd)}
-        for (x1, y1, x2, y2), index, crowd in zip(image.boxes.tolist(), image.classes.tolist(), image.is_crowd.tolist(), strict=True)
-    ]
