@@ -5,7 +5,11 @@
     validate.py    the slow, exact check of entries that the fast path could not accept
     compute.py     `evaluate`: hotcoco's numbers under this project's names
     confusion.py   the confusion matrix, crowd regions left out
-    draw.py        pictures with true and predicted boxes (Pillow)
+    draw.py        images with true and predicted boxes (Pillow)
+    legend.py      the legend below such an image
+    charts.py      confusion matrix, PR curves and error types as charts
+    worst.py       the images with the most errors, as sheets of tiles
+    pictures.py    `runner eval --pictures`: the files of all of these
 
 Importing this package loads neither numpy nor hotcoco; the first use of `evaluate` or `draw_boxes` does.
 """

@@ -174,8 +174,8 @@ def _draw(result: Mapping[str, Any], folder: Path, title: str, scorer: Scorer | 
     if scorer is None:
         _print_note("without the annotations the worst images cannot be found; their sheets were not written")
     elif unreadable:
-        images = counted(len(unreadable), "image")
-        _print_note(f"{images} cannot be read, so that their tiles show boxes alone: {listed_first(unreadable, 3)}")
+        tiles = "its tile shows" if len(unreadable) == 1 else "their tiles show"
+        _print_note(f"{counted(len(unreadable), 'image')} cannot be read, so {tiles} boxes alone: {listed_first(unreadable, 3)}")
 
 
 def _scorer(config: Any, split: EvalSplit, *, check_images: bool = True) -> Scorer:

@@ -15,6 +15,7 @@ import torch
 
 from runner.core.errors import InputError
 from runner.data.manifest import Manifest, SplitFacts, write_manifest
+from runner.evaluation.pictures import FILES
 from runner.resolve import resolve
 from runner.store.run_dir import RunDir
 from runner.worker.predict import evaluate_run, evaluate_weights, predict_images
@@ -187,3 +188,23 @@ def test_the_test_split_is_evaluated_on_request_and_changes_nothing(run: Path, d
     path.write_text(json.dumps(document, indent=1), encoding="utf-8")
     with pytest.raises(InputError, match="has changed since the set was prepared"):
         evaluate_run(run, checkpoint=None, progress=quiet, split="test")
+
+
+@pytest.mark.slow
+def test_pictures_of_a_run_are_drawn_with_what_is_left_of_its_data(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def drawn(folder: str) -> tuple[list[str], str]:
+        evaluate_run(run, checkpoint=None, progress=quiet, pictures=tmp_path / folder)
+        return sorted(path.name for path in (tmp_path / folder).iterdir()), capsys.readouterr().err
+
+    files, said = drawn("all")
+    assert files == sorted(FILES) and "note: " not in said and f"pictures: {tmp_path / 'all'}: confusion.png" in said
+    recorded = json.loads((run / "predictions.json").read_text(encoding="utf-8"))
+    (run / "predictions.json").write_text(json.dumps(recorded[1:]), encoding="utf-8")
+    shutil.rmtree(data / "images")
+    files, said = drawn("no images")
+    assert files == sorted(FILES) and "note: 1 image cannot be read, so its tile shows boxes alone" in said
+    (data / "val.json").unlink()
+    files, said = drawn("no annotations")
+    assert files == ["confusion.png", "errors.png", "pr_curves.png"] and "their sheets were not written" in said
