@@ -81,7 +81,7 @@ def test_training(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_paddle(
     poisoned: Path,
     run: Callable[..., subprocess.CompletedProcess[str]],

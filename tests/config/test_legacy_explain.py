@@ -124,9 +124,11 @@ def test_an_old_config_trains_on_torch(cli: Cli, old: Path) -> None:
         "max_iters=2",
         "log_iter=1",
         "worker_num=0",
+        "cpu_threads=1",
+        "sample_images=0",
         "trackers=[]",
-        "TrainReader.sample_transforms.3.Resize.target_size=[64, 128]",
-        "EvalReader.sample_transforms.2.Resize.target_size=[64, 128]",
+        "TrainReader.sample_transforms.3.Resize.target_size=[32, 64]",
+        "EvalReader.sample_transforms.2.Resize.target_size=[32, 64]",
     ]
     done = cli("train", "-c", "fcos_1x.yml", "-o", *small, "save_dir=runs")
     assert "done" in done.fine() + done.err

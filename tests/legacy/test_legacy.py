@@ -104,6 +104,10 @@ def test_a_sweep_that_is_over_resumes_and_runs_nothing(name: str, code: int, say
 def test_an_interrupted_sweep_resumes_to_the_same_results(unpack: Unpack, cli: Cli) -> None:
     folder = unpack("interrupted")
     rename_keys(folder / "sweep.yml")
+    for name, old, new in (("config.yml", "step_s: 0.03", "step_s: 0.001"), ("sweep.yml", "concurrency: 2", "concurrency: 4")):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert old in text
+        (folder / name).write_text(text.replace(old, new), encoding="utf-8")  # counts in no key; three runs hang until they are killed
     done = cli("sweep", "sweep.yml", "--dir", "sweep", cwd=folder)
     assert done.code == 1 and "21 of 24 runs done" in done.out, done
     assert shown(compared(cli, folder)["trials"]) == shown(expected("interrupted.resumed.compare.json")["trials"])

@@ -22,7 +22,7 @@ sys.exit({_STATUS})
 """
 
 
-def assert_same_bits(folder: Path, python: Path, program: str, preload: str, ways: tuple[Warm, ...] = ("fork", "fork", "standby")) -> None:
+def assert_same_bits(folder: Path, python: Path, program: str, preload: str, ways: tuple[Warm, ...]) -> None:
     """Run a program in a fresh process, then in warm ones.
 
     Args:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from support.warm import assert_same_bits
 
+from runner.launch.base import Warm
+
 PROGRAM = """
 from runner.backends.paddle.ppdet import load_ppdet
 load_ppdet()
@@ -15,7 +17,7 @@ class Data(paddle.io.Dataset):
         return 8
 
     def __getitem__(self, index):
-        return numpy.random.default_rng(index).random((3, 96, 96), numpy.float32), numpy.array([index])
+        return numpy.random.default_rng(index).random((3, 48, 48), numpy.float32), numpy.array([index])
 
 paddle.base.core.set_num_threads(2)
 paddle.seed(0)
@@ -30,5 +32,6 @@ bits = b"".join(value.numpy().tobytes() for value in model.state_dict().values()
 
 
 @pytest.mark.slow
-def test_a_warm_process_trains_to_the_same_bits(tmp_path: Path, paddle_python: Path) -> None:
-    assert_same_bits(tmp_path, paddle_python, PROGRAM, "runner.backends.paddle.preload")
+@pytest.mark.parametrize("ways", [("fork", "fork"), pytest.param(("standby",), marks=pytest.mark.exhaustive)], ids=["fork", "standby"])
+def test_a_warm_process_trains_to_the_same_bits(tmp_path: Path, paddle_python: Path, ways: tuple[Warm, ...]) -> None:
+    assert_same_bits(tmp_path, paddle_python, PROGRAM, "runner.backends.paddle.preload", ways)

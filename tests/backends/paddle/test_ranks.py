@@ -213,13 +213,29 @@ def _same_boxes(folder: Path) -> Path:
     return folder
 
 
+RESUMABLE: dict[str, Any] = {
+    "max_iters": 8,
+    "snapshot_iter": 3,
+    "keep_checkpoints": 5,
+    "use_ema": True,
+    "ema_decay": 0.9,
+    "eval_at_snapshot": True,
+}
+
+
+def assert_same_bits(one: RunDir, other: RunDir) -> None:
+    left, right = state(one), state(other)
+    assert left.keys() == right.keys() and len(left) > 40
+    assert [name for name in left if not np.array_equal(left[name], right[name])] == []
+    assert json.loads(one.predictions.read_bytes()) == json.loads(other.predictions.read_bytes())
+    assert values(one, "train/loss") == values(other, "train/loss")
+
+
 @pytest.mark.slow
 def test_a_resume_gives_the_same_bits(work: Work, new_run: NewRun) -> None:
-    """Both at once, with a third: ports do not collide."""
-    changes = {"max_iters": 8, "snapshot_iter": 3, "keep_checkpoints": 5, "use_ema": True, "ema_decay": 0.9, "eval_at_snapshot": True}
-    whole, again = new_run("whole", **changes), new_run("again", **changes)
-    assert work(whole, again) == [0, 0], whole.log.read_text()
-    resumed = new_run("resumed", **changes)
+    whole = new_run("whole", **RESUMABLE)
+    assert work(whole) == [0], whole.log.read_text()
+    resumed = new_run("resumed", **RESUMABLE)
     shutil.copytree(whole.path, resumed.path, dirs_exist_ok=True)
     for made in (resumed.status_file, resumed.predictions, resumed.evaluation):
         made.unlink()
@@ -228,20 +244,27 @@ def test_a_resume_gives_the_same_bits(work: Work, new_run: NewRun) -> None:
     (resumed.checkpoints / "index.json").write_text(json.dumps(index))
     assert work(resumed) == [0], resumed.log.read_text()
     assert f"resuming from {resumed.checkpoints}" in resumed.log.read_text()
-    for other in (again, resumed):
-        left, right = state(whole), state(other)
-        assert left.keys() == right.keys() and len(left) > 40
-        assert [name for name in left if not np.array_equal(left[name], right[name])] == []
-        assert json.loads(whole.predictions.read_bytes()) == json.loads(other.predictions.read_bytes())
-        assert values(whole, "train/loss") == values(other, "train/loss")
+    assert_same_bits(whole, resumed)
     counts = Counter((tag, record.step) for record in resumed.records() for tag in record.values)
     assert max(counts.values()) == 1 and {step for tag, step in counts if tag == "train/loss"} == set(range(1, 9))
 
 
-# --------------------------------------------------------------------------------------------------------- the ends
 @pytest.mark.slow
-def test_stopped_or_killed_it_leaves_no_process(work: Work, new_run: NewRun) -> None:
-    run = new_run(max_iters=4000, snapshot_iter=3000, worker_num=1)
+@pytest.mark.exhaustive
+def test_two_runs_at_once_compute_the_same(work: Work, new_run: NewRun) -> None:
+    """Their ports do not collide."""
+    one, other = new_run("one", **RESUMABLE), new_run("other", **RESUMABLE)
+    assert work(one, other) == [0, 0], one.log.read_text() + other.log.read_text()
+    assert_same_bits(one, other)
+
+
+# --------------------------------------------------------------------------------------------------------- the ends
+ENDLESS: dict[str, Any] = {"max_iters": 4000, "snapshot_iter": 3000, "worker_num": 1}
+
+
+@pytest.mark.slow
+def test_stopped_or_crashed_it_leaves_no_process(work: Work, new_run: NewRun) -> None:
+    run = new_run(**ENDLESS)
     supervisor = work.start(run)
     wait_for(lambda: run.status().step >= 2, run)
     supervisor.send_signal(signal.SIGTERM)
@@ -254,17 +277,6 @@ def test_stopped_or_killed_it_leaves_no_process(work: Work, new_run: NewRun) -> 
     supervisor = work.start(run)
     wait_for(lambda: run.status().attempt == 2 and run.status().step > stopped.step, run)
     below = psutil.Process(supervisor.pid).children(recursive=True)
-    assert len(below) >= 3, below  # the launcher, two ranks, and mostly who reads images for each
-    supervisor.kill()
-    supervisor.wait()
-    end = time.monotonic() + 10
-    while not all(is_gone(process) for process in below):
-        assert time.monotonic() < end, [process for process in below if not is_gone(process)]
-        time.sleep(0.1)
-
-    supervisor = work.start(run)
-    wait_for(lambda: run.status().attempt == 3 and run.status().step > stopped.step, run)
-    below = psutil.Process(supervisor.pid).children(recursive=True)
     first = run.status().pid
     launcher = psutil.Process(first).ppid()
     other = next(process.pid for process in psutil.Process(launcher).children() if process.pid != first)
@@ -274,8 +286,24 @@ def test_stopped_or_killed_it_leaves_no_process(work: Work, new_run: NewRun) -> 
     assert run.status().state == "failed" and f"process {other} (rank 1 of 2) was killed or crashed" in reason, reason
     assert all(is_gone(process) for process in below)
 
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+def test_killed_it_leaves_no_process_and_is_pruned_before_it_begins(work: Work, new_run: NewRun) -> None:
+    run = new_run(**ENDLESS)
     supervisor = work.start(run)
-    wait_for(lambda: run.log.read_text().count("attempt 4 at") == 1, run)
+    wait_for(lambda: run.status().step >= 2, run)
+    below = psutil.Process(supervisor.pid).children(recursive=True)
+    assert len(below) >= 3, below  # the launcher, two ranks, and mostly who reads images for each
+    supervisor.kill()
+    supervisor.wait()
+    end = time.monotonic() + 10
+    while not all(is_gone(process) for process in below):
+        assert time.monotonic() < end, [process for process in below if not is_gone(process)]
+        time.sleep(0.1)
+
+    supervisor = work.start(run)
+    wait_for(lambda: run.log.read_text().count("attempt 2 at") == 1, run)
     run.request("prune", "no better than the others")  # the ranks have not begun
     assert supervisor.wait(timeout=90) == 130
     assert (run.status().state, run.status().reason) == ("pruned", "no better than the others")

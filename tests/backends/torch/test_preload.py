@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from support.warm import assert_same_bits
 
+from runner.launch.base import Warm
+
 PROGRAM = """
 import torch, torchvision
 
@@ -15,7 +17,7 @@ class Data(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         torch.manual_seed(index)
-        return torch.rand(3, 96, 96), index
+        return torch.rand(3, 48, 48), index
 
 torch.set_num_threads(2)
 torch.manual_seed(0)
@@ -30,5 +32,6 @@ bits = b"".join(value.detach().numpy().tobytes() for value in model.state_dict()
 
 
 @pytest.mark.slow
-def test_a_warm_process_trains_to_the_same_bits(tmp_path: Path) -> None:
-    assert_same_bits(tmp_path, Path(sys.executable), PROGRAM, "runner.backends.torch.preload")
+@pytest.mark.parametrize("ways", [("fork", "fork"), pytest.param(("standby",), marks=pytest.mark.exhaustive)], ids=["fork", "standby"])
+def test_a_warm_process_trains_to_the_same_bits(tmp_path: Path, ways: tuple[Warm, ...]) -> None:
+    assert_same_bits(tmp_path, Path(sys.executable), PROGRAM, "runner.backends.torch.preload", ways)

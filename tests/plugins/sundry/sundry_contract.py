@@ -30,7 +30,7 @@ class TestTally(BackendContract):
 
     @classmethod
     def write_config(cls, folder: Path) -> Path:
-        keys = {"backend": "tally", "max_iters": 8, "snapshot_iter": 2, "eval_at_snapshot": True, "log_iter": 1, "step_s": 0.1}
+        keys = {"backend": "tally", "max_iters": 8, "snapshot_iter": 2, "eval_at_snapshot": True, "log_iter": 1, "step_s": 0.05}
         (folder / "tally.yml").write_text(yaml.safe_dump(keys))
         return folder / "tally.yml"
 
