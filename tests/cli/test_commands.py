@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 
 import pytest
 
+import runner
+from runner.cli.main import build_parser
 from runner.config.load import parse
 from runner.config.node import Source
 
@@ -211,3 +215,18 @@ def test_doctor_looks_at_everything(cli: Cli) -> None:
     result = cli("doctor")
     assert result.code in (0, 1) and "Traceback" not in result.err
     assert "backend torch" in result.out and "python" in result.out and "gpu" in result.out
+
+
+def test_advice_names_options_that_its_command_has() -> None:
+    """``runner COMMAND … --option`` in any message or docstring of the package."""
+    checked, whole = 0, build_parser()
+    for path in sorted(Path(runner.__file__).parent.rglob("*.py")):
+        for command, rest in re.findall(r"\brunner ([a-z]+(?: [a-z]+)?)((?: [^`\",;()]*)?)", path.read_text(encoding="utf-8")):
+            parser = whole
+            for word in command.split():
+                choices = next((action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)), {})
+                parser = choices.get(word, parser)
+            for option in () if parser is whole else re.findall(r"(?<![\w-])--?[a-z][\w-]*", rest.partition("\n")[0]):
+                checked += 1
+                assert option in parser._option_string_actions, f"{path}: {parser.prog} has no {option}"
+    assert checked > 20
