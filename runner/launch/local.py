@@ -7,24 +7,20 @@ import heapq
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from runner.core.process import adopt_orphans
-from runner.launch import leftovers as guard
 from runner.launch.base import NOT_STARTED, TRACE_S, Capacity, Demand, Exit, Task, exit_of
 from runner.launch.machine import read_machine
 from runner.launch.memory import Gauge, OomKills, pss_gib, sessions
+from runner.launch.orphans import Orphans
 from runner.launch.slots import plan_slots
-from runner.launch.starters.spawn import MARK_VARIABLE, Process, kill_group, mark_of, reap_session, spawn
+from runner.launch.starters.spawn import Process, kill_group, spawn
 from runner.launch.starters.warm import WarmStart, WarmStarter
 
-_CLOSE_INTERVAL_S = 0.001
 _LOOK_INTERVAL_S = 0.02  # where the kernel has no pidfd to wait on
 _KILL_AGAIN_S = 1.0
 _MEASURE_INTERVAL_S = 1.0
@@ -70,7 +66,7 @@ class LocalLauncher:
 
     A task that calls `runner.core.process.die_with_parent` (the worker does) dies with this process, however that ends. Linux ties this to
     the thread that called `submit` or `poll`: it must live as long as the launcher. What a task has started besides is killed by
-    `runner.launch.leftovers` then, and by the launcher when the task ends: on Linux this process becomes the parent of orphans below it.
+    `runner.launch.leftovers` then, and by the launcher when the task ends (`runner.launch.orphans`).
     Where a task allows it, it starts in a warm process (see `Task.warm`).
 
     Args:
@@ -97,12 +93,10 @@ class LocalLauncher:
         self._close_grace_s = close_grace_s
         self._waiting: deque[Task] = deque()
         self._children: dict[str, _Child] = {}
-        self._guard: subprocess.Popen[bytes] | None = None
-        self._adopts = _adopt()
-        self._warm = WarmStarter(self._adopts, variables)
+        self._orphans = Orphans()
+        self._warm = WarmStarter(self._orphans.adopts, variables)
         self._oom_kills = OomKills()
         self._measure_at = 0.0
-        self._killed_groups: list[int] = []
         self._ended: list[Exit] = []
         self._closed = False
 
@@ -198,23 +192,13 @@ class LocalLauncher:
                     self._end(child, child.process)
             self._children.clear()
             self._warm.close()
-        while not self._reap_helpers():
-            time.sleep(_CLOSE_INTERVAL_S)
-        if self._guard is not None and self._guard.stdin is not None:
-            with contextlib.suppress(OSError):  # it was killed by another process
-                self._guard.stdin.write(b"!")
-            self._guard.stdin.close()
-            self._guard.wait()
-            self._guard = None
-        if self._adopts:
-            adopt_orphans(False)
-            self._adopts = False
+        self._orphans.close()
         self._ended.clear()
 
     def _fill_slots(self) -> None:
         while self._waiting and self._slots.free:
             task = self._waiting.popleft()
-            self._start_guard()
+            self._orphans.start_guard()
             slot = self._slots.take()
             child = self._children[task.name] = _Child(slot, _gauge_of(task))
             if variables := self._slots.variables[slot]:
@@ -240,7 +224,7 @@ class LocalLauncher:
                 if _has_ended(child.process):
                     self._leave(name, child, self._exit(name, child, self._end(child, child.process)))
         self._warm.tidy()
-        self._reap_helpers()
+        self._orphans.reap(child.process.pid for child in self._children.values() if child.process)
         if not self._closed:
             self._fill_slots()
 
@@ -286,9 +270,8 @@ class LocalLauncher:
 
     def _end(self, child: _Child, process: Process) -> int:
         """Kill a task and the child processes it left behind; return its exit code. Not reaped yet, so its id is not reused."""
-        kill_group(process.pid)
+        self._orphans.kill(process.pid)
         returncode = process.wait()
-        self._killed_groups.append(process.pid)
         if child.pidfd is not None:
             os.close(child.pidfd)
             child.pidfd = None
@@ -299,13 +282,6 @@ class LocalLauncher:
         del self._children[name]
         self._slots.give_back(child.slot)
         self._ended.append(exit_)
-
-    def _reap_helpers(self) -> bool:
-        """Reap killed child processes of tasks that this process has adopted; return whether none is left."""
-        if self._killed_groups:
-            known = {child.process.pid for child in self._children.values() if child.process}
-            self._killed_groups = [group for group in self._killed_groups if not reap_session(group, known)]
-        return not self._killed_groups
 
     def _until_next_look(self) -> float:
         """Return the seconds until a signal or a memory measurement is due; at most a minute, or a second while a task is starting."""
@@ -318,22 +294,6 @@ class LocalLauncher:
                 until = min(until, self._measure_at - now)
             until = min(until, child.end_at - now, child.kill_at - now)
         return max(0.0, until)
-
-    def _start_guard(self) -> None:
-        """Start the process that cleans up if this one is killed (Linux)."""
-        if self._guard is None and sys.platform == "linux":
-            mark = f"{MARK_VARIABLE}={mark_of(os.getpid())}"
-            with contextlib.suppress(OSError):  # workers die with this process all the same
-                self._guard = subprocess.Popen(
-                    [sys.executable, "-I", "-S", guard.__file__, mark],
-                    env={},
-                    cwd="/",
-                    bufsize=0,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
 
 
 class _Slots:
@@ -367,17 +327,6 @@ def _gauge_of(task: Task) -> Gauge | None:
     """Make the gauge of a task's memory; None where it has no limit."""
     limit_gib = task.resources.memory_gib
     return Gauge(limit_gib) if limit_gib is not None else None
-
-
-def _adopt() -> bool:
-    """Make orphans of the tasks children of this process; return whether the system supports it."""
-    if sys.platform != "linux":
-        return False
-    try:
-        adopt_orphans()
-    except OSError:
-        return False
-    return True
 
 
 def _send(process: Process, number: int) -> None:

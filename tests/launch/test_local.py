@@ -237,8 +237,8 @@ def test_no_process_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
 def test_without_its_guard_a_launcher_works_on(launcher: LocalLauncher, tmp_path: Path) -> None:
     launcher.submit(task("one", tmp_path, "exit", "0"))
     collect(launcher, 1)
-    assert launcher._guard is not None
-    guard = psutil.Process(launcher._guard.pid)
+    assert launcher._orphans.guard is not None
+    guard = psutil.Process(launcher._orphans.guard.pid)
     guard.kill()
     wait_until(lambda: guard.status() == psutil.STATUS_ZOMBIE)
     launcher.submit(task("two", tmp_path, "exit", "4"))
