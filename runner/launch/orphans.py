@@ -17,7 +17,7 @@ _CLOSE_INTERVAL_S = 0.001
 
 
 class Orphans:
-    """What this process does about orphans of its tasks: on Linux it becomes their parent, and a guard process kills them if it dies."""
+    """Care for orphans of the tasks: on Linux this process becomes their parent, and a guard process kills them if it dies."""
 
     def __init__(self) -> None:
         self.adopts = _adopt()
