@@ -98,6 +98,25 @@ def cli(tmp_path: Path) -> Cli:
     return run
 
 
+@pytest.fixture
+def cli_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """``cli`` in this process, for what a command prints and leaves: a process of its own takes half a second longer."""
+    from support.damage import call
+
+    from runner.cli.main import main
+
+    monkeypatch.delenv("RUNNER_DATA", raising=False)
+    for name, value in (("COLUMNS", "100"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str | Path) -> Result:
+        ended = call(tmp_path, lambda: main([str(argument) for argument in arguments]))
+        assert not ended.trouble, ended
+        return Result(ended.code, ended.out, ended.err)
+
+    return run
+
+
 def write_coco(folder: Path, *, images: int = 16, size: int = 64, seed: int = 0) -> Path:
     """Dark images with a bright rectangle or two: ``images/``, ``train.json`` (three quarters), ``val.json`` (the rest)."""
     from PIL import Image, ImageDraw

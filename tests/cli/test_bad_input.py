@@ -1,4 +1,4 @@
-"""Bad input: a real process, exit code 2, one message that says where, nothing overwritten."""
+"""Bad input: exit code 2, one message that says where, nothing overwritten."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def refused(cli: Cli, tmp_path: Path) -> Callable[..., str]:
+def refused(cli_here: Cli, tmp_path: Path) -> Callable[..., str]:
     """Runs a command that must be refused, and looks that it left everything as it was."""
 
-    def run(*arguments: str | Path, **options: Any) -> str:
+    def run(*arguments: str | Path) -> str:
         before = files_of(tmp_path)
-        message: str = cli(*arguments, **options).refused()
+        message: str = cli_here(*arguments).refused()
         assert files_of(tmp_path) == before
         return message
 
@@ -108,8 +108,8 @@ def test_a_command_line_that_makes_no_sense(cli: Cli, write_config: WriteConfig,
     assert result.code == 2 and "Traceback" not in result.err and result.out == ""
 
 
-def test_bytes_that_are_no_text(refused: Callable[..., str], write_config: WriteConfig) -> None:
-    assert "not UTF-8" in refused("train", "-c", write_config(), "-o", os.fsdecode(b"save_dir=\xff"))
+def test_bytes_that_are_no_text(cli: Cli, write_config: WriteConfig) -> None:
+    assert "not UTF-8" in cli("train", "-c", write_config(), "-o", os.fsdecode(b"save_dir=\xff")).refused()
 
 
 # ---------------------------------------------------------------------------------------------------------- the data

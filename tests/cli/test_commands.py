@@ -24,21 +24,21 @@ WriteConfig = Callable[..., Path]
 
 
 # -------------------------------------------------------------------------------------------------------------- config
-def test_show_prints_the_resolved_config(cli: Cli, write_config: WriteConfig, tmp_path: Path) -> None:
-    text = cli("config", "show", "-c", write_config(), "-o", "max_iters=9", "-o", "LearningRate.schedulers.0.gamma=0.5").fine()
+def test_show_prints_the_resolved_config(cli_here: Cli, write_config: WriteConfig, tmp_path: Path) -> None:
+    text = cli_here("config", "show", "-c", write_config(), "-o", "max_iters=9", "-o", "LearningRate.schedulers.0.gamma=0.5").fine()
     (tmp_path / "resolved.yml").write_text(text)
-    assert cli("config", "diff", "tiny.yml", "resolved.yml").fine().splitlines() == [
+    assert cli_here("config", "diff", "tiny.yml", "resolved.yml").fine().splitlines() == [
         "max_iters: 4 → 9",
         "LearningRate.schedulers.0.gamma: [0.1] → 0.5",
     ]
-    data = json.loads(cli("config", "show", "-c", "tiny.yml", "--format", "json").fine())
+    data = json.loads(cli_here("config", "show", "-c", "tiny.yml", "--format", "json").fine())
     assert data["max_iters"] == 4 and data["LearningRate"]["schedulers"][0]["name"] == "PiecewiseDecay"
     assert "auto" not in text
 
 
-def test_check_and_show_list_what_a_run_would_also_need(cli: Cli, write_config: WriteConfig, tmp_path: Path) -> None:
+def test_check_and_show_list_what_a_run_would_also_need(cli_here: Cli, write_config: WriteConfig, tmp_path: Path) -> None:
     path = write_config(data=tmp_path / "gone", pretrain_weights="gone.pth")
-    checked, shown = (cli("config", action, "-c", path) for action in ("check", "show"))
+    checked, shown = (cli_here("config", action, "-c", path) for action in ("check", "show"))
     lines = checked.fine().splitlines()
     assert lines[-1].endswith("tiny.yml: fine")
     block = lines[lines.index("a run would also need:") : -1]
@@ -46,22 +46,22 @@ def test_check_and_show_list_what_a_run_would_also_need(cli: Cli, write_config: 
         assert any(word in line for line in block[1:])
     assert shown.err.splitlines()[-len(block) :] == block
     (tmp_path / "again.yml").write_text(shown.fine())
-    assert cli("config", "show", "-c", "again.yml").fine() == shown.out
-    assert "gone/images" in cli("train", "-c", path).refused()
+    assert cli_here("config", "show", "-c", "again.yml").fine() == shown.out
+    assert "gone/images" in cli_here("train", "-c", path).refused()
 
 
-def test_check_show_and_train_tell_of_a_schedule_that_does_not_end(cli: Cli, write_config: WriteConfig) -> None:
+def test_check_show_and_train_tell_of_a_schedule_that_does_not_end(cli_here: Cli, write_config: WriteConfig) -> None:
     schedulers = [{"name": "CosineDecay"}, {"name": "LinearWarmup", "steps": 2}]
     path = write_config(LearningRate={"base_lr": 0.01, "schedulers": schedulers}, EvalReader=evaluated_at(40))
-    fine = cli("config", "check", "-c", path, "-o", "EvalReader.sample_transforms.1.Resize.target_size=48").fine()
+    fine = cli_here("config", "check", "-c", path, "-o", "EvalReader.sample_transforms.1.Resize.target_size=48").fine()
     assert "warning" not in fine
-    assert cli("config", "show", "-c", path).err == "length of training: 4 iterations = 0.67 epochs of 12 images\n"
-    out = cli("config", "check", "-c", path, "-o", "epoch=3").fine()
+    assert cli_here("config", "show", "-c", path).err == "length of training: 4 iterations = 0.67 epochs of 12 images\n"
+    out = cli_here("config", "check", "-c", path, "-o", "epoch=3").fine()
     assert (
         "warning: LearningRate.schedulers.0: the cosine takes 6000 iterations = 1000 epochs of 12 images (PaddleDetection's default)" in out
     )
     assert "warning: training and evaluation differ in size: 48×48 in training, 40×40 in evaluation" in out
-    shown = cli("config", "show", "-c", path, "-o", "epoch=3")
+    shown = cli_here("config", "show", "-c", path, "-o", "epoch=3")
     assert shown.err == "length of training: 18 iterations = 3 epochs of 12 images\n"
     assert parse(shown.out, lambda line: Source("shown", line)).plain()["epoch"] == 3
 
@@ -71,14 +71,14 @@ def evaluated_at(size: int) -> dict[str, Any]:
     return {"sample_transforms": transforms, "batch_transforms": [{"PadBatch": {"pad_to_stride": 16}}], "batch_size": 4}
 
 
-def test_diff_of_equal_configs_is_empty(cli: Cli, write_config: WriteConfig) -> None:
+def test_diff_of_equal_configs_is_empty(cli_here: Cli, write_config: WriteConfig) -> None:
     write_config()
     write_config("other.yml")
-    assert cli("config", "diff", "tiny.yml", "other.yml").fine() == ""
+    assert cli_here("config", "diff", "tiny.yml", "other.yml").fine() == ""
 
 
-def test_check_tells_what_has_no_effect(cli: Cli, write_config: WriteConfig) -> None:
-    out = cli("config", "check", "-c", write_config(MobileNetV3={"scale": 0.5})).fine()
+def test_check_tells_what_has_no_effect(cli_here: Cli, write_config: WriteConfig) -> None:
+    out = cli_here("config", "check", "-c", write_config(MobileNetV3={"scale": 0.5})).fine()
     assert "note: " in out and "MobileNetV3 has no effect" in out and out.endswith("fine\n")
 
 
@@ -112,36 +112,36 @@ def test_eval_at_every_snapshot(trained: Any) -> None:
     assert [record["step"] for record in records if "train/loss" in record["values"]] == [1, 2, 3, 4]
 
 
-def test_its_config_repeats_the_run(cli: Cli, trained: Any, tmp_path: Path) -> None:
+def test_its_config_repeats_the_run(cli_here: Cli, trained: Any, tmp_path: Path) -> None:
     shutil.copy(trained.run / "config.yml", tmp_path / "again.yml")
     comment, _, text = (tmp_path / "again.yml").read_text().partition("\n")
-    assert comment.startswith("#") and cli("config", "show", "-c", "again.yml").fine() == text
+    assert comment.startswith("#") and cli_here("config", "show", "-c", "again.yml").fine() == text
 
 
-def test_the_log_goes_where_vdl_log_dir_says(cli: Cli, write_config: WriteConfig) -> None:
+def test_the_log_goes_where_vdl_log_dir_says(cli_here: Cli, write_config: WriteConfig) -> None:
     folder = 'it\'s "my" vdl ü/scalar'
-    text = cli("config", "show", "-c", write_config(), "--format", "json").fine()
+    text = cli_here("config", "show", "-c", write_config(), "--format", "json").fine()
     assert json.loads(text)["vdl_log_dir"] is None
-    text = cli(
+    text = cli_here(
         "train", "-c", write_config(), "--vdl_log_dir", folder, "--run-dir", "tiny.yml"
     ).err  # the run directory is refused, the option is not
     assert "cannot be written" in text and "YAML" not in text
 
 
-def test_training_it_again_in_the_same_place_changes_nothing(cli: Cli, trained: Any, tmp_path: Path) -> None:
+def test_training_it_again_in_the_same_place_changes_nothing(cli_here: Cli, trained: Any, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    result = cli("train", "-r", "run")
+    result = cli_here("train", "-r", "run")
     assert "AP50" in result.fine() and "nothing was started" in result.err
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_eval_of_a_run_from_its_predictions(cli: Cli, trained: Any) -> None:
+def test_eval_of_a_run_from_its_predictions(cli_here: Cli, trained: Any) -> None:
     before = {path: path.read_bytes() for path in trained.run.rglob("*") if path.is_file()}
-    found = json.loads(cli("eval", trained.run, "--json").fine())
+    found = json.loads(cli_here("eval", trained.run, "--json").fine())
     stored = json.loads((trained.run / "eval.json").read_text())
     assert found["metrics"] == stored["metrics"] and found["step"] == stored["step"] == 4
-    assert "AP50" in cli("eval", trained.run).fine()
+    assert "AP50" in cli_here("eval", trained.run).fine()
     assert {path: path.read_bytes() for path in trained.run.rglob("*") if path.is_file()} == before
 
 
@@ -165,7 +165,11 @@ def test_eval_anew_and_by_weights_come_to_the_same(cli: Cli, trained: Any) -> No
 @pytest.mark.slow
 def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
     images = sorted((coco / "images").iterdir())[:2]
-    out = cli("predict", trained.run, *images, "--score-threshold", "0", "--output", "found ü").fine()
+    (tmp_path / "found ü").mkdir()
+    (tmp_path / "found ü" / "predictions.json").write_text("old")
+    assert "would be overwritten" in cli("predict", trained.run, *images, "--output", "found ü").refused()
+    assert (tmp_path / "found ü" / "predictions.json").read_text() == "old"
+    out = cli("predict", trained.run, *images, "--score-threshold", "0", "--output", "found ü", "--force").fine()
     assert "pictures: found ü" in out
     listed = json.loads((tmp_path / "found ü" / "predictions.json").read_text())
     assert list(listed) == [str(image) for image in images]
@@ -175,37 +179,35 @@ def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: P
         for item in items
     )
     assert all((tmp_path / "found ü" / f"{image.stem}.png").is_file() for image in images)
-    assert "would be overwritten" in cli("predict", trained.run, *images, "--output", "found ü").refused()
-    (tmp_path / "found ü" / "predictions.json").write_text("old")
-    cli("predict", trained.run, *images, "--output", "found ü", "--force").fine()
-    assert list(json.loads((tmp_path / "found ü" / "predictions.json").read_text())) == list(listed)
 
 
-def test_predict_refuses_before_it_loads_anything(cli: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
+def test_predict_refuses_before_it_loads_anything(cli_here: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
     image = sorted((coco / "images").iterdir())[0]
     (tmp_path / "file").write_text("mine")
-    assert "image nowhere.png does not exist" in cli("predict", trained.run, image, "nowhere.png").refused()
-    assert "cannot be written" in cli("predict", trained.run, image, "--output", "file").refused()
+    assert "image nowhere.png does not exist" in cli_here("predict", trained.run, image, "nowhere.png").refused()
+    assert "cannot be written" in cli_here("predict", trained.run, image, "--output", "file").refused()
     other = Path(shutil.copy(image, tmp_path / image.name))
-    assert "same name" in cli("predict", trained.run, image, other).refused()
-    assert "lies in the output folder" in cli("predict", trained.run, other, "--output", ".", "--force").refused()
+    assert "same name" in cli_here("predict", trained.run, image, other).refused()
+    assert "lies in the output folder" in cli_here("predict", trained.run, other, "--output", ".", "--force").refused()
     assert other.read_bytes() == image.read_bytes()
     assert not (tmp_path / "predictions").exists() and (tmp_path / "file").read_text() == "mine"
 
 
-def test_ls_and_compare(cli: Cli, trained: Any, tmp_path: Path) -> None:
-    assert "no runs yet" in cli("ls").fine()
+def test_ls_and_compare(cli_here: Cli, trained: Any, tmp_path: Path) -> None:
+    assert "no runs yet" in cli_here("ls").fine()
     shutil.copytree(trained.run, tmp_path / "runs" / "0001-x-s0")
-    assert "done" in cli("ls").fine() and "a run" in cli("ls", "runs").fine()
-    assert "AP" in cli("compare", "runs").fine()
-    rows = list(csv.reader(io.StringIO(cli("compare", "runs", "--format", "csv").fine())))
+    assert "done" in cli_here("ls").fine() and "a run" in cli_here("ls", "runs").fine()
+    assert "AP" in cli_here("compare", "runs").fine()
+    rows = list(csv.reader(io.StringIO(cli_here("compare", "runs", "--format", "csv").fine())))
     assert len(rows) == 2 and "bbox/AP" in rows[0]
-    assert json.loads(cli("compare", "runs", "--format", "json").fine())
-    assert cli("compare", "runs", "--format", "md").fine().startswith("|") or "|" in cli("compare", "runs", "--format", "md").fine()
+    assert json.loads(cli_here("compare", "runs", "--format", "json").fine())
+    assert (
+        cli_here("compare", "runs", "--format", "md").fine().startswith("|") or "|" in cli_here("compare", "runs", "--format", "md").fine()
+    )
 
 
-def test_data_list(cli: Cli) -> None:
-    out = cli("data", "list").fine()
+def test_data_list(cli_here: Cli) -> None:
+    out = cli_here("data", "list").fine()
     assert [line for line in out.splitlines() if line.startswith("synthetic_pcb")][0].split()[1:5] == ["made", "at", "first", "use"]
     assert "not prepared" in out
 

@@ -226,7 +226,7 @@ def test_a_web_page_elsewhere_gets_no_answer(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.slow
-@both
+@pytest.mark.parametrize("kind", ["visualdl", pytest.param("tensorboard", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["ctrl-c", "term", "kill"])
 def test_no_process_and_no_folder_is_left(tmp_path: Path, kind: str, how: signal.Signals) -> None:
     run = make_run_dir(tmp_path / "r", steps=20, resumed_at=None)
