@@ -22,8 +22,8 @@ from runner.backends.base import BACKENDS, LoadsModels
 from runner.config.bind import former_names
 from runner.config.dump import affecting_keys, result_affecting
 from runner.config.load import OVERRULED_BY, load_config
-from runner.config.node import Node, Source, flatten
-from runner.config.overrides import apply_mapping, apply_overrides, parse_override
+from runner.config.node import flatten
+from runner.config.overrides import apply_overrides
 from runner.core.checkout import code_state
 from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.expression import Expression
@@ -38,6 +38,7 @@ from runner.search.spec import Metric, SweepSpec
 from runner.store.legacy import RESOURCE_TAGS
 from runner.store.run_dir import DATA_PLACES, Identity, PrimaryMetric, RunDir
 from runner.sweep.moved import data_of, lost_data, moved_data
+from runner.sweep.trial_source import TrialSource, key_and_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class PlannedRun:
 def plan_single(resolved: Resolved, run_dir: RunDir, overrides: Sequence[str] = ()) -> PlannedRun:
     """Return the run of `runner train`: a trial by itself."""
     seed = resolved.config.seed
-    changes = dict(_split(text) for text in overrides)
+    changes = dict(key_and_value(text) for text in overrides)
     trial = Trial(0, changes, run_dir.name)
     identity = Identity(
         run_dir.name,
@@ -144,7 +145,7 @@ def claim_run_dir(resolved: Resolved, overrides: Sequence[str], folder_in: str |
         InputError: it cannot be made.
     """
     folder = Path(resolved.config.save_dir) / (folder_in or folder_name(resolved.path, "--run-dir"))
-    changes = dict(_split(text) for text in overrides)
+    changes = dict(key_and_value(text) for text in overrides)
     names = short_keys(changes)
     label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in changes.items()) or "baseline"
     try:
@@ -218,11 +219,8 @@ class SweepPlan:
         to_run: bool = True,
     ) -> None:
         self.folder = folder
-        self._file, self._overrides = sweep_file, tuple(overrides)
-        self._config = spec.config_path(sweep_file)
-        self._make_dataset, self._to_run = make_dataset, to_run
-        self._fixed, self._threads = _fixed(spec.overrides, overrides, sweep_file), spec.resources.cpus
-        self.first = self._resolve({"seed": spec.seeds[0]})
+        self._source = TrialSource.of(spec, sweep_file, overrides, make_dataset=make_dataset, to_run=to_run)
+        self.first = self._source.resolve({"seed": spec.seeds[0]})
         """The baseline with the first seed."""
         self.spec = spec if spec.metric is not None else replace(spec, metric=_default_metric(self.first))
         """The sweep, its metric decided."""
@@ -230,7 +228,7 @@ class SweepPlan:
         self.baseline_values: Mapping[str, Any] = dict(flatten(self.first.plain))
         """Dotted key to the baseline's resolved value."""
         self._baseline = _values(self.first)
-        self._given = load_config(self._config).plain()
+        self._given = load_config(self._source.config).plain()
         self.names: dict[str, tuple[str, str]] = {}
         """Key to the id of the run that has it and the name of its directory; other runs are named for their trial and seed."""
 
@@ -240,7 +238,7 @@ class SweepPlan:
 
     def digest(self) -> str:
         """Hash of all that the plan of a fixed design comes from: while it stays, so does the plan."""
-        everything = [asdict(self.spec), self._overrides, self._given, run_key(self.first)]
+        everything = [asdict(self.spec), self._source.overrides, self._given, run_key(self.first)]
         return hashlib.sha256(json.dumps(everything, sort_keys=True, default=str).encode()).hexdigest()[:20]
 
     def check_unchanged(self) -> None:
@@ -250,13 +248,13 @@ class SweepPlan:
             ConfigChanged: they have.
         """
         try:
-            given = load_config(self._config).plain()
+            given = load_config(self._source.config).plain()
         except InputError as error:
             raise ConfigChanged(f"the config can no longer be read ({error}); restore it and run the same command again") from error
         if given != self._given:
             raise ConfigChanged(
-                f"the config {self._config} changed while the sweep ran; restore it and run the same command again, or start another "
-                "sweep: runner sweep --dir DIR"
+                f"the config {self._source.config} changed while the sweep ran; restore it and run the same command again, or start "
+                "another sweep: runner sweep --dir DIR"
             )
 
     def seeds(self, trial: Trial) -> tuple[int, ...]:
@@ -275,9 +273,11 @@ class SweepPlan:
         """Plan the runs of a trial; without `to_start` they lack facts and trial keys, which take as long to compute as everything else."""
         seeds = self.seeds(trial)
         try:
-            resolved = self._resolve({**trial.overrides, "seed": seeds[0]})
+            resolved = self._source.resolve({**trial.overrides, "seed": seeds[0]})
         except InputError as error:
-            raise InputError([replace(problem, where=_with_trial(problem, trial, self._file)) for problem in error.problems]) from None
+            raise InputError(
+                [replace(problem, where=_with_trial(problem, trial, self._source.file)) for problem in error.problems]
+            ) from None
         self._refuse_lost(trial, resolved)
         overrides, proposal = dict(trial.overrides), dict(trial.proposal)
         shared = Identity("", self.folder.name, trial.number, 0, overrides, "", label=trial.label, proposal=proposal)
@@ -298,7 +298,7 @@ class SweepPlan:
                 runs += [replace(run, resolved=None) for run in self._plan(trial, to_start=False)]
             except InputError as error:
                 problems += error.problems
-        problems += _same_runs(runs, self._file)
+        problems += _same_runs(runs, self._source.file)
         if problems:
             raise InputError(dict.fromkeys(problems))
         return runs
@@ -324,28 +324,16 @@ class SweepPlan:
             if by or (not _contains(held(key), value) and self._is_same_without(key, trial, plain, resolved.config.seed)):
                 stays = f"{by} ({format_value(held(by))}) takes precedence" if by else f"the resolved config has {_shown(held(key))}"
                 text = f"{format_value(value)} has no effect in this trial: {stays}; remove it"
-                problems.append(Problem(text, where=f"{self._file} (trial {trial.label})", key=key))
+                problems.append(Problem(text, where=f"{self._source.file} (trial {trial.label})", key=key))
         if problems:
             raise InputError(problems)
 
     def _is_same_without(self, key: str, trial: Trial, plain: Mapping[str, Any], seed: int) -> bool:
         others = {name: value for name, value in trial.overrides.items() if name != key}
         try:
-            return self._resolve({**others, "seed": seed}).plain == plain
+            return self._source.resolve({**others, "seed": seed}).plain == plain
         except InputError:
             return False  # it is needed
-
-    def _resolve(self, values: Mapping[str, Any]) -> Resolved:
-        return resolve(
-            self._config,
-            self._overrides,
-            values=values,
-            fixed=self._fixed,
-            values_from=str(self._file),
-            threads=self._threads,
-            make_dataset=self._make_dataset,
-            to_run=self._to_run,
-        )
 
 
 def renumber(trials: Sequence[Trial], numbers: dict[int, Mapping[str, Any]]) -> list[Trial]:
@@ -463,28 +451,6 @@ def _package_versions(resolved: Resolved) -> dict[str, str]:
 
 
 _code_state = functools.lru_cache(maxsize=8)(code_state)
-
-
-def _split(text: str) -> tuple[str, Any]:
-    key, node = parse_override(text)
-    return key, node.plain()
-
-
-def _fixed(fixed: Mapping[str, Any], overrides: Sequence[str], sweep_file: Path) -> dict[str, Any]:
-    """Return what the sweep file's `overrides` set, unless the command line overrides it.
-
-    Raises:
-        InputError: two of them exclude each other.
-    """
-    source = Source(str(sweep_file))
-    try:
-        tree = apply_mapping(Node({}, source), fixed, source)
-    except InputError as error:
-        raise InputError([replace(problem, key=f"overrides.{problem.key}") for problem in error.problems]) from None
-    tree = apply_overrides(tree, overrides)
-    left = {key: (node.plain() if node.mapping else fixed[key]) for key in fixed if (node := tree.get(key)) is not None}
-    given = dict(_split(text) for text in overrides)
-    return left | {key: value for key, value in given.items() if any(f"{key}.".startswith(f"{other}.") for other in fixed)}
 
 
 def _contains(held: Any, value: Any) -> bool:
