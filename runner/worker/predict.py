@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +24,11 @@ from runner.data.images import read_image
 from runner.data.manifest import IMAGE_DIR, read_manifest
 from runner.evaluation.draw import draw_boxes
 from runner.evaluation.pictures import write_pictures
+from runner.evaluation.result import BEST_F1, BEST_F1_THRESHOLD
 from runner.resolve import resolve
 from runner.store.run_dir import RunDir
 from runner.worker.main import load_run
+from runner.worker.samples import SCORE_THRESHOLD
 from runner.worker.scoring import Scorer
 
 Which = Literal["last", "best"]
@@ -118,6 +120,15 @@ def evaluate_weights(
     return result
 
 
+def default_threshold(path: Path) -> tuple[float, str]:
+    """Return the score threshold for a run's detections, and where it comes from: the best F1 of the run's evaluation, else 0.3."""
+    metrics = (_existing(path).results() or {}).get("metrics") or {}
+    threshold, f1 = metrics.get(BEST_F1_THRESHOLD), metrics.get(BEST_F1)
+    if isinstance(threshold, float) and isinstance(f1, float):
+        return threshold, f"that of the best F1 ({f1:.2f}) in the run's evaluation"
+    return SCORE_THRESHOLD, "since the run has no evaluation with a best F1"
+
+
 def predict_images(
     path: Path, images: Sequence[Path], output: Path, *, checkpoint: Which, score_threshold: float, progress: Progress, force: bool = False
 ) -> dict[Path, list[Found]]:
@@ -128,9 +139,6 @@ def predict_images(
     """
     run_dir = _existing(path)
     backend, config = load_run(run_dir)
-    missing = [str(image) for image in images if not image.is_file()]
-    if missing:
-        raise InputError(f"image {', '.join(missing)} does not exist")
     targets = _targets(images, output, force)
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -286,8 +294,13 @@ def _class_names(run_dir: RunDir, config: Any) -> list[str]:
 
 
 def _targets(images: Sequence[Path], output: Path, force: bool) -> dict[Path, Path]:
-    """Map each image to its output file; two images of one name, and an existing file, are errors."""
-    targets = {image: output / f"{image.stem}.png" for image in images}
+    """Map each image to its output file, ``a.png`` for ``a.jpg``, or ``a.jpg.png`` and ``a.tif.png`` where there are both.
+
+    Raises:
+        InputError: two images have one name, or an output file exists (unless `force`).
+    """
+    stems = Counter(image.stem for image in dict.fromkeys(images))
+    targets = {image: output / f"{image.stem if stems[image.stem] == 1 else image.name}.png" for image in images}
     if len(set(targets.values())) < len(set(images)):
         raise InputError("two of the images have the same name; predict them into different --output folders")
     there = [str(path) for path in (*targets.values(), output / "predictions.json") if path.exists()]

@@ -181,14 +181,40 @@ def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: P
     assert all((tmp_path / "found ü" / f"{image.stem}.png").is_file() for image in images)
 
 
+@pytest.mark.slow
+def test_predict_takes_a_folder_and_the_threshold_of_the_runs_best_f1(cli: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
+    photos = Path(shutil.copytree(coco / "images", tmp_path / "photos"))
+    first, *others = sorted(photos.iterdir())
+    for other in others:
+        other.unlink()
+    shutil.copy(first, first.with_suffix(".bmp"))
+    run = Path(shutil.copytree(trained.run, tmp_path / "copy"))
+    results = json.loads((run / "eval.json").read_text(encoding="utf-8"))
+    results["metrics"] |= {"bbox/best_f1": 0.625, "bbox/best_f1_threshold": 0.25}
+    (run / "eval.json").write_text(json.dumps(results), encoding="utf-8")
+    assert "score threshold: 0.25, that of the best F1 (0.62) in the run's evaluation" in cli("predict", run, "photos").fine()
+    assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == sorted(
+        [f"{first.name}.png", f"{first.stem}.bmp.png", "predictions.json"]
+    )
+
+
+def test_the_score_threshold_without_a_best_f1(trained: Any, tmp_path: Path) -> None:
+    from runner.worker.predict import default_threshold
+
+    run = Path(shutil.copytree(trained.run, tmp_path / "copy"))
+    (run / "eval.json").unlink()
+    assert default_threshold(run) == (0.3, "since the run has no evaluation with a best F1")
+
+
 def test_predict_refuses_before_it_loads_anything(cli_here: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
     image = sorted((coco / "images").iterdir())[0]
     (tmp_path / "file").write_text("mine")
-    assert "image nowhere.png does not exist" in cli_here("predict", trained.run, image, "nowhere.png").refused()
+    assert "nowhere.png: image does not exist" in cli_here("predict", trained.run, image, "nowhere.png").refused()
     assert "cannot be written" in cli_here("predict", trained.run, image, "--output", "file").refused()
     other = Path(shutil.copy(image, tmp_path / image.name))
     assert "same name" in cli_here("predict", trained.run, image, other).refused()
     assert "lies in the output folder" in cli_here("predict", trained.run, other, "--output", ".", "--force").refused()
+    assert "lies in the output folder" in cli_here("predict", trained.run, ".", "--output", ".").refused()
     assert other.read_bytes() == image.read_bytes()
     assert not (tmp_path / "predictions").exists() and (tmp_path / "file").read_text() == "mine"
 
