@@ -15,7 +15,7 @@ from typing import Any
 from runner.backends.base import BACKENDS, DEFAULT_BACKEND
 from runner.backends.status import backend_status
 from runner.backends.torch.models.base import MODELS
-from runner.core.errors import RunnerError
+from runner.core.errors import RunnerError, how_to_install
 from runner.core.registry import Registry
 from runner.core.values import GIB
 from runner.data.choice import dataset_choice
@@ -75,7 +75,7 @@ def _default_backend() -> Iterator[Requirement]:
     try:
         probe = probe_backend(DEFAULT_BACKEND, Path(sys.executable))
     except RunnerError as error:
-        yield Requirement(f"backend {DEFAULT_BACKEND}", f"{error}; pip install '{EXTRAS[DEFAULT_BACKEND]}'", good=False)
+        yield Requirement(f"backend {DEFAULT_BACKEND}", f"{error}; {how_to_install(EXTRAS[DEFAULT_BACKEND])}", good=False)
         return
     yield Requirement(f"backend {DEFAULT_BACKEND}", ", ".join(f"{name} {version}" for name, version in probe.versions.items() if version))
     yield Requirement("gpu", ", ".join(probe.gpus) + f" (driver {probe.driver})" if probe.gpus else f"none: {probe.gpu_problem}")
@@ -103,4 +103,4 @@ def _package(package: str, requirement: str) -> Requirement:
     try:
         return Requirement(package, metadata.version(package))
     except metadata.PackageNotFoundError:
-        return Requirement(package, f"not installed (optional): pip install '{requirement}'")
+        return Requirement(package, f"not installed (optional): {how_to_install(requirement)}")

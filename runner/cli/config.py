@@ -14,7 +14,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser("config", help="show, check or compare resolved configs")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    show = actions.add_parser("show", help="print the resolved config: every effective key, no auto left")
+    show = actions.add_parser("show", help="print the resolved config: bases merged, overrides applied, auto replaced")
     add_config(show)
     show.add_argument("--format", choices=("yaml", "json"), default="yaml")
     show.add_argument(

@@ -37,7 +37,8 @@ _INTRODUCTION = (
     "`auto` means, and which keys are ours. A key marked *neutral* cannot change a result: two runs that differ in nothing",
     "else are the same run. One marked *shared* takes the top-level key of its name if the module does not set it. A key",
     "with a single allowed value is one that PaddleDetection has and this backend does not support: any other value is",
-    "refused.",
+    "refused. One with *no effect here* is accepted with any value, so that PaddleDetection's configs run as they are: what it",
+    "sets there cannot change a result here.",
 )
 
 
@@ -73,11 +74,16 @@ def table(cls: type[Any]) -> str:
 def _row(info: FieldInfo) -> str:
     notes = [word for word, holds in (("shared", info.shared), ("neutral", info.neutral)) if holds]
     classes = _direct_classes(info.type)
-    text = info.doc.replace("<", "&lt;") or (_summary(classes[0]) if len(classes) == 1 else "")
+    text = _escape(info.doc) or (_summary(classes[0]) if len(classes) == 1 else "")
     doc = text + "".join(f" *({word})*" for word in notes)
     default = "required" if info.required else "`auto`" if info.auto else f"`{_default(info.default)}`"
     cells = (f"`{info.key}`", _value_in_words(info), default, doc)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _escape(text: str) -> str:
+    """Escape what Markdown would read as HTML; in a code span it is text already."""
+    return "`".join(part if inside % 2 else part.replace("<", "&lt;") for inside, part in enumerate(text.split("`")))
 
 
 def _value_in_words(info: FieldInfo) -> str:

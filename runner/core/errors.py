@@ -115,6 +115,11 @@ class Interrupted(RunnerError):
     exit_code = 130
 
 
+def how_to_install(requirement: str) -> str:
+    """Return the command that installs `requirement`. Our extras, such as ``.[optuna]``, come from a checkout: no index has runner."""
+    return f"pip install '{requirement}'" + (" in a checkout of runner" if requirement.startswith(".") else "")
+
+
 def nearest(name: str, allowed: Sequence[str]) -> str:
     """Return a hint that names what exists: the names closest to `name`, else all of them if they are few, else an empty text."""
     by_lower = {other.lower(): other for other in allowed}

@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from runner.core.errors import RunnerError
+from runner.core.errors import RunnerError, how_to_install
 from runner.core.process import PARENT_VARIABLE
 from runner.core.shipped import shipped
 from runner.environments import interpreters as environments
@@ -131,7 +131,7 @@ def own_requirements() -> list[str]:
     except metadata.PackageNotFoundError:
         project = environments.package_folder().parent / "pyproject.toml"
         if not project.is_file():
-            raise RunnerError(f"the requirements of runner are not recorded; install it again (pip install {_DISTRIBUTION})") from None
+            raise RunnerError(f"the requirements of runner are not recorded; install it again: {how_to_install('.')}") from None
         stated = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
     return [requirement for requirement in stated if "extra ==" not in requirement]
 

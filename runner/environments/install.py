@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from runner.core.errors import InputError, Problem, RunnerError, nearest
+from runner.core.errors import InputError, Problem, RunnerError, how_to_install, nearest
 from runner.core.files import open_regular, read_json
 from runner.core.importing import find_program
 from runner.core.values import GIB
@@ -192,7 +192,7 @@ def _spec_of(backend: str) -> EnvironmentSpec:
     if backend in SPECS:
         return SPECS[backend]
     if backend in EXTRAS:
-        raise InputError(f"the backend {backend} runs in this interpreter's environment: pip install '{EXTRAS[backend]}'")
+        raise InputError(f"the backend {backend} runs in this interpreter's environment: {how_to_install(EXTRAS[backend])}")
     raise InputError(f"no environment to install for {backend!r}; {nearest(backend, list(SPECS))}".rstrip("; "))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import runner
-from runner.core.errors import InputError, Problem
+from runner.core.errors import InputError, Problem, how_to_install
 from runner.core.files import atomic_write_json, read_json
 from runner.core.importing import child_environment, find_program
 from runner.core.typed import Name, build
@@ -220,7 +220,7 @@ def _unfit(backend: str, spec: EnvironmentSpec | None, answer: _Answer) -> list[
         return [f"is Python {found}; the backend {backend} needs Python {wanted}: {spec.why_python}"]
     if answer.python[:2] < _OLDEST_PYTHON:
         return [f"is Python {found}; runner needs {'.'.join(map(str, _OLDEST_PYTHON))} or newer"]
-    advice = f"pip install 'detection-runner[{backend}]=={runner.__version__}' there"
+    advice = f"{how_to_install(f'.[{backend}]')} {runner.__version__}, by that Python"
     lacking = [name for name in (spec.modules if spec else ()) if name not in answer.modules]
     reasons = [f"has no {' and no '.join(lacking)}: {advice}"] if lacking else []
     if answer.runner is None:

@@ -66,5 +66,5 @@ SPECS = {
     )
 }
 
-EXTRAS = {"torch": "detection-runner[torch]"}
+EXTRAS = {"torch": ".[torch]"}
 """Backend to the requirement that installs it into this interpreter's environment."""

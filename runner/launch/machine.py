@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from runner.core.errors import how_to_install
 from runner.core.values import GIB
 
 VISIBLE, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
@@ -99,7 +100,7 @@ def _gpus(environment: Mapping[str, str]) -> tuple[tuple[Gpu, ...], str]:
     try:
         nvml: Any = importlib.import_module("pynvml")
     except ImportError:
-        return (), "nvidia-ml-py is not installed: pip install 'detection-runner[gpu]'"
+        return (), f"nvidia-ml-py is not installed: {how_to_install('.[gpu]')}"
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:

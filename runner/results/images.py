@@ -39,7 +39,7 @@ class ImageComparison:
 
     Args:
         seed: of both runs.
-        images: number of images; draws: number of bootstrap draws.
+        images: number of images; draws: number of bootstrap samples.
         difference: of the metric, the run's minus the baseline run's; None where it could not be computed.
         why_not: the reason for that; empty if there is an interval.
     """

@@ -63,7 +63,7 @@ def _interaction(trial: str, together: float, alone: float, beyond: float, low: 
 def _images_differ(trial: str, metric: str, seed: int, images: int, draws: int, delta: float, low: float | None, high: float | None) -> str:
     open_ = low is None or high is None or low <= 0 <= high
     what = "do not differ significantly" if open_ else "differ significantly"
-    interval = f"{metric} {show_signed(delta)}, 95 % of {draws} bootstrap draws within {show_range(low, high)}"
+    interval = f"{metric} {show_signed(delta)}, 95 % of {draws:,} bootstrap samples within {show_range(low, high)}"
     return f"{trial}: the checkpoints of seed {seed} {what} on these {images} images ({interval})"
 
 

@@ -147,7 +147,7 @@ class Design(Protocol):
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions that it needs, beyond those of `runner`."""
     requirement: ClassVar[str] = ""
-    """Argument of ``pip install`` that installs them, for messages."""
+    """Argument of ``pip install`` that installs them, for messages; ``.[NAME]`` is an extra of runner."""
     database: ClassVar[str]
     """SQLite file in the sweep directory that its search keeps, with a table ``trials``, and makes anew if it is missing. Empty: none."""
 

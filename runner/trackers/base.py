@@ -105,7 +105,7 @@ class Tracker(Protocol):
     """Distributions that it needs, where a run trains and where its viewer is started."""
 
     requirement: ClassVar[str]
-    """Argument of ``pip install`` that installs them, for messages."""
+    """Argument of ``pip install`` that installs them, for messages; ``.[NAME]`` is an extra of runner."""
 
     automatic: ClassVar[bool]
     """``trackers: auto`` takes it where its packages are installed. False for one that also needs a server."""

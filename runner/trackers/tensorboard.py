@@ -49,7 +49,7 @@ class TensorBoardTracker(LogTracker):
     """
 
     packages: ClassVar[tuple[str, ...]] = ("tensorboard",)
-    requirement: ClassVar[str] = "detection-runner[tensorboard]"
+    requirement: ClassVar[str] = ".[tensorboard]"
     automatic: ClassVar[bool] = True
     viewer: ClassVar[Viewer | None] = TensorBoardViewer()
     switch_key: ClassVar[str | None] = None

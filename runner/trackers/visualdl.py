@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from runner.core.errors import how_to_install
 from runner.core.files import open_regular, read_bytes
 from runner.store.records import Record
 from runner.trackers.base import Scalar, Target, TrackedImage, TrackedRun
@@ -67,7 +68,7 @@ class VisualDLTracker(LogTracker):
     """
 
     packages: ClassVar[tuple[str, ...]] = ("visualdl",)
-    requirement: ClassVar[str] = "detection-runner[visualdl]"
+    requirement: ClassVar[str] = ".[visualdl]"
     automatic: ClassVar[bool] = True
     viewer: ClassVar[Viewer | None] = VisualDLViewer()
     switch_key: ClassVar[str | None] = "use_vdl"
@@ -175,7 +176,7 @@ def _load_messages() -> Any:
     """
     package = importlib.util.find_spec("visualdl")
     if package is None or not package.submodule_search_locations:
-        raise ImportError(f"visualdl is not installed: pip install '{VisualDLTracker.requirement}'")
+        raise ImportError(f"visualdl is not installed: {how_to_install(VisualDLTracker.requirement)}")
     path = Path(package.submodule_search_locations[0]) / "proto" / "record_pb2.py"
     spec = importlib.util.spec_from_file_location("_runner_visualdl_record_pb2", path)
     if spec is None or spec.loader is None or not path.is_file():

@@ -29,7 +29,7 @@ def test_list_without_any(cli: Cli, place: dict[str, str], tmp_path: Path) -> No
     ("arguments", "said"),
     [
         (["install", "padle"], "no environment to install for 'padle'; did you mean 'paddle'?"),
-        (["install", "torch"], "the backend torch runs in this interpreter's environment: pip install 'detection-runner[torch]'"),
+        (["install", "torch"], "the backend torch runs in this interpreter's environment: pip install '.[torch]' in a checkout of runner"),
         (["install", "paddle", "--index", "file:///nowhere"], "--index needs --gpu: it names the index of a newer GPU build"),
         (["install", "paddle", "--python", "/no/such/python"], "the backend paddle needs Python 3.11 (paddledet 2.6.0 needs numpy<1.24"),
         (["install", "paddle", "--python", "/bin/true"], "/bin/true is not a working Python interpreter"),

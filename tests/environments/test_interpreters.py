@@ -143,7 +143,7 @@ def test_a_python_that_is_too_old_for_runner(tmp_path: Path) -> None:
 def test_one_that_lacks_packages_and_runner_is_told_all_at_once(fake: Fake, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.chdir(Path(runner.__file__).parents[1])  # a checkout in the current folder does not count
-    advice = f"pip install 'detection-runner[fake]=={runner.__version__}' there"
+    advice = f"pip install '.[fake]' in a checkout of runner {runner.__version__}, by that Python"
     assert refusal("fake", own) == [f"{own} has no fakeframe and no fakedet: {advice}", f"{own} has no runner: {advice}"]
     put(own, fakeframe="", runner="__version__ = '9.9'")
     assert refusal("fake", own) == [f"{own} has no fakedet: {advice}", f"{own} has runner 9.9, this is {runner.__version__}: {advice}"]

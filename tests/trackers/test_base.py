@@ -93,7 +93,7 @@ def test_a_viewer_that_is_not_installed_warns_and_names_the_extra(
     monkeypatch.setattr("runner.trackers.visualdl.importlib.util.find_spec", lambda name: None)
     with TrackerSet(["visualdl"], run) as trackers:
         assert trackers.active == []
-    assert "detection-runner[visualdl]" in caplog.text
+    assert "pip install '.[visualdl]' in a checkout of runner" in caplog.text
 
 
 def test_a_folder_that_cannot_be_written_warns(run: RunDir, caplog: pytest.LogCaptureFixture) -> None:

@@ -315,7 +315,7 @@ def test_a_port_in_use_and_no_run_are_input_errors() -> None:
 def test_a_viewer_that_is_not_installed_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run_dir(tmp_path / "r", steps=20, resumed_at=None)
     monkeypatch.setattr(VisualDLTracker, "packages", ("visualdl", "no-such-package"))
-    with pytest.raises(InputError, match=r"^no-such-package is not installed .*: pip install 'detection-runner\[visualdl\]'"):
+    with pytest.raises(InputError, match=r"^no-such-package is not installed .*: pip install '\.\[visualdl\]' in a checkout of runner"):
         start_viewer("visualdl", [run])
 
 

@@ -25,7 +25,7 @@ class OptunaDesign(Design):
     adaptive: ClassVar[bool] = True
     report: ClassVar[Literal["comparison", "search"]] = "search"
     packages: ClassVar[tuple[str, ...]] = ("optuna",)
-    requirement: ClassVar[str] = "detection-runner[optuna]"
+    requirement: ClassVar[str] = ".[optuna]"
     database: ClassVar[str] = STUDY_DB
 
     def check(self, spec: SweepSpec) -> Iterable[Problem]:

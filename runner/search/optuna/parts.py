@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
-from runner.core.errors import InputError, Problem, nearest
+from runner.core.errors import InputError, Problem, how_to_install, nearest
 from runner.core.values import format_value
 from runner.search.spec import Component, SweepSpec
 
@@ -18,7 +18,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "optuna":
         raise
-    raise InputError("`design: optuna` needs the package optuna: pip install 'detection-runner[optuna]'") from error
+    raise InputError(f"`design: optuna` needs the package optuna: {how_to_install('.[optuna]')}") from error
 
 Kind = Literal["sampler", "pruner", "crossover", "mutation"]
 _MODULES: Final[Mapping[Kind, Any]] = {
@@ -205,7 +205,7 @@ def _missing_packages(name: str, place: str) -> list[Problem]:
     module, extra = _NEEDS.get(name, ("", ""))
     if not module or importlib.util.find_spec(module) is not None:
         return []
-    return [Problem(f"{name} needs the package {module}: pip install 'detection-runner[{extra}]'", key=f"{place}.name")]
+    return [Problem(f"{name} needs the package {module}: {how_to_install(f'.[{extra}]')}", key=f"{place}.name")]
 
 
 def _check_sampler_use(spec: SweepSpec) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from runner.core.errors import InputError, RunnerError, nearest
+from runner.core.errors import InputError, RunnerError, how_to_install, nearest
 from runner.core.importing import child_environment
 from runner.store.run_dir import RunDir
 from runner.trackers.base import TRACKERS
@@ -185,7 +185,7 @@ def _viewer_of(kind: str) -> Viewer:
     if tracker.viewer is None:
         raise InputError(f"tracker {kind!r} has no viewer that can be started here")
     if missing := [package for package in tracker.packages if not _is_installed(package)]:
-        raise InputError(f"{', '.join(missing)} is not installed in this environment: pip install '{tracker.requirement}'")
+        raise InputError(f"{', '.join(missing)} is not installed in this environment: {how_to_install(tracker.requirement)}")
     return tracker.viewer
 
 

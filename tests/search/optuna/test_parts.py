@@ -134,7 +134,7 @@ def test_a_missing_package_is_named_with_how_to_get_it(monkeypatch: pytest.Monke
     monkeypatch.setattr(optuna_parts.importlib.util, "find_spec", lambda name: None if name == module else find(name))
     kind = "pruner" if part.endswith("Pruner") else "sampler"
     found = problems(**{kind: part}, seeds=tuple(range(8)))
-    assert found == {f"{kind}.name": f"{part} needs the package {module}: pip install 'detection-runner[{extra}]'"}
+    assert found == {f"{kind}.name": f"{part} needs the package {module}: pip install '.[{extra}]' in a checkout of runner"}
 
 
 def test_all_problems_come_at_once() -> None:
@@ -181,4 +181,4 @@ def test_without_optuna_the_seams_import_and_the_search_says_what_to_install() -
         """
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    assert "pip install 'detection-runner[optuna]'" in run.stdout
+    assert "pip install '.[optuna]' in a checkout of runner" in run.stdout
