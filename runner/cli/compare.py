@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _REPLACED: Final = {"--csv": "--format csv", "--json": "--format json", "--md": "--format md"}
+_CONFIG_SUFFIXES: Final = (".yml", ".yaml")
 _FILE_WIDTH: Final = 120
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare both commands."""
-    parser = commands.add_parser("compare", help="compare trials with their baseline: which change helped, and how sure that is")
+    parser = commands.add_parser("compare", help="compare trials with their baseline: which change helped")
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
     parser.add_argument("--metric", metavar="TAG", help="deciding metric, for example bbox/AP50; default: the sweep file's")
     parser.add_argument("--goal", choices=("maximize", "minimize"), help="better direction; default: the sweep file's")
@@ -53,12 +54,17 @@ class _Replaced(argparse.Action):
 
 
 def _compare(args: argparse.Namespace) -> int:
+    from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.core.values import shell_path  # noqa: PLC0415
     from runner.sweep.session_results import read_report  # noqa: PLC0415
     from runner.views.renderers.base import render_report  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
     if args.output is not None:
         _check_output(args.output, args.force)
+    if configs := [path for path in args.paths if path.suffix in _CONFIG_SUFFIXES and path.is_file()]:
+        pair = " ".join(map(shell_path, configs)) if len(configs) == 2 else "A.yml B.yml"
+        raise InputError(f"expected directories of sweeps or runs, got {configs[0]}; to compare two configs: runner config diff {pair}")
     report = read_report(args.paths, args.metric, args.goal, images=args.images)
     shown = render_report(report, args.format, [args.view] if args.view else [])
     if args.output is not None:
@@ -101,11 +107,13 @@ def _write(file: Path, shown: str | RenderableType) -> None:
 def _dashboard(args: argparse.Namespace) -> int:
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.core.values import counted  # noqa: PLC0415
-    from runner.store.run_dir import find_runs  # noqa: PLC0415
+    from runner.store.run_dir import find_runs, not_a_directory  # noqa: PLC0415
     from runner.trackers.base import DEFAULT_VIEWER  # noqa: PLC0415
     from runner.views.viewers.processes import start_viewer  # noqa: PLC0415
 
     runs = list(find_runs(args.paths))
+    if wrong := [path for path in args.paths if not path.is_dir()]:
+        raise InputError([not_a_directory(path) for path in wrong])
     if not runs:
         raise InputError(f"no run in {', '.join(map(str, args.paths))}; `runner ls` lists the runs")
     with start_viewer(args.viewer or DEFAULT_VIEWER, runs, port=args.port, language=args.language) as viewer:

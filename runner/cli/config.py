@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from runner.cli.options import add_config, add_overrides, missing_lines
+from runner.cli.options import add_config, add_overrides, expect_option, missing_lines
 from runner.core.text import say
 
 
@@ -22,9 +22,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="print what was translated from PaddleDetection's older dialect (0.x) and why, then the translated config",
     )
+    expect_option(show)
     show.set_defaults(run=_show)
     check = actions.add_parser("check", help="report every error in a config, and list what a run would also need")
     add_config(check)
+    expect_option(check)
     check.set_defaults(run=_check)
     diff = actions.add_parser("diff", help="print the keys in which two resolved configs differ")
     diff.add_argument("first", type=Path, metavar="A")

@@ -7,12 +7,14 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from runner import __version__
 from runner.cli import (
     LEFT_OUT,
     backend,
     compare,
+    completion,
     config,
     data,
     doctor,
@@ -34,7 +36,14 @@ from runner.core.errors import InputError, Problem, RunnerError
 from runner.core.files import NO_ROOM
 from runner.core.text import printable_output, say
 
-_COMMANDS = (train, sweep, status, pause, resume, stop, retry, verify, compare, evaluate, predict, ls, config, data, backend, doctor, drill)
+_COMMANDS = {
+    "train and sweep": (train, sweep),
+    "while it runs": (status, pause, resume, stop, retry, verify),
+    "compare and see": (compare, evaluate, predict, ls),
+    "data and configs": (data, config),
+    "this machine": (doctor, backend, drill, completion),
+}
+"""Modules of the commands by task, in the order of `runner --help`."""
 _TOO_LONG = "the path is too long for the file system (usually 255 bytes per name, 4,095 in all); give a shorter one"
 
 
@@ -90,16 +99,49 @@ def _print_nowhere() -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Declare the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _TopParser(
         prog="runner",
         description="Train object detectors, vary their configs over several seeds, and learn which change helped and how sure that is.",
-        epilog="Each command has its own --help. Start with: runner train -c configs/fcos_tiny.yml",
+        epilog="Start with: runner train -c configs/fcos_tiny.yml; each command has --help.",
     )
     parser.add_argument("--version", action="version", version=f"runner {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in _COMMANDS:
-        module.add_parser(commands)
+    parser.commands = commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser)
+    for task, modules in _COMMANDS.items():
+        before = len(commands.choices)
+        for module in modules:
+            module.add_parser(commands)
+        parser.tasks[task] = tuple(commands.choices)[before:]
     return parser
+
+
+class _TopParser(argparse.ArgumentParser):
+    """Parser of the whole command line, whose help lists the commands by task.
+
+    Args:
+        commands: made by `add_subparsers`.
+        tasks: task to the names of its commands.
+    """
+
+    commands: argparse._SubParsersAction[argparse.ArgumentParser]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.tasks: dict[str, tuple[str, ...]] = {}
+
+    def format_help(self) -> str:
+        """Return the help: argparse knows a single list of commands, so its sections are made here."""
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        for task, names in self.tasks.items():
+            formatter.start_section(task)
+            formatter.add_arguments([action for action in self.commands._choices_actions if action.dest in names])
+            formatter.end_section()
+        formatter.start_section("options")
+        formatter.add_arguments(self._optionals._group_actions)
+        formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
 
 
 def _message(error: RunnerError) -> str:

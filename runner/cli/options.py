@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from runner.core.values import shell_path
 
 if TYPE_CHECKING:
     from runner.core.errors import Problem
@@ -15,6 +18,23 @@ def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> Non
     """Add ``-c`` and ``-o``."""
     parser.add_argument("-c", "--config", type=Path, required=required, metavar="FILE", help="for example configs/fcos_tiny.yml")
     add_overrides(parser)
+
+
+class _WithoutOption(argparse.Action):
+    """A hidden positional argument: an error that says which option it needs."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: object, values: object, option_string: str | None = None) -> None:
+        if isinstance(values, list) and values:
+            if getattr(namespace, "config", None) is not None:
+                parser.error(f"expected one config, got {values[0]!r} too")
+            is_run = os.path.isdir(values[0]) and "--resume" in parser._option_string_actions
+            given, option = ("a run to continue", "-r") if is_run else ("a config", "-c")
+            parser.error(f"{given} needs {option}; did you mean: {parser.prog} {option} {shell_path(values[0])}")
+
+
+def expect_option(parser: argparse.ArgumentParser) -> None:
+    """Explain ``runner train blood.yml``, which lacks ``-c``. The command's own positional arguments have to be declared before."""
+    parser.add_argument("_without_option", nargs="*", action=_WithoutOption, help=argparse.SUPPRESS)
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from runner.core.values import shell_path
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("pause", help="start no further runs of a running sweep; `runner resume` continues it")
+    parser = commands.add_parser("pause", help="start no further runs of a sweep until `runner resume`")
     parser.add_argument("dir", type=Path, metavar="SWEEP", help="directory of a sweep")
     parser.add_argument("--save", action="store_true", help="also save and end the active runs; they continue from there")
     parser.set_defaults(run=_run)

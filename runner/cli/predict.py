@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.cli.options import fraction
 from runner.core.text import say
-from runner.core.values import counted
+from runner.core.values import counted, shell_path
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,9 +39,13 @@ def _run(args: argparse.Namespace) -> int:
     from runner.cli.backend_process import run_where_backend_is  # noqa: PLC0415
     from runner.core.errors import InputError, Problem  # noqa: PLC0415
     from runner.data.image_files import find_images  # noqa: PLC0415
+    from runner.store.run_dir import RunDir  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415 - kept out of `runner --help`
     from runner.worker.predict import backend_of, default_threshold, predict_images  # noqa: PLC0415
 
+    if not RunDir(args.run_dir).exists() and (runs := [path for path in args.images if RunDir(path).exists()]):
+        swapped = [runs[0], args.run_dir, *(path for path in args.images if path != runs[0])]
+        raise InputError(f"the run comes first; did you mean: runner predict {' '.join(map(shell_path, swapped))}")
     if (args.output / "run.json").exists():
         raise InputError(Problem("is the directory of a run; give another --output", where=str(args.output)))
     images = find_images(args.images)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("status", help="show the state of a sweep or a run: driver, runs by state, progress, failures")
+    parser = commands.add_parser("status", help="show driver, progress and failures of a sweep or a run")
     parser.add_argument("dir", type=Path, metavar="DIR", help="directory of a sweep, of a run, or of several")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=_run)

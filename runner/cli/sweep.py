@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from runner.cli.options import add_overrides, missing_lines
 from runner.core.text import say
@@ -19,6 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("sweep", help="run a sweep: a baseline and its variations, over several seeds")
     parser.add_argument("file", type=Path, metavar="SWEEP.yml", help="for example sweeps/batchsize.yml")
     add_overrides(parser)
+    parser.add_argument("-c", "--config", action=_NotAnOption, metavar="FILE", help=argparse.SUPPRESS)
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change a key of the sweep file: --set seeds=[0,1,2]"
     )
@@ -27,6 +28,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--launcher", metavar="NAME", help="local (the default), or inline: one after the other in this process")
     parser.add_argument("--retry-failed", action="store_true", help="start failed runs again")
     parser.set_defaults(run=_run, drives=True)
+
+
+class _NotAnOption(argparse.Action):
+    """The option ``-c``, which other commands have: an error that says how a sweep file is given."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: object, values: object, option: str | None = None) -> NoReturn:
+        file = shell_path(str(values))
+        parser.error(
+            f"a sweep file needs no {option}, and names its config; did you mean: runner sweep {file} (one run: runner train -c {file})"
+        )
 
 
 def _run(args: argparse.Namespace) -> int:

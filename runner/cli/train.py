@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli.options import add_config, boolean
+from runner.cli.options import add_config, boolean, expect_option
 from runner.core.text import say
 from runner.core.values import shell_path
 
@@ -32,6 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--use_vdl", type=boolean, metavar="BOOL", help="write a VisualDL log; same as -o use_vdl=BOOL")
     parser.add_argument("--vdl_log_dir", metavar="DIR", help="folder of the VisualDL log; same as -o vdl_log_dir=DIR")
     parser.add_argument("--launcher", metavar="NAME", help="local (the default), or inline: in this process, for a debugger")
+    expect_option(parser)
     parser.set_defaults(run=_run, drives=True)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.core.errors import InputError, Problem
 from runner.core.values import natural
-from runner.store.run_dir import RunDir
+from runner.store.run_dir import RunDir, not_a_directory
 
 _DEPTH = 5
 _SWEEP_FILES = ("plan.json", "journal.jsonl")
@@ -21,8 +21,7 @@ def find_places(path: Path) -> Iterator[tuple[Path, list[RunDir]]]:
         InputError: it does not exist, or there is nothing.
     """
     if not path.is_dir():
-        text = "is a file; give the directory of a sweep or a run" if path.exists() else "no such directory"
-        raise InputError(Problem(text, where=str(path)))
+        raise InputError(not_a_directory(path))
     path = path.resolve() if path.name in ("", "..") else path
     found = [(path, [RunDir(path)])] if RunDir(path).exists() else list(_places(path, _DEPTH))
     if not found:

@@ -20,7 +20,7 @@ from runner.monitor.progress import run_status
 from runner.store import legacy
 from runner.store.identities import identify
 from runner.store.records import Record, decode_number, stream_all_records
-from runner.store.run_dir import FORMER_METRIC, Goal, Identity, PrimaryMetric, RunDir, State, find_runs
+from runner.store.run_dir import FORMER_METRIC, Goal, Identity, PrimaryMetric, RunDir, State, find_runs, not_a_directory
 from runner.training.learning import FlatTerm, flat_terms
 
 DATA_SECTIONS: Final = {"train": "TrainDataset", "eval": "EvalDataset"}
@@ -148,9 +148,8 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
         InputError: a path that does not exist, or no run below any of them.
     """
     given = list(paths)
-    missing = [path for path in given if not path.exists()]
-    if missing:
-        raise InputError("\n".join(f"directory {path} does not exist" for path in missing))
+    if wrong := [path for path in given if not path.is_dir()]:
+        raise InputError([not_a_directory(path) for path in wrong])
     results = _without_neutral(_mark_copies([read_run(run_dir) for run_dir in find_runs(given)]))
     if not results:
         raise InputError(f"no run in {', '.join(map(str, given))}: a run directory has a run.json")

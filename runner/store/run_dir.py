@@ -13,13 +13,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.core.errors import Cause
+from runner.core.errors import Cause, Problem, nearest
 from runner.core.files import atomic_write_json, open_lines, read_json
 from runner.core.typed import Count, Moment, Name, build, fits
-from runner.core.values import natural
+from runner.core.values import listed, natural, shell_path
 from runner.store import legacy
 from runner.store.media import Medium, read_media
 from runner.store.records import Record, read_records
+
+_MOST_NAMED = 3
+"""Runs that a message names."""
 
 Goal = Literal["maximize", "minimize"]
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
@@ -325,6 +328,39 @@ class RunDir:
         line = json.dumps({"action": action, "reason": reason, "time": time.time()}, ensure_ascii=False)
         with open_lines(self.control) as file:
             file.write(line.encode() + b"\n")
+
+
+def not_a_run(path: Path) -> Problem:
+    """Say why `path` is no run directory, and what to give instead."""
+    if path.is_file():
+        is_config = path.suffix in (".yml", ".yaml")
+        text = f"is a file, not a run directory{f'; a config is given by -c {shell_path(path)}' if is_config else ''}"
+    elif (path / "plan.json").is_file():
+        names = [run.path.name for run in find_runs([path])]
+        text = f"is a sweep, not a run directory; its runs are in {path / 'runs'}: {listed(names, _MOST_NAMED)}"
+    elif path.is_dir():
+        text = "is not a run directory (it has no run.json); `runner ls` lists the runs"
+    else:
+        close = nearest(path.name, _names_in(path.parent))
+        text = f"is not a run directory: it does not exist; {close if close.startswith('did') else '`runner ls` lists the runs'}"
+    return Problem(text, where=str(path))
+
+
+def not_a_directory(path: Path) -> Problem:
+    """Say that `path` is no directory, where that of a sweep or a run is expected, and which one may be meant."""
+    if path.exists():
+        runs = Path("runs", path.stem)
+        hint = f"; did you mean {shell_path(runs)}?" if path.suffix in (".yml", ".yaml") and runs.is_dir() else ""
+        return Problem(f"is a file; give the directory of a sweep or a run, such as runs/NAME{hint}", where=str(path))
+    close = nearest(path.name, _names_in(path.parent))
+    return Problem(f"no such directory; {close if close.startswith('did') else '`runner ls` lists the runs'}", where=str(path))
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def find_runs(paths: list[Path]) -> Iterator[RunDir]:

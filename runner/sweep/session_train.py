@@ -22,7 +22,7 @@ from runner.search.base import FixedSearch
 from runner.search.load import meant_for_sweep
 from runner.store.checkpoints import CheckpointFolder
 from runner.store.lock import hold_run
-from runner.store.run_dir import RunDir
+from runner.store.run_dir import RunDir, not_a_run
 from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun, claim_run_dir, plan_again, plan_single
 from runner.sweep.policy import Policy
@@ -95,7 +95,7 @@ def plan_from(
     former = RunDir(source)
     identity = former.identity()
     if identity is None:
-        raise InputError(Problem("is not a run directory (it has no run.json); `runner ls` lists the runs", where=str(source)))
+        raise InputError(not_a_run(source))
     checkpoint = CheckpointFolder(former.checkpoints).last()
     if checkpoint is None:
         raise InputError(Problem("has no checkpoint, so there are no weights to start from; finish it first", where=str(source)))
@@ -125,7 +125,7 @@ def plan_resumed(path: Path, config: Path | None = None, overrides: Sequence[str
     """
     run_dir = RunDir(path)
     if not run_dir.exists():
-        raise InputError(Problem("is not a run directory (it has no run.json); `runner ls` lists the runs", where=str(path)))
+        raise InputError(not_a_run(path))
     run = plan_again(run_dir, config, overrides)
     for note in run.resolved.notes if run.resolved is not None else ():
         say(f"note: {note}", error=True)

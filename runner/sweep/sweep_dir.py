@@ -17,7 +17,7 @@ from runner.core.values import natural, shell_path
 from runner.search.spec import Metric, SweepSpec
 from runner.store import legacy
 from runner.store.identities import Identities, identify
-from runner.store.run_dir import RunDir
+from runner.store.run_dir import RunDir, not_a_directory
 from runner.sweep.plan import PlannedRun
 
 
@@ -156,7 +156,7 @@ def sweep_at(path: Path) -> SweepDir:
     """Return the sweep in `path`. Raises InputError if there is none."""
     sweep = SweepDir(path)
     if not path.is_dir():
-        raise InputError(Problem("no such directory", where=str(path)))
+        raise InputError(not_a_directory(path))
     if not os.path.lexists(sweep.plan_file) and not os.path.lexists(sweep.journal):
         raise InputError(Problem("is not a sweep directory (it has no plan.json); `runner sweep` creates one", where=str(path)))
     return sweep

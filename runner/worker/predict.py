@@ -26,7 +26,7 @@ from runner.evaluation.draw import draw_boxes
 from runner.evaluation.pictures import write_pictures
 from runner.evaluation.result import BEST_F1, BEST_F1_THRESHOLD
 from runner.resolve import resolve
-from runner.store.run_dir import RunDir
+from runner.store.run_dir import RunDir, not_a_run
 from runner.worker.main import load_run
 from runner.worker.samples import SCORE_THRESHOLD
 from runner.worker.scoring import Scorer
@@ -265,7 +265,7 @@ def _print_note(text: str) -> None:
 def _existing(path: Path) -> RunDir:
     run_dir = RunDir(path)
     if not run_dir.exists():
-        raise InputError(Problem("not a run directory (no run.json); `runner ls` lists the runs", where=str(path)))
+        raise InputError(not_a_run(path))
     return run_dir
 
 

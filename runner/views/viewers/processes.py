@@ -21,7 +21,7 @@ from typing import Any
 
 from runner.core.errors import InputError, RunnerError, how_to_install, nearest
 from runner.core.importing import child_environment
-from runner.store.run_dir import RunDir
+from runner.store.run_dir import RunDir, not_a_run
 from runner.trackers.base import TRACKERS
 from runner.trackers.viewer import View, Viewer
 from runner.views.viewers import watchdog as guard
@@ -158,7 +158,7 @@ def _check(kind: str, runs: Sequence[RunDir], host: str, port: int | None, langu
         problems.append(str(error))
     if not runs:
         problems.append("no run to show")
-    problems += [f"{run.path} is not a run directory (it has no run.json)" for run in runs if not run.exists()]
+    problems += [str(not_a_run(run.path)) for run in runs if not run.exists()]
     if host not in LOOPBACK:
         problems.append(
             f"host {host!r}: the viewers ask for no password, so only {' or '.join(LOOPBACK)} is allowed; "
@@ -183,7 +183,8 @@ def _viewer_of(kind: str) -> Viewer:
         raise InputError(f"unknown viewer {kind!r}; {nearest(kind, names)}".rstrip("; "))
     tracker = TRACKERS.get(kind)
     if tracker.viewer is None:
-        raise InputError(f"tracker {kind!r} has no viewer that can be started here")
+        names = [name for name, other in TRACKERS.usable() if other.viewer is not None]
+        raise InputError(f"tracker {kind!r} has no viewer that can be started here; those that have one: {', '.join(names)}")
     if missing := [package for package in tracker.packages if not _is_installed(package)]:
         raise InputError(f"{', '.join(missing)} is not installed in this environment: {how_to_install(tracker.requirement)}")
     return tracker.viewer
