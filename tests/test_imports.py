@@ -77,5 +77,5 @@ def test_help_of_the_command_works(cli: Callable[..., Any]) -> None:
         "data",
         "doctor",
     ):
-        assert f"\n    {command}" in text
+        assert f"\n  {command}" in text
         assert cli(command, "--help").fine().startswith(f"usage: runner {command}")
