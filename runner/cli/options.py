@@ -72,3 +72,10 @@ def fraction(text: str) -> float:
     if not 0 <= value <= 1:  # nan too
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
     return value
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1. Raises argparse.ArgumentTypeError for anything else."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)

@@ -24,16 +24,17 @@ from runner.config.dump import affecting_keys, result_affecting
 from runner.config.load import OVERRULED_BY, load_config
 from runner.config.node import flatten
 from runner.config.overrides import apply_overrides
+from runner.config.varied import varied, varied_text
 from runner.core.checkout import code_state
 from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.expression import Expression
 from runner.core.files import open_descriptor
 from runner.core.lock import hold_folder
-from runner.core.values import ABSENT, format_value, is_name, same_value, shell_path, short_keys, value_key
+from runner.core.values import ABSENT, format_value, is_name, same_value, shell_path, value_key
 from runner.environments.interpreters import versions
 from runner.resolve import Resolved, resolve
 from runner.search.base import Baseline, Trial, run_name
-from runner.search.points import baseline_values
+from runner.search.points import BASELINE_LABEL, baseline_values
 from runner.search.spec import Metric, SweepSpec
 from runner.store.legacy import RESOURCE_TAGS
 from runner.store.run_dir import DATA_PLACES, Identity, PrimaryMetric, RunDir
@@ -136,7 +137,8 @@ def differing_keys(one: Resolved, other: Resolved) -> list[str]:
 
 
 def claim_run_dir(resolved: Resolved, overrides: Sequence[str], folder_in: str | None = None) -> RunDir:
-    """Make a new directory, ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``; concurrent processes get different numbers.
+    """Make a new directory, ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``, named for what `overrides` vary; concurrent processes get different
+    numbers.
 
     Args:
         folder_in: name of the folder in SAVE_DIR, in place of the config file's.
@@ -146,8 +148,7 @@ def claim_run_dir(resolved: Resolved, overrides: Sequence[str], folder_in: str |
     """
     folder = Path(resolved.config.save_dir) / (folder_in or folder_name(resolved.path, "--run-dir"))
     changes = dict(key_and_value(text) for text in overrides)
-    names = short_keys(changes)
-    label = ", ".join(f"{names[key]}={format_value(value)}" for key, value in changes.items()) or "baseline"
+    label = varied_text(varied(changes, dict(flatten(resolved.plain)), trial_keys(resolved))) or BASELINE_LABEL
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with hold_folder(folder):

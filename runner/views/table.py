@@ -1,9 +1,8 @@
-"""Tables for a terminal: a comparison, the runs that exist, the runs that are planned. Nothing is conveyed by colour alone."""
+"""Tables for a terminal: a comparison, the runs that are planned. Nothing is conveyed by colour alone."""
 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,6 @@ from rich.text import Text
 
 from runner.core.text import printable
 from runner.core.values import counted, enough_digits, format_value, short_keys
-from runner.results.collect import RunResult
 from runner.results.comparison import (
     ComparedTrial,
     Comparison,
@@ -27,7 +25,7 @@ from runner.results.comparison import (
 )
 from runner.results.format import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
 from runner.stats.intervals import Summary
-from runner.training.learning import in_words
+from runner.views.columns import longest_line, table_width
 from runner.views.terminal import plain
 
 _VERDICT_STYLES = {
@@ -47,6 +45,10 @@ STATE_STYLES = {
 }
 _MOST_PARAMETER_COLUMNS = 6
 _MOST_ITEMS = 12
+_COMPACT_FORMS = ((2, ()), (2, ("time",)), (1, ("time",)), (2, ("time", "n")), (1, ("time", "n")), (0, ("time", "n")))
+"""Numbers of metrics and columns left out, from the widest table of two lines per trial to the narrowest."""
+_NAME_WIDTH = 24
+"""Least width of a trial's name, where it has as many characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +69,13 @@ class PlannedRow:
 
 
 def render_comparison(comparison: Comparison) -> RenderableType:
-    """Render a comparison as wide as the terminal: from 80 columns, where a trial takes two lines."""
+    """Render a comparison as wide as the terminal: from 60 columns, where a trial takes two lines and has fewer columns."""
     return _ComparisonView(comparison)
-
-
-def render_runs(runs: Sequence[RunResult], metric: str | None = None, *, now: float | None = None) -> RenderableType:
-    """Render the table of `runner ls`: name, state, progress, newest metric and last heartbeat of each run."""
-    return _Stack([_runs_table(runs, metric, time.time() if now is None else now), *_reasons(runs)])
 
 
 def render_plan(rows: Sequence[PlannedRow], baseline: Mapping[str, Any]) -> RenderableType:
     """Render the runs that a sweep would start, each with the keys it changes; `baseline` has the baseline's values of these keys."""
-    table = _table()
+    table = plain_table()
     table.add_column("run", overflow="fold")
     table.add_column("seed", justify="right")
     table.add_column("state", no_wrap=True)
@@ -134,7 +131,7 @@ class _ComparisonView:
         for columns, table in self._wide_forms():
             if Measurement.get(console, options.update(width=10_000), table).maximum <= options.max_width:
                 return table, "parameters" in columns
-        return self._compact(), False
+        return self._compact(options.max_width), False
 
     def _baseline_text(self) -> str:
         """List the baseline's values: ``the baseline has batch_size 8, max_iters 300``; empty where nothing was varied."""
@@ -156,7 +153,7 @@ class _ComparisonView:
         comparison = self._comparison
         keys = comparison.parameters[: comparison.varied] if "parameters" in columns else ()
         metrics = comparison.metrics if "metrics" in columns else comparison.metrics[:2]
-        table = _table()
+        table = plain_table()
         table.add_column("trial", no_wrap=True)
         for key in keys:
             table.add_column(plain(comparison.short[key]), justify="right", no_wrap=True)
@@ -185,28 +182,56 @@ class _ComparisonView:
             table.add_row(*row, end_section=len(comparison.trials) > len(groups) and any(trial is group[-1] for group in groups[:-1]))
         return table
 
-    def _compact(self) -> Table:
-        """Make a table of two lines per trial: the second metric under the first, the interval under the difference."""
+    def _compact(self, width: int) -> Table:
+        """Make a table of two lines per trial: the second metric under the first, the interval under the difference.
+
+        Where the trial's name would have less than `_NAME_WIDTH`, columns are left out (`_COMPACT_FORMS`).
+        """
+        for metrics, left_out in _COMPACT_FORMS:
+            columns = {name: cells for name, cells in self._compact_columns(metrics).items() if name not in left_out}
+            widths = {name: longest_line(cells) for name, cells in columns.items()}
+            widths["trial"] = min(widths["trial"], _NAME_WIDTH)
+            if table_width(widths.values()) <= width:
+                break
+        table = plain_table(lines=True)
+        for name, (head, *_) in columns.items():
+            folds = name == "trial"
+            table.add_column(
+                head,
+                justify="right" if name in ("n", "time") else "left",
+                no_wrap=not folds,
+                overflow="fold" if folds else "ellipsis",
+                ratio=1 if folds else None,
+            )
+        for row in zip(*(cells[1:] for cells in columns.values()), strict=True):
+            table.add_row(*row)
+        return table
+
+    def _compact_columns(self, most_metrics: int) -> dict[str, list[Text]]:
+        """Return name of a column to its cells, the head first."""
         comparison = self._comparison
-        metrics = comparison.metrics[:2]
-        table = _table(lines=True)
-        table.add_column("trial", overflow="fold", ratio=1)
-        table.add_column("n", justify="right")
-        table.add_column(Text("\n".join(map(printable, metrics))), no_wrap=True)
-        table.add_column(Text(f"Δ {printable(comparison.metric)}\n95 % interval"), no_wrap=True)
-        table.add_column("verdict", no_wrap=True)
-        table.add_column("time", justify="right", no_wrap=True)
+        metrics = comparison.metrics[:most_metrics]
+        columns = {"trial": [Text("trial")], "n": [Text("n")]}
+        if metrics:
+            columns["metrics"] = [Text("\n".join(map(printable, metrics)))]
+        columns |= {
+            "difference": [Text(f"Δ {printable(comparison.metric)}\n95 % interval")],
+            "verdict": [Text("verdict")],
+            "time": [Text("time")],
+        }
         for trial in itertools.chain.from_iterable(by_factor(comparison)):
             effect = trial.effects.get(comparison.metric)
-            table.add_row(
-                self._what_changed(trial),
-                str(len(trial.counted)),
-                "\n".join(show_summary(trial.metrics[metric]) for metric in metrics),
-                f"{show_delta(effect)}\n{show_interval(effect)}".strip(),
-                _verdict(trial, "\n"),
-                _duration(trial.time_s),
-            )
-        return table
+            cells = {
+                "trial": self._what_changed(trial),
+                "n": Text(str(len(trial.counted))),
+                "metrics": Text("\n".join(show_summary(trial.metrics[metric]) for metric in metrics)),
+                "difference": Text(f"{show_delta(effect)}\n{show_interval(effect)}".strip()),
+                "verdict": _verdict(trial, "\n"),
+                "time": Text(_duration(trial.time_s)),
+            }
+            for name, column in columns.items():
+                column.append(cells[name])
+        return columns
 
     def _what_changed(self, trial: ComparedTrial) -> Text:
         """Return the trial's name; outside of a sweep, where that is a directory's, with what changed below."""
@@ -228,7 +253,8 @@ def _more(items: Sequence[object]) -> Iterator[Table]:
         yield _item(f"… and {len(items) - _MOST_ITEMS} more; --format json lists all")
 
 
-def _table(*, lines: bool = False) -> Table:
+def plain_table(*, lines: bool = False) -> Table:
+    """Make a table without columns and rows yet, with a line below the heads; with `lines`, an empty line between rows."""
     return Table(
         box=box.SIMPLE_HEAD,
         show_lines=False,
@@ -251,39 +277,3 @@ def _duration(summary: Summary) -> str:
 
 def _known(baseline: Mapping[str, Any], key: str, digits: int) -> str:
     return format_value(baseline[key], digits) if key in baseline else "–"
-
-
-def _runs_table(runs: Sequence[RunResult], metric: str | None, now: float) -> Table:
-    several_sweeps = len({run.sweep for run in runs}) > 1
-    tags = dict.fromkeys(metric or run.metric.name for run in runs)
-    table = _table()
-    table.add_column("run", overflow="fold")
-    table.add_column("state", no_wrap=True)
-    table.add_column("progress", justify="right", no_wrap=True)
-    table.add_column(plain("metric" if len(tags) > 1 else "".join(tags)), justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("last sign", justify="right", no_wrap=True)
-    for run in runs:
-        name = f"{run.sweep}/{run.id}" if several_sweeps and run.sweep else run.id
-        tag = metric or run.metric.name
-        value = run.latest(tag)
-        shown = "–" if value is None else f"{value:.3f}{'' if run.state == 'done' else '*'}"
-        progress = f"{run.step}/{run.steps} {100 * run.step // run.steps:3d} %" if run.steps else "–"
-        table.add_row(
-            plain(name),
-            Text.assemble((printable(run.state), STATE_STYLES.get(run.state, "")), *([(" !", "yellow")] if run.flat else [])),
-            progress,
-            plain(f"{tag} {shown}" if len(tags) > 1 else shown),
-            show_duration(run.time_s),
-            f"{show_duration(now - run.heartbeat)} ago" if run.heartbeat else "–",
-        )
-    return table
-
-
-def _reasons(runs: Sequence[RunResult]) -> Iterator[Text]:
-    """List why runs ended, what could not be read of them, and what the star means."""
-    for run in runs:
-        for text in filter(None, (run.reason, run.problem, f"! {in_words(run.flat)}" if run.flat else "")):
-            yield plain(f"{run.id}: {text}")
-    if any(run.state != "done" and run.evaluations for run in runs):
-        yield Text("* of the newest evaluation; the run is not done", style="dim")

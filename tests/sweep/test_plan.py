@@ -130,8 +130,24 @@ def test_names_of_single_runs(write_config: WriteConfig) -> None:
     assert claim_run_dir(resolved, ["TrainReader.batch_size=8", "max_iters=4"]).name == "0002-batch_size=8,max_iters=4-s0"
     for taken in ("0004-x-s0", "0001-y-s0", "notes"):
         Path("out ü/my cfg", taken).mkdir(parents=True)
-    assert claim_run_dir(resolved, ["seed=7"]).name == "0005-seed=7-s0"
-    assert len(claim_run_dir(resolved, [f"pretrain_weights={'x/' * 200}"]).name) < 100
+    assert claim_run_dir(resolved, ["seed=7"]).name == "0005-baseline-s0"
+    assert len(claim_run_dir(resolved, [f"TrainReader.sample_transforms={list(range(200))}"]).name) < 100
+
+
+def test_a_single_run_is_named_for_what_it_varies(write_config: WriteConfig) -> None:
+    resolved = resolve(write_config("c.yml", save_dir="out"))
+    where = [
+        "backend=torch",
+        "use_gpu=false",
+        "worker_num=0",
+        "dataset=x",
+        "EvalDataset.anno_path=y",
+        "pretrain_weights=a/b.pth",
+        "log_iter=5",
+    ]
+    assert claim_run_dir(resolved, where).name == "0001-baseline-s0"
+    named = claim_run_dir(resolved, [*where, "image_size=64", "LearningRate.base_lr=0.1", "LearningRate.schedulers.0.gamma=0.5"]).name
+    assert named == "0002-image_size=64,base_lr=0.1,gamma=0.5-s0"
 
 
 def test_names_claimed_at_once_have_each_their_number(write_config: WriteConfig) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
-from support.finished import START, make_run
+from support.finished import make_run
 
 from runner.results.collect import collect
 from runner.results.compare import compare
-from runner.views.table import PlannedRow, render_comparison, render_plan, render_runs
+from runner.views.table import PlannedRow, render_comparison, render_plan
 
 BATCH: dict[str, Any] = {"label": "batch_size=16", "batch_size": 16, "overrides": {"TrainReader.batch_size": 16}}
-WIDTHS = (80, 100, 120, 200)
+WIDTHS = (60, 80, 100, 120, 200)
 
 
 def text_of(renderable: RenderableType, width: int) -> str:
@@ -45,12 +45,22 @@ def test_a_comparison_fits_and_says_all(sweep: Path, width: int) -> None:
         "[+0.050, +0.090]",
         "better",
         "baseline",
-        "1:00",
         "batch_size",
     ):
         assert part in shown
+    assert ("1:00" in shown) == (width > 60)
     assert "not counted: 0001-batch_size=16-s3: failed: out of memory" in " ".join(shown.split())
     assert "95 %" in shown and "…" not in shown
+
+
+def test_a_long_name_stays_readable_in_a_narrow_terminal(tmp_path: Path) -> None:
+    for seed, value in enumerate((0.412, 0.401, 0.418)):
+        make_run(tmp_path / "sw", 0, seed, ap=value)
+        make_run(tmp_path / "sw", 1, seed, ap=value + 0.07, **{**BATCH, "label": "batch_size=16, base_lr=0.004, max_iters=800"})
+    shown = text_of(render_comparison(compare(collect([tmp_path]))), 60)
+    assert max(map(len, shown.splitlines())) <= 60
+    for part in ("batch_size=16,base_lr=", "+0.070", "[+0.050, +0.090]", "better"):
+        assert part in shown
 
 
 def test_wide_shows_the_values_of_what_was_varied(sweep: Path) -> None:
@@ -69,7 +79,6 @@ def test_text_of_users_is_no_markup(tmp_path: Path) -> None:
     make_run(tmp_path / "sw", 1, 0, name="[red]x", base_lr=0.1, state="failed", reason="[bold]no[/nope]")
     runs = collect([tmp_path])
     assert "[red]x" in text_of(render_comparison(compare(runs)), 80)
-    assert "[bold]no[/nope]" in text_of(render_runs(runs), 80)
 
 
 def test_many_parameters_still_fit(tmp_path: Path) -> None:
@@ -81,16 +90,6 @@ def test_many_parameters_still_fit(tmp_path: Path) -> None:
         assert max(map(len, shown.splitlines())) <= width and "trial11" in shown
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_runs(sweep: Path, width: int) -> None:
-    make_run(sweep, 2, 0, label="waiting", state="pending")
-    shown = text_of(render_runs(collect([sweep]), now=START + 3720), width)
-    assert max(map(len, shown.splitlines())) <= width
-    failed = next(line for line in shown.splitlines() if "s3" in line)
-    assert failed.split()[1:] == ["failed", "120/300", "40", "%", "0.200*", "1:00", "1:01:00", "ago"]
-    assert "0001-batch_size=16-s3: out of memory" in shown and "pending" in shown
-
-
 def test_plan() -> None:
     rows = [
         PlannedRow("0000-baseline-s0", 0, state="done"),
@@ -100,17 +99,3 @@ def test_plan() -> None:
     shown = text_of(render_plan(rows, {"TrainReader.batch_size": 8}), 80)
     assert "batch_size 8 → 16, clip – → null" in shown and "baseline" in shown
     assert "3 runs, 1 of them done already" in shown and "batch_size is TrainReader.batch_size" in shown
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-def test_a_run_that_hardly_learned_is_marked(tmp_path: Path, width: int) -> None:
-    for seed, last in ((0, 0.35), (1, 0.62), (10, 0.35)):
-        make_run(tmp_path / "sw", 0, seed, box_loss=(0.8, last))
-    shown = text_of(render_runs(collect([tmp_path]), now=START), width)
-    rows = [line.split() for line in shown.splitlines() if "300/300" in line]
-    assert [(row[0], row[1:3]) for row in rows] == [
-        ("0000-baseline-s0", ["done", "300/300"]),
-        ("0000-baseline-s1", ["done", "!"]),
-        ("0000-baseline-s10", ["done", "300/300"]),
-    ]
-    assert "0000-baseline-s1: ! hardly learned: loss_box 0.8 → 0.62" in shown

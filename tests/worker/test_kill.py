@@ -20,7 +20,7 @@ from runner.store.checkpoints import CheckpointFolder
 from runner.store.run_dir import RunDir
 from runner.sweep.runs import conclude
 from runner.trackers.base import TrackerSet
-from runner.views.table import render_runs
+from runner.views.runs_table import render_runs
 
 SEED = 20261121
 TRACKERS = ["tensorboard", "visualdl"]
