@@ -31,12 +31,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(args: argparse.Namespace) -> int:
     from runner.cli.main import build_parser  # noqa: PLC0415 - which imports the commands, and so this one
-    from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.core.errors import InputError, how_to_install  # noqa: PLC0415
 
     try:
         import shtab  # noqa: PLC0415 - kept out of `runner --help`
     except ImportError as error:
-        raise InputError("needs the package shtab: pip install 'detection-runner[completion]'") from error
+        raise InputError(f"needs the package shtab: {how_to_install('.[completion]')}") from error
     parser = build_parser()
     for action in _actions(parser):
         if action.type is Path:

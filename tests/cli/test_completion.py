@@ -70,4 +70,4 @@ def test_without_shtab_the_message_names_the_extra(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(builtins, "__import__", without)
     assert main(["completion", "bash"]) == 2
-    assert "pip install 'detection-runner[completion]'" in capsys.readouterr().err
+    assert "pip install '.[completion]' in a checkout of runner" in capsys.readouterr().err

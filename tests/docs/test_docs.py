@@ -21,11 +21,13 @@ from runner.config.load import parse
 from runner.config.node import Source
 from runner.config.reference import reference, table
 from runner.data.choice import dataset_choice
+from runner.data.spec import load_spec
 from runner.evaluation.result import STAT_TAGS
 from runner.resolve import resolve
 from runner.search.load import load_sweep
 from runner.search.spec import Budget, Choice, Component, Factor, Metric, Racing, Resources, Span, SweepSpec
 from runner.store.run_dir import RunDir
+from runner.sweep.session_plan import SweepRequest, plan_sweep
 
 ROOT = Path(__file__).parents[2]
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
@@ -87,6 +89,23 @@ def test_runner_commands_parse_and_name_files_that_exist(path: Path) -> None:
                 assert (ROOT / word).is_file(), f"{relative(path)}:{number}: there is no {word}"
             if (match := re.fullmatch(r"dataset=(\w+)", word)) is not None:
                 dataset_choice(match[1])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_commands_within_a_sentence_exist_and_have_their_options(path: Path) -> None:
+    """A command in a code span may be shortened: `runner sweep --dry-run` stands without its file."""
+    text = re.sub(r"^```.*?^```|^    .*?$", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for span in re.findall(r"`runner ([^`]+)`", text):
+        parser, words = build_parser(), re.split(r"\s+", span)
+        while (below := next((action for action in parser._actions if isinstance(action, argparse._SubParsersAction)), None)) and words:
+            if words[0].startswith("-") or words[0] == "…" or words[0].isupper():
+                break  # any command
+            named = words.pop(0)
+            assert named in below.choices, f"{relative(path)}: `runner {span}`: there is no {named}"
+            parser = below.choices[named]
+        known = {option for action in parser._actions for option in action.option_strings}
+        given = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert given <= known, f"{relative(path)}: `runner {span}`: no option {', '.join(given - known)}"
 
 
 def test_there_are_commands_to_check() -> None:
@@ -264,6 +283,31 @@ def test_the_sweep_shown_is_the_sweep_that_ships(tmp_path: Path) -> None:
     shown = tmp_path / "sweeps" / "shown.yml"
     shown.write_text(yaml_blocks(ROOT / "docs" / "sweep.md")[0], encoding="utf-8")
     assert load_sweep(shown) == load_sweep(ROOT / "sweeps" / "batchsize.yml")
+
+
+COOKBOOK = yaml_blocks(ROOT / "docs" / "sweep-cookbook.md")
+
+
+@pytest.mark.parametrize("recipe", COOKBOOK, ids=range(len(COOKBOOK)))
+def test_every_recipe_of_the_cookbook_is_a_sweep_without_warnings(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNNER_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "recipe.yml"
+    file.write_text(recipe, encoding="utf-8")
+    planned = plan_sweep(SweepRequest(file), to_run=False)
+    assert len(planned.entries()) >= 6
+    assert not planned.warnings
+
+
+def test_the_cookbook_has_its_recipes() -> None:
+    assert len(COOKBOOK) >= 8
+
+
+def test_the_data_spec_shown_is_one(tmp_path: Path) -> None:
+    (block,) = yaml_blocks(ROOT / "docs" / "your-own-photos.md")
+    file = tmp_path / "screws.yml"
+    file.write_text(block, encoding="utf-8")
+    assert load_spec(file).split.group == "^(.*)_"
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yml")), ids=relative)
