@@ -28,8 +28,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     actions.add_parser("list", help="list data sets, and which of them are prepared").set_defaults(run=_list)
     prepare = actions.add_parser("prepare", help="prepare a data set (nothing is ever downloaded)")
-    prepare.add_argument("name", help="name of a data set, or path of a data spec")
-    prepare.add_argument("--source", type=Path, metavar="DIR_OR_ARCHIVE", help="folder or archive of the data as published")
+    prepare.add_argument("name", help="name of a data set or a format (coco, voc, yolo), or path of a data spec")
+    prepare.add_argument("--source", type=Path, metavar="DIR_OR_ARCHIVE", help="folder or archive of the data, or YOLO's data.yaml")
+    prepare.add_argument("--name", dest="called", metavar="NAME", help="a name of its own for this set; writes datasets/NAME.yml")
     prepare.add_argument("--force", action="store_true", help="replace a set that was prepared from another source")
     for option, text in _OPTIONS.items():
         prepare.add_argument(f"--{option}", type=_number if option == "val" else int, metavar="N", help=text)
@@ -58,12 +59,12 @@ def _list(_args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> int:
     from runner.data.prepare import prepare  # noqa: PLC0415
-    from runner.data.spec import data_root  # noqa: PLC0415
+    from runner.data.spec import data_root, find_spec  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415
 
     options = {key: value for key in (*_OPTIONS, *(rule[0] for rule in _RULES)) if (value := getattr(args, key)) is not None}
     with count_progress() as progress:
-        manifest = prepare(args.name, args.source, data_root(), progress=progress, options=options, force=args.force)
+        manifest = prepare(args.name, args.source, data_root(), progress=progress, options=options, force=args.force, called=args.called)
     say(f"{manifest.name}: {'already there' if manifest.reused else 'ready'} in {data_root() / manifest.name}")
     for side, split in manifest.splits.items():
         lists = f" (from {', '.join(split.lists)})" if split.lists else ""
@@ -72,6 +73,8 @@ def _prepare(args: argparse.Namespace) -> int:
     say(f"  classes: {', '.join(manifest.classes)}")
     for note in manifest.notes:
         say(f"  {note}")
+    if args.called:
+        say(f"  spec: {find_spec(args.called).file}; in a config: dataset: {args.called}")
     return 0
 
 

@@ -16,7 +16,9 @@ from typing import IO, Any
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import open_regular, sync_folder
+from runner.core.values import shell_path
 from runner.data.convert import convert
+from runner.data.formats.yolofile import descriptions_beside
 from runner.data.manifest import (
     IMAGE_DIR,
     MANIFEST,
@@ -27,6 +29,7 @@ from runner.data.manifest import (
 from runner.data.notes import Note, merged
 from runner.data.sources import Progress, silent, source_hash, unpack
 from runner.data.spec import SYNTHETIC, DataSpec, apply_options, find_spec
+from runner.data.spec_copy import spec_called, write_spec
 from runner.data.synthetic.write import write_generated
 
 _MOST_SHOWN = 3
@@ -40,6 +43,7 @@ def prepare(
     progress: Progress = silent,
     options: Mapping[str, Any] | None = None,
     force: bool = False,
+    called: str | None = None,
 ) -> Manifest:
     """Make ``root/NAME`` from a source, or find that it exists already (then nothing is written and `Manifest.reused` is true).
 
@@ -48,16 +52,27 @@ def prepare(
 
     Args:
         name: of a data set, or the path of a spec.
-        source: folder or archive; None for generated sets, or to get one that exists already.
+        source: folder, archive, or the YAML file in a folder that describes it (YOLO's data.yaml); None for generated sets, or to get one
+            that exists already.
         root: the folder of prepared sets (see `runner.data.spec.data_root`).
         options: see `runner.data.spec.apply_options`.
         force: replace a set that was prepared from something else.
+        called: a name of its own for the set; ``datasets/CALLED.yml`` is written, a spec with `options` in it.
 
     Raises:
         InputError: source missing, damaged or not as verified; the set exists, prepared from something else; the
             place is taken.
     """
     spec = apply_options(find_spec(name), options or {})
+    if called is not None:
+        spec, options = spec_called(spec, called), None
+    manifest = _prepare(spec, source, root, progress, dict(options or {}), force)
+    if called is not None:
+        write_spec(spec)
+    return manifest
+
+
+def _prepare(spec: DataSpec, source: Path | None, root: Path, progress: Progress, options: dict[str, Any], force: bool) -> Manifest:
     source = _existing(spec, source, root)
     target = root / spec.name
     with _locked(root, spec.name, progress):
@@ -82,7 +97,7 @@ def prepare(
             )
         work = Path(tempfile.mkdtemp(prefix=f".{spec.name}.preparing-", dir=root))
         try:
-            manifest = _build(spec, source, work, dict(options or {}), progress)
+            manifest = _build(spec, source, work, options, progress)
             _put_in_place(work, target)
         except OSError as error:
             what = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
@@ -110,11 +125,23 @@ def _existing(spec: DataSpec, source: Path | None, root: Path) -> Path | None:
         raise InputError(f"data set {spec.name} is generated; it takes no --source")
     if not source.exists():
         raise InputError(Problem(f"the source of {spec.name} does not exist.\n{spec.where}".rstrip(), str(source)))
-    resolved = source.resolve()
+    resolved = _described_folder(source.resolve())
     if resolved.is_dir() and root.resolve().is_relative_to(resolved):
         message = f"the folder of prepared sets, {root}, is inside this source; give a smaller folder, or set RUNNER_DATA"
         raise InputError(Problem(message, str(source)))
     return resolved
+
+
+def _described_folder(source: Path) -> Path:
+    """Return the folder of a YAML file that describes what is in it; any other source unchanged."""
+    if source.suffix.lower() not in (".yaml", ".yml") or not source.is_file():
+        return source
+    if others := descriptions_beside(source):
+        text = (
+            f"{', '.join(others)} beside it may be read in its place, since a source is read as a folder; move what is not meant elsewhere"
+        )
+        raise InputError(Problem(text, str(source)))
+    return source.parent
 
 
 @contextmanager
@@ -156,19 +183,18 @@ def _lock(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
 
 
 def _same_or_refuse(present: Manifest, spec: DataSpec, source: Path | None, target: Path, progress: Progress) -> Manifest:
+    advice = "--force prepares it anew"
+    if source is not None and str(source) != present.source:
+        command = f"runner data prepare {spec.name} --source {shell_path(source)} --name NAME"
+        advice = f"for another data set, which needs a name of its own: {command}; --force replaces this one"
     if present.spec_hash != spec.hash():
         given = ", ".join(f"{key}={value}" for key, value in present.options.items()) or "none"
-        raise InputError(
-            Problem(
-                f"prepared by another spec or with other options ({given}); --force prepares it anew",
-                str(target),
-            )
-        )
+        raise InputError(Problem(f"prepared by another spec or with other options ({given}); {advice}", str(target)))
     if source is not None:
         progress(0, 0, f"comparing {source.name}")
         if source_hash(source) != present.source_hash:
             message = f"prepared from {present.source}, whose content differs from that of {source} now"
-            raise InputError(Problem(f"{message}; --force prepares it anew", str(target)))
+            raise InputError(Problem(f"{message}; {advice}", str(target)))
     return dataclasses.replace(present, reused=True)
 
 

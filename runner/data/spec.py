@@ -22,6 +22,8 @@ from runner.data.formats.base import Split
 from runner.data.specfile import Section, plain, read_sections
 from runner.data.synthetic.generate import GENERATOR_VERSION, SIZES
 
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+"""Name of a data set, which is also that of its folder."""
 SplitBy = Literal["source", "random", "group"]
 SYNTHETIC = "synthetic_pcb"
 """Format name of the generated boards, and the name of the data set that is made on first use."""
@@ -125,6 +127,9 @@ def data_root() -> Path:
     return Path(os.environ.get("RUNNER_DATA") or "data")
 
 
+_OWN = "Your own: runner data prepare FORMAT --source FOLDER --name NAME, or a spec in ./datasets/NAME.yml"
+
+
 def spec_names() -> list[str]:
     """List the names of all specs that `find_spec` finds by name, sorted."""
     return sorted({file.stem for folder in _folders() for file in folder.glob("*.yml")})
@@ -139,12 +144,14 @@ def find_spec(name_or_path: str | Path) -> DataSpec:
     text = str(name_or_path)
     if text.endswith((".yml", ".yaml")):
         return load_spec(Path(text))
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*", text):
+    if NAME.fullmatch(text):
         for folder in _folders():
             if (folder / f"{text}.yml").is_file():
                 return load_spec(folder / f"{text}.yml")
-    hint = nearest(text, spec_names())
-    raise InputError(f"unknown data set {text!r}; {hint}".rstrip("; ") + ". Put your own specs into ./datasets/NAME.yml")
+    known = f"known: {', '.join(spec_names())}."
+    close = nearest(text, spec_names())
+    hint = f"{close} {known.replace('k', 'K', 1)}" if close.endswith("?") else known
+    raise InputError(f"unknown data set {text!r}; {hint} {_OWN}")
 
 
 def load_spec(path: Path) -> DataSpec:
@@ -270,7 +277,7 @@ def _thresholds(top: Section) -> tuple[float, ...]:
 
 
 def _examine(top: Section, spec: DataSpec) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", spec.name):
+    if not NAME.fullmatch(spec.name):
         top.wrong("name", f"{spec.name!r} is not a valid folder name; allowed: letters, digits, '_', '-' and '.'")
     if not spec.formats:
         top.wrong("format", f"missing; allowed: {', '.join([*FORMATS.names(), SYNTHETIC])}")

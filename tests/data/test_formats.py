@@ -313,8 +313,23 @@ def test_yolo_names_are_what_is_written(tmp_path: Path, make_picture: Any, names
     make_picture(tmp_path / "Images" / "a.jpg")
     (tmp_path / "Labels").mkdir()
     (tmp_path / "Labels" / "a.txt").write_text("2 .5 .5 .1 .1\n")
-    loaded = load_yolo(tmp_path, expected)
+    loaded = load_yolo(tmp_path, ())
     assert loaded.classes == expected and loaded.items[0].classes.tolist() == [2]
+
+
+def test_yolo_classes_in_the_order_of_the_spec(tmp_path: Path, make_picture: Any) -> None:
+    (tmp_path / "data.yaml").write_text("names: [a, b, c]\n")
+    make_picture(tmp_path / "images" / "x.jpg")
+    make_picture(tmp_path / "images" / "y.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "x.txt").write_text("0 .5 .5 .1 .1\n2 .5 .5 .1 .1\n")
+    loaded = load_yolo(tmp_path, ("c", "a"))  # b has no box
+    assert loaded.classes == ("c", "a") and [item.classes.tolist() for item in loaded.items] == [[1, 0], []]
+    assert load_yolo(tmp_path, ("b", "c", "a")).items[0].classes.tolist() == [2, 1]
+    with pytest.raises(InputError, match=r"data\.yaml: class 'a' has 1 box, and is not in the spec's classes: b, c"):
+        load_yolo(tmp_path, ("b", "c"))
+    with pytest.raises(InputError, match=r"has no class 'A', which the spec expects; its classes are a, b, c"):
+        load_yolo(tmp_path, ("A", "c", "a"))
 
 
 @pytest.mark.parametrize(

@@ -452,3 +452,59 @@ def test_other_files_in_the_folder_of_a_set_are_never_deleted(root: Path, tmp_pa
     with pytest.raises(InputError, match="did not write, which --force would delete: raw; move them elsewhere"):
         prepare("voc", source, root, options={"val": 1}, force=True)
     assert (root / "voc" / "raw").is_dir()
+
+
+def _yolo(folder: Path, make_picture: Any, boxes: int = 2) -> Path:
+    (folder / "labels").mkdir(parents=True)
+    for index in range(4):
+        make_picture(folder / "images" / f"{index}.png", seed=index)
+        (folder / "labels" / f"{index}.txt").write_text("0 .5 .5 .2 .2\n" * boxes)
+    (folder / "data.yaml").write_text("names: [cell]\n")
+    return folder
+
+
+def test_the_file_that_describes_a_folder_stands_for_it(nasty: Path, root: Path, make_picture: Any) -> None:
+    source = _yolo(nasty / "set", make_picture)
+    manifest = prepare("yolo", source / "data.yaml", root)
+    assert manifest.classes == ("cell",) and manifest.source == str(source.resolve())
+    assert prepare("yolo", source, root).reused
+    (source / "other.yaml").write_text("names: [x]\ntrain: images\n")
+    with pytest.raises(InputError, match="data.yaml beside it may be read in its place"):
+        prepare("yolo", source / "other.yaml", root, force=True)
+    with pytest.raises(InputError, match="neither a folder nor"):
+        prepare("yolo", source / "labels" / "0.txt", root, force=True)
+
+
+def test_a_second_set_of_a_format_is_offered_a_name(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_picture: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = _yolo(tmp_path / "first set", make_picture), _yolo(tmp_path / "second set", make_picture, boxes=1)
+    prepare("yolo", first, root)
+    with pytest.raises(InputError) as refused:
+        prepare("yolo", second, root)
+    command = f"runner data prepare yolo --source '{second}' --name NAME"
+    assert f"for another data set, which needs a name of its own: {command}; --force replaces this one" in str(refused.value)
+    assert not (tmp_path / "datasets").exists()
+
+    manifest = prepare("yolo", second, root, options={"val": 1, "seed": 3}, called="blood")
+    assert (manifest.name, manifest.splits["val"].images, manifest.options) == ("blood", 1, {})
+    spec = (tmp_path / "datasets" / "blood.yml").read_text()
+    assert "name: blood\n" in spec and "split: {by: random, val: 1, seed: 3}\n" in spec
+    choice = dataset_choice("blood", root)  # as in a config, from any process that works here
+    assert choice.prepared and choice.classes == ("cell",)
+    assert prepare("blood", second, root).reused
+    assert prepare("yolo", second, root, options={"val": 1, "seed": 3}, called="blood").reused
+    assert prepare("yolo", first, root).reused  # as it was
+    assert (tmp_path / "datasets" / "blood.yml").read_text() == spec
+    with pytest.raises(InputError, match="is the spec of the name blood, and differs from .*yolo.yml"):
+        prepare("yolo", second, root, called="blood")
+    with pytest.raises(InputError, match="is the spec of the name coco, and differs"):
+        prepare("yolo", second, root, called="coco")
+
+
+def test_the_spec_of_a_named_set_is_only_written_once_it_is_prepared(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for source, name in (("empty", "blood"), ("nowhere", "blood"), ("empty", "a/b"), ("empty", "")):
+        with pytest.raises(InputError):
+            prepare("yolo", tmp_path / source, root, called=name)
+    assert not (tmp_path / "datasets").exists()

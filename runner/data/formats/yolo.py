@@ -6,9 +6,14 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from runner.core.errors import InputError, Problem
+from runner.core.values import counted
+from runner.data.classes import listed
 from runner.data.formats.base import (
     IMAGE_SUFFIXES,
     UNREAD_SUFFIXES,
@@ -22,22 +27,25 @@ from runner.data.formats.base import (
 )
 from runner.data.formats.splits import split_of, split_of_folders
 from runner.data.formats.tree import Tree, below
-from runner.data.formats.yolofile import Description, describes_lists, read_class_file, read_description
+from runner.data.formats.yolofile import DESCRIPTIONS, Description, describes_lists, read_class_file, read_description
 from runner.data.formats.yololabels import LabelReader, compare_classes, label_of, lonely_labels
 from runner.data.images import image_size
 from runner.data.notes import Notes
 
 
 def load(source: Path, classes: tuple[str, ...]) -> Loaded:
-    """Read YOLO labels: the classes from data.yaml (``names``) or classes.txt, the lists from data.yaml's ``train``,
-    ``val`` (``valid``, ``validation``) and ``test``, else from the folder names. An image without a label file has no objects.
+    """Read YOLO labels: the classes from data.yaml (``names``) or classes.txt, the lists from data.yaml's ``train``, ``val`` (``valid``,
+    ``validation``) and ``test``, else from the folder names. An image without a label file has no objects.
+
+    Args:
+        classes: their order; every class with boxes has to be among them, and each has to be one of the source's.
 
     Raises:
         NotThisFormat, InputError: see `Format`.
     """
     notes = Notes()
     tree = Tree(source, notes)
-    descriptions = [*tree.named("data.yaml", "data.yml"), *tree.named("dataset.yaml", "dataset.yml")]
+    descriptions = [*tree.named(*DESCRIPTIONS[:2]), *tree.named(*DESCRIPTIONS[2:])]
     class_files = [*tree.named("classes.txt"), *tree.named("obj.names"), *tree.named("_darknet.labels")]
     others = [] if descriptions else [path for path in tree.files({".yaml", ".yml"}) if describes_lists(path)]
     if not class_files:
@@ -54,8 +62,9 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     problems = Problems()
     if not names:
         problems.add("unknown classes: neither names nor a classes.txt", description.file)
-    elif classes and classes != names:
-        problems.add(f"classes are {', '.join(names)}; the spec expects {', '.join(classes)}", description.file)
+    for name in classes:
+        if names and name not in names:
+            problems.add(f"has no class {name!r}, which the spec expects; its classes are {listed(names)}", description.file)
     problems.check()
     entries = description.lists or _list_files(tree, description.file.parent)
     lists = _lists(tree, description, entries, notes, problems) if entries else _lists_by_folder(tree)
@@ -70,6 +79,8 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     items = _items(tree, lists, bool(entries), labels, reader, notes, problems)
     used = {path for item in items for path in (item.path, labels.get(item.path)) if path is not None}
     compare_classes(class_files, names, description.file if description.names else class_files[0], used, problems)
+    if classes:
+        items = _in_order(items, names, classes, description.file, problems)
     problems.check()
     if not items:
         raise InputError(Problem("no images", str(source)))
@@ -80,7 +91,7 @@ def load(source: Path, classes: tuple[str, ...]) -> Loaded:
     }
     tree.note_others(UNREAD_SUFFIXES)
     notes.add("read", "images", tree.relative(items[0].path), len(items))
-    return Loaded(names, tuple(items), own, notes=notes.listed())
+    return Loaded(classes or names, tuple(items), own, notes=notes.listed())
 
 
 _Lists = dict[str, tuple[str, set[Path]]]
@@ -112,6 +123,17 @@ def _items(
     lonely = lonely_labels(tree, {*owners, *labels.values()})
     notes.add("left out", "label files without an image", tree.relative(lonely[0]) if lonely else "", len(lonely))
     return items
+
+
+def _in_order(items: list[Item], names: tuple[str, ...], order: tuple[str, ...], file: Path, problems: Problems) -> list[Item]:
+    """Renumber the classes as in `order`, a selection of `names`; a class with boxes that is not in it is a problem."""
+    places = np.array([order.index(name) if name in order else -1 for name in names], dtype=np.int64)
+    counts = sum((np.bincount(item.classes, minlength=len(names)) for item in items), np.zeros(len(names), dtype=np.int64))
+    for number in np.flatnonzero((places < 0) & (counts > 0)):
+        problems.add(
+            f"class {names[number]!r} has {counted(int(counts[number]), 'box')}, and is not in the spec's classes: {listed(order)}", file
+        )
+    return [replace(item, classes=places[item.classes]) for item in items]
 
 
 def _list_files(tree: Tree, folder: Path) -> dict[str, tuple[str, ...]]:

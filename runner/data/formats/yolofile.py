@@ -12,6 +12,8 @@ from runner.core.errors import InputError, Problem
 from runner.data.formats.base import read_lines, read_text
 from runner.data.formats.splits import split_word
 
+DESCRIPTIONS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+"""Names of a description (lower case), in the order in which they count."""
 _NO_LISTS = ("names", "nc", "path", "kpt_shape")
 
 
@@ -75,6 +77,12 @@ def describes_lists(path: Path) -> bool:
         return False
     keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []
     return "names" in keys and any(split_word(key) for key in keys)
+
+
+def descriptions_beside(file: Path) -> list[str]:
+    """List the names of the other YAML files in its folder that may be read as the description of a source."""
+    others = [path for path in sorted(file.parent.iterdir()) if path.suffix.lower() in (".yaml", ".yml") and path != file]
+    return [path.name for path in others if path.name.lower() in DESCRIPTIONS or describes_lists(path)]
 
 
 def _scalars(node: yaml.Node) -> tuple[str, ...]:

@@ -1,0 +1,39 @@
+"""Specs under another name: the file says what the spec said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.core.errors import InputError
+from runner.data.spec import apply_options, find_spec, load_spec, spec_names
+from runner.data.spec_copy import spec_called, write_spec
+
+
+@pytest.mark.parametrize("name", spec_names())
+def test_a_written_spec_reads_as_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"train": 20} if find_spec(name).generated else {"val": 7, "boxes_empty": "drop"}
+    spec = spec_called(apply_options(find_spec(name), options), "mine")
+    write_spec(spec)
+    assert load_spec(Path("datasets/mine.yml")) == replace(spec, file=Path("datasets/mine.yml"))
+    assert find_spec("mine").hash() == apply_options(find_spec(name), options).hash()
+
+
+def test_all_keys_of_a_split_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "own.yml"
+    rule = "{by: group, group: '^([0-9]+)_', lists: {train: [a, b], val: [c]}, val: 0.3, seed: 4}"
+    own.write_text(f'format: voc\nclasses: ["NO", "007", 板]\nsplit: {rule}\n')
+    spec = spec_called(load_spec(own), "mine")
+    write_spec(spec)
+    assert load_spec(Path("datasets/mine.yml")) == spec
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "datasets").write_text("a file")
+    with pytest.raises(InputError, match="datasets/mine.yml: the data set is prepared, but its spec cannot be written"):
+        write_spec(spec_called(find_spec("voc"), "mine"))
