@@ -97,10 +97,14 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _stats(args: argparse.Namespace) -> int:
+    from runner.advice.hints import size_hints  # noqa: PLC0415
+    from runner.advice.measures import measure  # noqa: PLC0415
+    from runner.advice.written import BASE  # noqa: PLC0415
     from runner.data.choice import dataset_choice  # noqa: PLC0415
     from runner.data.picture import write_picture  # noqa: PLC0415
     from runner.data.spec import data_root  # noqa: PLC0415
     from runner.data.stats import load_sides, stats  # noqa: PLC0415
+    from runner.resolve import resolve  # noqa: PLC0415
     from runner.views.data import render_stats  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
@@ -110,6 +114,10 @@ def _stats(args: argparse.Namespace) -> int:
     picture = args.picture or data_root() / choice.name / "stats.png"
     write_picture(sides, picture, choice.name)
     say(f"picture: {picture}")
+    small = resolve(BASE, [f"dataset={args.name}", "use_gpu=false"], to_run=False)
+    for hint in size_hints(small.plain, measure(sides["train"])):
+        say(f"hint, with {BASE}: {hint}")
+    say(f"for a config that suits this data: runner init --data {args.name}")
     return 0
 
 

@@ -20,6 +20,7 @@ from runner.cli import (
     doctor,
     drill,
     evaluate,
+    init,
     ls,
     pause,
     predict,
@@ -40,7 +41,7 @@ _COMMANDS = {
     "train and sweep": (train, sweep),
     "while it runs": (status, pause, resume, stop, retry, verify),
     "compare and see": (compare, evaluate, predict, ls),
-    "data and configs": (data, config),
+    "data and configs": (data, init, config),
     "this machine": (doctor, backend, drill, completion),
 }
 """Modules of the commands by task, in the order of `runner --help`."""

@@ -61,11 +61,16 @@ class ReaderDifference:
 
 def differences(config: Mapping[str, Any]) -> list[ReaderDifference]:
     """List the differences between `TrainReader` and `EvalReader` of a plain config; empty where either is missing."""
-    readers = [config.get(name) for name in READERS]
-    if not all(isinstance(reader, Mapping) for reader in readers):
+    train, eval_ = (geometry_of(config, name) for name in READERS)
+    if train is None or eval_ is None:
         return []
-    train, eval_ = (_geometry(reader, name) for reader, name in zip(readers, READERS, strict=True) if isinstance(reader, Mapping))
     return [*_sizes(train, eval_), *_normalization(train, eval_), *_padding(train, eval_), *_channels(train, eval_)]
+
+
+def geometry_of(config: Mapping[str, Any], name: str) -> Geometry | None:
+    """Return the geometry of a reader of a plain config; None where it has no such reader."""
+    reader = config.get(name)
+    return _geometry(reader, name) if isinstance(reader, Mapping) else None
 
 
 def geometry_warnings(trials: Sequence[tuple[str, Mapping[str, Any]]], varied: Collection[str] = ()) -> list[str]:

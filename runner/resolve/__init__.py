@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.backends.base import BACKENDS, DEFAULT_BACKEND, Backend, Probe
 from runner.config.bind import Bound, bind, require
@@ -25,6 +25,9 @@ from runner.resolve.autos import find_interpreter, resolve_autos
 from runner.resolve.dataset import expand_dataset, with_absolute_folders
 from runner.resolve.resolution import AUTO, DATA_SECTIONS, Resolution
 from runner.resolve.sizes import fill_sizes
+
+if TYPE_CHECKING:
+    from runner.data.coco import CocoSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +127,32 @@ def resolve(
 
 def warnings_of(resolved: Resolved) -> list[str]:
     """Collect warnings about a config that is probably not intended: evaluation unlike training, a learning rate that does not end with the
-    training."""
-    plain = resolved.plain
-    return [*geometry_warnings([("", plain)]), *schedule_warnings(plain, training_images(resolved.config))]
+    training, boxes that do not suit the size of the images or the levels."""
+    plain, data = resolved.plain, _training_set(resolved.config)
+    warnings = [*geometry_warnings([("", plain)]), *schedule_warnings(plain, None if data is None else len(data.images))]
+    if data is None:
+        return warnings
+    from runner.advice.hints import size_hints  # noqa: PLC0415 - they bring NumPy too
+    from runner.advice.measures import measure  # noqa: PLC0415
+
+    return [*warnings, *size_hints(plain, measure(data))]
 
 
 def training_images(config: Any) -> int | None:
     """Count the images of an epoch of a bound config, each counted once; None where it has no data, or the data is not there."""
+    data = _training_set(config)
+    return None if data is None else len(data.images)
+
+
+def _training_set(config: Any) -> CocoSet | None:
+    """Read the annotations of a bound config's training set; None where it has no data, or the data is not there."""
     data = config.train_dataset
     if data is None or not data.anno_path:
         return None
     from runner.data.coco import load_coco  # noqa: PLC0415 - it brings NumPy, which a config without data does not need
 
     try:
-        found = load_coco(
+        return load_coco(
             Path(data.dataset_dir, data.anno_path),
             Path(data.dataset_dir, data.image_dir),
             allow_empty=data.allow_empty,
@@ -147,7 +162,6 @@ def training_images(config: Any) -> int | None:
         )
     except InputError:
         return None
-    return len(found.images)
 
 
 def backend_in(path: Path | str, overrides: Iterable[str] = ()) -> tuple[str, str | None]:

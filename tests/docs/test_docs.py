@@ -31,7 +31,9 @@ from runner.sweep.session_plan import SweepRequest, plan_sweep
 
 ROOT = Path(__file__).parents[2]
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("datasets/*.md"), *ROOT.glob("benchmarks/*.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("datasets/*.md"), *ROOT.glob("configs/*.md"), *ROOT.glob("benchmarks/*.md")]
+)
 REFERENCE = "python -m runner.config.reference runner.backends.torch.schema:TorchConfig docs/config-reference.md"
 
 

@@ -1,0 +1,122 @@
+"""Steps of `runner init`: measure the data, choose, probe the machine, fit the choice to the time, write it down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from runner.advice.choices import ENOUGH_VIEWS, Choice, Device, Speed, first_choice, fitted_choice, length_within, mirrored_classes
+from runner.advice.measures import Measures, measure
+from runner.advice.probe import ProbeFailed, probe
+from runner.advice.weights import RESNET18, stored_weights
+from runner.advice.written import Plan, expectation, to_config
+from runner.core.errors import InputError
+from runner.data.choice import DatasetChoice
+from runner.data.stats import load_sides
+from runner.launch.machine import available_cores
+
+_BUSY: Final = 1.5
+"""Load average per core from which a note says that the times are those of a busy machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Wishes of the user.
+
+    Args:
+        dataset: name or spec path, as it was given.
+        device: what trains.
+        minutes: time for training and evaluation.
+        command: the command line, for the file's first line.
+    """
+
+    dataset: str
+    device: Device
+    minutes: float
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Result of `advise`: the config as YAML, its expected time and memory in one sentence, and notes."""
+
+    config: str
+    expectation: str
+    notes: tuple[str, ...]
+
+
+def advise(
+    request: Request, chosen: DatasetChoice, say: Callable[[str], None], measure_speed: Callable[[str, int], Speed] = probe
+) -> Advice:
+    """Choose the keys of a config for a prepared data set.
+
+    Args:
+        chosen: the data set.
+        say: called with one sentence on what is done.
+        measure_speed: called with a config and its batch size; see `runner.advice.probe`.
+
+    Raises:
+        InputError: the data set is not prepared, or has no boxes.
+        ProbeFailed: the config cannot be trained here.
+    """
+    sides = load_sides(chosen)
+    data, eval_images = measure(sides["train"]), len(sides["val"].images)
+    if not len(data.boxes):
+        raise InputError(f"{chosen.name}: the training set has no boxes; check the source and its split: runner data stats {chosen.name}")
+    weights = stored_weights(RESNET18)
+    plan = Plan(request.dataset, data, first_choice(data, request.device), request.command, "", str(weights or ""), request.minutes)
+    prober = _Prober(plan, say, measure_speed)
+    choice, speed = prober.measure(plan.choice)
+    fitted = fitted_choice(data, choice, speed, 60 * request.minutes, eval_images)
+    if fitted != choice:
+        fitted, speed = prober.measure(fitted)
+    length = length_within(fitted, speed, 60 * request.minutes, eval_images, len(data.images))
+    final = replace(fitted, steps=length)
+    sentence = expectation(final, speed, eval_images)
+    notes = [*prober.notes, *_notes(final, data, request)]
+    return Advice(to_config(replace(plan, choice=final, expectation=sentence)), sentence, tuple(notes))
+
+
+class _Prober:
+    """Probes of choices, each with the batch size halved until it fits into memory."""
+
+    def __init__(self, plan: Plan, say: Callable[[str], None], measure_speed: Callable[[str, int], Speed]) -> None:
+        self._plan = plan
+        self._say = say
+        self._measure_speed = measure_speed
+        self.notes: list[str] = []
+
+    def measure(self, choice: Choice) -> tuple[Choice, Speed]:
+        """Return the choice, with a batch that fits into memory, and its costs. Raises ProbeFailed."""
+        while True:
+            size = "×".join(map(str, choice.size))
+            self._say(f"measuring a few training steps: images of {size}, levels {list(choice.levels)}, batches of {choice.batch_size}")
+            try:
+                return choice, self._measure_speed(to_config(replace(self._plan, choice=replace(choice, steps=1))), choice.batch_size)
+            except ProbeFailed as error:
+                if not error.out_of_memory or choice.batch_size == 1:
+                    raise
+            self.notes.append(f"batches of {choice.batch_size} images do not fit into memory: halved")
+            choice = replace(choice, batch_size=choice.batch_size // 2)
+
+
+def _notes(choice: Choice, data: Measures, request: Request) -> list[str]:
+    notes = []
+    views = choice.steps * choice.batch_size
+    if views < ENOUGH_VIEWS / 2:
+        more = max(1, round(request.minutes * ENOUGH_VIEWS / max(views, 1)))
+        notes.append(
+            f"{request.minutes:g} minutes are short: training will see {views} images ({views / len(data.images):.1f} epochs), and a new "
+            f"detector usually needs about {ENOUGH_VIEWS}; --minutes {more} would be enough"
+        )
+    if mirrored := mirrored_classes(data.class_names):
+        notes.append(f"images are not mirrored: {', '.join(mirrored[:3])} would be another class, or none")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if request.device == "cpu" and load > _BUSY * available_cores():
+        notes.append(
+            f"this machine is busy (load average {load:.1f} on {available_cores()} cores), which makes the measured steps slow; repeat the "
+            "command with --force when it is idle"
+        )
+    return notes

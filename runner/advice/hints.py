@@ -1,0 +1,92 @@
+"""Hints about a config and its data: what will hurt, and which key changes it. One line each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.advice.measures import Measures
+from runner.config import image_size, levels
+from runner.config.geometry import geometry_of
+
+LEAST_PX: Final = 8.0
+"""Smallest side of a box, in pixels of the resized image, that a detector finds with some certainty: 8 px are one location of the usual
+finest stride, and what tells classes apart is gone below."""
+LEAST_STRIDES: Final = 1.25
+"""Smallest side of a box in strides of the finest level. A location learns a box only if it lies in it; a square of 1.25 strides always has
+one, and at times four."""
+REACH_STRIDES: Final = 8
+"""Largest distance from a location to a side, in strides, that a level is for (arXiv 1904.01355: 64 px at stride 8)."""
+TAIL: Final = 0.05
+"""Share of the boxes that may be too small, or too large, without a hint."""
+_MOSTLY: Final = 0.5
+"""A class is concerned if this share of its boxes is."""
+_NAMED: Final = 3
+
+
+def size_hints(config: Mapping[str, Any], data: Measures) -> list[str]:
+    """Write one sentence for each way in which the boxes of a training set do not suit the size of the images and the levels of a plain
+    config; none where the config's size is not known (crops, mosaics)."""
+    found = geometry_of(config, "EvalReader")
+    if found is None or found.sizes is None or len(found.sizes) > 1 or not len(data.boxes):
+        return []
+    size = found.sizes[0] if found.sizes else None
+    boxes = data.resized(size, keep_ratio=bool(found.keep_ratio))
+    strides = _strides(config)
+    return [*_too_small(data, boxes, strides, size), *_too_large(data, boxes, strides, size)]
+
+
+def _too_small(data: Measures, boxes: NDArray[np.float64], strides: Sequence[int], size: tuple[int, int] | None) -> Iterator[str]:
+    sides = np.sqrt(boxes.prod(axis=1))
+    least = max(LEAST_PX, LEAST_STRIDES * strides[0] if strides else 0.0)
+    low = float(np.quantile(sides, TAIL))
+    if low >= least:
+        return
+    height, width = (math.ceil(side * least / max(low, 1.0)) for side in size or data.typical)
+    remedy = f"{image_size.KEY} of about [{height}, {width}] gives them {least:.0f} px"
+    if low >= LEAST_PX:  # only the level is too coarse
+        remedy += f", or {levels.KEY} that begin at stride 4, not {strides[0]}"
+    concerned = _concerned(data, sides < least)
+    yield f"{100 * TAIL:.0f} % of the boxes are below {low:.0f} px with images at {_shown(size)}: {concerned}; {remedy}"
+
+
+def _too_large(data: Measures, boxes: NDArray[np.float64], strides: Sequence[int], size: tuple[int, int] | None) -> Iterator[str]:
+    if not strides:
+        return
+    reach, longer = 2 * REACH_STRIDES * strides[-1], boxes.max(axis=1)
+    high = float(np.quantile(longer, 1 - TAIL))
+    if high <= reach:
+        return
+    more = list(strides)
+    while 2 * REACH_STRIDES * more[-1] < high:
+        more.append(2 * more[-1])
+    yield (
+        f"{100 * TAIL:.0f} % of the boxes are longer than {high:.0f} px with images at {_shown(size)}: "
+        f"{_concerned(data, longer > reach)}; the coarsest level, stride {strides[-1]}, is for boxes of up to {reach} px; "
+        f"{levels.KEY}: {more} has one for them"
+    )
+
+
+def _shown(size: tuple[int, int] | None) -> str:
+    return "their own size" if size is None else f"{size[0]}×{size[1]}"
+
+
+def _strides(config: Mapping[str, Any]) -> Sequence[int]:
+    head = config.get("FCOSHead")
+    found = head.get("fpn_stride") if isinstance(head, Mapping) else None
+    return found if isinstance(found, list | tuple) and found else ()
+
+
+def _concerned(data: Measures, hit: NDArray[np.bool_]) -> str:
+    """Name the classes most of whose boxes are hit; where there is none, the one with the largest share."""
+    n_classes = len(data.class_names)
+    all_, hits = (np.bincount(data.classes[which], minlength=n_classes) for which in (slice(None), hit))
+    shares = hits / np.maximum(all_, 1)
+    order = np.argsort(-shares, kind="stable")
+    mostly = [int(index) for index in order if shares[index] >= _MOSTLY] or [int(order[0])]
+    more = f" and {len(mostly) - _NAMED} more classes" if len(mostly) > _NAMED else ""
+    return ", ".join(f"{data.class_names[index]} ({100 * shares[index]:.0f} % of them)" for index in mostly[:_NAMED]) + more

@@ -1,0 +1,72 @@
+"""Measurement of a config on this machine: a few real training steps and a small evaluation, in a process of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from runner.advice.choices import Speed
+from runner.core.errors import RunnerError
+from runner.core.importing import child_environment
+from runner.store.records import Record
+from runner.store.run_dir import RunDir
+
+_STEPS: Final = 6
+"""Steps of a probe. The first is left out: it also allocates memory and chooses algorithms."""
+_TIMEOUT_S: Final = 600
+_MEMORY: Final = "resource/memory_gib"
+_GPU_MEMORY: Final = "resource/gpu_memory_gib"
+
+
+class ProbeFailed(RunnerError):
+    """A probe that did not end well; `out_of_memory` tells whether memory was the reason."""
+
+    def __init__(self, message: str, *, out_of_memory: bool) -> None:
+        super().__init__(message)
+        self.out_of_memory = out_of_memory
+
+
+def probe(config: str, batch_size: int) -> Speed:
+    """Train a few steps of a config and evaluate one batch; everything is written to a temporary folder and removed.
+
+    Args:
+        config: YAML.
+        batch_size: images per step.
+
+    Raises:
+        ProbeFailed: it cannot be trained here.
+    """
+    with tempfile.TemporaryDirectory(prefix="runner-init-") as folder:
+        file, run_dir = Path(folder, "probe.yml"), RunDir(Path(folder, "run"))
+        file.write_text(config, encoding="utf-8")
+        changes = [f"max_iters={_STEPS}", f"snapshot_iter={_STEPS}", "LearningRate.schedulers.1.steps=1", "log_iter=1", "trackers=[]"]
+        changes.append(f"EvalDataset.sample_num={batch_size}")
+        started = time.time()
+        command = [sys.executable, "-P", "-m", "runner", "train", "-c", str(file), "--run-dir", str(run_dir.path), "-o", *changes]
+        try:
+            done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            text = f"{_STEPS} steps of the chosen config take more than {_TIMEOUT_S} s on this machine; try again when it is less busy"
+            raise ProbeFailed(text, out_of_memory=False) from error
+        status = run_dir.status() if run_dir.exists() else None
+        if done.returncode != 0 or status is None or status.state != "done":
+            raise ProbeFailed(
+                f"a few steps of the chosen config cannot be trained here; `runner train` says:\n{done.stderr.strip()}",
+                out_of_memory=status is not None and status.cause == "out_of_memory",
+            )
+        return _speed(run_dir.records(), started, batch_size)
+
+
+def _speed(records: list[Record], started: float, batch_size: int) -> Speed:
+    """Compute the costs from the records of a probe that began at `started`, seconds since 1970."""
+    steps = [record for record in records if record.kind == "train"]
+    evaluations = [record for record in records if record.is_evaluation]
+    first, last = steps[0], max(steps, key=lambda record: record.step)
+    step_s = (last.time - first.time) / max(1, last.step - first.step)
+    memory = max(record.values.get(_GPU_MEMORY, record.values.get(_MEMORY, 0.0)) for record in steps)
+    eval_s = max(0.0, evaluations[-1].time - last.time) / batch_size if evaluations else 0.0
+    return Speed(step_s, eval_s, first.time - started, memory)
