@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from runner.advice.choices import ENOUGH_VIEWS, Choice, Device, Speed, first_choice, fitted_choice, length_within, mirrored_classes
+from runner.advice.choices import ENOUGH_VIEWS, Device, Speed, TrainingChoice, first_choice, fitted_choice, length_within, mirrored_classes
 from runner.advice.measures import Measures, measure
 from runner.advice.probe import ProbeFailed, probe
 from runner.advice.weights import RESNET18, stored_weights
@@ -22,7 +22,7 @@ _BUSY: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AdviceRequest:
     """Wishes of the user.
 
     Args:
@@ -48,7 +48,7 @@ class Advice:
 
 
 def advise(
-    request: Request, chosen: DatasetChoice, say: Callable[[str], None], measure_speed: Callable[[str, int], Speed] = probe
+    request: AdviceRequest, chosen: DatasetChoice, say: Callable[[str], None], measure_speed: Callable[[str, int], Speed] = probe
 ) -> Advice:
     """Choose the keys of a config for a prepared data set.
 
@@ -88,7 +88,7 @@ class _Prober:
         self._measure_speed = measure_speed
         self.notes: list[str] = []
 
-    def measure(self, choice: Choice) -> tuple[Choice, Speed]:
+    def measure(self, choice: TrainingChoice) -> tuple[TrainingChoice, Speed]:
         """Return the choice, with a batch that fits into memory, and its costs. Raises ProbeFailed."""
         while True:
             size = "×".join(map(str, choice.size))
@@ -102,7 +102,7 @@ class _Prober:
             choice = replace(choice, batch_size=choice.batch_size // 2)
 
 
-def _notes(choice: Choice, data: Measures, request: Request) -> list[str]:
+def _notes(choice: TrainingChoice, data: Measures, request: AdviceRequest) -> list[str]:
     notes = []
     views = choice.steps * choice.batch_size
     if views < ENOUGH_VIEWS / 2:

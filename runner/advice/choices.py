@@ -71,7 +71,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TrainingChoice:
     """The keys of a config that depend on the data and the machine.
 
     Args:
@@ -107,7 +107,7 @@ class Choice:
         return max(1, min(WARMUP[1], round(WARMUP[0] * self.steps)))
 
 
-def first_choice(data: Measures, device: Device) -> Choice:
+def first_choice(data: Measures, device: Device) -> TrainingChoice:
     """Choose as if time did not matter: the smallest boxes get their `GOOD_PX`, at most the pixels that the images have."""
     longer = max(data.typical)
     low = float(np.quantile(data.sides, TAIL))
@@ -115,7 +115,7 @@ def first_choice(data: Measures, device: Device) -> Choice:
     return _choice(data, scale, device, BATCH[device])
 
 
-def fitted_choice(data: Measures, probed: Choice, speed: Speed, seconds: float, eval_images: int) -> Choice:
+def fitted_choice(data: Measures, probed: TrainingChoice, speed: Speed, seconds: float, eval_images: int) -> TrainingChoice:
     """Fit a choice to the time: reduce the size of the images until `ENOUGH_VIEWS` fit in, as far as the smallest boxes allow it, then the
     batch size if there would be fewer than `FEWEST_STEPS`.
 
@@ -139,32 +139,32 @@ def fitted_choice(data: Measures, probed: Choice, speed: Speed, seconds: float, 
     return fitted
 
 
-def steps_within(choice: Choice, speed: Speed, seconds: float, eval_images: int) -> int:
+def steps_within(choice: TrainingChoice, speed: Speed, seconds: float, eval_images: int) -> int:
     """Return the number of steps that fit into the time, beside the start and the evaluation at the end; at least 1."""
     left = USED_TIME * seconds - speed.start_s - eval_images * speed.eval_image_s
     return max(1, int(left / speed.step_s))
 
 
-def length_within(choice: Choice, speed: Speed, seconds: float, eval_images: int, images: int) -> int:
+def length_within(choice: TrainingChoice, speed: Speed, seconds: float, eval_images: int, images: int) -> int:
     """Return the length of training in steps: what fits into the time, and at most what brings something (`MOST_VIEWS`, `MOST_EPOCHS`)."""
     most = math.ceil(max(MOST_VIEWS, MOST_EPOCHS * images) / choice.batch_size)
     return min(most, steps_within(choice, speed, seconds, eval_images))
 
 
-def _scaled(speed: Speed, probed: Choice, choice: Choice) -> Speed:
+def _scaled(speed: Speed, probed: TrainingChoice, choice: TrainingChoice) -> Speed:
     """Estimate the costs of another choice by its pixels per step."""
     area = math.prod(choice.size) / math.prod(probed.size)
     factor = area * choice.batch_size / probed.batch_size
     return Speed(speed.step_s * factor, speed.eval_image_s * area, speed.start_s, speed.memory_gib * factor)
 
 
-def _choice(data: Measures, scale: float, device: Device, batch_size: int) -> Choice:
+def _choice(data: Measures, scale: float, device: Device, batch_size: int) -> TrainingChoice:
     keep_ratio = not _one_shape(data)
     size = _rounded(data, scale, keep_ratio=keep_ratio)
     boxes = data.resized(size, keep_ratio=keep_ratio)
     smallest = float(np.quantile(np.sqrt(boxes.prod(axis=1)), TAIL))
     longest = float(np.quantile(boxes.max(axis=1), 1 - TAIL))
-    return Choice(
+    return TrainingChoice(
         size=size,
         keep_ratio=keep_ratio,
         levels=_levels(smallest, longest),

@@ -14,8 +14,8 @@ from runner.advice.choices import (
     MOST_VIEWS,
     SAME_SHAPE,
     SEEN_STRIDES,
-    Choice,
     Speed,
+    TrainingChoice,
     mirrored_classes,
 )
 from runner.advice.hints import LEAST_PX, TAIL
@@ -42,7 +42,7 @@ class Plan:
 
     dataset: str
     data: Measures
-    choice: Choice
+    choice: TrainingChoice
     command: str
     expectation: str = ""
     weights: str = ""
@@ -61,7 +61,7 @@ def to_config(plan: Plan) -> str:
     return "\n".join([*lines, *(_row(text, comment) for text, comment in rows)]) + "\n"
 
 
-def expectation(choice: Choice, speed: Speed, eval_images: int) -> str:
+def expectation(choice: TrainingChoice, speed: Speed, eval_images: int) -> str:
     """Write how long a training of this choice takes and how much memory it needs."""
     evaluation_s = eval_images * speed.eval_image_s
     minutes = (speed.start_s + choice.steps * speed.step_s + evaluation_s) / 60
@@ -89,7 +89,7 @@ def _sizes(plan: Plan) -> Iterator[tuple[str, str]]:
     yield f"levels: {list(choice.levels)}", _level_reason(choice)
 
 
-def _size_reason(choice: Choice, data: Measures) -> str:
+def _size_reason(choice: TrainingChoice, data: Measures) -> str:
     good = GOOD_PX[choice.device]
     if max(choice.size) >= max(data.typical):
         return (
@@ -102,7 +102,7 @@ def _size_reason(choice: Choice, data: Measures) -> str:
     return f"as large as the time allows, up to {good:.0f} px for them"
 
 
-def _level_reason(choice: Choice) -> str:
+def _level_reason(choice: TrainingChoice) -> str:
     if choice.levels[0] == 4:
         fine = f"stride 4 for boxes below {FINE_LEVEL_PX:.0f} px"
     else:
@@ -112,7 +112,7 @@ def _level_reason(choice: Choice) -> str:
     return f"{fine}; stride {last} sees boxes of up to {SEEN_STRIDES * last} px whole, {longer}"
 
 
-def _readers(choice: Choice, data: Measures) -> Iterator[tuple[str, str]]:
+def _readers(choice: TrainingChoice, data: Measures) -> Iterator[tuple[str, str]]:
     custom = choice.keep_ratio or not choice.flip
     resize = f"    - Resize: {{keep_ratio: {str(choice.keep_ratio).lower()}, interp: 3}}"
     shape = f"aspect ratios differ by more than a factor of {SAME_SHAPE}: no image is distorted" if choice.keep_ratio else ""

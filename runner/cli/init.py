@@ -12,7 +12,7 @@ from runner.core.text import say
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("init", help="write a config that suits a data set, this machine and the time there is")
+    parser = commands.add_parser("init", help="write a config that suits a data set and this machine")
     parser.add_argument("--data", required=True, metavar="NAME", help="name of a prepared data set, or path of its data spec")
     parser.add_argument("--minutes", type=_minutes, default=10.0, metavar="N", help="time for training and evaluation; default: 10")
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: the GPU if a usable one is found")
@@ -22,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.advice.advise import Request, advise  # noqa: PLC0415 - kept out of `runner --help`
+    from runner.advice.advise import AdviceRequest, advise  # noqa: PLC0415 - kept out of `runner --help`
     from runner.advice.written import BASE  # noqa: PLC0415
     from runner.core.files import atomic_write_text  # noqa: PLC0415
     from runner.core.values import shell_path  # noqa: PLC0415
@@ -33,7 +33,7 @@ def _run(args: argparse.Namespace) -> int:
     file = _free_file(args.output or Path(f"{dataset_choice(args.data).name}.yml"), force=args.force)
     gpu = {"auto": "auto", "cpu": "false", "gpu": "true"}[args.device]
     base = resolve(BASE, [f"dataset={args.data}", f"use_gpu={gpu}"], make_dataset=make_dataset)
-    request = Request(args.data, "gpu" if base.config.use_gpu else "cpu", args.minutes, _command(args))
+    request = AdviceRequest(args.data, "gpu" if base.config.use_gpu else "cpu", args.minutes, _command(args))
     advice = advise(request, dataset_choice(args.data), lambda line: say(line, error=True))
     atomic_write_text(file, advice.config)
     for note in advice.notes:

@@ -7,7 +7,7 @@ import pytest
 from support.resolving import prepared
 
 import runner.advice.advise
-from runner.advice.advise import Advice, Request, advise
+from runner.advice.advise import Advice, AdviceRequest, advise
 from runner.advice.choices import Speed
 from runner.advice.probe import ProbeFailed
 from runner.config.load import load_config
@@ -33,7 +33,7 @@ def _small(coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def advised(measure_speed: object = None, *, minutes: float = 10) -> tuple[Advice, list[str]]:
     said: list[str] = []
     speed = measure_speed or (lambda config, batch: Speed(0.1, 0.01, 5.0, 0.5))
-    request = Request("small", "cpu", minutes, "runner init --data small")
+    request = AdviceRequest("small", "cpu", minutes, "runner init --data small")
     return advise(request, dataset_choice("small"), said.append, speed), said  # type: ignore[arg-type]
 
 
@@ -98,4 +98,4 @@ def test_published_weights_on_this_machine_are_used(tmp_path: Path) -> None:
 def test_an_unprepared_set_is_refused_with_the_command() -> None:
     chosen = dataset_choice("voc")
     with pytest.raises(InputError, match="run: runner data prepare voc --source"):
-        advise(Request("voc", "cpu", 1, ""), chosen, print)
+        advise(AdviceRequest("voc", "cpu", 1, ""), chosen, print)

@@ -10,8 +10,8 @@ from runner.advice.choices import (
     ENOUGH_VIEWS,
     FEWEST_STEPS,
     MOST_VIEWS,
-    Choice,
     Speed,
+    TrainingChoice,
     first_choice,
     fitted_choice,
     length_within,
@@ -25,7 +25,7 @@ LARGE = measured_images([(110, 110), (230, 230)] * 20, [(300, 400), (400, 300)] 
 BOARDS = measured([(27, 27), (40, 45)] * 20, size=(640, 640))
 
 
-def speed(choice: Choice, megapixels_per_s: float, eval_image_s: float = 0.05) -> Speed:
+def speed(choice: TrainingChoice, megapixels_per_s: float, eval_image_s: float = 0.05) -> Speed:
     return Speed(choice.batch_size * math.prod(choice.size) / 1e6 / megapixels_per_s, eval_image_s, 10.0, 1.5)
 
 
