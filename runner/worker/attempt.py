@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.config.dump import canonical, to_plain
 from runner.config.node import flatten
-from runner.core.errors import RunnerError
 from runner.core.files import atomic_write_json
 from runner.core.lock import Lock
-from runner.core.process import process_mark
-from runner.store.media import MediaWriter
-from runner.store.records import Record, RecordWriter, encode_number
-from runner.store.run_dir import PrimaryMetric, RunDir, Status
-from runner.trackers.base import TrackerSet, log_folders
+from runner.store.records import Record, encode_number
+from runner.store.run_dir import PrimaryMetric, RunDir
 from runner.training.learning import flat_terms, in_words
 from runner.worker.ending import Ending
+from runner.worker.outputs import Outputs
 from runner.worker.ranks import Member
+from runner.worker.status_writer import StatusWriter
 from runner.worker.stop import StopRequests
 
 if TYPE_CHECKING:
     from runner.worker.scoring import Scorer
 
 log = logging.getLogger("runner.worker")
-_STATUS_INTERVAL_S = 0.5
-_NEW_PHASE_AFTER_S = 0.05  # replacing a file takes milliseconds
 _HYPER_PARAMETERS = {
     "backend": "backend",
     "architecture": "architecture",
@@ -63,30 +56,21 @@ class Attempt:
         self.run_dir = run_dir
         self.rank, self.ranks = 0, member.ranks if member else 1
         self._member = member
-        self._lock = lock
         self.attempt = attempt
         self.primary_metric = primary_metric
         self.resume_from = resume_from
         self._config = config
         self._scorer = scorer
         self._stop = stop
-        self._writer = RecordWriter(run_dir.metrics)
-        self._media = MediaWriter(run_dir.path)
-        self._trackers: TrackerSet | None = None
-        mark = process_mark(os.getpid())
-        self._status = Status(state="running", attempt=attempt, pid=os.getpid(), process=mark, host=platform.node())
-        self._next_status = 0.0
+        self._outputs = Outputs(run_dir)
+        self._status = StatusWriter(run_dir, attempt, lock)
         self._next_judged = 0
-        self._write_status()
 
     # -------------------------------------------------------------------------------------------- for the backend
     def resumed(self, step: int, epoch: float) -> None:
         """Mark the step that this attempt continues from; open the trackers, which are rebuilt from the valid records."""
-        self._writer.write(Record(self.attempt, step, epoch, time.time(), resumed=True))
-        self._media.resume(step)
-        self._status = replace(self._status, step=step, epoch=epoch)
-        if self._config.trackers:
-            self._trackers = TrackerSet(self._config.trackers, self.run_dir, log_folders(self._config))
+        self._outputs.resume(Record(self.attempt, step, epoch, time.time(), resumed=True), self._config)
+        self._status.change(step=step, epoch=epoch)
 
     def record(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         """See `RunContext.record`."""
@@ -96,30 +80,28 @@ class Attempt:
         self._write_record(Record(self.attempt, step, epoch, time.time(), dict(metrics), kind="evaluation"))
 
     def _write_record(self, record: Record) -> None:
-        self._writer.write(record)
-        if self._trackers is not None:
-            self._trackers.write(record)
+        self._outputs.write(record)
         self._judge(record.step)
 
     def _judge(self, step: int) -> None:
         """Warn if a loss term has hardly changed; checked at each tenth of the second half of the training."""
-        steps = self._status.steps
+        steps = self._status.now.steps
         if step < max(self._next_judged, (steps + 1) // 2):
             return
         self._next_judged = min(steps, step + steps // 10)
         warning = in_words(flat_terms(self.run_dir.metrics, steps))
-        if warning and not self._status.warning:
+        if warning and not self._status.now.warning:
             log.warning("%s", warning)
-        self._status = replace(self._status, warning=warning)
+        self._status.change(warning=warning)
 
     def progress(self, step: int, steps: int, epoch: float, phase: str, values: Mapping[str, float] | None = None) -> None:
         """See `RunContext.progress`."""
-        known = dict(self._status.values)
+        known = dict(self._status.now.values)
         known.update({tag: encode_number(value) for tag, value in (values or {}).items()})
-        soon = _NEW_PHASE_AFTER_S - _STATUS_INTERVAL_S if phase != self._status.phase else 0.0
-        self._status = replace(self._status, step=step, steps=steps, epoch=epoch, phase=phase, values=known)
-        if time.monotonic() >= self._next_status + soon:
-            self._write_status()
+        due = self._status.is_due(phase)
+        self._status.change(step=step, steps=steps, epoch=epoch, phase=phase, values=known)
+        if due:
+            self._status.write()
 
     def evaluate(self, predictions: Sequence[Mapping[str, Any]], step: int, epoch: float, *, final: bool) -> dict[str, float]:
         """See `RunContext.evaluate`."""
@@ -134,9 +116,7 @@ class Attempt:
             classes = {"classes": list(data.class_names), "category_ids": [category.id for category in data.categories]}
             self._keep(step, epoch, {**classes, **evaluation.to_json()})
         for number, png in enumerate(self._scorer.draw(results)):
-            path = self._media.add("image", tag := f"samples/{number}", png, suffix=".png", step=step, epoch=epoch)
-            if self._trackers is not None:
-                self._trackers.image(tag, step, path)
+            self._outputs.image(f"samples/{number}", png, step, epoch)
         return dict(evaluation.metrics)
 
     def score(self, metrics: Mapping[str, float], step: int, epoch: float, *, final: bool) -> None:
@@ -165,35 +145,24 @@ class Attempt:
     def announce(self, message: str) -> None:
         """See `RunContext.announce`."""
         self.say(message)
-        self._status = replace(self._status, note=message)
-        self._write_status()
+        self._status.change(note=message)
+        self._status.write()
 
     # --------------------------------------------------------------------------------------------- for the worker
     def end(self, ending: Ending) -> None:
         """Write the attempt's end; close the trackers with the run's hyperparameters and final metrics."""
-        if self._trackers is not None:
-            if ending.state == "done":
-                self._trackers.hparams(self._hyper_parameters(), self._final_metrics())
-            self._trackers.close()
-        self._writer.close()
-        self._media.close()
-        self._status = replace(self._status, state=ending.state, reason=ending.reason, cause=ending.cause, phase="ended")
-        self._write_status(durable=True)
+        done = ending.state == "done"
+        self._outputs.close((self._hyper_parameters(), self._final_metrics()) if done else None)
+        self._status.change(state=ending.state, reason=ending.reason, cause=ending.cause, phase="ended")
+        self._status.write(durable=True)
 
     def _hyper_parameters(self) -> dict[str, bool | int | float | str]:
         keys, identity = dict(flatten(to_plain(canonical(self._config)))), self.run_dir.identity()
         params: dict[str, Any] = {name: keys[key] for name, key in _HYPER_PARAMETERS.items() if key in keys}
-        params["steps"] = self._status.steps
+        params["steps"] = self._status.now.steps
         params.update(identity.overrides if identity else {})
         return {key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in params.items()}
 
     def _final_metrics(self) -> dict[str, float]:
         metrics = (self.run_dir.results() or {}).get("metrics", {})
         return {tag: value for tag, value in metrics.items() if tag.count("/") == 1 and isinstance(value, int | float)}
-
-    def _write_status(self, *, durable: bool = False) -> None:
-        self._next_status = time.monotonic() + _STATUS_INTERVAL_S
-        if self._lock is not None and not self._lock.is_there():
-            raise RunnerError(f"run directory {self.run_dir.path} was moved or deleted while the run was writing to it")
-        self._status = replace(self._status, heartbeat=time.time())
-        self.run_dir.write_status(self._status, durable=durable)
