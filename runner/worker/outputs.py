@@ -1,4 +1,4 @@
-"""What an attempt leaves for readers: records, images, and the logs of trackers."""
+"""Outputs of an attempt for readers: records, images, and the logs of trackers."""
 
 from __future__ import annotations
 
