@@ -190,6 +190,10 @@ class SweepSpec:
         """Return the varied keys in order, each with its values and its label or None."""
         return {key: value if isinstance(value, Factor) else Factor(values=tuple(value)) for key, value in self.vary.items()}
 
+    def varied_keys(self) -> list[str]:
+        """Return the keys that a trial may set, the derived ones last."""
+        return list(dict.fromkeys([*self.vary, *self.space, *(key for trial in self.trials for key in trial), *self.derive]))
+
     def dimensions(self) -> dict[str, Span | Choice]:
         """Return the space, each key after those that its condition names. A list is a choice without a condition.
 

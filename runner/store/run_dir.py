@@ -73,6 +73,7 @@ class Identity:
         trial_keys: dotted keys of config.yml that identify the trial, each with all keys below it: those that can change a result, except
             the seed. A data set's paths are included if its content was not known. None: an older version made the run.
         metric: as its backend declared it when the run was planned.
+        varied: dotted keys that some trial of its sweep varies, derived ones included; empty for a run by itself, and in older files.
     """
 
     id: Name
@@ -86,6 +87,7 @@ class Identity:
     proposal: Mapping[str, Any] = field(default_factory=dict)
     trial_keys: Sequence[str] | None = None
     metric: PrimaryMetric = FORMER_METRIC
+    varied: Sequence[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

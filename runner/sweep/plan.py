@@ -283,7 +283,8 @@ class SweepPlan:
         overrides, proposal = dict(trial.overrides), dict(trial.proposal)
         shared = Identity("", self.folder.name, trial.number, 0, overrides, "", label=trial.label, proposal=proposal)
         if to_start:
-            shared = replace(shared, facts=facts(resolved), trial_keys=trial_keys(resolved), metric=_primary_metric(resolved))
+            keys, metric = trial_keys(resolved), _primary_metric(resolved)
+            shared = replace(shared, facts=facts(resolved), trial_keys=keys, metric=metric, varied=self.spec.varied_keys())
         return [self._run(trial, seed, replace(resolved, config=replace(resolved.config, seed=seed)), shared) for seed in seeds]
 
     def all_runs(self, trials: Sequence[Trial]) -> list[PlannedRun]:

@@ -184,7 +184,7 @@ def _with_facts_of_its_trial(identity: Identity, sweep: SweepDir) -> Identity:
     others = [other for run in sweep.run_dirs() if (other := run.identity()) is not None]
     same = next((other for other in others if other.trial == identity.trial), None)
     if others:
-        identity = replace(identity, metric=others[0].metric)
+        identity = replace(identity, metric=others[0].metric, varied=others[0].varied)
     if same is not None:
         known = {"data": same.facts["data"]} if "data" in same.facts else {}
         identity = replace(identity, facts=known, trial_keys=same.trial_keys, metric=same.metric)

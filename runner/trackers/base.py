@@ -22,6 +22,7 @@ from runner.core.files import open_regular
 from runner.core.registry import Registry
 from runner.store.records import Record, last_values
 from runner.store.run_dir import RunDir
+from runner.trackers.hparams import hyper_parameters
 from runner.trackers.viewer import Viewer
 
 Scalar = bool | int | float | str
@@ -235,7 +236,7 @@ def rebuild_log(name: str, run_dir: RunDir, folder: Path, params: Mapping[str, A
     """Write a run's log for the viewer `name` into `folder` from its records alone (the run had no such tracker).
 
     Args:
-        params: values to show as hyper-parameters; by default the run's overrides and seed.
+        params: values to show as hyper-parameters; by default those of `runner.trackers.hparams`.
         server: see `Target`.
 
     Raises:
@@ -248,7 +249,7 @@ def rebuild_log(name: str, run_dir: RunDir, folder: Path, params: Mapping[str, A
     try:
         tracker.open(replace(target_of(run_dir, folder, OWN), server=server), history)
         metrics = final_metrics(history.records)
-        given = params if params is not None else default_params(run_dir)
+        given = params if params is not None else hyper_parameters(run_dir)
         tracker.hparams({key: as_scalar(value) for key, value in given.items()}, metrics)
     finally:
         tracker.close()
@@ -271,12 +272,6 @@ def log_folders(config: Any) -> dict[str, Path]:
         if key is not None and (folder := getattr(config, key, None)):
             found[name] = Path(folder)
     return found
-
-
-def default_params(run_dir: RunDir) -> dict[str, Any]:
-    """Return a run's hyperparameters as far as run.json has them: its overrides and its seed."""
-    identity = run_dir.identity()
-    return {} if identity is None else {**identity.overrides, "seed": identity.seed}
 
 
 def final_metrics(records: Iterable[Record]) -> dict[str, float]:

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.config.dump import canonical, to_plain
-from runner.config.node import flatten
 from runner.core.files import atomic_write_json
 from runner.core.lock import Lock
 from runner.store.records import Record, encode_number
 from runner.store.run_dir import PrimaryMetric, RunDir
+from runner.trackers.hparams import hyper_parameters
 from runner.training.learning import flat_terms, in_words
 from runner.worker.ending import Ending
 from runner.worker.outputs import Outputs
@@ -25,15 +24,6 @@ if TYPE_CHECKING:
     from runner.worker.scoring import Scorer
 
 log = logging.getLogger("runner.worker")
-_HYPER_PARAMETERS = {
-    "backend": "backend",
-    "architecture": "architecture",
-    "batch_size": "TrainReader.batch_size",
-    "base_lr": "LearningRate.base_lr",
-    "optimizer": "OptimizerBuilder.optimizer.type",
-    "seed": "seed",
-}
-"""Hyperparameters that a viewer shows of every run besides the varied ones: name there to key of the config."""
 
 
 class Attempt:
@@ -152,16 +142,9 @@ class Attempt:
     def end(self, ending: Ending) -> None:
         """Write the attempt's end; close the trackers with the run's hyperparameters and final metrics."""
         done = ending.state == "done"
-        self._outputs.close((self._hyper_parameters(), self._final_metrics()) if done else None)
+        self._outputs.close((hyper_parameters(self.run_dir), self._final_metrics()) if done else None)
         self._status.change(state=ending.state, reason=ending.reason, cause=ending.cause, phase="ended")
         self._status.write(durable=True)
-
-    def _hyper_parameters(self) -> dict[str, bool | int | float | str]:
-        keys, identity = dict(flatten(to_plain(canonical(self._config)))), self.run_dir.identity()
-        params: dict[str, Any] = {name: keys[key] for name, key in _HYPER_PARAMETERS.items() if key in keys}
-        params["steps"] = self._status.now.steps
-        params.update(identity.overrides if identity else {})
-        return {key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in params.items()}
 
     def _final_metrics(self) -> dict[str, float]:
         metrics = (self.run_dir.results() or {}).get("metrics", {})

@@ -25,7 +25,7 @@ import yaml
 from runner.cli.main import main
 from runner.store.run_dir import find_runs
 from runner.trackers.base import rebuild_log
-from runner.views.viewers.layout import shown_params
+from runner.trackers.hparams import hyper_parameters
 
 TIMEOUT_S = 60.0
 CONFIG: Mapping[str, Any] = {
@@ -188,7 +188,7 @@ class Stage:
         def show() -> int:
             runs = list(find_runs([Path("runs/sweep")]))
             for run in runs:
-                params = shown_params(run, ["parameters.lr"])
+                params = hyper_parameters(run, ["parameters.lr"])
                 rebuild_log("visualdl", run, Path("logs") / run.name, params)
             return 0
 

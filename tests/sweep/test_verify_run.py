@@ -24,10 +24,11 @@ def test_a_rebuilt_identity_stays_in_its_trial(tmp_path: Path, monkeypatch: pyte
     sweep = SweepDir(tmp_path / "runs" / "rates")
     run = RunDir(sweep.runs / "0001-lr=0.2-s1")
     before = run.identity()
-    assert before is not None and before.trial_keys
+    assert before is not None and before.trial_keys and before.varied == ["parameters.lr"]
     run.identity_file.unlink()
     with hold(sweep.lock):
         assert [finding.repaired for finding in verify(sweep, repair=True)] == [True]
     after = run.identity()
     assert after is not None and (after.key, after.trial_keys, after.facts["data"]) == (before.key, before.trial_keys, before.facts["data"])
-    assert after.metric == PrimaryMetric("seg/mIoU") and [len(trial.counted) for trial in runner.compare("runs/rates").trials] == [2, 2]
+    assert after.varied == before.varied and after.metric == PrimaryMetric("seg/mIoU")
+    assert [len(trial.counted) for trial in runner.compare("runs/rates").trials] == [2, 2]

@@ -12,7 +12,8 @@ from support.run_dirs import START_TIME, make_run_dir, sample
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir
 from runner.trackers import visualdl as visualdl_tracker
-from runner.trackers.base import TrackerSet, default_params, final_metrics, rebuild_log
+from runner.trackers.base import TrackerSet, final_metrics, rebuild_log
+from runner.trackers.hparams import hyper_parameters
 from runner.trackers.logfile import find_log
 
 Points = dict[str, list[tuple[int, float, float]]]
@@ -124,7 +125,7 @@ def test_numbers_that_are_none_are_kept(tmp_path: Path, kind: str) -> None:
 def test_a_metric_is_repeated_only_where_its_last_scalar_is_not_the_final_value(run: RunDir, kind: str) -> None:
     metrics = final_metrics(run.records())
     with TrackerSet([kind], run) as trackers:
-        trackers.hparams(default_params(run), {**metrics, "bbox/best": 0.75, "bbox/AP": 0.25})
+        trackers.hparams(hyper_parameters(run), {**metrics, "bbox/best": 0.75, "bbox/AP": 0.25})
     found = READERS[kind](run.tracker(kind))
     assert {tag: points[0][2] for tag, points in found.items() if tag.startswith("final/")} == {
         "final/bbox/best": 0.75,

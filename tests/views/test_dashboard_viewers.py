@@ -21,7 +21,8 @@ from support.run_dirs import START_TIME, make_run_dir, sample
 from runner.core.errors import InputError, RunnerError
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir
-from runner.trackers.base import TrackerSet, default_params, final_metrics
+from runner.trackers.base import TrackerSet, final_metrics
+from runner.trackers.hparams import hyper_parameters
 from runner.trackers.logfile import find_log
 from runner.trackers.viewer import View
 from runner.trackers.visualdl import VisualDLTracker, VisualDLViewer
@@ -98,7 +99,7 @@ def runs(tmp_path: Path) -> list[RunDir]:
         run.config.write_text("TrainReader: !Reader {batch_size: 1}\n")
         if name != "untracked":
             with TrackerSet(["tensorboard", "visualdl"], run) as trackers:
-                trackers.hparams({"TrainReader.batch_size": 1, **default_params(run)}, final_metrics(run.records()))
+                trackers.hparams(hyper_parameters(run), final_metrics(run.records()))
         made.append(run)
     for kind, stem in (("visualdl", "vdlrecords"), ("tensorboard", "events")):
         log = find_log(made[-1].tracker(kind), stem)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from runner.config import plain
-from runner.core.files import read_text
 from runner.store.run_dir import RunDir
-from runner.trackers.base import default_params, rebuild_log
+from runner.trackers.base import rebuild_log
+from runner.trackers.hparams import hyper_parameters
 from runner.trackers.viewer import Viewer
 
 _MAX_BYTES = 240  # of a file name; file systems take 255
@@ -50,37 +46,27 @@ def build_layout(kind: str, viewer: Viewer, runs: Sequence[RunDir], folder: Path
     Raises:
         ImportError: the viewer's package is not installed.
     """
-    names = display_names(runs)
+    names, varied = display_names(runs), varied_keys(runs)
     for run, name in zip(runs, names, strict=True) if viewer.reads_files else ():
         own = run.tracker(kind).absolute()
         if viewer.can_read(own):
             (folder / name).symlink_to(own, target_is_directory=True)
         else:
-            rebuild_log(kind, run, folder / name, shown_params(run, varied_keys(runs)))
+            rebuild_log(kind, run, folder / name, hyper_parameters(run, varied))
     return names
 
 
 def write_to_server(kind: str, runs: Sequence[RunDir], folder: Path, server: str) -> None:
     """Write each run to a viewer that reads no files. A run in training is shown as it is now."""
+    varied = varied_keys(runs)
     for run in runs:
-        rebuild_log(kind, run, folder, shown_params(run, varied_keys(runs)), server=server)
+        rebuild_log(kind, run, folder, hyper_parameters(run, varied), server=server)
 
 
 def varied_keys(runs: Sequence[RunDir]) -> list[str]:
-    """Return the keys that some run overrides."""
-    return sorted({key for run in runs for key in default_params(run)} - {"seed"})
-
-
-def shown_params(run: RunDir, varied: Iterable[str]) -> dict[str, Any]:
-    """Return the run's seed and its value of every key that some run varies: its override, else what its config says."""
-    params = default_params(run)
-    missing = [key for key in varied if key not in params]
-    tree = _read_config(run.config) if missing else None
-    for key in missing:
-        value = _look_up(tree, key)
-        if value is not None:
-            params[key] = value
-    return params
+    """Return the keys that some run overrides or some sweep of theirs varies."""
+    identities = [identity for run in runs if (identity := run.identity()) is not None]
+    return sorted({key for identity in identities for key in (*identity.varied, *identity.overrides)} - {"seed"})
 
 
 def _telling_part(path: Path, twins: set[Path]) -> str:
@@ -108,36 +94,3 @@ def _numbered(names: list[str]) -> list[str]:
             seen[name] += 1
         result.append(name if seen[name] == 1 else numbered)
     return result
-
-
-def _read_config(path: Path) -> Any:
-    try:
-        return plain.load(read_text(path), _PlainLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return None  # only a column of a viewer's table stays empty
-
-
-def _look_up(tree: Any, key: str) -> Any:
-    for part in key.split("."):
-        if isinstance(tree, Mapping):
-            tree = tree.get(part)
-        elif isinstance(tree, Sequence) and not isinstance(tree, str) and part.isdecimal() and int(part) < len(tree):
-            tree = tree[int(part)]
-        else:
-            return None
-    return tree
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """Reads ``!Tag {…}`` as the plain mapping, list or text behind the tag; ``!!python/…`` stays refused."""
-
-
-def _untagged(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return node.value
-
-
-_PlainLoader.add_multi_constructor("!", _untagged)
