@@ -150,7 +150,9 @@ README_PARTS: dict[str, Callable[[list[str]], object]] = {
     "paragraphs, lists, tables": lambda lines: len(re.findall(r"\n\n(?=\S)", "\n".join(lines))),
     "list items": lambda lines: sum(line.startswith("- ") for line in lines),
     "code": lambda lines: [re.split(r"\s{2,}|(?<=/) ", line.strip())[0] for line in lines if line.startswith("    ")],
-    "links": lambda lines: [target for target in re.findall(r"\]\(([^)]+)\)", "\n".join(lines)) if not target.startswith("README")],
+    "links": lambda lines: [
+        target.replace(".zh-CN", "") for target in re.findall(r"\]\(([^)]+)\)", "\n".join(lines)) if not target.startswith("README")
+    ],
     "first columns": lambda lines: [re.findall(r"`[^`]+`", line.split("|")[1]) for line in lines if line.startswith("| `")],
     "words in code": lambda lines: Counter(re.findall(r"`[^`]+`", "\n".join(lines))),
 }
@@ -162,6 +164,25 @@ def test_the_readmes_are_alike_section_by_section(part: str) -> None:
     english, chinese = ([README_PARTS[part](lines) for lines in readme_sections(path)] for path in READMES)
     assert len(english) >= 8
     assert english == chinese
+
+
+@pytest.mark.parametrize("chinese", sorted(ROOT.glob("docs/*.zh-CN.md")), ids=relative)
+def test_a_chinese_page_has_the_sections_commands_tables_and_blocks_of_the_english_one(chinese: Path) -> None:
+    english = chinese.with_name(chinese.name.replace(".zh-CN", ""))
+    for page, other in ((english, chinese), (chinese, english)):
+        assert f"]({other.name})" in page.read_text(encoding="utf-8").split("\n## ")[0], f"{relative(page)} has no link to {other.name}"
+    for section, other in zip(readme_sections(english), readme_sections(chinese), strict=True):
+        for part in ("heading level", "list items", "code", "first columns"):
+            assert README_PARTS[part](section) == README_PARTS[part](other), f"{relative(chinese)}: {part} of {other[0]}"
+        blocks = [re.findall(r"```.*?```", "\n".join(lines), flags=re.DOTALL) for lines in (section, other)]
+        assert blocks[0] == blocks[1], f"{relative(chinese)}: the blocks of {other[0]}"
+        assert sum(line.startswith("|") for line in section) == sum(line.startswith("|") for line in other), (
+            f"{relative(chinese)}: {other[0]}"
+        )
+
+
+def test_there_are_chinese_pages() -> None:
+    assert len(list(ROOT.glob("docs/*.zh-CN.md"))) >= 3
 
 
 def test_the_glossary_has_the_chinese_term_of_each_entry() -> None:
@@ -197,6 +218,13 @@ def test_relative_links_lead_somewhere(path: Path) -> None:
 def _anchors(path: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if path not in READMES], ids=relative)
+def test_a_page_that_mentions_the_article_links_to_its_name(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for words, anchor in (("the article", "#the-articles-experiment"), ("原文章", "#原文章的实验")):
+        assert words not in text.lower() or anchor in text, f"{relative(path)}: {words!r} without a link to README{anchor}"
 
 
 def test_every_decision_that_is_named_is_linked_to_its_page() -> None:
