@@ -18,7 +18,7 @@ PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadsco
 .PHONY: help setup system demo test test-all test-fast lint bench clean
 
 help:
-	@echo "make demo       run the article's experiment in small and compare the runs (about 8 minutes on 2 cores)"
+	@echo "make demo       run the article's experiment in small and compare the runs (about 9 minutes on 2 cores)"
 	@echo "make test       what every change must pass (about 10 minutes on 2 cores)"
 	@echo "make test-all   the exhaustive tests too: every PaddleDetection model, damage at every byte, fifty kills"
 	@echo "make test-fast  the tests that take less than 10 seconds each"
@@ -73,6 +73,7 @@ bench: $(READY) $(PADDLE)
 	$(PY) -m benchmarks.optuna_cost
 	$(PY) -m benchmarks.pruning
 	$(PY) -m benchmarks.coverage
+	$(PY) -m benchmarks.fresh_seeds
 	@if $(PY) -P -m runner backend list | grep -q "^ *paddle *installed"; then $(PY) -m benchmarks.paddle_step; \
 	else echo "no Paddle environment here: benchmarks.paddle_step is left out"; fi
 

@@ -18,11 +18,10 @@ import rich._export_format
 from PIL import Image
 from rich.console import Console
 
-from runner.results.collect import RunResult, collect
-from runner.results.compare import compare
+from runner.results.collect import RunResult
 from runner.results.comparison import Comparison
 from runner.store.run_dir import RunDir
-from runner.sweep.sweep_dir import SweepDir, metric_of
+from runner.sweep.session_results import compare_runs
 from runner.views.table import render_comparison
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
@@ -62,10 +61,7 @@ def main() -> int:
     parser.add_argument("sweep", type=Path, help="a sweep's directory, for example runs/batchsize")
     parser.add_argument("--output", type=Path, default=IMAGES, help="default: docs/images")
     args = parser.parse_args()
-    runs, metric = collect([args.sweep]), metric_of([args.sweep])
-    comparison = compare(
-        runs, metric.name if metric else None, metric.goal if metric else None, warnings=SweepDir(args.sweep).plan().get("warnings") or []
-    )
+    comparison = compare_runs([args.sweep])
     args.output.mkdir(parents=True, exist_ok=True)
     written = [args.output / "comparison.svg"]
     written[0].write_text(comparison_svg(comparison, f"runner compare runs/{args.sweep.name}"), encoding="utf-8")

@@ -26,6 +26,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action=argparse.BooleanOptionalAction,
         help="bootstrap the images of two checkpoints of one seed; default: where a trial has a single seed",
     )
+    parser.add_argument(
+        "--against", type=int, metavar="N", help="number of the trial that the others are compared with; default: the baseline"
+    )
     parser.add_argument("--view", metavar="VIEW", help="part of a search's table: best, importances, pareto, slice or parallel")
     parser.add_argument(
         "--format", default="table", metavar="NAME", help="table, md, csv (one row per run), json (everything), or an installed renderer"
@@ -65,7 +68,7 @@ def _compare(args: argparse.Namespace) -> int:
     if configs := [path for path in args.paths if path.suffix in _CONFIG_SUFFIXES and path.is_file()]:
         pair = " ".join(map(shell_path, configs)) if len(configs) == 2 else "A.yml B.yml"
         raise InputError(f"expected directories of sweeps or runs, got {configs[0]}; to compare two configs: runner config diff {pair}")
-    report = read_report(args.paths, args.metric, args.goal, images=args.images)
+    report = read_report(args.paths, args.metric, args.goal, images=args.images, against=args.against)
     shown = render_report(report, args.format, [args.view] if args.view else [])
     if args.output is not None:
         _write(args.output, shown)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, Problem
-from runner.core.values import ABSENT, enough_digits, short_keys
+from runner.core.values import ABSENT, enough_digits, listed, short_keys
+from runner.results.answer import SweepFacts, answer
 from runner.results.collect import RunResult, check_metrics, with_memory
 from runner.results.comparison import ComparedTrial, Comparison, Verdict
 from runner.results.explain import explain
@@ -23,6 +24,8 @@ from runner.stats.permutation import LEAST_SEEDS, permutation_p
 from runner.stats.power import noise, seeds_to_tell
 from runner.stats.sequential import look_confidence, raced_effects
 from runner.store.run_dir import Goal
+
+_MOST_LISTED: Final = 12
 
 
 @dataclass(slots=True)
@@ -43,6 +46,8 @@ def compare(
     warnings: Sequence[str] = (),
     images: bool | None = None,
     leave_out: frozenset[Path] = frozenset(),
+    against: int | None = None,
+    sweep: SweepFacts | None = None,
 ) -> Comparison:
     """Group `runs` by what they share apart from the seed, and compare the groups with the baseline.
 
@@ -55,10 +60,12 @@ def compare(
         looks: seeds per trial at each look, where the sweep raced its seeds (see `runner.stats.sequential.looks`).
         warnings: what is known beforehand to weaken the comparison, such as confounded factors.
         leave_out: run directories whose runs are grouped and not counted.
+        against: number of the trial that the others are compared with; None: the baseline.
+        sweep: the sweep that all runs are of, from which the answer's commands are made.
         images: bootstrap the images of each trial's and the baseline's first common seed; None: where one of them has a single seed.
 
     Raises:
-        InputError: no runs, or no run that is done has the metric although some have others.
+        InputError: no runs, no run that is done has the metric although some have others, or no trial has the number `against`.
     """
     if not runs:
         raise InputError("no runs to compare")
@@ -67,6 +74,8 @@ def compare(
     runs = with_memory(runs, (metric, *metrics))
     check_metrics(runs, [metric])
     groups = _baseline_first(_group(runs))
+    if against is not None:
+        groups = _reference_first(groups, against)
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
     values = [found | standing_for(varied, group.runs[0]) for found, group in zip(_shown_parameters(groups), groups, strict=True)]
     keys = without_followers(differing_keys(values, varied), varied)
@@ -91,15 +100,16 @@ def compare(
         trials=trials,
         noise=noise(base, [effects[metric] for effects in judged if metric in effects], _confidence(looks, judged, metric)),
         looks=tuple(looks),
+        against=against,
         uncounted=tuple(uncounted),
         digits={key: enough_digits(trial.parameters[key] for trial in trials) for key in keys if not key.endswith(CONTENT)},
         warnings=(*map(given, dict.fromkeys([*warnings, *_geometry(groups, varied), *data_warnings(runs)])), *read_problems(runs)),
     )
     flat = frozenset(run.path for trial in trials for run in unlearned(trial))
     if flat:
-        without = compare(runs, metric, goal, metrics, looks=looks, images=False, leave_out=flat | leave_out)
+        without = compare(runs, metric, goal, metrics, looks=looks, images=False, leave_out=flat | leave_out, against=against)
         found = replace(found, warnings=(*found.warnings, *describe_unlearned(found, without)))
-    return replace(found, notes=tuple(explain(found)))
+    return replace(found, answer=tuple(answer(found, sweep)), notes=tuple(explain(found)))
 
 
 def _judge(counted: Sequence[Sequence[RunResult]], tags: Sequence[str], metric: str, looks: tuple[int, ...]) -> list[dict[str, Effect]]:
@@ -195,6 +205,25 @@ def _baseline_first(groups: list[_Group]) -> list[_Group]:
     return groups
 
 
+def _reference_first(groups: list[_Group], number: int) -> list[_Group]:
+    """Put the trial of that number first."""
+    found = [group for group in groups if _number(group) == number]
+    if len(found) != 1:
+        known = sorted((_number(group), group.runs[0].label) for group in groups if _number(group) >= 0)
+        expected = (
+            f"expected one of {listed([f'{each} ({label})' for each, label in known], _MOST_LISTED)}" if known else "none has a number"
+        )
+        what = "several trials have" if found else "no trial has"
+        raise InputError(f"--against {number}: {what} this number; {expected}")
+    return [*found, *(group for group in groups if group is not found[0])]
+
+
+def _number(group: _Group) -> int:
+    """Return the number of a trial in its sweep; −1 where runs of several trials were joined, or there is no sweep."""
+    numbers = {run.trial for run in group.runs}
+    return numbers.pop() if len(numbers) == 1 and group.runs[0].sweep is not None else -1
+
+
 def _count(group: _Group, metric: str, uncounted: list[tuple[RunResult, ReportNote]], leave_out: frozenset[Path]) -> list[RunResult]:
     """Return the runs of a trial that its numbers are computed from; add the others, each with the reason, to `uncounted`."""
     kept: list[RunResult] = []
@@ -235,10 +264,9 @@ def _trial(
     base = summarize(_values(baseline, metric))
     effect = effects.get(metric)
     verdict = _verdict(effect, goal)
-    numbers = {run.trial for run in group.runs}
     enough = min(metrics[metric].n, base.n) >= LEAST_SEEDS and verdict is not None
     return ComparedTrial(
-        number=numbers.pop() if len(numbers) == 1 and group.runs[0].sweep is not None else -1,
+        number=_number(group),
         label=group.runs[0].label,
         is_baseline=index == 0,
         parameters=parameters,

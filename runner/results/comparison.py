@@ -32,7 +32,7 @@ class ComparedTrial:
     Args:
         number: in its sweep; −1 where runs of several sweeps were joined or there is none.
         label: for people.
-        is_baseline: the other trials are compared with this one.
+        is_baseline: the other trials are compared with this one, the baseline or another one that was asked for.
         parameters: value of each of `Comparison.parameters`; `ABSENT` where its config has no such key.
         runs: all of them, whatever their state.
         counted: those the numbers come from: done, one per seed.
@@ -115,7 +115,9 @@ class Comparison:
         looks: seeds per trial at each look where seeds were raced; empty where they were not.
         uncounted: (run, why) of every run the numbers do not contain.
         warnings: why the comparison may mean nothing.
+        answer: what is shown, how sure, at what cost, and the next command (see `runner.results.answer`).
         notes: how to read it.
+        against: number of the trial that was asked for as the reference in the place of the baseline; None: the baseline is.
         digits: dotted key to how many digits of its values are shown.
     """
 
@@ -133,7 +135,9 @@ class Comparison:
     looks: tuple[int, ...] = ()
     uncounted: tuple[tuple[RunResult, ReportNote], ...] = ()
     warnings: tuple[ReportNote, ...] = ()
+    answer: tuple[ReportNote, ...] = ()
     notes: tuple[ReportNote, ...] = ()
+    against: int | None = None
     digits: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -146,8 +150,13 @@ class Comparison:
 
     @property
     def baseline(self) -> ComparedTrial:
-        """The trial the others are compared with."""
+        """The trial the others are compared with: the baseline, or another one that was asked for."""
         return self.trials[0]
+
+    @property
+    def reference(self) -> str:
+        """Name of the trial that the others are compared with, in a sentence: ``the baseline``, or ``trial 2``."""
+        return "the baseline" if self.against is None else f"trial {self.against}"
 
     def data(self) -> dict[str, Any]:
         """Return the comparison as mappings, lists and scalars that JSON knows."""
@@ -161,7 +170,9 @@ class Comparison:
             "noise": None if self.noise is None else asdict(self.noise),
             "looks": list(self.looks),
             "uncounted": [{"run": str(run.path), "state": run.state, "reason": why.data()} for run, why in self.uncounted],
+            "against": self.against,
             "warnings": [warning.data() for warning in self.warnings],
+            "answer": [note.data() for note in self.answer],
             "notes": [note.data() for note in self.notes],
         }
 

@@ -17,10 +17,12 @@ def explain(comparison: Comparison) -> Iterator[ReportNote]:
     """Find the notes of a comparison, the most important first."""
     baseline, *others = comparison.trials
     if not baseline.counted:
-        yield note("baseline-unfinished")
+        yield note("baseline-unfinished", reference=comparison.reference)
+    if comparison.against is not None:
+        yield note("against", reference=comparison.reference)
     if (noise := comparison.noise) is not None:
         detectable = {str(n): difference for n, difference in noise.smallest.items()}
-        yield note("noise", spread=noise.spread, pooled=noise.pooled, detectable=detectable)
+        yield note("noise", spread=noise.spread, pooled=noise.pooled, detectable=detectable, reference=comparison.reference)
     judged = [trial for trial in others if trial.verdict is not None]
     yield from _interval(comparison, judged)
     yield from _second_opinions(comparison, judged)
@@ -40,7 +42,7 @@ def explain(comparison: Comparison) -> Iterator[ReportNote]:
 def _interval(comparison: Comparison, judged: list[ComparedTrial]) -> Iterator[ReportNote]:
     if not judged:
         return
-    yield note("interval", trials=len(judged))
+    yield note("interval", trials=len(judged), reference=comparison.reference)
     if comparison.looks:
         yield note("raced", looks=list(comparison.looks))
     undecided = [trial for trial in judged if trial.verdict == "cannot tell" and trial.effects[comparison.metric].low is not None]
@@ -71,9 +73,9 @@ def _without_verdict(comparison: Comparison, others: list[ComparedTrial]) -> Ite
     baseline = comparison.baseline
     with_effect = [trial for trial in others if trial.effects]
     if any(min(len(trial.counted), len(baseline.counted)) < 2 for trial in with_effect):
-        yield note("one-seed")
+        yield note("one-seed", reference=comparison.reference)
     if any(evaluated_on(trial.counted) != evaluated_on(baseline.counted) for trial in with_effect):
-        yield note("other-data")
+        yield note("other-data", reference=comparison.reference)
     for trial in others:
         if (images := trial.images) is None:
             continue

@@ -54,9 +54,11 @@ def show_duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def show_verdict(trial: ComparedTrial) -> str:
-    """Name the verdict on a trial; for the baseline, "baseline"."""
-    return "baseline" if trial.is_baseline else trial.verdict or "no verdict"
+def show_verdict(trial: ComparedTrial, against: int | None = None) -> str:
+    """Name the verdict on a trial; of the one that the others are compared with, what it is: the baseline, or (`against`) the reference."""
+    if trial.is_baseline:
+        return "baseline" if against is None else "reference"
+    return trial.verdict or "no verdict"
 
 
 def show_seeds(trial: ComparedTrial) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,21 @@ class ReportNote:
     def data(self) -> dict[str, Any]:
         """Return the note as JSON has it."""
         return {"id": self.id, "arguments": dict(self.arguments), "text": self.text}
+
+
+def paragraphs(notes: Iterable[ReportNote]) -> Iterator[tuple[str, str]]:
+    """Join the sentences of an answer to paragraphs: (sentences, empty), and (empty, command) for each command between them."""
+    sentences: list[str] = []
+    for each in notes:
+        if each.id != "command":
+            sentences.append(each.text)
+            continue
+        if sentences:
+            yield " ".join(sentences), ""
+        sentences = []
+        yield "", each.text
+    if sentences:
+        yield " ".join(sentences), ""
 
 
 def note(id: str, **arguments: Any) -> ReportNote:

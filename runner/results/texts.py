@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from runner.core.values import counted
-from runner.results.format import show_range, show_signed
+from runner.core.values import counted, listed
+from runner.results.format import show_duration, show_range, show_signed
 from runner.stats.power import MOST_SEEDS
 
 _MOST_NAMED: Final = 5
@@ -16,8 +16,8 @@ def _template(text: str) -> Callable[..., str]:
     return text.format
 
 
-def _noise(spread: float, pooled: bool, detectable: Mapping[str, float]) -> str:
-    whose = "all trials" if pooled else "the baseline"
+def _noise(spread: float, pooled: bool, detectable: Mapping[str, float], reference: str) -> str:
+    whose = "all trials" if pooled else reference
     listed = ", ".join(f"{difference:.3f} with {n}" for n, difference in detectable.items())
     return (
         f"noise: changing only the seed moves the metric by ± {spread:.3f} (std of {whose}); "
@@ -25,8 +25,8 @@ def _noise(spread: float, pooled: bool, detectable: Mapping[str, float]) -> str:
     )
 
 
-def _interval(trials: int) -> str:
-    text = "Δ: difference to the baseline, with its 95 % confidence interval"
+def _interval(trials: int, reference: str) -> str:
+    text = f"Δ: difference to {reference}, with its 95 % confidence interval"
     return (
         text if trials == 1 else f"{text}; the {trials} intervals are simultaneous (Dunnett): at most 5 % of sweeps contain a wrong verdict"
     )
@@ -115,6 +115,110 @@ def _unlearned_runs(runs: Mapping[str, Sequence[str]]) -> str:
     return f"{counted(len(runs), 'run')} hardly learned, and {'is' if len(runs) == 1 else 'are'} counted: {listed}"
 
 
+# ---------------------------------------------------------------------------------------------------------------- the answer
+def _answer_unfinished(ended: int, runs: int, best: str | None) -> str:
+    text = f"No answer yet: {ended} of {counted(runs, 'run')} {'has' if ended == 1 else 'have'} ended"
+    return f"{text}." if best is None else f"{text}; so far the best guess is {best}."
+
+
+def _answer_single(metric: str, mean: float, std: float | None, seeds: int) -> str:
+    spread = "" if std is None else f" ± {std:.3f}"
+    return f"There is one trial only, so nothing is compared: {metric} is {mean:.3f}{spread} ({counted(seeds, 'seed')})."
+
+
+def _answer_one_seed(best: str, delta: float | None, metric: str) -> str:
+    found = "" if delta is None else f" ({show_signed(delta)} {metric})"
+    return (
+        f"Nothing is shown with a single seed per trial; {best} is the best guess{found}, but another seed may order the trials otherwise."
+    )
+
+
+def _delta(delta: float, low: float | None, high: float | None) -> str:
+    return f"{show_signed(delta)}, 95 % interval {interval}" if (interval := show_range(low, high)) else show_signed(delta)
+
+
+def _others_worse(worse: Sequence[str]) -> str:
+    return f" Worse: {listed(worse, _MOST_NAMED)}." if worse else ""
+
+
+def _answer_none_better(key: str, reference: str, metric: str, best: str, trials: int, worse: Sequence[str], **interval: Any) -> str:
+    if trials == 1:
+        return f"{_capital(best)} is the best guess, but not shown to be better than {reference} in {metric} ({_delta(**interval)})."
+    text = f"No {key or 'trial'} is shown to be better than {reference} in {metric}; {best} is the best guess ({_delta(**interval)})."
+    return f"{text}{_others_worse(worse)}"
+
+
+def _answer_baseline_best(key: str, reference: str, metric: str, best: str, trials: int, worse: Sequence[str], **interval: Any) -> str:
+    if trials == 1:
+        return f"{_capital(best)} is not shown to be better than {reference} in {metric} ({_delta(**interval)}), which is the best guess."
+    which = f"No {key or 'trial'} is shown to be better than {reference} in {metric}, which is also the best guess"
+    return f"{which}: the nearest is {best} ({_delta(**interval)}).{_others_worse(worse)}"
+
+
+def _answer_all_worse(key: str, reference: str, metric: str, trials: int, best: str, **interval: Any) -> str:
+    if trials == 1:
+        return f"{_capital(best)} is worse than {reference} in {metric}: {_delta(**interval)}."
+    return f"Every other {key or 'trial'} is worse than {reference} in {metric}; the nearest is {best} ({_delta(**interval)})."
+
+
+def _answer_better(key: str, reference: str, metric: str, best: str, better: int, **interval: Any) -> str:
+    del key
+    which = "is" if better == 1 else f"is the best guess of the {better} that are"
+    return f"{_capital(best)} {which} better than {reference} in {metric}: {_delta(**interval)}."
+
+
+def _answer_best_of_several(best: str, told: Sequence[str], open: Sequence[str]) -> str:  # noqa: A002 - the note's argument
+    if not open:
+        return f"It is also better than {listed(told, _MOST_NAMED)}."
+    also = f"; it is better than {listed(told, _MOST_NAMED)}" if told else ""
+    return f"Whether {best} is better than {listed(open, _MOST_NAMED)} cannot be told{also}."
+
+
+def _answer_cost(measured: Sequence[str], ratios: Mapping[str, float], reference: str) -> str:
+    if not ratios:
+        return f"Its cost in {' and '.join(measured)} is that of {reference}."
+    return "It takes " + " and ".join(f"{ratio:.1f} times the {what}" for what, ratio in ratios.items()) + f" of {reference}."
+
+
+def _answer_detectable(seeds: int, difference: float, metric: str) -> str:
+    return f"With {counted(seeds, 'seed')} per trial only differences above {difference:.3f} {metric} are detectable."
+
+
+def _answer_fresh(purpose: str, seeds: int, runs: int, time_s: float | None, difference: float | None) -> str:
+    cost = f"{runs} runs" + ("" if time_s is None else f", about {show_duration(time_s)} one after the other")
+    if purpose == "settle":
+        return f"To settle it, if the difference is as large as it seems: {seeds} fresh seeds, judged alone ({cost})."
+    if purpose == "verdict":
+        return f"For a verdict: {seeds} fresh seeds, judged alone ({cost})."
+    even = "Even " if purpose == "try" else ""
+    only = "only " if purpose == "try" else ""
+    detected = "are more than is practical" if difference is None else f"detect {only}differences above {difference:.3f}"
+    return f"{even}{seeds} fresh seeds, judged alone, {detected} ({cost})."
+
+
+def _answer_winner(trial: int, metric: str, verdict: str | None, seeds: int, **interval: Any) -> str:
+    on_seeds = f"on {counted(seeds, 'new seed')}: {_delta(**interval)}"
+    if verdict in ("better", "worse"):
+        return f"The winner, trial {trial}, is {verdict} than the baseline in {metric} {on_seeds}."
+    why = "" if verdict else "; there are too few seeds for a verdict"
+    return f"The winner, trial {trial}, is the best guess, but not shown to be better than the baseline in {metric} {on_seeds}{why}."
+
+
+def _answer_front(trials: int, trial: int, metric: str) -> str:
+    front = f"the Pareto front has {counted(trials, 'trial')}"
+    return f"With several metrics there is no single winner: {front}, and trial {trial} the best {metric}."
+
+
+def _answer_unconfirmed(trial: int, metric: str, value: float, ranked: int) -> str:
+    best = f"Trial {trial} is the best of {counted(ranked, 'trial')} in {metric} ({value:.3f})"
+    return f"{best}, without a verdict: the numbers that selected it cannot judge it."
+
+
+def _capital(text: str) -> str:
+    """Begin a sentence; a key keeps its form."""
+    return text[0].upper() + text[1:] if text.startswith(("the ", "trial ")) else text
+
+
 # ---------------------------------------------------------------------------------------------------------------- a search
 def _search_states(trials: int, states: Mapping[str, int]) -> str:
     return f"{counted(trials, 'trial')}: " + ", ".join(f"{count} {state}" for state, count in states.items())
@@ -131,44 +235,44 @@ def _winner_confirmed(trial: int, search: str, confirmed: str, seeds: int, ranke
     )
 
 
-def _winner_gain(delta: float, low: float | None, high: float | None) -> str:
-    text = f"with new seeds the winner differs from the baseline by {show_signed(delta)}"
-    return f"{text} {interval} (95 %)" if (interval := show_range(low, high)) else f"{text}; too few seeds for an interval"
-
-
 def _trials_differ_in_length(shortest: int, longest: int) -> str:
     return f"trials train for {shortest} to {longest} steps: the same step is not the same share of the training"
 
 
 # ---------------------------------------------------------------------------------------------------------------- pruning
-def _audit_states(pruned: int, trials: int, finished: int, share: float | None) -> str:
+def _audit(
+    pruned: int,
+    trials: int,
+    finished: int,
+    share: float | None,
+    could_have_won: int,
+    judged: int,
+    winner: int | None,
+    metric: str,
+    value: float | None,
+    pairs: int,
+    disagreed: int,
+) -> str:
     saved = "the saving is unknown" if share is None else f"they took {100 * share:.0f} % of the steps of unpruned trials"
-    return f"{pruned} of {counted(trials, 'trial')} pruned, {finished} finished; {saved}"
-
-
-def _audit_could_have_won(trials: int, judged: int, winner: int, metric: str, value: float) -> str:
-    who = f"the winner, trial {winner} with {metric} {value:.3f}"
-    if not trials:
-        return f"could have won: none of {counted(judged, 'pruned trial')}; no 95 % interval of a final value reaches beyond {who}"
-    return f"could have won: {trials} of {counted(judged, 'pruned trial')}; the 95 % intervals of their final values reach beyond {who}"
+    states = f"{pruned} of {counted(trials, 'trial')} pruned, {finished} finished; {saved}"
+    if winner is None or value is None:
+        return f"{states}; no trial finished, so there is no winner to compare with"
+    if not judged:
+        return f"{states}; whether pruning cost a better winner cannot be told"
+    of_pruned = f"of {counted(judged, 'pruned trial')}"
+    held = f"the order when they were pruned was that of the end in {pairs - disagreed} of {counted(pairs, 'pair')} of finished trials"
+    who = f"trial {winner} ({metric} {value:.3f})"
+    if could_have_won:
+        order = "" if not pairs else f", {'although' if 10 * disagreed < pairs else 'and'} {held}"
+        return f"{states}; pruning may have cost a better winner than {who}: {could_have_won} {of_pruned} could have reached it{order}"
+    order = "" if not pairs else f", {'and' if 10 * disagreed < pairs else 'although'} {held}"
+    return f"{states}; pruning has probably not cost a better winner than {who}: none {of_pruned} would have reached it{order}"
 
 
 def _audit_trial(trial: int, label: str, value: float, step: int, low: float, high: float, enough: int, rests_on: int) -> str:
     projected = f"projected final value {low:.3f} to {high:.3f}"
     gained = f"{enough} of {counted(rests_on, 'finished trial')} gained enough"
     return f"  trial {trial} ({label}): {value:.3f} at step {step}, {projected}; {gained}"
-
-
-def _audit_rung(step: int, pruned: int, finished: int, pairs: int, disagreed: int, tau: float | None, winner_place: int | None) -> str:
-    head = f"step {step} ({pruned} pruned): "
-    if not pairs:
-        return f"{head}{counted(finished, 'finished trial')}: no order to compare"
-    correlation = "" if tau is None else f", Kendall's τ {tau:.2f}"
-    place = "" if winner_place is None else f"; the winner ranked {winner_place} then"
-    return (
-        f"{head}of {counted(finished, 'finished trial')} {disagreed} of {counted(pairs, 'pair')} ({100 * disagreed / pairs:.0f} %) "
-        f"were in another order than at the end{correlation}{place}"
-    )
 
 
 def _audit_few(finished: int) -> str:
@@ -190,7 +294,7 @@ def _join(items: Sequence[object]) -> str:
 TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "given": _template("{text}"),
     # a comparison
-    "baseline-unfinished": _template("the baseline has no finished run: there is nothing to compare with"),
+    "baseline-unfinished": _template("{reference} has no finished run: there is nothing to compare with"),
     "noise": _noise,
     "interval": _interval,
     "raced": _raced,
@@ -199,9 +303,11 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "permutation": _permutation,
     "permutation-disagrees": _template("{trial}: the permutation test does not confirm the verdict; check its values for outliers"),
     "interaction": _interaction,
-    "one-seed": _template("no verdict where a trial or the baseline has fewer than two seeds: the noise is unknown"),
-    "other-data": _template(
-        "no verdict where a trial was evaluated on other data than the baseline: the difference may come from the data"
+    "one-seed": _template("no verdict where a trial or {reference} has fewer than two seeds: the noise is unknown"),
+    "other-data": _template("no verdict where a trial was evaluated on other data than {reference}: the difference may come from the data"),
+    "against": _template(
+        "{reference} is the reference in the place of the baseline; if these results are why it was chosen, more than 5 % of verdicts may "
+        "be wrong: fresh seeds, judged alone against it, keep the 5 %"
     ),
     "images-differ": _images_differ,
     "images-unavailable": _template("{trial}: no bootstrap over images: {reason}"),
@@ -213,6 +319,37 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "reused": _reused,
     "design-missing": _design_missing,
     "last-checkpoint": _template("metrics are those of the last checkpoint; the best evaluation of a run is optimistic"),
+    # the answer
+    "command": _template("{command}"),
+    "answer-unfinished": _answer_unfinished,
+    "answer-no-baseline": _template("No answer: {reference} has no finished run to compare with."),
+    "answer-single": _answer_single,
+    "answer-nothing-measured": _template("No answer: no other trial has a finished run with the metric."),
+    "answer-other-data": _template("Nothing is shown: the trials were evaluated on other data than {reference}."),
+    "answer-one-seed": _answer_one_seed,
+    "answer-no-noise": _template("Nothing is shown: all seeds of a trial gave the same value, so there is no noise to judge by."),
+    "answer-none-better": _answer_none_better,
+    "answer-baseline-best": _answer_baseline_best,
+    "answer-all-worse": _answer_all_worse,
+    "answer-better": _answer_better,
+    "answer-best-of-several": _answer_best_of_several,
+    "answer-cost": _answer_cost,
+    "answer-detectable": _answer_detectable,
+    "answer-fresh": _answer_fresh,
+    "answer-fresh-elsewhere": _template(
+        "For a verdict that keeps its 5 % error: {seeds} fresh seeds per trial, judged alone, as a sweep (`runner sweep`)."
+    ),
+    "answer-fresh-made": _template("A sweep with fresh seeds is in {folder}; judge it alone."),
+    "answer-command-unknown": _template("The sweep file has changed or is missing: restore it, and give the sweep a directory of its own."),
+    "answer-no-trial": _template("No answer: no trial has finished."),
+    "answer-only-trial": _template("No answer: only trial {trial} has finished and keeps the constraints, so nothing is compared."),
+    "answer-winner-is-baseline": _template(
+        "No trial is better than the baseline in {metric}: of the {ranked} that are ranked it is the best ({value:.3f})."
+    ),
+    "answer-front": _answer_front,
+    "answer-winner": _answer_winner,
+    "answer-unconfirmed": _answer_unconfirmed,
+    "answer-train": _template("To train {trial} again, by its config:"),
     # runs that are not counted
     "uncounted-copy": _template("copy of {original}"),
     "uncounted-state": _uncounted_state,
@@ -233,7 +370,6 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     ),
     "winner-is-baseline": _template("no trial is better than the baseline: there is no winner to confirm"),
     "winner-confirmed": _winner_confirmed,
-    "winner-gain": _winner_gain,
     "trials-differ-in-length": _trials_differ_in_length,
     "importances-few": _importances_few("finished or pruned trial"),
     "importances-few-finished": _importances_few("finished trial"),
@@ -245,13 +381,10 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     ),
     "importances-chance": _template("beyond chance: no, if random trials differ as much"),
     # pruning
-    "audit-states": _audit_states,
-    "audit-no-winner": _template("no trial finished: there is no winner to compare with"),
-    "audit-could-have-won": _audit_could_have_won,
+    "audit": _audit,
     "audit-trial": _audit_trial,
     "audit-more": _audit_trials("  and {}"),
     "audit-unknown": _audit_trials("cannot tell for {}: fewer than three finished trials to project from"),
-    "audit-rung": _audit_rung,
     "audit-unjudged": _audit_trials("pruned before any evaluation, so nothing is known: {}"),
     "audit-few": _audit_few,
     "audit-bias": _template("finished trials are those the pruner kept, so the pruned ones might have gained more or less than they did"),

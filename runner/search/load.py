@@ -33,6 +33,12 @@ _SECTION_KEYS: Final = {
 }
 """Key, or former key, of a section of the sweep file to its dotted key."""
 
+_OPTUNA_LIMITS: Final = {
+    "n_trials": "a sweep is limited by its runs (trials times seeds, with the baseline's): `budget: {runs: …}`",
+    "timeout": "a sweep is limited by `budget: {runs: …}` or `budget: {hours: …}`, an attempt of a run by `resources: {timeout: …}`",
+}
+"""Arguments of Optuna's `optimize` to what a sweep file has in their place."""
+
 
 def load_sweep(path: Path, changes: Iterable[str] = ()) -> SweepSpec:
     """Read the sweep in `path`, apply each ``KEY=VALUE`` of `changes`, and check it without its config.
@@ -108,14 +114,15 @@ def duration_s(text: str) -> float:
 
 def _changed(tree: Node, changes: Iterable[str]) -> Node:
     """Apply each ``KEY=VALUE`` of ``--set`` to `tree`. Below `vary`, `space` and `derive` there are keys of the config, whose dots do not
-    lead deeper: ``space.LearningRate.base_lr.low`` is the key `low` of ``LearningRate.base_lr``."""
+    lead deeper: ``space.LearningRate.base_lr.low`` is the key `low` of ``LearningRate.base_lr``. An empty mapping for one of the three
+    empties it."""
     problems: list[Problem] = []
     for text in changes:
         try:
             key, value = parse_override(text, "--set")
             section, _, name = key.partition(".")
             if section not in _KEYED or not name:
-                tree = assign(tree, key, value)
+                tree = tree.with_key(key, value) if section in _KEYED and value.mapping == {} else assign(tree, key, value)
                 continue
             below = tree.get(section) or Node({}, value.source)
             known = [other for other in below.mapping or {} if f"{name}.".startswith(f"{other}.")]
@@ -154,6 +161,8 @@ def _explain(tree: Node, problem: Problem, path: Path) -> Problem:
         where = shlex.quote(os.path.abspath(path))
         return replace(problem, message=f"{problem.message} in {where}, not in the copy that a sweep's directory has")
     place, _, name = problem.key.partition(".")
+    if problem.message.startswith("unknown key") and problem.key in _OPTUNA_LIMITS:
+        return replace(problem, message=f"unknown key; {_OPTUNA_LIMITS[problem.key]}")
     if problem.message.startswith("unknown key") and problem.key in _SECTION_KEYS:
         return replace(problem, message=f"unknown key; did you mean {_SECTION_KEYS[problem.key]!r}?")
     if problem.message.startswith("unknown key") and problem.key in ("cut", "split"):

@@ -13,6 +13,9 @@ from runner.core.expression import Expression
 DURATIONS = ("resources.timeout", "resources.stall")
 """Keys that may be written as ``1h30m`` too. `runner.search.load` reads them as seconds."""
 
+FEWEST_FOR_IMPORTANCES = 10
+"""Fewest finished or pruned trials of a search, the baseline among them, that importances of its parameters are computed from."""
+
 COMPONENTS = ("sampler", "pruner")
 """Keys of which a bare name is enough. `runner.search.load` reads it as ``{name: …}``."""
 

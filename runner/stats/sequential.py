@@ -59,19 +59,20 @@ def look_confidence(planned: tuple[int, ...], trials: int = 1, confidence: float
 
 
 def raced_effects(values: Values, planned: tuple[int, ...]) -> dict[int, Effect]:
-    """Return the effect of each trial except the baseline, at the confidence level of a look, each over its own seeds.
+    """Return the effect of each trial except the baseline, at the confidence level of a look, each over its own seeds, or over those of
+    trial 0 where these are fewer: a trial that raced may stand in its place.
 
     `together` and `alone` of an effect differ by the number of trials judged at once; both allow for the looks.
     """
     trials = [number for number in values if number != 0]
     confidence = look_confidence(planned, max(1, len(trials)))
     by_seeds: dict[frozenset[int], list[Effect]] = {}
-    for number in trials:
-        seeds = frozenset(values[number])
+    own = {number: frozenset(values[number] if len(values[number]) <= len(values[0]) else values[0]) for number in trials}
+    for seeds in own.values():
         if seeds not in by_seeds:
             base, *others = (summarize([value for seed, value in values[trial].items() if seed in seeds]) for trial in (0, *trials))
             by_seeds[seeds] = effects(base, others, confidence)
-    return {number: by_seeds[frozenset(values[number])][index] for index, number in enumerate(trials)}
+    return {number: by_seeds[own[number]][index] for index, number in enumerate(trials)}
 
 
 def undecided(values: Values, planned: tuple[int, ...]) -> set[int]:

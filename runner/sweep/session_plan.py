@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from runner.config.load import find_file
 from runner.core.errors import InputError, Problem
@@ -41,6 +42,24 @@ class SweepRequest:
     settings: tuple[str, ...] = ()
     folder: Path | None = None
     launcher: str = DEFAULT_LAUNCHER
+
+    @classmethod
+    def of_command(cls, words: Sequence[str]) -> Self:
+        """Return the request whose `command` is `words`. Raises ValueError where they are none."""
+        values: dict[str, list[str]] = {"sweep": [], "-o": [], "--set": [], "--launcher": [], "--dir": []}
+        option = ""
+        for word in words:
+            name, equals, value = word.partition("=")
+            if word in values or (equals and name == "--dir"):
+                option, word = name, value
+            if not option or option not in values:
+                raise ValueError(f"not a command of a sweep: {shlex.join(words)}")
+            values[option] += [word] if word else []
+        if len(values["sweep"]) != 1 or max(len(values["--launcher"]), len(values["--dir"])) > 1:
+            raise ValueError(f"not a command of a sweep: {shlex.join(words)}")
+        folder = Path(values["--dir"][0]) if values["--dir"] else None
+        launcher = values["--launcher"][0] if values["--launcher"] else DEFAULT_LAUNCHER
+        return cls(Path(values["sweep"][0]), tuple(values["-o"]), tuple(values["--set"]), folder, launcher)
 
     def command(self) -> list[str]:
         """Return the command line of this request, which plan.json records for `runner resume`."""

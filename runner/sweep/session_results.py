@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runner.core.errors import InputError
 from runner.results.collect import MEMORY_TAGS, collect, with_memory
 from runner.results.compare import check_clear, compare
 from runner.results.comparison import Comparison
@@ -17,11 +18,17 @@ from runner.search.base import DESIGNS, design_name, find_design
 from runner.search.spec import Metric
 from runner.stats.sequential import looks
 from runner.store.run_dir import Goal
+from runner.sweep.fresh_seeds import joined_warnings, sweep_facts
 from runner.sweep.sweep_dir import SweepDir, metric_of
 
 
 def read_report(
-    paths: Sequence[Path], metric: str | None = None, goal: Goal | None = None, *, images: bool | None = None
+    paths: Sequence[Path],
+    metric: str | None = None,
+    goal: Goal | None = None,
+    *,
+    images: bool | None = None,
+    against: int | None = None,
 ) -> Comparison | SearchReport:
     """Compute the report on the runs in some directories: of a search on one sweep whose trials were proposed, else a comparison.
 
@@ -31,21 +38,31 @@ def read_report(
         paths: sweep or run directories.
         metric, goal: the deciding ones, instead of those of the sweep file.
         images: bootstrap the images of two checkpoints of one seed; None: where a trial has a single seed.
+        against: number of the trial that the others are compared with; None: the baseline.
 
     Raises:
-        InputError: no run, an unknown metric, or a directory that is missing.
+        InputError: no run, `against` is no trial of a comparison, an unknown metric, or a directory that is missing.
     """
     plans = [SweepDir(path).plan() for path in paths]
     design = find_design(plans[0]) if len(plans) == 1 else None
     if design is not None and design.report == SearchReport.subject:
+        if against is not None:
+            raise InputError(f"--against {against}: the trials of a search are ranked, not compared with one of them; leave it out")
         return read_search(paths[0], metric, goal)
-    found = compare_runs(paths, metric, goal, images=images)
+    found = compare_runs(paths, metric, goal, images=images, against=against)
     if design is None and len(plans) == 1 and (name := design_name(plans[0])):
         found = replace(found, notes=(*found.notes, missing_design(name, installed=name in DESIGNS)))
     return found
 
 
-def compare_runs(paths: Sequence[Path], metric: str | None = None, goal: Goal | None = None, *, images: bool | None = None) -> Comparison:
+def compare_runs(
+    paths: Sequence[Path],
+    metric: str | None = None,
+    goal: Goal | None = None,
+    *,
+    images: bool | None = None,
+    against: int | None = None,
+) -> Comparison:
     """Compare the trials in some directories with their baseline (see `read_report`)."""
     plans = [SweepDir(path).plan() for path in paths]
     default = metric_of(paths)
@@ -56,8 +73,10 @@ def compare_runs(paths: Sequence[Path], metric: str | None = None, goal: Goal | 
         goal or _goal(metric, [*([default] if default else []), *named]),
         [other.name for other in named],
         looks=_looks(plans),
-        warnings=[text for plan in plans for text in _warnings(plan)],
+        warnings=[*joined_warnings(paths), *(text for plan in plans for text in _warnings(plan))],
         images=images,
+        against=against,
+        sweep=sweep_facts(SweepDir(paths[0])) if len(paths) == 1 else None,
     )
 
 
@@ -75,7 +94,7 @@ def read_search(path: Path, metric: str | None = None, goal: Goal | None = None)
     runs = with_memory(runs, [each.name for each in metrics])
     facts = {"seeds": spec.get("seeds", ()), "constraints": spec.get("constraints", ())}
     results = search_results([run for run in runs if not run.copy_of], metrics, **facts, warnings=_warnings(plan))
-    return search_report(results, runs)
+    return search_report(results, runs, sweep_facts(sweep))
 
 
 def _goal(metric: str | None, named: Sequence[Metric]) -> Goal | None:

@@ -19,6 +19,7 @@ from runner.results.search.report import SearchReport
 from runner.results.search.shapes import Axis, Slice
 from runner.results.search.trials import SearchResults, SearchTrial
 from runner.stats.intervals import Summary
+from runner.views.answer import Answer
 from runner.views.terminal import plain
 
 _MOST_BEST = 10
@@ -79,6 +80,7 @@ def _best(report: SearchReport) -> Iterator[RenderableType]:
         yield table
     if len(listed) > len(shown):
         yield _item(f"{counted(len(listed) - len(shown), 'more finished trial')} not shown; --format json lists all")
+    yield Answer(report.answer)
     yield from (_item(note.text) for note in report.notes)
     if report.audit_notes:
         yield Text("Pruning", style="bold")

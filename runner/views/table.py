@@ -25,6 +25,7 @@ from runner.results.comparison import (
 )
 from runner.results.format import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
 from runner.stats.intervals import Summary
+from runner.views.answer import Answer
 from runner.views.columns import longest_line, table_width
 from runner.views.terminal import plain
 
@@ -33,6 +34,7 @@ _VERDICT_STYLES = {
     "worse": "bold red",
     "cannot tell": "yellow",
     "baseline": "dim",
+    "reference": "dim",
     "no verdict": "dim",
 }
 STATE_STYLES = {
@@ -117,6 +119,7 @@ class _ComparisonView:
             yield plain(f"WARNING: {warning.text}", "bold red")
         table, shows_parameters = self._fitting(console, options)
         yield table
+        yield Answer(comparison.answer)
         if not shows_parameters and (text := self._baseline_text()):
             yield _item(text)
         also = followers(comparison)
@@ -134,11 +137,11 @@ class _ComparisonView:
         return self._compact(options.max_width), False
 
     def _baseline_text(self) -> str:
-        """List the baseline's values: ``the baseline has batch_size 8, max_iters 300``; empty where nothing was varied."""
+        """List the reference's values: ``the baseline has batch_size 8, max_iters 300``; empty where nothing was varied."""
         comparison = self._comparison
         keys = comparison.parameters[: comparison.varied]
         values = [f"{comparison.short[key]} {comparison.shown(key, comparison.baseline)}" for key in keys]
-        return f"the baseline has {', '.join(values)}" if values else ""
+        return f"{comparison.reference} has {', '.join(values)}" if values else ""
 
     def _wide_forms(self) -> Iterator[tuple[set[str], Table]]:
         """Make tables of one line per trial, with ever fewer columns."""
@@ -175,7 +178,7 @@ class _ComparisonView:
                 str(len(trial.counted)),
             ]
             row += [show_summary(trial.metrics[metric]) for metric in metrics]
-            row += [f"{show_delta(effect)} {show_interval(effect)}".strip(), _verdict(trial, " "), _duration(trial.time_s)]
+            row += [f"{show_delta(effect)} {show_interval(effect)}".strip(), self._verdict(trial, " "), _duration(trial.time_s)]
             row += [f"{trial.images_per_s.mean:.1f}" if trial.images_per_s.n else "–"] if "speed" in columns else []
             row += [f"{trial.memory_gib.mean:.1f} GiB" if trial.memory_gib.n else "–"] if "memory" in columns else []
             row += [show_summary(trial.best)] if "best" in columns else []
@@ -226,12 +229,17 @@ class _ComparisonView:
                 "n": Text(str(len(trial.counted))),
                 "metrics": Text("\n".join(show_summary(trial.metrics[metric]) for metric in metrics)),
                 "difference": Text(f"{show_delta(effect)}\n{show_interval(effect)}".strip()),
-                "verdict": _verdict(trial, "\n"),
+                "verdict": self._verdict(trial, "\n"),
                 "time": Text(_duration(trial.time_s)),
             }
             for name, column in columns.items():
                 column.append(cells[name])
         return columns
+
+    def _verdict(self, trial: ComparedTrial, between: str) -> Text:
+        word, seeds = show_verdict(trial, self._comparison.against), show_seeds(trial)
+        shown = Text(word, _VERDICT_STYLES[word])
+        return Text.assemble(shown, between, (seeds, "dim")) if seeds else shown
 
     def _what_changed(self, trial: ComparedTrial) -> Text:
         """Return the trial's name; outside of a sweep, where that is a directory's, with what changed below."""
@@ -263,12 +271,6 @@ def plain_table(*, lines: bool = False) -> Table:
         header_style="bold",
         leading=int(lines),
     )
-
-
-def _verdict(trial: ComparedTrial, between: str) -> Text:
-    word, seeds = show_verdict(trial), show_seeds(trial)
-    shown = Text(word, _VERDICT_STYLES[word])
-    return Text.assemble(shown, between, (seeds, "dim")) if seeds else shown
 
 
 def _duration(summary: Summary) -> str:

@@ -57,7 +57,7 @@ def test_every_metric_of_a_sweep_is_shown(tmp_path: Path, capsys: pytest.Capture
 def test_an_optuna_sweep_has_views_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = planned(tmp_path / "sw", design="optuna", constraints=[])
     text = compared(capsys, sweep)
-    assert "2 trials: 2 done" in text and "verdict" not in text
+    assert "2 trials: 2 done" in text and "Δ bbox/AP" not in text
     assert compared(capsys, sweep, "--format", "md").startswith("| rank | trial | bbox/AP |")
     assert len(compared(capsys, sweep, "--format", "csv").splitlines()) == 7
     assert compared(capsys, sweep, "--view", "parallel") != text

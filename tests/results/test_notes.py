@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,21 @@ def test_a_note_is_data_and_text() -> None:
     assert given("{odd} %s").text == "{odd} %s"
 
 
+def audit(**changes: Any) -> ReportNote:
+    facts = {
+        "pruned": 1,
+        "trials": 1,
+        "finished": 0,
+        "share": None,
+        "could_have_won": 0,
+        "judged": 1,
+        "winner": 0,
+        "metric": "m",
+        "value": 1.0,
+    }
+    return note("audit", **{**facts, "pairs": 1, "disagreed": 1, **changes})
+
+
 @pytest.mark.parametrize(
     ("made", "text"),
     [
@@ -44,9 +60,13 @@ def test_a_note_is_data_and_text() -> None:
             note("unlearned-trial", trial="1 a", runs={"r": ["x"]}, counted=1, metric="m", with_them="1", without_them="–"),
             "1 of 1 run hardly",
         ),
-        (note("audit-states", pruned=1, trials=1, finished=0, share=None), "1 of 1 trial pruned, 0 finished"),
-        (note("audit-rung", step=3, pruned=1, finished=1, pairs=0, disagreed=0, tau=None, winner_place=None), "1 finished trial: no order"),
-        (note("audit-could-have-won", trials=0, judged=1, winner=0, metric="m", value=1.0), "none of 1 pruned trial;"),
+        (audit(winner=None, value=None), "1 of 1 trial pruned, 0 finished"),
+        (
+            audit(),
+            "none of 1 pruned trial would have reached it, although the order when they were pruned was that of the end in 0 of 1 pair ",
+        ),
+        (note("answer-front", trials=1, trial=0, metric="m"), "the Pareto front has 1 trial,"),
+        (note("answer-unfinished", ended=1, runs=1, best=None), "1 of 1 run has ended"),
         (note("importances-few", metric="m", trials=1, least=10), "1 finished or pruned trial, and at least 10"),
     ],
 )

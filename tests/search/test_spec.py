@@ -508,6 +508,16 @@ def test_other_problems_of_overrides_stay() -> None:
         ("memory_gb=4", "--set memory_gb=4: memory_gb: unknown key; did you mean 'resources.memory_gib'?"),
         ("retries=4", "--set retries=4: retries: unknown key; did you mean 'resources.retries'?"),
         ("confirm=1", "--set confirm=1: confirm: is now called `confirm_seeds`: rename the key"),
+        (
+            "n_trials=20",
+            "--set n_trials=20: n_trials: unknown key; a sweep is limited by its runs (trials times seeds, with the baseline's): "
+            "`budget: {runs: …}`",
+        ),
+        (
+            "timeout=20",
+            "--set timeout=20: timeout: unknown key; a sweep is limited by `budget: {runs: …}` or `budget: {hours: …}`, an attempt of a "
+            "run by `resources: {timeout: …}`",
+        ),
         ("cut.val=1", "--set cut.val=1: cut: unknown key; it is a key of data specs (datasets/NAME.yml), called `split`"),
     ],
 )

@@ -73,9 +73,9 @@ def test_best_tells_the_honest_number_of_the_winner_and_what_pruning_may_have_co
     assert winner is not None
     assert f"winner, trial {winner.number}: {winner.values[AP.name].mean:.3f} in the search, {winner.fresh[AP.name].mean:.3f} ±" in text
     assert "only the second is unbiased: the first was selected as the best of" in text
-    assert "with new seeds the winner differs from the baseline by +0." in text and "(95 %)" in text
+    assert "is better than the baseline in bbox/AP on 3 new seeds: +0." in text and "95 % interval [" in text
     assert "31 trials: 19 done, 11 pruned, 1 infeasible" in text and "0 baseline" in text
-    assert "11 of 31 trials pruned, 19 finished" in text and "Kendall's τ" in text
+    assert "11 of 31 trials pruned, 19 finished" in text and "pairs of finished trials" in text
     unconfirmed = " ".join(shown(a_search(fresh=False), "best", 200).split())
     assert "optimistic: it is the best of 19 trials; new seeds give an unbiased one" in unconfirmed
 

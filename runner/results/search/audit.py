@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 
 from runner.results.notes import ReportNote, note
@@ -203,10 +203,8 @@ def _rungs(steps: Sequence[int], finished: Sequence[_Finished], winner: int | No
 
 
 def audit_notes(audit: Audit) -> list[ReportNote]:
-    """Describe the audit, the most important first."""
-    share = audit.steps_done / audit.steps_full if audit.steps_full else None
-    notes = [note("audit-states", pruned=audit.pruned, trials=audit.trials, finished=audit.finished, share=share), *_winner_notes(audit)]
-    notes += [note("audit-rung", **asdict(rung)) for rung in audit.rungs]
+    """Describe the audit: one statement that answers both questions, then what it rests on."""
+    notes = [_statement(audit), *_projections(audit)]
     if audit.unjudged:
         notes.append(note("audit-unjudged", trials=list(audit.unjudged)))
     if audit.finished < FEW_FINISHED:
@@ -214,16 +212,30 @@ def audit_notes(audit: Audit) -> list[ReportNote]:
     return [*notes, note("audit-bias")]
 
 
-def _winner_notes(audit: Audit) -> list[ReportNote]:
-    if audit.winner is None or audit.winner_value is None:
-        return [note("audit-no-winner")]
+def _statement(audit: Audit) -> ReportNote:
+    return note(
+        "audit",
+        pruned=audit.pruned,
+        trials=audit.trials,
+        finished=audit.finished,
+        share=audit.steps_done / audit.steps_full if audit.steps_full else None,
+        could_have_won=len(audit.could_have_won),
+        judged=sum(trial.could_have_won is not None for trial in audit.pruned_trials),
+        winner=audit.winner,
+        metric=audit.metric,
+        value=audit.winner_value,
+        pairs=sum(rung.pairs for rung in audit.rungs),
+        disagreed=sum(rung.disagreed for rung in audit.rungs),
+    )
+
+
+def _projections(audit: Audit) -> list[ReportNote]:
+    """Describe the trials that could have won, and those of which it cannot be told."""
+    if audit.winner is None:
+        return []
     unknown = [trial.number for trial in audit.pruned_trials if trial.could_have_won is None]
-    known = len(audit.pruned_trials) - len(unknown)
     found = audit.could_have_won
     notes = []
-    if known:
-        winner = {"winner": audit.winner, "metric": audit.metric, "value": audit.winner_value}
-        notes.append(note("audit-could-have-won", trials=len(found), judged=known, **winner))
     for trial in found[:_MOST_NAMED]:
         projected = {"low": trial.low, "high": trial.high, "enough": trial.enough, "rests_on": trial.rests_on}
         notes.append(note("audit-trial", trial=trial.number, label=trial.label, value=trial.value, step=trial.step, **projected))

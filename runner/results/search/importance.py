@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from runner.core.values import format_value, is_number
 from runner.results.notes import ReportNote, note
 from runner.results.search.trials import SearchResults, SearchTrial
+from runner.search.spec import FEWEST_FOR_IMPORTANCES
 
 METHOD = "PED-ANOVA on ranks"
-FEWEST_TRIALS = 10
 FEWEST_FINISHED = 3
 TOP_SHARE = 0.25
 RESAMPLES = 400
@@ -96,8 +96,8 @@ def importances(results: SearchResults, metric: int = 0, *, resamples: int = RES
     def refuse(id: str, **arguments: int) -> Importances:
         return Importances(name, METHOD, TOP_SHARE, len(ordered), top, (), note(id, metric=name, **arguments))
 
-    if len(ordered) < FEWEST_TRIALS:
-        return refuse("importances-few", trials=len(ordered), least=FEWEST_TRIALS)
+    if len(ordered) < FEWEST_FOR_IMPORTANCES:
+        return refuse("importances-few", trials=len(ordered), least=FEWEST_FOR_IMPORTANCES)
     if top < FEWEST_FINISHED:
         return refuse("importances-few-finished", trials=len(finished), least=FEWEST_FINISHED)
     if finished[0][0] == finished[-1][0]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
+from runner.results.answer import SweepFacts
 from runner.results.collect import RunResult
 from runner.results.format import show_summary
 from runner.results.notes import ReportNote, note
+from runner.results.search.answer import answer_search, verdict
 from runner.results.search.audit import Audit, audit_notes, audit_pruning
 from runner.results.search.importance import Importances, importances
 from runner.results.search.shapes import Parallel, ParetoFront, Slice, parallel, pareto_front, slices
@@ -28,6 +30,7 @@ class SearchReport:
         runs: all runs, for a renderer that lists them.
         importances, parallel: one per metric; slices: one per metric and parameter.
         audit: None where nothing was pruned.
+        answer: what is shown, how sure, and the next command (see `runner.results.search.answer`).
         notes: how to read the ranking; audit_notes: how to read the audit.
     """
 
@@ -41,6 +44,7 @@ class SearchReport:
     slices: tuple[Slice, ...]
     parallel: tuple[Parallel, ...]
     audit: Audit | None
+    answer: tuple[ReportNote, ...]
     notes: tuple[ReportNote, ...]
     audit_notes: tuple[ReportNote, ...]
 
@@ -54,6 +58,8 @@ class SearchReport:
         return {
             "format": FORMAT,
             **_plain(self.results),
+            "verdict": verdict(self.results),
+            "answer": [each.data() for each in self.answer],
             "notes": [each.data() for each in self.notes],
             "importances": _plain(self.importances),
             "pareto": _plain(self.pareto),
@@ -63,8 +69,8 @@ class SearchReport:
         }
 
 
-def search_report(results: SearchResults, runs: Sequence[RunResult] = ()) -> SearchReport:
-    """Compute the report on a search."""
+def search_report(results: SearchResults, runs: Sequence[RunResult] = (), sweep: SweepFacts | None = None) -> SearchReport:
+    """Compute the report on a search; `runs` and `sweep` are what the commands of its answer are made from."""
     every = range(len(results.metrics))
     audit = audit_pruning(results)
     return SearchReport(
@@ -75,6 +81,7 @@ def search_report(results: SearchResults, runs: Sequence[RunResult] = ()) -> Sea
         slices=tuple(found for metric in every for found in slices(results, metric)),
         parallel=tuple(parallel(results, metric) for metric in every),
         audit=audit,
+        answer=tuple(answer_search(results, runs, sweep)),
         notes=tuple(_notes(results)),
         audit_notes=() if audit is None else tuple(audit_notes(audit)),
     )
@@ -102,8 +109,6 @@ def _winner_notes(results: SearchResults) -> Iterator[ReportNote]:
     else:
         shown = {"search": show_summary(winner.values[metric]), "confirmed": show_summary(fresh)}
         yield note("winner-confirmed", trial=winner.number, **shown, seeds=fresh.n, ranked=len(results.ranked))
-        if results.gain is not None:
-            yield note("winner-gain", **asdict(results.gain))
 
 
 def _plain(value: Any) -> Any:

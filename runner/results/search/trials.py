@@ -19,7 +19,7 @@ from runner.results.compare import read_problems
 from runner.results.notes import ReportNote, given, note
 from runner.results.texts import missing_metric
 from runner.search.spec import Metric
-from runner.stats.effects import effects
+from runner.stats.effects import Effect, effects
 from runner.stats.intervals import Difference, Summary, summarize
 from runner.store.run_dir import Goal
 
@@ -152,7 +152,7 @@ def search_results(
         derived=derived,
         trials=trials,
         ranked=order,
-        gain=_gain(trials, order, first.name),
+        gain=None if (effect := confirmed_effect(trials, order, first.name)) is None else effect.together,
         warnings=tuple(_warnings(trials, grouped, keys, runs, warnings)),
     )
 
@@ -287,14 +287,15 @@ def _holds(rule: Expression, runs: Sequence[RunResult]) -> bool:
     return True
 
 
-def _gain(trials: Sequence[SearchTrial], ranked: Sequence[int], metric: str) -> Difference | None:
+def confirmed_effect(trials: Sequence[SearchTrial], ranked: Sequence[int], metric: str) -> Effect | None:
+    """Compute the winner on its fresh seeds against the baseline on all of its seeds; None without both."""
     baseline = next((trial for trial in trials if trial.is_baseline and trial.state == "done"), None)
     winner = next((trial for trial in trials if ranked and trial.number == ranked[0]), None)
     if baseline is None or winner is None or winner is baseline or metric not in winner.fresh:
         return None
     # the baseline was not selected by its numbers, so all of them are unbiased
     both = [*baseline.values[metric].values, *(baseline.fresh[metric].values if metric in baseline.fresh else ())]
-    return effects(summarize(both), [winner.fresh[metric]])[0].together
+    return effects(summarize(both), [winner.fresh[metric]])[0]
 
 
 def _warnings(

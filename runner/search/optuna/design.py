@@ -10,7 +10,7 @@ from runner.core.errors import Problem
 from runner.core.values import counted, format_value
 from runner.search.base import Baseline, Design, Search, Trial
 from runner.search.points import BASELINE_LABEL
-from runner.search.spec import SweepSpec
+from runner.search.spec import FEWEST_FOR_IMPORTANCES, SweepSpec
 
 STUDY_DB: Final = "study.db"
 _FINITE: Final = ("GridSampler", "BruteForceSampler")
@@ -54,10 +54,16 @@ class OptunaDesign(Design):
         return OptunaSearch(spec, baseline, folder)
 
     def outlook(self, spec: SweepSpec) -> Sequence[str]:
-        """Describe the sampler and its space."""
+        """Describe the sampler and its space, and warn of a search that is too short for importances."""
         most = f", up to {counted(spec.budget.runs, 'run')} in all," if spec.budget.runs is not None else ""
         lines = [f"{spec.sampler.name} proposes the other trials{most} from:"]
-        return [*lines, *(f"  {key}: {format_value(_plain(given))}" for key, given in spec.space.items())]
+        lines += [f"  {key}: {format_value(_plain(given))}" for key, given in spec.space.items()]
+        trials = None if spec.budget.runs is None else spec.budget.runs // len(spec.seeds)
+        if trials is not None and trials < FEWEST_FOR_IMPORTANCES:
+            runs = FEWEST_FOR_IMPORTANCES * len(spec.seeds)
+            short = f"{counted(trials, 'trial')} with the baseline, too few for importances of parameters"
+            lines.append(f"budget.runs leaves {short}: they take {FEWEST_FOR_IMPORTANCES} trials, which are {runs} runs")
+        return lines
 
 
 def _plain(given: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from runner.core.text import printable
 from runner.results.comparison import ComparedTrial, Comparison, followers, uncounted_lines
 from runner.results.format import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
-from runner.results.notes import ReportNote
+from runner.results.notes import ReportNote, paragraphs
 from runner.results.search.importance import short_number
 from runner.results.search.report import SearchReport
 
@@ -32,7 +32,8 @@ def _comparison(comparison: Comparison) -> list[str]:
     head = ["trial", *parameters, "n", *comparison.metrics, f"Δ {comparison.metric} (95 %)", "verdict", "time"]
     items = list(map(_escape, followers(comparison)))
     items += [f"not counted: `{_code(run)}`: {_escape(why)}" for run, why in uncounted_lines(comparison)]
-    return [*_table(head, [_row(comparison, trial) for trial in comparison.trials]), *_list(items, comparison.notes)]
+    table = _table(head, [_row(comparison, trial) for trial in comparison.trials])
+    return [*table, *_answer(comparison.answer), *_list(items, comparison.notes)]
 
 
 def _row(comparison: Comparison, trial: ComparedTrial) -> list[str]:
@@ -43,7 +44,7 @@ def _row(comparison: Comparison, trial: ComparedTrial) -> list[str]:
         str(len(trial.counted)),
         *(show_summary(trial.metrics[tag]) for tag in comparison.metrics),
         f"{show_delta(effect)} {show_interval(effect)}".strip(),
-        f"{show_verdict(trial)} {show_seeds(trial)}".strip(),
+        f"{show_verdict(trial, comparison.against)} {show_seeds(trial)}".strip(),
         show_duration(trial.time_s.mean if trial.time_s.n else None),
     ]
 
@@ -61,11 +62,16 @@ def _search(report: SearchReport) -> list[str]:
         name = "0 baseline" if trial.is_baseline else str(number)
         rows.append([str(rank), name, *values, str(trial.values[metric].n), *confirmed, *parameters])
     table = _table([*head, *(results.short[key] for key in results.parameters)], rows) if rows else []
-    return [*table, *_list([], [*report.notes, *report.audit_notes])]
+    return [*table, *_answer(report.answer), *_list([], [*report.notes, *report.audit_notes])]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(map(_escape, row)) + " |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def _answer(notes: Sequence[ReportNote]) -> list[str]:
+    """Return the answer as paragraphs, each of its commands as a block of code."""
+    return [line for sentence, command in paragraphs(notes) for line in ("", f"    {_code(command)}" if command else _escape(sentence))]
 
 
 def _list(items: Sequence[str], notes: Sequence[ReportNote]) -> list[str]:

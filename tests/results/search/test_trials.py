@@ -142,7 +142,7 @@ def test_from_real_directories_to_json(tmp_path: Path) -> None:
     assert data["trials"][0]["parameters"] == {RATE: 0.002}
     assert data["importances"][0]["parameters"][0]["share"] == 1.0
     assert data["pareto"]["front"] == [12] and data["slices"][0]["key"] == RATE
-    assert len(data["parallel"][0]["lines"]) == 14 and data["audit"]["pruned"] == 1 and data["audit"]["notes"][0]["id"] == "audit-states"
+    assert len(data["parallel"][0]["lines"]) == 14 and data["audit"]["pruned"] == 1 and data["audit"]["notes"][0]["id"] == "audit"
 
 
 def test_a_trial_that_is_evaluated_at_another_size_than_it_was_trained_at_is_a_warning() -> None:
