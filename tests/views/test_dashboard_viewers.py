@@ -96,7 +96,7 @@ def runs(tmp_path: Path) -> list[RunDir]:
     for number, name in enumerate(NAMES):
         overrides = {"TrainReader.batch_size": 2 * number} if number else {}
         run = make_run_dir(tmp_path / "my 'sweep'" / "runs" / name, seed=number, overrides=overrides)
-        run.config.write_text("TrainReader: !Reader {batch_size: 1}\n")
+        run.config.write_text(f"TrainReader: !Reader {{batch_size: {2 * number or 1}}}\n")
         if name != "untracked":
             with TrackerSet(["tensorboard", "visualdl"], run) as trackers:
                 trackers.hparams(hyper_parameters(run), final_metrics(run.records()))
