@@ -16,7 +16,7 @@ from runner.data.fonts import fit, font
 from runner.data.images import read_image
 from runner.data.stats import SplitStats, box_sides, stats
 
-_SIDE_COLOURS = ((47, 111, 178), (232, 142, 46), (92, 148, 84))
+_SIDE_COLOURS = ((55, 71, 92), (140, 152, 167), (198, 205, 212))  # greys: colours are for classes
 _LEFT, _GAP, _TILE, _TOP = 620, 28, 268, 96
 _MAX_CLASSES = 24
 Area = tuple[int, int, int, int]
@@ -41,7 +41,7 @@ def draw(sides: Mapping[str, CocoSet], numbers: Mapping[str, SplitStats], title:
     height = _TOP + 3 * _TILE + 2 * 8 + _GAP
     picture = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(picture)
-    pen.text((_GAP, 18), printable(title), fill=INK, font=font(26))
+    pen.text((_GAP, 18), printable(title), fill=INK, font=font(26, printable(title)))
     pen.text((_GAP, 56), _summary(numbers), fill=GREY, font=font(16 if len(numbers) < 3 else 13))
     middle = _TOP + (height - _TOP) * 56 // 100
     _class_bars(pen, (_GAP, _TOP, _GAP + _LEFT, middle), numbers, classes)
@@ -66,7 +66,7 @@ def _class_bars(pen: ImageDraw.ImageDraw, area: Area, numbers: Mapping[str, Spli
     if len(classes) > len(shown):
         pen.text((x1 + 150, y1 + 3), f"the first {len(shown)} of {len(classes)}", fill=GREY, font=font(14))
     top, row = y1 + 34, (y2 - y1 - 34) / max(1, len(shown))
-    text = font(min(15, max(9, int(row * 0.7))))
+    text = font(min(15, max(9, int(row * 0.7))), "".join(map(printable, shown)))
     labels = min(200.0, max(pen.textlength(printable(name), font=text) for name in shown) + 34)
     most = max([1, *(one.per_class[name] for one in numbers.values() for name in shown)])
     bar = row * 0.72 / len(numbers)

@@ -45,13 +45,13 @@ class _Sheet:
         self, at: tuple[float, float], text: str, *, size: float = 14, colour: Colour = INK, anchor: str = "la", width: float = 0.0
     ) -> None:
         """Write one line; with `width` it is shortened to that."""
-        used = font(round(size * self._zoom))
+        used = font(round(size * self._zoom), printable(text))
         shown = fit(self.pen, printable(text), used, width * self._zoom) if width else printable(text)
         self.pen.text(self._at(*at), shown, fill=colour, font=used, anchor=anchor)
 
     def upright(self, at: tuple[float, float], text: str, *, size: float, length: float) -> None:
         """Write a line that is read from below, starting at `at`, shortened to `length`."""
-        used = font(round(size * self._zoom))
+        used = font(round(size * self._zoom), printable(text))
         shown = fit(self.pen, printable(text), used, length * self._zoom)
         box = self.pen.textbbox((0, 0), shown, font=used, anchor="ls")
         line = Image.new("L", (round(box[2]) + 2, round(size * self._zoom * 1.4)))
@@ -86,7 +86,9 @@ class _Sheet:
 
 def counted_from(confusion: Mapping[str, Any]) -> str:
     """Return which detections the confusion matrix counts, and when one is matched, in words."""
-    return f"detections from score {confusion['score_threshold']:.3g} (best F1), matched from IoU {confusion['iou']:g}"
+    threshold = confusion["score_threshold"]
+    which = f"detections from score {threshold:.3g} (best F1)" if threshold else "all detections"
+    return f"{which}, matched from IoU {confusion['iou']:g}"
 
 
 def draw_confusion(result: Mapping[str, Any], title: str) -> Image.Image:
@@ -262,4 +264,4 @@ def _shade(colour: Colour, share: float) -> Colour:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return "-" if value is None else f"{value:.2f}"

@@ -103,7 +103,7 @@ class Pen:
         self._scale, self._origin = scale, origin
         longer = max(picture.size)
         self._line = max(2, round(longer / 300))
-        self._font = font(max(14, round(longer / 40)))
+        self._text_size = max(14, round(longer / 40))
         self._taken: list[tuple[float, float, float, float]] = []
 
     def solid(self, box: Box, colour: Colour, *, thin: bool = False) -> None:
@@ -128,7 +128,8 @@ class Pen:
         The first of these places that no other label has; on the box itself if all are taken.
         """
         x0, y0, x1, y1 = self._corners(box)
-        left, top, right, bottom = self._draw.textbbox((0, 0), text, font=self._font)
+        used = font(self._text_size, text)
+        left, top, right, bottom = self._draw.textbbox((0, 0), text, font=used)
         width, height = right - left + 4, bottom - top + 4
         places = (
             (x0, y0 - height),
@@ -143,7 +144,7 @@ class Pen:
         patch = next((place for place in fitted if not any(_overlap(place, other) for other in self._taken)), fitted[0])
         self._taken.append(patch)
         self._draw.rectangle(patch, fill=colour)
-        self._draw.text((patch[0] + 2 - left, patch[1] + 2 - top), text, fill=(0, 0, 0), font=self._font)
+        self._draw.text((patch[0] + 2 - left, patch[1] + 2 - top), text, fill=(0, 0, 0), font=used)
 
     def _corners(self, box: Box, grow: int = 0) -> tuple[float, float, float, float]:
         """Return xyxy on the picture, clipped at its border, at least a pixel wide and high."""

@@ -40,7 +40,8 @@ def draw_legend(items: Sequence[LegendItem], width: int, size: int = 14) -> Imag
         width: of the strip, in pixels.
         size: of the text, in pixels.
     """
-    text, row = font(size), size + 8
+    row, every = size + 8, "".join(printable(item.text) for item in items)
+    text = font(size, every)
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     places: list[tuple[int, int, LegendItem, str]] = []
     x, y = _MARGIN_PX, 4

@@ -21,6 +21,8 @@ from runner.evaluation.legend import LegendItem, class_items, draw_legend
 _TILE, _GAP, _CAPTION, _HEAD = 480, 12, 46, 84
 _COLUMNS = 3
 _MOST_TILES = 9
+_MOST_LABELS = 12
+"""Labels in a tile, the most confident detections first; more would cover the image."""
 _ROOM = 1.6
 """A tile shows this many times the part of the image that holds the errors, and not less than `_TILE` pixels of it."""
 
@@ -144,7 +146,8 @@ def _tile(one: JudgedImage, kind: Kind, classes: Classes, pixels: Image.Image | 
     boxes = sum(not crowd for crowd in image.is_crowd.tolist())
     facts = f"{_COUNTS[kind].format(len(errors), boxes)}{'' if whole else '; part of the image'}"
     facts += "" if pixels is not None else "; the image cannot be read"
-    text.text((0, _TILE + 4), fit(text, printable(image.file_name), font(16), _TILE), fill=INK, font=font(16))
+    name = font(16, printable(image.file_name))
+    text.text((0, _TILE + 4), fit(text, printable(image.file_name), name, _TILE), fill=INK, font=name)
     text.text((0, _TILE + 24), fit(text, facts, font(14), _TILE), fill=GREY, font=font(14))
     return tile
 
@@ -157,7 +160,7 @@ def _draw_boxes(pen: Pen, one: JudgedImage, kind: Kind, classes: Classes) -> Non
             pen.solid(box["bbox"], classes.colour(box["category_id"]), thin=True)
         for box in found.missed:
             pen.dashed(box["bbox"], classes.colour(box["category_id"]))
-        for box in found.missed:
+        for box in found.missed[:_MOST_LABELS]:
             pen.label(box["bbox"], classes.name(box["category_id"]), classes.colour(box["category_id"]))
         return
     for true in [*(box for box, _ in found.pairs), *found.missed]:
@@ -165,7 +168,7 @@ def _draw_boxes(pen: Pen, one: JudgedImage, kind: Kind, classes: Classes) -> Non
     wrong = [(box, detection) for box, detection in one.errors(kind) if detection is not None]
     for _, detection in wrong:
         pen.solid(detection["bbox"], classes.colour(detection["category_id"]))
-    for instead_of, detection in wrong:
+    for instead_of, detection in wrong[:_MOST_LABELS]:
         instead = f", not {classes.name(instead_of['category_id'])}" if instead_of is not None else ""
         text = f"{classes.name(detection['category_id'])}{instead} {detection['score']:.2f}"
         pen.label(detection["bbox"], text, classes.colour(detection["category_id"]))
@@ -192,7 +195,8 @@ def _sheet(title: str, summary: str, tiles: Sequence[Image.Image], items: Sequen
     legend = draw_legend(items, width, 18) if tiles else Image.new("RGB", (width, 1), PAPER)
     sheet = Image.new("RGB", (width, _HEAD + rows * (_TILE + _CAPTION + _GAP) + legend.height), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_GAP, 14), fit(pen, printable(title), font(28), width - 2 * _GAP), fill=INK, font=font(28))
+    heading = font(28, printable(title))
+    pen.text((_GAP, 14), fit(pen, printable(title), heading, width - 2 * _GAP), fill=INK, font=heading)
     pen.text((_GAP, 52), fit(pen, summary, font(18), width - 2 * _GAP), fill=GREY, font=font(18))
     for number, tile in enumerate(tiles):
         x, y = _GAP + number % _COLUMNS * (_TILE + _GAP), _HEAD + number // _COLUMNS * (_TILE + _CAPTION + _GAP)
