@@ -103,6 +103,7 @@ def draw_confusion(result: Mapping[str, Any], title: str) -> Image.Image:
     shown, total = _most_confused(counts), len(counts) - 1
     kept = [*shown, total]
     names = [str(confusion["names"][index]) for index in shown]
+    sums = np.maximum(counts.sum(axis=1), 1)[kept]  # of whole rows, also where not all columns are drawn
     counts = counts[np.ix_(kept, kept)]
     side = len(kept)
     cell = max(30.0, min(76.0, 620.0 / side))
@@ -111,13 +112,12 @@ def draw_confusion(result: Mapping[str, Any], title: str) -> Image.Image:
     rule = counted_from(confusion)
     part = f"; the {len(shown)} of {total} classes with the most errors" if len(shown) < total else ""
     sheet = _Sheet(width, top + side * cell + 54, f"Confusion matrix: {title}", rule + part)
-    sheet.text((left, _HEAD + 4), "predicted", size=14, colour=GREY)
+    sheet.text((left - 12, _HEAD + 20), "predicted", size=14, colour=GREY, anchor="rs")
     sheet.text((left - 12, top - 14), "annotated", size=14, colour=GREY, anchor="rs")
-    sums = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     for row in range(side):
         for column in range(side):
             x, y = left + column * cell, top + row * cell
-            share = float(counts[row, column] / sums[row, 0])
+            share = float(counts[row, column] / sums[row])
             fill = _shade(_BLUE if row == column else _RED, share)
             sheet.box((x + 1, y + 1, x + cell - 1, y + cell - 1), fill)
             if row == column == side - 1:

@@ -40,12 +40,12 @@ def draw_legend(items: Sequence[LegendItem], width: int, size: int = 14) -> Imag
         width: of the strip, in pixels.
         size: of the text, in pixels.
     """
-    row, every = size + 8, "".join(printable(item.text) for item in items)
-    text = font(size, every)
+    row = size + 8
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     places: list[tuple[int, int, LegendItem, str]] = []
     x, y = _MARGIN_PX, 4
     for item in items:
+        text = font(size, printable(item.text))
         shown = fit(measure, printable(item.text), text, max(20, width - 2 * _MARGIN_PX - _SAMPLE_PX - _GAP_PX))
         taken = _SAMPLE_PX + _GAP_PX + int(measure.textlength(shown, font=text))
         if x > _MARGIN_PX and x + taken > width - _MARGIN_PX:
@@ -56,7 +56,7 @@ def draw_legend(items: Sequence[LegendItem], width: int, size: int = 14) -> Imag
     pen = ImageDraw.Draw(strip)
     for x, y, item, shown in places:
         _draw_sign(pen, (x, y + row // 2), item)
-        pen.text((x + _SAMPLE_PX + _GAP_PX, y + row // 2), shown, fill=INK, font=text, anchor="lm")
+        pen.text((x + _SAMPLE_PX + _GAP_PX, y + row // 2), shown, fill=INK, font=font(size, printable(item.text)), anchor="lm")
     return strip
 
 
