@@ -6,14 +6,14 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 from runner.config.node import Node, quoted
 from runner.config.overrides import quoted_override
 from runner.config.schema import AddedLater, Auto, Doc, Formerly, FromPlugins, Key, Neutral, Range, Registered, Rest, Shared, Tagged
-from runner.core.errors import InputError, Problem, nearest
+from runner.core.errors import ElsewhereKnown, InputError, Problem, nearest
 
 T = TypeVar("T")
 
@@ -103,9 +103,18 @@ class Bound(Generic[T]):
     notes: list[str] = field(default_factory=list)
 
 
+def instead_of(key: str, table: Mapping[str, str]) -> str:
+    """Look up a dotted key that is not known: what to do instead, where a pattern of `table` matches all of it; else nothing."""
+    return next((text for pattern, text in table.items() if re.fullmatch(pattern, key)), "")
+
+
 def bind(tree: Node, cls: type[T]) -> Bound[T]:
-    """Bind a whole config or sweep file to the declared class `cls`. Never raises for what a user wrote."""
-    binder = _Binder(tree)
+    """Bind a whole config or sweep file to the declared class `cls`. Never raises for what a user wrote.
+
+    Two attributes of `cls`, both optional, lead on from what is not known: `instead` maps patterns of dotted keys to what to do in their
+    place (see `instead_of`); `elsewhere` is called with a name and says which backend knows it.
+    """
+    binder = _Binder(tree, cls)
     value = binder.bind_class(cls, tree, "")
     notes = [*binder.notes, *binder.unused_sections(cls)]
     return Bound(None if binder.problems else value, list(dict.fromkeys(binder.problems)), list(dict.fromkeys(notes)))
@@ -116,8 +125,10 @@ class _Mismatch(Exception):
 
 
 class _Binder:
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, cls: type[Any]) -> None:
         self._root = root
+        self._instead: Mapping[str, str] = getattr(cls, "instead", {})
+        self._elsewhere: Callable[[str], str] = getattr(cls, "elsewhere", lambda name: "")
         self._used: set[str] = set()
         self.problems: list[Problem] = []
         self.notes: list[str] = []
@@ -190,7 +201,7 @@ class _Binder:
             if key in renamed:
                 self._problem(node, f"{path}.{key}".lstrip("."), f"is now called `{renamed[key]}`: rename the key")
             elif key not in known:
-                hint = nearest(key, sorted(known))
+                hint = instead_of(f"{path}.{key}".lstrip("."), self._instead) or self._elsewhere(key) or nearest(key, sorted(known))
                 owner = "" if node_is_root else f" of {cls.__name__}"
                 self._problem(node, f"{path}.{key}".lstrip("."), f"unknown key{owner}" + (f"; {hint}" if hint else ""))
 
@@ -220,7 +231,7 @@ class _Binder:
             value = self._bind_type(kind, bounds, node, path)
         except _Mismatch:
             expected = describe(kind, bounds, spell_out=True)
-            hint = _literal_hint(kind, doc, node) or _quotes_hint(kind, node, path)
+            hint = _literal_hint(kind, doc, node) or _quotes_hint(kind, node, path) or _registry_hint(kind)
             self._problem(node, path, f"expected {expected}, got {_show(node)}{hint}")
             return None
         if node.text and (kind is not Any or node.mapping is None and node.items is None):
@@ -319,10 +330,11 @@ class _Binder:
             self._problem(node, path, f"expected {describe(kind, None)}, got {_show(node)}")
             return None
         if name not in by_name:
-            close, everything = nearest(name, sorted(by_name)), "allowed: " + ", ".join(sorted(by_name))
-            hints = "; ".join(dict.fromkeys(filter(None, (close, everything))))
+            elsewhere, everything = self._elsewhere(name), "allowed: " + ", ".join(sorted(by_name))
+            hints = "; ".join(dict.fromkeys(filter(None, (elsewhere or nearest(name, sorted(by_name)), everything))))
             named = next((item for key in ("name", "type") if (item := (node.mapping or {}).get(key)) is not None), node)
-            self._problem(named, path, f"unknown name {name!r}; {hints}")
+            kind = ElsewhereKnown if elsewhere else Problem
+            self.problems.append(kind(f"unknown name {name!r}; {hints}", where=str(named.source), key=path))
             return None
         cls = by_name[name]
         if node.value == name and (section := self._root.get(name)) is not None:
@@ -499,6 +511,12 @@ def _keys(cls: type[Any]) -> set[str]:
 
 def _literal(value: Any) -> str:
     return {True: "true", False: "false", None: "null"}.get(value, repr(value)) if isinstance(value, bool | None) else repr(value)
+
+
+def _registry_hint(kind: Any) -> str:
+    """Say how other packages add names, where those of a registry are expected."""
+    kinds = [extra.registry.kind for extra in getattr(kind, "__metadata__", ()) if isinstance(extra, Registered)]
+    return f"; packages add others by the entry point group runner.{kinds[0]}s" if kinds else ""
 
 
 def _literal_hint(kind: Any, doc: str, node: Node) -> str:

@@ -42,6 +42,12 @@ class UnknownKey(Problem):
     __slots__ = ()
 
 
+class ElsewhereKnown(Problem):
+    """A name in a config that its backend does not know and another one does."""
+
+    __slots__ = ()
+
+
 class Remark(Problem):
     """A remark for the user. It stops nothing."""
 

@@ -76,11 +76,17 @@ class Registry(Generic[P]):
             except (Exception, SystemExit) as error:  # noqa: BLE001 - another distribution's module may raise anything while it is imported
                 raise _unusable(f"{self._title(name)} cannot be loaded from {source}: {type(error).__name__}: {error}") from error
         else:
-            raise _unusable(f"unknown {self.kind.replace('_', ' ')} {name!r}; {nearest(name, self.names())}".rstrip("; "))
+            raise _unusable(f"unknown {self.kind.replace('_', ' ')} {name!r}; {self.choices(name)}")
         if faults := self._faults_of(name, plugin):
             raise _unusable(f"{self._title(name)} cannot be used: {'; '.join(faults)} ({source})")
         self._checked[name] = plugin if name in self._builtin else self._guarded(name, plugin, source)
         return self._checked[name]
+
+    def choices(self, name: str) -> str:
+        """Return what there is in place of an unknown name: the nearest ones, all of them, and how others come to be here."""
+        close = nearest(name, self.names())
+        known = f"known: {', '.join(self.names())}; packages add others by the entry point group runner.{self.kind}s"
+        return f"{close} {known.replace('k', 'K', 1)}" if close.endswith("?") else known
 
     def _faults_of(self, name: str, plugin: Any) -> list[str]:
         faults = list(protocol_faults(plugin, self._protocol))

@@ -20,7 +20,7 @@ from runner.config.length import schedule_warnings
 from runner.config.load import load_config
 from runner.config.node import Node, Source
 from runner.config.overrides import apply_mapping
-from runner.core.errors import InputError, Problem, TooFewImages, UnknownKey
+from runner.core.errors import ElsewhereKnown, InputError, Problem, TooFewImages, UnknownKey
 from runner.resolve.autos import find_interpreter, resolve_autos
 from runner.resolve.dataset import expand_dataset, with_absolute_folders
 from runner.resolve.resolution import AUTO, DATA_SECTIONS, Resolution
@@ -199,7 +199,9 @@ def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
         resolution.tree = resolution.tree.without(*only_names)
         bound = bind(resolution.tree, backend.config_class)
         found = [problem for problem in found if problem.key not in only_names]
-    resolution.problems += [problem for problem in bound.problems if not _follows_from_dataset(problem, resolution)]
+    foreign = [problem for problem in bound.problems if isinstance(problem, ElsewhereKnown) and problem.key == "architecture"]
+    # the other sections are those of another backend's model: one reason, not dozens
+    resolution.problems += foreign or [problem for problem in bound.problems if not _follows_from_dataset(problem, resolution)]
     moot = (*DATA_SECTIONS, "num_classes") if not resolution.has_data else () if resolution.counted else ("num_classes",)
     resolution.add_findings((problem for problem in found if to_train or not isinstance(problem, TooFewImages)), moot)
     return bound

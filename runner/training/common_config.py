@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,6 +11,7 @@ from runner.config.load import parse
 from runner.config.node import Source
 from runner.config.schema import Auto, Doc, Form, Neutral, Range, Registered
 from runner.trackers.base import TRACKERS
+from runner.training.absent_keys import ABSENT_KEYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class CommonConfig:
     `dataset_dir`, `image_dir`, `anno_path`, `allow_empty`, `sample_num` and `empty_ratio`, and `pretrain_weights`."""
 
     form: ClassVar[Form] = "section"
+    instead: ClassVar[Mapping[str, str]] = ABSENT_KEYS
     train_dataset: Any
     eval_dataset: Any
     pretrain_weights: Any = None

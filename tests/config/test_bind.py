@@ -334,10 +334,24 @@ def test_what_yaml_reads_as_few_people_mean_it_is_noted(override: str, note: str
         (["TrainReader.batch_size=two"], "got 'two', a string"),
         (["TrainReader.batchsize=2"], "TrainReader.batchsize: unknown key of TrainReader; did you mean 'batch_size'?"),
         (["num_clases=3"], "num_clases: unknown key; did you mean 'num_classes'?"),
-        (["architecture=YOLOv3"], "architecture: unknown name 'YOLOv3'; allowed: FCOS"),
+        (["architecture=YOLOv9"], "architecture: unknown name 'YOLOv9'; allowed: FCOS"),
+        (["architecture=YOLOv3"], "architecture: unknown name 'YOLOv3'; the backend paddle has it (-o backend=paddle); allowed: FCOS"),
         (
             ["OptimizerBuilder.optimizer.type=Adagrad"],
-            "OptimizerBuilder.optimizer: unknown name 'Adagrad'; allowed: Adam, AdamW, Momentum",
+            "OptimizerBuilder.optimizer: unknown name 'Adagrad'; the backend paddle has it (-o backend=paddle); allowed: Adam, AdamW",
+        ),
+        (
+            ["TrainReader.sample_transforms.1={RandomCrop: {}}"],
+            "unknown name 'RandomCrop'; the backend paddle has it (-o backend=paddle); allowed: Decode, NormalizeImage",
+        ),
+        (["YOLOv3Head={}"], "YOLOv3Head: unknown key; the backend paddle has it (-o backend=paddle)"),
+        (["processes=2"], "processes: unknown key; a run trains in one process, and on one GPU (only the backend paddle has `processes`)"),
+        (["patience=3"], "patience: unknown key; a run is not ended early"),
+        (["FCOSHead.fcos_loss.class_weight=[1]"], "class_weight: unknown key of FCOSLoss; classes cannot be weighted"),
+        (["lr=3"], "lr: unknown key; the key is LearningRate.base_lr"),
+        (
+            ["trackers=[wandb]"],
+            "expected one of 'tensorboard', 'visualdl', got 'wandb', a string; packages add others by the entry point group",
         ),
         (
             ["TrainReader.sample_transforms.1={RandomFlop: {}}"],

@@ -40,7 +40,11 @@ def test_a_backends_problem_has_the_place_of_its_key(write_config: WriteConfig) 
 
 def test_an_unknown_backend(write_config: WriteConfig) -> None:
     (message,) = refusal(write_config(backend="tensorflow"))
-    assert "backend: unknown backend 'tensorflow'; allowed: fake, paddle, torch" in message and "tiny.yml:" in message
+    assert (
+        "backend: unknown backend 'tensorflow'; known: fake, paddle, torch; packages add others by the entry point group runner.backends"
+        in message
+        and "tiny.yml:" in message
+    )
 
 
 def test_an_older_config_is_answered_as_such(tmp_path: Path) -> None:
@@ -143,3 +147,10 @@ def test_classes_that_cannot_be_counted_are_no_problem_of_their_own(write_config
     assert "no.json" in message and "TrainDataset.anno_path" in message
     found = refusal(write_config(num_classes="auto", TrainDataset=None, EvalDataset=None, dataset="synthetik_pcb"))
     assert any("synthetik_pcb" in message for message in found) and not any("num_classes" in message for message in found), found
+
+
+def test_an_architecture_of_another_backend_is_one_problem() -> None:
+    with pytest.raises(InputError) as caught:
+        resolve("configs/yolov3_darknet.yml", ["backend=torch"], to_run=False)
+    (problem,) = caught.value.problems
+    assert problem.message == "unknown name 'YOLOv3'; the backend paddle has it (-o backend=paddle); allowed: FCOS"

@@ -12,11 +12,12 @@ from runner.backends.initial_distance import check_initial_distance
 from runner.backends.paddle import schedule
 from runner.backends.paddle.module_registry import ModuleRegistry, Signature, module_registry
 from runner.backends.paddle.schema import PaddleConfig
-from runner.config.bind import field_infos
+from runner.config.bind import field_infos, instead_of
 from runner.config.schema import Tagged
 from runner.core.errors import InputError, Missing, Problem, UnknownKey, nearest
 from runner.core.values import is_numeric
 from runner.environments.interpreters import interpreter
+from runner.training.absent_keys import ABSENT_KEYS
 from runner.training.checks import check_data, check_length
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
@@ -107,7 +108,8 @@ class _Modules:
 
     def _unknown_top(self, key: str) -> Iterator[Problem]:
         declared = [info.key for info in field_infos(PaddleConfig) if not info.rest]
-        yield UnknownKey(f"unknown key{_hint(key, [*declared, *self._known.modules, *sorted(self._known.shared)])}", key=key)
+        known = [*declared, *self._known.modules, *sorted(self._known.shared)]
+        yield UnknownKey(f"unknown key{_hint(key, known, key)}", key=key)
 
     def _section(self, name: str, value: Any) -> Iterator[Problem]:
         keys = value.keys if isinstance(value, Tagged) else value
@@ -139,7 +141,7 @@ class _Modules:
             if key in skip:
                 continue
             if key not in signature.keys:
-                yield Problem(f"unknown key of {owner}{_hint(key, signature.keys)}", key=here)
+                yield Problem(f"unknown key of {owner}{_hint(key, signature.keys, here)}", key=here)
             elif value != _UNUSED.get((owner, key), value):
                 yield Problem(f"ppdet 2.6.0 ignores it and always uses {_UNUSED[owner, key]}; remove it", key=here)
             elif key == "num_classes" and key in signature.shared and value != self._config.num_classes:
@@ -286,6 +288,6 @@ def _schedule(config: PaddleConfig) -> Iterator[Problem]:
         yield from error.problems
 
 
-def _hint(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    hint = nearest(name, list(known))
+def _hint(name: str, known: Sequence[str] | Mapping[str, Any], key: str = "") -> str:
+    hint = instead_of(key, ABSENT_KEYS) or nearest(name, list(known))
     return f"; {hint}" if hint else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from runner.backends.initial_distance import InitialDistance
+from runner.backends.paddle import ppdet_names
 from runner.backends.torch.models.base import architecture_classes, batch_transform_classes, why_unusable
 from runner.config.schema import Doc, Form, Fraction, FromPlugins, Key, Neutral, Positive, Range, Shared
 from runner.training.common_config import COCODataSetKeys, CommonConfig
@@ -275,6 +276,12 @@ class TorchConfig(CommonConfig):
     """The whole resolved config of a torch run: top-level keys, PaddleDetection's and ours. No `auto` is left in it."""
 
     not_used: ClassVar[dict[str, str]] = {"export": "settings for exporting a Paddle model"}
+
+    @staticmethod
+    def elsewhere(name: str) -> str:
+        """Say of an architecture, a module, a transform or an optimiser that PaddleDetection has it; else nothing."""
+        return "the backend paddle has it (-o backend=paddle)" if name in ppdet_names.NAMES else ""
+
     # what is trained
     architecture: Annotated[Any, FromPlugins(architecture_classes, why_unusable)]
     pretrain_weights: Annotated[
