@@ -46,27 +46,39 @@ def probe(config: str, batch_size: int) -> Speed:
         changes = [f"max_iters={_STEPS}", f"snapshot_iter={_STEPS}", "LearningRate.schedulers.1.steps=1", "log_iter=1", "trackers=[]"]
         changes.append(f"EvalDataset.sample_num={batch_size}")
         started = time.time()
-        command = [sys.executable, "-P", "-m", "runner", "train", "-c", str(file), "--run-dir", str(run_dir.path), "-o", *changes]
-        try:
-            done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-        except subprocess.TimeoutExpired as error:
-            text = f"{_STEPS} steps of the chosen config take more than {_TIMEOUT_S} s on this machine; try again when it is less busy"
-            raise ProbeFailed(text, out_of_memory=False) from error
+        code, errors = _run(
+            [sys.executable, "-P", "-m", "runner", "train", "-c", str(file), "--run-dir", str(run_dir.path), "-o", *changes]
+        )
         status = run_dir.status() if run_dir.exists() else None
-        if done.returncode != 0 or status is None or status.state != "done":
+        if code != 0 or status is None or status.state != "done":
             raise ProbeFailed(
-                f"a few steps of the chosen config cannot be trained here; `runner train` says:\n{done.stderr.strip()}",
+                f"a few steps of the chosen config cannot be trained here; `runner train` says:\n{errors.strip()}",
                 out_of_memory=status is not None and status.cause == "out_of_memory",
             )
         return _speed(run_dir.records(), started, batch_size)
 
 
+def _run(command: list[str]) -> tuple[int, str]:
+    """Run a command to its end and return its exit code and stderr; where it takes too long or is interrupted, it first ends its worker."""
+    with subprocess.Popen(command, env=child_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _, errors = process.communicate(timeout=_TIMEOUT_S)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
+            process.terminate()
+            process.communicate()
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            text = f"{_STEPS} steps of the chosen config take more than {_TIMEOUT_S} s on this machine; try again when it is less busy"
+            raise ProbeFailed(text, out_of_memory=False) from error
+        return process.returncode, errors
+
+
 def _speed(records: list[Record], started: float, batch_size: int) -> Speed:
     """Compute the costs from the records of a probe that began at `started`, seconds since 1970."""
-    steps = [record for record in records if record.kind == "train"]
-    evaluations = [record for record in records if record.is_evaluation]
-    first, last = steps[0], max(steps, key=lambda record: record.step)
-    step_s = (last.time - first.time) / max(1, last.step - first.step)
+    evaluation = next(record for record in records if record.is_evaluation)
+    steps = [record for record in records if not record.is_evaluation and not record.resumed and record.step < evaluation.step]
+    first, last = steps[0], steps[-1]
+    step_s = (last.time - first.time) / (last.step - first.step)
     memory = max(record.values.get(_GPU_MEMORY, record.values.get(_MEMORY, 0.0)) for record in steps)
-    eval_s = max(0.0, evaluations[-1].time - last.time) / batch_size if evaluations else 0.0
-    return Speed(step_s, eval_s, first.time - started, memory)
+    eval_s = max(0.0, evaluation.time - last.time - step_s * (evaluation.step - last.step))
+    return Speed(step_s, eval_s / batch_size, first.time - started, memory)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import runner.advice.probe
+from runner.advice.probe import ProbeFailed, _run, _speed, probe
+from runner.store.records import Record
+
+
+def record(step: int, seconds: float, gib: float = 1.0, **options: object) -> Record:
+    return Record(1, step, 0.0, 1000.0 + seconds, {"resource/memory_gib": gib}, **options)  # type: ignore[arg-type]
+
+
+def test_costs_from_the_records() -> None:
+    records = [
+        Record(1, 0, 0.0, 1005.0, resumed=True),
+        record(1, 10.0),
+        record(2, 10.5),
+        record(3, 11.0, 1.5),
+        Record(1, 4, 0.0, 1013.5, {"bbox/AP": 0.0}, kind="evaluation"),
+        record(4, 13.6),
+    ]
+    speed = _speed(records, 1000.0, 4)
+    assert (speed.step_s, speed.eval_image_s, speed.start_s, speed.memory_gib) == (0.5, 0.5, 10.0, 1.5)
+
+
+def test_a_config_that_cannot_be_trained_is_reported_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ProbeFailed, match="max_itrs") as failed:
+        probe("_BASE_: configs/fcos_small.yml\nuse_gpu: false\nmax_itrs: 3\n", 8)
+    assert not failed.value.out_of_memory and failed.value.exit_code == 1
+
+
+def test_a_probe_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.advice.probe, "_TIMEOUT_S", 0.5)
+    start = time.monotonic()
+    with pytest.raises(ProbeFailed, match="less busy"):
+        _run([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert time.monotonic() - start < 30
