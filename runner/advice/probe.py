@@ -6,7 +6,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from runner.advice.choices import Speed
@@ -78,7 +80,7 @@ def _speed(records: list[Record], started: float, batch_size: int) -> Speed:
     evaluation = next(record for record in records if record.is_evaluation)
     steps = [record for record in records if not record.is_evaluation and not record.resumed and record.step < evaluation.step]
     first, last = steps[0], steps[-1]
-    step_s = (last.time - first.time) / (last.step - first.step)
+    step_s = median((one.time - other.time) / (one.step - other.step) for other, one in pairwise(steps))  # one hiccup does not count
     memory = max(record.values.get(_GPU_MEMORY, record.values.get(_MEMORY, 0.0)) for record in steps)
     eval_s = max(0.0, evaluation.time - last.time - step_s * (evaluation.step - last.step))
     return Speed(step_s, eval_s / batch_size, first.time - started, memory)

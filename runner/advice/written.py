@@ -90,15 +90,15 @@ def _sizes(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _size_reason(choice: TrainingChoice, data: Measures) -> str:
-    good = GOOD_PX[choice.device]
-    if max(choice.size) >= max(data.typical):
-        return (
-            "the images' own size" if choice.smallest_px >= LEAST_PX else "more pixels than that would show nothing new, or take too long"
-        )
+    good, scale = GOOD_PX[choice.device], max(choice.size) / max(data.typical)
+    if scale > 1.01 and choice.smallest_px < good:
+        return f"larger than the images are, to give these boxes {LEAST_PX:.0f} px"
+    if scale > 0.99:
+        return "the images' own size"
+    if choice.smallest_px >= good:
+        return f"{LEAST_LONGER_PX} px are the least that show what tells classes apart"
     if choice.smallest_px < LEAST_PX:
         return f"{LEAST_PX:.0f} px would be better, but take too long"
-    if max(choice.size) <= LEAST_LONGER_PX:
-        return f"{LEAST_LONGER_PX} px are the least that show what tells classes apart"
     return f"as large as the time allows, up to {good:.0f} px for them"
 
 

@@ -45,6 +45,21 @@ def test_the_schedule_spans_the_training(tmp_path: Path) -> None:
     assert "CosineDecay" in str(decay) and "70" in str(warmup)
 
 
+@pytest.mark.parametrize(
+    ("side", "size", "reason"),
+    [
+        (7, (384, 512), "larger than the images are, to give these boxes 8 px"),
+        (14, (360, 480), "the images' own size"),
+        (24, (360, 480), "as large as the time allows, up to 16 px for them"),
+        (200, (360, 480), "224 px are the least that show what tells classes apart"),
+    ],
+)
+def test_the_size_has_its_reason(tmp_path: Path, side: int, size: tuple[int, int], reason: str) -> None:
+    text, _ = written(tmp_path, measured([(side, side)] * 20, size=size))
+    (line,) = (line for line in text.splitlines() if line.startswith("image_size"))
+    assert line.endswith(f": {reason}")
+
+
 @pytest.mark.parametrize("name", ["photos", "no", "7", "my-set_2", "datasets/a b: c.yml", 'quote"#x.yml'])
 def test_any_name_of_a_data_set_is_kept(tmp_path: Path, name: str) -> None:
     assert written(tmp_path, dataset=name)[1].plain()["dataset"] == name
