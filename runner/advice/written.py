@@ -95,11 +95,11 @@ def _size_reason(choice: TrainingChoice, data: Measures) -> str:
         return f"larger than the images are, to give these boxes {LEAST_PX:.0f} px"
     if scale > 0.99:
         return "the images' own size"
-    if choice.smallest_px >= good:
+    if choice.smallest_px >= good and max(choice.size) <= LEAST_LONGER_PX:
         return f"{LEAST_LONGER_PX} px are the least that show what tells classes apart"
     if choice.smallest_px < LEAST_PX:
         return f"{LEAST_PX:.0f} px would be better, but take too long"
-    return f"as large as the time allows, up to {good:.0f} px for them"
+    return f"about {good:.0f} px are enough for them, if the time allows it"
 
 
 def _level_reason(choice: TrainingChoice) -> str:

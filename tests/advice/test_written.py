@@ -50,7 +50,7 @@ def test_the_schedule_spans_the_training(tmp_path: Path) -> None:
     [
         (7, (384, 512), "larger than the images are, to give these boxes 8 px"),
         (14, (360, 480), "the images' own size"),
-        (24, (360, 480), "as large as the time allows, up to 16 px for them"),
+        (24, (360, 480), "about 16 px are enough for them, if the time allows it"),
         (200, (360, 480), "224 px are the least that show what tells classes apart"),
     ],
 )
