@@ -46,7 +46,8 @@ def _too_small(data: Measures, boxes: NDArray[np.float64], strides: Sequence[int
     low = float(np.quantile(sides, TAIL))
     if low >= least:
         return
-    height, width = (math.ceil(side * least / max(low, 1.0)) for side in size or data.typical)
+    scale = least / float(np.quantile(data.sides, TAIL))
+    height, width = (math.ceil(side * scale) for side in data.typical)
     remedy = f"{image_size.KEY} of about [{height}, {width}] gives them {least:.0f} px"
     if low >= LEAST_PX:  # only the level is too coarse
         remedy += f", or {levels.KEY} that begin at stride 4, not {strides[0]}"
