@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +20,13 @@ from runner.core.lock import holder
 from runner.core.values import shell_path
 from runner.monitor.overview import read_sweep
 from runner.results.answer import SweepFacts
+from runner.search.spec import SweepSpec
 from runner.sweep.session_plan import SweepRequest
 from runner.sweep.sweep_dir import SweepDir
 
 _FRESH_NAME: Final = re.compile(r"(?P<stem>.+)-confirm(?:-(?P<number>\d+))?")
+_UNUSED: Final = {"space": "{}", "derive": "{}", "sampler": "TPESampler", "pruner": "null", "constraints": "[]", "confirm_seeds": "3"}
+"""Keys of a sweep file that listed trials do without, each with its default."""
 _LEFT: Final = ("running", "waiting", "interrupted")
 
 
@@ -110,9 +113,9 @@ def _command(
     changed = [f"seeds=[{','.join(map(str, seeds))}]"]
     changed += ["racing=null"] if spec.get("racing") else []
     if trial is not None:
-        unused = {"space": "{}", "derive": "{}", "sampler": "TPESampler", "pruner": "null", "constraints": "[]", "confirm_seeds": "3"}
         changed += ["design=list", f"trials=[{json.dumps(dict(trial), ensure_ascii=False)}]"]
-        changed += [f"{key}={value}" for key, value in unused.items() if spec.get(key)]
+        default = json.loads(json.dumps(asdict(SweepSpec(config=""))))
+        changed += [f"{key}={value}" for key, value in _UNUSED.items() if spec.get(key, default[key]) != default[key]]
     budget = spec.get("budget") or {}
     changed += [f"budget.runs={runs}"] if budget.get("runs") is not None and budget["runs"] < runs else []
     keys = tuple(setting.partition("=")[0] for setting in changed)

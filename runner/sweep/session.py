@@ -19,7 +19,7 @@ from runner.monitor.overview import Overview, read_sweep
 from runner.results.comparison import Comparison
 from runner.store.commands import Command
 from runner.store.control import send
-from runner.sweep.session_arguments import AnyPath, Changes, check_flag, check_string, optional_path, to_path, to_settings
+from runner.sweep.session_arguments import AnyPath, Changes, check_flag, check_number, check_string, optional_path, to_path, to_settings
 from runner.sweep.session_plan import PlannedSweep, SweepRequest, plan_sweep
 from runner.sweep.session_results import compare_runs
 from runner.sweep.session_run import SweepResult, run_sweep
@@ -118,10 +118,15 @@ class Sweep:
         return read_sweep(self._folder, driven=holder(self._folder.lock) is not None)
 
     def compare(
-        self, *, metric: str | None = None, goal: Literal["maximize", "minimize"] | None = None, images: bool | None = None
+        self,
+        *,
+        metric: str | None = None,
+        goal: Literal["maximize", "minimize"] | None = None,
+        images: bool | None = None,
+        against: int | None = None,
     ) -> Comparison:
         """Compare its trials; see `compare`."""
-        return compare(self.path, metric=metric, goal=goal, images=images)
+        return compare(self.path, metric=metric, goal=goal, images=images, against=against)
 
     def pause(self, *, save: bool = False) -> None:
         """Start no further runs of a running sweep, whether it runs in another thread or another process.
@@ -217,6 +222,7 @@ def compare(
     metric: str | None = None,
     goal: Literal["maximize", "minimize"] | None = None,
     images: bool | None = None,
+    against: int | None = None,
 ) -> Comparison:
     """Compare trials with their baseline: means, intervals and verdicts, as `runner compare` prints them.
 
@@ -225,14 +231,16 @@ def compare(
         metric: tag that decides, for example ``bbox/AP50``; default: the sweep file's.
         goal: which way is better; default: the sweep file's.
         images: bootstrap the images of two checkpoints of one seed; default: where a trial has a single seed.
+        against: number of the trial that the others are compared with; default: the baseline.
 
     Raises:
-        InputError: a directory is missing, there is nothing to compare, or an unknown goal.
+        InputError: a directory is missing, there is nothing to compare, no trial has that number, or an unknown goal.
     """
     if goal not in (None, "maximize", "minimize"):
         raise InputError(f"unknown goal {goal!r}: expected 'maximize' or 'minimize'")
     check_string("metric", metric, optional=True)
     check_flag("images", images, optional=True)
+    check_number("against", against)
     if not paths:
         raise InputError('no paths: expected compare("runs/NAME")')
-    return compare_runs([to_path("paths", path) for path in paths], metric=metric, goal=goal, images=images)
+    return compare_runs([to_path("paths", path) for path in paths], metric=metric, goal=goal, images=images, against=against)

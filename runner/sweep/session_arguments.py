@@ -41,6 +41,12 @@ def check_flag(name: str, value: object, *, optional: bool = False) -> None:
         raise _expected(name, "True, False or None" if optional else "True or False", value)
 
 
+def check_number(name: str, value: object) -> None:
+    """Raise InputError for anything but an integer and None."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise _expected(name, "an integer or None", value)
+
+
 def to_settings(name: str, changes: Changes) -> tuple[str, ...]:
     """Return changes as ``KEY=VALUE`` strings. Raises InputError for anything else, and for a value that YAML cannot hold."""
     if isinstance(changes, str | bytes) or not isinstance(changes, Mapping | Sequence):

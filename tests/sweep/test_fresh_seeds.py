@@ -117,3 +117,23 @@ def test_a_command_gives_its_request_back(request_: SweepRequest) -> None:
 def test_other_commands_are_none_of_a_sweep(words: list[str]) -> None:
     with pytest.raises(ValueError, match="not a command of a sweep"):
         SweepRequest.of_command(words)
+
+
+def test_the_winner_of_a_search_is_judged_alone_and_its_config_trains(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = "space: {parameters.lr: {low: 0.00001, high: 0.0001, log: true}}, derive: {parameters.wd: parameters.lr * 10}"
+    more = "pruner: MedianPruner, constraints: [bbox/AP > 0], sampler: {name: RandomSampler, seed: 1}, confirm_seeds: 0, budget: {runs: 5}"
+    Path("fake.yml").write_text(
+        CONFIG.replace("{lr: 0.02}", "{lr: 0.00001, wd: 0.0001}").replace("+ 0.02 * noise", "+ 0.001 * noise * (parameters.lr > 0.00001)")
+    )
+    Path("s.yml").write_text(f"{{config: fake.yml, design: optuna, {space}, {more}}}")
+    run("s.yml")
+    found = compared(capsys, "runs/s")
+    assert found["verdict"] is None and found["ranked"][0] != 0
+    trained, made, judged = commands(found)
+    assert {"sampler=TPESampler", "pruner=null", "constraints=[]", "confirm_seeds=3", "budget.runs=6"} <= set(made)
+    assert trained[:3] == ["runner", "train", "-c"] and main([*trained[1:], "--launcher", "inline", "--run-dir", "again"]) == 0
+    assert main(made[1:]) == 0 and judged == ["runner", "compare", "runs/s-confirm"]
+    alone = compared(capsys, "runs/s-confirm")
+    assert [trial["seeds"] for trial in alone["trials"]] == [[1, 2, 3]] * 2
+    winner = next(trial for trial in found["trials"] if trial["number"] == found["ranked"][0])
+    assert alone["trials"][1]["parameters"]["parameters.lr"] == winner["parameters"]["parameters.lr"]

@@ -198,4 +198,4 @@ def test_the_documented_example_runs(folder: Path, monkeypatch: pytest.MonkeyPat
     (folder / "sweeps" / "batchsize.yml").write_text("{config: ../configs/fcos_tiny.yml, vary: {parameters.lr: [0.2]}}")
     names: dict[str, Any] = {}
     exec(example, names)
-    assert names["result"].done == 6 and len(names["table"]) == 2 and names["run"].metrics["bbox/AP"] > 0.2
+    assert names["result"].done == 8 and len(names["table"]) == 2 and names["run"].metrics["bbox/AP"] > 0.2

@@ -70,6 +70,8 @@ def test_wrong_flags_of_a_sweep_are_named(folder: Path) -> None:
     ):
         with pytest.raises(runner.InputError, match=f"{name}: expected True"):
             call()
+    with pytest.raises(runner.InputError, match="against: expected an integer or None, got 'yes'"):
+        sweep.compare(against=wrong)
     assert not (folder / "runs").exists()
 
 
