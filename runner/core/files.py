@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from runner.core.errors import nearest
+
 NO_FILE_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
 """Error numbers that mean that there is no file at a path; any other means that a file may exist and cannot be read. ENXIO: a FIFO,
 a socket or a device is there (see `open_regular`)."""
@@ -32,6 +34,8 @@ MAX_JSON_DEPTH = 128
 MAX_LINE_BYTES = 1 << 22
 """Largest size of a line of metrics.jsonl, journal.jsonl or control.jsonl: a record of 1,000 classes has 0.1 MB."""
 
+_MOST_COMPARED = 5_000
+"""Names of a folder, at most, that a missing one is compared with."""
 _PROBE_BYTES = 1 << 20
 
 
@@ -303,3 +307,13 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def similar_name(path: Path) -> str:
+    """Return a hint at names like that of a missing file or folder, in the same folder: ``; did you mean 'val.json'?``, else nothing."""
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return ""
+    hint = nearest(path.name, names) if len(names) <= _MOST_COMPARED else ""
+    return f"; {hint}" if hint.endswith("?") else ""

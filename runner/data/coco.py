@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.core.errors import InputError, Problem
-from runner.core.files import read_bytes
+from runner.core.files import read_bytes, similar_name
 from runner.data import boxes as geometry
 from runner.data.annotations import Fault, Tables, as_problems, scan
 from runner.data.cocofile import read_annotations
@@ -150,7 +150,7 @@ def load_coco(
 def missing_images(file_names: Sequence[str], image_dir: Path) -> list[Fault]:
     """Find names that do not exist below `image_dir`, or lead outside it. Each folder is listed once."""
     if not image_dir.is_dir():
-        return [Fault(f"the image folder {image_dir} does not exist")]
+        return [Fault(f"the image folder {image_dir} does not exist{similar_name(image_dir)}")]
     listings: dict[str, frozenset[str]] = {}
     faults: list[Fault] = []
     for name in file_names:

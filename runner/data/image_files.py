@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import similar_name
 from runner.data.formats.base import IMAGE_SUFFIXES
 
 
@@ -26,9 +27,9 @@ def find_images(given: Iterable[Path]) -> list[Path]:
         if path.is_dir():
             images = sorted(filter(_is_image, path.iterdir()))
             missing = "has no image directly in it; its subfolders are not searched: give a pattern such as 'FOLDER/**/*.jpg', in quotes"
-        elif path.exists() or not glob.has_magic(str(path)):
+        elif path.exists() or not glob.has_magic(path.name if path.parent.is_dir() else str(path)):
             images = [path] if path.is_file() else []
-            missing = "image does not exist"
+            missing = f"image does not exist{similar_name(path)}"
         else:
             images = sorted(filter(_is_image, map(Path, glob.iglob(str(path), recursive=True))))
             missing = "matches no image; expected the name of an image, a folder, or a pattern such as 'photos/*.jpg'"

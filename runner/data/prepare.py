@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from runner.core.errors import InputError, Problem
-from runner.core.files import open_regular, sync_folder
+from runner.core.files import open_regular, similar_name, sync_folder
 from runner.core.values import shell_path
 from runner.data.convert import convert
 from runner.data.formats.yolofile import descriptions_beside
@@ -124,7 +124,9 @@ def _existing(spec: DataSpec, source: Path | None, root: Path) -> Path | None:
     if spec.generated:
         raise InputError(f"data set {spec.name} is generated; it takes no --source")
     if not source.exists():
-        raise InputError(Problem(f"the source of {spec.name} does not exist.\n{spec.where}".rstrip(), str(source)))
+        raise InputError(
+            Problem(f"the source of {spec.name} does not exist{similar_name(source) or '.'}\n{spec.where}".rstrip(), str(source))
+        )
     resolved = _described_folder(source.resolve())
     if resolved.is_dir() and root.resolve().is_relative_to(resolved):
         message = f"the folder of prepared sets, {root}, is inside this source; give a smaller folder, or set RUNNER_DATA"

@@ -21,7 +21,7 @@ from typing import Any
 import hotcoco
 
 from runner.core.errors import InputError, Problem
-from runner.core.files import read_bytes
+from runner.core.files import read_bytes, similar_name
 from runner.data.annotations import MAX_AREA
 from runner.evaluation.validate import check_predictions, check_truth
 
@@ -98,7 +98,7 @@ def _may_have_negative_size(raw: bytes) -> bool:
 
 def _require_file(path: Path, what: str) -> None:
     if not path.is_file():
-        state = "is a folder" if path.is_dir() else "does not exist"
+        state = "is a folder" if path.is_dir() else f"does not exist{similar_name(path)}"
         raise InputError(Problem(f"the {what} file {state}", where=str(path)))
     if not os.access(path, os.R_OK):
         raise InputError(Problem(f"the {what} file may not be read (permissions)", where=str(path)))

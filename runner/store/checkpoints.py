@@ -224,7 +224,8 @@ def locate(path: Path, *, keep: int = 1, suffix: str = ".pt") -> tuple[Checkpoin
     if meant is not None:
         return folder, [entry for entry in reversed(entries) if entry.step <= meant.step]
     if not path.is_file():
-        raise InputError(f"there is no checkpoint {'in' if path.is_dir() else 'at'} {path}")
+        others = f"; there are {', '.join(entry.file for entry in entries)}" if entries else ""
+        raise InputError(f"there is no checkpoint {'in' if path.is_dir() else 'at'} {path}{others}")
     return folder, [Entry(path.name, 0, 0.0, "")]
 
 

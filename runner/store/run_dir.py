@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.core.errors import Cause, Problem, nearest
-from runner.core.files import atomic_write_json, open_lines, read_json
+from runner.core.errors import Cause, Problem
+from runner.core.files import atomic_write_json, open_lines, read_json, similar_name
 from runner.core.typed import Count, Moment, Name, build, fits
 from runner.core.values import listed, natural, shell_path
 from runner.store import legacy
@@ -23,6 +23,7 @@ from runner.store.records import Record, read_records
 
 _MOST_NAMED = 3
 """Runs that a message names."""
+_LISTED = "; `runner ls` lists the runs"
 
 Goal = Literal["maximize", "minimize"]
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
@@ -341,10 +342,9 @@ def not_a_run(path: Path) -> Problem:
         names = [run.path.name for run in find_runs([path])]
         text = f"is a sweep, not a run directory; its runs are in {path / 'runs'}: {listed(names, _MOST_NAMED)}"
     elif path.is_dir():
-        text = "is not a run directory (it has no run.json); `runner ls` lists the runs"
+        text = "is not a run directory (it has no run.json)" + _LISTED
     else:
-        close = nearest(path.name, _names_in(path.parent))
-        text = f"is not a run directory: it does not exist; {close if close.startswith('did') else '`runner ls` lists the runs'}"
+        text = f"is not a run directory: it does not exist{similar_name(path) or _LISTED}"
     return Problem(text, where=str(path))
 
 
@@ -354,15 +354,7 @@ def not_a_directory(path: Path) -> Problem:
         runs = Path("runs", path.stem)
         hint = f"; did you mean {shell_path(runs)}?" if path.suffix in (".yml", ".yaml") and runs.is_dir() else ""
         return Problem(f"is a file; give the directory of a sweep or a run, such as runs/NAME{hint}", where=str(path))
-    close = nearest(path.name, _names_in(path.parent))
-    return Problem(f"no such directory; {close if close.startswith('did') else '`runner ls` lists the runs'}", where=str(path))
-
-
-def _names_in(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
+    return Problem(f"no such directory{similar_name(path) or _LISTED}", where=str(path))
 
 
 def find_runs(paths: list[Path]) -> Iterator[RunDir]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from runner.core.errors import InputError, Missing, Problem, Remark, nearest
+from runner.core.errors import InputError, Missing, Problem, Remark
+from runner.core.files import similar_name
 from runner.data.annotations import Fault, Tables
 from runner.data.boxes import boxes_as_shares, boxes_outside, negative_sizes, notes
 from runner.data.coco import CocoSet, load_coco
@@ -51,9 +52,9 @@ def _load(key: str, dataset: Any, *, evaluation: bool, upright: bool) -> tuple[C
     if not dataset.anno_path:
         problems.append(Problem("missing; expected a data set (dataset: NAME) or a COCO file", key=f"{key}.anno_path"))
     elif not anno_path.is_file():
-        problems.append(Missing(f"file {anno_path} does not exist{_beside(anno_path)}; {_PREPARE}", key=f"{key}.anno_path"))
+        problems.append(Missing(f"file {anno_path} does not exist{similar_name(anno_path)}; {_PREPARE}", key=f"{key}.anno_path"))
     if not image_dir.is_dir():
-        problems.append(Missing(f"folder {image_dir} does not exist{_beside(image_dir)}; {_PREPARE}", key=f"{key}.image_dir"))
+        problems.append(Missing(f"folder {image_dir} does not exist{similar_name(image_dir)}; {_PREPARE}", key=f"{key}.image_dir"))
     if problems:
         return None, problems
     allow_empty, empty_ratio = (True, 1.0) if evaluation else (dataset.allow_empty, dataset.empty_ratio)
@@ -90,13 +91,3 @@ def _classes(config: CommonConfig, data: CocoSet, key: str) -> Iterator[Problem]
 def _named(data: CocoSet) -> str:
     names = list(data.class_names)
     return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-
-
-def _beside(path: Path) -> str:
-    """Return a hint at a similar name in the same folder."""
-    try:
-        names = [entry.name for entry in path.parent.iterdir()]
-    except OSError:
-        return ""
-    hint = nearest(path.name, names)
-    return f" ({hint})" if hint.startswith("did you mean") else ""

@@ -14,9 +14,9 @@ from PIL import Image
 from runner.backends.base import Backend, ImageRef
 from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
-from runner.core.files import atomic_write_json, read_bytes, read_json
+from runner.core.files import atomic_write_json, read_bytes, read_json, similar_name
 from runner.core.text import say
-from runner.core.values import counted
+from runner.core.values import counted, shell_path
 from runner.core.values import listed as listed_first
 from runner.data.classes import listed, match_classes, read_names
 from runner.data.coco import load_coco
@@ -83,7 +83,7 @@ def evaluate_run(
         return recorded
     scorer = _scorer(config, split, check_images=has_to_predict)
     if has_to_predict:
-        weights = run_dir.checkpoints / f"{checkpoint or 'last'}{backend.checkpoint_suffix}"
+        weights = _checkpoint(run_dir, checkpoint or "last", backend)
         predictions: Any = _predict(backend, _for_this_machine(backend, config), weights, scorer, progress)
     else:
         predictions = _own_predictions(run_dir, scorer)
@@ -146,7 +146,7 @@ def predict_images(
         raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(output))) from error
     refs = [ImageRef(number, image) for number, image in enumerate(images)]
     reader = "TestReader" if to_plain(canonical(config)).get("TestReader") is not None else "EvalReader"
-    weights = _weights(run_dir.checkpoints / f"{checkpoint}{backend.checkpoint_suffix}")
+    weights = _checkpoint(run_dir, checkpoint, backend)
     config = _for_this_machine(backend, config)
     results = backend.predict(config, weights, refs, reader=reader, progress=lambda done, total: progress(done, total, "images"))
     names = backend.class_names(weights) or _class_names(run_dir, config)
@@ -269,9 +269,20 @@ def _existing(path: Path) -> RunDir:
     return run_dir
 
 
+def _checkpoint(run_dir: RunDir, which: Which, backend: Backend) -> Path:
+    path = run_dir.checkpoints / f"{which}{backend.checkpoint_suffix}"
+    if not path.is_file():
+        others = sorted(file.name for file in run_dir.checkpoints.glob(f"*{backend.checkpoint_suffix}"))
+        there = (
+            f"there are {', '.join(others)}" if others else f"there is none yet; continue the run: runner resume {shell_path(run_dir.path)}"
+        )
+        raise InputError(Problem(f"checkpoint does not exist; {there}", where=str(path)))
+    return path
+
+
 def _weights(path: Path) -> Path:
     if not path.is_file():
-        raise InputError(Problem("checkpoint does not exist", where=str(path)))
+        raise InputError(Problem(f"checkpoint does not exist{similar_name(path)}", where=str(path)))
     return path
 
 

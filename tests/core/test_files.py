@@ -24,6 +24,7 @@ from runner.core.files import (
     read_bytes,
     read_json,
     read_lines,
+    similar_name,
 )
 
 
@@ -175,3 +176,12 @@ def test_lines_in_little_memory(tmp_path: Path) -> None:
     path.write_bytes(b"0123456789\n0123456789a\nend")
     assert list(read_lines(path, limit=10)) == [b"0123456789", b"end"]
     assert list(read_lines(tmp_path / "missing")) == []
+
+
+def test_a_missing_file_leads_to_one_of_a_similar_name(tmp_path: Path) -> None:
+    (tmp_path / "val.json").touch()
+    (tmp_path / "images").mkdir()
+    assert similar_name(tmp_path / "valid.json") == "; did you mean 'val.json'?"
+    assert similar_name(tmp_path / "image") == "; did you mean 'images'?"
+    assert similar_name(tmp_path / "other.xml") == ""
+    assert similar_name(tmp_path / "nowhere" / "val.json") == ""

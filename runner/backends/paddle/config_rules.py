@@ -15,6 +15,7 @@ from runner.backends.paddle.schema import PaddleConfig
 from runner.config.bind import field_infos, instead_of
 from runner.config.schema import Tagged
 from runner.core.errors import InputError, Missing, Problem, UnknownKey, nearest
+from runner.core.files import similar_name
 from runner.core.values import is_numeric
 from runner.environments.interpreters import interpreter
 from runner.training.absent_keys import ABSENT_KEYS
@@ -278,7 +279,9 @@ def _weights(config: PaddleConfig) -> Iterator[Problem]:
             f"{source}: expected a .pdparams file, null, or an address that starts with https:// or ppdet://", key="pretrain_weights"
         )
     elif not path.with_suffix(".pdparams").is_file():
-        yield Missing(f"file {path.with_suffix('.pdparams')} does not exist", key="pretrain_weights")
+        yield Missing(
+            f"file {path.with_suffix('.pdparams')} does not exist{similar_name(path.with_suffix('.pdparams'))}", key="pretrain_weights"
+        )
 
 
 def _schedule(config: PaddleConfig) -> Iterator[Problem]:

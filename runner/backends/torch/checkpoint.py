@@ -14,7 +14,7 @@ from torch import nn
 from runner.backends.torch.ema import ModelEMA
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
-from runner.core.files import open_regular
+from runner.core.files import open_regular, similar_name
 from runner.data.classes import read_names
 from runner.store import checkpoints as checkpoint_folder
 from runner.store.checkpoints import CheckpointFolder, Entry
@@ -43,7 +43,7 @@ def read_state(file: Path) -> dict[str, Any]:
         open_regular(file).close()  # a FIFO would be waited for
         state = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise InputError(f"checkpoint {file} does not exist") from error
+        raise InputError(f"checkpoint {file} does not exist{similar_name(file)}") from error
     except OSError as error:
         raise InputError(f"checkpoint {file} cannot be read: {error.strerror or error}") from error
     except _DAMAGED as error:
