@@ -17,7 +17,7 @@ from runner.views.table import render_comparison
 
 
 class TableRenderer:
-    """Tables as wide as the terminal, 80 columns or more. Nothing is conveyed by colour alone."""
+    """Tables as wide as the terminal, 60 columns or more. Nothing is conveyed by colour alone."""
 
     subjects: ClassVar[tuple[str, ...]] = ("comparison", "search", "status")
 
