@@ -201,7 +201,8 @@ def test_ways_to_break_one(installed: Fake, monkeypatch: pytest.MonkeyPatch, tmp
 
     put(home / "bin" / "python", runner=f"__version__ = {runner.__version__!r}")
     assert f"{home} belongs to the runner in {packages / 'runner'}, this is the one in {environments.package_folder()}" in broken(installed)
-    (packages / "runner" / "__init__.py").write_text("__version__ = '0.0.1'", encoding="utf-8")
+    other = "__version__ = '0.0.1'\n"  # of another length: within a second Python takes a file of the same size for the one it compiled
+    (packages / "runner" / "__init__.py").write_text(other, encoding="utf-8")
     assert f"{home} has runner 0.0.1, this is {runner.__version__}" in broken(installed)
 
     (home / "bin" / "python").unlink()
