@@ -111,8 +111,8 @@ def instead_of(key: str, table: Mapping[str, str]) -> str:
 def bind(tree: Node, cls: type[T]) -> Bound[T]:
     """Bind a whole config or sweep file to the declared class `cls`. Never raises for what a user wrote.
 
-    Two attributes of `cls`, both optional, lead on from what is not known: `instead` maps patterns of dotted keys to what to do in their
-    place (see `instead_of`); `elsewhere` is called with a name and says which backend knows it.
+    Three attributes of `cls`, all optional, lead on from what is not known: `instead` maps patterns of dotted keys to what to do in their
+    place (see `instead_of`); `elsewhere` is called with a name and says which backend knows it; `every_key` says where all keys are listed.
     """
     binder = _Binder(tree, cls)
     value = binder.bind_class(cls, tree, "")
@@ -128,6 +128,7 @@ class _Binder:
     def __init__(self, root: Node, cls: type[Any]) -> None:
         self._root = root
         self._instead: Mapping[str, str] = getattr(cls, "instead", {})
+        self._every_key: str = getattr(cls, "every_key", "")
         self._elsewhere: Callable[[str], str] = getattr(cls, "elsewhere", lambda name: "")
         self._used: set[str] = set()
         self.problems: list[Problem] = []
@@ -201,9 +202,10 @@ class _Binder:
             if key in renamed:
                 self._problem(node, f"{path}.{key}".lstrip("."), f"is now called `{renamed[key]}`: rename the key")
             elif key not in known:
-                hint = instead_of(f"{path}.{key}".lstrip("."), self._instead) or self._elsewhere(key) or nearest(key, sorted(known))
+                here = f"{path}.{key}".lstrip(".")
+                hint = instead_of(here, self._instead) or self._elsewhere(key) or nearest(key, sorted(known)) or self._every_key
                 owner = "" if node_is_root else f" of {cls.__name__}"
-                self._problem(node, f"{path}.{key}".lstrip("."), f"unknown key{owner}" + (f"; {hint}" if hint else ""))
+                self._problem(node, here, f"unknown key{owner}" + (f"; {hint}" if hint else ""))
 
     def _implied_section(self, info: FieldInfo, path: str) -> Node | None:
         """Return the top-level section that a missing key refers to: ``FPN`` in ``FCOS: {}`` where one declared class fits."""

@@ -37,3 +37,5 @@ ABSENT_KEYS: Final[Mapping[str, str]] = {
     r"pretrained\w*|init_weights": "the key is pretrain_weights",
 }
 """Pattern of the whole dotted key to what to do instead; see `runner.config.bind.instead_of`."""
+
+EVERY_KEY: Final = "`runner config show -c FILE` prints every key"

@@ -11,7 +11,7 @@ from runner.config.load import parse
 from runner.config.node import Source
 from runner.config.schema import Auto, Doc, Form, Neutral, Range, Registered
 from runner.trackers.base import TRACKERS
-from runner.training.absent_keys import ABSENT_KEYS
+from runner.training.absent_keys import ABSENT_KEYS, EVERY_KEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,7 @@ class CommonConfig:
 
     form: ClassVar[Form] = "section"
     instead: ClassVar[Mapping[str, str]] = ABSENT_KEYS
+    every_key: ClassVar[str] = EVERY_KEY
     train_dataset: Any
     eval_dataset: Any
     pretrain_weights: Any = None

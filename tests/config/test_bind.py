@@ -348,6 +348,7 @@ def test_what_yaml_reads_as_few_people_mean_it_is_noted(override: str, note: str
         (["processes=2"], "processes: unknown key; a run trains in one process, and on one GPU (only the backend paddle has `processes`)"),
         (["patience=3"], "patience: unknown key; a run is not ended early"),
         (["FCOSHead.fcos_loss.class_weight=[1]"], "class_weight: unknown key of FCOSLoss; classes cannot be weighted"),
+        (["quux=3"], "quux: unknown key; `runner config show -c FILE` prints every key"),
         (["lr=3"], "lr: unknown key; the key is LearningRate.base_lr"),
         (
             ["trackers=[wandb]"],

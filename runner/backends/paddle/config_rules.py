@@ -18,7 +18,7 @@ from runner.core.errors import InputError, Missing, Problem, UnknownKey, nearest
 from runner.core.files import similar_name
 from runner.core.values import is_numeric
 from runner.environments.interpreters import interpreter
-from runner.training.absent_keys import ABSENT_KEYS
+from runner.training.absent_keys import ABSENT_KEYS, EVERY_KEY
 from runner.training.checks import check_data, check_length
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
@@ -292,5 +292,5 @@ def _schedule(config: PaddleConfig) -> Iterator[Problem]:
 
 
 def _hint(name: str, known: Sequence[str] | Mapping[str, Any], key: str = "") -> str:
-    hint = instead_of(key, ABSENT_KEYS) or nearest(name, list(known))
+    hint = instead_of(key, ABSENT_KEYS) or nearest(name, list(known)) or (EVERY_KEY if key else "")
     return f"; {hint}" if hint else ""
