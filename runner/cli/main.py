@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from runner import __version__
 from runner.cli import (
@@ -33,7 +34,7 @@ from runner.cli import (
     verify,
 )
 from runner.cli.streams import expendable_output
-from runner.core.errors import InputError, Problem, RunnerError
+from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.files import NO_ROOM
 from runner.core.text import printable_output, say
 
@@ -59,10 +60,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not arguments:
             build_parser().print_help(sys.stderr)
             return 2
-        args = build_parser().parse_args(arguments)
+        parser = build_parser()
+        args, unknown = parser.parse_known_args(arguments)
+        if surplus := [*unknown, *getattr(args, "surplus", ())]:
+            _refuse(surplus, parser, arguments)
     is_driver = getattr(args, "drives", False) and not getattr(args, "dry_run", False)
     with expendable_output(stdout=is_driver), printable_output():
         return _run(args)
+
+
+def _refuse(unknown: Sequence[str], parser: argparse.ArgumentParser, arguments: Sequence[str]) -> NoReturn:
+    """End with an error of the command that was called, which names the nearest of its options."""
+    for word in arguments:
+        below = next((action for action in parser._actions if isinstance(action, argparse._SubParsersAction)), None)
+        parser = below.choices.get(word, parser) if below is not None else parser
+    actions = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    options = [option[2:] for action in actions for option in action.option_strings if option.startswith("--")]
+    hints = [nearest(word[2:].partition("=")[0], options) for word in unknown if word.startswith("--")]
+    close = next(("; " + re.sub("'(.+?)'", r"'--\1'", hint) for hint in hints if hint.endswith("?")), "")
+    parser.error(f"unrecognized arguments: {' '.join(unknown)}{close}")
 
 
 def _run(args: argparse.Namespace) -> int:

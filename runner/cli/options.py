@@ -21,20 +21,22 @@ def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> Non
 
 
 class _WithoutOption(argparse.Action):
-    """A hidden positional argument: an error that says which option it needs."""
+    """A hidden positional argument. For a config or a run: an error that says which option it needs; anything else is surplus."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: object, values: object, option_string: str | None = None) -> None:
-        if isinstance(values, list) and values:
-            if getattr(namespace, "config", None) is not None:
-                parser.error(f"expected one config, got {values[0]!r} too")
-            is_run = os.path.isdir(values[0]) and "--resume" in parser._option_string_actions
-            given, option = ("a run to continue", "-r") if is_run else ("a config", "-c")
-            parser.error(f"{given} needs {option}; did you mean: {parser.prog} {option} {shell_path(values[0])}")
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None) -> None:
+        surplus = [str(value) for value in values] if isinstance(values, list) else []
+        setattr(namespace, self.dest, surplus)
+        if not surplus or getattr(namespace, "config", None) is not None:
+            return
+        if os.path.isdir(surplus[0]) and "--resume" in parser._option_string_actions:
+            parser.error(f"a run to continue needs -r; did you mean: {parser.prog} -r {shell_path(surplus[0])}")
+        if surplus[0].endswith((".yml", ".yaml")):
+            parser.error(f"a config needs -c; did you mean: {parser.prog} -c {shell_path(surplus[0])}")
 
 
 def expect_option(parser: argparse.ArgumentParser) -> None:
     """Explain ``runner train blood.yml``, which lacks ``-c``. The command's own positional arguments have to be declared before."""
-    parser.add_argument("_without_option", nargs="*", action=_WithoutOption, help=argparse.SUPPRESS)
+    parser.add_argument("surplus", nargs="*", action=_WithoutOption, help=argparse.SUPPRESS)
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:

@@ -259,9 +259,18 @@ def missing_file(path: Path) -> str:
     """Say that a file does not exist, and which similar ones do."""
     if os.path.islink(path):
         return f"{path} is a symbolic link that leads to no file"
-    siblings = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-    hint = nearest(path.name, siblings) if path.parent.is_dir() else f"nor does the folder {path.parent}"
+    own = [file.name for file in path.parent.glob("*.y*ml")]
+    with_us = [] if path.is_absolute() else [str(path.parent / file.name) for file in _shipped_beside(path)]
+    hint = nearest(path.name, own) if path.parent.is_dir() else f"nor does the folder {path.parent}"
+    if not hint.startswith("did") and (close := nearest(str(path), with_us)).startswith("did"):
+        hint = close
     return f"file {path} does not exist" + (f"; {hint}" if hint else "")
+
+
+def _shipped_beside(path: Path) -> list[Path]:
+    """Return the shipped files that a path such as ``configs/NAME.yml`` can name."""
+    kind = path.parts[0] if path.parts else ""
+    return sorted(shipped(kind).joinpath(*path.parent.parts[1:]).glob("*.yml")) if kind in ("configs", "sweeps") else []  # type: ignore[arg-type]
 
 
 def _describe(error: yaml.MarkedYAMLError, text: str, line: int) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from runner.core.errors import InputError, Problem
+from runner.core.errors import InputError, Problem, RunnerError
+from runner.core.values import shell_path
 from runner.data.annotations import as_problems
 from runner.data.boxes import settle
 from runner.data.coco import save_json
@@ -155,7 +156,21 @@ def _load(spec: DataSpec, source: Path) -> Loaded:
         except NotThisFormat as error:
             looked_for.append(str(error))
     message = f"not the source of {spec.name}; expected: {'; or '.join(looked_for)}."
-    raise InputError(Problem(f"{message}\n{spec.where}".rstrip(), str(source)))
+    others = [
+        f"It is in {name} format: runner data prepare {name} --source {shell_path(source)}" for name in _readable_as(source, spec.formats)
+    ]
+    raise InputError(Problem("\n".join(filter(None, [message, *(others or [spec.where])])), str(source)))
+
+
+def _readable_as(source: Path, besides: Sequence[str]) -> Iterator[str]:
+    """Yield the formats that can read a source, besides those that were tried."""
+    for name in FORMATS.names():
+        if name not in besides:
+            try:
+                FORMATS.get(name)(source, ())
+            except (NotThisFormat, RunnerError):
+                continue
+            yield name
 
 
 def _verify_counts(spec: DataSpec, loaded: Loaded, source: Path) -> None:

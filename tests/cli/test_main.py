@@ -45,6 +45,8 @@ RUN = "runs/blood/runs/0000-a-s0"
     [
         (["train", "blood.yml"], "did you mean: runner train -c blood.yml"),
         (["train", "-o", "max_iters=2", "--eval", "blood.yml"], "did you mean: runner train -c blood.yml"),
+        (["train", "-c", "configs/fcos_tinny.yml"], "does not exist; did you mean 'configs/fcos_tiny.yml'"),
+        (["sweep", "sweeps/batchsiz.yml"], "does not exist; did you mean 'sweeps/batchsize.yml'"),
         (["train", RUN], f"did you mean: runner train -r {RUN}"),
         (["config", "check", "blood.yml"], "did you mean: runner config check -c blood.yml"),
         (["config", "show", "blood.yml"], "did you mean: runner config show -c blood.yml"),
@@ -79,7 +81,22 @@ def test_arguments_that_are_almost_right(refused: Refused, arguments: list[str],
 
 def test_a_second_config_is_not_offered_as_the_first(refused: Refused) -> None:
     last = refused(["train", "-c", "blood.yml", "other.yml"])
-    assert "other.yml" in last and "did you mean" not in last
+    assert "unrecognized arguments: other.yml" in last and "did you mean" not in last
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "-c", "blood.yml", "--evall"], "runner train: error: unrecognized arguments: --evall; did you mean '--eval'?"),
+        (["train", "-c", "blood.yml", "--rundir", "x"], "unrecognized arguments: --rundir x; did you mean '--run-dir'?"),
+        (["train", "--rundir", "x", "-c", "blood.yml"], "unrecognized arguments: --rundir x; did you mean '--run-dir'?"),
+        (["data", "prepare", "voc", "--souce=x"], "runner data prepare: error: unrecognized arguments: --souce=x; did you mean '--source'"),
+        (["stop", "a", "b", "c"], "runner stop: error: unrecognized arguments: c"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_unknown_option_leads_to_the_nearest_one(refused: Refused, arguments: list[str], words: str) -> None:
+    assert words in refused(arguments)
 
 
 def test_the_help_groups_every_command_by_task_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -508,3 +508,12 @@ def test_the_spec_of_a_named_set_is_only_written_once_it_is_prepared(root: Path,
         with pytest.raises(InputError):
             prepare("yolo", tmp_path / source, root, called=name)
     assert not (tmp_path / "datasets").exists()
+
+
+def test_a_source_in_another_format_names_that_format(root: Path, tmp_path: Path, pcb_source: Build, make_picture: Any) -> None:
+    yolo = _yolo(tmp_path / "my set", make_picture)
+    with pytest.raises(InputError) as refused:
+        prepare("voc", yolo, root)
+    assert str(refused.value).endswith(f"\nIt is in yolo format: runner data prepare yolo --source '{yolo}'")
+    with pytest.raises(InputError, match=r"\nIt is in voc format: runner data prepare voc"):
+        prepare("yolo", pcb_source(), root)
