@@ -20,6 +20,8 @@ per side. DeepPCB at 14 px reaches 0.78 AP50 (configs/fcos_deeppcb_cpu.yml). A G
 LEAST_LONGER_PX: Final = 224
 """Smallest longer side of an image: below, even large objects lose what tells their classes apart. Networks for classification are trained
 at it."""
+MOST_PIXELS: Final[dict[Device, int]] = {"cpu": 640 * 640, "gpu": 800 * 1333}
+"""Largest area of an image after it is resized: batches of it take about 5 GiB of memory on a CPU, and seconds per step."""
 LARGEST_SCALE: Final = 2.0
 """Largest enlargement of stored images, for boxes below `LEAST_PX`. More pixels show nothing new."""
 FINE_LEVEL_PX: Final = 12.0
@@ -108,10 +110,11 @@ class TrainingChoice:
 
 
 def first_choice(data: Measures, device: Device) -> TrainingChoice:
-    """Choose as if time did not matter: the smallest boxes get their `GOOD_PX`, at most the pixels that the images have."""
+    """Choose as if time did not matter: the smallest boxes get their `GOOD_PX`, in at most the pixels of the images and `MOST_PIXELS`."""
     longer = max(data.typical)
     low = float(np.quantile(data.sides, TAIL))
-    scale = min(max(GOOD_PX[device] / low, LEAST_LONGER_PX / longer), max(1.0, LEAST_PX / low), LARGEST_SCALE)
+    most = math.sqrt(MOST_PIXELS[device] / math.prod(data.typical))
+    scale = min(max(GOOD_PX[device] / low, LEAST_LONGER_PX / longer), max(1.0, LEAST_PX / low), LARGEST_SCALE, most)
     return _choice(data, scale, device, BATCH[device])
 
 

@@ -59,6 +59,11 @@ def test_images_are_not_enlarged_without_need() -> None:
     assert first_choice(specks, "cpu").size == (192, 256)  # at most twice
 
 
+def test_large_photos_do_not_fill_the_memory() -> None:
+    photos = measured([(20, 20)] * 8, size=(3000, 4000))
+    assert first_choice(photos, "cpu").size == (544, 736) and first_choice(photos, "gpu").size == (896, 1184)
+
+
 def test_little_time_makes_images_smaller_as_far_as_the_boxes_allow_then_batches() -> None:
     choice = first_choice(BOARDS, "cpu")
     ample = fitted_choice(BOARDS, choice, speed(choice, 1.5), 600, 200)
