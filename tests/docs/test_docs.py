@@ -250,6 +250,24 @@ def test_a_page_that_mentions_the_article_links_to_its_name(path: Path) -> None:
         assert words not in text.lower() or anchor in text, f"{relative(path)}: {words!r} without a link to README{anchor}"
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
+def test_code_spans_have_no_html_entities(path: Path) -> None:
+    """Markdown shows them there as they are written."""
+    assert not re.findall(r"`[^`\n]*&(?:lt|gt|amp);[^`\n]*`", path.read_text(encoding="utf-8"))
+
+
+def test_no_install_line_names_a_published_package() -> None:
+    """It is installed from a checkout: `pip install '.[optuna]'`."""
+    texts = [*DOCUMENTS, *(ROOT / "runner").rglob("*.py")]
+    assert len(texts) > 300
+    found = [
+        relative(path)
+        for path in texts
+        if re.search(r"detection-runner\[|pip install [^\n]*detection-runner", path.read_text(encoding="utf-8"))
+    ]
+    assert not found
+
+
 def test_every_decision_that_is_named_is_linked_to_its_page() -> None:
     pages = {path.name[:3]: path for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
     index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
