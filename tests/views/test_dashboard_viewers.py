@@ -293,7 +293,7 @@ def test_wrong_input_is_named_all_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         start_viewer("tensorbord", [RunDir(tmp_path / "no run")], host="0.0.0.0")
     text = str(caught.value)
-    for part in ("unknown viewer 'tensorbord'; did you mean 'tensorboard'", "no run.json", "ssh -L"):
+    for part in ("unknown viewer 'tensorbord'; did you mean 'tensorboard'", "no run: is not a run directory", "ssh -L"):
         assert part in text
 
 
