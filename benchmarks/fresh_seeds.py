@@ -27,7 +27,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(slots=True)
 class Tally:
-    """Numbers of sweeps: all; with a false verdict at the first look; those that went on; of these, with a false verdict by each way."""
+    """Numbers of sweeps: all; with a false verdict at the first look; those that went on; of these, with a false verdict by each way, also
+    of those that went on with hope, with a best guess so good that 20 seeds or fewer seem enough."""
 
     sweeps: int = 0
     first: int = 0
@@ -35,6 +36,9 @@ class Tally:
     added: int = 0
     one_by_one: int = 0
     alone: int = 0
+    hopeful: int = 0
+    hopeful_added: int = 0
+    hopeful_alone: int = 0
     swapped: int = 0
     pairs: int = 0
 
@@ -45,11 +49,11 @@ def is_false(values: Floats) -> bool:
     return any(not effect.together.is_open for effect in effects(base, others))
 
 
-def proposed(values: Floats) -> int:
-    """Return the fresh seeds per trial that `runner compare` proposes after these results."""
+def proposed(values: Floats) -> tuple[str, int]:
+    """Return what `runner compare` proposes fresh seeds for after these results, and how many per trial."""
     base, *others = (summarize(row.tolist()) for row in values)
     best = max(effects(base, others), key=lambda effect: effect.together.delta)
-    return enough_seeds(seeds_to_tell(best))[1] if best.together.delta > 0 else 10
+    return enough_seeds(seeds_to_tell(best)) if best.together.delta > 0 else ("less", 10)
 
 
 def best_first(values: Floats) -> Floats:
@@ -77,12 +81,17 @@ def simulate(spreads: Sequence[float], sweeps: int, seed: int = 0) -> Tally:
             tally.first += 1
             continue
         tally.second += 1
-        fresh = rng.normal(size=(len(spreads), max(_ONE_BY_ONE, proposed(first)))) * scale
-        seeds = proposed(first)
+        purpose, seeds = proposed(first)
+        fresh = rng.normal(size=(len(spreads), max(_ONE_BY_ONE, seeds))) * scale
         joined = np.concatenate([first, fresh], axis=1)
-        tally.added += is_false(joined[:, : FEWEST_SEEDS + seeds])
+        added, alone = is_false(joined[:, : FEWEST_SEEDS + seeds]), is_false(fresh[:, :seeds])
+        tally.added += added
+        tally.alone += alone
         tally.one_by_one += any(is_false(joined[:, :n]) for n in range(FEWEST_SEEDS + 1, _ONE_BY_ONE + 1))
-        tally.alone += is_false(fresh[:, :seeds])
+        if purpose == "settle":
+            tally.hopeful += 1
+            tally.hopeful_added += added
+            tally.hopeful_alone += alone
     return tally
 
 
@@ -105,6 +114,11 @@ def main() -> int:
         either = [(tally.first + tally.one_by_one) / sweeps, (tally.first + tally.added) / sweeps, tally.alone / tally.second]
         shares = [tally.first / sweeps, *either, (tally.first + tally.alone) / sweeps]
         print(f"| {name} | " + " | ".join(f"{100 * share:.1f} %" for share in shares) + " |", flush=True)
+    print("\n| where the first look is hopeful | how many | added as proposed | fresh, alone |")
+    print("| --- | --- | --- | --- |")
+    for name, tally in found.items():
+        counts = (tally.hopeful / tally.second, tally.hopeful_added / max(1, tally.hopeful), tally.hopeful_alone / max(1, tally.hopeful))
+        print(f"| {name} | " + " | ".join(f"{100 * share:.1f} %" for share in counts) + " |")
     print("\n| | the best as the reference, chosen after the look | best against the others, level for all pairs |")
     print("| --- | --- | --- |")
     for name, tally in found.items():
