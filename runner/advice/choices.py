@@ -24,9 +24,9 @@ MOST_PIXELS: Final[dict[Device, int]] = {"cpu": 640 * 640, "gpu": 800 * 1333}
 """Largest area of an image after it is resized: batches of it take about 5 GiB of memory on a CPU, and seconds per step."""
 LARGEST_SCALE: Final = 2.0
 """Largest enlargement of stored images, for boxes below `LEAST_PX`. More pixels show nothing new."""
-FINE_LEVEL_PX: Final = 12.0
-"""Boxes smaller than this get a level of stride 4: at stride 8 they would have one location, or none. It costs less than images of twice
-the size: per pixel [4] takes 0.8 of the time of [8], and [4, 8] takes 1.3 of it (benchmarks/LOG.md)."""
+FINE_LEVEL_PX: Final = 16.0
+"""Boxes smaller than this, two locations of stride 8, get a level of stride 4. It costs less than images of twice the size: per pixel [4]
+takes 0.8 of the time of [8], and [4, 8] takes 1.3 of it. On DeepPCB at 320 px it finds more after as many images (benchmarks/LOG.md)."""
 SEEN_STRIDES: Final = 8
 """Longest box in strides of the coarsest level. A location of the head sees 11 cells of its level: from the middle of such a box, all of
 it and some of what surrounds it."""
