@@ -63,10 +63,10 @@ def answer(comparison: Comparison, sweep: SweepFacts | None = None) -> Iterator[
     Args:
         sweep: the sweep whose runs are compared; None: runs of several sweeps, or of none.
     """
-    yield from _Answer(comparison, sweep).notes()
+    yield from _AnswerWriter(comparison, sweep).notes()
 
 
-class _Answer:
+class _AnswerWriter:
     """The answer while it is made: how trials are named in it, and which of them it is about."""
 
     def __init__(self, comparison: Comparison, sweep: SweepFacts | None) -> None:
@@ -187,7 +187,7 @@ class _Answer:
         against = best if best is not None else self._reference if self._found.against is not None else None
         option = f" --against {against.number}" if against is not None and not self._is_baseline(against) else ""
         times = [trial.time_s.mean for trial in self._found.trials if trial.time_s.n]
-        proposal = Proposal(purpose, seeds, len(self._found.trials), fmean(times) if times else None, self._detected(seeds))
+        proposal = FreshSeeds(purpose, seeds, len(self._found.trials), fmean(times) if times else None, self._detected(seeds))
         yield from propose(proposal, self._sweep, option=option)
 
     def _config(self, trial: ComparedTrial) -> Iterator[ReportNote]:
@@ -249,7 +249,7 @@ class _Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class FreshSeeds:
     """Fresh seeds for an open question.
 
     Args:
@@ -266,7 +266,9 @@ class Proposal:
     difference: float | None
 
 
-def propose(proposal: Proposal, sweep: SweepFacts | None, trial: Mapping[str, Any] | None = None, option: str = "") -> Iterator[ReportNote]:
+def propose(
+    proposal: FreshSeeds, sweep: SweepFacts | None, trial: Mapping[str, Any] | None = None, option: str = ""
+) -> Iterator[ReportNote]:
     """Propose fresh seeds in a sentence and as commands.
 
     Args:

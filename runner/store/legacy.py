@@ -49,7 +49,7 @@ NEUTRAL_KEYS: Mapping[str, frozenset[str]] = {
     "torch": _NEUTRAL | {"TestDataset", "TestReader", "find_unused_parameters"},
     "paddle": _NEUTRAL | {"TestDataset"},
     "fake": _NEUTRAL
-    | set("amp cpu_threads eval_iou_thresholds memory_gb num_classes pretrain_weights startup_s step_s use_ema use_gpu".split()),
+    | set("amp cpu_threads eval_iou_thresholds memory_gb memory_gib num_classes pretrain_weights startup_s step_s use_ema use_gpu".split()),
 }
 """Backend to the top-level keys that could not change a result, when run.json did not say which keys identify a trial."""
 ADDED_LATER: Mapping[str, Any] = {"initial_distance": 0.0, "goal": "maximize"}

@@ -40,7 +40,7 @@ def test_a_record_without_a_kind_is_an_evaluation_by_its_tags() -> None:
 def test_keys_that_did_not_identify_a_trial_are_those_the_backends_declare(backend: type[Any]) -> None:
     infos = field_infos(backend)
     name = next(info.default for info in infos if info.key == "backend")
-    then = {info.formerly.name if info.formerly else info.key for info in infos if info.neutral}  # as those runs wrote them
+    then = {name for info in infos if info.neutral for name in (info.key, *((info.formerly.name,) if info.formerly else ()))}
     assert then == NEUTRAL_KEYS[name]
     assert {info.key: info.default for info in infos if info.added_later}.items() <= ADDED_LATER.items()
 

@@ -90,7 +90,7 @@ def test_memory_is_measured_now_and_then(tmp_path: Path) -> None:
     pool.supervise(is_stopping=False)
     assert limit.seen == [("a", 1.5, 0.0, False)]  # its status has not been read yet
     for _ in range(40):
-        pool.poll(0.2)
+        pool.take(pool.wait(0.2))
         pool.supervise(is_stopping=False)
     assert len(limit.seen) == 1  # measuring takes at most a twentieth of the time
     clock.sleep(12)
@@ -134,7 +134,7 @@ def test_what_does_not_end_when_it_is_asked_is_killed(tmp_path: Path) -> None:
     pool.supervise(is_stopping=False)
     assert launcher.cancelled == [("a", 5.0)]
     clock.sleep(5)
-    ((task, ended),) = pool.poll(0.0)
+    ((task, ended),) = pool.take(pool.wait(0.0))
     assert ended.signal == 9 and task.run.run_dir.name == "a" and not pool.running
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from statistics import fmean
 
-from runner.results.answer import FEWEST_SEEDS, Proposal, SweepFacts, enough_seeds, propose, train_command
+from runner.results.answer import FEWEST_SEEDS, FreshSeeds, SweepFacts, enough_seeds, propose, train_command
 from runner.results.collect import RunResult
 from runner.results.comparison import Verdict
 from runner.results.notes import ReportNote, note
@@ -66,13 +66,13 @@ def _winner(results: SearchResults, winner: SearchTrial, runs: Sequence[RunResul
     effect = confirmed_effect(results.trials, results.ranked, metric)
     if effect is None:
         yield note("answer-unconfirmed", trial=winner.number, metric=metric, value=winner.values[metric].mean, ranked=len(results.ranked))
-        proposal = Proposal("verdict", FEWEST_SEEDS, 2, run_s, None)
+        proposal = FreshSeeds("verdict", FEWEST_SEEDS, 2, run_s, None)
     else:
         interval = asdict(effect.together)
         yield note("answer-winner", trial=winner.number, metric=metric, verdict=found, seeds=winner.fresh[metric].n, **interval)
         purpose, seeds = enough_seeds(seeds_to_tell(effect)) if found is not None else ("verdict", FEWEST_SEEDS)
         spread = max(effect.spreads)
-        proposal = Proposal(purpose, seeds, 2, run_s, smallest_difference(spread, seeds) if spread > 0 else None)
+        proposal = FreshSeeds(purpose, seeds, 2, run_s, smallest_difference(spread, seeds) if spread > 0 else None)
     yield from _config(winner, runs)
     if found not in ("better", "worse"):
         overrides = next((run.overrides for run in runs if run.trial == winner.number), {})
