@@ -26,6 +26,8 @@ TAIL: Final = 0.05
 _MOSTLY: Final = 0.5
 """A class is concerned if this share of its boxes is."""
 _NAMED: Final = 3
+_FINE_STRIDE: Final = 4
+"""Finest stride of a level: `LEAST_PX` are more than `LEAST_STRIDES` of it."""
 
 
 def size_hints(config: Mapping[str, Any], data: Measures) -> list[str]:
@@ -46,13 +48,19 @@ def _too_small(data: Measures, boxes: NDArray[np.float64], strides: Sequence[int
     low = float(np.quantile(sides, TAIL))
     if low >= least:
         return
-    scale = least / float(np.quantile(data.sides, TAIL))
-    height, width = (math.ceil(side * scale) for side in data.typical)
-    remedy = f"{image_size.KEY} of about [{height}, {width}] gives them {least:.0f} px"
-    if low >= LEAST_PX:  # only the level is too coarse
-        remedy += f", or {levels.KEY} that begin at stride 4, not {strides[0]}"
+    remedy = f"{image_size.KEY} of about {_size_for(data, least)} gives them {least:.0f} px"
+    if strides and strides[0] > _FINE_STRIDE:
+        remedy += f", or {levels.KEY} that begin at stride {_FINE_STRIDE}, not {strides[0]}"
+        if low < LEAST_PX:
+            remedy += f", and {_size_for(data, LEAST_PX)} for {LEAST_PX:.0f} px"
     concerned = _concerned(data, sides < least)
     yield f"{100 * TAIL:.0f} % of the boxes are below {low:.0f} px with images at {_shown(size)}: {concerned}; {remedy}"
+
+
+def _size_for(data: Measures, least: float) -> list[int]:
+    """Return the size of the images, [height, width], at which the small boxes have `least` pixels."""
+    scale = least / float(np.quantile(data.sides, TAIL))
+    return [math.ceil(side * scale) for side in data.typical]
 
 
 def _too_large(data: Measures, boxes: NDArray[np.float64], strides: Sequence[int], size: tuple[int, int] | None) -> Iterator[str]:

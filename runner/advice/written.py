@@ -72,7 +72,7 @@ def expectation(choice: TrainingChoice, speed: Speed, eval_images: int) -> str:
 
 def _head(plan: Plan) -> Iterator[tuple[str, str]]:
     choice = plan.choice
-    reason = "random weights learn fastest in a small one" if not plan.weights else "its published weights are on this machine"
+    reason = "random weights learn fastest in a small network" if not plan.weights else "its published weights are on this machine"
     yield f"_BASE_: {BASE}", f"FCOS on a ResNet-18: no anchors to fit to the boxes; {reason}"
     yield f"dataset: {_quoted(plan.dataset)}", ""
     yield f"use_gpu: {str(choice.device == 'gpu').lower()}", ""

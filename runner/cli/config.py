@@ -70,16 +70,19 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from runner.core.values import counted  # noqa: PLC0415
     from runner.resolve import resolve, warnings_of  # noqa: PLC0415
 
     resolved = resolve(args.config, args.opt, to_run=False)
+    warnings = warnings_of(resolved)
     for note in resolved.notes:
         say(f"note: {note}")
-    for warning in warnings_of(resolved):
+    for warning in warnings:
         say(f"warning: {warning}")
     for line in missing_lines(resolved.missing):
         say(line)
-    say(f"{args.config}: fine")
+    found = f", {counted(len(warnings), 'warning')}" if warnings else ""
+    say(f"{args.config}: valid{found}")
     return 0
 
 

@@ -103,6 +103,9 @@ class _AnswerWriter:
     def _single(self) -> Iterator[ReportNote]:
         summary = self._reference.metrics[self._found.metric]
         yield note("answer-single", metric=self._found.metric, mean=summary.mean, std=summary.std, seeds=summary.n)
+        runs = self._reference.counted
+        yield note("answer-another-seed")
+        yield note("command", command=f"{train_command(runs[0].path)} -o seed={1 + max(run.seed for run in runs)}")
 
     def _unjudged(self) -> Iterator[ReportNote]:
         """Describe a comparison without verdicts."""

@@ -324,6 +324,9 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "answer-unfinished": _answer_unfinished,
     "answer-no-baseline": _template("No answer: {reference} has no finished run to compare with."),
     "answer-single": _answer_single,
+    "answer-another-seed": _template(
+        "To compare changes, list them in a sweep file (`runner sweep`). To see how much the seed alone changes the result:"
+    ),
     "answer-nothing-measured": _template("No answer: no other trial has a finished run with the metric."),
     "answer-other-data": _template("Nothing is shown: the trials were evaluated on other data than {reference}."),
     "answer-one-seed": _answer_one_seed,

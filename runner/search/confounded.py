@@ -14,6 +14,7 @@ from runner.search.spec import Choice, Span, SweepSpec
 
 BATCH_SIZE: Final = "TrainReader.batch_size"
 LEARNING_RATE: Final = "LearningRate.base_lr"
+_OPTIMIZER: Final = "OptimizerBuilder.optimizer.type"
 ITERATIONS: Final = "max_iters"
 EPOCHS: Final = "epoch"
 COSINE: Final = {ITERATIONS: "max_iters", EPOCHS: "max_epochs"}
@@ -23,18 +24,21 @@ COSINE: Final = {ITERATIONS: "max_iters", EPOCHS: "max_epochs"}
 def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
     """Find the ways in which the design confounds factors, each as a sentence with what to do about it.
 
-    The batch size goes with the learning rate (Goyal et al. 2017, https://arxiv.org/abs/1706.02677), and with how many images are seen or
+    The batch size goes with the learning rate (in proportion: Goyal et al. 2017, https://arxiv.org/abs/1706.02677; by its square root for
+    Adam and its variants: https://arxiv.org/abs/1802.09568), and with how many images are seen or
     how many steps are made; the length of training goes with where the rate decays. A derived key should be what it is in the baseline
     where nothing is varied.
     """
     found = []
     size, rate, iterations, epochs = map(baseline, (BATCH_SIZE, LEARNING_RATE, ITERATIONS, EPOCHS))
     moved = [keys for keys in _moved_together(spec) if BATCH_SIZE in keys]
+    ratio = f"{BATCH_SIZE} / {format_value(size)}"
+    factor = f"sqrt({ratio})" if "Adam" in str(baseline(_OPTIMIZER)) else ratio
     if rate is not ABSENT and any(LEARNING_RATE not in keys for keys in moved):
         found.append(
             f"{BATCH_SIZE} is varied and {LEARNING_RATE} stays at {format_value(rate)}: a difference may come from the batch size or from "
             f"a rate that no longer suits it; to let the rate follow: "
-            f'derive: {{{LEARNING_RATE}: "base * {BATCH_SIZE} / {format_value(size)}"}}'
+            f'derive: {{{LEARNING_RATE}: "base * {factor}"}}'
         )
     if any(not keys & {ITERATIONS, EPOCHS} for keys in moved):
         if iterations not in (None, ABSENT):

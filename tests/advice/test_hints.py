@@ -27,7 +27,11 @@ def test_small_boxes_are_named_with_the_key_that_helps() -> None:
         "image_size of about [120, 160] gives them 10 px, or levels that begin at stride 4, not 8"
     )
     (hint,) = size_hints(config([64, 64]), BLOOD)
-    assert "below 5 px" in hint and hint.endswith("image_size of about [120, 160] gives them 10 px")  # stride 4 alone would not do
+    assert "below 5 px" in hint and hint.endswith(  # stride 4 alone would not do
+        "image_size of about [120, 160] gives them 10 px, or levels that begin at stride 4, not 8, and [96, 128] for 8 px"
+    )
+    (hint,) = size_hints(config([64, 64], [4, 8]), BLOOD)
+    assert hint.endswith("image_size of about [96, 128] gives them 8 px")
     assert size_hints(config([240, 320]), BLOOD) == []
     assert size_hints(config([128, 128], [4, 8]), BLOOD) == []
 

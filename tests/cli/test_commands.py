@@ -40,7 +40,7 @@ def test_check_and_show_list_what_a_run_would_also_need(cli_here: Cli, write_con
     path = write_config(data=tmp_path / "gone", pretrain_weights="gone.pth")
     checked, shown = (cli_here("config", action, "-c", path) for action in ("check", "show"))
     lines = checked.fine().splitlines()
-    assert lines[-1].endswith("tiny.yml: fine")
+    assert lines[-1].endswith("tiny.yml: valid, 1 warning")
     block = lines[lines.index("a run would also need:") : -1]
     for word in ("gone/train.json", "gone/val.json", "gone/images", "gone.pth"):
         assert any(word in line for line in block[1:])
@@ -61,6 +61,7 @@ def test_check_show_and_train_tell_of_a_schedule_that_does_not_end(cli_here: Cli
         "warning: LearningRate.schedulers.0: the cosine takes 6000 iterations = 1000 epochs of 12 images (PaddleDetection's default)" in out
     )
     assert "warning: training and evaluation differ in size: 48×48 in training, 40×40 in evaluation" in out
+    assert out.endswith("tiny.yml: valid, 2 warnings\n")
     shown = cli_here("config", "show", "-c", path, "-o", "epoch=3")
     assert shown.err == "length of training: 18 iterations = 3 epochs of 12 images\n"
     assert parse(shown.out, lambda line: Source("shown", line)).plain()["epoch"] == 3
@@ -79,7 +80,7 @@ def test_diff_of_equal_configs_is_empty(cli_here: Cli, write_config: WriteConfig
 
 def test_check_tells_what_has_no_effect(cli_here: Cli, write_config: WriteConfig) -> None:
     out = cli_here("config", "check", "-c", write_config(MobileNetV3={"scale": 0.5})).fine()
-    assert "note: " in out and "MobileNetV3 has no effect" in out and out.endswith("fine\n")
+    assert "note: " in out and "MobileNetV3 has no effect" in out and out.endswith("tiny.yml: valid, 1 warning\n")
 
 
 # -------------------------------------------------------------------------------------------------------- a trained run

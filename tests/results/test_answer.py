@@ -124,7 +124,11 @@ def test_a_single_seed_and_a_single_trial(tmp_path: Path) -> None:
     assert commands[0] == "runner sweep lr.yml [3, 4, 5] 9"
     assert "the baseline's 0.002 is the best guess, but" in of(rates(tmp_path / "worse", {0: [0.4], 1: [0.3]}), images=False)[0]
     text, commands = of(rates(tmp_path / "alone", {0: [0.40, 0.42]}))
-    assert text == "There is one trial only, so nothing is compared: bbox/AP is 0.410 ± 0.014 (2 seeds)." and commands == []
+    assert text == (
+        "There is one trial only, so nothing is compared: bbox/AP is 0.410 ± 0.014 (2 seeds). To compare changes, list them in a sweep "
+        "file (`runner sweep`). To see how much the seed alone changes the result:"
+    )
+    assert commands == [f"runner train -c {tmp_path}/alone/runs/0000-baseline-s0/config.yml -o seed=2"]
 
 
 def test_no_baseline_and_no_noise_and_other_data(tmp_path: Path) -> None:

@@ -318,6 +318,12 @@ def test_a_batch_size_by_itself_is_confounded_twice() -> None:
     assert images.endswith('derive: {max_iters: "round(base * 2 / TrainReader.batch_size)"}')
 
 
+def test_the_rate_follows_the_square_root_of_the_batch_size_for_adam() -> None:
+    for optimizer, factor in (("AdamW", "sqrt(TrainReader.batch_size / 2)"), ("Momentum", "TrainReader.batch_size / 2")):
+        rate, _ = warnings(CONFIG | {"OptimizerBuilder": {"optimizer": {"type": optimizer}}}, vary=BATCH)
+        assert rate.endswith(f'derive: {{LearningRate.base_lr: "base * {factor}"}}')
+
+
 def test_what_a_warning_says_to_do_ends_it() -> None:
     assert (
         warnings(

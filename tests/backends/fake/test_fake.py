@@ -211,7 +211,7 @@ def test_a_worker_of_it_loads_no_numpy() -> None:
 
 
 def test_commands(cli: Any) -> None:
-    assert "configs/fake.yml: fine" in cli("config", "check", "-c", "configs/fake.yml").out
+    assert "configs/fake.yml: valid" in cli("config", "check", "-c", "configs/fake.yml").out
     cli("train", "-c", "configs/fake.yml", "-o", "max_iters=3", "step_s=0", "parameters.lr=0.1", "--run-dir", "a run").fine()
     assert "evaluation at step 3" in cli("eval", "a run").fine()  # what the run recorded
 
