@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -180,8 +180,8 @@ def inference_batches(
 def _reading(samples: Samples, batches: Iterable[Pairs], workers: int, *, pin_memory: bool) -> Iterator[Iterator[PackedBatch]]:
     """Iterate over what `batches` name; the workers have ended when this is left.
 
-    A worker that dies is reported by torch from a signal handler, that is at any line of the body, or as a broken
-    connection. Either becomes an InputError that names the image the worker was at.
+    A worker that dies is noticed as a broken connection, or by torch when nothing has come for five seconds. Either becomes an InputError
+    that names the image the worker was at.
     """
     loader: DataLoader[Any] = DataLoader(
         samples,
@@ -196,27 +196,22 @@ def _reading(samples: Samples, batches: Iterable[Pairs], workers: int, *, pin_me
         generator=torch.Generator(),  # its own: else every iterator made would draw from the global one
     )
     iterator = iter(loader)
-    try:
-        yield map(_checked, iterator)
-    except (RuntimeError, OSError, EOFError) as error:
-        with _deaths_unheard():  # until torch does not look after the workers any more: another one may die at any moment
+    with _deaths_unheard():
+        try:
+            yield map(_checked, iterator)
+        except (RuntimeError, OSError, EOFError) as error:
             dead = _dead_workers(iterator, error) if workers > 0 else set()
             if not dead:
                 raise
-            problem = InputError(_death_in_words(samples, dead, error))
-            iterator._shutdown_workers()  # type: ignore[attr-defined]
-        raise problem from error
-    finally:
-        if workers > 0:
-            # Not left to the garbage collector: while torch knows of a dead worker, its SIGCHLD handler may raise anywhere,
-            # in an error handler too.
-            with suppress(RuntimeError):
+            raise InputError(_death_in_words(samples, dead, error)) from error
+        finally:
+            if workers > 0:
                 iterator._shutdown_workers()  # type: ignore[attr-defined]
 
 
 @contextmanager
 def _deaths_unheard() -> Iterator[None]:
-    """torch's handler of SIGCHLD raises wherever the death of a worker finds us; here is where deaths are looked at already."""
+    """Keep torch's handler of SIGCHLD out: it raises at whatever line the death of a worker finds us, also where nothing can be closed."""
     if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
         yield
         return
