@@ -24,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--images",
         action=argparse.BooleanOptionalAction,
-        help="bootstrap the images of two checkpoints of one seed; default: where a trial has a single seed",
+        help="compare two checkpoints of one seed by a paired bootstrap over the images; default: where a trial has a single seed",
     )
     parser.add_argument(
         "--against", type=int, metavar="N", help="number of the trial that the others are compared with; default: the baseline"

@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     actions.add_parser("list", help="list data sets, and which of them are prepared").set_defaults(run=_list)
     prepare = actions.add_parser("prepare", help="prepare a data set (nothing is ever downloaded)")
-    prepare.add_argument("name", help="name of a data set or a format (coco, voc, yolo), or path of a data spec")
+    prepare.add_argument("name", help="name of a data set or a format (coco, voc, yolo, deeppcb), or path of a data spec")
     prepare.add_argument("--source", type=Path, metavar="DIR_OR_ARCHIVE", help="folder or archive of the data, or YOLO's data.yaml")
     prepare.add_argument("--name", dest="called", metavar="NAME", help="a name of its own for this set; writes datasets/NAME.yml")
     prepare.add_argument("--force", action="store_true", help="replace a set that was prepared from another source")

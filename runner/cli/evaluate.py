@@ -20,7 +20,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--split",
         choices=("val", "test"),
         default="val",
-        help="test: evaluate on the test split of the prepared data set, which nothing else reads; the run does not change",
+        help="test: evaluate on the test split of the prepared data set, which training and selection never use; the run does not change",
     )
     parser.add_argument(
         "--pictures",

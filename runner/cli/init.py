@@ -12,7 +12,11 @@ from runner.core.text import say
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("init", help="write a config that suits a data set and this machine")
+    parser = commands.add_parser(
+        "init",
+        help="write a config that suits a data set and this machine",
+        description="Write a config that suits a data set and this machine. Trains a few steps to measure this machine (needs prepared data).",
+    )
     parser.add_argument("--data", required=True, metavar="NAME", help="name of a prepared data set, or path of its data spec")
     parser.add_argument("--minutes", type=_minutes, default=10.0, metavar="N", help="time for training and evaluation; default: 10")
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: the GPU if a usable one is found")
