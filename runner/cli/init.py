@@ -15,7 +15,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "init",
         help="write a config that suits a data set and this machine",
-        description="Write a config that suits a data set and this machine. Trains a few steps to measure this machine (needs prepared data).",
+        description="Write a config that suits a data set and this machine. Trains a few steps to measure it; the data must be prepared.",
     )
     parser.add_argument("--data", required=True, metavar="NAME", help="name of a prepared data set, or path of its data spec")
     parser.add_argument("--minutes", type=_minutes, default=10.0, metavar="N", help="time for training and evaluation; default: 10")
