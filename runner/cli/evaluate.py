@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from runner.cli.options import add_config
+from runner.cli.options import add_config, folder
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--pictures",
-        type=Path,
+        type=folder,
         metavar="DIR",
         help="folder for pictures: confusion matrix, precision-recall curves, error types, and the worst images",
     )

@@ -36,7 +36,7 @@ def _run(args: argparse.Namespace) -> int:
 
     file = _free_file(args.output or Path(f"{dataset_choice(args.data).name}.yml"), force=args.force)
     gpu = {"auto": "auto", "cpu": "false", "gpu": "true"}[args.device]
-    base = resolve(BASE, [f"dataset={args.data}", f"use_gpu={gpu}"], make_dataset=make_dataset)
+    base = resolve(BASE, [f"dataset={args.data}", f"use_gpu={gpu}"], make_dataset=make_dataset, to_train=False)
     request = AdviceRequest(args.data, "gpu" if base.config.use_gpu else "cpu", args.minutes, _command(args))
     advice = advise(request, dataset_choice(args.data), lambda line: say(line, error=True))
     atomic_write_text(file, advice.config)

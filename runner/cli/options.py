@@ -65,6 +65,13 @@ def boolean(text: str) -> bool:
     return values[text.lower()]
 
 
+def folder(text: str) -> Path:
+    """Read the path of a folder. Raises argparse.ArgumentTypeError for an empty text, which would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a folder, got an empty text")
+    return Path(text)
+
+
 def fraction(text: str) -> float:
     """Read a number from 0 to 1. Raises argparse.ArgumentTypeError for anything else."""
     try:

@@ -66,8 +66,10 @@ def fill(tree: Node) -> tuple[Node, list[Problem], list[str]]:
     """
     size = tree.get(KEY)
     new = None if size is None else pair_of(size.plain())
-    if size is None or new is None:
+    if size is None:
         return tree, [], []
+    if new is None:
+        return _without_any(tree, size)
     for dotted in list(_without_size(tree)):
         tree = tree.with_node(dotted, from_plain(list(new), size.source))
     fixed, drawn = list(_fixed(tree)), list(_drawn(tree))
@@ -79,6 +81,18 @@ def fill(tree: Node) -> tuple[Node, list[Problem], list[str]]:
     if anchors := sorted(_anchors(tree)):
         notes.append(f"image_size does not change anchors, which are in pixels of the resized image: {', '.join(anchors)}")
     return tree, problems, notes
+
+
+def _without_any(tree: Node, size: Node) -> tuple[Node, list[Problem], list[str]]:
+    """Report a null where operators need it; give these a size, so that one mistake is one message (what is no size is refused where the
+    config is bound)."""
+    missing = list(_without_size(tree))
+    for dotted in missing:
+        tree = tree.with_node(dotted, from_plain([_STRIDE_PX, _STRIDE_PX], size.source))
+    if not missing or size.value is not None:
+        return tree, [], []
+    text = f"null leaves {missing[0]} without a size; expected [height, width], or a size in that operator"
+    return tree, [Problem(text, where=str(size.source), key=KEY)], []
 
 
 def follows(dotted: str) -> bool:

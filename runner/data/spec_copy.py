@@ -21,6 +21,8 @@ def spec_called(spec: DataSpec, name: str) -> DataSpec:
     """
     if not NAME.fullmatch(name):
         raise InputError(f"{name!r} is not a valid name of a data set; allowed: letters, digits, '_', '-' and '.'")
+    if not _is_text(name) or name.endswith((".yml", ".yaml")):
+        raise InputError(f"{name!r} cannot be the name of a data set: a config would read something else; expected one such as screws")
     if name not in spec_names():
         return replace(spec, name=name, where="", file=Path("datasets", f"{name}.yml"))
     taken = find_spec(name)
@@ -31,6 +33,15 @@ def spec_called(spec: DataSpec, name: str) -> DataSpec:
             Problem(f"{text}; choose another name, or prepare it as it is: runner data prepare {name}{source}", str(taken.file))
         )
     return replace(spec, name=name, file=taken.file)
+
+
+def _is_text(name: str) -> bool:
+    """Return whether ``dataset: NAME`` reads the name as text: not as null, a truth value, a date or a number."""
+    try:
+        float(name)
+    except ValueError:
+        return isinstance(yaml.safe_load(name), str)
+    return False
 
 
 def write_spec(spec: DataSpec) -> None:

@@ -135,7 +135,8 @@ class Attempt:
     def announce(self, message: str) -> None:
         """See `RunContext.announce`."""
         self.say(message)
-        self._status.change(note=message)
+        before = self._status.now.note
+        self._status.change(note=f"{before}; {message}" if before else message)
         self._status.write()
 
     # --------------------------------------------------------------------------------------------- for the worker

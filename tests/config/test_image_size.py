@@ -129,3 +129,17 @@ def test_spelled_out_or_by_one_key_the_run_is_the_same() -> None:
     spelled = ["TrainReader." + size + "=[64, 64]", "EvalReader.sample_transforms.1.Resize.target_size=[64, 64]"]
     one, other = (resolve("configs/fcos_tiny.yml", overrides, to_run=False) for overrides in (spelled, ["image_size=64"]))
     assert result_affecting(one.config) == result_affecting(other.config)
+
+
+@pytest.mark.parametrize("text", ["abc", "[416]", "true"])
+def test_one_mistake_is_one_message(text: str) -> None:
+    with pytest.raises(InputError) as error:
+        resolve("configs/fcos_small.yml", ["dataset=synthetic_pcb", f"image_size={text}"], to_run=False)
+    assert {problem.key.split(".")[0] for problem in error.value.problems} == {"image_size"}
+
+
+def test_a_null_where_no_operator_has_a_size_is_refused_by_its_own_key() -> None:
+    with pytest.raises(InputError) as error:
+        resolve("configs/fcos_small.yml", ["dataset=synthetic_pcb", "image_size=null"], to_run=False)
+    (problem,) = error.value.problems
+    assert (problem.key, problem.where) == ("image_size", "-o image_size=null") and "Resize.target_size without a size" in problem.message

@@ -37,3 +37,9 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "datasets").write_text("a file")
     with pytest.raises(InputError, match="datasets/mine.yml: the data set is prepared, but its spec cannot be written"):
         write_spec(spec_called(find_spec("voc"), "mine"))
+
+
+@pytest.mark.parametrize("name", ["null", "0", "1e3", "true", "2020-01-01", "x.yml", "y.yaml"])
+def test_a_name_that_a_config_would_read_as_something_else_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="cannot be the name of a data set"):
+        spec_called(find_spec("yolo"), name)

@@ -124,7 +124,7 @@ def load_pretrained(
     own = model.state_dict()
     state = content.get(STATE)
     if classes and (theirs := read_names(state.get("classes") if isinstance(state, dict) else None)):
-        _match_classes(arrays, own, theirs, classes, file, say)
+        _match_classes(arrays, own, theirs, classes, file, announce or say)
     try:
         fitting = match_state_dict(own, arrays)
     except ValueError as error:

@@ -83,7 +83,7 @@ def load_pretrained(
     path = _fetch(source, say) if named else Path(source).expanduser()
     tensors, theirs = _read_paddle(path, model) if is_paddle_file(source) else _read(path)
     if classes and theirs:
-        _match_classes(tensors, model, theirs, classes, say)
+        _match_classes(tensors, model, theirs, classes, announce or say)
     names = _matching(model, tensors)
     report = _compare(model.state_dict(), tensors, names, source)
     if named:
