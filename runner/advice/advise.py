@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,10 +14,9 @@ from runner.advice.written import Plan, expectation, to_config
 from runner.core.errors import InputError
 from runner.data.choice import DatasetChoice
 from runner.data.stats import load_sides
-from runner.launch.machine import available_cores
 
-_BUSY: Final = 1.5
-"""Load average per core from which a note says that the times are those of a busy machine."""
+_BUSY: Final = 0.75
+"""Share of the cores left by other processes below which a note says that the times are those of a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def advise(
     length = length_within(fitted, speed, 60 * request.minutes, eval_images, len(data.images))
     final = replace(fitted, steps=length)
     sentence = expectation(final, speed, eval_images)
-    notes = [*prober.notes, *_notes(final, data, request)]
+    notes = [*prober.notes, *_notes(final, data, speed, request)]
     return Advice(to_config(replace(plan, choice=final, expectation=sentence)), sentence, tuple(notes))
 
 
@@ -102,7 +100,7 @@ class _Prober:
             choice = replace(choice, batch_size=choice.batch_size // 2)
 
 
-def _notes(choice: TrainingChoice, data: Measures, request: AdviceRequest) -> list[str]:
+def _notes(choice: TrainingChoice, data: Measures, speed: Speed, request: AdviceRequest) -> list[str]:
     notes = []
     views = choice.steps * choice.batch_size
     if views < ENOUGH_VIEWS / 2:
@@ -113,10 +111,9 @@ def _notes(choice: TrainingChoice, data: Measures, request: AdviceRequest) -> li
         )
     if mirrored := mirrored_classes(data.class_names):
         notes.append(f"images are not mirrored: {', '.join(mirrored[:3])} would be another class, or none")
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if request.device == "cpu" and load > _BUSY * available_cores():
+    if request.device == "cpu" and speed.free_share < _BUSY:
         notes.append(
-            f"this machine is busy (load average {load:.1f} on {available_cores()} cores), which makes the measured steps slow; repeat the "
-            "command with --force when it is idle"
+            f"this machine is busy: other processes left {100 * speed.free_share:.0f} % of its cores to the measured steps, so training "
+            "may end much earlier than expected; repeat the command with --force when the machine is idle"
         )
     return notes

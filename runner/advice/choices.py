@@ -64,12 +64,14 @@ class Speed:
         eval_image_s: seconds per image of an evaluation.
         start_s: seconds until the first step.
         memory_gib: the most memory a process held, of the GPU if it trains on one.
+        free_share: share of this machine's cores that other processes left, 0 to 1.
     """
 
     step_s: float
     eval_image_s: float
     start_s: float
     memory_gib: float
+    free_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from support.resolving import prepared
 
-import runner.advice.advise
 from runner.advice.advise import Advice, AdviceRequest, advise
 from runner.advice.choices import Speed
 from runner.advice.probe import ProbeFailed
@@ -79,11 +78,10 @@ def test_little_time_is_said_with_what_would_be_enough() -> None:
     assert "max_iters: 257" in advice.config and "smaller than usual" in advice.config  # (108 - 5) / 0.4
 
 
-def test_a_busy_machine_is_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner.advice.advise.os, "getloadavg", lambda: (99.0, 0.0, 0.0))
-    assert any("load average 99.0" in note for note in advised()[0].notes)
-    monkeypatch.setattr(runner.advice.advise.os, "getloadavg", lambda: (0.5, 0.0, 0.0))
-    assert not any("load average" in note for note in advised()[0].notes)
+def test_a_busy_machine_is_mentioned() -> None:
+    busy, idle = (advised(lambda config, batch, share=share: Speed(0.1, 0.01, 5.0, 0.5, share))[0].notes for share in (0.5, 0.9))
+    assert any("other processes left 50 % of its cores" in note for note in busy)
+    assert not any("busy" in note for note in idle)
 
 
 def test_published_weights_on_this_machine_are_used(tmp_path: Path) -> None:
