@@ -45,7 +45,7 @@ def test_other_processes_take_from_the_free_time_of_the_cores_and_own_ones_do_no
     free, own = _free_core_s(), os.times()
     subprocess.run([sys.executable, "-c", "sum(range(5_000_000))"], check=True)
     worked = os.times().children_user - own.children_user
-    assert worked > 0 and _free_core_s() - free >= worked
+    assert worked > 0 and _free_core_s() - free >= worked - 0.05  # both are counted in hundredths of a second
 
 
 def test_a_probe_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
