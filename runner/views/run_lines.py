@@ -58,13 +58,14 @@ class RunLines:
         status = run.status
         if before.attempt == 0 and before.state == status.state != "running":
             return  # that is how an earlier driver left it
-        if status.state != before.state or status.attempt != before.attempt:
-            if status.state == "running":
-                self._say_started(run, before, now, is_live=is_live)
-            elif status.state != "pending":
-                self.say(f"{run.name}: {_ending(run)}", STATE_STYLES.get(status.state, ""))
-        elif status.note and status.note != before.note:
+        changed = status.state != before.state or status.attempt != before.attempt
+        if changed and status.state == "running":
+            self._say_started(run, before, now, is_live=is_live)
+        if status.note and status.note != before.note:  # also of a run that started and ended between two looks
             self.say(f"{run.name}: {status.note}")
+        if changed:
+            if status.state not in ("running", "pending"):
+                self.say(f"{run.name}: {_ending(run)}", STATE_STYLES.get(status.state, ""))
         elif status.warning and status.warning != before.warning:
             self.say(f"{run.name}: warning: {status.warning}", "yellow")
         elif not is_live and status.state == "running" and now >= self._next_line.get(run.name, 0.0):

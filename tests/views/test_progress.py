@@ -270,6 +270,14 @@ def test_what_the_attempt_found_at_its_start_is_told_once(runs: list[RunDir]) ->
     assert shown(target).count("0000-t0-s0: 90 of 93 tensors loaded") == 1
 
 
+def test_it_is_told_of_a_run_that_ended_before_the_next_look(runs: list[RunDir]) -> None:
+    clock, target = Clock(), console(200)
+    with ProgressDisplay(runs[:1], target, clock=clock):
+        put(runs[0], clock, 300, "done", "ended", note="90 of 93 tensors loaded")
+    lines = shown(target).splitlines()
+    assert [line.partition(": ")[2][:4] for line in lines] == ["90 o", "done"]
+
+
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
 def test_how_an_earlier_driver_left_a_run_is_not_said_again(runs: list[RunDir], state: State) -> None:
     clock, target = Clock(), console()
