@@ -123,13 +123,18 @@ def _size_in(node: Node) -> Pair | None:
 
 
 def operators(tree: Node) -> Iterator[tuple[str, str, Node]]:
-    """Yield (dotted key, name, keys) of every operator of every reader."""
+    """Yield (dotted key, name, keys) of every operator of every reader, in whichever notation (``Resize: {…}``, ``!Resize {…}``, or a
+    mapping with ``name``)."""
     for reader in _READERS:
         for group in ("sample_transforms", "batch_transforms"):
             listed = tree.get(f"{reader}.{group}")
             for index, item in enumerate((listed.items if listed is not None else None) or ()):
+                dotted, named = f"{reader}.{group}.{index}", item.tag or item.get("name")
+                if named is not None:
+                    yield dotted, named if isinstance(named, str) else str(named.value), item
+                    continue
                 for name, keys in (item.mapping or {}).items():
-                    yield f"{reader}.{group}.{index}.{name}", name, keys
+                    yield f"{dotted}.{name}", name, keys
 
 
 def _fixed(tree: Node) -> Iterator[tuple[str, Node]]:

@@ -143,3 +143,14 @@ def test_a_null_where_no_operator_has_a_size_is_refused_by_its_own_key() -> None
         resolve("configs/fcos_small.yml", ["dataset=synthetic_pcb", "image_size=null"], to_run=False)
     (problem,) = error.value.problems
     assert (problem.key, problem.where) == ("image_size", "-o image_size=null") and "Resize.target_size without a size" in problem.message
+
+
+@pytest.mark.parametrize("operator", ["!Resize {{{}}}", "{{name: Resize, {}}}", "Resize: {{{}}}"])
+@pytest.mark.parametrize("size", ["target_size: [128, 128], ", ""])
+def test_any_notation_of_an_operator_is_understood(tmp_path: Path, operator: str, size: str) -> None:
+    lines = ["EvalReader:", "  sample_transforms:", f"    - {operator.format(f'{size}keep_ratio: false')}"]
+    tree = load_config(write(tmp_path, "base.yml", "\n".join(lines)))
+    tree, problems, _ = image_size.fill(apply_overrides(tree, ["image_size=[64, 96]"]))
+    assert not problems
+    dotted = "EvalReader.sample_transforms.0" + (".Resize" if operator.startswith("Resize") else "")
+    assert value(tree, f"{dotted}.target_size") == [64, 96]
