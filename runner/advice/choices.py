@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 
 from runner.advice.hints import LEAST_PX, TAIL
-from runner.advice.measures import Measures
+from runner.advice.measures import Measures, sides_of
 
 Device = Literal["cpu", "gpu"]
 
@@ -133,27 +133,31 @@ def fitted_choice(data: Measures, probed: TrainingChoice, speed: Speed, seconds:
     scale = max(probed.size) / longer
     least = min(max(LEAST_PX / low, LEAST_LONGER_PX / longer), scale)
     image_s = speed.step_s / probed.batch_size
-    view_s = (USED_TIME * seconds - speed.start_s - eval_images * speed.eval_image_s) / ENOUGH_VIEWS
+    view_s = _training_s(speed, seconds, eval_images) / ENOUGH_VIEWS
     wanted = scale * math.sqrt(max(view_s, 0.0) / image_s)
     fitted = probed if wanted >= scale else _choice(data, max(wanted, least), probed.device, probed.batch_size)
     if fitted.size == probed.size:
         fitted = probed
-    steps = steps_within(fitted, _scaled(speed, probed, fitted), seconds, eval_images)
+    steps = steps_within(_scaled(speed, probed, fitted), seconds, eval_images)
     if steps < FEWEST_STEPS and fitted.batch_size > SMALLEST_BATCH:
         fitted = _choice(data, max(fitted.size) / longer, fitted.device, SMALLEST_BATCH)
     return fitted
 
 
-def steps_within(choice: TrainingChoice, speed: Speed, seconds: float, eval_images: int) -> int:
+def steps_within(speed: Speed, seconds: float, eval_images: int) -> int:
     """Return the number of steps that fit into the time, beside the start and the evaluation at the end; at least 1."""
-    left = USED_TIME * seconds - speed.start_s - eval_images * speed.eval_image_s
-    return max(1, int(left / speed.step_s))
+    return max(1, int(_training_s(speed, seconds, eval_images) / speed.step_s))
+
+
+def _training_s(speed: Speed, seconds: float, eval_images: int) -> float:
+    """Return the seconds that are left for steps; they may be negative."""
+    return USED_TIME * seconds - speed.start_s - eval_images * speed.eval_image_s
 
 
 def length_within(choice: TrainingChoice, speed: Speed, seconds: float, eval_images: int, images: int) -> int:
     """Return the length of training in steps: what fits into the time, and at most what brings something (`MOST_VIEWS`, `MOST_EPOCHS`)."""
     most = math.ceil(max(MOST_VIEWS, MOST_EPOCHS * images) / choice.batch_size)
-    return min(most, steps_within(choice, speed, seconds, eval_images))
+    return min(most, steps_within(speed, seconds, eval_images))
 
 
 def _scaled(speed: Speed, probed: TrainingChoice, choice: TrainingChoice) -> Speed:
@@ -167,7 +171,7 @@ def _choice(data: Measures, scale: float, device: Device, batch_size: int) -> Tr
     keep_ratio = not _one_shape(data)
     size = _rounded(data, scale, keep_ratio=keep_ratio)
     boxes = data.resized(size, keep_ratio=keep_ratio)
-    smallest = float(np.quantile(np.sqrt(boxes.prod(axis=1)), TAIL))
+    smallest = float(np.quantile(sides_of(boxes), TAIL))
     longest = float(np.quantile(boxes.max(axis=1), 1 - TAIL))
     return TrainingChoice(
         size=size,

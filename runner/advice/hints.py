@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.advice.measures import Measures
+from runner.advice.measures import Measures, sides_of
 from runner.config import image_size, levels
 from runner.config.geometry import geometry_of
 
@@ -19,8 +19,6 @@ finest stride, and what tells classes apart is gone below."""
 LEAST_STRIDES: Final = 1.25
 """Smallest side of a box in strides of the finest level. A location learns a box only if it lies in it; a square of 1.25 strides always has
 one, and at times four."""
-REACH_STRIDES: Final = 8
-"""Largest distance from a location to a side, in strides, that a level is for (arXiv 1904.01355: 64 px at stride 8)."""
 TAIL: Final = 0.05
 """Share of the boxes that may be too small, or too large, without a hint."""
 _MOSTLY: Final = 0.5
@@ -43,7 +41,7 @@ def size_hints(config: Mapping[str, Any], data: Measures) -> list[str]:
 
 
 def _too_small(data: Measures, boxes: NDArray[np.float64], strides: Sequence[int], size: tuple[int, int] | None) -> Iterator[str]:
-    sides = np.sqrt(boxes.prod(axis=1))
+    sides = sides_of(boxes)
     least = max(LEAST_PX, LEAST_STRIDES * strides[0] if strides else 0.0)
     low = float(np.quantile(sides, TAIL))
     if low >= least:
@@ -66,12 +64,12 @@ def _size_for(data: Measures, least: float) -> list[int]:
 def _too_large(data: Measures, boxes: NDArray[np.float64], strides: Sequence[int], size: tuple[int, int] | None) -> Iterator[str]:
     if not strides:
         return
-    reach, longer = 2 * REACH_STRIDES * strides[-1], boxes.max(axis=1)
+    reach, longer = 2 * levels.REACH_STRIDES * strides[-1], boxes.max(axis=1)
     high = float(np.quantile(longer, 1 - TAIL))
     if high <= reach:
         return
     more = list(strides)
-    while 2 * REACH_STRIDES * more[-1] < high:
+    while 2 * levels.REACH_STRIDES * more[-1] < high:
         more.append(2 * more[-1])
     yield (
         f"{100 * TAIL:.0f} % of the boxes are longer than {high:.0f} px with images at {_shown(size)}: "

@@ -37,8 +37,7 @@ class Measures:
     @property
     def sides(self) -> NDArray[np.float64]:
         """Float[N]: root of the area of each stored box."""
-        sides: NDArray[np.float64] = np.sqrt(self.boxes.prod(axis=1))
-        return sides
+        return sides_of(self.boxes)
 
     def resized(self, size: tuple[int, int] | None, *, keep_ratio: bool) -> NDArray[np.float64]:
         """Compute the (height, width) of each box after its image is resized. Float[N, 2]
@@ -55,6 +54,12 @@ class Measures:
             scales = np.asarray(size, np.float64) / self.images
         resized: NDArray[np.float64] = self.boxes * scales[self.owner]
         return resized
+
+
+def sides_of(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the root of the area of boxes, Float[N, 2] (height, width). Float[N]"""
+    sides: NDArray[np.float64] = np.sqrt(boxes.prod(axis=1))
+    return sides
 
 
 def measure(data: CocoSet) -> Measures:

@@ -139,7 +139,7 @@ def _length(plan: Plan) -> Iterator[tuple[str, str]]:
     choice = plan.choice
     views = choice.steps * choice.batch_size
     epochs = views / max(1, len(plan.data.images))
-    limit = "what fits into" if choice.steps * choice.batch_size < MOST_VIEWS else "at most"
+    limit = "what fits into" if views < MOST_VIEWS else "at most"
     yield f"max_iters: {choice.steps}", f"{limit} {plan.minutes:g} minutes: {views} images seen, {epochs:.1f} epochs"
     yield f"snapshot_iter: {max(1, choice.steps // 4)}", "checkpoints on the way; evaluation at the end (`--eval`: at each)"
     yield "LearningRate:", ""

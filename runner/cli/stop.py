@@ -73,20 +73,21 @@ def _stop_sweep(sweep: SweepDir) -> int:
 def _stop_trial(sweep: SweepDir, given: str) -> int:
     """Stop a trial or a run, planned or active, for good. Raises InputError if there is none of that name, or if it has ended."""
     from runner.core.errors import InputError, Problem, nearest  # noqa: PLC0415
+    from runner.search.base import trial_number  # noqa: PLC0415
     from runner.store.commands import Command  # noqa: PLC0415
     from runner.store.control import send  # noqa: PLC0415
     from runner.store.run_dir import FINISHED  # noqa: PLC0415
 
     identities, plan = sweep.identities(), sweep.plan()
     names = sorted({*identities.runs, *(entry["id"] for entry in plan.get("runs") or ())})
-    numbers = {str(int(name.partition("-")[0])) for name in names if name.partition("-")[0].isdecimal()}
+    numbers = {number for name in names if (number := trial_number(name)).isdecimal()}
     trial = str(int(given)) if given.isdecimal() else given
     trial = next((run for run, name in identities.renamed.items() if name == trial), trial)
     if trial not in numbers and trial not in names:
         known = f"trials: {', '.join(sorted(numbers, key=int)[:_MOST_TRIALS])}" + (", …" if len(numbers) > _MOST_TRIALS else "")
         hint = known if given.isdecimal() else nearest(given, names) or known
         raise InputError(Problem(f"unknown trial or run {given!r}: {hint}", where=str(sweep.path)))
-    meant = [trial] if trial in names else [name for name in names if name.partition("-")[0].lstrip("0") == trial.lstrip("0")]
+    meant = [trial] if trial in names else [name for name in names if trial_number(name) == trial]
     expected = 1 if trial in names else len((plan.get("spec") or {}).get("seeds") or ())
     if len(meant) >= expected and all(identities.run_dir(name).status().state in FINISHED for name in meant):
         raise InputError(Problem(f"{given} has ended already", where=str(sweep.path)))

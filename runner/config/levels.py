@@ -18,8 +18,8 @@ KEY: Final = "levels"
 _STRIDES: Final = (4, 8, 16, 32, 64, 128)
 _DEEPEST: Final = 32
 """Stride of a backbone's last stage in pixels; the neck adds the levels above it."""
-_OBJECTS: Final = 8
-"""A level of stride s is for objects that reach up to 8 s from a location to a side (arXiv 1904.01355)."""
+REACH_STRIDES: Final = 8
+"""Largest distance from a location to a side, in strides, that a level is for (arXiv 1904.01355: 64 px at stride 8)."""
 _MOBILENET_LAYERS: Final = {"large": {4: 4, 8: 6, 16: 12, 32: 15}, "small": {4: 2, 8: 4, 16: 9, 32: 12}}
 """Layer of MobileNetV3 with each stride, counted as PaddleDetection does; its `feature_maps` name them."""
 _FOLLOWING: Final = frozenset(
@@ -53,14 +53,18 @@ def put_levels_aside(base: Node, levels: Node | None) -> Node:
     return base
 
 
-def fill(tree: Node) -> tuple[Node, list[Problem]]:
-    """Complete what a whole config leaves to `levels`; also return a problem for whatever contradicts it."""
+def fill(tree: Node) -> tuple[Node, list[Problem], list[str]]:
+    """Complete what a whole config leaves to `levels`.
+
+    Returns:
+        The config; a problem for whatever contradicts `levels`; notes, of which there are none.
+    """
     levels = tree.get(KEY)
     if levels is None or levels.value is None:
-        return tree, []
+        return tree, [], []
     problem = _refusal(tree, levels)
     if problem:
-        return tree, [Problem(problem, where=str(levels.source), key=KEY)]
+        return tree, [Problem(problem, where=str(levels.source), key=KEY)], []
     problems = []
     for dotted, value in list(_settings(tree, levels.plain(), (_backbone(tree),))):
         node = tree.get(dotted)
@@ -69,7 +73,7 @@ def fill(tree: Node) -> tuple[Node, list[Problem]]:
         elif node.plain() != value and not (dotted == "ResNet.num_stages" and type(node.value) is int and node.value > value):
             text = f"is {node.plain()}, but levels {levels.plain()} ({levels.source}) needs {value}; remove one of them"
             problems.append(Problem(f"{text} (`-o levels=null` keeps this one)", where=str(node.source), key=dotted))
-    return tree, problems
+    return tree, problems, []
 
 
 def follows(dotted: str) -> bool:
@@ -120,7 +124,7 @@ def _settings(tree: Node, strides: list[int], backbones: tuple[str, ...]) -> Ite
     yield "FCOSHead.fpn_stride", strides
     for dotted, name, _ in operators(tree):
         if name == "Gt2FCOSTarget":
-            yield f"{dotted}.object_sizes_boundary", [_OBJECTS * stride for stride in strides[:-1]]
+            yield f"{dotted}.object_sizes_boundary", [REACH_STRIDES * stride for stride in strides[:-1]]
             yield f"{dotted}.downsample_ratios", strides
         elif name == "PadBatch":
             yield f"{dotted}.pad_to_stride", strides[-1]

@@ -26,11 +26,9 @@ from typing import Any, Literal
 
 import yaml
 
-from runner.config import image_size, levels
-from runner.config.image_size import put_sizes_aside
-from runner.config.levels import put_levels_aside
 from runner.config.node import Node, Source
 from runner.config.plain import MAX_DEPTH, MAX_NODES, check_number
+from runner.config.stand_ins import STAND_INS
 from runner.core.errors import InputError, Problem, nearest
 from runner.core.files import read_text
 from runner.core.shipped import shipped
@@ -201,11 +199,12 @@ def put_data_aside(base: Node, name: Node | None) -> Node:
 
 
 def put_replaced_aside(base: Node, layer: Mapping[str, Node]) -> Node:
-    """Prepare the config `base` for a later layer with these keys, some of which stand for many others: the data set, `image_size`,
-    `levels`. They replace what `base` says of the same thing."""
+    """Prepare the config `base` for a later layer with these keys, some of which stand for many others: the data set, and `STAND_INS`.
+    They replace what `base` says of the same thing."""
     base = put_data_aside(base, layer.get("dataset"))
-    base = put_sizes_aside(base, layer.get(image_size.KEY))
-    return put_levels_aside(base, layer.get(levels.KEY))
+    for key, stand_in in STAND_INS.items():
+        base = stand_in.put_aside(base, layer.get(key))
+    return base
 
 
 def _load_with_bases(path: Path, above: tuple[Path, ...], loaded: dict[Path, Node]) -> Node:

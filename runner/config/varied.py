@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from runner.config import image_size, levels
-from runner.core.values import format_value, short_keys
+from runner.config.stand_ins import STAND_INS
+from runner.core.values import format_value, keys_overlap, short_keys
 
 _WHERE: Final = frozenset(
     {"backend", "backend_python", "use_gpu", "cpu_threads", "processes", "dataset", "num_classes", "pretrain_weights", "seed"}
 )
 """Keys that say where and on what a run is trained; the seed has a place of its own."""
 _DATA: Final = frozenset({"TrainDataset", "EvalDataset", "TestDataset"})
-_STANDS_FOR: Final = frozenset({image_size.KEY, levels.KEY})
-"""Keys that are neutral because the keys that they set are not."""
 
 
 def varied(overrides: Mapping[str, Any], config: Collection[str], trial_keys: Collection[str]) -> dict[str, Any]:
@@ -26,12 +24,12 @@ def varied(overrides: Mapping[str, Any], config: Collection[str], trial_keys: Co
     """
 
     def is_varied(key: str, value: Any) -> bool:
-        if key in _STANDS_FOR:
+        if key in STAND_INS:  # neutral itself, because the keys that it sets are not
             return True
         if key in _WHERE or key.partition(".")[0] in _DATA or (isinstance(value, str) and "/" in value):
             return False
-        is_known = any(_related(key, other) for other in config)
-        return not is_known or any(_related(key, other) for other in trial_keys)
+        is_known = any(keys_overlap(key, other) for other in config)
+        return not is_known or any(keys_overlap(key, other) for other in trial_keys)
 
     return {key: value for key, value in overrides.items() if is_varied(key, value)}
 
@@ -40,8 +38,3 @@ def varied_text(changes: Mapping[str, Any]) -> str:
     """Return ``batch_size=8, max_iters=400``; empty for no changes."""
     names = short_keys(changes)
     return ", ".join(f"{names[key]}={format_value(value)}" for key, value in changes.items())
-
-
-def _related(one: str, other: str) -> bool:
-    """Return whether one dotted key is the other or lies below it."""
-    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")

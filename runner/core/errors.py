@@ -126,6 +126,12 @@ def how_to_install(requirement: str) -> str:
     return f"pip install '{requirement}'" + (" in a checkout of runner" if requirement.startswith(".") else "")
 
 
+def what_exists(name: str, known: Sequence[str]) -> str:
+    """Return a hint that names everything there is, after the nearest names if there are close ones."""
+    close, everything = nearest(name, known), f"nown: {', '.join(known)}"
+    return f"{close} K{everything}" if close.endswith("?") else f"k{everything}"
+
+
 def nearest(name: str, allowed: Sequence[str]) -> str:
     """Return a hint that names what exists: the names closest to `name`, else all of them if they are few, else an empty text."""
     by_lower = {other.lower(): other for other in allowed}

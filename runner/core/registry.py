@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any, Generic, TypeVar, cast
 
 from runner.core.conformance import constructor_fault, protocol_faults
-from runner.core.errors import InputError, NotInstalled, nearest
+from runner.core.errors import InputError, NotInstalled, what_exists
 from runner.core.guarded import Guard
 
 P = TypeVar("P")
@@ -84,9 +84,7 @@ class Registry(Generic[P]):
 
     def choices(self, name: str) -> str:
         """Return what there is in place of an unknown name: the nearest ones, all of them, and how others come to be here."""
-        close = nearest(name, self.names())
-        known = f"known: {', '.join(self.names())}; packages add others by the entry point group runner.{self.kind}s"
-        return f"{close} {known.replace('k', 'K', 1)}" if close.endswith("?") else known
+        return f"{what_exists(name, self.names())}; packages add others by the entry point group runner.{self.kind}s"
 
     def _faults_of(self, name: str, plugin: Any) -> list[str]:
         faults = list(protocol_faults(plugin, self._protocol))

@@ -122,6 +122,11 @@ def short_keys(keys: Iterable[str]) -> dict[str, str]:
     return result
 
 
+def keys_overlap(one: str, other: str) -> bool:
+    """Return whether one of two dotted keys is the other or lies below it."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
 def counted(number: int, word: str) -> str:
     """Format a number of things: ``1 run``, ``2 runs``, ``2 boxes``. The last word of `word` takes the plural."""
     ending = "" if number == 1 else "es" if word.endswith(("s", "x", "ch", "sh")) else "s"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from runner.core.errors import InputError, Problem, nearest
+from runner.core.errors import InputError, Problem, nearest, what_exists
 from runner.core.shipped import shipped
 from runner.core.values import is_number
 from runner.data.formats import FORMATS
@@ -148,10 +148,7 @@ def find_spec(name_or_path: str | Path) -> DataSpec:
         for folder in _folders():
             if (folder / f"{text}.yml").is_file():
                 return load_spec(folder / f"{text}.yml")
-    known = f"known: {', '.join(spec_names())}."
-    close = nearest(text, spec_names())
-    hint = f"{close} {known.replace('k', 'K', 1)}" if close.endswith("?") else known
-    raise InputError(f"unknown data set {text!r}; {hint} {_OWN}")
+    raise InputError(f"unknown data set {text!r}; {what_exists(text, spec_names())}. {_OWN}")
 
 
 def load_spec(path: Path) -> DataSpec:

@@ -21,7 +21,7 @@ class Orphans:
 
     def __init__(self) -> None:
         self.adopts = _adopt()
-        """Whether this process is their parent."""
+        """True if this process is their parent."""
         self.guard: subprocess.Popen[bytes] | None = None
         """The process that cleans up if this one is killed; None before the first task, and on other systems."""
         self._killed_groups: list[int] = []

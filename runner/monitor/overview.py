@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from runner.core.values import natural
 from runner.monitor.live import LiveRun, live_run
 from runner.monitor.progress import STANDINGS, Evaluations, final_value, run_status, standing
+from runner.search.base import trial_number
 from runner.search.spec import Metric
 from runner.store.events import Event, RunEnded, RunRetried, RunStarted, SweepPaused, SweepResumed, TrialPruned, event_to_json
 from runner.store.identities import Identities
@@ -186,11 +187,11 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
         else:
             path = os.path.join(sweep.runs, identities.runs[name])
             run = _read_run(path, last.get(name), metric.name, driven, name=name)
-        if run.standing in ("waiting", "interrupted") and not pruned.isdisjoint((name, _number_of(name))):
+        if run.standing in ("waiting", "interrupted") and not pruned.isdisjoint((name, trial_number(name))):
             run.standing = "pruned"
         known.append(run)
     overview = _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
-    ended = [run.name for run in known if run.standing == "pruned" and not stopped.isdisjoint((run.name, _number_of(run.name)))]
+    ended = [run.name for run in known if run.standing == "pruned" and not stopped.isdisjoint((run.name, trial_number(run.name)))]
     return replace(overview, paused=_paused(events) if driven else "", stopped=ended)
 
 
@@ -311,11 +312,6 @@ def _best(known: Sequence[_RunState], metric: Metric) -> Best | None:
         return None
     _, rank, trial, runs_done = max(found)
     return Best(trial, metric.name, rank if metric.goal == "maximize" else -rank, runs_done)
-
-
-def _number_of(name: str) -> str:
-    """Return ``3`` for ``0003-batch_size=8-s1``."""
-    return name.partition("-")[0].lstrip("0") or "0"
 
 
 def _trial_of(name: str) -> str:

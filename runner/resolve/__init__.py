@@ -20,11 +20,11 @@ from runner.config.length import schedule_warnings
 from runner.config.load import load_config
 from runner.config.node import Node, Source
 from runner.config.overrides import apply_mapping
+from runner.config.stand_ins import STAND_INS
 from runner.core.errors import ElsewhereKnown, InputError, Problem, TooFewImages, UnknownKey
 from runner.resolve.autos import find_interpreter, resolve_autos
 from runner.resolve.dataset import expand_dataset, with_absolute_folders
 from runner.resolve.resolution import AUTO, DATA_SECTIONS, Resolution
-from runner.resolve.sizes import fill_sizes
 
 if TYPE_CHECKING:
     from runner.data.coco import CocoSet
@@ -108,7 +108,7 @@ def resolve(
         resolution.notes.append(translation_note(translated, path))
     if not settled:
         expand_dataset(resolution, make_dataset)
-    fill_sizes(resolution)
+    _fill_stand_ins(resolution)
     find_interpreter(resolution)
     resolve_autos(resolution, threads)
     bound = _bind_and_check(resolution, to_train=to_train)
@@ -169,6 +169,14 @@ def backend_in(path: Path | str, overrides: Iterable[str] = ()) -> tuple[str, st
     tree, _ = as_newer_dialect(load_config(path), overrides)
     given = tree.get("backend_python")
     return _backend(tree).name, given.value if given is not None and isinstance(given.value, str) else None
+
+
+def _fill_stand_ins(resolution: Resolution) -> None:
+    """Complete what the config leaves to the keys that stand for others; add problems where it contradicts them, and notes."""
+    for stand_in in STAND_INS.values():
+        resolution.tree, problems, notes = stand_in.fill(resolution.tree)
+        resolution.problems += problems
+        resolution.notes += notes
 
 
 def _backend(tree: Node) -> Backend:

@@ -29,7 +29,7 @@ MOST_PROPOSED: Final = 20
 _EQUAL_COST: Final = 0.05
 
 Purpose = Literal["settle", "try", "verdict", "less"]
-"""What fresh seeds are for: to settle a question, probably or not; to get a first verdict; to detect smaller differences."""
+"""Purpose of fresh seeds: to settle a question, probably ("settle") or not ("try"); a first verdict; to detect smaller differences."""
 
 
 @dataclass(frozen=True, slots=True)

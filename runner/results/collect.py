@@ -15,7 +15,7 @@ from runner.config.load import parse
 from runner.config.node import Source, flatten
 from runner.core.errors import Cause, InputError, nearest
 from runner.core.files import read_text
-from runner.core.values import format_value, listed, short_keys
+from runner.core.values import format_value, keys_overlap, listed, short_keys
 from runner.monitor.progress import run_status
 from runner.store import legacy
 from runner.store.identities import identify
@@ -335,12 +335,12 @@ def _label(name: str, identity: Identity | None, overrides: Mapping[str, Any]) -
 def _without_neutral(runs: Sequence[RunResult]) -> list[RunResult]:
     """Remove from the labels the keys that identify the trial of none of the runs; a run without any other is named after its config."""
     identifying = {key for run in runs for key in run.trial_keys}
-    known = {key: any(_overlap(key, other) for other in identifying) for key in {key for run in runs for key in run.overrides}}
+    known = {key: any(keys_overlap(key, other) for other in identifying) for key in {key for run in runs for key in run.overrides}}
     result = []
     for run in runs:
         # a translated or misspelt key is not in the config, and a data set identifies the trial by its content
         neutral = [key for key in run.overrides if not known[key] and key.partition(".")[0] not in _NAMING]
-        neutral = [key for key in neutral if any(_overlap(key, other) for other in run.config)]
+        neutral = [key for key in neutral if any(keys_overlap(key, other) for other in run.config)]
         config_name = Path(str(run.facts.get("config_file") or run.label)).stem if run.sweep is None else run.label
         result.append(replace(run, label=_shortened(run.label, {key: run.overrides[key] for key in neutral}) or config_name))
     return result
@@ -354,8 +354,3 @@ def _shortened(label: str, neutral: Mapping[str, Any]) -> str:
         for start in range(len(parts)):
             text = text.replace(f", {'.'.join(parts[start:])}={format_value(value)}, ", ", ")
     return text.strip(", ")
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Return whether one of two dotted keys is the other or lies below it."""
-    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")

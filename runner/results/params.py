@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from runner.config import image_size, levels
+from runner.config.stand_ins import STAND_INS
 from runner.core.values import ABSENT, format_value, same_value
 from runner.results.collect import DATA_SECTIONS, RunResult, recorded_content
 from runner.store.run_dir import DATA_PLACES
@@ -24,21 +24,14 @@ def parameters(run: RunResult) -> dict[str, Any]:
     return {key: value for key, value in run.config.items() if _is_or_lies_below(key, keys)} | content
 
 
-_STANDS_FOR: Final = {
-    image_size.KEY: (image_size.follows, image_size.size_in),
-    levels.KEY: (levels.follows, levels.levels_in),
-}
-"""Maps a key that stands for others to a test for those, and to what finds their value in a flattened config."""
-
-
 def standing_for(varied: Iterable[str], run: RunResult) -> dict[str, Any]:
     """Return the value that a run's config has of each varied key that stands for others, such as `image_size`."""
-    return {key: found for key in varied if key in _STANDS_FOR and (found := _STANDS_FOR[key][1](run.config)) is not None}
+    return {key: found for key in varied if key in STAND_INS and (found := STAND_INS[key].value_in(run.config)) is not None}
 
 
 def without_followers(keys: Iterable[str], varied: Iterable[str]) -> list[str]:
     """Leave out the keys that a varied key stands for."""
-    tests = [_STANDS_FOR[key][0] for key in varied if key in _STANDS_FOR]
+    tests = [STAND_INS[key].follows for key in varied if key in STAND_INS]
     return [key for key in keys if not any(follows(key) for follows in tests)]
 
 

@@ -257,4 +257,9 @@ def run_name(trial: Trial, seed: int) -> str:
     return f"{trial.number:04d}-{safe_name(label)}-s{seed}"
 
 
+def trial_number(name: str) -> str:
+    """Return the number of the trial in the name of a run, as text: ``3`` of ``0003-batch_size=8-s1``."""
+    return name.partition("-")[0].lstrip("0") or "0"
+
+
 _LONG_NUMBER: Final = re.compile(r"(?<![\w.])\d+\.\d{6,}(e[-+]?\d+)?(?![\w.])")

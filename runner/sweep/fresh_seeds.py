@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from runner.core.lock import holder
 from runner.core.values import shell_path
 from runner.monitor.overview import read_sweep
 from runner.results.answer import SweepFacts
+from runner.results.collect import RunResult
 from runner.search.spec import SweepSpec
 from runner.sweep.session_plan import SweepRequest
 from runner.sweep.sweep_dir import SweepDir
@@ -30,8 +31,12 @@ _UNUSED: Final = {"space": "{}", "derive": "{}", "sampler": "TPESampler", "prune
 _LEFT: Final = ("running", "waiting", "interrupted")
 
 
-def sweep_facts(sweep: SweepDir) -> SweepFacts | None:
-    """Return what the answer of a report has to know of a sweep; None where `sweep` is the directory of none."""
+def sweep_facts(sweep: SweepDir, runs: Iterable[RunResult]) -> SweepFacts | None:
+    """Return what the answer of a report has to know of a sweep; None where `sweep` is the directory of none.
+
+    Args:
+        runs: all runs that are in its directory.
+    """
     plan = sweep.plan()
     if not plan:
         return None
@@ -43,7 +48,7 @@ def sweep_facts(sweep: SweepDir) -> SweepFacts | None:
         runs=sum(counts.values()),
         left=sum(counts.get(each, 0) for each in _LEFT),
         proceed=f"runner {'status' if driven else 'resume'} {shell_path(sweep.path)}",
-        first_fresh=1 + max(_used_seeds(sweep, plan), default=-1),
+        first_fresh=1 + max(_used_seeds(runs, plan), default=-1),
         fresh_folder=str(folder),
         is_made=os.path.lexists(SweepDir(folder).plan_file),
         with_seeds=_with_seeds(plan, folder),
@@ -69,12 +74,12 @@ def joined_warnings(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _used_seeds(sweep: SweepDir, plan: Mapping[str, Any]) -> set[int]:
+def _used_seeds(runs: Iterable[RunResult], plan: Mapping[str, Any]) -> set[int]:
     """Return the seeds of the runs that are there, planned, or still to come by racing."""
     spec = plan.get("spec") or {}
     used = {
         *spec.get("seeds", ()),
-        *(found.seed for run in sweep.run_dirs() if (found := run.identity()) is not None),
+        *(run.seed for run in runs),
         *(run.get("seed", 0) for run in plan.get("runs", ())),
     }
     if racing := spec.get("racing"):

@@ -67,8 +67,9 @@ def compare_runs(
     plans = [SweepDir(path).plan() for path in paths]
     default = metric_of(paths)
     named = [other for path in paths for other in SweepDir(path).metrics()]
+    runs = collect(paths)
     return compare(
-        collect(paths),
+        runs,
         metric or (default.name if default else None),
         goal or _goal(metric, [*([default] if default else []), *named]),
         [other.name for other in named],
@@ -76,7 +77,7 @@ def compare_runs(
         warnings=[*joined_warnings(paths), *(text for plan in plans for text in _warnings(plan))],
         images=images,
         against=against,
-        sweep=sweep_facts(SweepDir(paths[0])) if len(paths) == 1 else None,
+        sweep=sweep_facts(SweepDir(paths[0]), runs) if len(paths) == 1 else None,
     )
 
 
@@ -94,7 +95,7 @@ def read_search(path: Path, metric: str | None = None, goal: Goal | None = None)
     runs = with_memory(runs, [each.name for each in metrics])
     facts = {"seeds": spec.get("seeds", ()), "constraints": spec.get("constraints", ())}
     results = search_results([run for run in runs if not run.copy_of], metrics, **facts, warnings=_warnings(plan))
-    return search_report(results, runs, sweep_facts(sweep))
+    return search_report(results, runs, sweep_facts(sweep, runs))
 
 
 def _goal(metric: str | None, named: Sequence[Metric]) -> Goal | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from runner.config import image_size, levels
+from runner.config import image_size
 from runner.config.load import parse
 from runner.config.node import Source, flatten
+from runner.config.stand_ins import STAND_INS
 from runner.core.errors import InputError
 from runner.core.files import read_text
 from runner.core.values import ABSENT
@@ -23,8 +24,6 @@ COMMON_KEYS: Final = (
     "max_iters",
 )
 """Keys that are shown of every run that has them, besides those that its sweep varies, its own overrides and its seed."""
-_STANDS_FOR: Final = {image_size.KEY: image_size.size_in, levels.KEY: levels.levels_in}
-"""Maps a key that stands for others to what finds its value in a flattened config without it."""
 
 
 def hyper_parameters(run_dir: RunDir, also: Iterable[str] = ()) -> dict[str, Any]:
@@ -49,11 +48,11 @@ def hyper_parameters(run_dir: RunDir, also: Iterable[str] = ()) -> dict[str, Any
 def _value(tree: Any, key: str, overrides: Mapping[str, Any]) -> Any:
     """Return a key's value: the resolved one; where the config does not have the key, the override or what the key stands for."""
     value = _look_up(tree, key)
-    if value is not ABSENT and not (key in _STANDS_FOR and value is None):
+    if value is not ABSENT and not (key in STAND_INS and value is None):
         return value
     if key in overrides:
         return overrides[key]
-    if key in _STANDS_FOR and isinstance(tree, Mapping) and (stands_for := _STANDS_FOR[key](dict(flatten(tree)))) is not None:
+    if key in STAND_INS and isinstance(tree, Mapping) and (stands_for := STAND_INS[key].value_in(dict(flatten(tree)))) is not None:
         return stands_for
     return ABSENT
 

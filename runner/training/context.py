@@ -66,4 +66,4 @@ class RunContext(Protocol):
         """Write a line to the log."""
 
     def announce(self, message: str) -> None:
-        """Write a line to the log, and have it shown to whoever watches: what they should know before training begins."""
+        """Write a line to the log and show it to those who watch the run: a fact to know before training begins."""

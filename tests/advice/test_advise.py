@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from support.resolving import prepared
+from support.resolving import copy_source, prepared
 
 from runner.advice.advise import Advice, AdviceRequest, advise
 from runner.advice.choices import Speed
@@ -21,12 +20,7 @@ def _small(coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNNER_DATA", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    source = tmp_path / "source"
-    (source / "annotations").mkdir(parents=True)
-    shutil.copytree(coco / "images", source / "images")
-    for side in ("train", "val"):
-        shutil.copy(coco / f"{side}.json", source / "annotations" / f"{side}.json")
-    prepared("small", source)
+    prepared("small", copy_source(coco, tmp_path / "source"))
 
 
 def advised(measure_speed: object = None, *, minutes: float = 10) -> tuple[Advice, list[str]]:

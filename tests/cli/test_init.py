@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 from conftest import Cli
+from support.resolving import copy_source
 
 from runner.config.load import load_config
 
@@ -16,11 +16,7 @@ SPEC = "{name: mine, title: mine, format: coco, where: nowhere}\n"
 @pytest.fixture
 def mine(cli: Cli, coco: Path, tmp_path: Path) -> str:
     """The name of a prepared data set."""
-    source = tmp_path / "source"
-    (source / "annotations").mkdir(parents=True)
-    shutil.copytree(coco / "images", source / "images")
-    for side in ("train", "val"):
-        shutil.copy(coco / f"{side}.json", source / "annotations" / f"{side}.json")
+    source = copy_source(coco, tmp_path / "source")
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "mine.yml").write_text(SPEC, encoding="utf-8")
     cli("data", "prepare", "mine", "--source", source).fine()

@@ -79,7 +79,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, coco: Path, request: p
 
 @pytest.fixture
 def scripted(tmp_path: Path) -> Path:
-    """A config of the scripted trainer, for what is the same whoever trains: 50 steps, a second and a half."""
+    """A config of the scripted trainer, for tests that do not depend on the backend: 50 steps in one and a half seconds."""
     path = tmp_path / "scripted.yml"
     path.write_text(yaml.safe_dump({**CONFIG, "max_iters": 50, "step_s": 0.03}))
     return path

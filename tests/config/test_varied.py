@@ -1,4 +1,4 @@
-"""What a single run varies."""
+"""Keys that a single run varies."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from runner.core.guarded import Guard
 
 
 class Voice(Protocol):
-    """What a singer makes."""
+    """A product of a plug-in."""
 
     pitch: int
 

@@ -121,7 +121,7 @@ def test_old_keys_of_a_users_file_are_refused(unpack: Unpack, cli: Cli) -> None:
 
 
 def test_old_keys_of_a_data_spec_are_all_that_is_said(unpack: Unpack, cli: Cli) -> None:
-    """Where the data lies is not known before its spec is read: no advice about that."""
+    """Until the spec is read, the place of the data is unknown, so no message advises about it."""
     folder = unpack("torch")
     (folder / "sweep.yml").write_text("{config: config.yml, vary: {max_iters: [5]}}")
     for command in (["train", "-r", "run"], ["resume", "run"], ["sweep", "sweep.yml", "--dry-run"]):

@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], words: str, spot:
 def test_the_version_of_its_distribution_is_part_of_the_run_key(
     spot: Callable[..., Path], write_config: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """That of a model of ours is not: its key does not change with what is installed beside it."""
+    """The run key of a built-in model does not change with the distributions that are installed."""
     newer = shutil.copytree(PLUGIN, tmp_path / "newer")
     (newer / "spot-0.1.dist-info").rename(newer / "spot-0.2.dist-info")
     metadata = newer / "spot-0.2.dist-info" / "METADATA"

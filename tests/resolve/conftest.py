@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.resolving import prepared
+from support.resolving import copy_source, prepared
 
 import runner.resolve.autos
 from runner.backends.base import Probe
@@ -35,10 +34,5 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Probe], list[str]]:
 @pytest.fixture
 def small(coco: Path, tmp_path: Path) -> str:
     """The name of a prepared data set."""
-    source = tmp_path / "source"
-    (source / "annotations").mkdir(parents=True)
-    shutil.copytree(coco / "images", source / "images")
-    for side in ("train", "val"):
-        shutil.copy(coco / f"{side}.json", source / "annotations" / f"{side}.json")
-    prepared("small", source)
+    prepared("small", copy_source(coco, tmp_path / "source"))
     return "small"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,15 @@ def refusal(*arguments: Any, **options: Any) -> list[str]:
     with pytest.raises(InputError) as error:
         resolve(*arguments, **options)
     return [str(problem) for problem in error.value.problems]
+
+
+def copy_source(coco: Path, source: Path) -> Path:
+    """Copy the small COCO data into `source` as COCO is published: images/ and annotations/; return that folder."""
+    (source / "annotations").mkdir(parents=True)
+    shutil.copytree(coco / "images", source / "images")
+    for side in ("train", "val"):
+        shutil.copy(coco / f"{side}.json", source / "annotations" / f"{side}.json")
+    return source
 
 
 def prepared(name: str, source: Path, num: int = 2) -> Path:

@@ -87,7 +87,7 @@ def test_an_interrupted_sweep_and_a_changed_sweep_file(folder: Path, capsys: pyt
 
 
 def test_what_has_no_plan_has_no_facts(tmp_path: Path) -> None:
-    assert sweep_facts(SweepDir(tmp_path)) is None
+    assert sweep_facts(SweepDir(tmp_path), ()) is None
 
 
 def test_names_of_directories() -> None:

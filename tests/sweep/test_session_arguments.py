@@ -1,4 +1,4 @@
-"""What the Python API is given: a wrong type is an InputError that names the argument, and nothing is written."""
+"""Arguments of the Python API: a wrong type is an InputError that names the argument, and nothing is written."""
 
 from __future__ import annotations
 

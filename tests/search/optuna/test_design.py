@@ -1,4 +1,4 @@
-"""What the design `optuna` says of a sweep before it starts."""
+"""Outlook of the design `optuna` on a sweep before it starts."""
 
 from __future__ import annotations
 
