@@ -1,0 +1,6 @@
+"""Our page on sweeps and runs: live behind a server, or frozen into one file.
+
+A *part* (`parts/`) answers queries about run directories with data. The page's modules (`static/`) get every part through one contract,
+from the server (`source-http.js`) or from inside the file (`source-file.js`). A new kind of data is one module in `parts/` and a line in
+`part.py`; a new tab is one module in `static/tabs/` and a line in `static/tabs.js`.
+"""

@@ -1,0 +1,82 @@
+"""Interface and registry of the parts of the page's data."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from runner.core.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from runner.views.page.data import PageData
+
+Query = Mapping[str, str]
+"""Names and values of a query, as in the part of an address behind `?`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer of a part.
+
+    Args:
+        body: JSON in UTF-8, or what `media` says.
+        media: media type.
+    """
+
+    body: bytes
+    media: str = "application/json"
+
+
+class Part(Protocol):
+    """A part of the page's data. Its class is called without arguments."""
+
+    keys: frozenset[str]
+    """Names that its queries may have; any other is an error."""
+
+    def answer(self, data: PageData, query: Query) -> Answer:
+        """Answer a query.
+
+        Raises:
+            InputError: the query is not understood, or asks for what does not exist.
+        """
+
+    def frozen(self, data: PageData) -> Iterable[Query]:
+        """Yield the queries whose answers a frozen file holds."""
+
+
+PARTS: Final[Mapping[str, str]] = {
+    "overview": "runner.views.page.parts.overview:OverviewPart",
+    "report": "runner.views.page.parts.report:ReportPart",
+    "trials": "runner.views.page.parts.trials:TrialsPart",
+}
+
+
+def find_part(name: str) -> Part:
+    """Return the part of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in PARTS:
+        raise InputError(f"no part {name!r}; {nearest(name, list(PARTS)) or 'known: ' + ', '.join(PARTS)}")
+    module, _, attribute = PARTS[name].partition(":")
+    part: Part = getattr(importlib.import_module(module), attribute)()
+    return part
+
+
+def ask(data: PageData, name: str, query: Query) -> Answer:
+    """Answer a query to a part. Raises InputError: there is no such part, or the query is not understood."""
+    part = find_part(name)
+    if unknown := [key for key in query if key not in part.keys]:
+        known = sorted(part.keys)
+        raise InputError(f"{name} has no {unknown[0]!r}; {nearest(unknown[0], known) or 'known: ' + ', '.join(known)}")
+    return part.answer(data, query)
+
+
+def json_answer(value: Any) -> Answer:
+    """Return dataclasses, mappings, lists and scalars as JSON; numbers that are not finite become null."""
+    import msgspec  # noqa: PLC0415 - of the extra `page`
+
+    return Answer(msgspec.json.encode(value))

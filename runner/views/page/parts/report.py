@@ -1,0 +1,36 @@
+"""Part `report`: the comparison or the report on a search, as `runner compare --format json` prints it, with ids instead of paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from runner.views.page.data import PageData
+from runner.views.page.part import Answer, Query, json_answer
+
+
+class ReportPart:
+    """The part."""
+
+    keys: frozenset[str] = frozenset()
+
+    def answer(self, data: PageData, query: Query) -> Answer:
+        """Answer ``{"subject": …, "problem": …, "report": …}``; `report` is null while there is none."""
+        report = data.report()
+        if report is None:
+            return json_answer({"subject": None, "problem": data.problem(), "report": None})
+        ids = {str(run.result.path): run.id for run in data.runs().values()}
+        return json_answer({"subject": report.subject, "problem": "", "report": with_ids(report.data(), ids)})
+
+    def frozen(self, data: PageData) -> Iterable[Query]:
+        """Yield the only query there is."""
+        yield {}
+
+
+def with_ids(value: Any, ids: dict[str, str]) -> Any:
+    """Replace each path of a run by the run's id, in texts that are nothing but a path."""
+    if isinstance(value, dict):
+        return {key: with_ids(item, ids) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_ids(item, ids) for item in value]
+    return ids.get(value, value) if isinstance(value, str) else value

@@ -1,0 +1,81 @@
+// The page's state: the fragment of the address, "#curves?tag=train/loss&x=epoch". Sorted keys; what is at its default is left out.
+
+/** Default of each key. A key that is not listed here is dropped, with a notice. */
+export const DEFAULTS = Object.freeze({
+  f: "", // filter
+  g: "", // key by which trials are grouped
+  base: "", // id of the trial that stands in for the baseline
+  metric: "", // deciding metric, if not the report's
+  pin: "", // ids of pinned trials, joined by commas
+  hide: "", // ids of hidden trials
+  lang: "",
+  theme: "",
+});
+
+export class State {
+  /** @param {string} tab the tab that opens first  @param {Object<string, string>} defaults of further keys, from the tabs */
+  constructor(tab, defaults = {}) {
+    this.defaults = new Map(Object.entries({ ...DEFAULTS, ...defaults }));
+    this.first = tab;
+    this.listeners = new Set();
+    this.dropped = [];
+    this.read();
+    addEventListener("popstate", () => this.read(true));
+    addEventListener("hashchange", () => this.read(true));
+  }
+
+  /** Read the address again. */
+  read(tell = false) {
+    const [tab, query = ""] = location.hash.slice(1).split(/\?(.*)/s);
+    this.tab = decodeURIComponent(tab) || this.first;
+    this.values = new Map();
+    this.dropped = [];
+    for (const [key, value] of new URLSearchParams(query)) {
+      if (this.defaults.has(key)) this.values.set(key, value);
+      else this.dropped.push(key);
+    }
+    if (tell) this.tell();
+  }
+
+  get(key) {
+    if (!this.defaults.has(key)) throw new Error(`no key ${key}`);
+    return this.values.get(key) ?? this.defaults.get(key);
+  }
+
+  /** Ids in a key that holds a list. */
+  list(key) {
+    return this.get(key).split(",").filter(Boolean);
+  }
+
+  /** Change keys; {tab: …} changes the tab, which adds an entry to the history, as everything else replaces it. */
+  set(changes) {
+    const { tab = this.tab, ...values } = changes;
+    const push = tab !== this.tab;
+    this.tab = tab;
+    for (const [key, value] of Object.entries(values)) {
+      if (!this.defaults.has(key)) throw new Error(`no key ${key}`);
+      if (value === this.defaults.get(key)) this.values.delete(key);
+      else this.values.set(key, String(value));
+    }
+    history[push ? "pushState" : "replaceState"](null, "", this.fragment());
+    this.tell();
+  }
+
+  /** The address's fragment for this state, with some changes. */
+  fragment(changes = {}) {
+    const { tab = this.tab, ...values } = changes;
+    const all = new Map([...this.values, ...Object.entries(values)]);
+    const query = new URLSearchParams([...all].filter(([key, value]) => value !== this.defaults.get(key)).sort());
+    return `#${encodeURIComponent(tab)}${query.size ? `?${query}` : ""}`;
+  }
+
+  /** Call f() whenever the state changes; returns a function that ends this. */
+  subscribe(f) {
+    this.listeners.add(f);
+    return () => this.listeners.delete(f);
+  }
+
+  tell() {
+    for (const f of [...this.listeners]) f();
+  }
+}
