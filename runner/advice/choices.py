@@ -11,6 +11,7 @@ import numpy as np
 
 from runner.advice.hints import LEAST_PX, TAIL
 from runner.advice.measures import Measures, sides_of
+from runner.config.levels import STRIDES
 
 Device = Literal["cpu", "gpu"]
 
@@ -188,7 +189,7 @@ def _choice(data: Measures, scale: float, device: Device, batch_size: int) -> Tr
 
 def _levels(smallest_px: float, longest_px: float) -> tuple[int, ...]:
     first = 4 if smallest_px < FINE_LEVEL_PX else 8
-    strides = [stride for stride in (4, 8, 16, 32, 64, 128) if stride >= first]
+    strides = [stride for stride in STRIDES if stride >= first]
     enough = next((index for index, stride in enumerate(strides) if longest_px <= SEEN_STRIDES * stride), len(strides))
     return tuple(strides[: enough + 1])
 

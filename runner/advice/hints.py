@@ -68,14 +68,20 @@ def _too_large(data: Measures, boxes: NDArray[np.float64], strides: Sequence[int
     high = float(np.quantile(longer, 1 - TAIL))
     if high <= reach:
         return
-    more = list(strides)
-    while 2 * levels.REACH_STRIDES * more[-1] < high:
-        more.append(2 * more[-1])
-    yield (
+    more = [*strides, *(stride for stride in levels.STRIDES if strides[-1] < stride < high / levels.REACH_STRIDES)]
+    if levels.strides_of(more) is None:
+        more = list(strides)
+    text = (
         f"{100 * TAIL:.0f} % of the boxes are longer than {high:.0f} px with images at {_shown(size)}: "
         f"{_concerned(data, longer > reach)}; the coarsest level, stride {strides[-1]}, is for boxes of up to {reach} px; "
-        f"{levels.KEY}: {more} has one for them"
     )
+    enough = 2 * levels.REACH_STRIDES * more[-1]
+    if high > enough:
+        smaller = [max(1, int(side * enough / high)) for side in (size or data.typical)]
+        remedy = f"{image_size.KEY} of about {smaller} makes them {enough} px"
+        yield text + remedy + (f", with {levels.KEY}: {more}" if more != list(strides) else "")
+    else:
+        yield f"{text}{levels.KEY}: {more} has one for them"
 
 
 def _shown(size: tuple[int, int] | None) -> str:

@@ -15,7 +15,8 @@ from runner.config.node import Node, from_plain
 from runner.core.errors import Problem
 
 KEY: Final = "levels"
-_STRIDES: Final = (4, 8, 16, 32, 64, 128)
+STRIDES: Final = (4, 8, 16, 32, 64, 128)
+"""Strides of the levels that there are, in pixels."""
 _DEEPEST: Final = 32
 """Stride of a backbone's last stage in pixels; the neck adds the levels above it."""
 REACH_STRIDES: Final = 8
@@ -33,7 +34,7 @@ _BACKBONES: Final = ("ResNet", "MobileNetV3")
 
 def strides_of(value: Any) -> list[int] | None:
     """Return the strides of a valid `levels`, each twice the one before; else None."""
-    if not isinstance(value, list) or not value or any(type(stride) is not int or stride not in _STRIDES for stride in value):
+    if not isinstance(value, list) or not value or any(type(stride) is not int or stride not in STRIDES for stride in value):
         return None
     doubled = all(high == 2 * low for low, high in pairwise(value))
     return value if doubled and value[0] <= _DEEPEST else None
@@ -95,7 +96,7 @@ def _refusal(tree: Node, levels: Node) -> str:
     if _backbone(tree) not in _BACKBONES:
         return f"is for the backbones {' and '.join(_BACKBONES)} only, not for {_backbone(tree)}; set its levels in its own section"
     if strides_of(levels.plain()) is None:
-        shown = ", ".join(map(str, _STRIDES))
+        shown = ", ".join(map(str, STRIDES))
         return f"expected strides from {shown}, each twice the one before, beginning at {_DEEPEST} or below; got {levels.plain()}"
     return ""
 
@@ -110,7 +111,7 @@ def _settings(tree: Node, strides: list[int], backbones: tuple[str, ...]) -> Ite
     own = [stride for stride in strides if stride <= _DEEPEST]
     extra = len(strides) - len(own)
     if "ResNet" in backbones:
-        stages = [_STRIDES.index(stride) for stride in own]
+        stages = [STRIDES.index(stride) for stride in own]
         yield "ResNet.return_idx", stages
         yield "ResNet.num_stages", stages[-1] + 1
     if "MobileNetV3" in backbones:

@@ -33,6 +33,11 @@ _COUNTS: Final[Mapping[Kind, str]] = {
     "false": "{0} false; {1} annotated",
     "confused": "{0} with another class; {1} annotated",
 }
+_NONE: Final[Mapping[Kind, str]] = {
+    "missed": "No annotated box was missed.",
+    "false": "Every detection matches an annotated box.",
+    "confused": "Every detection that matches an annotated box has its class.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,10 @@ def draw_worst(data: CocoSet, judged: Sequence[JudgedImage], kind: Kind, title: 
     if len(with_errors) > len(worst):
         summary += f"; shown: the {len(worst)} images with the most"
     drawn = {entry["category_id"] for one in worst for entry in _drawn(one)}
-    return _sheet(f"{_TITLES[kind]}: {title}", summary, tiles, [*_SIGNS[kind], *class_items(classes, drawn)]), unreadable
+    heading = f"{_TITLES[kind]}: {title}"
+    if not tiles:
+        return _sheet(heading, summary, [_sentence(_NONE[kind])], []), unreadable
+    return _sheet(heading, summary, tiles, [*_SIGNS[kind], *class_items(classes, drawn)]), unreadable
 
 
 _SIGNS: Final[Mapping[Kind, Sequence[LegendItem]]] = {
@@ -188,12 +196,19 @@ def part_around(boxes: Sequence[Sequence[float]], size: tuple[int, int]) -> tupl
     return left, top, left + across, top + down
 
 
+def _sentence(text: str) -> Image.Image:
+    """Write what a sheet without tiles says in their place."""
+    picture = Image.new("RGB", (_COLUMNS * _TILE, _TILE // 4), PAPER)
+    ImageDraw.Draw(picture).text((0, 12), text, fill=INK, font=font(22, text))
+    return picture
+
+
 def _sheet(title: str, summary: str, tiles: Sequence[Image.Image], items: Sequence[LegendItem]) -> Image.Image:
     """Put the tiles in rows below a title, and the legend below them."""
     width = _COLUMNS * _TILE + (_COLUMNS + 1) * _GAP
     rows = -(-len(tiles) // _COLUMNS)
-    legend = draw_legend(items, width, 18) if tiles else Image.new("RGB", (width, 1), PAPER)
-    sheet = Image.new("RGB", (width, _HEAD + rows * (_TILE + _CAPTION + _GAP) + legend.height), PAPER)
+    legend = draw_legend(items, width, 18)
+    sheet = Image.new("RGB", (width, _HEAD + rows * (max(tile.height for tile in tiles) + _GAP) + legend.height), PAPER)
     pen = ImageDraw.Draw(sheet)
     heading = font(28, printable(title))
     pen.text((_GAP, 14), fit(pen, printable(title), heading, width - 2 * _GAP), fill=INK, font=heading)

@@ -46,6 +46,16 @@ def test_large_boxes_ask_for_a_coarser_level() -> None:
     assert size_hints(config(strides=[8, 16, 32]), data) == []
 
 
+def test_only_levels_that_can_be_built_are_named() -> None:
+    data = measured([(3000, 4000)] * 20, names="field", size=(3000, 4000))
+    (hint,) = size_hints(config(), data)
+    assert hint.endswith("image_size of about [1536, 2048] makes them 2048 px, with levels: [8, 16, 32, 64, 128]")
+    (hint,) = size_hints(config(strides=[32, 64, 128]), data)
+    assert hint.endswith("image_size of about [1536, 2048] makes them 2048 px")
+    (hint,) = size_hints(config(strides=[8, 32]), data)  # no step between them: `levels` does not take it
+    assert hint.endswith("image_size of about [384, 512] makes them 512 px")
+
+
 def test_other_architectures_get_the_hint_about_pixels_alone() -> None:
     (hint,) = size_hints(config([64, 64]) | {"FCOSHead": None}, BLOOD)
     assert "gives them 8 px" in hint and "levels" not in hint

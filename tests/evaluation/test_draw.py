@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from runner.evaluation import draw_boxes
+from runner.evaluation.draw import Pen
 
 NAMES = {3: "short", 7: "spur"}
 
@@ -34,6 +36,22 @@ def test_a_predicted_box_is_solid_and_a_true_one_dashed() -> None:
     dashed = draw_boxes(image, [box(100, 200, 150, 100)], [], NAMES)
     edge = dashed[200:300, 97:101].any(axis=(1, 2))
     assert edge.any() and not edge.all()
+
+
+def test_a_label_hides_no_small_box() -> None:
+    image = np.zeros((400, 400, 3), np.uint8)
+    boxes = [box(x, y, 10, 10) for x in (0, 30, 60, 390) for y in (0, 30, 60, 390)]
+    for labelled in boxes:
+        picture = Image.fromarray(image)
+        pen = Pen(picture, 1.0)
+        for each in boxes:
+            pen.dashed(each["bbox"], (255, 255, 255))
+        before = np.asarray(picture).copy()
+        pen.label(labelled["bbox"], "a long name", (255, 0, 0))
+        changed = (np.asarray(picture) != before).any(axis=2)
+        assert changed.sum() > 300
+        for x, y, w, h in (each["bbox"] for each in boxes):
+            assert changed[y + 1 : y + h - 1, x + 1 : x + w - 1].mean() < 0.2
 
 
 def test_true_boxes_show_on_white_and_the_image_is_left_alone() -> None:

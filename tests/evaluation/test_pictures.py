@@ -17,7 +17,7 @@ from runner.data.colours import class_colour
 from runner.evaluation import evaluate
 from runner.evaluation.pictures import FILES, check_folder, write_pictures
 from runner.evaluation.result import Evaluation
-from runner.evaluation.worst import judge_images, part_around
+from runner.evaluation.worst import draw_worst, judge_images, part_around
 
 NAMES = ("short", "mouse bite – 鼠", "[bold]spur")
 RIGHT: dict[str, Any] = {"image_id": 1, "category_id": 3, "bbox": [10, 10, 20, 20], "score": 0.9}
@@ -101,6 +101,14 @@ def test_a_run_without_a_detection_has_pictures(data: CocoSet, tmp_path: Path) -
     nothing = evaluate(data.anno_path, [])
     files, _ = write_pictures(nothing.to_json(), tmp_path / "out", "a run", data, [])
     assert len(files) == len(FILES)
+
+
+def test_a_sheet_without_a_case_says_so(data: CocoSet) -> None:
+    judged = judge_images(data, [], threshold=0.5, iou=0.5)
+    for kind in ("false", "confused"):
+        picture, _ = draw_worst(data, judged, kind, "a run", "a rule")  # type: ignore[arg-type]
+        assert picture.width > picture.height > 84
+        assert (np.asarray(picture)[84:] < 128).any(), kind  # text below the heading
 
 
 def test_many_classes_are_cut_to_those_with_the_most_errors(found: Evaluation, tmp_path: Path) -> None:
