@@ -4,6 +4,7 @@
 //   frozen                     true in a file
 //   json(part, query)          promise of a part's answer; rejects with an Error whose message is for people
 //   binary(part, query)        promise of its bytes, an ArrayBuffer
+//   strings(language)          promise of the texts of a language, {id: template} (see text.js)
 //   image(id)                  promise of an address for <img src>, or null where the file holds no such image
 //   subscribe(f)               f({revision, gone}) after each change on the disk; `gone` is true while there is no server
 // `query` is an object of texts. Answers are kept until the revision changes.
@@ -43,6 +44,10 @@ export class HttpSource {
 
   binary(part, query = {}) {
     return this.ask(part, query, (response) => response.arrayBuffer());
+  }
+
+  async strings(language) {
+    return (await fetch(`strings/${language}.json`)).json();
   }
 
   async image(id) {

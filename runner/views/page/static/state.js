@@ -27,7 +27,7 @@ export class State {
   /** Read the address again. */
   read(tell = false) {
     const [tab, query = ""] = location.hash.slice(1).split(/\?(.*)/s);
-    this.tab = decodeURIComponent(tab) || this.first;
+    this.tab = decoded(tab) || this.first;
     this.values = new Map();
     this.dropped = [];
     for (const [key, value] of new URLSearchParams(query)) {
@@ -65,8 +65,9 @@ export class State {
   fragment(changes = {}) {
     const { tab = this.tab, ...values } = changes;
     const all = new Map([...this.values, ...Object.entries(values)]);
-    const query = new URLSearchParams([...all].filter(([key, value]) => value !== this.defaults.get(key)).sort());
-    return `#${encodeURIComponent(tab)}${query.size ? `?${query}` : ""}`;
+    const query = new URLSearchParams([...all].filter(([key, value]) => value !== this.defaults.get(key)).sort()).toString();
+    const readable = query.replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%2C", ",");
+    return `#${encodeURIComponent(tab)}${query && "?"}${readable}`;
   }
 
   /** Call f() whenever the state changes; returns a function that ends this. */
@@ -77,5 +78,13 @@ export class State {
 
   tell() {
     for (const f of [...this.listeners]) f();
+  }
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return ""; // an address that was cut in the middle of a letter
   }
 }

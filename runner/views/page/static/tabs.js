@@ -1,10 +1,16 @@
 // The tabs, in their order. Each module exports an object
 //   id         in the address
 //   keys       keys of the address's query that belong to it, with their defaults
-//   shows(overview)     whether the tab is shown (optional)
-//   mount(page)         returns {root, update(), unmount()}: `root` is an element; update() is called after a change of state, data or
-//                       language, unmount() before the tab is left
-// `page` has: source, state, text(id, arguments), number(value), duration(seconds), trials (see trials.js: what is selected, colours),
-// announce(sentence) for screen readers.
+//   shows(overview, state)   whether the tab is shown (optional)
+//   help       its keys, for the dialog of the keyboard: pairs of [keys, id of a text] (optional)
+//   mount(page)         returns {root, update(), unmount()}: `root` is an element; update() is called after mount() and after a change of
+//                       state, data or language, and may return a promise; unmount() before the tab is left. What they throw is shown in the tab.
+// `page` has
+//   source, state, overview, trials       see source-http.js, state.js, trials.js; `overview` is the answer of that part
+//   language, text(id, arguments), note(note)
+//   number, signed, range, summary, duration, memory, value    numbers as text (format.js)
+//   announce(sentence)                    for screen readers
+// Others that tabs share: copy.js (commands to copy), failure.js (an error in a card), header.js `choices` (options of a select).
+import { answerTab } from "./tabs/answer.js";
 
-export const TABS = [];
+export const TABS = [answerTab];

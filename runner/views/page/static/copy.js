@@ -1,0 +1,32 @@
+// Text to copy: a command or an address, with a button.
+import { fill, h } from "./dom.js";
+
+/** A block with a text and the button that copies it. */
+export function copyable(page, text) {
+  const button = h("button", { type: "button", class: "quiet", onclick: () => copy(page, text, button) }, page.text("copy"));
+  button.setAttribute("aria-label", page.text("copy.what", { what: text }));
+  return h("div", { class: "copyable" }, h("code", {}, text), button);
+}
+
+async function copy(page, text, button) {
+  const done = await copyText(text);
+  fill(button, page.text(done ? "copy.done" : "copy.failed"));
+  page.announce(page.text(done ? "copy.done" : "copy.failed"));
+  setTimeout(() => fill(button, page.text("copy")), 2000);
+}
+
+/** Copy a text; returns whether that worked. The older way serves where the clipboard is closed to the page (http beyond loopback). */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = h("textarea", { class: "offscreen" });
+    area.value = text;
+    (document.querySelector("dialog[open]") ?? document.body).append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}

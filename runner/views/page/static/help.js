@@ -1,0 +1,59 @@
+// The dialogs of the header: the keyboard, and how to share the page.
+import { copyable } from "./copy.js";
+import { h } from "./dom.js";
+
+const KEYS = [
+  ["/", "key.filter"],
+  ["1 – 9", "key.tab"],
+  ["← →", "key.arrows"],
+  ["?", "key.help"],
+  ["Esc", "key.close"],
+];
+
+/** Whether a key press goes into a field. */
+export function isTyping(event) {
+  return event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable], dialog") != null;
+}
+
+function show(page, title, ...content) {
+  document.querySelector("dialog")?.remove();
+  const id = "dialog-title";
+  const close = h("button", { type: "button", onclick: () => dialog.close() }, page.text("close"));
+  const dialog = h("dialog", { "aria-labelledby": id }, h("h2", { id }, title), content, h("p", { class: "actions" }, close));
+  dialog.addEventListener("close", () => dialog.remove());
+  document.querySelector("main").append(dialog);
+  dialog.showModal();
+}
+
+/** Show the keys, also those of the open tab (its `help`: pairs of keys and the id of a text), and the filter language. */
+export function showHelp(page, tab) {
+  const rows = [...KEYS, ...(tab?.help ?? [])].map(([keys, id]) => h("div", {}, h("dt", {}, h("kbd", {}, keys)), h("dd", {}, page.text(id))));
+  const terms = ["word", "pattern", "key", "metric", "field", "not", "or"].map((name) =>
+    h("div", {}, h("dt", {}, h("code", {}, page.text(`help.filter.${name}.example`))), h("dd", {}, page.text(`help.filter.${name}`))),
+  );
+  show(page, page.text("help.title"), h("dl", { class: "pairs" }, rows), h("h3", {}, page.text("help.filter")), h("dl", { class: "pairs" }, terms));
+}
+
+/** Show how to send the page to somebody: as a file, or as the address of this view. */
+export function showShare(page) {
+  const fragment = location.hash;
+  if (page.source.frozen) {
+    show(page, page.text("share"), h("p", {}, page.text("share.frozen")), copyable(page, fragment || "#"));
+    return;
+  }
+  const folders = page.overview?.title.split(", ") ?? [];
+  const command = ["runner", "share", ...folders.map(quoted), "-o", "report.html"].join(" ");
+  show(
+    page,
+    page.text("share"),
+    h("p", {}, page.text("share.file")),
+    copyable(page, command),
+    fragment ? [h("p", {}, page.text("share.view")), copyable(page, fragment)] : null,
+    h("p", {}, page.text("share.address")),
+    copyable(page, location.href),
+  );
+}
+
+function quoted(word) {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+}

@@ -1,0 +1,109 @@
+// The selection bar, the same in every tab: filter, groups, baseline, metric, pinned and hidden trials.
+import { fill, h } from "./dom.js";
+import { choices } from "./header.js";
+
+const KEYS = ["f", "g", "base", "metric", "pin", "hide"];
+
+export class Selection {
+  constructor(page) {
+    this.page = page;
+    this.filter = h("input", { id: "filter", type: "search", autocomplete: "off", spellcheck: "false", "aria-describedby": "filter-says" });
+    this.filter.addEventListener("input", () => this.page.state.set({ f: this.filter.value.trim() }));
+    this.says = h("span", { id: "filter-says", class: "says" });
+    this.metric = h("select", { onchange: (event) => this.pick("metric", event.target.value, this.page.trials.metric) });
+    this.base = h("select", { onchange: (event) => this.pick("base", event.target.value, this.standard().id) });
+    this.group = h("select", { onchange: (event) => this.pick("g", event.target.value, "") });
+    this.reset = h("button", { type: "button", class: "quiet", onclick: () => this.clear() });
+    this.chips = h("div", { class: "chips" });
+    this.labels = { filter: h("label", { for: "filter" }), base: h("span"), metric: h("span"), group: h("span") };
+    const field = (name, ...controls) => h("div", { class: `field ${name}` }, this.labels[name], controls);
+    const fields = h(
+      "div",
+      { class: "fields", id: "selection-fields" },
+      field("filter", this.filter, this.says),
+      field("base", this.base),
+      field("metric", this.metric),
+      field("group", this.group),
+      this.reset,
+    );
+    this.sheet = h("button", { type: "button", class: "sheet", "aria-controls": "selection-fields", onclick: () => this.toggleSheet() });
+    this.root = h("section", { class: "selection" }, this.sheet, fields, this.chips);
+  }
+
+  standard() {
+    const { trials } = this.page;
+    return trials.all.find((trial) => trial.baseline) ?? trials.all[0];
+  }
+
+  /** Put a choice into the address, or take it out where it is the one that holds without. */
+  pick(key, value, standard) {
+    this.page.state.set({ [key]: value === standard ? "" : value });
+  }
+
+  clear() {
+    this.page.state.set(Object.fromEntries(KEYS.map((key) => [key, ""])));
+    this.filter.value = "";
+    this.filter.focus();
+  }
+
+  toggleSheet(open = !this.root.classList.contains("open")) {
+    this.root.classList.toggle("open", open);
+    this.sheet.setAttribute("aria-expanded", String(open));
+  }
+
+  focusFilter() {
+    this.toggleSheet(true);
+    this.filter.focus();
+    this.filter.select();
+  }
+
+  update() {
+    const { page } = this;
+    const { trials, state } = page;
+    const text = (id, values) => page.text(id, values);
+    this.root.setAttribute("aria-label", text("selection"));
+    this.sheet.setAttribute("aria-expanded", String(this.root.classList.contains("open")));
+    const chosen = KEYS.filter((key) => state.get(key) !== "").length;
+    fill(this.sheet, text("selection.sheet"), chosen ? h("span", { class: "count" }, chosen) : null);
+    for (const name of Object.keys(this.labels)) fill(this.labels[name], text(`selection.${name}`));
+    if (document.activeElement !== this.filter) this.filter.value = state.get("f");
+    this.filter.setAttribute("placeholder", text("selection.filter.example"));
+    this.filter.setAttribute("aria-invalid", String(Boolean(trials.filterError)));
+    this.says.classList.toggle("wrong", Boolean(trials.filterError));
+    fill(this.says, this.sentence());
+    choices(this.base, text("selection.base"), trials.all.map((trial) => [trial.id, shorten(trials.label(trial.id))]), trials.baseline().id);
+    choices(this.metric, text("selection.metric"), trials.metrics.map((tag) => [tag, tag]), trials.decides());
+    const keys = Object.entries(trials.keys);
+    choices(this.group, text("selection.group"), [["", text("selection.group.trial")], ...keys], keys.some(([key]) => key === state.get("g")) ? state.get("g") : "");
+    this.labels.group.parentElement.hidden = keys.length < 2;
+    this.reset.hidden = chosen === 0;
+    fill(this.reset, text("selection.reset"));
+    this.updateChips();
+  }
+
+  /** What the filter found, or what is wrong with it. */
+  sentence() {
+    const { page } = this;
+    const { trials, state } = page;
+    if (trials.filterError) return page.text(trials.filterError.id, trials.filterError);
+    return state.get("f") ? page.text("filter.matches", { n: trials.matching.length, all: trials.all.length }) : "";
+  }
+
+  updateChips() {
+    const { trials } = this.page;
+    const pinned = trials.pinned().map((trial) => this.chip("pin", trial));
+    const hidden = this.page.state.list("hide").filter((id) => trials.byId.has(id)).map((id) => this.chip("hide", trials.byId.get(id)));
+    fill(this.chips, pinned, hidden);
+  }
+
+  chip(list, trial) {
+    const { page } = this;
+    const name = page.trials.label(trial.id);
+    const remove = h("button", { type: "button", onclick: () => page.trials.toggle(list, trial.id), "aria-label": page.text(`chip.${list}.remove`, { name }) }, "×");
+    const key = list === "pin" ? h("span", { class: "key", style: { background: page.trials.color(trial.id).css }, "aria-hidden": "true" }) : null;
+    return h("span", { class: `chip ${list}` }, key, h("span", { class: "what" }, page.text(`chip.${list}`)), h("span", { class: "name" }, name), remove);
+  }
+}
+
+const LONGEST = 60;
+const shorten = (name) => (name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name);
