@@ -47,8 +47,10 @@ class Part(Protocol):
 
 
 PARTS: Final[Mapping[str, str]] = {
+    "image": "runner.views.page.parts.image:ImagePart",
     "overview": "runner.views.page.parts.overview:OverviewPart",
     "report": "runner.views.page.parts.report:ReportPart",
+    "run": "runner.views.page.parts.run:RunPart",
     "trials": "runner.views.page.parts.trials:TrialsPart",
 }
 

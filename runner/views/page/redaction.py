@@ -20,6 +20,7 @@ _PATH = re.compile(
 _HOME = re.compile(r"(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^/\\]*[/\\]?")
 _PLACEHOLDER = "…"
 _LEAST_PARTS = 2
+_HELD_SPACE = "\x00"
 
 
 class Redaction:
@@ -41,8 +42,8 @@ class Redaction:
     def text(self, text: str) -> str:
         """Return `text` without absolute paths, and without the names of machine and user."""
         if "/" in text or "\\" in text:
-            text = self._folders.sub(lambda found: f"/{_last(found[0])}", text)
-            text = _PATH.sub(lambda found: _last(found[0]), text)
+            text = self._folders.sub(lambda found: _as_one_word(found[0]), text.replace(_HELD_SPACE, " "))
+            text = _PATH.sub(lambda found: _last(found[0]), text).replace(_HELD_SPACE, " ")
         return self._names.sub(_PLACEHOLDER, text)
 
     def value(self, value: Any) -> Any:
@@ -54,14 +55,20 @@ class Redaction:
         return [self.value(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def command_path(path: Path) -> str:
-    """Write `path` for a command to copy, without naming the user: relative to the current folder or to the home, else `…/NAME`."""
+def command_path(path: Path, root: Path) -> str:
+    """Write `path` for a command to copy, without naming the user: relative to the current folder, to the home (`~/…`), or else with `…`
+    for the place of `root`, a folder that contains it."""
     absolute = Path(os.path.abspath(path))
     if absolute.is_relative_to(here := Path.cwd()):
         return shell_path(absolute.relative_to(here))
     if absolute.is_relative_to(home := Path(os.path.expanduser("~"))):
         return f"~/{shell_path(absolute.relative_to(home))}"
-    return f"{_PLACEHOLDER}/{shell_path(absolute.name)}"
+    return f"{_PLACEHOLDER}/{shell_path(absolute.relative_to(os.path.abspath(root.parent)))}"
+
+
+def _as_one_word(path: str) -> str:
+    """Return a path with the same meaning here, without spaces before its last part and with others held for a moment."""
+    return path if _HOME.fullmatch(path) else f"/{_PLACEHOLDER}/{os.path.basename(path).replace(' ', _HELD_SPACE)}"
 
 
 def _last(path: str) -> str:
