@@ -12,6 +12,7 @@ from runner.advice.probe import ProbeFailed, probe
 from runner.advice.weights import RESNET18, stored_weights
 from runner.advice.written import Plan, expectation, to_config
 from runner.core.errors import InputError
+from runner.core.values import counted
 from runner.data.choice import DatasetChoice
 from runner.data.stats import load_sides
 
@@ -96,7 +97,7 @@ class _Prober:
             except ProbeFailed as error:
                 if not error.out_of_memory or choice.batch_size == 1:
                     raise
-            self.notes.append(f"batches of {choice.batch_size} images do not fit into memory: halved")
+            self.notes.append(f"batches of {counted(choice.batch_size, 'image')} do not fit into memory: halved")
             choice = replace(choice, batch_size=choice.batch_size // 2)
 
 
@@ -106,11 +107,11 @@ def _notes(choice: TrainingChoice, data: Measures, speed: Speed, request: Advice
     if views < ENOUGH_VIEWS / 2:
         more = max(1, round(request.minutes * ENOUGH_VIEWS / max(views, 1)))
         notes.append(
-            f"{request.minutes:g} minutes are short: training will see {views} images ({views / len(data.images):.1f} epochs), and a new "
-            f"detector usually needs about {ENOUGH_VIEWS}; --minutes {more} would be enough"
+            f"{request.minutes:g} min is short: training will see {counted(views, 'image')} ({views / len(data.images):.1f} epochs), and a "
+            f"randomly initialised detector usually needs about {ENOUGH_VIEWS}; --minutes {more} would be enough"
         )
     if mirrored := mirrored_classes(data.class_names):
-        notes.append(f"images are not mirrored: {', '.join(mirrored[:3])} would be another class, or none")
+        notes.append(f"images are not flipped horizontally: {', '.join(mirrored[:3])} would be another class, or none")
     if request.device == "cpu" and speed.free_share < _BUSY:
         notes.append(
             f"this machine is busy: other processes left {100 * speed.free_share:.0f} % of its cores to the measured steps, so training "

@@ -34,8 +34,8 @@ it and some of what surrounds it."""
 SAME_SHAPE: Final = 1.15
 """Images whose aspect ratios differ by at most this factor are squeezed to one shape: every batch then has one size, without padding."""
 ENOUGH_VIEWS: Final = 5000
-"""Number of images to train on, counted with repetition, for a fresh detector to find every class of a simple set. configs/fcos_tiny.yml
-trains on half as many, configs/fcos_deeppcb_cpu.yml on twice as many."""
+"""Number of images to train on, counted with repetition, for a randomly initialised detector to find every class of a simple set.
+configs/fcos_tiny.yml trains on half as many, configs/fcos_deeppcb_cpu.yml on twice as many."""
 MOST_VIEWS: Final = 8 * ENOUGH_VIEWS
 MOST_EPOCHS: Final = 36
 """Length that training does not exceed, however much time there is: the larger of the two. 36 epochs are the "3x" of COCO's detectors."""
@@ -45,15 +45,15 @@ BATCH: Final[dict[Device, int]] = {"cpu": 8, "gpu": 16}
 """Images per step. Batch norm needs some images to estimate its statistics; a GPU is not busy with fewer."""
 SMALLEST_BATCH: Final = 4
 BASE_LR: Final = 0.002
-"""Learning rate of AdamW with batches of 8; it goes with the root of the batch size (arXiv 1802.09568), as its noise does."""
+"""Learning rate of AdamW with batches of 8; it goes with the square root of the batch size (arXiv 1802.09568), as its noise does."""
 WARMUP: Final = (0.1, 100)
 """Length of the warm-up: this share of the training, and at most so many steps."""
 USED_TIME: Final = 0.9
 """Share of the time that is planned for: the rest is for what a few steps do not show, such as saving and a busy machine."""
-_MULTIPLE: Final = 32
+MULTIPLE: Final = 32
 """Sizes are multiples of it, so that images need no padding at any level."""
 _SIDED: Final = ("left", "right")
-"""Words in names of classes that a mirrored image would turn into the other one."""
+"""Words in names of classes that a horizontally flipped image would turn into the other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class TrainingChoice:
         keep_ratio: images keep their aspect ratio.
         levels: strides of the pyramid in pixels.
         batch_size: images per step.
-        flip: images are mirrored at random.
+        flip: images are flipped horizontally at random.
         device: what trains.
         steps: length of training; 0: not known yet.
         smallest_px: side of the boxes that only `TAIL` of all are smaller than, after the images are resized.
@@ -202,10 +202,10 @@ def _one_shape(data: Measures) -> bool:
 
 
 def _rounded(data: Measures, scale: float, *, keep_ratio: bool) -> tuple[int, int]:
-    height, width = (max(1, round(side * scale / _MULTIPLE)) * _MULTIPLE for side in data.typical)
+    height, width = (max(1, round(side * scale / MULTIPLE)) * MULTIPLE for side in data.typical)
     return (min(height, width), max(height, width)) if keep_ratio else (height, width)
 
 
 def mirrored_classes(names: Iterable[str]) -> list[str]:
-    """Return the classes whose objects, mirrored, are of another class or of none: those with a side in their name, letters, digits."""
+    """Return the classes whose objects, flipped horizontally, are of another class or of none: a side in their name, letters, digits."""
     return [name for name in names if any(word in name.lower() for word in _SIDED) or (len(name) == 1 and name.isalnum())]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from runner.advice.measures import Measures, sides_of
 from runner.config import image_size, levels
 from runner.config.geometry import geometry_of
+from runner.core.values import counted
 
 LEAST_PX: Final = 8.0
 """Smallest side of a box, in pixels of the resized image, that a detector finds with some certainty: 8 px are one location of the usual
@@ -24,6 +25,9 @@ TAIL: Final = 0.05
 _MOSTLY: Final = 0.5
 """A class is concerned if this share of its boxes is."""
 _NAMED: Final = 3
+ACTIVATIONS: Final = 100
+"""Memory of a training step in sizes of its input tensor, at least: batches of 8 images of 640×640 take about 5 GiB with a ResNet-18 on a
+CPU, 130 times their input. Larger backbones take more."""
 _FINE_STRIDE: Final = 4
 """Finest stride of a level: `LEAST_PX` are more than `LEAST_STRIDES` of it."""
 
@@ -82,6 +86,28 @@ def _too_large(data: Measures, boxes: NDArray[np.float64], strides: Sequence[int
         yield text + remedy + (f", with {levels.KEY}: {more}" if more != list(strides) else "")
     else:
         yield f"{text}{levels.KEY}: {more} has one for them"
+
+
+def memory_hint(config: Mapping[str, Any], available_gib: float) -> list[str]:
+    """Write one sentence where a batch of a plain config needs more memory than there is; none where the size of its images is not known.
+
+    The estimate: batch × 3 × height × width × 4 bytes of the input, times `ACTIVATIONS` for what the network keeps.
+
+    Args:
+        available_gib: memory that training may use, of the GPU if it trains on one.
+    """
+    reader, found = config.get("TrainReader"), geometry_of(config, "TrainReader")
+    batch = reader.get("batch_size") if isinstance(reader, Mapping) else None
+    if found is None or not found.sizes or type(batch) is not int:
+        return []
+    size = max(found.sizes, key=math.prod)
+    need_gib = batch * 3 * math.prod(size) * 4 * ACTIVATIONS / 2**30
+    if need_gib <= available_gib:
+        return []
+    return [
+        f"a batch of {counted(batch, 'image')} of {_shown(size)} needs about {need_gib:.0f} GiB of memory, and {available_gib:.1f} GiB are "
+        f"available; reduce {image_size.KEY} or TrainReader.batch_size"
+    ]
 
 
 def _shown(size: tuple[int, int] | None) -> str:

@@ -12,6 +12,7 @@ from runner.advice.choices import (
     GOOD_PX,
     LEAST_LONGER_PX,
     MOST_VIEWS,
+    MULTIPLE,
     SAME_SHAPE,
     SEEN_STRIDES,
     Speed,
@@ -20,6 +21,7 @@ from runner.advice.choices import (
 )
 from runner.advice.hints import LEAST_PX, TAIL
 from runner.advice.measures import Measures
+from runner.core.values import counted
 
 BASE: Final = "configs/fcos_small.yml"
 _COMMENT_AT: Final = 44
@@ -53,8 +55,9 @@ def to_config(plan: Plan) -> str:
     """Write the config as YAML with comments."""
     choice, data = plan.choice, plan.data
     height, width = (round(side) for side in data.typical)
-    what = f"{len(data.images)} images of {height}×{width} (height×width), {len(data.boxes)} boxes, {len(data.class_names)}"
-    lines = [f"# Written by `{plan.command}` for {what} {'class' if len(data.class_names) == 1 else 'classes'}."]
+    images, boxes, classes = counted(len(data.images), "image"), counted(len(data.boxes), "box"), counted(len(data.class_names), "class")
+    what = f"{images} of {height}×{width} (height×width), {boxes}, {classes}"
+    lines = [f"# Written by `{plan.command}` for {what}."]
     if plan.expectation:
         lines.append(f"# {plan.expectation}")
     rows = [*_head(plan), *_sizes(plan), *_readers(choice, data), *_length(plan)]
@@ -66,8 +69,8 @@ def expectation(choice: TrainingChoice, speed: Speed, eval_images: int) -> str:
     evaluation_s = eval_images * speed.eval_image_s
     minutes = (speed.start_s + choice.steps * speed.step_s + evaluation_s) / 60
     where = "this machine's GPU" if choice.device == "gpu" else "this machine's CPU"
-    parts = f"{choice.steps} steps of {speed.step_s:.2g} s, start {speed.start_s:.0f} s, evaluation {evaluation_s:.0f} s"
-    return f"Expected on {where}: {minutes:.1f} minutes ({parts}) and {speed.memory_gib:.1f} GiB of memory."
+    parts = f"{counted(choice.steps, 'step')} of {speed.step_s:.2g} s, start {speed.start_s:.0f} s, evaluation {evaluation_s:.0f} s"
+    return f"Expected on {where}: {minutes:.1f} min ({parts}) and {speed.memory_gib:.1f} GiB of memory."
 
 
 def _head(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -91,7 +94,9 @@ def _sizes(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _size_reason(choice: TrainingChoice, data: Measures) -> str:
     good, scale = GOOD_PX[choice.device], max(choice.size) / max(data.typical)
-    if scale > 1.01 and choice.smallest_px < good:
+    if scale > 1.01 and choice.smallest_px / scale >= LEAST_PX:
+        return f"the images' own size, rounded up to a multiple of {MULTIPLE}"
+    if scale > 1.01:
         return f"larger than the images are, to give these boxes {LEAST_PX:.0f} px"
     if scale > 0.99:
         return "the images' own size"
@@ -124,10 +129,18 @@ def _readers(choice: TrainingChoice, data: Measures) -> Iterator[tuple[str, str]
         if choice.flip:
             yield "    - RandomFlip: {}", ""
         else:
-            yield "", f"no RandomFlip: mirrored, {', '.join(mirrored_classes(data.class_names)[:3])} would be another class or none"
+            yield (
+                "",
+                f"no RandomFlip: flipped horizontally, {', '.join(mirrored_classes(data.class_names)[:3])} would be another class or none",
+            )
         yield resize, shape
         yield from ((line, "") for line in after)
-    batch = "enough for batch norm" if choice.batch_size >= 8 else "smaller than usual, for more steps in the time"
+    if choice.batch_size >= 8:
+        batch = "enough for batch norm"
+    elif choice.batch_size == len(data.images):
+        batch = "the whole training set"
+    else:
+        batch = "smaller than usual, for more steps in the time"
     yield f"  batch_size: {choice.batch_size}", batch
     if custom:
         yield "EvalReader:", "resized as in training"
@@ -140,10 +153,10 @@ def _length(plan: Plan) -> Iterator[tuple[str, str]]:
     views = choice.steps * choice.batch_size
     epochs = views / max(1, len(plan.data.images))
     limit = "what fits into" if views < MOST_VIEWS else "at most"
-    yield f"max_iters: {choice.steps}", f"{limit} {plan.minutes:g} minutes: {views} images seen, {epochs:.1f} epochs"
+    yield f"max_iters: {choice.steps}", f"{limit} {plan.minutes:g} min: {counted(views, 'image')} seen, {epochs:.1f} epochs"
     yield f"snapshot_iter: {max(1, choice.steps // 4)}", "checkpoints on the way; evaluation at the end (`--eval`: at each)"
     yield "LearningRate:", ""
-    yield f"  base_lr: {choice.base_lr:g}", "0.002 for AdamW with batches of 8, with the root of the batch size"
+    yield f"  base_lr: {choice.base_lr:g}", "0.002 for AdamW with batches of 8, with the square root of the batch size"
     yield "  schedulers:", ""
     yield "    - !CosineDecay {}", "ends with the training"
     yield f"    - !LinearWarmup {{start_factor: 0.1, steps: {choice.warmup_steps}}}", "a tenth of the training, at most 100 steps"

@@ -11,8 +11,8 @@ from runner.core.errors import Problem
 InitialDistance = Annotated[
     float,
     Doc(
-        "ours, for FCOS with norm_reg_targets: distance to each side of a box, in strides, that a fresh head starts at, such as 1; with 0,"
-        " which is PaddleDetection's, one whose distances all start below zero gets no gradient through its ReLU"
+        "ours, for FCOS with norm_reg_targets: distance to each side of a box, in strides, that a randomly initialised head starts at, "
+        "such as 1; with 0, which is PaddleDetection's, one whose distances all start below zero gets no gradient through its ReLU"
     ),
     Range(0, 100),
     AddedLater(),

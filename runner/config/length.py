@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.core.values import format_value, is_number
+from runner.core.values import counted, format_value, is_number
 
 LEFT: Final = 0.1
 """Largest share of the cosine's fall that may remain when the training ends: PaddleDetection's own configs leave up to 0.07 on purpose."""
@@ -35,7 +35,7 @@ class Length:
     def __str__(self) -> str:
         parts = [f"{_number(self.iterations)} iterations"] if self.iterations is not None else []
         parts += [f"{_number(self.epochs)} epochs"] if self.epochs is not None else []
-        return " = ".join(parts) + (f" of {self.images} images" if self.images is not None and self.epochs is not None else "")
+        return " = ".join(parts) + (f" of {counted(self.images, 'image')}" if self.images is not None and self.epochs is not None else "")
 
 
 def training_length(config: Mapping[str, Any], images: int | None = None) -> Length | None:

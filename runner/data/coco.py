@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import read_bytes, similar_name
+from runner.core.values import counted
 from runner.data import boxes as geometry
 from runner.data.annotations import Fault, Tables, as_problems, scan
 from runner.data.cocofile import read_annotations
@@ -143,7 +144,9 @@ def load_coco(
         kept = kept[:sample_num]
     kept = _thin_out(kept, empty_ratio)
     if not kept:
-        raise InputError(Problem(f"none of the {len(found.images)} images has a box; allow_empty: true keeps such images", str(anno_path)))
+        raise InputError(
+            Problem(f"none of the {counted(len(found.images), 'image')} has a box; allow_empty: true keeps such images", str(anno_path))
+        )
     return replace(found, images=tuple(kept))
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from runner.core.errors import InputError
 from runner.core.files import read_bytes
+from runner.core.values import counted
 from runner.data.annotations import Tables, scan
 from runner.data.boxes import CLIPPED_PX, boxes_as_shares, is_flat, place, reaches_out, slightly_out, table_overhang
 from runner.data.choice import DatasetChoice, SplitPaths
@@ -138,7 +139,7 @@ def _annotations(side: SplitPaths, num_classes: int | None, findings: list[Findi
     for kind, examples in by_kind.items():
         findings += _listed("error", kind, path, examples)
     if num_classes is not None and num_classes != len(tables.categories):
-        what = f"the config says num_classes: {num_classes}, the file has {len(tables.categories)} categories"
+        what = f"the config says num_classes: {num_classes}, the file has {counted(len(tables.categories), 'class')}"
         findings += _listed("error", what, path, [name for _, name in tables.categories])
     findings += _boxes(tables, path)
     return tables

@@ -127,15 +127,29 @@ def resolve(
 
 def warnings_of(resolved: Resolved) -> list[str]:
     """Collect warnings about a config that is probably not intended: evaluation unlike training, a learning rate that does not end with the
-    training, boxes that do not suit the size of the images or the levels."""
+    training, a batch that does not fit into memory, boxes that do not suit the size of the images or the levels."""
     plain, data = resolved.plain, _training_set(resolved.config)
     warnings = [*geometry_warnings([("", plain)]), *schedule_warnings(plain, None if data is None else len(data.images))]
+    from runner.advice.hints import memory_hint, size_hints  # noqa: PLC0415 - they bring NumPy too
+
+    available_gib = _available_gib(resolved)
+    if available_gib is not None:
+        warnings += memory_hint(plain, available_gib)
     if data is None:
         return warnings
-    from runner.advice.hints import size_hints  # noqa: PLC0415 - they bring NumPy too
     from runner.advice.measures import measure  # noqa: PLC0415
 
     return [*warnings, *size_hints(plain, measure(data))]
+
+
+def _available_gib(resolved: Resolved) -> float | None:
+    """Return the memory that training may use: the smallest GPU's, or what is free of this machine's; None where its GPU is missing."""
+    from runner.launch.machine import read_machine  # noqa: PLC0415
+
+    machine = read_machine()
+    if getattr(resolved.config, "use_gpu", False):
+        return min((gpu.memory_gib for gpu in machine.gpus), default=None)
+    return machine.free_gib
 
 
 def training_images(config: Any) -> int | None:

@@ -185,15 +185,15 @@ def _answer_detectable(seeds: int, difference: float, metric: str) -> str:
 
 
 def _answer_fresh(purpose: str, seeds: int, runs: int, time_s: float | None, difference: float | None) -> str:
-    cost = f"{runs} runs" + ("" if time_s is None else f", about {show_duration(time_s)} one after the other")
+    cost = counted(runs, "run") + ("" if time_s is None else f", about {show_duration(time_s)} one after the other")
     if purpose == "settle":
-        return f"To settle it, if the difference is as large as it seems: {seeds} fresh seeds, judged alone ({cost})."
+        return f"To settle it, if the difference is as large as it seems: {counted(seeds, 'new seed')}, judged alone ({cost})."
     if purpose == "verdict":
-        return f"For a verdict: {seeds} fresh seeds, judged alone ({cost})."
+        return f"For a verdict: {counted(seeds, 'new seed')}, judged alone ({cost})."
     even = "Even " if purpose == "try" else ""
     only = "only " if purpose == "try" else ""
     detected = "are more than is practical" if difference is None else f"detect {only}differences above {difference:.3f}"
-    return f"{even}{seeds} fresh seeds, judged alone, {detected} ({cost})."
+    return f"{even}{counted(seeds, 'new seed')}, judged alone, {detected} ({cost})."
 
 
 def _answer_winner(trial: int, metric: str, verdict: str | None, seeds: int, **interval: Any) -> str:
@@ -307,7 +307,7 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "other-data": _template("no verdict where a trial was evaluated on other data than {reference}: the difference may come from the data"),
     "against": _template(
         "{reference} is the reference in the place of the baseline; if these results are why it was chosen, more than 5 % of verdicts may "
-        "be wrong: fresh seeds, judged alone against it, keep the 5 %"
+        "be wrong: new seeds, judged alone against it, keep the 5 %"
     ),
     "images-differ": _images_differ,
     "images-unavailable": _template("{trial}: no bootstrap over images: {reason}"),
@@ -340,9 +340,9 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "answer-detectable": _answer_detectable,
     "answer-fresh": _answer_fresh,
     "answer-fresh-elsewhere": _template(
-        "For a verdict that keeps its 5 % error: {seeds} fresh seeds per trial, judged alone, as a sweep (`runner sweep`)."
+        "For a verdict that keeps its 5 % error: {seeds} new seeds per trial, judged alone, as a sweep (`runner sweep`)."
     ),
-    "answer-fresh-made": _template("A sweep with fresh seeds is in {folder}; judge it alone."),
+    "answer-fresh-made": _template("A sweep with new seeds is in {folder}; judge it alone."),
     "answer-command-unknown": _template("The sweep file has changed or is missing: restore it, and give the sweep a directory of its own."),
     "answer-no-trial": _template("No answer: no trial has finished."),
     "answer-only-trial": _template("No answer: only trial {trial} has finished and keeps the constraints, so nothing is compared."),

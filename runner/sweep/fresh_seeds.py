@@ -56,17 +56,17 @@ def sweep_facts(sweep: SweepDir, runs: Iterable[RunResult]) -> SweepFacts | None
 
 
 def fresh_folder(path: Path) -> Path:
-    """Return the directory for fresh seeds beside a sweep's: ``runs/lr-confirm`` of ``runs/lr``, then ``runs/lr-confirm-2``, …"""
+    """Return the directory for new seeds beside a sweep's: ``runs/lr-confirm`` of ``runs/lr``, then ``runs/lr-confirm-2``, …"""
     found = _FRESH_NAME.fullmatch(path.name)
     name = f"{found['stem']}-confirm-{int(found['number'] or 1) + 1}" if found else f"{path.name or path.resolve().name}-confirm"
     return path.parent / name if path.name else path.resolve().with_name(name)
 
 
 def joined_warnings(paths: Sequence[Path]) -> list[str]:
-    """Warn where a sweep is compared together with its fresh seeds: that is adding seeds after a look at the results."""
+    """Warn where a sweep is compared together with its new seeds: that is adding seeds after a look at the results."""
     every = {path.absolute() for path in paths}
     return [
-        f"{path.name} has fresh seeds for a question that the results of {other.name} left open: judged together they give more than 5 % "
+        f"{path.name} has new seeds for a question that the results of {other.name} left open: judged together they give more than 5 % "
         "of false verdicts; compare it alone"
         for path in sorted(every)
         for other in sorted(every)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runner.core.errors import Cause, PluginError, RunnerError
 from runner.core.files import NO_ROOM, disk_is_full
+from runner.core.values import counted
 from runner.store.events import Event, SweepPaused, SweepResumed, SweepStopped
 from runner.store.run_dir import State, Status
 from runner.sweep.clock import Clock
@@ -134,7 +135,9 @@ class FailureStreak:
             return ""
         common, times = Counter(_without_details(reason) for _, reason in self._failures).most_common(1)[0]
         example = next(reason for _, reason in self._failures if _without_details(reason) == common)
-        return f"{len(self._failures)} runs failed in a row (budget.failures_in_a_row), {times} of them for this reason: {example}"
+        return (
+            f"{counted(len(self._failures), 'run')} failed in a row (budget.failures_in_a_row), {times} of them for this reason: {example}"
+        )
 
 
 class Limits:

@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.core.errors import InputError, Missing, Problem, Remark
 from runner.core.files import similar_name
+from runner.core.values import counted
 from runner.data.annotations import Fault, Tables
 from runner.data.boxes import boxes_as_shares, boxes_outside, negative_sizes, notes
 from runner.data.coco import CocoSet, load_coco
@@ -83,7 +84,7 @@ _PREPARE = "`runner data prepare NAME` makes one, or correct the path"
 def _classes(config: CommonConfig, data: CocoSet, key: str) -> Iterator[Problem]:
     if len(data.categories) != config.num_classes:
         yield Problem(
-            f"{config.num_classes} classes configured, but {data.anno_path} ({key}) has {len(data.categories)}: {_named(data)}",
+            f"{counted(config.num_classes, 'class')} configured, but {data.anno_path} ({key}) has {len(data.categories)}: {_named(data)}",
             key="num_classes",
         )
 

@@ -35,7 +35,7 @@ def test_the_config_is_short_resolves_and_says_why(tmp_path: Path) -> None:
     lines = advice.config.splitlines()
     assert 15 <= len(lines) <= 30 and sum("# " in line for line in lines) >= 8
     assert lines[0] == "# Written by `runner init --data small` for 12 images of 64×64 (height×width), 18 boxes, 2 classes."
-    assert advice.expectation in lines[1] and "minutes" in advice.expectation and "0.5 GiB of memory" in advice.expectation
+    assert advice.expectation in lines[1] and " min (" in advice.expectation and "0.5 GiB of memory" in advice.expectation
     Path("small.yml").write_text(advice.config, encoding="utf-8")
     resolved = resolve("small.yml", to_run=False)
     assert resolved.config.max_iters == 5000 and resolved.config.initial_distance == 1 and resolved.plain["image_size"] == [64, 64]
@@ -68,7 +68,7 @@ def test_a_failed_probe_is_not_repeated() -> None:
 def test_little_time_is_said_with_what_would_be_enough() -> None:
     advice, _ = advised(lambda config, batch: Speed(batch / 10, 0.01, 5.0, 0.5), minutes=2)
     (note,) = (note for note in advice.notes if "short" in note)
-    assert note.startswith("2 minutes are short: training will see 10") and "--minutes" in note
+    assert note.startswith("2 min is short: training will see 10") and "--minutes" in note
     assert "max_iters: 257" in advice.config and "smaller than usual" in advice.config  # (108 - 5) / 0.4
 
 

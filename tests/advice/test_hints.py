@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.measured import measured
 
-from runner.advice.hints import size_hints
+from runner.advice.hints import memory_hint, size_hints
 from runner.advice.measures import measure
 
 
@@ -54,6 +54,20 @@ def test_only_levels_that_can_be_built_are_named() -> None:
     assert hint.endswith("image_size of about [1536, 2048] makes them 2048 px")
     (hint,) = size_hints(config(strides=[8, 32]), data)  # no step between them: `levels` does not take it
     assert hint.endswith("image_size of about [384, 512] makes them 512 px")
+
+
+def test_a_batch_that_needs_more_memory_than_there_is_gets_one_line() -> None:
+    def reader(size: list[int], **keys: Any) -> dict[str, Any]:
+        return {"TrainReader": {**config(size)["EvalReader"], **keys}}
+
+    (hint,) = memory_hint(reader([6000, 8000], batch_size=8), 16.0)
+    assert hint == (
+        "a batch of 8 images of 6000×8000 needs about 429 GiB of memory, and 16.0 GiB are available; "
+        "reduce image_size or TrainReader.batch_size"
+    )
+    assert memory_hint(reader([6000, 8000], batch_size=8), 500.0) == []
+    assert memory_hint(reader([320, 320], batch_size=8), 2.0) == []
+    assert memory_hint(reader([6000, 8000]), 1.0) == [] and memory_hint({}, 1.0) == []
 
 
 def test_other_architectures_get_the_hint_about_pixels_alone() -> None:

@@ -56,7 +56,7 @@ def test_nothing_is_shown_and_what_would_show_it(tmp_path: Path) -> None:
     assert text == (
         "No base_lr is shown to be better than the baseline's 0.002 in bbox/AP; base_lr 0.004 is the best guess "
         "(+0.030, 95 % interval [−0.017, +0.077]). With 3 seeds per trial only differences above 0.062 bbox/AP are detectable. "
-        "To settle it, if the difference is as large as it seems: 10 fresh seeds, judged alone (30 runs, about 30:00 one after the other)."
+        "To settle it, if the difference is as large as it seems: 10 new seeds, judged alone (30 runs, about 30:00 one after the other)."
     )
     assert commands == [f"runner sweep lr.yml {list(range(3, 13))} 30", "runner compare runs/lr-confirm"]
 
@@ -64,7 +64,7 @@ def test_nothing_is_shown_and_what_would_show_it(tmp_path: Path) -> None:
 def test_a_difference_too_small_for_twenty_seeds(tmp_path: Path) -> None:
     text, commands = of(rates(tmp_path / "lr", {0: [0.40, 0.42, 0.44], 1: [0.401, 0.422, 0.442], 2: [0.2, 0.21, 0.22]}))
     assert "base_lr 0.001 is the best guess (+0.002, " in text and " Worse: base_lr 0.004." in text
-    assert "Even 20 fresh seeds, judged alone, detect only differences above 0.0" in text and "range" not in text
+    assert "Even 20 new seeds, judged alone, detect only differences above 0.0" in text and "range" not in text
     assert commands[0] == f"runner sweep lr.yml {list(range(3, 23))} 60"
 
 
@@ -73,7 +73,7 @@ def test_the_baseline_is_the_best_guess(tmp_path: Path) -> None:
     assert text.startswith(
         "No base_lr is shown to be better than the baseline's 0.002 in bbox/AP, which is also the best guess: the nearest is base_lr 0.001 "
     )
-    assert "10 fresh seeds, judged alone, detect differences above" in text and commands[0].endswith(" 30")
+    assert "10 new seeds, judged alone, detect differences above" in text and commands[0].endswith(" 30")
 
 
 def test_everything_is_worse(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_single_seed_and_a_single_trial(tmp_path: Path) -> None:
     text, commands = of(rates(tmp_path / "lr", {0: [0.4], 1: [0.5], 2: [0.3]}), images=False)
     assert text == (
         "Nothing is shown with a single seed per trial; base_lr 0.001 is the best guess (+0.100 bbox/AP), but another seed may order the "
-        "trials otherwise. For a verdict: 3 fresh seeds, judged alone (9 runs, about 9:00 one after the other)."
+        "trials otherwise. For a verdict: 3 new seeds, judged alone (9 runs, about 9:00 one after the other)."
     )
     assert commands[0] == "runner sweep lr.yml [3, 4, 5] 9"
     assert "the baseline's 0.002 is the best guess, but" in of(rates(tmp_path / "worse", {0: [0.4], 1: [0.3]}), images=False)[0]
@@ -156,13 +156,11 @@ def test_an_unfinished_sweep_is_continued_first(tmp_path: Path) -> None:
 def test_fresh_seeds_that_were_run_and_a_command_that_is_not_known(tmp_path: Path) -> None:
     sweep = rates(tmp_path / "lr", {0: [0.40, 0.42, 0.44], 1: [0.42, 0.44, 0.46]})
     text, commands = of(sweep, facts(is_made=True))
-    assert text.endswith("A sweep with fresh seeds is in runs/lr-confirm; judge it alone.") and commands == [
-        "runner compare runs/lr-confirm"
-    ]
+    assert text.endswith("A sweep with new seeds is in runs/lr-confirm; judge it alone.") and commands == ["runner compare runs/lr-confirm"]
     text, commands = of(sweep, facts(with_seeds=None))
     assert "restore it, and give the sweep a directory of its own." in text and commands == []
     text, commands = answered(compare(collect([sweep])))
-    assert text.endswith("fresh seeds per trial, judged alone, as a sweep (`runner sweep`).") and commands == []
+    assert text.endswith("new seeds per trial, judged alone, as a sweep (`runner sweep`).") and commands == []
 
 
 def test_another_reference(tmp_path: Path) -> None:

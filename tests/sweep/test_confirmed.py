@@ -1,4 +1,4 @@
-"""A trial that is handed out again with fresh seeds, and drivers that come later: neither takes the one for the other."""
+"""A trial that is handed out again with new seeds, and drivers that come later: neither takes the one for the other."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def point(dice: random.Random) -> dict[str, Any]:
 
 
 def a_search(metrics: tuple[Metric, ...] = (AP,), *, fresh: bool = True, **options: Any) -> SearchResults:
-    """30 trials, half of the later ones pruned, one out of memory; the winner and the baseline on three fresh seeds."""
+    """30 trials, half of the later ones pruned, one out of memory; the winner and the baseline on three new seeds."""
     dice = random.Random(1)
     runs = [run(0, {AP.name: 0.41, MEMORY.name: 4.0}, config={"LearningRate.base_lr": 0.01, "OptimizerBuilder.optimizer.type": "AdamW"})]
     best = (0.0, 0, dict[str, Any]())

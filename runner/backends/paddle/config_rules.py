@@ -16,7 +16,7 @@ from runner.config.bind import field_infos, instead_of
 from runner.config.schema import Tagged
 from runner.core.errors import InputError, Missing, Problem, UnknownKey, nearest
 from runner.core.files import similar_name
-from runner.core.values import is_numeric
+from runner.core.values import counted, is_numeric
 from runner.environments.interpreters import interpreter
 from runner.training.absent_keys import ABSENT_KEYS, EVERY_KEY
 from runner.training.checks import check_data, check_length
@@ -146,7 +146,9 @@ class _Modules:
             elif value != _UNUSED.get((owner, key), value):
                 yield Problem(f"ppdet 2.6.0 ignores it and always uses {_UNUSED[owner, key]}; remove it", key=here)
             elif key == "num_classes" and key in signature.shared and value != self._config.num_classes:
-                yield Problem(f"{value!r} does not match the data, which has {self._config.num_classes} classes; remove it", key=here)
+                yield Problem(
+                    f"{value!r} does not match the data, which has {counted(self._config.num_classes, 'class')}; remove it", key=here
+                )
             elif key in signature.made and isinstance(value, Mapping) and "name" not in value:
                 made = signature.made[key]
                 yield from self._keys(made, self._known.modules[made], value, here)

@@ -22,6 +22,7 @@ from runner.backends.base import ImageRef
 from runner.backends.paddle.ppdet import load_ppdet
 from runner.core.errors import InputError, Problem, TrainingFailed
 from runner.core.process import PARENT_VARIABLE, die_with_parent
+from runner.core.values import counted
 from runner.training.sampler import epoch_order
 
 load_ppdet()
@@ -72,7 +73,7 @@ class TrainReader(ppdet_reader.TrainReader):  # type: ignore[misc]
         self._workers = worker_num
         if len(self) < 1:
             batch = self.batch_size * self.course.ranks
-            raise InputError(Problem(f"{len(dataset)} images do not fill one batch of {batch}", key="TrainReader.batch_size"))
+            raise InputError(Problem(f"{counted(len(dataset), 'image')} cannot fill one batch of {batch}", key="TrainReader.batch_size"))
         return self
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from runner.backends.paddle.schema import PaddleConfig
 from runner.config.schema import Tagged
 from runner.core.errors import InputError, Problem, TooFewImages
+from runner.core.values import counted
 
 IN_ITERATIONS = {"PiecewiseDecay": "milestone_iters", "CosineDecay": "max_iters"}
 """Schedule to its key of ours, which counts in iterations."""
@@ -86,7 +87,7 @@ def steps_per_epoch(config: PaddleConfig, images: int) -> int:
     samples = images * config.train_dataset.repeat
     steps = samples // batch if keys.get("drop_last", True) else -(-samples // batch)
     if steps < 1:
-        raise InputError(TooFewImages(f"{samples} images do not fill one batch of {batch}", key="TrainReader.batch_size"))
+        raise InputError(TooFewImages(f"{counted(samples, 'image')} cannot fill one batch of {batch}", key="TrainReader.batch_size"))
     return steps
 
 

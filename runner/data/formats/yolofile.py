@@ -9,6 +9,7 @@ import yaml
 
 from runner.config import plain
 from runner.core.errors import InputError, Problem
+from runner.core.values import counted
 from runner.data.formats.base import read_lines, read_text
 from runner.data.formats.splits import split_word
 
@@ -60,7 +61,9 @@ def read_description(path: Path) -> Description:
         values[name] = value
     names = _names(values["names"], path) if "names" in values else ()
     if names and "nc" in values and _text(values["nc"], path, "nc") != str(len(names)):
-        text = f"is {_text(values['nc'], path, 'nc')}, but names has {len(names)} classes: {', '.join(names)}; correct one of them"
+        text = (
+            f"is {_text(values['nc'], path, 'nc')}, but names has {counted(len(names), 'class')}: {', '.join(names)}; correct one of them"
+        )
         raise InputError(Problem(text, f"{path}:{values['nc'].start_mark.line + 1}", "nc"))
     lists = {key: _texts(value, path, key) for key, value in values.items() if split_word(key)}
     others = {key: _scalars(value) for key, value in values.items() if key not in lists and key not in _NO_LISTS}

@@ -1,4 +1,4 @@
-"""Trials of a search from its runs: states, parameters, ranking, and what fresh seeds say of the winner."""
+"""Trials of a search from its runs: states, parameters, ranking, and what new seeds say of the winner."""
 
 from __future__ import annotations
 
