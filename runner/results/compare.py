@@ -77,19 +77,15 @@ def compare(
     if against is not None:
         groups = _reference_first(groups, against)
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
-    values = [found | standing_for(varied, group.runs[0]) for found, group in zip(_shown_parameters(groups), groups, strict=True)]
-    keys = without_followers(differing_keys(values, varied), varied)
+    keys, shown_values = _differing_values(groups, varied)
     uncounted: list[tuple[RunResult, ReportNote]] = []
     counted = [_count(group, metric, uncounted, leave_out) for group in groups]
-    also = [*metrics, *(tag for run in runs for tag in run.metric.shown)]
-    shown = tuple(dict.fromkeys([metric, *(tag for tag in dict.fromkeys(also) if any(tag in run.metrics for run in runs))]))
+    shown = _shown_metrics(runs, metric, metrics)
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
     judged = _judge(counted, tags, metric, tuple(looks))
-    shown_values = [{key: found.get(key, ABSENT) for key in keys} for found in values]
     trials = tuple(
         _trial(group, counted, index, shown_values[index], tags, judged[index], metric, goal, images) for index, group in enumerate(groups)
     )
-    base = trials[0].metrics[metric]
     found = Comparison(
         metric=metric,
         goal=goal,
@@ -98,7 +94,9 @@ def compare(
         varied=sum(key in varied for key in keys) if any(key in varied for key in keys) else len(keys),
         short=short_keys(keys),
         trials=trials,
-        noise=noise(base, [effects[metric] for effects in judged if metric in effects], _confidence(looks, judged, metric)),
+        noise=noise(
+            trials[0].metrics[metric], [effects[metric] for effects in judged if metric in effects], _confidence(looks, judged, metric)
+        ),
         looks=tuple(looks),
         against=against,
         uncounted=tuple(uncounted),
@@ -110,6 +108,19 @@ def compare(
         without = compare(runs, metric, goal, metrics, looks=looks, images=False, leave_out=flat | leave_out, against=against)
         found = replace(found, warnings=(*found.warnings, *describe_unlearned(found, without)))
     return replace(found, answer=tuple(answer(found, sweep)), notes=tuple(explain(found)))
+
+
+def _differing_values(groups: Sequence[_Group], varied: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the keys that differ between the groups, and each group's values of them."""
+    values = [found | standing_for(varied, group.runs[0]) for found, group in zip(_shown_parameters(groups), groups, strict=True)]
+    keys = without_followers(differing_keys(values, varied), varied)
+    return keys, [{key: found.get(key, ABSENT) for key in keys} for found in values]
+
+
+def _shown_metrics(runs: Sequence[RunResult], metric: str, metrics: Sequence[str]) -> tuple[str, ...]:
+    """Return the deciding metric, then those that were requested or that the runs state, except those that no run has."""
+    also = [*metrics, *(tag for run in runs for tag in run.metric.shown)]
+    return tuple(dict.fromkeys([metric, *(tag for tag in also if any(tag in run.metrics for run in runs))]))
 
 
 def _judge(counted: Sequence[Sequence[RunResult]], tags: Sequence[str], metric: str, looks: tuple[int, ...]) -> list[dict[str, Effect]]:
