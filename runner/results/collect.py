@@ -150,10 +150,15 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
     given = list(paths)
     if wrong := [path for path in given if not path.is_dir()]:
         raise InputError([not_a_directory(path) for path in wrong])
-    results = _without_neutral(_mark_copies([read_run(run_dir) for run_dir in find_runs(given)]))
+    results = relate([read_run(run_dir) for run_dir in find_runs(given)])
     if not results:
         raise InputError(f"no run in {', '.join(map(str, given))}: a run directory has a run.json")
     return results
+
+
+def relate(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Complete what `read_run` returned by what only all runs together show: which are copies, and which keys their labels do without."""
+    return _without_neutral(_mark_copies(runs))
 
 
 def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
@@ -173,12 +178,16 @@ def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
     return result
 
 
-def read_run(run_dir: RunDir) -> RunResult:
-    """Read a run directory. Never raises because of its content: `RunResult.problem` says what could not be read."""
+def read_run(run_dir: RunDir, *, config: bool = True) -> RunResult:
+    """Read a run directory. Never raises because of its content: `RunResult.problem` says what could not be read.
+
+    Args:
+        config: read config.yml too, which takes most of the time.
+    """
     identity, status = run_dir.identity(), run_status(run_dir)
     problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file])]
     problems += [f"{file} is not whole" for file in run_dir.damaged() if file != run_dir.identity_file]
-    config, problem = _read_config(run_dir.config)
+    flat_config, problem = _read_config(run_dir.config) if config else ({}, "")
     problems += filter(None, [problem])
     seen = _read_metrics(run_dir.metrics)
     problems += filter(None, [seen.problem])
@@ -206,10 +215,10 @@ def read_run(run_dir: RunDir) -> RunResult:
         gpu_memory_gib=seen.most.get(MEMORY_TAGS[1]),
         attempts=status.attempt,
         heartbeat=status.heartbeat,
-        config=config,
+        config=flat_config,
         facts=identity.facts if identity else {},
         proposal=identity.proposal if identity else {},
-        trial_keys=_trial_keys(identity, config),
+        trial_keys=_trial_keys(identity, flat_config),
         metric=identity.metric if identity else FORMER_METRIC,
         cause=status.cause,
         flat=flat_terms(run_dir.metrics, None if status.state == "done" else status.steps),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from runner.core.errors import InputError
-from runner.results.collect import RunResult, collect
+from runner.monitor.progress import standing
+from runner.results.collect import RunResult, collect, with_memory
+from runner.store.run_dir import FORMER_METRIC, PrimaryMetric, Status
+from runner.views.page.plan import PLAN_FILE, Plan, read_plan
 from runner.views.renderers.base import Report
 
 ReadReport = Callable[[Sequence[Path]], Report]
@@ -20,9 +23,9 @@ class PageRun:
     """A run on the page.
 
     Args:
-        id: ``r0``, ``r1``, …: in the order of the runs, and the same as long as the server lives.
+        id: ``r0``, ``r1``, …: the same as long as the server lives.
         trial: id of its trial.
-        result: state and numbers, as the comparison has them.
+        result: state and numbers, as the comparison has them; `LiveData` leaves out its config.
     """
 
     id: str
@@ -39,7 +42,9 @@ class PageTrial:
         number: in its sweep; −1 for runs that belong to no sweep.
         label: for people.
         is_baseline: the others are compared with it.
-        runs: ids of its runs.
+        runs: ids of its runs; none of a trial that is planned and has not begun.
+        overrides: dotted key to value, against the sweep's config.
+        waiting: planned runs of it that have no directory yet.
     """
 
     id: str
@@ -47,18 +52,31 @@ class PageTrial:
     label: str
     is_baseline: bool
     runs: tuple[str, ...]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    waiting: int = 0
 
 
 class PageData(Protocol):
     """Runs below some folders, with their report. Safe to use from several threads."""
 
-    roots: tuple[Path, ...]
-    title: str
-    """Names of the folders."""
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders."""
+
+    @property
+    def title(self) -> str:
+        """Names of the folders."""
 
     @property
     def revision(self) -> int:
         """Counts up whenever something has changed on the disk."""
+
+    @property
+    def metric(self) -> PrimaryMetric:
+        """The deciding metric and those beside it: as the plan has them, else as the first run states them."""
+
+    def now(self) -> PageData:
+        """Return what is known now: it does not change any more, so that all questions to it get answers that fit together."""
 
     def runs(self) -> Mapping[str, PageRun]:
         """Return the runs by id."""
@@ -73,23 +91,140 @@ class PageData(Protocol):
         """Return why there is no report; empty if there is one, or will be."""
 
 
-def trial_ids(results: Sequence[RunResult]) -> tuple[dict[str, PageRun], dict[str, PageTrial]]:
-    """Give ids to runs, and to trials: runs of one sweep with one trial number, or runs by themselves that share a label."""
-    groups: dict[tuple[str | None, int, str], list[RunResult]] = {}
-    for result in results:
-        groups.setdefault((result.sweep, result.trial, result.label), []).append(result)
-    order = sorted(groups, key=lambda group: (group[1] != 0, group[0] or "", group[1], group[2]))
-    runs: dict[str, PageRun] = {}
-    trials: dict[str, PageTrial] = {}
-    for number, group in enumerate(order):
-        trial = f"t{number}"
-        members = [PageRun(f"r{len(runs) + index}", trial, result) for index, result in enumerate(groups[group])]
-        runs.update({member.id: member for member in members})
-        trials[trial] = PageTrial(trial, group[1], group[2], number == 0, tuple(member.id for member in members))
-    return runs, trials
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """What is known at one moment (see `PageData`)."""
+
+    roots: tuple[Path, ...]
+    title: str
+    revision: int
+    metric: PrimaryMetric
+    by_id: Mapping[str, PageRun]
+    trials_by_id: Mapping[str, PageTrial]
+    newest: Report | None = None
+    why_none: str = ""
+
+    def now(self) -> PageData:
+        """Return itself."""
+        return self
+
+    def runs(self) -> Mapping[str, PageRun]:
+        """Return the runs by id."""
+        return self.by_id
+
+    def trials(self) -> Mapping[str, PageTrial]:
+        """Return the trials by id, the baseline first."""
+        return self.trials_by_id
+
+    def report(self) -> Report | None:
+        """Return the newest report; None while there is none."""
+        return self.newest
+
+    def problem(self) -> str:
+        """Return why there is no report."""
+        return self.why_none
 
 
-class SnapshotData:
+def standing_of(result: RunResult) -> str:
+    """Return which of `runner.monitor.progress.STANDINGS` a run counts as."""
+    return standing(Status(state=result.state, cause=result.cause))
+
+
+def unfinished(runs: Sequence[RunResult]) -> int:
+    """Return how many runs of a trial may still bring a number: they run, wait or were interrupted."""
+    return sum(standing_of(run) in ("running", "waiting", "interrupted") for run in runs if not run.copy_of)
+
+
+def title_of(roots: Sequence[Path]) -> str:
+    """Return the names of folders."""
+    return ", ".join(path.resolve().name for path in roots)
+
+
+def deciding(plans: Mapping[Path, Plan], results: Sequence[RunResult]) -> PrimaryMetric:
+    """Return the deciding metric: the plans' where they agree, else that of the first run."""
+    found = [plan.metric for plan in plans.values() if plan.metric is not None]
+    if found and all((other.name, other.goal) == (found[0].name, found[0].goal) for other in found):
+        return found[0]
+    return results[0].metric if results else FORMER_METRIC
+
+
+_Key = tuple[str | None, int, str]
+
+
+class Ids:
+    """Ids of runs and trials: given once, and kept when other runs appear or go."""
+
+    def __init__(self) -> None:
+        self._runs: dict[Path, str] = {}
+        self._trials: dict[Path, str] = {}
+        self._planned: dict[_Key, str] = {}
+        self._given = 0
+
+    def assign(
+        self, results: Sequence[RunResult], plans: Mapping[Path, Plan] | None = None
+    ) -> tuple[dict[str, PageRun], dict[str, PageTrial]]:
+        """Group runs to trials, and give ids to both.
+
+        Args:
+            results: the runs. Those of one sweep with one trial number are a trial, and runs by themselves that share a label.
+            plans: directory of a sweep to its plan, whose trials are listed too before they begin.
+        """
+        groups: dict[_Key, list[RunResult]] = {}
+        for result in results:
+            groups.setdefault((result.sweep, result.trial, result.label), []).append(result)
+        waiting, overrides = _waiting(groups, plans or {})
+        order = sorted(groups, key=lambda group: (group[1] != 0, group[0] or "", group[1], group[2]))
+        runs: dict[str, PageRun] = {}
+        trials: dict[str, PageTrial] = {}
+        for index, key in enumerate(order):
+            trial, members = self._trial_id(key, groups[key], trials), []
+            for result in groups[key]:
+                run = self._runs.setdefault(result.path, f"r{len(self._runs)}")
+                self._trials[result.path] = trial
+                runs[run] = PageRun(run, trial, result)
+                members.append(run)
+            values = groups[key][0].overrides if groups[key] else overrides.get(key, {})
+            trials[trial] = PageTrial(trial, key[1], key[2], index == 0, tuple(members), dict(values), waiting.get(key, 0))
+        return runs, trials
+
+    def _trial_id(self, key: _Key, members: Sequence[RunResult], taken: Mapping[str, PageTrial]) -> str:
+        known = [self._trials.get(member.path) for member in members] + [self._planned.get(key)]
+        found = next((trial for trial in known if trial is not None and trial not in taken), None)
+        if found is None:
+            found, self._given = f"t{self._given}", self._given + 1
+        self._planned[key] = found
+        return found
+
+
+def _waiting(groups: dict[_Key, list[RunResult]], plans: Mapping[Path, Plan]) -> tuple[dict[_Key, int], dict[_Key, Mapping[str, Any]]]:
+    """Add the planned trials without runs to `groups`; return how many planned runs each trial waits for, and the overrides of those."""
+    waiting: dict[_Key, int] = {}
+    overrides: dict[_Key, Mapping[str, Any]] = {}
+    for sweep, plan in plans.items():
+        keys: dict[int, _Key] = {}
+        seeds: dict[_Key, set[int]] = {}
+        names = set()
+        for key, members in groups.items():
+            for result in members:
+                if result.path.parent.parent == sweep:
+                    keys.setdefault(result.trial, key)
+                    seeds.setdefault(key, set()).add(result.seed)
+                    names.add(result.id)
+        planned = set()
+        for run in plan.runs:
+            planned.add(run.trial)
+            if run.id not in names:
+                key = keys.setdefault(run.trial, (sweep.name, run.trial, run.label))
+                waiting[key] = waiting.get(key, 0) + 1
+                overrides.setdefault(key, run.overrides)
+                groups.setdefault(key, [])
+        for key, found in seeds.items():  # trials that a search proposed
+            if key[1] >= 0 and key[1] not in planned:
+                waiting[key] = waiting.get(key, 0) + len(set(plan.spec.seeds) - found)
+    return waiting, overrides
+
+
+class SnapshotData(PageView):
     """Data read once: for a frozen file, and for tests.
 
     Args:
@@ -100,31 +235,16 @@ class SnapshotData:
         InputError: no runs there, or a folder that does not exist.
     """
 
-    revision = 1
-
     def __init__(self, roots: Sequence[Path], read_report: ReadReport) -> None:
-        self.roots = tuple(roots)
-        self.title = ", ".join(path.resolve().name for path in roots)
-        self._runs, self._trials = trial_ids(collect(roots))
-        self._report: Report | None = None
-        self._problem = ""
+        results = collect(roots)
+        sweeps = sorted({run.path.parent.parent for run in results})
+        plans = {path: read_plan(path) for path in sweeps if (path / PLAN_FILE).is_file()}
+        metric = deciding(plans, results)
+        runs, trials = Ids().assign(with_memory(results, metric.shown), plans)
+        report: Report | None = None
+        problem = ""
         try:
-            self._report = read_report(roots)
+            report = read_report(roots)
         except InputError as error:
-            self._problem = str(error)
-
-    def runs(self) -> Mapping[str, PageRun]:
-        """Return the runs by id."""
-        return self._runs
-
-    def trials(self) -> Mapping[str, PageTrial]:
-        """Return the trials by id, the baseline first."""
-        return self._trials
-
-    def report(self) -> Report | None:
-        """Return the report; None where there is none."""
-        return self._report
-
-    def problem(self) -> str:
-        """Return why there is no report."""
-        return self._problem
+            problem = str(error)
+        super().__init__(tuple(roots), title_of(roots), 1, metric, runs, trials, report, problem)

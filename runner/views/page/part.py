@@ -74,7 +74,7 @@ def ask(data: PageData, name: str, query: Query) -> Answer:
     if unknown := [key for key in query if key not in part.keys]:
         known = sorted(part.keys)
         raise InputError(f"{name} has no {unknown[0]!r}; {nearest(unknown[0], known) or 'known: ' + ', '.join(known)}")
-    return part.answer(data, query)
+    return part.answer(data.now(), query)
 
 
 def json_answer(value: Any) -> Answer:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from runner.views.page.data import PageData
+from runner.monitor.progress import STANDINGS
+from runner.views.page.data import PageData, standing_of
 from runner.views.page.part import Answer, Query, json_answer
+from runner.views.page.provisional import Seeds, provisional
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +19,19 @@ class Overview:
     Args:
         title: names of the folders.
         revision: see `PageData.revision`.
-        runs: state to number of runs.
+        runs: number of runs per standing (`runner.monitor.progress.STANDINGS`, in that order), planned ones included, copies not.
+        planned: number of runs per trial id, those that have no directory yet included.
         trials: number of trials.
+        provisional: see `runner.views.page.provisional`.
         problem: why there is no report; empty if there is one, or will be.
     """
 
     title: str
     revision: int
-    runs: dict[str, int]
+    runs: Mapping[str, int]
+    planned: Mapping[str, int]
     trials: int
+    provisional: Mapping[str, Seeds]
     problem: str
 
 
@@ -36,8 +42,13 @@ class OverviewPart:
 
     def answer(self, data: PageData, query: Query) -> Answer:
         """Answer the only query there is."""
-        states = Counter[str](run.result.state for run in data.runs().values())
-        return json_answer(Overview(data.title, data.revision, dict(states), len(data.trials()), data.problem()))
+        results = [run.result for run in data.runs().values() if not run.result.copy_of]
+        counts = Counter(map(standing_of, results))
+        trials = data.trials()
+        counts["waiting"] += sum(trial.waiting for trial in trials.values())
+        planned = {trial.id: trial.waiting + sum(not data.runs()[run].result.copy_of for run in trial.runs) for trial in trials.values()}
+        runs = {name: counts[name] for name in STANDINGS if counts[name]}
+        return json_answer(Overview(data.title, data.revision, runs, planned, len(trials), provisional(data), data.problem()))
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield that query."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.views.page.data import PageData
 from runner.views.page.part import Answer, Query, json_answer
+from runner.views.page.provisional import provisional
 
 
 class ReportPart:
@@ -15,12 +16,15 @@ class ReportPart:
     keys: frozenset[str] = frozenset()
 
     def answer(self, data: PageData, query: Query) -> Answer:
-        """Answer ``{"subject": …, "problem": …, "report": …}``; `report` is null while there is none."""
-        report = data.report()
+        """Answer ``{"subject": …, "problem": …, "provisional": …, "report": …}``.
+
+        `report` is null while there is none. `provisional`: trial id to ``{"done": …, "planned": …}``, see `runner.views.page.provisional`.
+        """
+        report, missing = data.report(), provisional(data)
         if report is None:
-            return json_answer({"subject": None, "problem": data.problem(), "report": None})
+            return json_answer({"subject": None, "problem": data.problem(), "provisional": missing, "report": None})
         ids = {str(run.result.path): run.id for run in data.runs().values()}
-        return json_answer({"subject": report.subject, "problem": "", "report": with_ids(report.data(), ids)})
+        return json_answer({"subject": report.subject, "problem": "", "provisional": missing, "report": with_ids(report.data(), ids)})
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield the only query there is."""

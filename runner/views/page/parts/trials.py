@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.core.values import short_keys
+from runner.core.values import ABSENT, short_keys
+from runner.results.collect import RunResult
+from runner.results.comparison import Comparison
 from runner.stats.intervals import summarize
-from runner.views.page.data import PageData, PageTrial
+from runner.views.page.data import PageData, PageRun, PageTrial, standing_of
 from runner.views.page.part import Answer, Query, json_answer
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run in the table. `value`: of each metric, of the last checkpoint, or of the newest evaluation while it runs."""
+    """A run in the table.
+
+    Args:
+        state: one of `runner.monitor.progress.STANDINGS`.
+        values: of each metric, of the last checkpoint, or of the newest evaluation while it runs.
+    """
 
     id: str
     name: str
@@ -34,7 +41,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Mean and standard deviation over the seeds that are done; `std` is None for one seed."""
+    """Mean and sample standard deviation over the runs that count; `std` is None for one of them."""
 
     n: int
     mean: float | None
@@ -43,7 +50,14 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """A trial in the table. `parameters`: value by dotted key, as far as its runs record them."""
+    """A trial in the table.
+
+    Args:
+        parameters: value by dotted key: what was overridden, and once there is a report every key of `Trials.keys`.
+        states: number of runs per standing, planned ones included, copies not.
+        metrics: over the runs that count.
+        time_s, memory_gib: means over these.
+    """
 
     id: str
     number: int
@@ -54,11 +68,12 @@ class TrialRow:
     states: Mapping[str, int]
     metrics: Mapping[str, Numbers]
     time_s: float | None
+    memory_gib: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """The table. `keys`: dotted keys that differ between trials, to their short names; `metrics`: tags, the deciding one first."""
+    """The table. `keys`: dotted keys that were varied, to their short names; `metrics`: tags, the deciding one first."""
 
     metric: str
     goal: str
@@ -84,33 +99,55 @@ class TrialsPart:
 
 def read_trials(data: PageData) -> Trials:
     """Make the table."""
-    runs = data.runs()
-    primary = next(iter(runs.values())).result.metric
-    tags = dict.fromkeys([*primary.shown, *(tag for run in runs.values() for tag in run.result.metrics)])
-    keys = dict.fromkeys(key for run in runs.values() for key in run.result.overrides)
-    rows = []
-    for run in runs.values():
-        result = run.result
-        latest = {tag: value for tag in tags if (value := result.latest(tag)) is not None}
-        rows.append(
-            RunRow(
-                run.id, result.path.name, run.trial, result.seed, result.state, result.reason or "", result.problem,
-                result.step, result.steps, result.heartbeat, result.time_s, result.memory_gib, latest,
-            )
-        )  # fmt: skip
-    trials = [_trial(data, trial, tuple(tags)) for trial in data.trials().values()]
-    return Trials(primary.name, primary.goal, tuple(tags), short_keys(list(keys)), trials, rows)
+    runs, trials, metric = data.runs(), data.trials(), data.metric
+    tags = tuple(dict.fromkeys([*metric.shown, *(tag for run in runs.values() for tag in (*run.result.metric.also, *run.result.metrics))]))
+    report = data.report()
+    compared = report if isinstance(report, Comparison) else None
+    if compared is not None and compared.varied:
+        keys = list(compared.parameters[: compared.varied])
+    else:
+        keys = list(dict.fromkeys(key for trial in trials.values() for key in trial.overrides if key != "seed"))
+    values = {} if compared is None else {run.path: trial.parameters for trial in compared.trials for run in trial.runs}
+    rows = [_run(run, tags) for run in runs.values()]
+    table = []
+    for trial in trials.values():
+        known = next((values[path] for run in trial.runs if (path := runs[run].result.path) in values), {})
+        parameters = {**trial.overrides, **{key: known[key] for key in keys if known.get(key, ABSENT) is not ABSENT}}
+        table.append(_trial(trial, [runs[run].result for run in trial.runs], tags, metric.name, parameters))
+    return Trials(metric.name, metric.goal, tags, short_keys(keys), table, rows)
 
 
-def _trial(data: PageData, trial: PageTrial, tags: tuple[str, ...]) -> TrialRow:
-    results = [data.runs()[run].result for run in trial.runs]
-    done = [result for result in results if result.state == "done" and not result.copy_of]
-    metrics = {}
-    for tag in tags:
-        summary = summarize([result.metrics[tag] for result in done if tag in result.metrics])
-        metrics[tag] = Numbers(summary.n, summary.mean if summary.n else None, summary.std)
-    times = [result.time_s for result in done if result.time_s is not None]
-    return TrialRow(
-        trial.id, trial.number, trial.label, trial.is_baseline, dict(results[0].overrides), trial.runs, Counter(r.state for r in results),
-        metrics, sum(times) / len(times) if times else None,
+def _run(run: PageRun, tags: Sequence[str]) -> RunRow:
+    result = run.result
+    latest = {tag: value for tag in tags if (value := result.latest(tag)) is not None}
+    return RunRow(
+        run.id, result.path.name, run.trial, result.seed, standing_of(result), result.reason or "", result.problem,
+        result.step, result.steps, result.heartbeat, result.time_s, result.memory_gib, latest,
     )  # fmt: skip
+
+
+def counted(results: Sequence[RunResult], metric: str) -> list[RunResult]:
+    """Return the runs of a trial that its numbers come from, as in `runner.results.compare`: done, no copy, with the deciding metric, and
+    one per seed."""
+    kept: dict[int, RunResult] = {}
+    for result in results:
+        if result.state == "done" and not result.copy_of and metric in result.metrics:
+            kept.setdefault(result.seed, result)
+    return list(kept.values())
+
+
+def _trial(trial: PageTrial, results: Sequence[RunResult], tags: Sequence[str], metric: str, parameters: Mapping[str, Any]) -> TrialRow:
+    done = counted(results, metric)
+    states = Counter(standing_of(result) for result in results if not result.copy_of)
+    states["waiting"] += trial.waiting
+    return TrialRow(
+        trial.id, trial.number, trial.label, trial.is_baseline, parameters, trial.runs, {name: n for name, n in states.items() if n},
+        {tag: _numbers([result.metrics[tag] for result in done if tag in result.metrics]) for tag in tags},
+        _numbers([result.time_s for result in done if result.time_s is not None]).mean,
+        _numbers([result.memory_gib for result in done if result.memory_gib is not None]).mean,
+    )  # fmt: skip
+
+
+def _numbers(values: Sequence[float]) -> Numbers:
+    summary = summarize(values)
+    return Numbers(summary.n, summary.mean if summary.n else None, summary.std)

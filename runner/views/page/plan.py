@@ -1,0 +1,76 @@
+"""Planned runs of a sweep, as its plan.json names them before they begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.core.files import read_json
+from runner.core.typed import Count, Name, build
+from runner.search.spec import Metric
+from runner.store import legacy
+from runner.store.run_dir import PrimaryMetric
+
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """A run in plan.json."""
+
+    id: Name
+    trial: Count = 0
+    seed: Count = 0
+    label: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    seeds: tuple[Count, ...] = ()
+    metric: Metric | tuple[Metric, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The part of a plan.json that the page shows.
+
+    Args:
+        runs: those that are known in advance; none of a search.
+        spec: its seeds and metrics.
+    """
+
+    runs: tuple[PlannedRun, ...] = ()
+    spec: _Spec = _Spec()
+
+    @property
+    def metric(self) -> PrimaryMetric | None:
+        """The deciding metric, with the others beside it; None where the plan names none."""
+        found = self.spec.metric
+        metrics = found if isinstance(found, tuple) else (found,) if found else ()
+        return PrimaryMetric(metrics[0].name, metrics[0].goal, tuple(other.name for other in metrics[1:])) if metrics else None
+
+
+def read_plan(sweep: Path) -> Plan:
+    """Read a sweep's plan.json. A missing or damaged one is an empty plan."""
+    try:
+        found = read_json(sweep / PLAN_FILE)
+    except OSError:
+        return Plan()
+    return (build(Plan, legacy.upgrade_plan(found)) if isinstance(found, dict) else None) or Plan()
+
+
+def missing(plan: Plan, trial: int, seeds: Sequence[int], names: frozenset[str]) -> int:
+    """Return how many runs of a trial the plan has beyond those that exist.
+
+    Args:
+        trial: its number.
+        seeds: those of its runs that exist.
+        names: ids of the sweep's runs that exist.
+    """
+    planned = [run for run in plan.runs if run.trial == trial]
+    if planned:
+        return sum(run.id not in names for run in planned)
+    return len(set(plan.spec.seeds) - set(seeds))
