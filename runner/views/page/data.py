@@ -93,7 +93,7 @@ class PageData(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """What is known at one moment (see `PageData`)."""
+    """Data as of one moment (see `PageData`)."""
 
     roots: tuple[Path, ...]
     title: str

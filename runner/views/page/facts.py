@@ -29,7 +29,7 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a look has found.
+    """Result of a look.
 
     Args:
         runs: directories of runs that are new or say something else now.
