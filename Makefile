@@ -9,7 +9,7 @@ PYTHON := $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 endif
 WORKERS ?= 2
-DEBIAN := git
+DEBIAN := git chromium fonts-wqy-microhei
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PADDLE := $(VENV)/.paddle

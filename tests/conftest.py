@@ -16,6 +16,7 @@ from typing import Any
 import hypothesis
 import pytest
 import yaml
+from support.browser import chromium, pages  # noqa: F401 - fixtures
 from support.sharing import made_once
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start a thousand processes, and each would compile the package again

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = set("torch torchvision paddle optuna scipy numpy rich cv2 PIL yaml hotcoco pycocotools psutil tensorboard visualdl pandas".split())
+HEAVY = {
+    *("torch", "torchvision", "paddle", "optuna", "scipy", "numpy", "rich", "cv2", "PIL", "yaml", "hotcoco", "pycocotools", "psutil"),
+    *("tensorboard", "visualdl", "pandas", "starlette", "uvicorn", "msgspec"),
+}
 SCRIPT = """
 import json, sys
 try:

@@ -1,4 +1,4 @@
-"""`runner compare` and `runner dashboard`."""
+"""`runner compare`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILE_WIDTH: Final = 120
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare both commands."""
+    """Declare the command."""
     parser = commands.add_parser("compare", help="compare trials with their baseline: which change helped")
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
     parser.add_argument("--metric", metavar="TAG", help="deciding metric, for example bbox/AP50; default: the sweep file's")
@@ -38,15 +38,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for option in _REPLACED:
         parser.add_argument(option, action=_Replaced, nargs=0, help=argparse.SUPPRESS)
     parser.set_defaults(run=_compare)
-
-    dashboard = commands.add_parser("dashboard", help="start a viewer on runs: their curves in one plot")
-    dashboard.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
-    dashboard.add_argument(
-        "--with", dest="viewer", metavar="TRACKER", help="tracker whose viewer to start, such as tensorboard; default: visualdl"
-    )
-    dashboard.add_argument("--port", type=int, metavar="N", help="port of the viewer; default: a free one")
-    dashboard.add_argument("--language", metavar="LANGUAGE", help="language of the page: en (the default) or zh with visualdl")
-    dashboard.set_defaults(run=_dashboard)
 
 
 class _Replaced(argparse.Action):
@@ -105,21 +96,3 @@ def _write(file: Path, shown: str | RenderableType) -> None:
         atomic_write_text(file, shown)
     except OSError as error:
         raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(file))) from error
-
-
-def _dashboard(args: argparse.Namespace) -> int:
-    from runner.core.errors import InputError  # noqa: PLC0415
-    from runner.core.values import counted  # noqa: PLC0415
-    from runner.store.run_dir import find_runs, not_a_directory  # noqa: PLC0415
-    from runner.trackers.base import DEFAULT_VIEWER  # noqa: PLC0415
-    from runner.views.viewers.processes import start_viewer  # noqa: PLC0415
-
-    runs = list(find_runs(args.paths))
-    if wrong := [path for path in args.paths if not path.is_dir()]:
-        raise InputError([not_a_directory(path) for path in wrong])
-    if not runs:
-        raise InputError(f"no run in {', '.join(map(str, args.paths))}; `runner ls` lists the runs")
-    with start_viewer(args.viewer or DEFAULT_VIEWER, runs, port=args.port, language=args.language) as viewer:
-        print(f"{viewer.kind} shows {counted(len(runs), 'run')} at {viewer.url} (Ctrl-C ends it)", flush=True)
-        viewer.wait()
-    return 0

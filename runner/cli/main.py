@@ -17,6 +17,7 @@ from runner.cli import (
     compare,
     completion,
     config,
+    dashboard,
     data,
     doctor,
     drill,
@@ -41,7 +42,7 @@ from runner.core.text import printable_output, say
 _COMMANDS = {
     "train and sweep": (train, sweep),
     "while it runs": (status, pause, resume, stop, retry, verify),
-    "compare and see": (compare, evaluate, predict, ls),
+    "compare and see": (compare, dashboard, evaluate, predict, ls),
     "data and configs": (data, init, config),
     "this machine": (doctor, backend, drill, completion),
 }

@@ -149,9 +149,6 @@ TRACKERS: Registry[type[Tracker]] = Registry(
     Tracker,
 )
 
-DEFAULT_VIEWER = "visualdl"
-"""Tracker whose viewer ``runner dashboard`` starts where none is named."""
-
 
 class TrackerSet:
     """The trackers of one attempt. None of them can end the run: one that fails is named in one warning and dropped.

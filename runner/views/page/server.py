@@ -1,0 +1,148 @@
+"""The process that serves the page: takes a port, tells the address, ends on Ctrl-C."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import secrets
+import socket
+import threading
+from importlib import util
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+from runner.core.errors import InputError, how_to_install
+from runner.views.page.data import PageData
+
+if TYPE_CHECKING:
+    import uvicorn
+
+LANGUAGES: Final = ("en", "zh")
+LOOPBACK: Final = "127.0.0.1"
+PACKAGES: Final = ("msgspec", "starlette", "uvicorn")
+REQUIREMENT: Final = ".[page]"
+
+_GRACE_S: Final = 2
+_BACKLOG: Final = 128
+
+
+def check_packages() -> None:
+    """Raise InputError where a package is missing that the page needs."""
+    if missing := [package for package in PACKAGES if util.find_spec(package) is None]:
+        raise InputError(f"the page needs {', '.join(missing)}, not installed in this environment: {how_to_install(REQUIREMENT)}")
+
+
+class PageServer:
+    """A server of the page, bound to its port from the beginning. `run` serves here; as a context it serves in a thread.
+
+    Args:
+        data: what the page shows.
+        host: name or address of the interface. One that other machines reach makes a token necessary, which is part of the address.
+        port: None takes a free one.
+        language: of the page; None: the browser's.
+
+    Raises:
+        InputError: names each of these that cannot be used.
+    """
+
+    def __init__(self, data: PageData, *, host: str = LOOPBACK, port: int | None = None, language: str | None = None) -> None:
+        check_packages()
+        if language is not None and language not in LANGUAGES:
+            raise InputError(f"language {language!r}: expected {' or '.join(LANGUAGES)}")
+        self.socket = _open(host, port)
+        bound = self.socket.getsockname()[0]
+        self.is_local = ipaddress.ip_address(bound).is_loopback
+        self.token = "" if self.is_local else secrets.token_urlsafe(32)
+        names = own_names() if ipaddress.ip_address(bound).is_unspecified else [_bracketed(host)]
+        self.address = f"http://{names[0]}:{self.socket.getsockname()[1]}/"
+        query = {**({"lang": language} if language else {}), **({"token": self.token} if self.token else {})}
+        self.url = f"{self.address}{f'#answer?{urlencode(query)}' if query else ''}"
+        self._server = _make_server(data, names, self.token)
+
+    def run(self) -> None:
+        """Serve until Ctrl-C, and return."""
+        try:
+            self._server.run([self.socket])
+        except KeyboardInterrupt:  # raised anew by uvicorn, after it has ended
+            pass
+
+    def stop(self) -> None:
+        """End the server, from any thread."""
+        self._server.should_exit = True
+
+    def __enter__(self) -> PageServer:
+        self._thread = threading.Thread(target=self.run, name="page", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        self._thread.join()
+
+
+def own_names() -> list[str]:
+    """Return the names of this machine by which others may ask for it: its host name, and the addresses of its interfaces."""
+    import psutil  # noqa: PLC0415
+
+    addresses = [each.address.partition("%")[0] for found in psutil.net_if_addrs().values() for each in found if each.family in _FAMILIES]
+    return list(dict.fromkeys([socket.gethostname(), socket.getfqdn(), *map(_bracketed, addresses)]))
+
+
+_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
+
+
+def _make_server(data: PageData, names: list[str], token: str) -> uvicorn.Server:
+    import uvicorn  # noqa: PLC0415 - of the extra `page`
+    from starlette.middleware.gzip import GZipMiddleware  # noqa: PLC0415
+    from starlette.types import ASGIApp  # noqa: PLC0415
+
+    from runner.views.page.app import make_app  # noqa: PLC0415
+    from runner.views.page.guard import Guard  # noqa: PLC0415
+
+    app: ASGIApp = make_app(data, lambda: server.should_exit)
+    if token:
+        app = GZipMiddleware(app)  # within this machine it would cost more than it saves
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # tracebacks of failures, and no request: some carry the token's cookie
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Guard(app, names, token),
+            log_config=None,
+            access_log=False,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    return server
+
+
+def _open(host: str, port: int | None) -> socket.socket:
+    if port is not None and not 1 <= port <= 65535:
+        raise InputError(f"port {port}: expected 1 to 65535")
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"host {host!r}: not found; expected a name or an address of this machine, such as {LOOPBACK}") from error
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(where)
+        opened.listen(_BACKLOG)
+    except OSError as error:
+        opened.close()
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(f"port {port} of {host} is in use; give another --port, or none for a free one") from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InputError(f"host {host!r}: not an address of this machine") from error
+        raise InputError(f"port {port} of {host} cannot be taken: {error.strerror}") from error
+    return opened
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
