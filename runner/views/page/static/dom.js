@@ -39,3 +39,8 @@ export function fill(element, ...children) {
   element.replaceChildren();
   return append(element, children);
 }
+
+/** A sentence whose parts between backticks are code. */
+export function prose(text) {
+  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+}

@@ -1,6 +1,6 @@
 // Texts of the page in the reader's language. Templates are a small part of ICU's message format:
 //   {name}                                   an argument
-//   {name, fixed} {name, signed} {name, duration}   a number as format.js writes it
+//   {name, fixed} {name, signed} {name, times} {name, duration}   a number as format.js writes it (times: 2.0)
 //   {name, plural, one {# run} other {# runs}}      by Intl.PluralRules; # is the number
 //   {name, select, better {…} other {…}}     by the argument's text; "none" where it is missing or empty
 //   {name, each, {key}: {value}}             for each entry of an object or list, joined by the language's comma
@@ -53,11 +53,12 @@ function trialName(name, language) {
 function argument(text, values, language) {
   const { name, kind, rest } = splitArgument(text);
   const value = values[name];
-  const none = value === undefined || value === null || value === "";
+  const none = value === undefined || value === null || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
   if (kind === "") return none ? "" : String(value);
   if (kind === "fixed") return showNumber(value);
   if (kind === "signed") return showSigned(value);
   if (kind === "duration") return showDuration(value);
+  if (kind === "times") return showNumber(value, 1);
   if (kind === "trial") return (Array.isArray(value) ? value : [value]).map((each) => trialName(each, language)).join(COMMA[language]);
   if (kind === "each") {
     const entries = Array.isArray(value) ? value.map((item, index) => [index, item]) : Object.entries(value ?? {});
@@ -73,6 +74,12 @@ function argument(text, values, language) {
   throw new Error(`no kind ${kind}: {${text}}`);
 }
 
+/** A space between a Chinese character and a Latin letter or digit where an argument begins or ends. */
+function spaced(before, after, language) {
+  if (language !== "zh") return "";
+  return (/[\u4e00-\u9fff]$/.test(before) && /^[\w+]/.test(after)) || (/\w$/.test(before) && /^[\u4e00-\u9fff]/.test(after)) ? " " : "";
+}
+
 /** Fill in a template. */
 export function format(template, values, language) {
   let result = "";
@@ -80,7 +87,9 @@ export function format(template, values, language) {
     const open = template.indexOf("{", at);
     if (open < 0) return result + template.slice(at);
     const end = closing(template, open);
-    result += template.slice(at, open) + argument(template.slice(open + 1, end - 1), values, language);
+    const filled = argument(template.slice(open + 1, end - 1), values, language);
+    result += template.slice(at, open);
+    result += spaced(result, filled, language) + filled + spaced(filled, template.slice(end), language);
     at = end;
   }
   return result;

@@ -1,6 +1,14 @@
 // Tab Answer: what one would tell a colleague. Warnings, the sentences of the report, the differences, noise, cost, what is not counted.
 import { copyable } from "../copy.js";
-import { fill, h } from "../dom.js";
+import { fill, h, prose } from "../dom.js";
+import { failure } from "../failure.js";
+import { interactionTable, noiseCard, progressList, uncountedList } from "./answer-cards.js";
+import { costChart } from "./answer-cost.js";
+import { forest } from "./answer-forest.js";
+import { searchAnswer } from "./answer-search.js";
+
+/** Notes that a card of their own shows. */
+const SHOWN_ELSEWHERE = new Set(["noise", "interaction"]);
 
 export const answerTab = { id: "answer", keys: {}, mount: (page) => new AnswerView(page) };
 
@@ -8,39 +16,122 @@ class AnswerView {
   constructor(page) {
     this.page = page;
     this.root = h("div", { class: "answer" });
+    this.all = false; // whether every row of a long table is shown
+    setTimeout(() => this.root.hasChildNodes() || fill(this.root, skeleton(page)), 150);
   }
 
   async update() {
     const { page } = this;
-    const { problem, report } = await page.source.json("report");
-    if (!report) fill(this.root, h("p", {}, page.text(problem ? "answer.none" : "answer.computing", { problem })));
-    else fill(this.root, warnings(page, report.warnings ?? []), sentences(page, report.answer));
+    const asked = JSON.stringify(reportQuery(page));
+    try {
+      const { subject, problem, report } = await page.source.json("report", reportQuery(page));
+      if (asked !== JSON.stringify(reportQuery(page))) return; // another one was asked for meanwhile
+      fill(this.root, this.content(subject, problem, report));
+    } catch (error) {
+      fill(this.root, failure(page, error), progressList(page));
+    }
+  }
+
+  content(subject, problem, report) {
+    const { page } = this;
+    if (!report && problem) return [lead(page.text("answer.none", { problem })), progressList(page)];
+    if (!report) return [skeleton(page), progressList(page)];
+    if (subject === "search") return [warnings(page, report.warnings), sentences(page, report.answer), searchAnswer(page, report), notes(page, report.notes)];
+    return this.comparison(report);
+  }
+
+  comparison(report) {
+    const { page } = this;
+    const open = unfinished(page, report);
+    const images = report.notes.filter((note) => note.id.startsWith("images-"));
+    const rest = report.notes.filter((note) => !SHOWN_ELSEWHERE.has(note.id) && !images.includes(note));
+    const table = forest(page, report, {
+      provisional: open && page.text("answer.provisional", open),
+      all: this.all,
+      showAll: () => {
+        this.all = true;
+        this.update();
+      },
+    });
+    return [
+      warnings(page, report.warnings),
+      sentences(page, report.answer, open, standIn(page, report)),
+      images.length ? h("section", { class: "aside" }, images.map((note) => h("p", {}, prose(page.note(note))))) : null,
+      open ? progressList(page) : null,
+      table,
+      h("div", { class: "cards" }, costChart(page, report), noiseCard(page, report)),
+      interactionTable(page, report),
+      uncountedList(page, report),
+      notes(page, rest),
+    ];
   }
 
   unmount() {}
 }
 
-function warnings(page, notes) {
-  if (!notes.length) return null;
-  const title = page.text("answer.warnings", { n: notes.length });
-  return h("section", { class: "warnings" }, h("h2", {}, title), h("ul", {}, notes.map((note) => h("li", {}, page.note(note)))));
+/** The report to ask for: by the picked metric, against the picked trial. */
+function reportQuery(page) {
+  const { state, trials } = page;
+  const query = {};
+  if (trials.decides() !== trials.metric) query.metric = trials.decides();
+  if (state.get("base")) query.against = String(trials.baseline().number);
+  return query;
+}
+
+/** {ended, runs} while runs are missing: then every verdict is provisional, since the intervals of all trials are taken together. */
+function unfinished(page, report) {
+  const note = report.answer.find((each) => each.id === "answer-unfinished");
+  if (note) return { ended: note.arguments.ended, runs: note.arguments.runs };
+  const runs = [...page.trials.runs.values()];
+  const open = runs.filter((run) => run.state === "running" || run.state === "pending").length;
+  return open ? { ended: runs.length - open, runs: runs.length } : null;
+}
+
+/** A sentence where no baseline was run, so that another trial stands in for it. */
+function standIn(page, report) {
+  const [reference] = report.trials;
+  const stands = report.against === null && reference.number !== 0 && report.trials.length > 1;
+  return stands ? page.text("answer.stand-in", { label: reference.label }) : "";
+}
+
+function warnings(page, found = []) {
+  if (!found.length) return null;
+  const title = page.text("answer.warnings", { n: found.length });
+  return h("section", { class: "warnings" }, h("h2", {}, title), h("ul", {}, found.map((note) => h("li", {}, prose(page.note(note))))));
+}
+
+function lead(text) {
+  return h("p", { class: "lead" }, prose(text));
 }
 
 /** The answer: its first sentence large, commands as blocks to copy. */
-function sentences(page, notes) {
+function sentences(page, found, open = null, more = "") {
   const blocks = [];
   let text = [];
   const end = () => {
-    if (text.length) blocks.push(h("p", {}, text.join(page.language === "zh" ? "" : " ")));
+    if (text.length) blocks.push(h("p", {}, prose(text.join(page.language === "zh" ? "" : " "))));
     text = [];
   };
-  for (const [index, note] of notes.entries()) {
+  for (const [index, note] of found.entries()) {
     if (note.id === "command") {
       end();
       blocks.push(copyable(page, note.text));
-    } else if (index === 0) blocks.push(h("p", { class: "lead" }, page.note(note)));
+    } else if (index === 0) blocks.push(lead(page.note(note)));
     else text.push(page.note(note));
   }
+  if (more) text.push(more);
   end();
-  return h("section", {}, h("h2", { class: "offscreen" }, page.text("answer")), blocks);
+  const badge = open ? h("p", { class: "badge" }, page.text("answer.provisional", open), " – ", page.text("answer.provisional.why")) : null;
+  return h("section", { class: "sentences" }, h("h2", { class: "offscreen" }, page.text("answer")), badge, blocks);
+}
+
+function notes(page, found) {
+  if (!found.length) return null;
+  const items = found.map((note) => h("li", {}, prose(page.note(note))));
+  return h("section", { class: "notes" }, h("h2", {}, page.text("answer.notes")), h("ul", {}, items));
+}
+
+function skeleton(page) {
+  const bars = [80, 60, 90, 90, 90].map((width) => h("div", { class: "bar", style: { width: `${width}%` } }));
+  return h("div", { class: "skeleton", role: "status" }, h("p", { class: "muted" }, page.text("answer.computing")), bars);
 }
