@@ -1,0 +1,408 @@
+// Tab Trials: a row per trial, unfolded to its runs; sorted, grouped, with the columns of one's choice; failures by cause; exports.
+import { copyable } from "../copy.js";
+import { fill, h } from "../dom.js";
+import { saveFile } from "../download.js";
+import { toCsv, toJson, toLatex, toMarkdown } from "../table-export.js";
+import { WindowedTable } from "../table.js";
+import { firstLine, split, TrialModel } from "../trial-columns.js";
+import { failures, makeRows, sortTrials } from "../trial-rows.js";
+
+const TICK_MS = 5_000;
+const MOST_NAMED = 8;
+
+export const trialsTab = {
+  id: "trials",
+  keys: { sort: "", cols: "", more: "", open: "" },
+  help: [
+    ["↑ ↓", "trials.key.move"],
+    ["→ ←", "trials.key.fold"],
+    ["Space", "trials.key.pin"],
+    ["H", "trials.key.hide"],
+    ["B", "trials.key.base"],
+    ["Enter", "trials.key.run"],
+    ["Alt ← →", "trials.key.column"],
+  ],
+  mount: (page) => new TrialsView(page),
+};
+
+class TrialsView {
+  constructor(page) {
+    this.page = page;
+    this.report = null;
+    this.table = new WindowedTable({
+      sort: (column, add) => this.sortBy(column, add),
+      move: (column, before) => this.move(column, before),
+      key: (event, row) => this.key(event, row),
+    });
+    this.actions = {
+      isPinned: (id) => this.pinned.has(id),
+      pin: (trial) => page.trials.toggle("pin", trial.id),
+      fold: (row) => this.fold(row),
+      address: (run) => page.state.fragment({ tab: "run", id: run }),
+    };
+    this.count = h("p", { class: "count muted small" });
+    this.more = h("button", { type: "button", onclick: () => page.state.set({ more: page.state.get("more") ? "" : "1" }) });
+    this.picker = new Picker(this);
+    this.exports = h("details", { class: "menu" });
+    this.failed = h("section", { class: "failures" });
+    this.empty = h("div", { class: "empty" });
+    this.root = h(
+      "div",
+      { class: "trials" },
+      this.failed,
+      h("div", { class: "bar-of-tools" }, this.count, this.more, this.picker.root, this.exports),
+      this.empty,
+      this.table.root,
+    );
+    this.close = (event) => {
+      for (
+        const menu of this.root.querySelectorAll("details.menu[open]"),
+      ) if (event.key === "Escape" || !menu.contains(event.target)) closeMenu(menu, event);
+    };
+    document.addEventListener("click", this.close);
+    this.root.addEventListener("keydown", (event) => event.key === "Escape" && this.close(event));
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+  }
+
+  unmount() {
+    this.unmounted = true;
+    clearInterval(this.timer);
+    document.removeEventListener("click", this.close);
+    this.table.unmount();
+  }
+
+  async update() {
+    this.draw(); // what the report adds comes when it is there
+    const { report } = await this.page.source.json("report");
+    if (this.unmounted || report === this.report) return;
+    this.report = report;
+    this.draw();
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ drawing
+  draw() {
+    const { page } = this;
+    const { state, trials } = page;
+    const model = this.makeModel();
+    this.pinned = new Set(state.list("pin"));
+    this.open = new Set(readList(state.get("open")));
+    const shown = trials.visible();
+    this.sorted = sortTrials(
+      shown,
+      this.sort.map(({ id, descending }) => ({ column: this.columns.find((each) => each.id === id) ?? model.column(id), descending })),
+    );
+    const rows = makeRows(
+      this.sorted,
+      {
+        open: this.open,
+        runs: trials.runs,
+        label: (id) => trials.label(id),
+        group: this.group(),
+        isHere: (trial) => this.pinned.has(trial.id),
+      },
+    );
+    const runs = shown.reduce((sum, trial) => sum + trial.runs.length, 0);
+    fill(this.count, page.text("trials.count", { n: shown.length, runs }));
+    const followers = model.followers.length;
+    this.more.hidden = followers === 0 || state.get("cols") !== "";
+    this.more.setAttribute("aria-pressed", String(state.get("more") !== ""));
+    fill(this.more, page.text("trials.more", { n: followers }));
+    this.picker.update();
+    this.drawExports();
+    this.drawFailures(shown);
+    this.drawEmpty(shown.length);
+    this.table.root.hidden = shown.length === 0;
+    this.table.show(page.text("tab.trials"), this.columns, rows, this.sort);
+  }
+
+  /** The columns and the sort of the address; what does not exist is left out. */
+  makeModel() {
+    const { page } = this;
+    const { state } = page;
+    if (
+      this.model?.trials !== page.trials || this.modelReport !== this.report || this.model.metric !== page.trials.decides() || this.language !== page.language
+    ) {
+      this.model = new TrialModel(page, this.report);
+      this.modelReport = this.report;
+      this.language = page.language;
+    }
+    const { model } = this;
+    const known = new Set(model.available());
+    const chosen = readList(state.get("cols")).filter((id) => known.has(id));
+    this.chosen = chosen.length ? chosen : this.standard();
+    this.columns = [
+      model.pinColumn(this.actions),
+      model.nameColumn(this.actions, this.table.narrow.matches),
+      ...this.chosen.map((id) => model.column(id))
+    ];
+    const sorts = readList(state.get("sort")).map((text) => ({ id: text.replace(/^-/, ""), descending: text.startsWith("-") }));
+    this.sort = sorts.filter(({ id }) => id === "name" || known.has(id));
+    return model;
+  }
+
+  group() {
+    const { page, model } = this;
+    const key = page.state.get("g");
+    if (!key) return null;
+    return {
+      value: (trial) => model.parameter(trial, key),
+      title: (value) => `${model.shortKey(key)} = ${page.value(value)}`,
+      others: page.text("trials.others", { key: model.shortKey(key) }),
+    };
+  }
+
+  drawEmpty(n) {
+    const { page } = this;
+    const { state } = page;
+    this.empty.hidden = n > 0;
+    if (n > 0) return;
+    const clear = (key, id) => h("button", { type: "button", onclick: () => state.set({ [key]: "" }) }, page.text(id));
+    const filter = state.get("f");
+    const hidden = page.trials.matching.length > 0;
+    fill(
+      this.empty,
+      h("p", {}, hidden ? page.text("trials.all-hidden") : page.text("trials.none", { filter })),
+      hidden ? clear("hide", "trials.show-hidden") : clear("f", "trials.clear-filter"),
+    );
+  }
+
+  drawExports() {
+    const { page, exports } = this;
+    const kinds = [
+      ["csv", "CSV", "trials.csv"],
+      ["md", "Markdown", "trials.shown"],
+      ["tex", "LaTeX", "trials.shown"],
+      ["json", "JSON", "trials.json"],
+    ];
+    const buttons = kinds.map(
+      ([kind, name, hint]) => h(
+        "button",
+        { type: "button", class: "quiet", onclick: () => this.save(kind) },
+        name,
+        " ",
+        h("span", { class: "muted" }, page.text(hint)),
+      ),
+    );
+    if (exports.open) return;
+    fill(exports, h("summary", {}, page.text("trials.export")), h("div", { class: "sheet-of-menu" }, buttons));
+  }
+
+  save(kind) {
+    const { page, model, sorted } = this;
+    const columns = this.columns.filter((column) => column.text);
+    const title = page.overview?.title ?? "runner";
+    const keys = [...model.keys, ...model.followers];
+    const content = {
+      csv: () => toCsv(sorted, page.trials.runs, keys, page.trials.metrics, (trial, key) => model.parameter(trial, key)),
+      md: () => toMarkdown(columns, sorted),
+      tex: () => toLatex(columns, sorted),
+      json: () => toJson(title, sorted, page.trials, this.report),
+    }[kind]();
+    const media = { csv: "text/csv", md: "text/markdown", tex: "application/x-tex", json: "application/json" }[kind];
+    saveFile(`${title.replace(/[^\w.=+-]+/g, "_").slice(0, 60)}.${kind}`, media, content);
+    this.exports.open = false;
+    this.exports.querySelector("summary").focus();
+    page.announce(page.text("trials.saved", { n: sorted.length }));
+  }
+
+  /** Failed runs by cause, each with its names and, once it is unfolded, the commands that start them again. */
+  drawFailures(shown) {
+    const { page } = this;
+    const found = failures(shown.flatMap((trial) => page.trials.runsOf(trial.id)));
+    const signature = JSON.stringify(
+      [page.language, found.map((each) => [each.reason, each.runs.map((run) => run.id)]), page.state.fragment({ tab: "run" })],
+    );
+    if (signature === this.failedSignature) return;
+    this.failedSignature = signature;
+    const unfolded = new Set([...this.failed.querySelectorAll("details[open]")].map((each) => each.dataset.reason));
+    this.failed.hidden = found.length === 0;
+    fill(
+      this.failed,
+      h("h2", { class: "offscreen" }, page.text("trials.failures")),
+      found.map((failure) => this.failure(failure, unfolded)),
+    );
+  }
+
+  failure({ reason, state, runs }, unfolded) {
+    const { page } = this;
+    const summary = page.text(
+      "trials.failure",
+      { n: runs.length, state: page.text(`state.${state}`), reason: firstLine(reason) || page.text("trials.no-reason") },
+    );
+    const names = runs.slice(0, MOST_NAMED).flatMap(
+      (run, at) => [at ? ", " : "", h("a", { href: this.actions.address(run.id) }, run.name)],
+    );
+    const rest = runs.length > MOST_NAMED ? page.text("trials.and-more", { n: runs.length - MOST_NAMED }) : "";
+    const commands = h("div");
+    const more = reason.includes("\n") ? h("pre", { class: "reason" }, reason) : null;
+    const details = h(
+      "details",
+      { open: unfolded.has(reason) },
+      h("summary", {}, summary),
+      more,
+      h("p", { class: "small" }, names, rest),
+      commands,
+    );
+    details.dataset.reason = reason;
+    const load = async () => {
+      if (!details.open || commands.firstChild) return;
+      try {
+        const view = await page.source.json("run", { id: runs[0].id });
+        fill(
+          commands,
+          view.commands.filter(({ purpose }) => ["retry", "resume"].includes(purpose)).map(({ command }) => copyable(page, command)),
+        );
+      } catch (error) {
+        fill(commands, h("p", { class: "small muted" }, error.message));
+      }
+    };
+    details.addEventListener("toggle", load);
+    return details;
+  }
+
+  /** Times of silence go on without news. */
+  tick() {
+    if (this.page.source.frozen || !this.page.overview?.runs.running) return;
+    this.table.version += 1;
+    this.table.draw();
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ actions
+  sortBy(id, add) {
+    const { page } = this;
+    const column = this.columns.find((each) => each.id === id);
+    const at = this.sort.findIndex((each) => each.id === id);
+    const first = Boolean(column.falls);
+    const next = at < 0 ? { id, descending: first } : this.sort[at].descending === first ? { id, descending: !first } : null;
+    const others = add ? this.sort.filter((each) => each.id !== id) : [];
+    const sort = add && at >= 0 ? [
+      ...this.sort.slice(0, at),
+      next,
+      ...this.sort.slice(at + 1)
+    ].filter(Boolean) : [...others, next].filter(Boolean);
+    page.state.set({ sort: writeList(sort.map((each) => `${each.descending ? "-" : ""}${each.id}`)) });
+    page.announce(
+      page.text(next ? (next.descending ? "trials.sorted.down" : "trials.sorted.up") : "trials.sorted.none", { column: column.title }),
+    );
+  }
+
+  move(id, before) {
+    const without = this.chosen.filter((each) => each !== id);
+    if (!this.chosen.includes(id) || id === before) return;
+    const at = before === null ? without.length : before === "name" ? 0 : without.indexOf(before);
+    if (at >= 0) this.choose([...without.slice(0, at), id, ...without.slice(at)]);
+  }
+
+  /** The columns without a choice: on a narrow screen the numbers come first. */
+  standard() {
+    return this.model.standard(this.page.state.get("more") !== "", this.table.narrow.matches);
+  }
+
+  /** Show these columns, in this order. */
+  choose(ids) {
+    this.page.state.set({ cols: ids.join() === this.standard().join() ? "" : writeList(ids) });
+  }
+
+  fold(row, unfold = !row.expanded) {
+    if (row.expanded === undefined || row.expanded === unfold) return;
+    const listed = row.kind === "group" ? !unfold : unfold;
+    const open = new Set(this.open);
+    if (listed) open.add(row.id);
+    else open.delete(row.id);
+    this.page.state.set({ open: writeList([...open]) });
+  }
+
+  key(event, row) {
+    const { page } = this;
+    const { trial } = row;
+    if (event.target.closest("button, a") && (event.key === " " || event.key === "Enter")) return false;
+    if (event.key === "ArrowRight") this.fold(row, true);
+    else if (event.key === "ArrowLeft" && row.expanded) this.fold(row, false);
+    else if (event.key === "ArrowLeft" && row.kind === "run") this.table.activate(trial.id);
+    else if (event.key === "Enter" && row.kind === "group") this.fold(row);
+    else if (!trial) return false;
+    else if (event.key === " ") this.actions.pin(trial);
+    else if (event.key === "Enter") page.state.set({ tab: "run", id: (row.run?.id ?? trial.runs[0]) });
+    else if (event.key === "h" || event.key === "H") this.hide(row);
+    else if (event.key === "b" || event.key === "B") page.state.set(
+      { base: trial.id === standardBaseline(page.trials).id ? "" : trial.id },
+    );
+    else return false;
+    return true;
+  }
+
+  /** Hide the trial of a row; the row behind it becomes the active one. */
+  hide(row) {
+    const { page, table } = this;
+    const next = table.rows.slice(table.index.get(row.id) + 1).find((each) => each.trial !== row.trial) ?? table.rows.slice(0, table.index.get(row.id)).findLast((each) => each.trial !== row.trial);
+    page.trials.toggle("hide", row.trial.id);
+    if (next) table.activate(next.id);
+    page.announce(page.text("trials.hidden", { name: page.trials.label(row.trial.id) }));
+  }
+}
+
+/** The list of columns to choose from. */
+class Picker {
+  constructor(view) {
+    this.view = view;
+    this.search = h("input", { type: "search", autocomplete: "off", spellcheck: "false", id: "column-search" });
+    this.search.addEventListener("input", () => this.list());
+    this.summary = h("summary");
+    this.label = h("label", { for: "column-search" });
+    this.items = h("ul");
+    this.standard = h("button", { type: "button", class: "quiet", onclick: () => view.page.state.set({ cols: "" }) });
+    this.root = h(
+      "details",
+      { class: "menu picker" },
+      this.summary,
+      h("div", { class: "sheet-of-menu" }, this.label, this.search, this.items, this.standard),
+    );
+    this.root.addEventListener("toggle", () => this.list());
+  }
+
+  update() {
+    const { page } = this.view;
+    fill(this.summary, page.text("trials.columns"));
+    fill(this.label, page.text("trials.columns.search"));
+    fill(this.standard, page.text("trials.columns.standard"));
+    this.list();
+  }
+
+  list() {
+    if (!this.root.open) return;
+    const { view } = this;
+    const sought = this.search.value.trim().toLowerCase();
+    const chosen = new Set(view.chosen);
+    const found = [...view.chosen, ...view.model.available().filter((id) => !chosen.has(id))].map((id) => view.model.column(id));
+    const focused = this.items.contains(document.activeElement) ? document.activeElement.value : null;
+    const items = found.filter((column) => `${column.title} ${column.id}`.toLowerCase().includes(sought)).slice(0, 200);
+    fill(this.items, items.map((column) => this.item(column, chosen.has(column.id))));
+    if (focused) [...this.items.querySelectorAll("input")].find((box) => box.value === focused)?.focus();
+  }
+
+  item(column, checked) {
+    const { view } = this;
+    const change = (event) => view.choose(
+      event.target.checked ? [...view.chosen, column.id] : view.chosen.filter((id) => id !== column.id),
+    );
+    const box = h("input", { type: "checkbox", value: column.id, onchange: change });
+    box.checked = checked;
+    return h("li", {}, h("label", {}, box, " ", h("span", {}, split(column.id)[0] === "key" ? split(column.id)[1] : column.title)));
+  }
+}
+
+function closeMenu(menu, event) {
+  menu.open = false;
+  if (event.key === "Escape") menu.querySelector("summary").focus();
+}
+
+const standardBaseline = (trials) => trials.all.find((trial) => trial.baseline) ?? trials.all[0];
+
+/** A list in the address: its items may contain commas. */
+function readList(text) {
+  return text.split(",").filter(Boolean).map((item) => item.replace(/%(.)/g, (_, sign) => (sign === "c" ? "," : sign)));
+}
+
+function writeList(items) {
+  return items.map((item) => item.replaceAll("%", "%%").replaceAll(",", "%c")).join(",");
+}
