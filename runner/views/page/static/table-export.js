@@ -40,7 +40,8 @@ export function toMarkdown(columns, trials) {
   const safe = (text) => String(text).replace(/[\\|<>`*_[\]]/g, "\\$&").replace(/\s+/g, " ");
   const row = (cells) => `| ${cells.map(safe).join(" | ")} |`;
   const rule = `| ${columns.map((column) => (column.number ? "---:" : "---")).join(" | ")} |`;
-  return `${[row(columns.map((column) => column.title)), rule, ...trials.map((trial) => row(columns.map((column) => column.text(trial))))].join("\n")}\n`;
+  const lines = trials.map((trial) => row(columns.map((column) => column.text(trial))));
+  return `${[row(columns.map((column) => column.title)), rule, ...lines].join("\n")}\n`;
 }
 
 const LATEX = new Map([..."&%$#_{}"].map((sign) => [sign, `\\${sign}`]));
@@ -57,7 +58,7 @@ for (
     [">", "$>$"],
     ["|", "$|$"],
     ['"', "''"],
-  ],
+  ]
 ) LATEX.set(sign, text);
 
 /** The table as shown, for a paper: needs \usepackage{booktabs}. */
@@ -72,7 +73,8 @@ export function toLatex(columns, trials) {
     row(columns.map((column) => column.title)),
     "  \\midrule",
   ];
-  return `${[...lines, ...trials.map((trial) => row(columns.map((column) => column.text(trial)))), "  \\bottomrule", "\\end{tabular}"].join("\n")}\n`;
+  const rows = trials.map((trial) => row(columns.map((column) => column.text(trial))));
+  return `${[...lines, ...rows, "  \\bottomrule", "\\end{tabular}"].join("\n")}\n`;
 }
 
 /** Trials and runs as the page has them. */

@@ -1,5 +1,5 @@
-// A table of any number of rows: only those in view are elements, in a pool that is filled again while one scrolls. Rows can be folded (a tree grid);
-// keys move from row to row.
+// A table of any number of rows: only those in view are elements, in a pool that is filled again while one scrolls. Rows can be folded (a
+// tree grid); keys move from row to row.
 import { fill, h } from "./dom.js";
 
 const POOL = 44;

@@ -7,12 +7,14 @@ const FACTS = ["n", "delta", "time", "memory", "best", "state"];
 
 /** Trials with what the report says of them. */
 export class TrialModel {
-  /** @param {object} page  @param {object|null} report the comparison that is shown; null while there is none */
-  constructor(page, report) {
+  /** @param {object} page  @param {object|null} answer of the part `report`; null while there is none */
+  constructor(page, answer) {
+    const report = answer?.subject === "comparison" ? answer.report : null;
     const { trials } = page;
     this.page = page;
     this.trials = trials;
     this.report = report;
+    this.missing = new Map(Object.entries(answer?.provisional ?? {}));
     this.metric = trials.decides();
     const byTrial = (report?.trials ?? []).map((each) => [trials.runs.get(each.runs[0])?.trial, each]);
     this.reported = new Map(byTrial);
@@ -29,7 +31,8 @@ export class TrialModel {
   /** Value of a key in a trial: of the resolved config where the report has it, else what the sweep set. */
   parameter(trial, key) {
     const reported = this.reported.get(trial.id)?.parameters;
-    return reported && Object.hasOwn(reported, key) ? reported[key] : Object.hasOwn(trial.parameters, key) ? trial.parameters[key] : undefined;
+    const known = [reported, trial.parameters].find((each) => each && Object.hasOwn(each, key));
+    return known?.[key];
   }
 
   shortKey(key) {
@@ -49,12 +52,9 @@ export class TrialModel {
     return Boolean(this.reported.get(trial.id)?.baseline);
   }
 
-  /** {done, all} of the runs of a trial and the baseline while some of them are still to come; null when all have ended. */
+  /** {done, planned} of the runs of a trial while some of them, or of the baseline's, are still to come; null when none is. */
   provisional(trial) {
-    const sides = [trial, this.trials.baseline()].map((each) => each.states);
-    if (!sides.some((states) => states.pending || states.running)) return null;
-    const sum = (pick) => sides.reduce((total, states) => total + pick(states), 0);
-    return { done: sum((states) => states.done ?? 0), all: sum((states) => Object.values(states).reduce((one, other) => one + other, 0)) };
+    return this.missing.get(trial.id) ?? null;
   }
 
   /** Mean of a metric over the seeds that are done; before one is, the newest value of a run that is not. */
@@ -143,8 +143,13 @@ function metricColumn(model, tag) {
       { tag },
     ), width: 144, number: true, sorts: true,
     falls: goal !== "minimize", value: (trial) => model.value(trial, tag), text: (trial) => page.summary(trial.metrics[tag]),
-    cell: (row) => (row.kind === "run" ? runMetric(page, row.run, tag) : row.kind === "trial" ? trialMetric(model, row.trial, tag) : null),
+    cell: (row) => byKind(row, (run) => runMetric(page, run, tag), (trial) => trialMetric(model, trial, tag)),
   };
+}
+
+function byKind(row, ofRun, ofTrial) {
+  if (row.kind === "group") return null;
+  return row.kind === "run" ? ofRun(row.run) : ofTrial(row.trial);
 }
 
 function trialMetric(model, trial, tag) {
@@ -166,11 +171,10 @@ function runMetric(page, run, tag) {
 
 const FACT_COLUMNS = {
   n: (model) => ({
-    id: "n", title: "n", hint: model.page.text("trials.n.hint"), width: 80, number: true, sorts: true, value: (trial) => trial.metrics[model.metric]?.n ?? 0,
+    id: "n", title: "n", hint: model.page.text("trials.n.hint"), width: 80, number: true, sorts: true,
+    value: (trial) => trial.metrics[model.metric]?.n ?? 0,
     text: (trial) => String(trial.metrics[model.metric]?.n ?? 0),
-    cell: (row) => (
-      row.kind === "run" ? model.page.text("trials.seed", { seed: row.run.seed }) : row.kind === "trial" ? countCell(model, row.trial) : null,
-    ),
+    cell: (row) => byKind(row, (run) => model.page.text("trials.seed", { seed: run.seed }), (trial) => countCell(model, trial)),
   }),
   delta: (model) => ({
     id: "delta", title: model.page.text("trials.delta"), hint: model.page.text(
@@ -178,40 +182,40 @@ const FACT_COLUMNS = {
       { metric: model.metric },
     ), width: 312, sorts: true, falls: model.trials.goal !== "minimize",
     value: (trial) => model.effect(trial)?.delta ?? null, text: (trial) => deltaText(model, trial), cell: (row) => (
-      row.kind === "trial" ? deltaCell(model, row.trial) : null,
+      row.kind === "trial" ? deltaCell(model, row.trial) : null
     ),
   }),
   time: (model) => ({
-    id: "time", title: model.page.text("trials.time"), hint: model.page.text("trials.time.hint"), width: 88, number: true, sorts: true, value: (trial) => trial.time_s,
+    id: "time", title: model.page.text("trials.time"), hint: model.page.text("trials.time.hint"), width: 88, number: true, sorts: true,
+    value: (trial) => trial.time_s,
     text: (trial) => model.page.duration(trial.time_s), cell: (row) => (
-      row.kind === "group" ? null : model.page.duration((row.run ?? row.trial).time_s),
+      row.kind === "group" ? null : model.page.duration((row.run ?? row.trial).time_s)
     ),
   }),
   memory: (model) => ({
-    id: "memory", title: model.page.text("trials.memory"), width: 96, number: true, sorts: true, value: (trial) => model.reported.get(trial.id)?.memory_gib?.mean ?? null,
-    text: (trial) => model.page.memory(model.reported.get(trial.id)?.memory_gib?.mean),
-    cell: (row) => (
-      row.kind === "run" ? model.page.memory(row.run.memory_gib) : row.kind === "trial" ? model.page.memory(
-        model.reported.get(row.trial.id)?.memory_gib?.mean,
-      ) : null,
-    ),
+    id: "memory", title: model.page.text("trials.memory"), width: 96, number: true, sorts: true, value: (trial) => trial.memory_gib,
+    text: (trial) => model.page.memory(trial.memory_gib),
+    cell: (row) => (row.kind === "group" ? null : model.page.memory((row.run ?? row.trial).memory_gib)),
   }),
   best: (model) => ({
-    id: "best", title: model.page.text("trials.best"), hint: model.page.text("trials.best.hint"), width: 144, number: true, sorts: true, falls: model.trials.goal !== "minimize",
+    id: "best", title: model.page.text("trials.best"), hint: model.page.text("trials.best.hint"),
+    width: 144, number: true, sorts: true, falls: model.trials.goal !== "minimize",
     value: (trial) => model.reported.get(trial.id)?.best_optimistic?.mean ?? null, text: (trial) => model.page.summary(
       model.reported.get(trial.id)?.best_optimistic,
     ),
     cell: (row) => (row.kind === "trial" ? model.page.summary(model.reported.get(row.trial.id)?.best_optimistic) : null),
   }),
   state: (model) => ({
-    id: "state", title: model.page.text("trials.state"), width: 184, sorts: true, value: (trial) => stateText(model, trial), text: (trial) => stateText(model, trial),
-    cell: (row) => (row.kind === "run" ? runState(model.page, row.run) : row.kind === "trial" ? trialState(model, row.trial) : null),
+    id: "state", title: model.page.text("trials.state"), width: 184, sorts: true,
+    value: (trial) => stateText(model, trial), text: (trial) => stateText(model, trial),
+    cell: (row) => byKind(row, (run) => runState(model.page, run), (trial) => trialState(model, trial)),
   }),
 };
 
 function countCell(model, trial) {
   const n = trial.metrics[model.metric]?.n ?? 0;
-  return n === trial.runs.length ? String(n) : model.page.text("trials.n.of", { n, all: trial.runs.length });
+  const all = Object.values(trial.states).reduce((sum, number) => sum + number, 0);
+  return n === all ? String(n) : model.page.text("trials.n.of", { n, all });
 }
 
 function deltaText(model, trial) {
@@ -235,11 +239,7 @@ function deltaCell(model, trial) {
   );
   if (model.metric !== model.report.metric) return numbers;
   const missing = model.provisional(trial);
-  if (missing) return [
-    numbers,
-    " ",
-    h("span", { class: "muted", title: page.text("trials.provisional", missing) }, page.text("trials.provisional", missing)),
-  ];
+  if (missing) return [numbers, " ", h("span", { class: "muted" }, page.text("trials.provisional", missing))];
   const verdict = model.verdict(trial);
   const name = verdict ?? "none";
   return [
@@ -262,7 +262,7 @@ function trialState(model, trial) {
   const states = Object.keys(trial.states);
   const runs = trial.runs.map((id) => model.trials.runs.get(id));
   if (states.length === 1 && states[0] !== "running") return stateWord(model.page, states[0], runs.length === 1 ? runs[0].reason : "");
-  const share = runs.reduce((sum, run) => sum + portion(run), 0) / runs.length;
+  const share = runs.reduce((sum, run) => sum + portion(run), 0) / Math.max(1, runs.length);
   const silent = Math.max(0, ...runs.map((run) => silence(model.page, run)));
   const text = stateText(model, trial);
   return [
@@ -347,6 +347,7 @@ function nameCell(model, row, actions) {
   );
   const name = trials.label(row.trial.id);
   const one = row.trial.runs.length === 1;
+  if (!row.trial.runs.length) return h("span", { class: "name bare", title: name }, name);
   const label = one ? h(
     "a",
     { class: "name", tabindex: "-1", href: actions.address(row.trial.runs[0]), title: name },

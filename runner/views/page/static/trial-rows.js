@@ -41,7 +41,7 @@ export function sortTrials(trials, sort) {
  */
 export function makeRows(trials, { open, runs, label, group, isHere }) {
   const of = (trial, level) => {
-    const expanded = open.has(trial.id);
+    const expanded = trial.runs.length ? open.has(trial.id) : undefined;
     const row = {
       kind: "trial",
       id: trial.id,
@@ -88,7 +88,7 @@ export function makeRows(trials, { open, runs, label, group, isHere }) {
 export function failures(runs) {
   const found = new Map();
   for (const run of runs) {
-    if (run.state !== "failed" && run.state !== "interrupted") continue;
+    if (!["failed", "infeasible", "interrupted"].includes(run.state)) continue;
     const reason = run.reason || run.problem;
     const key = `${run.state} ${reason.replace(/\d+/g, "0").split("\n")[0]}`;
     if (!found.has(key)) found.set(key, { reason, state: run.state, runs: [] });

@@ -42,7 +42,7 @@ class RunView {
 
   async update() {
     const { page } = this;
-    const id = page.state.get("id") || page.trials.baseline().runs[0];
+    const id = page.state.get("id") || page.trials.runs.keys().next().value || "";
     const base = page.state.get("base");
     const query = { id, ...(base ? { base } : {}) };
     let view;
@@ -188,7 +188,8 @@ class RunView {
       page.text("run.this"),
       ...(view.baseline ? [page.text("run.baseline", { name: nameOf(page, view.baseline) })] : [])
     ];
-    const said = !view.environment.length ? "run.no-facts" : !view.baseline ? "run.is-baseline" : differing.length ? "" : "run.same-environment";
+    const same = differing.length ? "" : "run.same-environment";
+    const said = !view.environment.length ? "run.no-facts" : view.baseline ? same : "run.is-baseline";
     return [
       said ? h("p", { class: "muted" }, page.text(said)) : null,
       differing.length ? table(page.text("run.environment.differs"), head, rows(differing)) : null,
@@ -262,11 +263,10 @@ class Config {
     this.search.hidden = this.label.hidden = !isWhole;
     const sought = isWhole ? this.search.value.trim().toLowerCase() : "";
     const rows = this.rows.filter((row) => `${row.key} ${row.value} ${row.baseline ?? ""}`.toLowerCase().includes(sought));
-    const said = this.problem || view.config_problem || (
-      isWhole ? (
-        rows.length ? "" : page.text("run.config.none-found", { text: sought }),
-      ) : !view.baseline ? page.text("run.is-baseline") : rows.length ? "" : page.text("run.same-config"),
+    const none = isWhole ? page.text("run.config.none-found", { text: sought }) : page.text(
+      view.baseline ? "run.same-config" : "run.is-baseline",
     );
+    const said = this.problem || view.config_problem || (rows.length ? "" : none);
     this.said.hidden = !said;
     fill(this.said, said);
     const others = view.baseline ? [page.text("run.baseline", { name: nameOf(page, view.baseline) })] : [];
@@ -359,10 +359,7 @@ class Log {
     const atEnd = lines.scrollTop + lines.clientHeight >= lines.scrollHeight - 8;
     const moved = this.run !== view.id;
     this.run = view.id;
-    const said = tail.problem ? page.text("run.log.problem", { problem: firstLine(tail.problem) }) : !tail.lines.length ? page.text("run.log.empty") : tail.cut ? page.text(
-      "run.log.cut",
-      { n: tail.lines.length, size: showSize(tail.size) },
-    ) : "";
+    const said = this.sentence(tail);
     fill(this.said, said);
     this.said.hidden = !said;
     lines.hidden = tail.lines.length === 0;
@@ -370,6 +367,14 @@ class Log {
     if (text === lines.textContent && !moved) return;
     fill(lines, text);
     if (atEnd || moved) lines.scrollTop = lines.scrollHeight;
+  }
+
+  /** What is said above the lines; empty where they are the whole log. */
+  sentence(tail) {
+    const { page } = this;
+    if (tail.problem) return page.text("run.log.problem", { problem: firstLine(tail.problem) });
+    if (!tail.lines.length) return page.text("run.log.empty");
+    return tail.cut ? page.text("run.log.cut", { n: tail.lines.length, size: showSize(tail.size) }) : "";
   }
 }
 

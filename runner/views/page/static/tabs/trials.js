@@ -56,7 +56,7 @@ class TrialsView {
     );
     this.close = (event) => {
       for (
-        const menu of this.root.querySelectorAll("details.menu[open]"),
+        const menu of this.root.querySelectorAll("details.menu[open]")
       ) if (event.key === "Escape" || !menu.contains(event.target)) closeMenu(menu, event);
     };
     document.addEventListener("click", this.close);
@@ -73,9 +73,9 @@ class TrialsView {
 
   async update() {
     this.draw(); // what the report adds comes when it is there
-    const { report } = await this.page.source.json("report");
-    if (this.unmounted || report === this.report) return;
-    this.report = report;
+    const answer = await this.page.source.json("report");
+    if (this.unmounted || answer === this.report) return;
+    this.report = answer;
     this.draw();
   }
 
@@ -119,12 +119,10 @@ class TrialsView {
   makeModel() {
     const { page } = this;
     const { state } = page;
-    if (
-      this.model?.trials !== page.trials || this.modelReport !== this.report || this.model.metric !== page.trials.decides() || this.language !== page.language
-    ) {
+    const made = [page.trials, this.report, page.trials.decides(), page.language];
+    if (!this.made?.every((each, at) => each === made[at])) {
       this.model = new TrialModel(page, this.report);
-      this.modelReport = this.report;
-      this.language = page.language;
+      this.made = made;
     }
     const { model } = this;
     const known = new Set(model.available());
@@ -196,7 +194,7 @@ class TrialsView {
       csv: () => toCsv(sorted, page.trials.runs, keys, page.trials.metrics, (trial, key) => model.parameter(trial, key)),
       md: () => toMarkdown(columns, sorted),
       tex: () => toLatex(columns, sorted),
-      json: () => toJson(title, sorted, page.trials, this.report),
+      json: () => toJson(title, sorted, page.trials, this.model.report),
     }[kind]();
     const media = { csv: "text/csv", md: "text/markdown", tex: "application/x-tex", json: "application/json" }[kind];
     saveFile(`${title.replace(/[^\w.=+-]+/g, "_").slice(0, 60)}.${kind}`, media, content);
@@ -322,7 +320,7 @@ class TrialsView {
     else if (event.key === "Enter" && row.kind === "group") this.fold(row);
     else if (!trial) return false;
     else if (event.key === " ") this.actions.pin(trial);
-    else if (event.key === "Enter") page.state.set({ tab: "run", id: (row.run?.id ?? trial.runs[0]) });
+    else if (event.key === "Enter" && trial.runs.length) page.state.set({ tab: "run", id: row.run?.id ?? trial.runs[0] });
     else if (event.key === "h" || event.key === "H") this.hide(row);
     else if (event.key === "b" || event.key === "B") page.state.set(
       { base: trial.id === standardBaseline(page.trials).id ? "" : trial.id },
@@ -334,7 +332,9 @@ class TrialsView {
   /** Hide the trial of a row; the row behind it becomes the active one. */
   hide(row) {
     const { page, table } = this;
-    const next = table.rows.slice(table.index.get(row.id) + 1).find((each) => each.trial !== row.trial) ?? table.rows.slice(0, table.index.get(row.id)).findLast((each) => each.trial !== row.trial);
+    const at = table.index.get(row.id);
+    const isOther = (each) => each.trial !== row.trial;
+    const next = table.rows.slice(at + 1).find(isOther) ?? table.rows.slice(0, at).findLast(isOther);
     page.trials.toggle("hide", row.trial.id);
     if (next) table.activate(next.id);
     page.announce(page.text("trials.hidden", { name: page.trials.label(row.trial.id) }));
