@@ -47,6 +47,7 @@ class Part(Protocol):
 
 
 PARTS: Final[Mapping[str, str]] = {
+    "curves": "runner.views.page.parts.curves:CurvesPart",
     "image": "runner.views.page.parts.image:ImagePart",
     "overview": "runner.views.page.parts.overview:OverviewPart",
     "report": "runner.views.page.parts.report:ReportPart",

@@ -138,6 +138,21 @@ class Columns:
             rows, values = rows[kept], values[kept]
         return Points(self.step[rows], self.epoch[rows], self.time[rows], self.attempt[rows], values)
 
+    def seconds_of_training(self, time: Floats, attempt: npt.NDArray[Any]) -> Floats:
+        """Return the seconds that the run had trained at a time of an attempt: those of its earlier attempts that count, and since the
+        attempt's start. As `runner.results.collect.RunResult.time_s`, the time between attempts and what was done twice are left out."""
+        result = np.zeros(len(time))
+        spent = 0.0
+        starts = {mark.attempt: mark.time for mark in reversed(self.marks)}
+        for number in np.union1d(self.attempt, attempt).tolist():
+            is_ours = self.attempt == number
+            start = starts[number] if number in starts else float(self.time[np.argmax(is_ours)])
+            here = attempt == number
+            result[here] = spent + np.maximum(time[here] - start, 0)
+            counted = self.time[is_ours & self.counts]
+            spent += max(0.0, float(counted[-1]) - start) if len(counted) else 0.0
+        return result
+
     def marks_that_count(self) -> list[Mark]:
         """Return the marks whose step no later mark went back behind."""
         kept: list[Mark] = []

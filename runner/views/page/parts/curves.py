@@ -1,0 +1,308 @@
+"""Part `curves`: one tag's curves of all runs on one grid, or the list of tags.
+
+An answer is ``RCV1``, the length of the header (u32), the header (JSON, padded with spaces so that it ends at a multiple of 8), and arrays
+of f32, all little endian. A series has its arrays at byte `offset` behind the header, each with one number per bucket, NaN where it is
+empty: n, mean, min, max, last, smooth of a run; n, mean, min, max, std over the members of a group.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from runner.core.errors import InputError, nearest
+from runner.core.values import is_number, value_key
+from runner.store.run_dir import Goal, RunDir
+from runner.views.page.curves import (
+    AXES,
+    SMOOTHING,
+    Axis,
+    Curve,
+    Grid,
+    Mark,
+    Thinned,
+    combine,
+    images_per_step,
+    make_curve,
+    marks_shown,
+    thin,
+)
+from runner.views.page.data import PageData, PageRun
+from runner.views.page.part import Answer, Query, json_answer
+from runner.views.page.reader import Columns, ColumnStore
+
+MEDIA: Final = "application/octet-stream"
+MAGIC: Final = b"RCV1"
+MOST_BUCKETS: Final = 700
+FROZEN_PX: Final = 892
+"""Width in pixels that a frozen file's curves are thinned for: 446 buckets."""
+
+_COLUMNS: Final = ColumnStore(100_000_000)
+_MOST_PX = 20_000
+_LARGEST = 1e17
+_LEAST_WIDTH = 1e-6
+_Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TagRow:
+    """A tag in the list of tags.
+
+    Args:
+        tag: its name.
+        runs: number of runs that have it.
+        kind: of its records: ``train`` or ``evaluation``.
+        axes: axes of x that all of them have.
+    """
+
+    tag: str
+    runs: int
+    kind: str
+    axes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A curve in the header.
+
+    Args:
+        id: of the run or of the group: the trial's id, else ``g0``, ``g1``, …
+        kind: ``run`` or ``group``.
+        trial: id of the trial; None for a group that is not a trial.
+        group: of a run: id of its group; None if it has none.
+        value: of a group by a key: the key's value; None also for runs without one.
+        members: number of runs.
+        first, last, best: [x, y] of the whole curve, or of the group's mean (no best); None if no value is finite.
+        marks: see `runner.views.page.curves.marks_shown`.
+        ended: of a group: x at which members end before the last one does.
+        offset: of its arrays, in bytes.
+    """
+
+    id: str
+    kind: str
+    trial: str | None
+    group: str | None
+    value: Any
+    members: int
+    first: _Point | None
+    last: _Point | None
+    best: _Point | None
+    marks: Sequence[Mark]
+    ended: Sequence[float]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A query that was understood. `low`, `high`: None where the curves decide; `runs`: ids, None for all."""
+
+    tag: str
+    axis: Axis
+    low: float | None
+    high: float | None
+    buckets: int
+    smoothing: float
+    runs: frozenset[str] | None
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    id: str
+    trial: str | None
+    value: Any
+    runs: tuple[PageRun, ...]
+
+
+class CurvesPart:
+    """The part."""
+
+    keys: frozenset[str] = frozenset({"tag", "x", "from", "to", "px", "s", "runs", "g"})
+
+    def answer(self, data: PageData, query: Query) -> Answer:
+        """Answer a tag's curves; without a tag the list of tags (`TagRow`)."""
+        if not query.get("tag"):
+            return json_answer(read_tags(data))
+        return Answer(read_curves(data, understand(query)), MEDIA)
+
+    def frozen(self, data: PageData) -> Iterable[Query]:
+        """Yield the list of tags and each tag, over steps and not smoothed: the page smooths them by the buckets' n and mean."""
+        yield {}
+        for row in read_tags(data):
+            yield {"tag": row.tag, "px": str(FROZEN_PX)}
+
+
+def understand(query: Query) -> Request:
+    """Check a query.
+
+    Raises:
+        InputError: a value that is not allowed; unknown ids and keys are found later.
+    """
+    axis = next((axis for axis in AXES if axis == query.get("x", "step")), None)
+    if axis is None:
+        raise InputError(f"curves: no axis {query['x']!r}; {nearest(query['x'], AXES) or 'known: ' + ', '.join(AXES)}")
+    low, high = (_number(query, key, None) for key in ("from", "to"))
+    if low is not None and high is not None and high - low < _LEAST_WIDTH:
+        raise InputError(f"curves: from {low:g} is not below to {high:g}")
+    px, smoothing = _number(query, "px", 1000.0), _number(query, "s", 0.0)
+    if not px or not 1 <= px <= _MOST_PX:
+        raise InputError(f"curves: px is {query['px']}, expected 1 to {_MOST_PX}")
+    if smoothing not in SMOOTHING:
+        raise InputError(f"curves: s is {query['s']}, expected one of {', '.join(f'{each:g}' for each in SMOOTHING)}")
+    buckets = min(MOST_BUCKETS, max(1, int(px / 2)))
+    runs = frozenset(filter(None, query["runs"].split(","))) if query.get("runs") else None
+    return Request(query["tag"], axis, low, high, buckets, smoothing or 0.0, runs, query.get("g") or "trial")
+
+
+def _number(query: Query, key: str, default: float | None) -> float | None:
+    if not (text := query.get(key)):
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= _LARGEST:
+        raise InputError(f"curves: {key} is {text!r}, expected a number of at most {_LARGEST:g}")
+    return number
+
+
+def read_tags(data: PageData) -> list[TagRow]:
+    """Return the tags of all runs, in the order of their names."""
+    runs: dict[str, int] = {}
+    kinds: dict[str, str] = {}
+    without_images: set[str] = set()
+    for run in data.runs().values():
+        known = images_per_step(run.result.config, run.result.overrides) is not None
+        for tag, kind in _columns(run).tags().items():
+            runs[tag] = runs.get(tag, 0) + 1
+            if kind == "evaluation" or tag not in kinds:
+                kinds[tag] = kind
+            if not known:
+                without_images.add(tag)
+    axes = {tag: tuple(axis for axis in AXES if axis != "images" or tag not in without_images) for tag in runs}
+    return [TagRow(tag, runs[tag], kinds[tag], axes[tag]) for tag in sorted(runs)]
+
+
+def read_curves(data: PageData, request: Request) -> bytes:
+    """Return the curves of a tag in the binary form.
+
+    Raises:
+        InputError: an id of no run, or a key that no run has.
+    """
+    runs = data.runs()
+    if request.runs is not None and (unknown := sorted(request.runs - runs.keys())):
+        raise InputError(f"curves: no run {unknown[0]!r}")
+    groups = _groups(data, request.group)
+    if request.runs is not None:
+        groups = [group for group in groups if any(run.id in request.runs for run in group.runs)]
+    grouped = {run.id: group.id for group in groups for run in group.runs}
+    needed = [run for run in runs.values() if request.runs is None or run.id in request.runs or run.id in grouped]
+    curves = {run.id: curve for run in needed if (curve := _curve(run, request)) is not None}
+    grid = _grid(request, list(curves.values()))
+    thinned = {id: thin(curve, grid) for id, curve in curves.items()}
+    writer = _Writer(grid)
+    for group in groups:
+        _add_group(writer, group, curves, thinned, request)
+    for run in needed:
+        if run.id in curves and (request.runs is None or run.id in request.runs):
+            _add_run(writer, run, grouped.get(run.id), curves[run.id], thinned[run.id], request)
+    exact = all(not ((each.n > 1) & (each.index >= 0) & (each.index < grid.buckets)).any() for each in thinned.values())
+    return writer.bytes({"tag": request.tag, "x": request.axis, "exact": exact, "smoothing": request.smoothing})
+
+
+def _columns(run: PageRun) -> Columns:
+    try:
+        return _COLUMNS.read(RunDir(run.result.path).metrics)
+    except OSError:
+        return Columns()  # the trials part lists the run with its problem
+
+
+def _curve(run: PageRun, request: Request) -> Curve | None:
+    images = images_per_step(run.result.config, run.result.overrides) if request.axis == "images" else None
+    return make_curve(_columns(run), request.tag, request.axis, request.smoothing, images)
+
+
+def _groups(data: PageData, group: str) -> list[_Group]:
+    """Return the groups: copies of a run, which do not count, are in none."""
+    runs = data.runs()
+    counted = {id: run for id, run in runs.items() if not (run.result.copy_of or run.result.unclear)}
+    if group == "none":
+        return []
+    if group == "trial":
+        trials = data.trials().values()
+        found = [_Group(trial.id, trial.id, None, tuple(counted[id] for id in trial.runs if id in counted)) for trial in trials]
+        return [each for each in found if each.runs]
+    by_value: dict[Any, tuple[Any, list[PageRun]]] = {}
+    known: set[str] = set()
+    for run in counted.values():
+        values = {**run.result.config, **run.result.overrides}
+        known.update(values)
+        value = values.get(group)
+        by_value.setdefault(value_key(value), (value, []))[1].append(run)
+    if group not in known:
+        raise InputError(f"curves: no run has the key {group!r}; {nearest(group, sorted(known)) or 'or group by trial or none'}")
+    order = sorted(by_value.values(), key=lambda item: (item[0] is None, not is_number(item[0]), item[0] if is_number(item[0]) else 0))
+    return [_Group(f"g{number}", None, value, tuple(members)) for number, (value, members) in enumerate(order)]
+
+
+def _grid(request: Request, curves: Sequence[Curve]) -> Grid:
+    ends = [end for curve in curves for end in (curve.first, curve.last) if end is not None]
+    every = [x for x, _ in ends] + [mark.x for curve in curves for mark in curve.marks]
+    low = request.low if request.low is not None else min(every, default=0.0)
+    high = request.high if request.high is not None else max(every, default=0.0)
+    return Grid(low, high if high > low else low + 1, request.buckets)
+
+
+def _add_run(writer: _Writer, run: PageRun, group: str | None, curve: Curve, thinned: Thinned, request: Request) -> None:
+    goal: Goal | None = run.result.metric.goal if request.tag in run.result.metric.shown else None
+    offset = writer.add(thinned.arrays(writer.grid))
+    best = curve.best(goal) if goal else None
+    marks = marks_shown(curve, writer.grid)
+    writer.series.append(Series(run.id, "run", run.trial, group, None, 1, curve.first, curve.last, best, marks, (), offset))
+
+
+def _add_group(writer: _Writer, group: _Group, curves: Mapping[str, Curve], thinned: Mapping[str, Thinned], request: Request) -> None:
+    members = [run for run in group.runs if run.id in curves and len(curves[run.id].x)]
+    if not members:
+        return
+    combined = combine([thinned[run.id] for run in members], writer.grid, smoothed=request.smoothing > 0)
+    ends = {run.id: float(curves[run.id].x[-1]) for run in members}
+    end = max(ends.values())
+    ended = sorted(ends[run.id] for run in members if ends[run.id] < end and run.result.state not in ("pending", "running"))
+    first = (min(float(curves[run.id].x[0]) for run in members), float(combined.mean[0]))
+    last = (end, float(combined.mean[-1]))
+    offset = writer.add(combined.arrays(writer.grid))
+    series = Series(group.id, "group", group.trial, None, group.value, len(members), first, last, None, (), ended, offset)
+    writer.series.append(series)
+
+
+class _Writer:
+    """Builds the binary form."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.series: list[Series] = []
+        self._arrays: list[bytes] = []
+        self._size = 0
+
+    def add(self, arrays: Iterable[npt.NDArray[np.float32]]) -> int:
+        """Add arrays one behind the other; return the offset of the first."""
+        offset = self._size
+        for array in arrays:
+            self._arrays.append(array.astype("<f4", copy=False).tobytes())
+            self._size += len(self._arrays[-1])
+        return offset
+
+    def bytes(self, header: Mapping[str, Any]) -> bytes:
+        """Return the whole."""
+        grid = {"from": self.grid.low, "to": self.grid.high, "buckets": self.grid.buckets}
+        text = msgspec.json.encode({**header, **grid, "series": self.series})
+        text += b" " * (-(len(MAGIC) + 4 + len(text)) % 8)
+        return b"".join([MAGIC, struct.pack("<I", len(text)), text, *self._arrays])
