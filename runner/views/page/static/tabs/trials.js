@@ -322,11 +322,16 @@ class TrialsView {
     else if (event.key === " ") this.actions.pin(trial);
     else if (event.key === "Enter" && trial.runs.length) page.state.set({ tab: "run", id: row.run?.id ?? trial.runs[0] });
     else if (event.key === "h" || event.key === "H") this.hide(row);
-    else if (event.key === "b" || event.key === "B") page.state.set(
-      { base: trial.id === standardBaseline(page.trials).id ? "" : trial.id },
-    );
+    else if (event.key === "b" || event.key === "B") this.makeBaseline(trial);
     else return false;
     return true;
+  }
+
+  /** Compare the others with a trial; with the sweep's baseline if it is the one already. */
+  makeBaseline(trial) {
+    const { state, trials } = this.page;
+    const standard = trials.all.find((each) => each.baseline) ?? trials.all[0];
+    state.set({ base: [trials.baseline().id, standard.id].includes(trial.id) ? "" : trial.id });
   }
 
   /** Hide the trial of a row; the row behind it becomes the active one. */
@@ -395,8 +400,6 @@ function closeMenu(menu, event) {
   menu.open = false;
   if (event.key === "Escape") menu.querySelector("summary").focus();
 }
-
-const standardBaseline = (trials) => trials.all.find((trial) => trial.baseline) ?? trials.all[0];
 
 /** A list in the address: its items may contain commas. */
 function readList(text) {
