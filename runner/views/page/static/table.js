@@ -85,6 +85,7 @@ export class WindowedTable {
    * @param {Array} sort {id, descending}, the first decides
    */
   show(label, columns, rows, sort) {
+    const top = this.root.scrollTop; // before anything changes: the browser would lay the table out to answer
     this.columns = columns;
     this.rows = rows;
     this.sort = sort;
@@ -96,7 +97,7 @@ export class WindowedTable {
     const width = columns.reduce((sum, column) => sum + (column.width ?? column.least), 0);
     this.table.style.setProperty("min-width", `${width}px`);
     this.drawHead();
-    this.draw();
+    this.draw(top);
   }
 
   drawHead() {
@@ -149,11 +150,11 @@ export class WindowedTable {
   }
 
   /** Fill the pool with the rows in view. */
-  draw() {
+  draw(top = this.root.scrollTop) {
     const { rows, rowHeight } = this;
     const size = this.pool.length;
     const last = Math.max(0, rows.length - size);
-    this.first = this.printing ? 0 : Math.min(last, Math.max(0, Math.floor(this.root.scrollTop / rowHeight) - SPARE));
+    this.first = this.printing ? 0 : Math.min(last, Math.max(0, Math.floor(top / rowHeight) - SPARE));
     const shown = Math.min(size, rows.length);
     const hadFocus = this.body.contains(document.activeElement);
     for (const [at, slot] of this.pool.entries()) this.drawRow(slot, at < shown ? this.first + at : -1);
