@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import os
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from runner.store.run_dir import RunDir
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,8 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
-    from runner.core.errors import InputError  # noqa: PLC0415
-    from runner.store.run_dir import find_runs, not_a_directory  # noqa: PLC0415
+    from runner.core.errors import InputError, Problem  # noqa: PLC0415
+    from runner.store.run_dir import not_a_directory  # noqa: PLC0415
 
     if args.viewer is None:
         from runner.views.page.server import check_packages  # noqa: PLC0415
@@ -37,34 +34,38 @@ def _run(args: argparse.Namespace) -> int:
         check_packages()
     elif args.host is not None:
         raise InputError(f"--host is for the page; --with {args.viewer} serves this machine only: its viewer asks for no password")
-    runs = list(find_runs(args.paths))
     if wrong := [path for path in args.paths if not path.is_dir()]:
         raise InputError([not_a_directory(path) for path in wrong])
-    if not runs:
-        raise InputError(f"no run in {', '.join(map(str, args.paths))}; `runner ls` lists the runs")
-    return _serve(args, len(runs)) if args.viewer is None else _view(args, runs)
+    if wrong := [path for path in args.paths if not os.access(path, os.R_OK | os.X_OK)]:
+        raise InputError([Problem("the folder cannot be read: permission denied", where=str(path)) for path in wrong])
+    return _serve(args) if args.viewer is None else _view(args)
 
 
-def _serve(args: argparse.Namespace, count: int) -> int:
-    from runner.core.values import counted  # noqa: PLC0415
+def _serve(args: argparse.Namespace) -> int:
     from runner.sweep.session_results import read_report  # noqa: PLC0415
-    from runner.views.page.data import SnapshotData  # noqa: PLC0415
+    from runner.views.page.live import LiveData  # noqa: PLC0415
     from runner.views.page.server import LOOPBACK, PageServer  # noqa: PLC0415
 
-    server = PageServer(SnapshotData(args.paths, read_report), host=args.host or LOOPBACK, port=args.port, language=args.language)
-    print(f"{counted(count, 'run')} at {server.url} (Ctrl-C ends it)", flush=True)
-    if server.token:
-        print("the address has a token: who knows it can read these runs. Nothing is encrypted; safer: ssh -L, without --host", flush=True)
-    if args.open:
-        _open(server.url)
-    server.run()
+    with closing(LiveData(args.paths, read_report)) as data:
+        server = PageServer(data, host=args.host or LOOPBACK, port=args.port, language=args.language)
+        print(f"{data.title} at {server.url} (Ctrl-C ends it)", flush=True)
+        if server.token:
+            print("who has this address can read the runs, and nothing is encrypted; safer: ssh -L, without --host", flush=True)
+        if args.open:
+            _open(server.url)
+        server.run()
     return 0
 
 
-def _view(args: argparse.Namespace, runs: Sequence[RunDir]) -> int:
+def _view(args: argparse.Namespace) -> int:
+    from runner.core.errors import InputError  # noqa: PLC0415
     from runner.core.values import counted  # noqa: PLC0415
+    from runner.store.run_dir import find_runs  # noqa: PLC0415
     from runner.views.viewers.processes import start_viewer  # noqa: PLC0415
 
+    runs = list(find_runs(args.paths))
+    if not runs:
+        raise InputError(f"no run in {', '.join(map(str, args.paths))}; `runner ls` lists the runs")
     with start_viewer(args.viewer, runs, port=args.port, language=args.language) as viewer:
         print(f"{viewer.kind} shows {counted(len(runs), 'run')} at {viewer.url} (Ctrl-C ends it)", flush=True)
         if args.open:

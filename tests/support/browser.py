@@ -4,7 +4,8 @@
         page = pages.show(folder_of_runs, fragment="#trials?f=lr")       # serves the folder, opens the page: a `playwright.sync_api.Page`
         expect(page.get_by_role("tab", name="Trials")).to_be_visible()
 
-- `pages.serve(folder, …)` returns the address alone; `pages.serve(data=…)` serves other data. `pages.open(address, …)` opens it.
+- `pages.serve(folder, …)` returns the address alone; `pages.open(address, …)` opens it. Folders are read once; with
+  `data=pages.live(folder, …)` the page follows them.
 - Options of `open` and `show` are those of playwright's `new_context`: ``viewport={"width": 400, "height": 800}``, ``color_scheme="dark"``,
   ``locale="zh-CN"``, …
 - At its end the test fails if the page has logged an error, raised an exception or violated its content policy. A test that expects such a
@@ -20,7 +21,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from runner.views.page.data import PageData
+    from runner.views.page.live import LiveData
 
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 400, "height": 800}
@@ -76,12 +78,19 @@ class Pages:
         self._stack = ExitStack()
 
     def serve(self, *folders: Path, data: PageData | None = None) -> str:
-        """Serve folders of runs, or other data, until the test ends; return the address."""
+        """Serve folders of runs as they are now, or other data, until the test ends; return the address."""
         from runner.sweep.session_results import read_report
         from runner.views.page.data import SnapshotData
         from runner.views.page.server import PageServer
 
         return self._stack.enter_context(PageServer(data or SnapshotData(folders, read_report))).address
+
+    def live(self, *folders: Path) -> LiveData:
+        """Return data that follow the folders until the test ends, for `serve` and `show`."""
+        from runner.sweep.session_results import read_report
+        from runner.views.page.live import LiveData
+
+        return self._stack.enter_context(closing(LiveData(folders, read_report)))
 
     def open(self, address: str, **options: Any) -> Page:
         """Open an address in a context of its own."""

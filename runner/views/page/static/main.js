@@ -83,10 +83,11 @@ class Frame {
 
   /** The source has changed, or its server has gone or come back. */
   async heard({ revision, gone }) {
+    const back = this.gone && !gone;
     this.gone = gone ? (this.gone ?? new Date()) : null;
     this.notices();
     this.header.update(this);
-    if (gone || this.paused || revision === this.overview?.revision) return;
+    if (gone || this.paused || (!back && revision === this.overview?.revision)) return;
     this.again = true;
     if (this.reading) return; // one reading at a time; the newest change is not lost
     this.reading = true;

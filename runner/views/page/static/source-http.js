@@ -23,7 +23,7 @@ export class HttpSource {
   }
 
   changed(revision) {
-    if (revision !== this.revision) this.kept.clear();
+    if (revision !== this.revision || this.gone) this.kept.clear(); // a server that was started anew counts anew
     this.revision = revision;
     this.tell(false);
   }
