@@ -178,20 +178,23 @@ def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
     return result
 
 
-def read_run(run_dir: RunDir, *, config: bool = True) -> RunResult:
+def read_run(run_dir: RunDir, *, config: bool = True, records: bool = True) -> RunResult:
     """Read a run directory. Never raises because of its content: `RunResult.problem` says what could not be read.
 
     Args:
         config: read config.yml too, which takes most of the time.
+        records: read metrics.jsonl too, which takes most of the rest; a run that is done has its final metrics without it, where it has
+            an eval.json.
     """
-    identity, status = run_dir.identity(), run_status(run_dir)
+    identity, status, results = run_dir.identity(), run_status(run_dir), run_dir.results()
     problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file])]
-    problems += [f"{file} is not whole" for file in run_dir.damaged() if file != run_dir.identity_file]
+    whole = [run_dir.identity_file, *([run_dir.evaluation] if results is not None else [])]
+    problems += [f"{file} is not whole" for file in run_dir.damaged(whole)]
     flat_config, problem = _read_config(run_dir.config) if config else ({}, "")
     problems += filter(None, [problem])
-    seen = _read_metrics(run_dir.metrics)
+    seen = _read_metrics(run_dir.metrics) if records else _Metrics()
     problems += filter(None, [seen.problem])
-    metrics, undefined = _final_metrics(run_dir, seen) if status.state == "done" else ({}, ())
+    metrics, undefined = _final_metrics(results, seen) if status.state == "done" else ({}, ())
     overrides = identity.overrides if identity else {}
     return RunResult(
         path=run_dir.path,
@@ -221,7 +224,7 @@ def read_run(run_dir: RunDir, *, config: bool = True) -> RunResult:
         trial_keys=_trial_keys(identity, flat_config),
         metric=identity.metric if identity else FORMER_METRIC,
         cause=status.cause,
-        flat=flat_terms(run_dir.metrics, None if status.state == "done" else status.steps),
+        flat=flat_terms(run_dir.metrics, None if status.state == "done" else status.steps) if records else (),
     )
 
 
@@ -313,10 +316,10 @@ def _read_metrics(path: Path) -> _Metrics:
     return seen
 
 
-def _final_metrics(run_dir: RunDir, seen: _Metrics) -> tuple[dict[str, float], tuple[str, ...]]:
+def _final_metrics(results: Mapping[str, Any] | None, seen: _Metrics) -> tuple[dict[str, float], tuple[str, ...]]:
     """Return (finite metrics of the last checkpoint, tags of those that are not finite): from eval.json, else from the last
     evaluation's record."""
-    found = (run_dir.results() or {}).get("metrics")
+    found = (results or {}).get("metrics")
     if not isinstance(found, Mapping):
         found = seen.evaluations[-1][1] if seen.evaluations else {}
     numbers = {str(tag): _number(value) for tag, value in found.items()}

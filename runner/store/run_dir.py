@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -304,15 +304,16 @@ class RunDir:
         value = read_json(self.evaluation)
         return value if isinstance(value, dict) and all(fits(value[key], hint) for key, hint in _RESULTS.items() if key in value) else None
 
-    def damaged(self) -> list[Path]:
-        """Return the run's JSON files that exist but cannot be used."""
-        found = {
-            self.identity_file: self.identity(),
-            self.status_file: self.written_status(),
-            legacy.override_file(self.override_file): self.override(),
-            self.evaluation: self.results(),
+    def damaged(self, whole: Collection[Path] = ()) -> list[Path]:
+        """Return the run's JSON files that exist but cannot be used; those in `whole` are known to be usable, and not read again."""
+        override = legacy.override_file(self.override_file)
+        readers: dict[Path, Callable[[], object]] = {
+            self.identity_file: self.identity,
+            self.status_file: self.written_status,
+            override: self.override,
+            self.evaluation: self.results,
         }
-        return [file for file, value in found.items() if value is None and os.path.lexists(file)]
+        return [file for file, read in readers.items() if file not in whole and os.path.lexists(file) and read() is None]
 
     def write_status(self, status: Status, *, durable: bool = False) -> None:
         """Replace status.json (the attempt only)."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner.core.values import keys_overlap
+from runner.core.values import keys_overlap, natural
 from runner.results.collect import RunResult, read_run
 from runner.store.run_dir import FINISHED, RunDir
+from runner.views.page.index import FactsIndex
+from runner.views.page.plan import PLAN_FILE
 from runner.views.page.scan import Fingerprint, Mark, RunSearch, file_mark, fingerprint, links_outside
 
+_FEW = 100
+"""New runs that are read whole at once."""
 _DIRECTORIES_WITHIN = 4
 """Looks within which the directory of every run that does not run is looked at: a file in it was replaced or made."""
 _FILES_WITHIN = 30
@@ -20,11 +25,18 @@ _FILES_WITHIN = 30
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A run that was read: what it looked like just before that, and what it said."""
+    """A run that was read.
+
+    Args:
+        directory, files: marks just before that.
+        result: what it said.
+        whole: its records were read too.
+    """
 
     directory: Mark | None
     files: Fingerprint
     result: RunResult
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,49 +65,102 @@ class RunFacts:
 
     Args:
         search: finds the runs.
+        index: remembers what runs said that have ended; None: nothing does.
         known: directory of a run to what it said.
     """
 
     search: RunSearch
+    index: FactsIndex | None = None
     known: dict[str, _Known] = field(default_factory=dict)
+    _stored: dict[str, tuple[Fingerprint, RunResult]] = field(default_factory=dict)
+    _brief: set[str] = field(default_factory=set)
+    _unsaved: set[str] = field(default_factory=set)
     _sweeps: dict[str, Mark | None] = field(default_factory=dict)
     _looks: int = 0
+    _version: int = -1
+    _order: list[str] = field(default_factory=list)
+    _running: set[str] = field(default_factory=set)
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the records of all runs were read."""
+        return not self._brief
 
     def look(self) -> Change:
-        """Look for runs that are new, changed or gone, and read them. Never raises for what is in their directories."""
+        """Look for runs that are new, changed or gone, and read them. Never raises for what is in their directories.
+
+        Many new ones are read without their records; `read_records` reads those then.
+        """
         self.search.look()
-        gone = tuple(self.known.keys() - self.search.runs)
+        if not self._looks and self.index is not None:
+            self._stored = self.index.load()
+        came_or_went = self.search.version != self._version
+        self._version = self.search.version
+        gone = tuple(self.known.keys() - self.search.runs) if came_or_went else ()
         for path in gone:
             del self.known[path]
-        sweeps = {path: file_mark(os.path.join(path, "plan.json")) for path in self.search.sweeps}
-        changed, ended = [], bool(gone)
-        for path in self._due():
-            before = self.known.get(path)
-            found = self._read(path, before)
-            if found is None:
-                continue
-            self.known[path] = found
-            if before is None or found.result != before.result:
-                changed.append(path)
-                ended = ended or found.result.state != "running" or before is None or before.result.state != "running"
-        change = Change(tuple(changed), gone, sweeps != self._sweeps, ended or sweeps != self._sweeps)
+        self._brief.difference_update(gone)
+        self._running.difference_update(gone)
+        sweeps = {path: file_mark(os.path.join(path, PLAN_FILE)) for path in self.search.sweeps}
+        due = self._due(came_or_went)
+        changed, ended = self._read_all(due, records=len(self.search.runs) - len(self.known) <= _FEW)
+        change = Change(tuple(changed), gone, sweeps != self._sweeps, ended or bool(gone) or sweeps != self._sweeps)
+        self._remember([*map(os.path.abspath, gone), *self._stored])  # what is left of these is of runs that have changed or are gone
+        self._stored = {}
         self._sweeps = sweeps
         self._looks += 1
         return change
 
+    def read_records(self, limit_s: float) -> Change:
+        """Read the records of runs that were read without them, for about `limit_s`."""
+        end, changed = time.monotonic() + limit_s, []
+        for path in sorted(self._brief, key=natural):
+            if time.monotonic() > end:
+                break
+            self._brief.discard(path)
+            if (found := self._read(path, None, records=True)) is not None:
+                self.known[path] = found
+                changed.append(path)
+        self._remember()
+        return Change(tuple(changed))
+
+    def _read_all(self, due: Sequence[str], *, records: bool) -> tuple[list[str], bool]:
+        """Read the runs that have changed; return them, and whether one has ended."""
+        changed, ended = [], False
+        for path in due:
+            before = self.known.get(path)
+            found = self._read(path, before, records=records)
+            if found is None:
+                continue
+            self.known[path] = found
+            (self._brief.discard if found.whole else self._brief.add)(path)
+            (self._running.add if found.result.state == "running" else self._running.discard)(path)
+            if before is None or found.result != before.result:
+                changed.append(path)
+                ended = ended or found.result.state != "running" or before is None or before.result.state != "running"
+        return changed, ended
+
+    def _remember(self, gone: Sequence[str] = ()) -> None:
+        """Write into the index what the runs that have ended said, and take those out that are gone."""
+        read = {os.path.abspath(path): known for path in self._unsaved if (known := self.known.get(path)) is not None}
+        self._unsaved.clear()
+        if self.index is not None:
+            ended = {path: known for path, known in read.items() if known.whole and is_final(known.result)}
+            self.index.store({path: (known.files, known.result) for path, known in ended.items()}, gone)
+
     def results(self) -> list[RunResult]:
         """Return what the runs said, in the order of their names."""
-        return [self.known[path].result for path in self.search.ordered() if path in self.known]
+        return [self.known[path].result for path in self._order if path in self.known]
 
-    def _due(self) -> list[str]:
+    def _due(self, came_or_went: bool) -> list[str]:
         """Return the runs to look at now: all that are new or running, and some of the others in turn."""
-        due = [path for path in self.search.ordered() if path not in self.known] if len(self.known) < len(self.search.runs) else []
-        every = list(self.known)
-        due += every[self._looks % _DIRECTORIES_WITHIN :: _DIRECTORIES_WITHIN]
-        due += [path for path, known in self.known.items() if known.result.state == "running"]
-        return list(dict.fromkeys(due))
+        if came_or_went:
+            self._order = self.search.ordered()
+        new = [path for path in self._order if path not in self.known] if came_or_went else []
+        turn = self._order[self._looks % _DIRECTORIES_WITHIN :: _DIRECTORIES_WITHIN]
+        return list(dict.fromkeys([*new, *self._running, *turn]))
 
-    def _read(self, path: str, before: _Known | None) -> _Known | None:
+    def _read(self, path: str, before: _Known | None, *, records: bool) -> _Known | None:
         """Read a run; return None where it has not changed."""
         directory = file_mark(path)
         turn = self._looks // _DIRECTORIES_WITHIN % _FILES_WITHIN == hash(path) % _FILES_WITHIN
@@ -104,22 +169,33 @@ class RunFacts:
         files = fingerprint(Path(path))
         if before is not None and files == before.files and before.result.state != "running":
             return replace(before, directory=directory)
-        return _Known(directory, files, read_facts(Path(path), self.search.roots))
+        stored = self._stored.pop(os.path.abspath(path), None)
+        if stored is not None and stored[0] == files:
+            return _Known(directory, files, replace(stored[1], path=Path(path)))
+        self._unsaved.add(path)
+        result = read_facts(Path(path), self.search.roots, records=records)
+        return _Known(directory, files, result, records or result.state != "done")
 
 
-def read_facts(path: Path, roots: Sequence[Path]) -> RunResult:
-    """Read a run as `runner.results.collect.read_run` does, but without its config, where its label does not depend on that."""
+def read_facts(path: Path, roots: Sequence[Path], *, records: bool = True) -> RunResult:
+    """Read a run as `runner.results.collect.read_run` does, but without its config, where its label does not depend on that.
+
+    Args:
+        records: also what only the records say: the time spent, the memory, the evaluations. A run that is not done, or lacks its metrics
+            without them, gets them in any case.
+    """
     if name := links_outside(path, roots):
         return _unreadable(path, f"{name} is a link to outside of the folder; it is not followed")
     run_dir = RunDir(path)
     try:
-        result = read_run(run_dir, config=False)
-        identity = run_dir.identity()
-        if identity is None or identity.trial_keys is not None and not _unexplained(result):
+        result = read_run(run_dir, config=False, records=records)
+        if not records and (result.state != "done" or not result.metrics):
+            result = read_run(run_dir, config=False)
+        if not _unexplained(result):
             return result
-        whole = read_run(run_dir)
-        named = {key: value for key, value in whole.config.items() if any(keys_overlap(key, other) for other in result.overrides)}
-        return replace(whole, config=named)
+        config = read_run(run_dir).config if records else read_run(run_dir, records=False).config
+        named = {key: value for key, value in config.items() if any(keys_overlap(key, other) for other in result.overrides)}
+        return replace(result, config=named)
     except OSError as error:
         return _unreadable(path, f"cannot be read: {error.strerror}")
     except Exception as error:  # noqa: BLE001 - one damaged run must not take the page of all others away

@@ -13,12 +13,15 @@ from runner.results.collect import RunResult, relate, with_memory
 from runner.store.run_dir import PrimaryMetric, not_a_directory
 from runner.views.page.data import Ids, PageRun, PageTrial, PageView, ReadReport, deciding, title_of
 from runner.views.page.facts import Change, RunFacts
+from runner.views.page.index import FactsIndex, cache_path
 from runner.views.page.plan import Plan, read_plan
 from runner.views.page.scan import RunSearch
 from runner.views.renderers.base import Report
 
 INTERVAL_S = 0.5
 """Time between two looks at the disk."""
+RECORDS_S = 2.0
+"""Time after which what was read of the records of many runs is shown."""
 REPORT_INTERVAL_S = 2.0
 """Time, at least, between the beginnings of two computations of the report."""
 
@@ -50,7 +53,7 @@ class LiveData:
             raise InputError([not_a_directory(path) for path in wrong])
         self._roots = tuple(roots)
         self._read_report = read_report
-        self._facts = RunFacts(RunSearch(self._roots))
+        self._facts = RunFacts(RunSearch(self._roots), FactsIndex(cache_path(self._roots)))
         self._facts.search.look()
         if not self._facts.search.runs and not self._facts.search.sweeps:
             raise InputError(f"no run in {', '.join(map(str, roots))}: a run directory has a run.json")
@@ -127,14 +130,21 @@ class LiveData:
 
     def _watch(self) -> None:
         while not self._closed.is_set():
-            change = self._facts.look()
-            if change or self._related is None:
-                self._related = self._relate(change)
-                related = self._related
-                self._publish(metric=related.metric, by_id=related.runs, trials_by_id=related.trials)
-                if change.ended:
-                    self._report_due.set()
-            self._closed.wait(INTERVAL_S)
+            self._take(self._facts.look())
+            if self._facts.is_whole:
+                self._closed.wait(INTERVAL_S)
+            else:
+                self._take(self._facts.read_records(RECORDS_S))
+        if self._facts.index is not None:
+            self._facts.index.close()
+
+    def _take(self, change: Change) -> None:
+        """Show what has changed."""
+        if change or self._related is None:
+            related = self._related = self._relate(change)
+            self._publish(metric=related.metric, by_id=related.runs, trials_by_id=related.trials)
+            if change.ended:
+                self._report_due.set()
 
     def _publish(self, **changes: object) -> None:
         """Replace the view by one with `changes` and the next revision."""

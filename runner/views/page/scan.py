@@ -66,27 +66,27 @@ class RunSearch:
         roots: where to search; one that is itself a run is one.
         runs: the run directories found.
         sweeps: folders with a plan.json.
+        version: counts up whenever a run has come or gone.
     """
 
     roots: tuple[Path, ...]
     runs: set[str] = field(default_factory=set)
     sweeps: set[str] = field(default_factory=set)
+    version: int = 0
     _folders: dict[str, _Folder] = field(default_factory=dict)
     _queue: list[str] = field(default_factory=list)
 
-    def look(self) -> bool:
-        """Look at all folders the first time, later at some of them in turn. Return whether runs or sweeps have come or gone."""
-        before = len(self.runs), len(self.sweeps), hash(frozenset(self.runs ^ self.sweeps))
+    def look(self) -> None:
+        """Look at all folders the first time, later at some of them in turn."""
         if not self._folders:
             for root in self.roots:
                 self._add(str(root))
-        else:
-            turn, self._queue = self._queue[:_MOST_LOOKS], self._queue[_MOST_LOOKS:]
-            for path in turn:
-                if path in self._folders:
-                    self._update(path)
-            self._queue += [path for path in turn if path in self._folders]
-        return before != (len(self.runs), len(self.sweeps), hash(frozenset(self.runs ^ self.sweeps)))
+            return
+        turn, self._queue = self._queue[:_MOST_LOOKS], self._queue[_MOST_LOOKS:]
+        for path in turn:
+            if path in self._folders:
+                self._update(path)
+        self._queue += [path for path in turn if path in self._folders]
 
     def ordered(self) -> list[str]:
         """Return the run directories in the order of `runner.store.run_dir.find_runs`."""
@@ -97,6 +97,7 @@ class RunSearch:
             return
         if os.path.lexists(os.path.join(path, "run.json")):
             self.runs.add(path)
+            self.version += 1
             return
         self._folders[path] = _Folder()
         self._queue.append(path)
@@ -116,7 +117,7 @@ class RunSearch:
             self._remove(gone)
         if _joined(path, "run.json") in names:  # it has become a run
             self._remove(path)
-            self.runs.add(path)
+            self._add(path)
             return
         folder.changed_ns, folder.below = changed_ns, below
         (self.sweeps.add if _joined(path, PLAN_FILE) in names else self.sweeps.discard)(path)
@@ -126,6 +127,7 @@ class RunSearch:
     def _remove(self, path: str) -> None:
         self.runs.discard(path)
         self.sweeps.discard(path)
+        self.version += 1
         if (folder := self._folders.pop(path, None)) is not None:
             for below in folder.below:
                 self._remove(below)
