@@ -173,7 +173,8 @@ def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
             remark = f"a copy of {original}: it does not count" if original else ""
             if not original and run.path.name != run.id:
                 remark = "one of several copies: keep one" if unclear else f"is the run {run.id} under another name"
-            run = replace(run, copy_of=original, unclear=unclear, problem="; ".join(filter(None, [run.problem, remark])))
+            if remark:
+                run = replace(run, copy_of=original, unclear=unclear, problem="; ".join(filter(None, [run.problem, remark])))
         result.append(run)
     return result
 
@@ -346,7 +347,7 @@ def _label(name: str, identity: Identity | None, overrides: Mapping[str, Any]) -
 
 def _without_neutral(runs: Sequence[RunResult]) -> list[RunResult]:
     """Remove from the labels the keys that identify the trial of none of the runs; a run without any other is named after its config."""
-    identifying = {key for run in runs for key in run.trial_keys}
+    identifying = {key for keys in {tuple(run.trial_keys) for run in runs} for key in keys}
     known = {key: any(keys_overlap(key, other) for other in identifying) for key in {key for run in runs for key in run.overrides}}
     result = []
     for run in runs:
@@ -354,7 +355,8 @@ def _without_neutral(runs: Sequence[RunResult]) -> list[RunResult]:
         neutral = [key for key in run.overrides if not known[key] and key.partition(".")[0] not in _NAMING]
         neutral = [key for key in neutral if any(keys_overlap(key, other) for other in run.config)]
         config_name = Path(str(run.facts.get("config_file") or run.label)).stem if run.sweep is None else run.label
-        result.append(replace(run, label=_shortened(run.label, {key: run.overrides[key] for key in neutral}) or config_name))
+        label = _shortened(run.label, {key: run.overrides[key] for key in neutral}) or config_name
+        result.append(run if label == run.label else replace(run, label=label))
     return result
 
 

@@ -193,9 +193,9 @@ def read_facts(path: Path, roots: Sequence[Path], *, records: bool = True) -> Ru
             result = read_run(run_dir, config=False)
         if not _unexplained(result):
             return result
-        config = read_run(run_dir).config if records else read_run(run_dir, records=False).config
-        named = {key: value for key, value in config.items() if any(keys_overlap(key, other) for other in result.overrides)}
-        return replace(result, config=named)
+        whole = read_run(run_dir, records=False)
+        named = {key: value for key, value in whole.config.items() if any(keys_overlap(key, other) for other in result.overrides)}
+        return replace(result, config=named, trial_keys=whole.trial_keys)
     except OSError as error:
         return _unreadable(path, f"cannot be read: {error.strerror}")
     except Exception as error:  # noqa: BLE001 - one damaged run must not take the page of all others away

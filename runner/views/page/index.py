@@ -11,13 +11,12 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from runner.core.typed import convert
 from runner.results.collect import RunResult
 from runner.store.records import decode_number, encode_number
 from runner.store.run_dir import PrimaryMetric
@@ -39,7 +38,7 @@ def cache_path(roots: Iterable[Path]) -> Path:
 
 
 class FactsIndex:
-    """What runs said, by their directory and the marks of their files. No method raises for the state of the disk.
+    """Results of runs that have ended, by their directory and the marks of their files. No method raises for the state of the disk.
 
     Args:
         path: the file; its folder is made.
@@ -53,9 +52,11 @@ class FactsIndex:
         """Return everything that is known, by the absolute path of the run's directory."""
         if self._database is None:
             return {}
+        import msgspec  # noqa: PLC0415 - of the extra `page`
+
         try:
             rows = self._database.execute("SELECT run, files, sum, facts FROM facts").fetchall()
-            return {run: _decoded(run, files, total, facts) for run, files, total, facts in rows}
+            return {run: _decoded(msgspec.json.decode, run, files, total, facts) for run, files, total, facts in rows}
         except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError, OverflowError, zlib.error):
             self._renew()
             return {}
@@ -150,14 +151,18 @@ def _encoded(result: RunResult) -> bytes:
     return json.dumps(data, allow_nan=False).encode()
 
 
-def _decoded(run: str, marks: str, total: int, facts: bytes) -> tuple[Fingerprint, RunResult]:
+def _decoded(decode: Callable[[str | bytes], Any], run: str, marks: str, total: int, facts: bytes) -> tuple[Fingerprint, RunResult]:
     """Return the inverse of `_encoded`, with the marks. Raises ValueError and others where it is damaged."""
     if _sum(run, marks, facts) != total:
         raise ValueError("damaged")
-    data: dict[str, Any] = json.loads(zlib.decompress(facts))
-    data["evaluations"] = [(step, {tag: decode_number(value) for tag, value in values.items()}) for step, values in data["evaluations"]]
+    data: dict[str, Any] = decode(zlib.decompress(facts))
+    for evaluation in data["evaluations"]:
+        for tag, value in evaluation[1].items():
+            if type(value) is not float:
+                evaluation[1][tag] = decode_number(value)
+    data["evaluations"] = list(map(tuple, data["evaluations"]))
     data["undefined"] = tuple(data["undefined"])
-    data["metric"] = convert(data["metric"], PrimaryMetric)
+    data["metric"] = PrimaryMetric(data["metric"]["name"], data["metric"]["goal"], tuple(data["metric"]["also"]))
     data["flat"] = tuple(FlatTerm(**term) for term in data["flat"])
-    files = tuple(None if mark is None else (int(mark[0]), int(mark[1]), int(mark[2])) for mark in json.loads(marks))
+    files = tuple(None if mark is None else (mark[0], mark[1], mark[2]) for mark in decode(marks))
     return files, RunResult(path=Path(run), **data)

@@ -10,6 +10,7 @@ from runner.monitor.progress import STANDINGS
 from runner.views.page.data import PageData, standing_of
 from runner.views.page.part import Answer, Query, json_answer
 from runner.views.page.provisional import Seeds, provisional
+from runner.views.page.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,9 @@ class OverviewPart:
         trials = data.trials()
         counts["waiting"] += sum(trial.waiting for trial in trials.values())
         planned = {trial.id: trial.waiting + sum(not data.runs()[run].result.copy_of for run in trial.runs) for trial in trials.values()}
+        problem = Redaction(data.roots).text(data.problem())
         runs = {name: counts[name] for name in STANDINGS if counts[name]}
-        return json_answer(Overview(data.title, data.revision, runs, planned, len(trials), provisional(data), data.problem()))
+        return json_answer(Overview(data.title, data.revision, runs, planned, len(trials), provisional(data), problem))
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield that query."""

@@ -8,6 +8,7 @@ from typing import Any
 from runner.views.page.data import PageData
 from runner.views.page.part import Answer, Query, json_answer
 from runner.views.page.provisional import provisional
+from runner.views.page.redaction import Redaction
 
 
 class ReportPart:
@@ -20,11 +21,12 @@ class ReportPart:
 
         `report` is null while there is none. `provisional`: trial id to ``{"done": …, "planned": …}``, see `runner.views.page.provisional`.
         """
-        report, missing = data.report(), provisional(data)
+        report, missing, hide = data.report(), provisional(data), Redaction(data.roots)
         if report is None:
-            return json_answer({"subject": None, "problem": data.problem(), "provisional": missing, "report": None})
+            return json_answer({"subject": None, "problem": hide.text(data.problem()), "provisional": missing, "report": None})
         ids = {str(run.result.path): run.id for run in data.runs().values()}
-        return json_answer({"subject": report.subject, "problem": "", "provisional": missing, "report": with_ids(report.data(), ids)})
+        found = hide.value(with_ids(report.data(), ids))
+        return json_answer({"subject": report.subject, "problem": "", "provisional": missing, "report": found})
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield the only query there is."""

@@ -13,6 +13,7 @@ from runner.results.comparison import Comparison
 from runner.stats.intervals import summarize
 from runner.views.page.data import PageData, PageRun, PageTrial, standing_of
 from runner.views.page.part import Answer, Query, json_answer
+from runner.views.page.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ def read_trials(data: PageData) -> Trials:
     else:
         keys = list(dict.fromkeys(key for trial in trials.values() for key in trial.overrides if key != "seed"))
     values = {} if compared is None else {run.path: trial.parameters for trial in compared.trials for run in trial.runs}
-    rows = [_run(run, tags) for run in runs.values()]
+    hide = Redaction(data.roots)
+    rows = [_run(run, tags, hide) for run in runs.values()]
     table = []
     for trial in trials.values():
         known = next((values[path] for run in trial.runs if (path := runs[run].result.path) in values), {})
@@ -117,11 +119,11 @@ def read_trials(data: PageData) -> Trials:
     return Trials(metric.name, metric.goal, tags, short_keys(keys), table, rows)
 
 
-def _run(run: PageRun, tags: Sequence[str]) -> RunRow:
+def _run(run: PageRun, tags: Sequence[str], hide: Redaction) -> RunRow:
     result = run.result
     latest = {tag: value for tag in tags if (value := result.latest(tag)) is not None}
     return RunRow(
-        run.id, result.path.name, run.trial, result.seed, standing_of(result), result.reason or "", result.problem,
+        run.id, result.path.name, run.trial, result.seed, standing_of(result), hide.text(result.reason or ""), hide.text(result.problem),
         result.step, result.steps, result.heartbeat, result.time_s, result.memory_gib, latest,
     )  # fmt: skip
 
