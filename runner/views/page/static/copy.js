@@ -30,3 +30,8 @@ export async function copyText(text) {
     return done;
   }
 }
+
+/** A word as a shell reads it back: quoted where it has to be. */
+export function shellWord(word) {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+}

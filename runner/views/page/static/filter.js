@@ -17,7 +17,7 @@ const OPERATORS = {
   ">=": (a, b) => a >= b,
 };
 const FIELDS = ["state", "seed", "trial", "reason"];
-const TERM = /^(-?)(?:"([^"]*)"|\/((?:[^/\\]|\\.)+)\/(?=\s|$)|([^\s"]+(?:"[^"]*")?))(?:\s+|$)/;
+const TERM = /^(-?)(?:"([^"]*)"|\/((?:[^/\\]|\\.)+)\/(?=\s|$)|((?!-?\/)[^\s"]+(?:"[^"]*")?))(?:\s+|$)/;
 
 class FilterError extends Error {
   constructor(id, values = {}) {

@@ -4,7 +4,7 @@ import { showShare } from "./help.js";
 import { recall } from "./remembered.js";
 import { LANGUAGES, showCount } from "./text.js";
 
-const STATES = ["running", "pending", "failed", "interrupted", "pruned"];
+const STANDINGS = ["running", "waiting", "failed", "infeasible", "interrupted", "pruned"];
 
 export class Header {
   /** @param {object} actions language(value), theme(value), pause(), help() */
@@ -54,15 +54,16 @@ function countsText(page, runs) {
   const all = Object.values(runs).reduce((sum, count) => sum + count, 0);
   const done = runs.done ?? 0;
   const first = page.text("counts.done", { done: showCount(done, page.language), all });
-  const rest = STATES.filter((state) => runs[state]).map((state) => page.text(`counts.${state}`, { n: showCount(runs[state], page.language) }));
+  const count = (standing) => page.text(`counts.${standing}`, { n: showCount(runs[standing], page.language) });
+  const rest = STANDINGS.filter((standing) => runs[standing]).map(count);
   return [first, ...rest].join(" · ");
 }
 
 /** Give a select its name and options, unless it has them already: an open list would close. */
 export function choices(select, name, options, value) {
   const signature = JSON.stringify([name, options]);
-  if (select.dataset.options !== signature) {
-    select.dataset.options = signature;
+  if (select.signature !== signature) {
+    select.signature = signature;
     select.setAttribute("aria-label", name);
     fill(select, options.map(([key, text]) => h("option", { value: key }, text)));
   }

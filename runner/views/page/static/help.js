@@ -1,5 +1,5 @@
 // The dialogs of the header: the keyboard, and how to share the page.
-import { copyable } from "./copy.js";
+import { copyable, shellWord } from "./copy.js";
 import { h } from "./dom.js";
 
 const KEYS = [
@@ -41,8 +41,7 @@ export function showShare(page) {
     show(page, page.text("share"), h("p", {}, page.text("share.frozen")), copyable(page, fragment || "#"));
     return;
   }
-  const folders = page.overview?.title.split(", ") ?? [];
-  const command = ["runner", "share", ...folders.map(quoted), "-o", "report.html"].join(" ");
+  const command = ["runner", "share", ...folders(page), "-o", "report.html"].map(shellWord).join(" ");
   show(
     page,
     page.text("share"),
@@ -54,6 +53,7 @@ export function showShare(page) {
   );
 }
 
-function quoted(word) {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+/** Names of the folders that the page shows; their parents are not known here. */
+export function folders(page) {
+  return page.overview?.names ?? page.overview?.title.split(", ") ?? [];
 }

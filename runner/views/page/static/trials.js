@@ -17,7 +17,6 @@ export class Trials {
     this.all = data.trials;
     this.byId = new Map(this.all.map((trial) => [trial.id, trial]));
     this.runs = new Map(data.runs.map((run) => [run.id, run]));
-    this.order = new Map(this.all.map((trial, index) => [trial.id, index]));
     this.filter = last?.filter ?? parseFilter("", this.names());
     this.filterError = null;
     this.read();
@@ -76,7 +75,7 @@ export class Trials {
   /** {css, dash} of a trial: the same in every tab, whatever else is shown. `css` is a colour that a canvas knows too. */
   color(id) {
     if (id === this.baseline().id) return { css: inkColor(), dash: [] };
-    const index = this.order.get(id) ?? 0;
+    const index = Number(id.slice(1)); // the number in t0, t1, … stays when trials come and go
     return { css: PALETTE[index % PALETTE.length], dash: DASHES[Math.floor(index / PALETTE.length) % DASHES.length] };
   }
 

@@ -2,7 +2,7 @@
 import { h } from "../dom.js";
 
 const MOST_RUNS = 12;
-const UNDER_WAY = new Set(["running", "pending"]);
+const UNDER_WAY = new Set(["running", "waiting"]);
 
 /** How far the seed alone moves the metric, and which difference how many seeds could show. */
 export function noiseCard(page, report) {
@@ -41,7 +41,7 @@ export function interactionTable(page, report) {
 
 /** Runs that no number contains, with the reason; not those that `progressList` shows. */
 export function uncountedList(page, report) {
-  const found = report.uncounted.filter((each) => !UNDER_WAY.has(each.state));
+  const found = report.uncounted.filter(({ run, state }) => !UNDER_WAY.has(page.trials.runs.get(run)?.state ?? state));
   if (!found.length) return null;
   const name = (id) => page.trials.runs.get(id)?.name ?? id;
   const items = found.map(({ run, reason }) => h("div", {}, h("dt", {}, name(run)), h("dd", {}, page.note(reason))));

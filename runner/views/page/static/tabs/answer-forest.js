@@ -112,7 +112,7 @@ function nameOf(page, report, trial) {
     class: "pin",
     "aria-pressed": String(pinned),
     "aria-label": page.text("forest.pin", { name: label }),
-    title: page.text("forest.pin", { name: "" }),
+    title: page.text("forest.pin", { name: label }),
     onclick: () => page.trials.toggle("pin", id),
   };
   const pin = id ? h("button", attributes, h("span", { style: { "border-color": page.trials.color(id).css } })) : null;

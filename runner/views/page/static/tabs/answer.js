@@ -1,7 +1,8 @@
 // Tab Answer: what one would tell a colleague. Warnings, the sentences of the report, the differences, noise, cost, what is not counted.
-import { copyable } from "../copy.js";
+import { copyable, shellWord } from "../copy.js";
 import { fill, h, prose } from "../dom.js";
 import { failure } from "../failure.js";
+import { folders } from "../help.js";
 import { interactionTable, noiseCard, progressList, uncountedList } from "./answer-cards.js";
 import { costChart } from "./answer-cost.js";
 import { forest } from "./answer-forest.js";
@@ -9,6 +10,8 @@ import { searchAnswer } from "./answer-search.js";
 
 /** Notes that a card of their own shows. */
 const SHOWN_ELSEWHERE = new Set(["noise", "interaction"]);
+
+const OPEN = ["running", "waiting", "interrupted"];
 
 export const answerTab = { id: "answer", keys: {}, mount: (page) => new AnswerView(page) };
 
@@ -22,27 +25,28 @@ class AnswerView {
 
   async update() {
     const { page } = this;
-    const asked = JSON.stringify(reportQuery(page));
+    const query = reportQuery(page);
+    const asked = JSON.stringify(query);
     try {
-      const { subject, problem, report } = await page.source.json("report", reportQuery(page));
+      const [answer, refused] = await askReport(page, query);
       if (asked !== JSON.stringify(reportQuery(page))) return; // another one was asked for meanwhile
-      fill(this.root, this.content(subject, problem, report));
+      const { subject, problem, provisional, report } = answer;
+      fill(this.root, refused ? otherReport(page, query) : null, this.content(subject, problem, provisional, report));
     } catch (error) {
       fill(this.root, failure(page, error), progressList(page));
     }
   }
 
-  content(subject, problem, report) {
+  content(subject, problem, provisional, report) {
     const { page } = this;
     if (!report && problem) return [lead(page.text("answer.none", { problem })), progressList(page)];
     if (!report) return [skeleton(page), progressList(page)];
     if (subject === "search") return [warnings(page, report.warnings), sentences(page, report.answer), searchAnswer(page, report), notes(page, report.notes)];
-    return this.comparison(report);
+    return this.comparison(report, unfinished(page, provisional));
   }
 
-  comparison(report) {
+  comparison(report, open) {
     const { page } = this;
-    const open = unfinished(page, report);
     const images = report.notes.filter((note) => note.id.startsWith("images-"));
     const rest = report.notes.filter((note) => !SHOWN_ELSEWHERE.has(note.id) && !images.includes(note));
     const table = forest(page, report, {
@@ -78,13 +82,29 @@ function reportQuery(page) {
   return query;
 }
 
-/** {ended, runs} while runs are missing: then every verdict is provisional, since the intervals of all trials are taken together. */
-function unfinished(page, report) {
-  const note = report.answer.find((each) => each.id === "answer-unfinished");
-  if (note) return { ended: note.arguments.ended, runs: note.arguments.runs };
-  const runs = [...page.trials.runs.values()];
-  const open = runs.filter((run) => run.state === "running" || run.state === "pending").length;
-  return open ? { ended: runs.length - open, runs: runs.length } : null;
+/** Resolve to [answer, false], or [answer for the sweep's own question, true] where the source has no other report. */
+async function askReport(page, query) {
+  if (!Object.keys(query).length) return [await page.source.json("report"), false];
+  try {
+    return [await page.source.json("report", query), false];
+  } catch {
+    return [await page.source.json("report"), true];
+  }
+}
+
+/** What to do for a report that the source does not have. */
+function otherReport(page, { metric, against }) {
+  const options = [metric ? ["--metric", metric] : [], against === undefined ? [] : ["--against", against]].flat();
+  const command = ["runner", "compare", ...folders(page), ...options].map(shellWord).join(" ");
+  return h("section", { class: "notice" }, h("p", {}, page.text("answer.other", { metric: page.trials.metric })), copyable(page, command));
+}
+
+/** {ended, runs} while planned runs are missing: then every verdict is provisional, since the intervals of all trials are taken together. */
+function unfinished(page, provisional) {
+  if (!Object.keys(provisional).length) return null;
+  const counts = page.overview.runs;
+  const runs = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return { ended: runs - OPEN.reduce((sum, standing) => sum + (counts[standing] ?? 0), 0), runs };
 }
 
 /** A sentence where no baseline was run, so that another trial stands in for it. */

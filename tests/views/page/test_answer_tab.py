@@ -1,0 +1,216 @@
+"""The Answer tab in a real browser: every number is that of `runner compare --format json`, and each state of a sweep says what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.browser import NARROW, Pages
+from support.finished import make_run
+
+from runner.results.comparison import Comparison
+from runner.results.format import show_delta, show_duration, show_interval, show_seeds, show_summary
+from runner.sweep.session_results import read_report
+
+RATES = (0.002, 0.004, 0.001)
+
+
+def make_sweep(folder: Path, values: Sequence[Sequence[float | None]], seconds: Sequence[float] = (60.0, 130.0, 60.0, 60.0)) -> Path:
+    """Trials with these values of ``bbox/AP`` by seed; None: the run waits."""
+    for trial, seeds in enumerate(values):
+        overrides = {"LearningRate.base_lr": RATES[trial]} if trial else {}
+        for seed, ap in enumerate(seeds):
+            make_run(
+                folder,
+                trial,
+                seed,
+                label=f"lr={RATES[trial]}" if trial else "baseline",
+                ap=ap,
+                base_lr=RATES[trial],
+                overrides=overrides,
+                state="done" if ap is not None else "pending",
+                seconds=seconds[trial],
+            )
+    return folder
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """One trial that is better, one that is open."""
+    return make_sweep(tmp_path / "sweep", [(0.400, 0.409, 0.391), (0.500, 0.512, 0.495), (0.392, 0.431, 0.405)])
+
+
+def comparison(folder: Path) -> Comparison:
+    """The comparison as the command computes it."""
+    found = read_report([folder])
+    assert isinstance(found, Comparison)
+    return found
+
+
+def test_every_number_is_that_of_the_command(pages: Pages, sweep: Path) -> None:
+    found = comparison(sweep)
+    page = pages.show(sweep)
+    page.locator(".forest").wait_for()
+    rows = page.locator(".forest tr.row")
+    assert rows.count() == 3
+    words = {"better": "▲ better", "worse": "▼ worse", "cannot tell": "○ cannot tell", None: "baseline"}
+    for index, trial in enumerate(found.trials):
+        effect = trial.effects.get(found.metric)
+        cells = {name: rows.nth(index).locator(f".{name}").first for name in ("delta", "verdict", "mean", "n", "time", "memory")}
+        assert cells["delta"].locator(".main").text_content() == show_delta(effect)
+        assert cells["delta"].locator(".sub").text_content() == show_interval(effect)
+        assert cells["verdict"].locator(".main").text_content() == words[trial.verdict]
+        assert (cells["verdict"].locator(".sub").all_text_contents() or [""])[0] == show_seeds(trial)
+        assert cells["mean"].text_content() == show_summary(trial.metrics[found.metric])
+        assert cells["n"].text_content() == str(len(trial.counted))
+        assert cells["time"].text_content() == show_duration(trial.time_s.mean)
+        assert cells["memory"].text_content() == f"{trial.memory_gib.mean:.1f} GiB"
+    assert found.noise is not None
+    assert page.locator(".noise .figure").text_content() == f"± {found.noise.spread:.3f}"
+    assert page.locator(".noise td").all_text_contents() == [f"{value:.3f}" for value in found.noise.smallest.values()]
+
+
+def test_the_page_has_the_report_that_the_command_prints(pages: Pages, sweep: Path) -> None:
+    """The part's JSON, with the paths of runs in the place of their ids."""
+    page = pages.show(sweep)
+    answer = page.evaluate('fetch("api/report").then((response) => response.json())')
+    runs = page.evaluate('fetch("api/trials").then((response) => response.json())')["runs"]
+    paths = {run["id"]: str(sweep / "runs" / run["name"]) for run in runs}
+
+    def with_paths(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: with_paths(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [with_paths(item) for item in value]
+        return paths.get(value, value) if isinstance(value, str) else value
+
+    printed = json.loads(json.dumps(comparison(sweep).data()))
+    shown = with_paths(answer["report"])
+    for key in ("metric", "goal", "varied", "trials", "noise", "uncounted"):
+        assert shown[key] == printed[key]
+
+
+def test_the_sentences_are_those_of_the_command(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    first, *rest = (note for note in comparison(sweep).answer if note.id != "command")
+    page = pages.show(sweep)
+    expect(page.locator(".sentences .lead")).to_have_text(first.text)
+    for sentence in rest:
+        expect(page.locator(".sentences")).to_contain_text(sentence.text.replace("`", ""))
+
+
+def test_the_picture_says_the_same(pages: Pages, sweep: Path) -> None:
+    """Dots and whiskers are where the numbers are, on one scale."""
+    found = comparison(sweep)
+    page = pages.show(sweep)
+    page.locator(".forest").wait_for()
+    drawn = page.evaluate(
+        """() => [...document.querySelectorAll(".forest tr.row")].map((row) => ({
+          dot: parseFloat(row.querySelector(".dot").getAttribute("cx")),
+          zero: parseFloat(row.querySelector(".zero").getAttribute("x1")),
+          low: parseFloat(row.querySelector("line.whisker")?.getAttribute("x1")),
+          high: parseFloat(row.querySelector("line.whisker")?.getAttribute("x2")),
+          seeds: row.querySelectorAll(".seed").length,
+        }))"""
+    )
+    effects = [trial.effects[found.metric] for trial in found.trials[1:]]
+    scale = (drawn[1]["dot"] - drawn[1]["zero"]) / effects[0].delta
+    assert drawn[0]["dot"] == drawn[0]["zero"]
+    for row, effect in zip(drawn[1:], effects, strict=True):
+        for name, value in (("dot", effect.delta), ("low", effect.low), ("high", effect.high)):
+            assert row[name] == pytest.approx(row["zero"] + scale * value, abs=0.1)
+    assert [row["seeds"] for row in drawn] == [3, 3, 3]
+    assert drawn[2]["low"] < drawn[2]["zero"] < drawn[2]["high"]
+
+
+def test_verdicts_are_provisional_while_seeds_are_missing(pages: Pages, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    sweep = make_sweep(tmp_path / "sweep", [(0.400, 0.401, 0.402), (0.500, 0.501, None)])
+    page = pages.show(sweep)
+    expect(page.locator(".badge")).to_contain_text("provisional: 5 of 6 runs")
+    row = page.locator(".forest tr.row").nth(1)
+    expect(row.locator(".verdict")).to_contain_text("provisional: 5 of 6 runs")
+    expect(row.locator(".delta .main")).to_have_text("+0.099")
+    grey = page.evaluate("getComputedStyle(document.querySelector('.notes h2 + ul li')).color")
+    expect(row.locator(".verdict .main")).to_have_css("color", grey)
+    expect(page.locator(".progress li")).to_have_count(1)
+
+
+def test_a_single_seed_has_no_verdict_and_no_interval(pages: Pages, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(make_sweep(tmp_path / "sweep", [(0.4,), (0.5,)]))
+    row = page.locator(".forest tr.row").nth(1)
+    expect(row.locator(".verdict")).to_have_text("– no verdictone seed")
+    expect(row.locator(".delta .main")).to_have_text("+0.100")
+    expect(row.locator(".whisker")).to_have_count(0)
+    expect(page.locator(".noise")).to_have_count(0)
+    expect(page.locator(".lead")).to_contain_text("Nothing is shown with a single seed per trial")
+
+
+def test_nothing_has_finished(pages: Pages, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(make_sweep(tmp_path / "sweep", [(None, None), (None, None)]))
+    expect(page.locator(".panel")).to_contain_text("A verdict needs two seeds on each side.")
+    expect(page.locator(".progress li")).to_have_count(4)
+    expect(page.locator(".forest")).to_have_count(0)
+
+
+def test_a_trial_stands_in_where_no_baseline_was_run(pages: Pages, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    for trial in (1, 2):
+        for seed in range(3):
+            rate = 0.001 * trial
+            label = f"lr={rate}"
+            make_run(
+                tmp_path / "sweep", trial, seed, label=label, ap=0.4 + seed / 50, base_lr=rate, overrides={"LearningRate.base_lr": rate}
+            )
+    page = pages.show(tmp_path / "sweep")
+    expect(page.locator(".sentences")).to_contain_text("No baseline was run: lr=0.001 stands in for it.")
+
+
+def test_runs_that_are_not_counted_have_their_reason(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    make_run(sweep, 1, 3, label="lr=0.004", base_lr=0.004, state="failed", reason="CUDA error: out of memory")
+    page = pages.show(sweep)
+    expect(page.locator(".uncounted h2")).to_have_text("1 run is not counted")
+    expect(page.locator(".uncounted")).to_contain_text("0001-lr=0.004-s3")
+    expect(page.locator(".uncounted")).to_contain_text("failed: CUDA error: out of memory")
+
+
+def test_english_and_chinese_say_the_same_verdict(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment="#answer?lang=zh")
+    rows = page.locator(".forest tr.row")
+    expect(rows.nth(1).locator(".verdict .main")).to_have_text("▲ 更好")
+    expect(rows.nth(2).locator(".verdict .main")).to_have_text("○ 无法判断")
+    effect = comparison(sweep).trials[1].effects["bbox/AP"]
+    expect(page.locator(".lead")).to_contain_text(show_delta(effect))
+    expect(page.locator(".lead")).to_contain_text("更好")
+
+
+def test_another_metric_than_the_page_holds_names_its_command(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    pages.forgive("400")
+    page = pages.show(sweep, fragment="#answer?base=t1&metric=bbox/AP50")
+    expect(page.locator(".notice code")).to_have_text("runner compare sweep --metric bbox/AP50 --against 1")
+    expect(page.locator(".forest")).to_be_visible()
+
+
+def test_a_phone_shows_each_trial_as_a_block_without_moving_sideways(pages: Pages, sweep: Path) -> None:
+    page = pages.show(sweep, viewport=NARROW)
+    page.locator(".forest").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+    boxes = page.evaluate("[...document.querySelectorAll('.forest td.plot svg')].map((svg) => svg.getBoundingClientRect().width)")
+    assert all(width > 300 for width in boxes)
+    assert page.get_by_role("row").count() >= 4  # a table for screen readers all the same
