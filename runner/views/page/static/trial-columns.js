@@ -52,6 +52,17 @@ export class TrialModel {
     return Boolean(this.reported.get(trial.id)?.baseline);
   }
 
+  /** Whether a trial is the baseline that was chosen: the report may compare with another one. */
+  isChosen(trial) {
+    return trial.id === this.trials.baseline().id;
+  }
+
+  deltaTitle() {
+    const reference = this.trials.all.find((trial) => this.isReference(trial));
+    const isOther = reference && !this.isChosen(reference);
+    return isOther ? this.page.text("trials.delta.other", { name: this.trials.label(reference.id) }) : this.page.text("trials.delta");
+  }
+
   /** {done, planned} of the runs of a trial while some of them, or of the baseline's, are still to come; null when none is. */
   provisional(trial) {
     return this.missing.get(trial.id) ?? null;
@@ -177,7 +188,7 @@ const FACT_COLUMNS = {
     cell: (row) => byKind(row, (run) => model.page.text("trials.seed", { seed: run.seed }), (trial) => countCell(model, trial)),
   }),
   delta: (model) => ({
-    id: "delta", title: model.page.text("trials.delta"), hint: model.page.text(
+    id: "delta", title: model.deltaTitle(), hint: model.page.text(
       "trials.delta.hint",
       { metric: model.metric },
     ), width: 312, sorts: true, falls: model.trials.goal !== "minimize",
@@ -227,7 +238,7 @@ function deltaText(model, trial) {
 
 function deltaCell(model, trial) {
   const { page } = model;
-  if (model.isReference(trial)) return h("span", { class: "muted" }, page.text("trials.reference"));
+  if (model.isReference(trial)) return h("span", { class: "muted" }, page.text(model.isChosen(trial) ? "trials.reference" : "trials.compared"));
   const effect = model.effect(trial);
   if (!effect) return "–";
   const numbers = h(
