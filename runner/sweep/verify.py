@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -213,10 +214,9 @@ def _check_study(sweep: SweepDir, identities: Mapping[str, Identity], findings: 
             path.unlink()
 
     try:
-        with sqlite3.connect(f"{sweep.study.absolute().as_uri()}?mode=ro", uri=True, timeout=5) as database:
+        with closing(sqlite3.connect(f"{sweep.study.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
             (answer,) = database.execute("PRAGMA quick_check").fetchone()
             numbers = {number for (number,) in database.execute("SELECT number FROM trials")}
-        database.close()
     except sqlite3.Error as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:  # its writer was killed; reading would have to roll back first
             findings.note(sweep.study, "its last write was interrupted; the next program that opens it for writing rolls it back")

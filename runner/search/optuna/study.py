@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -78,7 +79,10 @@ class StudyMirror:
             with quiet():
                 self._write(math.inf if whole else _SLICE_S)
         except Exception as error:  # noqa: BLE001 - whatever Optuna, SQLAlchemy or the disk raise: a copy never ends the sweep
-            self._storage = None
+            if self._storage is not None:
+                with contextlib.suppress(Exception):
+                    self._storage.remove_session()
+                self._storage = None
             self._not_before = self.clock() + _AGAIN_S
             if not self._warned:
                 self._warned = True

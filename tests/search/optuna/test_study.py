@@ -104,9 +104,9 @@ def test_every_state_is_seen_while_the_sweep_runs(tmp_path: Path, name: str) -> 
     assert found[2].user_attrs["reason"] == "the loss is nan"
     storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'study.db'}")
     study = optuna.load_study(study_name=None, storage=storage)
-    storage.engine.dispose()
     assert (study.study_name, study.metric_names) == (name, [AP])
     assert study.best_trial.number == 0
+    storage.engine.dispose()
 
 
 @pytest.mark.usefixtures("quiet_optuna")
