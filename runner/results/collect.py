@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import statistics
 from collections import deque
@@ -21,7 +22,7 @@ from runner.store import legacy
 from runner.store.identities import identify
 from runner.store.records import Record, decode_number, stream_all_records
 from runner.store.run_dir import FORMER_METRIC, Goal, Identity, PrimaryMetric, RunDir, State, find_runs, not_a_directory
-from runner.training.learning import FlatTerm, flat_terms
+from runner.training.learning import HEAD_BYTES, FlatTerm, flat_terms, judge
 
 DATA_SECTIONS: Final = {"train": "TrainDataset", "eval": "EvalDataset"}
 MEMORY_TAGS: Final = tuple(legacy.RESOURCE_TAGS.values())
@@ -193,7 +194,7 @@ def read_run(run_dir: RunDir, *, config: bool = True, records: bool = True) -> R
     problems += [f"{file} is not whole" for file in run_dir.damaged(whole)]
     flat_config, problem = _read_config(run_dir.config) if config else ({}, "")
     problems += filter(None, [problem])
-    seen = _read_metrics(run_dir.metrics) if records else _Metrics()
+    seen, kept = _read_metrics(run_dir.metrics) if records else (_Metrics(), [])
     problems += filter(None, [seen.problem])
     metrics, undefined = _final_metrics(results, seen) if status.state == "done" else ({}, ())
     overrides = identity.overrides if identity else {}
@@ -225,7 +226,7 @@ def read_run(run_dir: RunDir, *, config: bool = True, records: bool = True) -> R
         trial_keys=_trial_keys(identity, flat_config),
         metric=identity.metric if identity else FORMER_METRIC,
         cause=status.cause,
-        flat=flat_terms(run_dir.metrics, None if status.state == "done" else status.steps) if records else (),
+        flat=_flat(run_dir.metrics, kept, None if status.state == "done" else status.steps),
     )
 
 
@@ -307,14 +308,24 @@ class _Metrics:
         return math.fsum(max(0.0, end - self.starts[attempt]) for attempt, end in self.ends.items()) if self.ends else None
 
 
-def _read_metrics(path: Path) -> _Metrics:
+def _read_metrics(path: Path) -> tuple[_Metrics, list[Record] | None]:
+    """Return the summary of a metrics.jsonl and the records that count: None of a file so long that `flat_terms` reads its ends alone."""
     seen = _Metrics()
+    kept: list[Record] | None = None
     try:
+        kept = [] if os.path.getsize(path) <= HEAD_BYTES else None
         for record, counts in stream_all_records(path):
             seen.add(record, counts)
+            if counts and kept is not None:
+                kept.append(record)
     except OSError:
         pass  # reported in `problem` by the run's other files
-    return seen
+    return seen, kept
+
+
+def _flat(path: Path, kept: Sequence[Record] | None, steps: int | None) -> tuple[FlatTerm, ...]:
+    """Return the loss terms that hardly moved, without reading a short file once more."""
+    return flat_terms(path, steps) if kept is None else judge(kept, steps)
 
 
 def _final_metrics(results: Mapping[str, Any] | None, seen: _Metrics) -> tuple[dict[str, float], tuple[str, ...]]:

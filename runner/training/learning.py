@@ -26,7 +26,7 @@ BOX_LEVEL = 0.55
 BOX_FALL = 0.3
 LEAST_CHANGE = 0.005
 _LEAST_RECORDS = 4
-_HEAD_BYTES, _TAIL_BYTES = 1 << 18, 1 << 16
+HEAD_BYTES, _TAIL_BYTES = 1 << 18, 1 << 16
 _LAST = 0.9
 _MIDDLE = 0.4, 0.6
 
@@ -102,13 +102,13 @@ def _mean(values: Sequence[float]) -> float | None:
 def _ends(path: Path) -> list[Record]:
     """Return the records at the beginning and at the end of a file, those that count."""
     with open_regular(path) as file:
-        head = file.read(_HEAD_BYTES).split(b"\n")
+        head = file.read(HEAD_BYTES).split(b"\n")
         size = file.seek(0, os.SEEK_END)
         tail: list[bytes] = []
-        if size > _HEAD_BYTES:
+        if size > HEAD_BYTES:
             head.pop()  # cut off
-            start = max(_HEAD_BYTES, size - _TAIL_BYTES)
+            start = max(HEAD_BYTES, size - _TAIL_BYTES)
             file.seek(start)
-            tail = file.read(_TAIL_BYTES).split(b"\n")[start > _HEAD_BYTES :]
+            tail = file.read(_TAIL_BYTES).split(b"\n")[start > HEAD_BYTES :]
     lines = (line for line in chain(head, tail) if line)
     return without_superseded(record for record in map(Record.from_line, lines) if record is not None)
