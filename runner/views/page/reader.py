@@ -325,7 +325,20 @@ class ColumnStore:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._columns: OrderedDict[Path, Columns] = OrderedDict()
+        self._tags: dict[Path, tuple[int, int, dict[str, Kind]]] = {}
         self._lock = threading.Lock()
+
+    def tags(self, path: Path) -> dict[str, Kind]:
+        """Return `Columns.tags` of a file, which are remembered longer than its columns. Raises OSError: it cannot be read."""
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            return {}
+        known = self._tags.get(path)
+        if known is None or known[:2] != (status.st_ino, status.st_size):
+            columns = self.read(path)
+            known = self._tags[path] = (columns.file[0], columns.file[2], columns.tags())
+        return known[2]
 
     def read(self, path: Path) -> Columns:
         """Return what `read_columns` does, reading only what is new. Raises OSError: it cannot be read."""

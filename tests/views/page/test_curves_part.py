@@ -18,6 +18,7 @@ from runner.store.records import Record, RecordWriter, read_records
 from runner.store.run_dir import Identity, RunDir, Status
 from runner.views.page.data import SnapshotData
 from runner.views.page.part import ask, find_part
+from runner.views.page.parts.curves import round_mantissa
 from runner.views.renderers.base import Report
 
 
@@ -122,8 +123,20 @@ def test_the_list_of_tags_and_what_a_frozen_file_holds(sweep: SnapshotData) -> N
     tags = json.loads(ask(sweep, "curves", {}).body)
     assert tags == [{"tag": "bbox/AP", "runs": 4, "kind": "evaluation", "axes": ["step", "epoch", "time", "wall"]}]
     frozen = list(find_part("curves").frozen(sweep))
-    assert frozen == [{}, {"tag": "bbox/AP", "px": "892"}]
-    assert decode(ask(sweep, "curves", frozen[1]).body)[0]["buckets"] == 446
+    assert frozen == [{}, {"tag": "bbox/AP", "px": "446", "bits": "12"}]
+    header, arrays = decode(ask(sweep, "curves", frozen[1]).body)
+    whole, exact = curves(sweep, tag="bbox/AP", px="446")
+    assert header == whole and header["buckets"] == 223 and list(arrays) == list(exact)
+    for id, array in arrays.items():
+        np.testing.assert_allclose(array, exact[id], rtol=2**-13)
+        assert not (array[1:].view(np.uint32)[~np.isnan(array[1:])] & 0x7FF).any()
+
+
+def test_rounding_keeps_order_and_what_is_no_number() -> None:
+    numbers = np.array([-3.4e38, -1.0, -1e-40, 0.0, 1e-40, 0.1, 0.10001, 1.0, 3.4028235e38, np.nan], np.float32)
+    rounded = round_mantissa(numbers, 12)
+    assert np.isnan(rounded[-1]) and np.isfinite(rounded[:-1]).all() and (np.diff(rounded[:-1]) >= 0).all()
+    np.testing.assert_allclose(rounded, numbers, rtol=2**-13, atol=1e-38)
 
 
 def test_no_path_is_in_an_answer(sweep: SnapshotData) -> None:
@@ -153,6 +166,7 @@ def test_a_resumed_run_grows(tmp_path: Path) -> None:
     [
         ({"x": "steps"}, "curves: no axis 'steps'; did you mean 'step'?"),
         ({"px": "0"}, "curves: px is 0, expected 1 to 20000"),
+        ({"bits": "24"}, "curves: bits is 24, expected 1 to 23"),
         ({"px": "x"}, "curves: px is 'x', expected a number of at most 1e+17"),
         ({"s": "0.7"}, "curves: s is 0.7, expected one of 0, 0.5"),
         ({"from": "nan"}, "curves: from is 'nan', expected a number of"),

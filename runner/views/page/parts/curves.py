@@ -41,11 +41,12 @@ from runner.views.page.reader import Columns, ColumnStore
 MEDIA: Final = "application/octet-stream"
 MAGIC: Final = b"RCV1"
 MOST_BUCKETS: Final = 700
-FROZEN_PX: Final = 892
-"""Width in pixels that a frozen file's curves are thinned for: 446 buckets."""
+FROZEN: Final = {"px": "446", "bits": "12"}
+"""Thinning of a frozen file's curves, for its size: 223 buckets, so that 446 points draw the envelope, of 4 significant digits."""
 
 _COLUMNS: Final = ColumnStore(100_000_000)
 _MOST_PX = 20_000
+_MANTISSA_BITS = 23
 _LARGEST = 1e17
 _LEAST_WIDTH = 1e-6
 _Point = tuple[float, float]
@@ -101,13 +102,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A query that was understood. `low`, `high`: None where the curves decide; `runs`: ids, None for all."""
+    """A query that was understood. `low`, `high`: None where the curves decide; `bits`: of a mantissa; `runs`: ids, None for all."""
 
     tag: str
     axis: Axis
     low: float | None
     high: float | None
     buckets: int
+    bits: int
     smoothing: float
     runs: frozenset[str] | None
     group: str
@@ -124,7 +126,7 @@ class _Group:
 class CurvesPart:
     """The part."""
 
-    keys: frozenset[str] = frozenset({"tag", "x", "from", "to", "px", "s", "runs", "g"})
+    keys: frozenset[str] = frozenset({"tag", "x", "from", "to", "px", "bits", "s", "runs", "g"})
 
     def answer(self, data: PageData, query: Query) -> Answer:
         """Answer a tag's curves; without a tag the list of tags (`TagRow`)."""
@@ -136,7 +138,7 @@ class CurvesPart:
         """Yield the list of tags and each tag, over steps and not smoothed: the page smooths them by the buckets' n and mean."""
         yield {}
         for row in read_tags(data):
-            yield {"tag": row.tag, "px": str(FROZEN_PX)}
+            yield {"tag": row.tag, **FROZEN}
 
 
 def understand(query: Query) -> Request:
@@ -151,14 +153,16 @@ def understand(query: Query) -> Request:
     low, high = (_number(query, key, None) for key in ("from", "to"))
     if low is not None and high is not None and high - low < _LEAST_WIDTH:
         raise InputError(f"curves: from {low:g} is not below to {high:g}")
-    px, smoothing = _number(query, "px", 1000.0), _number(query, "s", 0.0)
+    px, bits, smoothing = _number(query, "px", 1000.0), _number(query, "bits", _MANTISSA_BITS), _number(query, "s", 0.0)
     if not px or not 1 <= px <= _MOST_PX:
         raise InputError(f"curves: px is {query['px']}, expected 1 to {_MOST_PX}")
+    if bits is None or not 1 <= bits <= _MANTISSA_BITS:
+        raise InputError(f"curves: bits is {query['bits']}, expected 1 to {_MANTISSA_BITS}")
     if smoothing not in SMOOTHING:
         raise InputError(f"curves: s is {query['s']}, expected one of {', '.join(f'{each:g}' for each in SMOOTHING)}")
     buckets = min(MOST_BUCKETS, max(1, int(px / 2)))
     runs = frozenset(filter(None, query["runs"].split(","))) if query.get("runs") else None
-    return Request(query["tag"], axis, low, high, buckets, smoothing or 0.0, runs, query.get("g") or "trial")
+    return Request(query["tag"], axis, low, high, buckets, int(bits), smoothing or 0.0, runs, query.get("g") or "trial")
 
 
 def _number(query: Query, key: str, default: float | None) -> float | None:
@@ -180,7 +184,11 @@ def read_tags(data: PageData) -> list[TagRow]:
     without_images: set[str] = set()
     for run in data.runs().values():
         known = images_per_step(run.result.config, run.result.overrides) is not None
-        for tag, kind in _columns(run).tags().items():
+        try:
+            tags = _COLUMNS.tags(RunDir(run.result.path).metrics)
+        except OSError:
+            continue  # the trials part lists the run with its problem
+        for tag, kind in tags.items():
             runs[tag] = runs.get(tag, 0) + 1
             if kind == "evaluation" or tag not in kinds:
                 kinds[tag] = kind
@@ -207,7 +215,7 @@ def read_curves(data: PageData, request: Request) -> bytes:
     curves = {run.id: curve for run in needed if (curve := _curve(run, request)) is not None}
     grid = _grid(request, list(curves.values()))
     thinned = {id: thin(curve, grid) for id, curve in curves.items()}
-    writer = _Writer(grid)
+    writer = _Writer(grid, request.bits)
     for group in groups:
         _add_group(writer, group, curves, thinned, request)
     for run in needed:
@@ -283,19 +291,30 @@ def _add_group(writer: _Writer, group: _Group, curves: Mapping[str, Curve], thin
     writer.series.append(series)
 
 
+def round_mantissa(array: npt.NDArray[np.float32], bits: int) -> npt.NDArray[np.float32]:
+    """Return numbers rounded to so many bits of mantissa, 1 to 22, so that they compress; NaN stays NaN, and order stays order."""
+    dropped = _MANTISSA_BITS - bits
+    raw = array.view(np.uint32)
+    rounded = ((raw + np.uint32(1 << (dropped - 1))) >> np.uint32(dropped) << np.uint32(dropped)).view(np.float32)
+    return np.where(np.isfinite(rounded), rounded, array)
+
+
 class _Writer:
     """Builds the binary form."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, bits: int) -> None:
         self.grid = grid
+        self._bits = bits
         self.series: list[Series] = []
         self._arrays: list[bytes] = []
         self._size = 0
 
     def add(self, arrays: Iterable[npt.NDArray[np.float32]]) -> int:
-        """Add arrays one behind the other; return the offset of the first."""
+        """Add arrays one behind the other, the first of them as it is; return its offset."""
         offset = self._size
-        for array in arrays:
+        for number, array in enumerate(arrays):
+            if number and self._bits < _MANTISSA_BITS:
+                array = round_mantissa(array, self._bits)
             self._arrays.append(array.astype("<f4", copy=False).tobytes())
             self._size += len(self._arrays[-1])
         return offset
