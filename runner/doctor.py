@@ -27,6 +27,8 @@ from runner.launch.machine import available_cores
 from runner.resolve.autos import probe_backend
 from runner.search.base import DESIGNS
 from runner.trackers.base import TRACKERS
+from runner.views.page.index import cache_folder
+from runner.views.page.server import PACKAGES, REQUIREMENT
 from runner.views.renderers.base import RENDERERS
 
 _NEEDING_PACKAGES: tuple[Registry[Any], ...] = (DESIGNS, TRACKERS)
@@ -60,6 +62,9 @@ def findings() -> Iterator[Requirement]:
         for _, plugin in registry.usable():
             for package in plugin.packages:
                 yield _package(package, plugin.requirement)
+    for package in PACKAGES:
+        yield _package(package, REQUIREMENT)
+    yield _page_cache()
     for registry in _REGISTRIES:
         for problem in registry.problems():
             yield Requirement("plug-in", problem, good=False)
@@ -97,6 +102,14 @@ def _own_environment(name: str) -> Iterator[Requirement]:
             return
         yield Requirement(label, f"{', '.join(f'{package} {version}' for package, version in found.versions.items())} in {found.python}")
         yield Requirement(f"gpu for {name}", ", ".join(probe.gpus) or f"none: {probe.gpu_problem}")
+
+
+def _page_cache() -> Requirement:
+    """Return what the page remembers of runs, which may be deleted at any time."""
+    folder = cache_folder()
+    files = [file for file in folder.glob("*") if file.is_file()]
+    size_mib = sum(file.stat().st_size for file in files) / 2**20
+    return Requirement("cache of the page", f"{size_mib:.1f} MiB in {folder}" if files else f"empty: {folder}")
 
 
 def _package(package: str, requirement: str) -> Requirement:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("dashboard", help="open a page on runs: the answer, trials, curves; or a tracker's viewer")
+    parser = commands.add_parser("dashboard", help="open a page on runs, or a tracker's viewer")
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
     parser.add_argument(
         "--with", dest="viewer", metavar="TRACKER", help="start this tracker's viewer instead: visualdl, tensorboard, or an installed one"

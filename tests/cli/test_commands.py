@@ -240,10 +240,14 @@ def test_data_list(cli_here: Cli) -> None:
 
 
 @pytest.mark.slow
-def test_doctor_looks_at_everything(cli: Cli) -> None:
-    result = cli("doctor")
+def test_doctor_looks_at_everything(cli: Cli, tmp_path: Path) -> None:
+    cache = tmp_path / "cache" / "runner" / "page"
+    cache.mkdir(parents=True)
+    (cache / "a.db").write_bytes(bytes(3 << 20))
+    result = cli("doctor", env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
     assert result.code in (0, 1) and "Traceback" not in result.err
     assert "backend torch" in result.out and "python" in result.out and "gpu" in result.out
+    assert f"3.0 MiB in {cache}" in result.out and "starlette" in result.out
 
 
 def test_advice_names_options_that_its_command_has() -> None:

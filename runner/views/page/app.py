@@ -32,7 +32,7 @@ _RETRY_MS: Final = 1_000
 
 
 def make_app(data: PageData, ends: Callable[[], bool] = lambda: False) -> Starlette:
-    """Return the application. It is meant to stand behind a `Guard`, which decides who may ask.
+    """Return the application. It is meant to stand behind a `PageGuard`, which decides who may ask.
 
     Args:
         data: what the page shows.

@@ -1,6 +1,6 @@
 """Guard in front of the page's server: who may ask it what, and what a browser may do with the answers.
 
-- A request names its host. Only names of this machine are answered (`Guard.hosts`), with any port, as `ssh -L` brings another one. So a
+- A request names its host. Only names of this machine are answered (`PageGuard.hosts`), with any port, as `ssh -L` brings another one. So a
   page elsewhere whose name is made to lead here (DNS rebinding) gets nothing.
 - A page of another origin, also of another port of this machine, gets no data: browsers tell by `Origin` and `Sec-Fetch-Site`.
 - Every answer carries headers by which the browser loads nothing from elsewhere, runs no script but the page's modules, and lets no other
@@ -52,7 +52,7 @@ _MOST_BYTES: Final = 1_024
 _AUTHORITY: Final = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
-class Guard:
+class PageGuard:
     """An ASGI application around another.
 
     Args:

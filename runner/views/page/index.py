@@ -29,12 +29,16 @@ _BUSY_S = 1.0
 _TABLE = "CREATE TABLE IF NOT EXISTS facts (run TEXT PRIMARY KEY, files TEXT, sum INTEGER, facts BLOB) WITHOUT ROWID"
 
 
-def cache_path(roots: Iterable[Path]) -> Path:
-    """Return the file of the cache for some folders: ``$XDG_CACHE_HOME/runner/page/HASH.db``."""
+def cache_folder() -> Path:
+    """Return the folder of all caches: ``$XDG_CACHE_HOME/runner/page``."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    folder = Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".cache"
+    return (Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".cache") / "runner" / "page"
+
+
+def cache_path(roots: Iterable[Path]) -> Path:
+    """Return the file of the cache for some folders: ``HASH.db`` in `cache_folder`."""
     names = "\0".join(sorted(os.path.realpath(root) for root in roots))
-    return folder / "runner" / "page" / f"{hashlib.sha256(os.fsencode(names)).hexdigest()[:32]}.db"
+    return cache_folder() / f"{hashlib.sha256(os.fsencode(names)).hexdigest()[:32]}.db"
 
 
 class FactsIndex:

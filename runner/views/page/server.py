@@ -99,7 +99,7 @@ def _make_server(data: PageData, names: list[str], token: str) -> uvicorn.Server
     from starlette.types import ASGIApp  # noqa: PLC0415
 
     from runner.views.page.app import make_app  # noqa: PLC0415
-    from runner.views.page.guard import Guard  # noqa: PLC0415
+    from runner.views.page.guard import PageGuard  # noqa: PLC0415
 
     app: ASGIApp = make_app(data, lambda: server.should_exit)
     if token:
@@ -107,7 +107,7 @@ def _make_server(data: PageData, names: list[str], token: str) -> uvicorn.Server
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # tracebacks of failures, and no request: some carry the token's cookie
     server = uvicorn.Server(
         uvicorn.Config(
-            Guard(app, names, token),
+            PageGuard(app, names, token),
             log_config=None,
             access_log=False,
             http="h11",

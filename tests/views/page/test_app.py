@@ -280,6 +280,15 @@ def test_the_document_has_every_part_with_its_query() -> None:
     assert {name: keys for name, (keys, _) in documented().items()} == {name: set(find_part(name).keys) for name in PARTS}
 
 
+def test_a_list_of_tags_and_their_curves_are_as_the_document_says(server: PageServer) -> None:
+    tags = ask(server, "/api/curves").json()
+    assert ["tag", *tags[0]] == documented()["curves"][1]
+    got = ask(server, f"/api/curves?tag={tags[0]['tag']}&px=40&g=none")
+    length = int.from_bytes(got.body[4:8], "little")
+    header = json.loads(got.body[8 : 8 + length])
+    assert got.body[:4] == b"RCV1" and len(got.body) == 8 + length + len(header["series"]) * 6 * 4 * header["buckets"]
+
+
 @pytest.mark.parametrize(("path", "part"), [("overview", "overview"), ("report", "report"), ("trials", "trials"), ("run?id=r0", "run")])
 def test_the_answers_are_as_the_document_says(server: PageServer, path: str, part: str) -> None:
     keys, told = list(ask(server, f"/api/{path}").json()), documented()[part][1]

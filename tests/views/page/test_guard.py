@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from runner.views.page.guard import CONTENT_POLICY, HEADERS, Guard
+from runner.views.page.guard import CONTENT_POLICY, HEADERS, PageGuard
 
 HOST = "127.0.0.1:8040"
 TOKEN = "the-token"
@@ -34,7 +34,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": SECRET})
 
 
-def ask(guard: Guard, path: str = "/api/overview", *headers: tuple[str, str], method: str = "GET", body: bytes = b"") -> Got:
+def ask(guard: PageGuard, path: str = "/api/overview", *headers: tuple[str, str], method: str = "GET", body: bytes = b"") -> Got:
     """The answer to a request with these headers, and with the right host if none is among them."""
     given = headers if any(name == "Host" for name, _ in headers) else (("Host", HOST), *headers)
     scope = {"type": "http", "method": method, "path": path, "headers": [(n.lower().encode(), v.encode("latin-1")) for n, v in given]}
@@ -72,7 +72,7 @@ def test_the_policy_allows_the_pages_own_files_alone() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1:8040", "localhost", "LOCALHOST:9999", "[::1]:1", "[::1]"])
 @pytest.mark.parametrize("path", ["/", "/api/overview"])
 def test_names_of_this_machine_are_answered_with_any_port(host: str, path: str) -> None:
-    assert ask(Guard(application), path, ("Host", host)).body == SECRET
+    assert ask(PageGuard(application), path, ("Host", host)).body == SECRET
 
 
 @pytest.mark.parametrize(
@@ -104,18 +104,18 @@ def test_names_of_this_machine_are_answered_with_any_port(host: str, path: str) 
 @pytest.mark.parametrize("path", ["/", "/api/overview", "/nowhere"])
 def test_another_host_gets_nothing(hosts: list[str], path: str) -> None:
     headers = [("Host", host) for host in hosts] or [("Host", "")]
-    assert ask(Guard(application), path, *headers).status == 421
+    assert ask(PageGuard(application), path, *headers).status == 421
 
 
 @pytest.mark.parametrize("path", ["http://127.0.0.1:8040/", "http://evil.example/", "*", "", "127.0.0.1:8040"])
 def test_a_request_for_something_else_than_a_path_gets_nothing(path: str) -> None:
-    assert ask(Guard(application), path).status == 421
+    assert ask(PageGuard(application), path).status == 421
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
 @pytest.mark.parametrize("path", ["/", "/api/overview", "/api/token"])
 def test_the_page_only_reads(method: str, path: str) -> None:
-    answer = ask(Guard(application), path, method=method)
+    answer = ask(PageGuard(application), path, method=method)
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
     assert "access-control-allow-origin" not in answer.headers
 
@@ -142,20 +142,20 @@ def test_the_page_only_reads(method: str, path: str) -> None:
     ],
 )
 def test_a_page_of_another_origin_gets_no_data(headers: list[tuple[str, str]], status: int) -> None:
-    assert ask(Guard(application), "/api/overview", *headers).status == status
-    assert ask(Guard(application), "/api/overview", *headers, method="HEAD").status == status
-    assert ask(Guard(application), "/", *headers).status == 200  # a link from elsewhere may lead to the page itself
+    assert ask(PageGuard(application), "/api/overview", *headers).status == status
+    assert ask(PageGuard(application), "/api/overview", *headers, method="HEAD").status == status
+    assert ask(PageGuard(application), "/", *headers).status == 200  # a link from elsewhere may lead to the page itself
 
 
 def test_a_given_host_is_answered_too() -> None:
-    guard = Guard(application, ["Box.example", "[2001:db8::7]"])
+    guard = PageGuard(application, ["Box.example", "[2001:db8::7]"])
     for host in ("box.example:8040", "BOX.EXAMPLE", "[2001:DB8::7]:8040", "localhost:1"):
         assert ask(guard, "/", ("Host", host)).status == 200
     assert ask(guard, "/", ("Host", "other.example")).status == 421
 
 
 # ----------------------------------------------------------------------------------------------------------------- token
-def cookie(guard: Guard) -> str:
+def cookie(guard: PageGuard) -> str:
     """The cookie that the token is exchanged for."""
     answer = ask(guard, "/api/token", method="POST", body=TOKEN.encode())
     value, *attributes = answer.headers["set-cookie"].split("; ")
@@ -165,7 +165,7 @@ def cookie(guard: Guard) -> str:
 
 
 def test_with_a_token_data_need_its_cookie_and_the_page_does_not() -> None:
-    guard = Guard(application, token=TOKEN)
+    guard = PageGuard(application, token=TOKEN)
     assert ask(guard, "/").status == ask(guard, "/style.css").status == 200
     assert ask(guard).status == 401
     good = cookie(guard)
@@ -176,7 +176,7 @@ def test_with_a_token_data_need_its_cookie_and_the_page_does_not() -> None:
 
 
 def test_wrong_cookies_are_of_no_use() -> None:
-    guard = Guard(application, token=TOKEN)
+    guard = PageGuard(application, token=TOKEN)
     name, _, value = cookie(guard).partition("=")
     wrong = [
         f"{name}=",
@@ -191,19 +191,19 @@ def test_wrong_cookies_are_of_no_use() -> None:
     ]
     for each in wrong:
         assert ask(guard, "/api/overview", ("Cookie", each)).status == 401, each
-    assert ask(guard, "/api/overview", ("Cookie", cookie(Guard(application, token=TOKEN)))).status == 401, "that of another server"
+    assert ask(guard, "/api/overview", ("Cookie", cookie(PageGuard(application, token=TOKEN)))).status == 401, "that of another server"
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"wrong", b"the-toke", b"the-token ", b"\xff\xfe", b"the-token" * 500], ids=lambda body: repr(body[:12])
 )
 def test_a_wrong_token_is_refused(body: bytes) -> None:
-    answer = ask(Guard(application, token=TOKEN), "/api/token", method="POST", body=body)
+    answer = ask(PageGuard(application, token=TOKEN), "/api/token", method="POST", body=body)
     assert answer.status == 403 and "set-cookie" not in answer.headers
 
 
 def test_only_a_page_of_the_server_may_send_the_token() -> None:
-    guard = Guard(application, token=TOKEN)
+    guard = PageGuard(application, token=TOKEN)
     for header in (("Origin", "http://evil.example"), ("Sec-Fetch-Site", "cross-site")):
         assert ask(guard, "/api/token", header, method="POST", body=TOKEN.encode()).status == 403
     assert ask(guard, "/api/token", ("Host", "evil.example"), method="POST", body=TOKEN.encode()).status == 421
