@@ -183,7 +183,7 @@ class Stage:
         return call(self.folder, lambda: main(argv))
 
     def dashboard(self) -> Ended:
-        """Do what `runner dashboard` does before it starts a viewer."""
+        """Do what `runner dashboard --with visualdl` does before it starts the viewer."""
 
         def show() -> int:
             runs = list(find_runs([Path("runs/sweep")]))
