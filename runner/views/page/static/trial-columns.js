@@ -102,7 +102,7 @@ export class TrialModel {
     return {
       id: "name",
       title: this.page.text("trials.name"),
-      ...(isNarrow ? { width: 152 } : { least: 200 }),
+      ...(isNarrow ? { width: 160 } : { least: 184 }),
       sorts: true,
       value: (trial) => trial.label,
       cell: (row) => nameCell(this, row, actions),
@@ -136,7 +136,7 @@ function keyColumn(model, key) {
     id: `key:${key}`,
     title: model.shortKey(key),
     hint: key,
-    width: 128,
+    width: 112,
     number: numeric,
     sorts: true,
     value,
@@ -152,7 +152,7 @@ function metricColumn(model, tag) {
     id: `metric:${tag}`, title: tag, hint: page.text(
       `trials.goal.${tag === model.trials.metric ? goal : "none"}`,
       { tag },
-    ), width: 144, number: true, sorts: true,
+    ), width: 132, number: true, sorts: true,
     falls: goal !== "minimize", value: (trial) => model.value(trial, tag), text: (trial) => page.summary(trial.metrics[tag]),
     cell: (row) => byKind(row, (run) => runMetric(page, run, tag), (trial) => trialMetric(model, trial, tag)),
   };
@@ -182,7 +182,7 @@ function runMetric(page, run, tag) {
 
 const FACT_COLUMNS = {
   n: (model) => ({
-    id: "n", title: "n", hint: model.page.text("trials.n.hint"), width: 80, number: true, sorts: true,
+    id: "n", title: "n", hint: model.page.text("trials.n.hint"), width: 68, number: true, sorts: true,
     value: (trial) => trial.metrics[model.metric]?.n ?? 0,
     text: (trial) => String(trial.metrics[model.metric]?.n ?? 0),
     cell: (row) => byKind(row, (run) => model.page.text("trials.seed", { seed: run.seed }), (trial) => countCell(model, trial)),
@@ -191,13 +191,13 @@ const FACT_COLUMNS = {
     id: "delta", title: model.deltaTitle(), hint: model.page.text(
       "trials.delta.hint",
       { metric: model.metric },
-    ), width: 312, sorts: true, falls: model.trials.goal !== "minimize",
+    ), width: model.missing.size ? 336 : 280, sorts: true, falls: model.trials.goal !== "minimize",
     value: (trial) => model.effect(trial)?.delta ?? null, text: (trial) => deltaText(model, trial), cell: (row) => (
       row.kind === "trial" ? deltaCell(model, row.trial) : null
     ),
   }),
   time: (model) => ({
-    id: "time", title: model.page.text("trials.time"), hint: model.page.text("trials.time.hint"), width: 88, number: true, sorts: true,
+    id: "time", title: model.page.text("trials.time"), hint: model.page.text("trials.time.hint"), width: 76, number: true, sorts: true,
     value: (trial) => trial.time_s,
     text: (trial) => model.page.duration(trial.time_s), cell: (row) => (
       row.kind === "group" ? null : model.page.duration((row.run ?? row.trial).time_s)
@@ -210,14 +210,14 @@ const FACT_COLUMNS = {
   }),
   best: (model) => ({
     id: "best", title: model.page.text("trials.best"), hint: model.page.text("trials.best.hint"),
-    width: 144, number: true, sorts: true, falls: model.trials.goal !== "minimize",
+    width: 132, number: true, sorts: true, falls: model.trials.goal !== "minimize",
     value: (trial) => model.reported.get(trial.id)?.best_optimistic?.mean ?? null, text: (trial) => model.page.summary(
       model.reported.get(trial.id)?.best_optimistic,
     ),
     cell: (row) => (row.kind === "trial" ? model.page.summary(model.reported.get(row.trial.id)?.best_optimistic) : null),
   }),
   state: (model) => ({
-    id: "state", title: model.page.text("trials.state"), width: 184, sorts: true,
+    id: "state", title: model.page.text("trials.state"), width: 180, sorts: true,
     value: (trial) => stateText(model, trial), text: (trial) => stateText(model, trial),
     cell: (row) => byKind(row, (run) => runState(model.page, run), (trial) => trialState(model, trial)),
   }),
