@@ -27,7 +27,7 @@ class CsvRenderer:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         rows = _search_rows(report) if isinstance(report, SearchReport) else _comparison_rows(report)
-        writer.writerows(map(_cell, row) for row in rows)
+        writer.writerows(map(csv_cell, row) for row in rows)
         return text.getvalue()
 
 
@@ -78,7 +78,7 @@ def _parameter(value: Any) -> Any:
     return value if isinstance(value, str | int | float) and not isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
     """Return a cell in one line that a spreadsheet shows and does not calculate: a text that begins like a formula gets an apostrophe."""
     if isinstance(value, bool):
         return str(value).lower()

@@ -1,0 +1,89 @@
+// The controls above the charts: what is on the x axis, smoothing, bands, axes, and which part is shown.
+
+import { fill, h } from "./dom.js";
+
+/** Stops of the smoothing: the weight that an exponential average keeps with each point. */
+export const SMOOTHING = Object.freeze([0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999]);
+const AXES = ["step", "epoch", "images", "time", "wall"];
+const BANDS = ["minmax", "std", "none"];
+
+export class CurveControls {
+  constructor(page) {
+    this.page = page;
+    this.root = h("form", { class: "curve-controls", onsubmit: (event) => event.preventDefault() });
+    this.made = "";
+  }
+
+  /** Make the controls in the page's language, and give them the address's values; only axes that some of the tags have can be chosen. */
+  update(tags) {
+    if (this.made !== this.page.language) {
+      this.made = this.page.language;
+      this.make();
+    }
+    const { state } = this.page;
+    const values = {
+      x: state.get("x"),
+      smooth: String(Math.max(0, SMOOTHING.indexOf(Number(state.get("s"))))),
+      band: state.get("band"),
+      find: state.get("find"),
+      from: state.get("zoom").split(",")[0] ?? "",
+      to: state.get("zoom").split(",")[1] ?? "",
+    };
+    for (const [name, value] of Object.entries(values)) {
+      const field = this.fields[name];
+      if (field.value !== value && !(field === document.activeElement && field.tagName === "INPUT" && field.type !== "range")) field.value = value;
+    }
+    const axes = this.page.source.frozen ? new Set(["step"]) : new Set(tags.flatMap((row) => row.axes ?? AXES));
+    for (const option of this.fields.x.options) option.disabled = !axes.has(option.value);
+    this.fields.members.checked = state.get("members") === "1";
+    this.fields.trim.checked = state.get("trim") === "1";
+    this.fields.logx.checked = state.get("log").includes("x");
+    this.fields.logy.checked = state.get("log").includes("y");
+    this.fields.reset.disabled = !state.get("zoom");
+    fill(this.fields.shown, SMOOTHING[Number(this.fields.smooth.value)] || this.page.text("curves.smoothing.none"));
+    this.fields.smooth.setAttribute("aria-valuetext", this.fields.shown.textContent);
+  }
+
+  make() {
+    const { text, state } = this.page;
+    const set = (key) => (event) => state.set({ [key]: event.target.value });
+    const check = (key) => (event) => state.set({ [key]: event.target.checked ? "1" : "" });
+    const log = () => state.set({ log: `${this.fields.logx.checked ? "x" : ""}${this.fields.logy.checked ? "y" : ""}` });
+    const select = (prefix, values, onchange) => h("select", { onchange }, values.map((value) => h("option", { value }, text(`${prefix}.${value}`))));
+    const box = (onchange) => h("input", { type: "checkbox", onchange });
+    const end = () => h("input", { type: "number", step: "any", class: "curve-end", onchange: () => this.zoom() });
+    this.fields = {
+      x: select("curves.x", AXES, (event) => state.set({ x: event.target.value, zoom: "" })),
+      smooth: h("input", { type: "range", min: 0, max: SMOOTHING.length - 1, step: 1, oninput: (event) => state.set({ s: String(SMOOTHING[Number(event.target.value)]) }) }),
+      shown: h("output", { class: "curve-smoothing" }),
+      band: select("curves.band", BANDS, set("band")),
+      members: box(check("members")),
+      logx: box(log),
+      logy: box(log),
+      trim: box(check("trim")),
+      from: end(),
+      to: end(),
+      reset: h("button", { type: "button", class: "quiet", onclick: () => state.set({ zoom: "" }) }, text("curves.zoom.reset")),
+      find: h("input", { type: "search", spellcheck: "false", autocomplete: "off", oninput: set("find") }),
+    };
+    const { fields } = this;
+    const label = (id, ...parts) => h("label", {}, h("span", {}, text(id)), parts);
+    const option = (id, field) => h("label", { class: "curve-option" }, field, text(id));
+    fill(
+      this.root,
+      label("curves.x", fields.x),
+      label("curves.smoothing", h("span", { class: "curve-slider" }, fields.smooth, fields.shown)),
+      label("curves.band", fields.band),
+      h("fieldset", {}, h("legend", {}, text("curves.show")), option("curves.members", fields.members), option("curves.logx", fields.logx), option("curves.logy", fields.logy), option("curves.trim", fields.trim)),
+      h("fieldset", {}, h("legend", {}, text("curves.zoom")), label("curves.from", fields.from), label("curves.to", fields.to), fields.reset),
+      label("curves.find", fields.find),
+    );
+  }
+
+  /** Take the part of the x axis that was typed, once both ends make sense. */
+  zoom() {
+    const [from, to] = [this.fields.from.value, this.fields.to.value];
+    if (from !== "" && to !== "" && Number(to) > Number(from)) this.page.state.set({ zoom: `${Number(from)},${Number(to)}` });
+    else if (from === "" && to === "") this.page.state.set({ zoom: "" });
+  }
+}

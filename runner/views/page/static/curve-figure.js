@@ -1,0 +1,93 @@
+// The figure of a tag's curves (see chart-draw.js): which lines there are, and what each shows.
+
+const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // of the 1st, 2nd, … tag in one chart
+
+/**
+ * Make the figure of one or more tags on one grid.
+ *
+ * @param {object[]} answers what parseCurves() returned, one per tag, with the same grid
+ * @param {object} options `lines(series)` {name, color, dash, width} of a series, or null where it is not in colour; `context(series)` whether it is
+ *   drawn in grey then; `members` show the runs of a trial too; `band` "minmax", "std" or "none"; `smoothing`; `log` of the y axis
+ */
+export function makeFigure(answers, options) {
+  const figure = { xs: answers[0].xs, lines: [], context: [] };
+  answers.forEach((curves, place) => addCurves(figure, curves, place, answers.length > 1, options));
+  return figure;
+}
+
+function addCurves(figure, curves, place, several, options) {
+  const { folded, alone } = groupsOf(curves);
+  const members = [];
+  for (const series of curves.series) {
+    if (alone.has(series)) continue;
+    const isMember = series.kind === "run" && folded.has(series.group ?? series.trial);
+    if (isMember && !options.members) continue;
+    const look = options.lines(series);
+    if (!look) {
+      if (!isMember && options.context(series)) figure.context.push(valuesOf(series, options));
+      continue;
+    }
+    const marks = series.kind === "group" && !options.members ? marksOfMembers(curves, series) : series.marks;
+    const line = makeLine({ ...series, marks }, look, curves.xs, options);
+    if (several) Object.assign(line, { id: `${curves.tag} ${line.id}`, name: `${look.name} · ${curves.tag}`, dash: place ? DASHES[place % DASHES.length] : look.dash });
+    if (isMember) members.push({ ...line, width: 1, faint: 0.45, low: null, high: null });
+    else figure.lines.push(line);
+  }
+  figure.lines.unshift(...members);
+}
+
+/** Ids of the groups whose runs are folded into them, and the groups that are trials of one run: that run itself says more than its mean. */
+function groupsOf({ series }) {
+  const runs = new Set(series.filter(({ kind }) => kind === "run").map(({ group }) => group));
+  const groups = series.filter(({ kind }) => kind === "group");
+  const alone = new Set(groups.filter(({ id, trial, members }) => trial !== null && members === 1 && runs.has(id)));
+  return { alone, folded: new Set(groups.filter((group) => !alone.has(group)).map(({ id }) => id)) };
+}
+
+function marksOfMembers({ series }, { id, marks }) {
+  return [...marks, ...series.filter(({ kind, group }) => kind === "run" && group === id).flatMap((run) => run.marks.map((mark) => ({ ...mark, run: run.id })))];
+}
+
+function makeLine(series, { name, color, dash, width }, xs, options) {
+  const ys = valuesOf(series, options);
+  const [low, high] = band(series, options.band);
+  const last = series.last?.[0] ?? Infinity;
+  const ended = (series.ended ?? []).filter((x) => x < last).sort((a, b) => a - b);
+  const breaks = series.kind === "run" ? series.marks.filter(({ kind }) => kind !== "resumed").map(({ x }) => x) : [];
+  return {
+    id: series.id, trial: series.trial, name, color, dash, width, ys, low, high, series,
+    alpha: series.kind === "group" ? 0.16 : options.smoothing > 0 ? 0.15 : 0.28,
+    ends: ended[0] ?? null,
+    breaks: breaks.sort((a, b) => a - b),
+    marks: marksOf(series, ys, xs, ended, options),
+  };
+}
+
+function valuesOf({ kind, data }, { smoothing }) {
+  if (kind === "group") return data.mean;
+  return smoothing > 0 ? data.smooth : data.last;
+}
+
+/** Lower and upper edge of the band: of a run what its buckets hold, of a group the spread of its members. */
+function band({ kind, members, data }, wanted) {
+  if (wanted === "none") return [null, null];
+  if (kind === "run") return data.n.some((count) => count > 1) ? [data.min, data.max] : [null, null];
+  if (members < 2) return [null, null];
+  if (wanted === "minmax") return [data.low, data.high];
+  const at = (sign) => data.mean.map((value, index) => value + sign * (data.std[index] || 0)); // one member alone has none
+  return [at(-1), at(1)];
+}
+
+function marksOf(series, ys, xs, ended, { log }) {
+  const marks = series.marks.map((mark) => ({ ...mark, y: NaN }));
+  if (series.best) marks.push({ kind: "best", x: series.best[0], y: series.best[1] });
+  for (const x of ended) marks.push({ kind: "ended", x, y: valueAt(ys, xs, x) });
+  if (log) ys.forEach((value, index) => value <= 0 && marks.push({ kind: "below", x: xs[index], y: NaN }));
+  return marks;
+}
+
+function valueAt(ys, xs, x) {
+  let value = NaN;
+  for (let index = 0; index < xs.length && xs[index] <= x; index++) if (!Number.isNaN(ys[index])) value = ys[index];
+  return value;
+}

@@ -1,0 +1,280 @@
+// The Curves tab: a chart per tag, the deciding metric first. What is shown is in the address; a chart is drawn when it comes within a screen.
+
+import { Cursor } from "../chart.js";
+import { CurveCard } from "../curve-card.js";
+import { CurveControls, SMOOTHING } from "../curve-controls.js";
+import { fill, h } from "../dom.js";
+import { failure } from "../failure.js";
+import { PALETTE } from "../trials.js";
+
+const MOST_IN_COLOUR = 100;
+const BEST_IN_COLOUR = 30; // where there are more trials than that
+const GROUP_DASHES = [[], [7, 3], [2, 3], [8, 3, 2, 3]];
+
+export const curvesTab = {
+  id: "curves",
+  keys: {
+    tag: "", // tags of the chart that comes first, in one chart
+    x: "step",
+    s: "0", // smoothing
+    band: "minmax", // minmax, std or none
+    members: "", // "1": the runs of each trial too
+    log: "", // "x", "y" or "xy"
+    logy: "", // tags of which the y axis is the other way
+    trim: "", // "1": the y axis leaves out the lowest and highest percent
+    zoom: "", // "from,to" of the x axis
+    top: "", // tags whose charts come first
+    wide: "", // tags whose charts have the full width
+    table: "", // tags whose values are shown as a table
+    find: "", // words in the tags that are shown
+    groups: "", // groups of tags that are unfolded
+  },
+  help: [
+    ["← →", "curves.key.move"],
+    ["Enter", "curves.key.freeze"],
+    ["+ − 0", "curves.key.zoom"],
+    ["⇤⇥", "curves.key.drag"],
+    ["Ctrl ⇅", "curves.key.wheel"],
+  ],
+  mount: (page) => new CurvesView(page),
+};
+
+class CurvesView {
+  constructor(page) {
+    Object.assign(this, { page, cursor: new Cursor(), cards: new Map(), tags: [], order: "" });
+    this.controls = new CurveControls(page);
+    this.status = h("p", { class: "muted", role: "status" });
+    this.list = h("div", {});
+    this.root = h("div", { class: "curves" }, this.controls.root, this.status, this.list);
+    this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "100% 0px" });
+  }
+
+  async update() {
+    this.chosen = chooseColours(this.page.trials);
+    this.painted = new Map();
+    try {
+      this.tags = await this.page.source.json("curves");
+    } catch (error) {
+      fill(this.list, failure(this.page, error));
+      this.order = "";
+      return;
+    }
+    this.controls.update(this.tags);
+    this.arrange();
+    this.tell();
+    for (const card of this.cards.values()) card.update();
+  }
+
+  unmount() {
+    this.watch.disconnect();
+    this.cards.forEach((card) => card.destroy());
+  }
+
+  seen(entries) {
+    for (const { target, isIntersecting } of entries) this.cards.get(target.dataset.tag)?.approach(isIntersecting);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ arrangement
+  /** Put the cards in their order; a card that is there already keeps its chart. */
+  arrange() {
+    const plan = arrangement(this.tags.map(({ tag }) => tag), this.page);
+    const order = JSON.stringify([plan, this.page.state.get("wide"), this.page.language]);
+    if (order === this.order) return;
+    this.order = order;
+    const kept = new Map();
+    const card = (tags, wide) => {
+      const key = tags.join(",");
+      const made = this.cards.get(key) ?? new CurveCard(this.page, tags, this);
+      kept.set(key, made);
+      made.root.classList.toggle("wide", wide);
+      return made.root;
+    };
+    const wide = new Set(this.tagsIn("wide"));
+    const single = (tag) => card([tag], wide.has(tag));
+    const first = plan.first.map((tags) => card(tags, true));
+    const groups = plan.groups.map(({ name, tags, open }) => {
+      const body = h("div", { class: "curve-cards" }, open ? tags.map(single) : null);
+      const count = this.page.text("curves.group", { name, count: tags.length });
+      return h("details", { class: "curve-group", open, "data-group": name, ontoggle: (event) => this.unfold(name, event.target.open) }, h("summary", {}, count), body);
+    });
+    fill(this.list, h("div", { class: "curve-cards" }, first), groups);
+    for (const [key, old] of this.cards) {
+      if (kept.get(key) === old) continue;
+      this.watch.unobserve(old.root);
+      old.destroy();
+    }
+    for (const [key, made] of kept) if (this.cards.get(key) !== made) this.watch.observe(made.root);
+    this.cards = kept;
+  }
+
+  unfold(name, open) {
+    if (this.tagsIn("groups").includes(name) !== open) this.setList("groups", name, open);
+  }
+
+  /** How much is shown, in a sentence. */
+  tell() {
+    const { text, trials } = this.page;
+    const sentences = [];
+    if (!this.tags.length) sentences.push(text("curves.none"));
+    else if (!this.cards.size && this.page.state.get("find")) sentences.push(text("curves.unfound", { find: this.page.state.get("find") }));
+    if (this.chosen.grey) sentences.push(text("curves.coloured", { shown: this.chosen.ids.size, all: trials.visible().length, best: BEST_IN_COLOUR, metric: trials.decides() }));
+    fill(this.status, sentences.join(" "));
+  }
+
+  // ------------------------------------------------------------------------------------------------- what the cards ask of the tab
+  /** The settings of a card. */
+  settings(tags) {
+    const { state } = this.page;
+    const tag = tags.join(",");
+    const listed = (key) => this.tagsIn(key).includes(tag);
+    const log = state.get("log");
+    const zoom = state.get("zoom").split(",").map(Number);
+    return {
+      x: state.get("x"),
+      g: state.get("g"),
+      smoothing: SMOOTHING.includes(Number(state.get("s"))) ? Number(state.get("s")) : 0,
+      band: state.get("band"),
+      members: state.get("members") === "1",
+      log: log.includes("y") !== listed("logy"),
+      logY: log.includes("y") !== listed("logy"),
+      logYHere: listed("logy"),
+      logX: log.includes("x"),
+      trim: state.get("trim") === "1",
+      zoom: zoom.length === 2 && zoom[1] > zoom[0] ? { low: zoom[0], high: zoom[1] } : null,
+      top: listed("top"),
+      wide: listed("wide"),
+      table: listed("table"),
+    };
+  }
+
+  /** Tags in a key of the address; a comma in a tag is written %2C. */
+  tagsIn(key) {
+    return this.page.state.list(key).map((tag) => tag.replaceAll("%2C", ","));
+  }
+
+  setList(key, value, on) {
+    const others = this.tagsIn(key).filter((tag) => tag !== value);
+    this.page.state.set({ [key]: (on ? [...others, value] : others).map((tag) => tag.replaceAll(",", "%2C")).join(",") });
+  }
+
+  /** Zoom all charts; null shows everything. */
+  zoom(range) {
+    const unit = range ? 10 ** Math.floor(Math.log10((range.high - range.low) / 1000)) : 1;
+    const rounded = (value) => Number((Math.round(value / unit) * unit).toPrecision(12));
+    this.page.state.set({ zoom: range ? `${rounded(range.low)},${rounded(range.high)}` : "" });
+  }
+
+  /** Tags that a chart could show as well. */
+  others(tags) {
+    return this.tags.map(({ tag }) => tag).filter((tag) => !tags.includes(tag));
+  }
+
+  /** Show a tag in the chart of others, as the first chart; without a tag each has its own again. */
+  overlay(tags, tag) {
+    this.page.state.set({ tag: tag ? [...tags, tag].map((each) => each.replaceAll(",", "%2C")).join(",") : "" });
+  }
+
+  /** Name and look of a curve; null if it is not in colour, or not to be seen. */
+  line(series) {
+    const { trials } = this.page;
+    const key = series.kind === "group" ? series.id : series.group;
+    const byKey = this.page.state.get("g") !== "" && key !== null;
+    if (!byKey && !this.chosen.ids.has(series.trial)) return null;
+    const place = byKey ? key : series.trial;
+    if (!this.painted.has(place)) this.painted.set(place, byKey ? this.groupLook(place) : this.trialLook(series.trial));
+    const look = this.painted.get(place);
+    if (series.kind === "group") return byKey ? { ...look, name: this.groupName(series.value) } : look;
+    const alone = !byKey && trials.byId.get(series.trial).runs.length === 1;
+    return alone ? look : { ...look, name: trials.runs.get(series.id)?.name ?? series.id };
+  }
+
+  trialLook(id) {
+    const { trials } = this.page;
+    const { css, dash } = trials.color(id);
+    return { color: css, dash, width: id === trials.baseline().id ? 2.5 : 1.5, name: trials.label(id) };
+  }
+
+  /** Look of a group by a key, g0, g1, … */
+  groupLook(id) {
+    const place = Number(id.slice(1));
+    return { color: PALETTE[1 + (place % (PALETTE.length - 1))], dash: GROUP_DASHES[Math.floor(place / (PALETTE.length - 1)) % GROUP_DASHES.length], width: 1.5 };
+  }
+
+  groupName(value) {
+    const { state, text, trials } = this.page;
+    const key = state.get("g");
+    return value === null ? text("curves.others") : `${trials.keys[key] ?? key}=${this.page.value(value)}`;
+  }
+
+  isContext({ trial }) {
+    return this.chosen.greyIds.has(trial);
+  }
+
+  /** Colours of the page as a canvas knows them. */
+  look() {
+    const style = getComputedStyle(document.documentElement);
+    const color = (name) => style.getPropertyValue(name).trim();
+    return { ink: color("--ink"), muted: color("--muted"), rule: color("--line"), paper: color("--paper") };
+  }
+
+  /** Call f while the page has its light theme; nothing is painted in between. */
+  inLightTheme(f) {
+    const { dataset } = document.documentElement;
+    const theme = dataset.theme;
+    dataset.theme = "light";
+    this.painted = new Map();
+    try {
+      return f();
+    } finally {
+      if (theme === undefined) delete dataset.theme;
+      else dataset.theme = theme;
+      this.painted = new Map();
+    }
+  }
+}
+
+/** Trials in colour: all, or where they are many, the baseline, the pinned ones and the best by the deciding metric; the rest is grey. */
+export function chooseColours(trials) {
+  const shown = trials.visible();
+  const ids = new Set();
+  if (shown.length <= MOST_IN_COLOUR) shown.forEach(({ id }) => ids.add(id));
+  else {
+    const visible = new Set(shown.map(({ id }) => id));
+    const add = ({ id }) => visible.has(id) && ids.size < MOST_IN_COLOUR && ids.add(id);
+    [trials.baseline(), ...trials.pinned()].forEach(add);
+    const metric = trials.decides();
+    const sign = trials.goal === "min" ? 1 : -1;
+    const value = ({ metrics }) => metrics[metric]?.mean ?? null;
+    shown.filter((trial) => value(trial) !== null).sort((a, b) => sign * (value(a) - value(b))).slice(0, BEST_IN_COLOUR).forEach(add);
+  }
+  const greyIds = new Set(shown.map(({ id }) => id).filter((id) => !ids.has(id)));
+  return { ids, greyIds, grey: greyIds.size > 0 };
+}
+
+/** Which tags come first, each in a chart of its own or several in one, and the groups of the others. */
+export function arrangement(tags, { state, trials }) {
+  const decode = (key) => state.list(key).map((tag) => tag.replaceAll("%2C", ",")).filter((tag) => tags.includes(tag));
+  const words = state.get("find").toLowerCase().split(/\s+/).filter(Boolean);
+  const found = tags.filter((tag) => words.every((word) => tag.toLowerCase().includes(word)));
+  const first = [decode("tag"), ...decode("top").map((tag) => [tag]), ...[trials.decides(), "train/loss"].filter((tag) => found.includes(tag)).map((tag) => [tag])];
+  const taken = new Set();
+  const unique = first.filter((each) => {
+    const key = each.join(",");
+    return each.length > 0 && !taken.has(key) && taken.add(key);
+  });
+  const groups = new Map();
+  for (const tag of found) {
+    if (taken.has(tag)) continue;
+    const name = groupOf(tag);
+    groups.set(name, [...(groups.get(name) ?? []), tag]);
+  }
+  const open = new Set(state.list("groups").map((name) => name.replaceAll("%2C", ",")));
+  const sorted = [...groups].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
+  return { first: unique, groups: sorted.map(([name, members]) => ({ name, tags: members, open: open.has(name) || words.length > 0 })) };
+}
+
+/** The group of a tag: what is before its last slash, and no more than two parts of it. */
+function groupOf(tag) {
+  const parts = tag.split("/");
+  return parts.length === 1 ? tag : `${parts.slice(0, Math.min(2, parts.length - 1)).join("/")}/`;
+}
