@@ -50,6 +50,7 @@ PARTS: Final[Mapping[str, str]] = {
     "curves": "runner.views.page.parts.curves:CurvesPart",
     "image": "runner.views.page.parts.image:ImagePart",
     "overview": "runner.views.page.parts.overview:OverviewPart",
+    "points": "runner.views.page.parts.points:PointsPart",
     "report": "runner.views.page.parts.report:ReportPart",
     "run": "runner.views.page.parts.run:RunPart",
     "trials": "runner.views.page.parts.trials:TrialsPart",

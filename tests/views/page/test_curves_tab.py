@@ -32,12 +32,12 @@ LABEL = '<img src=x onerror="window.pwn=1">&'
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    """Two trials with three seeds; a run of the baseline ends early, one of the other trial was resumed and met values that are not finite."""
+    """Two trials with three seeds; a run of the baseline ends early, one of the other trial was resumed and met infinite values and NaN."""
     for trial, label in enumerate(["baseline", "base_lr=0.01"]):
         for seed in range(3):
             step = 200 if (trial, seed) == (0, 2) else 300
-            evaluations = [(100, 0.2 + trial / 10 + seed / 100), (200, 0.3 + trial / 10 + seed / 100)]
-            run = make_run(tmp_path / "sweep", trial, seed, label=label, ap=0.4 + trial / 10 + seed / 100, step=step, evaluations=evaluations)
+            ap = 0.4 + trial / 10 + seed / 100
+            run = make_run(tmp_path / "sweep", trial, seed, label=label, ap=ap, step=step, evaluations=[(100, ap - 0.2), (200, ap - 0.1)])
     writer = RecordWriter(run.metrics)
     writer.write(Record(2, 300, 6.0, START + 90, resumed=True))
     for step, loss in [(320, math.nan), (340, math.inf), (360, -1.0), (380, 0.5)]:
@@ -51,6 +51,13 @@ def card(page: Page, tag: str) -> Any:
     found = page.locator(f'.curve-card[data-tag="{tag}"]')
     found.locator(".u-over").wait_for()
     return found
+
+
+def area(page: Page, tag: str) -> dict[str, float]:
+    """The drawing area of a tag's chart, in the window."""
+    over = card(page, tag).locator(".u-over")
+    over.scroll_into_view_if_needed()
+    return dict(over.bounding_box())
 
 
 def fragment(page: Page) -> str:
@@ -151,7 +158,7 @@ def test_the_deciding_metric_comes_first_and_the_seeds_of_a_trial_are_one_line(p
     assert page.locator(".curve-group").evaluate_all("all => all.map((group) => [group.dataset.group, group.open])") == [
         ["bbox/", False], ["resource/", False], ["train/", False],
     ]  # fmt: skip
-    summary = first.locator(".chart-image").get_attribute("aria-label")
+    summary = first.locator(".curve-image").get_attribute("aria-label")
     assert summary == "bbox/AP: 2 lines; the baseline ends at 0.405"
 
 
@@ -204,8 +211,8 @@ def test_controls_change_the_address_and_the_address_the_controls(pages: Pages, 
 
 def test_a_drag_zooms_all_charts_and_a_double_click_shows_everything(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#curves")
-    box = card(page, "train/loss").locator(".u-over").bounding_box()
     card(page, "bbox/AP")
+    box = area(page, "train/loss")
     page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 50)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 60, steps=4)
@@ -220,9 +227,9 @@ def test_a_drag_zooms_all_charts_and_a_double_click_shows_everything(pages: Page
 
 def test_shift_drag_zooms_the_values_of_one_chart_and_ctrl_wheel_the_x_axis(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#curves")
-    chart = card(page, "train/loss")
-    box = chart.locator(".u-over").bounding_box()
+    card(page, "bbox/AP")
     before = content(export(page, "train/loss", "SVG"))
+    box = area(page, "train/loss")
     page.mouse.move(box["x"] + 200, box["y"] + 100)
     page.keyboard.down("Shift")
     page.mouse.down()
@@ -242,7 +249,7 @@ def test_the_keyboard_moves_the_cursor_of_all_charts_freezes_it_and_zooms(pages:
     page = pages.show(sweep, fragment="#curves")
     other = card(page, "bbox/AP").locator(".readout-head strong")
     chart = card(page, "train/loss")
-    chart.locator(".chart").focus()
+    chart.locator(".curve-chart").focus()
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
     head = chart.locator(".readout-head strong")
@@ -269,7 +276,7 @@ def test_the_keyboard_moves_the_cursor_of_all_charts_freezes_it_and_zooms(pages:
 def test_the_pointer_means_the_nearest_line_and_a_click_freezes_the_values(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#curves")
     chart = card(page, "bbox/AP")
-    box = chart.locator(".u-over").bounding_box()
+    box = area(page, "bbox/AP")
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 20)
     near = chart.locator(".near")
     assert near.inner_text().split() == ["0.510", "1", "base_lr=0.01"]
@@ -332,7 +339,8 @@ def test_the_pgfplots_table_has_plain_names_and_nan_for_what_is_missing(pages: P
     page = pages.show(sweep, fragment="#curves")
     lines = content(export(page, "train/loss", "pgfplots table")).decode().splitlines()
     names, *rows = [line.split(",") for line in lines if not line.startswith("#")]
-    assert names == ["step", "0_baseline", "0_baseline_low", "0_baseline_high", "1_base_lr_0_01", "1_base_lr_0_01_low", "1_base_lr_0_01_high"]
+    trials = ("0_baseline", "1_base_lr_0_01")
+    assert names == ["step", *(name + ending for name in trials for ending in ("", "_low", "_high"))]
     assert {len(row) for row in rows} == {7}
     assert rows[-1][:4] == ["380", "nan", "nan", "nan"]
     assert "# 1_base_lr_0_01: 1 base_lr=0.01" in lines

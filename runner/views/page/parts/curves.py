@@ -2,7 +2,8 @@
 
 An answer is ``RCV1``, the length of the header (u32), the header (JSON, padded with spaces so that it ends at a multiple of 8), and arrays
 of f32, all little endian. A series has its arrays at byte `offset` behind the header, each with one number per bucket, NaN where it is
-empty: n, mean, min, max, last, smooth of a run; n, mean, min, max, std over the members of a group.
+empty: n, mean, min, max, last, smooth of a run; n, mean, min, max, std over the members of a group. The header's `places` is the x of each
+bucket whose points are all at the same place, so that evaluations are shown where they were made.
 """
 
 from __future__ import annotations
@@ -222,10 +223,12 @@ def read_curves(data: PageData, request: Request) -> bytes:
         if run.id in curves and (request.runs is None or run.id in request.runs):
             _add_run(writer, run, grouped.get(run.id), curves[run.id], thinned[run.id], request)
     exact = all(not ((each.n > 1) & (each.index >= 0) & (each.index < grid.buckets)).any() for each in thinned.values())
-    return writer.bytes({"tag": request.tag, "x": request.axis, "exact": exact, "smoothing": request.smoothing})
+    places = _places(grid, list(curves.values()))
+    return writer.bytes({"tag": request.tag, "x": request.axis, "exact": exact, "smoothing": request.smoothing, "places": places})
 
 
-def _columns(run: PageRun) -> Columns:
+def columns_of(run: PageRun) -> Columns:
+    """Return the numbers of a run; none where they cannot be read."""
     try:
         return _COLUMNS.read(RunDir(run.result.path).metrics)
     except OSError:
@@ -234,7 +237,7 @@ def _columns(run: PageRun) -> Columns:
 
 def _curve(run: PageRun, request: Request) -> Curve | None:
     images = images_per_step(run.result.config, run.result.overrides) if request.axis == "images" else None
-    return make_curve(_columns(run), request.tag, request.axis, request.smoothing, images)
+    return make_curve(columns_of(run), request.tag, request.axis, request.smoothing, images)
 
 
 def _groups(data: PageData, group: str) -> list[_Group]:
@@ -266,6 +269,18 @@ def _grid(request: Request, curves: Sequence[Curve]) -> Grid:
     low = request.low if request.low is not None else min(every, default=0.0)
     high = request.high if request.high is not None else max(every, default=0.0)
     return Grid(low, high if high > low else low + 1, request.buckets)
+
+
+def _places(grid: Grid, curves: Sequence[Curve]) -> list[float | None] | None:
+    """Return the x of each bucket whose points all have the same one, None for other buckets; None if there is no such bucket."""
+    low, high = np.full(grid.buckets, np.inf), np.full(grid.buckets, -np.inf)
+    for curve in curves:
+        index = grid.index(curve.x)
+        inside = (index >= 0) & (index < grid.buckets)
+        np.minimum.at(low, index[inside], curve.x[inside])
+        np.maximum.at(high, index[inside], curve.x[inside])
+    same = low == high
+    return [x if known else None for x, known in zip(low.tolist(), same.tolist(), strict=True)] if same.any() else None
 
 
 def _add_run(writer: _Writer, run: PageRun, group: str | None, curve: Curve, thinned: Thinned, request: Request) -> None:

@@ -42,7 +42,7 @@ export class Chart {
   constructor(cursor, handlers) {
     this.cursor = cursor;
     this.handlers = handlers;
-    this.root = h("div", { class: "chart", role: "group", tabindex: 0, onkeydown: (event) => this.pressed(event) }, h("div", { role: "img", class: "chart-image" }));
+    this.root = h("div", { class: "curve-chart", role: "group", tabindex: 0, onkeydown: (event) => this.pressed(event) }, h("div", { role: "img", class: "curve-image" }));
     this.focused = null; // the line that is emphasised
     this.byHand = null; // y range of a Shift-drag
     this.context = null; // grey lines as a picture, and what it was made for
@@ -111,7 +111,7 @@ export class Chart {
       hooks: { draw: [() => this.draw()], setSelect: [() => this.selected()], setCursor: [() => this.moved()], setSize: [() => this.sizeOverlay()] },
     };
     this.plot = new uPlot(options, data, this.root.firstChild);
-    this.overlay = h("canvas", { class: "chart-overlay", "aria-hidden": "true" });
+    this.overlay = h("canvas", { class: "curve-overlay", "aria-hidden": "true" });
     this.plot.over.append(this.overlay);
     this.plot.over.addEventListener("click", (event) => this.clicked(event));
     this.plot.over.addEventListener("wheel", (event) => this.wheeled(event), { passive: false });

@@ -109,8 +109,8 @@ export class CurveCard {
   exportMenu() {
     const { text } = this.page;
     const item = (id, act) => h("button", { type: "button", onclick: () => this.exported(act) }, text(id));
-    return h("details", { class: "menu" }, h("summary", {}, text("curves.export")),
-      h("div", { class: "menu-items" },
+    return h("details", { class: "menu curve-menu" }, h("summary", {}, text("curves.export")),
+      h("div", { class: "sheet-of-menu" },
         item("curves.export.svg", () => this.save("svg", "image/svg+xml", this.svg())),
         item("curves.export.png", async () => this.save("png", "image/png", await pngBlob(this.svg()))),
         item("curves.export.shown", () => this.save("csv", "text/csv", csvTable(this.figure, this.xName()))),

@@ -2,7 +2,7 @@
 
 import { alignGrids, densest, parseCurves, smoothHere } from "./curves-data.js";
 
-const FROZEN_PX = "892"; // width that the curves of a frozen file are made for (parts/curves.py)
+const FROZEN = { px: "446", bits: "12" }; // how a frozen file has its curves: FROZEN of parts/curves.py
 
 export class CurveLoader {
   /** @param {object} source see source-http.js  @param {string[]} tags */
@@ -46,7 +46,7 @@ export class CurveLoader {
   async ask(tag, settings, zoom) {
     const smoothing = this.source.frozen ? 0 : settings.smoothing;
     const query = { tag };
-    if (this.source.frozen) query.px = FROZEN_PX;
+    if (this.source.frozen) Object.assign(query, FROZEN);
     if (settings.x !== "step") query.x = settings.x;
     if (settings.g) query.g = settings.g;
     if (smoothing > 0) query.s = String(smoothing);

@@ -90,7 +90,7 @@ export class Readout {
 /** A short piece of a line, as it is drawn. */
 export function swatch({ color, dash, width }) {
   const line = h("line", { x1: 0, x2: 18, y1: 5, y2: 5, stroke: color, "stroke-width": width, "stroke-dasharray": dash.length ? dash.join(" ") : null });
-  return h("svg", { class: "swatch", width: 18, height: 10, viewBox: "0 0 18 10", "aria-hidden": "true" }, line);
+  return h("svg", { class: "curve-swatch", width: 18, height: 10, viewBox: "0 0 18 10", "aria-hidden": "true" }, line);
 }
 
 function lastValues(figure) {

@@ -23,5 +23,5 @@ export function valueTable(page, figure, { x }, title) {
     return h("tr", {}, h("th", { scope: "row" }, line.name), places.map((index) => number(line.ys[index])), h("td", { class: "number" }, best ? `${curveNumber(best[1])} (${label(best[0])})` : "–"));
   });
   const head = h("tr", {}, h("th", { scope: "col" }, text("curves.trial")), heads, h("th", { scope: "col", class: "number" }, text("curves.best")));
-  return h("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": text("curves.table.label", { tag: title }) }, h("table", { class: "curve-values" }, h("thead", {}, head), h("tbody", {}, rows)));
+  return h("div", { class: "curve-scroll", role: "region", tabindex: 0, "aria-label": text("curves.table.label", { tag: title }) }, h("table", { class: "curve-values" }, h("thead", {}, head), h("tbody", {}, rows)));
 }

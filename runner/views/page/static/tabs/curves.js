@@ -9,6 +9,7 @@ import { PALETTE } from "../trials.js";
 
 const MOST_IN_COLOUR = 100;
 const BEST_IN_COLOUR = 30; // where there are more trials than that
+const NARROWEST = 1e-5; // part of the x axis
 const GROUP_DASHES = [[], [7, 3], [2, 3], [8, 3, 2, 3]];
 
 export const curvesTab = {
@@ -140,7 +141,7 @@ class CurvesView {
       logYHere: listed("logy"),
       logX: log.includes("x"),
       trim: state.get("trim") === "1",
-      zoom: zoom.length === 2 && zoom[1] > zoom[0] ? { low: zoom[0], high: zoom[1] } : null,
+      zoom: zoom.length === 2 && zoom[1] - zoom[0] > NARROWEST ? { low: zoom[0], high: zoom[1] } : null,
       top: listed("top"),
       wide: listed("wide"),
       table: listed("table"),
@@ -159,6 +160,7 @@ class CurvesView {
 
   /** Zoom all charts; null shows everything. */
   zoom(range) {
+    if (range && !(range.high - range.low > NARROWEST)) return;
     const unit = range ? 10 ** Math.floor(Math.log10((range.high - range.low) / 1000)) : 1;
     const rounded = (value) => Number((Math.round(value / unit) * unit).toPrecision(12));
     this.page.state.set({ zoom: range ? `${rounded(range.low)},${rounded(range.high)}` : "" });
