@@ -17,9 +17,9 @@ from runner.views.page.scan import Fingerprint, Mark, RunSearch, file_mark, fing
 
 _FEW = 100
 """New runs that are read whole at once."""
-_DIRECTORIES_WITHIN = 4
+_DIRECTORIES_WITHIN = 8
 """Looks within which the directory of every run that does not run is looked at: a file in it was replaced or made."""
-_FILES_WITHIN = 30
+_FILES_WITHIN = 15
 """Rounds of these within which every file of those runs is too: one was written in place, which nothing of ours does to a finished run."""
 
 
