@@ -191,7 +191,7 @@ const FACT_COLUMNS = {
     id: "delta", title: model.deltaTitle(), hint: model.page.text(
       "trials.delta.hint",
       { metric: model.metric },
-    ), width: model.missing.size ? 336 : 280, sorts: true, falls: model.trials.goal !== "minimize",
+    ), width: model.missing.size ? 304 : 280, sorts: true, falls: model.trials.goal !== "minimize",
     value: (trial) => model.effect(trial)?.delta ?? null, text: (trial) => deltaText(model, trial), cell: (row) => (
       row.kind === "trial" ? deltaCell(model, row.trial) : null
     ),
