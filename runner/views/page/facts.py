@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner.core.values import keys_overlap, natural
+from runner.monitor.progress import run_status
 from runner.results.collect import RunResult, read_run
 from runner.store.run_dir import FINISHED, RunDir
 from runner.views.page.index import FactsIndex
@@ -167,7 +168,7 @@ class RunFacts:
         if before is not None and before.result.state != "running" and directory == before.directory and not turn:
             return None
         files = fingerprint(Path(path))
-        if before is not None and files == before.files and before.result.state != "running":
+        if before is not None and files == before.files and (before.result.state != "running" or _runs(path)):
             return replace(before, directory=directory)
         stored = self._stored.pop(os.path.abspath(path), None)
         if stored is not None and stored[0] == files:
@@ -175,6 +176,14 @@ class RunFacts:
         self._unsaved.add(path)
         result = read_facts(Path(path), self.search.roots, records=records)
         return _Known(directory, files, result, records or result.state != "done")
+
+
+def _runs(path: str) -> bool:
+    """Return whether a process still works on a run whose files have not changed."""
+    try:
+        return run_status(RunDir(path)).state == "running"
+    except OSError:
+        return False
 
 
 def read_facts(path: Path, roots: Sequence[Path], *, records: bool = True) -> RunResult:
