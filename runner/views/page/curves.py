@@ -30,7 +30,7 @@ _FACTORS = ("gradient_accumulation", "processes")
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class CurveMark:
     """A place on a curve: a value that is not a number, or the start of a further attempt. `attempt`: of those only."""
 
     x: float
@@ -39,7 +39,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class RunCurve:
     """Finite values of one tag of one run, x ascending.
 
     Args:
@@ -51,7 +51,7 @@ class Curve:
     x: Floats
     y: Floats
     smooth: Floats
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[CurveMark, ...] = ()
 
     @property
     def first(self) -> tuple[float, float] | None:
@@ -156,7 +156,7 @@ def images_per_step(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> 
     return int(math.prod((size, *factors)))
 
 
-def make_curve(columns: Columns, tag: str, axis: Axis, smoothing: float = 0.0, images: int | None = None) -> Curve | None:
+def make_curve(columns: Columns, tag: str, axis: Axis, smoothing: float = 0.0, images: int | None = None) -> RunCurve | None:
     """Return the curve of a tag; None if no record that counts has it, or its x is unknown.
 
     Args:
@@ -170,15 +170,15 @@ def make_curve(columns: Columns, tag: str, axis: Axis, smoothing: float = 0.0, i
     sources = ((points.step, points.epoch, points.time, points.attempt), tuple(resumed))
     x, at = (_x(columns, axis, images or 0, *source) for source in sources)
     finite = np.isfinite(points.values)
-    found = [Mark(float(where), "resumed", mark.attempt) for where, mark in zip(at, marks, strict=True)]
+    found = [CurveMark(float(where), "resumed", mark.attempt) for where, mark in zip(at, marks, strict=True)]
     for where, value in zip(x[~finite].tolist(), points.values[~finite].tolist(), strict=True):
-        found.append(Mark(where, "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"))
+        found.append(CurveMark(where, "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"))
     x, y = x[finite], points.values[finite]
     smooth = ema(y, smoothing)
     if (np.diff(x) < 0).any():  # a clock was set back
         order = np.argsort(x, kind="stable")
         x, y, smooth = x[order], y[order], smooth[order]
-    return Curve(x, y, smooth, tuple(sorted(found, key=lambda mark: mark.x)))
+    return RunCurve(x, y, smooth, tuple(sorted(found, key=lambda mark: mark.x)))
 
 
 def _x(columns: Columns, axis: Axis, images: int, step: Floats, epoch: Floats, time: Floats, attempt: npt.NDArray[Any]) -> Floats:
@@ -211,7 +211,7 @@ def ema(y: Floats, weight: float) -> Floats:
     return np.asarray(sums.ravel()[: len(y)] / -np.expm1(np.arange(1, len(y) + 1) * math.log(weight)))
 
 
-def thin(curve: Curve, grid: Grid) -> Thinned:
+def thin(curve: RunCurve, grid: Grid) -> Thinned:
     """Reduce a curve to one entry per bucket that has a point."""
     index = grid.index(curve.x)
     if not len(index):
@@ -244,9 +244,9 @@ def combine(members: Sequence[Thinned], grid: Grid, *, smoothed: bool) -> Group:
     return Group(index, n, mean, low, high, std)
 
 
-def marks_shown(curve: Curve, grid: Grid) -> list[Mark]:
+def marks_shown(curve: RunCurve, grid: Grid) -> list[CurveMark]:
     """Return the marks on the grid: of values that are not finite the first of a kind per bucket, all others."""
-    found: dict[tuple[Any, ...], Mark] = {}
+    found: dict[tuple[Any, ...], CurveMark] = {}
     buckets = grid.index(np.array([mark.x for mark in curve.marks], np.float64)).tolist()
     for mark, bucket in zip(curve.marks, buckets, strict=True):
         if 0 <= bucket < grid.buckets:

@@ -11,7 +11,7 @@ from runner.core.errors import InputError
 from runner.monitor.progress import standing
 from runner.results.collect import RunResult, collect, with_memory
 from runner.store.run_dir import FORMER_METRIC, PrimaryMetric, Status
-from runner.views.page.plan import PLAN_FILE, Plan, read_plan
+from runner.views.page.plan import PLAN_FILE, PagePlan, read_plan
 from runner.views.renderers.base import Report
 
 ReadReport = Callable[[Sequence[Path]], Report]
@@ -140,7 +140,7 @@ def title_of(roots: Sequence[Path]) -> str:
     return ", ".join(path.resolve().name for path in roots)
 
 
-def deciding(plans: Mapping[Path, Plan], results: Sequence[RunResult]) -> PrimaryMetric:
+def deciding(plans: Mapping[Path, PagePlan], results: Sequence[RunResult]) -> PrimaryMetric:
     """Return the deciding metric: the plans' where they agree, else that of the first run."""
     found = [plan.metric for plan in plans.values() if plan.metric is not None]
     if found and all((other.name, other.goal) == (found[0].name, found[0].goal) for other in found):
@@ -161,7 +161,7 @@ class Ids:
         self._given = 0
 
     def assign(
-        self, results: Sequence[RunResult], plans: Mapping[Path, Plan] | None = None
+        self, results: Sequence[RunResult], plans: Mapping[Path, PagePlan] | None = None
     ) -> tuple[dict[str, PageRun], dict[str, PageTrial]]:
         """Group runs to trials, and give ids to both.
 
@@ -196,7 +196,7 @@ class Ids:
         return found
 
 
-def _waiting(groups: dict[_Key, list[RunResult]], plans: Mapping[Path, Plan]) -> tuple[dict[_Key, int], dict[_Key, Mapping[str, Any]]]:
+def _waiting(groups: dict[_Key, list[RunResult]], plans: Mapping[Path, PagePlan]) -> tuple[dict[_Key, int], dict[_Key, Mapping[str, Any]]]:
     """Add the planned trials without runs to `groups`; return how many planned runs each trial waits for, and the overrides of those."""
     waiting: dict[_Key, int] = {}
     overrides: dict[_Key, Mapping[str, Any]] = {}

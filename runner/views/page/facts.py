@@ -41,7 +41,7 @@ class _Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FactsChange:
     """Result of a look.
 
     Args:
@@ -87,7 +87,7 @@ class RunFacts:
         """True if the records of all runs were read."""
         return not self._brief
 
-    def look(self) -> Change:
+    def look(self) -> FactsChange:
         """Look for runs that are new, changed or gone, and read them. Never raises for what is in their directories.
 
         Many new ones are read without their records; `read_records` reads those then.
@@ -105,14 +105,14 @@ class RunFacts:
         sweeps = {path: file_mark(os.path.join(path, PLAN_FILE)) for path in self.search.sweeps}
         due = self._due(came_or_went)
         changed, ended = self._read_all(due, records=len(self.search.runs) - len(self.known) <= _FEW)
-        change = Change(tuple(changed), gone, sweeps != self._sweeps, ended or bool(gone) or sweeps != self._sweeps)
+        change = FactsChange(tuple(changed), gone, sweeps != self._sweeps, ended or bool(gone) or sweeps != self._sweeps)
         self._remember([*map(os.path.abspath, gone), *self._stored])  # what is left of these is of runs that have changed or are gone
         self._stored = {}
         self._sweeps = sweeps
         self._looks += 1
         return change
 
-    def read_records(self, limit_s: float) -> Change:
+    def read_records(self, limit_s: float) -> FactsChange:
         """Read the records of runs that were read without them, for about `limit_s`."""
         end, changed = time.monotonic() + limit_s, []
         for path in sorted(self._brief, key=natural):
@@ -123,7 +123,7 @@ class RunFacts:
                 self.known[path] = found
                 changed.append(path)
         self._remember()
-        return Change(tuple(changed))
+        return FactsChange(tuple(changed))
 
     def _read_all(self, due: Sequence[str], *, records: bool) -> tuple[list[str], bool]:
         """Read the runs that have changed; return them, and whether one has ended."""

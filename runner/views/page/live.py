@@ -12,9 +12,9 @@ from runner.core.errors import InputError, RunnerError
 from runner.results.collect import RunResult, relate, with_memory
 from runner.store.run_dir import PrimaryMetric, not_a_directory
 from runner.views.page.data import Ids, PageRun, PageTrial, PageView, ReadReport, deciding, title_of
-from runner.views.page.facts import Change, RunFacts
+from runner.views.page.facts import FactsChange, RunFacts
 from runner.views.page.index import FactsIndex, cache_path
-from runner.views.page.plan import Plan, read_plan
+from runner.views.page.plan import PagePlan, read_plan
 from runner.views.page.scan import RunSearch
 from runner.views.renderers.base import Report
 
@@ -31,7 +31,7 @@ class _Related:
     """The runs with what only all of them together show, and what that was made from."""
 
     raw: dict[str, RunResult]
-    plans: dict[Path, Plan]
+    plans: dict[Path, PagePlan]
     runs: dict[str, PageRun]
     trials: dict[str, PageTrial]
     metric: PrimaryMetric
@@ -138,7 +138,7 @@ class LiveData:
         if self._facts.index is not None:
             self._facts.index.close()
 
-    def _take(self, change: Change) -> None:
+    def _take(self, change: FactsChange) -> None:
         """Show what has changed."""
         if change or self._related is None:
             related = self._related = self._relate(change)
@@ -153,7 +153,7 @@ class LiveData:
             self._view = replace(before, revision=before.revision + 1, **changes)  # type: ignore[arg-type]
             self._changed.notify_all()
 
-    def _relate(self, change: Change) -> _Related:
+    def _relate(self, change: FactsChange) -> _Related:
         """Return ids and relations of all runs: quickly where only numbers of some runs have changed."""
         raw = {path: known.result for path, known in self._facts.known.items()}
         if self._related is not None and not change.gone and not change.sweeps:

@@ -17,7 +17,7 @@ Query = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PartAnswer:
     """Answer of a part.
 
     Args:
@@ -35,7 +35,7 @@ class Part(Protocol):
     keys: frozenset[str]
     """Names that its queries may have; any other is an error."""
 
-    def answer(self, data: PageData, query: Query) -> Answer:
+    def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer a query.
 
         Raises:
@@ -70,7 +70,7 @@ def find_part(name: str) -> Part:
     return part
 
 
-def ask(data: PageData, name: str, query: Query) -> Answer:
+def ask(data: PageData, name: str, query: Query) -> PartAnswer:
     """Answer a query to a part. Raises InputError: there is no such part, or the query is not understood."""
     part = find_part(name)
     if unknown := [key for key in query if key not in part.keys]:
@@ -79,8 +79,8 @@ def ask(data: PageData, name: str, query: Query) -> Answer:
     return part.answer(data.now(), query)
 
 
-def json_answer(value: Any) -> Answer:
+def json_answer(value: Any) -> PartAnswer:
     """Return dataclasses, mappings, lists and scalars as JSON; numbers that are not finite become null."""
     import msgspec  # noqa: PLC0415 - of the extra `page`
 
-    return Answer(msgspec.json.encode(value))
+    return PartAnswer(msgspec.json.encode(value))

@@ -17,7 +17,7 @@ PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedRun:
+class PendingRun:
     """A run in plan.json."""
 
     id: Name
@@ -28,13 +28,13 @@ class PlannedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class _Spec:
+class _PlanSpec:
     seeds: tuple[Count, ...] = ()
     metric: Metric | tuple[Metric, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PagePlan:
     """The part of a plan.json that the page shows.
 
     Args:
@@ -42,8 +42,8 @@ class Plan:
         spec: its seeds and metrics.
     """
 
-    runs: tuple[PlannedRun, ...] = ()
-    spec: _Spec = _Spec()
+    runs: tuple[PendingRun, ...] = ()
+    spec: _PlanSpec = _PlanSpec()
 
     @property
     def metric(self) -> PrimaryMetric | None:
@@ -53,16 +53,16 @@ class Plan:
         return PrimaryMetric(metrics[0].name, metrics[0].goal, tuple(other.name for other in metrics[1:])) if metrics else None
 
 
-def read_plan(sweep: Path) -> Plan:
+def read_plan(sweep: Path) -> PagePlan:
     """Read a sweep's plan.json. A missing or damaged one is an empty plan."""
     try:
         found = read_json(sweep / PLAN_FILE)
     except OSError:
-        return Plan()
-    return (build(Plan, legacy.upgrade_plan(found)) if isinstance(found, dict) else None) or Plan()
+        return PagePlan()
+    return (build(PagePlan, legacy.upgrade_plan(found)) if isinstance(found, dict) else None) or PagePlan()
 
 
-def missing(plan: Plan, trial: int, seeds: Sequence[int], names: frozenset[str]) -> int:
+def missing(plan: PagePlan, trial: int, seeds: Sequence[int], names: frozenset[str]) -> int:
     """Return how many runs of a trial the plan has beyond those that exist.
 
     Args:

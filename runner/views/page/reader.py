@@ -33,7 +33,7 @@ _TOO_LONG_NUMBER = 2.0**64
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
-class _Line(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class _JsonLine(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A line, as `Record.to_line` writes it. Anything else is for `Record.from_line` to judge."""
 
     attempt: _Size
@@ -45,11 +45,11 @@ class _Line(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     kind: Kind | None = None
 
 
-_DECODER: Final = msgspec.json.Decoder(_Line)
+_DECODER: Final = msgspec.json.Decoder(_JsonLine)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class AttemptMark:
     """First record of an attempt: everything after `step` that stands before it in the file is superseded.
 
     Args:
@@ -105,7 +105,7 @@ class Columns:
     attempt: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     counts: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     blocks: Mapping[tuple[Kind, tuple[str, ...]], _Block] = field(default_factory=dict)
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[AttemptMark, ...] = ()
     without_last: Columns | None = None
 
     @property
@@ -153,9 +153,9 @@ class Columns:
             spent += max(0.0, float(counted[-1]) - start) if len(counted) else 0.0
         return result
 
-    def marks_that_count(self) -> list[Mark]:
+    def marks_that_count(self) -> list[AttemptMark]:
         """Return the marks whose step no later mark went back behind."""
-        kept: list[Mark] = []
+        kept: list[AttemptMark] = []
         for mark in self.marks:
             kept = [old for old in kept if old.step <= mark.step] + [mark]
         return kept
@@ -201,7 +201,7 @@ class _Reading:
         self._count = len(base.step)
         self._numbers: list[npt.NDArray[np.float64]] = []
         self._blocks: dict[tuple[Kind, tuple[str, ...]], list[_Block]] = {}
-        self._marks: list[Mark] = []
+        self._marks: list[AttemptMark] = []
 
     def add_lines(self, file: IO[bytes]) -> bytes:
         """Add the lines from the current position on, skipping those longer than `MAX_LINE_BYTES`. Return the last one if it has no end."""
@@ -227,14 +227,14 @@ class _Reading:
             self._add(_decode_one_by_one(lines, strictly=True), strictly=True)
         return bool(found)
 
-    def _add(self, lines: Sequence[_Line | Record], *, strictly: bool = False) -> bool:
+    def _add(self, lines: Sequence[_JsonLine | Record], *, strictly: bool = False) -> bool:
         """Add records. Return False, and add none, where a number may be one that `Record.from_line` refuses as too long."""
         count, marks = self._count, []
         numbers: list[float] = []
         groups: dict[tuple[Kind, tuple[str, ...]], tuple[list[int], list[Any]]] = {}
         for line in lines:
             if line.resumed:
-                marks.append(Mark(count, line.attempt, line.step, line.epoch, line.time))
+                marks.append(AttemptMark(count, line.attempt, line.step, line.epoch, line.time))
                 continue
             values: Mapping[str, float | str] = line.values
             if (kind := line.kind) is None:
@@ -285,7 +285,7 @@ class _Reading:
         )
 
 
-def _decode(lines: bytes) -> Sequence[_Line | Record]:
+def _decode(lines: bytes) -> Sequence[_JsonLine | Record]:
     """Return the records in lines, in order."""
     count = lines.count(b"\n")
     # Each line begins with { and ends with }: then no value goes on over a line's end, so that as many values as lines are one each.
@@ -300,10 +300,10 @@ def _decode(lines: bytes) -> Sequence[_Line | Record]:
     return _decode_one_by_one(lines)
 
 
-def _decode_one_by_one(lines: bytes, *, strictly: bool = False) -> list[_Line | Record]:
-    found: list[_Line | Record] = []
+def _decode_one_by_one(lines: bytes, *, strictly: bool = False) -> list[_JsonLine | Record]:
+    found: list[_JsonLine | Record] = []
     for line in split_lines(BytesIO(lines)):
-        record: _Line | Record | None = None
+        record: _JsonLine | Record | None = None
         if not strictly and b"\\" not in line:
             with suppress(msgspec.DecodeError, ValueError, RecursionError):
                 record = _DECODER.decode(line)

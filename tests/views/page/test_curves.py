@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.store.records import Record, RecordWriter
-from runner.views.page.curves import SMOOTHING, Curve, Grid, Mark, combine, ema, images_per_step, make_curve, marks_shown, thin
+from runner.views.page.curves import SMOOTHING, CurveMark, Grid, RunCurve, combine, ema, images_per_step, make_curve, marks_shown, thin
 from runner.views.page.reader import Columns, read_columns
 
 VALUES = st.floats(-1e6, 1e6, width=32)
 
 
-def curve(points: dict[float, float], weight: float = 0.0) -> Curve:
+def curve(points: dict[float, float], weight: float = 0.0) -> RunCurve:
     x = np.array(sorted(points), np.float64)
     y = np.array([points[each] for each in sorted(points)], np.float64)
-    return Curve(x, y, ema(y, weight))
+    return RunCurve(x, y, ema(y, weight))
 
 
 POINTS = st.dictionaries(st.integers(0, 1000).map(lambda number: number + 0.5), VALUES, min_size=1, max_size=60)
@@ -117,7 +117,7 @@ def test_groups_are_of_all_members(members: list[dict[float, float]], buckets: i
 
 def test_a_group_of_members_without_points() -> None:
     grid = Grid(0, 10, 5)
-    empty = thin(Curve(np.empty(0), np.empty(0), np.empty(0)), grid)
+    empty = thin(RunCurve(np.empty(0), np.empty(0), np.empty(0)), grid)
     one = thin(curve({1.0: 2.0}), grid)
     n, mean, *_ = combine([empty, one], grid, smoothed=False).arrays(grid)
     assert n[0] == 1 and mean[0] == 2 and np.isnan(n[1:]).all()
@@ -141,10 +141,10 @@ def test_what_is_not_finite_is_marked_exactly(tmp_path: Path) -> None:
     columns = written(tmp_path / "m", *(Record(1, step, step / 10, 100.0 + step, {"x": value}) for step, value in enumerate(values)))
     found = make_curve(columns, "x", "step", 0.5)
     assert found is not None
-    assert found.marks == (Mark(1, "nan"), Mark(3, "inf"), Mark(4, "-inf"))
+    assert found.marks == (CurveMark(1, "nan"), CurveMark(3, "inf"), CurveMark(4, "-inf"))
     assert found.x.tolist() == [0, 2, 5] and found.y.tolist() == [1.0, 0.5, 0.7]
     assert (found.first, found.last, found.best("minimize"), found.best("maximize")) == ((0, 1.0), (5, 0.7), (2, 0.5), (0, 1.0))
-    assert marks_shown(found, Grid(2, 5, 10)) == [Mark(3, "inf"), Mark(4, "-inf")]
+    assert marks_shown(found, Grid(2, 5, 10)) == [CurveMark(3, "inf"), CurveMark(4, "-inf")]
 
 
 def test_a_run_that_diverged_has_one_mark_per_bucket(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_resumed_attempts_and_axes(tmp_path: Path) -> None:
     for axis, (x, resumed) in expected.items():
         found = make_curve(columns, "x", axis, images=8)  # type: ignore[arg-type]
         assert found is not None
-        assert found.x.tolist() == x and found.y.tolist() == [10, 20, 30.5, 40.5] and found.marks == (Mark(resumed, "resumed", 2),)
+        assert found.x.tolist() == x and found.y.tolist() == [10, 20, 30.5, 40.5] and found.marks == (CurveMark(resumed, "resumed", 2),)
     assert make_curve(columns, "x", "images") is None and make_curve(columns, "y", "step") is None
 
 

@@ -22,7 +22,7 @@ from runner.store.media import MediaWriter
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import RunDir, Status
 from runner.views.page.data import SnapshotData
-from runner.views.page.part import Answer, ask
+from runner.views.page.part import PartAnswer, ask
 from runner.views.page.parts.image import draw_anew
 from runner.views.page.parts.run import RunPart
 from runner.views.page.run_files import clean_line
@@ -47,7 +47,7 @@ def view(sweep: Path, name: str, **query: str) -> dict[str, Any]:
     return answer
 
 
-def image(sweep: Path, identifier: str) -> Answer:
+def image(sweep: Path, identifier: str) -> PartAnswer:
     return ask(page(sweep), "image", {"id": identifier})
 
 

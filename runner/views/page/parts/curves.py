@@ -25,9 +25,9 @@ from runner.views.page.curves import (
     AXES,
     SMOOTHING,
     Axis,
-    Curve,
+    CurveMark,
     Grid,
-    Mark,
+    RunCurve,
     Thinned,
     combine,
     images_per_step,
@@ -36,7 +36,7 @@ from runner.views.page.curves import (
     thin,
 )
 from runner.views.page.data import PageData, PageRun
-from runner.views.page.part import Answer, Query, json_answer
+from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.reader import Columns, ColumnStore
 
 MEDIA: Final = "application/octet-stream"
@@ -96,13 +96,13 @@ class Series:
     first: _Point | None
     last: _Point | None
     best: _Point | None
-    marks: Sequence[Mark]
+    marks: Sequence[CurveMark]
     ended: Sequence[float]
     offset: int
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CurvesQuery:
     """A query that was understood. `low`, `high`: None where the curves decide; `bits`: of a mantissa; `runs`: ids, None for all."""
 
     tag: str
@@ -117,7 +117,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _Members:
     id: str
     trial: str | None
     value: Any
@@ -129,11 +129,11 @@ class CurvesPart:
 
     keys: frozenset[str] = frozenset({"tag", "x", "from", "to", "px", "bits", "s", "runs", "g"})
 
-    def answer(self, data: PageData, query: Query) -> Answer:
+    def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer a tag's curves; without a tag the list of tags (`TagRow`)."""
         if not query.get("tag"):
             return json_answer(read_tags(data))
-        return Answer(read_curves(data, understand(query)), MEDIA)
+        return PartAnswer(read_curves(data, understand(query)), MEDIA)
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield the list of tags and each tag, over steps and not smoothed: the page smooths them by the buckets' n and mean."""
@@ -142,7 +142,7 @@ class CurvesPart:
             yield {"tag": row.tag, **FROZEN}
 
 
-def understand(query: Query) -> Request:
+def understand(query: Query) -> CurvesQuery:
     """Check a query.
 
     Raises:
@@ -163,7 +163,7 @@ def understand(query: Query) -> Request:
         raise InputError(f"curves: s is {query['s']}, expected one of {', '.join(f'{each:g}' for each in SMOOTHING)}")
     buckets = min(MOST_BUCKETS, max(1, int(px / 2)))
     runs = frozenset(filter(None, query["runs"].split(","))) if query.get("runs") else None
-    return Request(query["tag"], axis, low, high, buckets, int(bits), smoothing or 0.0, runs, query.get("g") or "trial")
+    return CurvesQuery(query["tag"], axis, low, high, buckets, int(bits), smoothing or 0.0, runs, query.get("g") or "trial")
 
 
 def _number(query: Query, key: str, default: float | None) -> float | None:
@@ -199,7 +199,7 @@ def read_tags(data: PageData) -> list[TagRow]:
     return [TagRow(tag, runs[tag], kinds[tag], axes[tag]) for tag in sorted(runs)]
 
 
-def read_curves(data: PageData, request: Request) -> bytes:
+def read_curves(data: PageData, request: CurvesQuery) -> bytes:
     """Return the curves of a tag in the binary form.
 
     Raises:
@@ -235,12 +235,12 @@ def columns_of(run: PageRun) -> Columns:
         return Columns()  # the trials part lists the run with its problem
 
 
-def _curve(run: PageRun, request: Request) -> Curve | None:
+def _curve(run: PageRun, request: CurvesQuery) -> RunCurve | None:
     images = images_per_step(run.result.config, run.result.overrides) if request.axis == "images" else None
     return make_curve(columns_of(run), request.tag, request.axis, request.smoothing, images)
 
 
-def _groups(data: PageData, group: str) -> list[_Group]:
+def _groups(data: PageData, group: str) -> list[_Members]:
     """Return the groups: copies of a run, which do not count, are in none."""
     runs = data.runs()
     counted = {id: run for id, run in runs.items() if not (run.result.copy_of or run.result.unclear)}
@@ -248,7 +248,7 @@ def _groups(data: PageData, group: str) -> list[_Group]:
         return []
     if group == "trial":
         trials = data.trials().values()
-        found = [_Group(trial.id, trial.id, None, tuple(counted[id] for id in trial.runs if id in counted)) for trial in trials]
+        found = [_Members(trial.id, trial.id, None, tuple(counted[id] for id in trial.runs if id in counted)) for trial in trials]
         return [each for each in found if each.runs]
     by_value: dict[Any, tuple[Any, list[PageRun]]] = {}
     known: set[str] = set()
@@ -260,10 +260,10 @@ def _groups(data: PageData, group: str) -> list[_Group]:
     if group not in known:
         raise InputError(f"curves: no run has the key {group!r}; {nearest(group, sorted(known)) or 'or group by trial or none'}")
     order = sorted(by_value.values(), key=lambda item: (item[0] is None, not is_number(item[0]), item[0] if is_number(item[0]) else 0))
-    return [_Group(f"g{number}", None, value, tuple(members)) for number, (value, members) in enumerate(order)]
+    return [_Members(f"g{number}", None, value, tuple(members)) for number, (value, members) in enumerate(order)]
 
 
-def _grid(request: Request, curves: Sequence[Curve]) -> Grid:
+def _grid(request: CurvesQuery, curves: Sequence[RunCurve]) -> Grid:
     ends = [end for curve in curves for end in (curve.first, curve.last) if end is not None]
     every = [x for x, _ in ends] + [mark.x for curve in curves for mark in curve.marks]
     low = request.low if request.low is not None else min(every, default=0.0)
@@ -271,7 +271,7 @@ def _grid(request: Request, curves: Sequence[Curve]) -> Grid:
     return Grid(low, high if high > low else low + 1, request.buckets)
 
 
-def _places(grid: Grid, curves: Sequence[Curve]) -> list[float | None] | None:
+def _places(grid: Grid, curves: Sequence[RunCurve]) -> list[float | None] | None:
     """Return the x of each bucket whose points all have the same one, None for other buckets; None if there is no such bucket."""
     low, high = np.full(grid.buckets, np.inf), np.full(grid.buckets, -np.inf)
     for curve in curves:
@@ -283,7 +283,7 @@ def _places(grid: Grid, curves: Sequence[Curve]) -> list[float | None] | None:
     return [x if known else None for x, known in zip(low.tolist(), same.tolist(), strict=True)] if same.any() else None
 
 
-def _add_run(writer: _Writer, run: PageRun, group: str | None, curve: Curve, thinned: Thinned, request: Request) -> None:
+def _add_run(writer: _Writer, run: PageRun, group: str | None, curve: RunCurve, thinned: Thinned, request: CurvesQuery) -> None:
     goal: Goal | None = run.result.metric.goal if request.tag in run.result.metric.shown else None
     offset = writer.add(thinned.arrays(writer.grid))
     best = curve.best(goal) if goal else None
@@ -291,7 +291,9 @@ def _add_run(writer: _Writer, run: PageRun, group: str | None, curve: Curve, thi
     writer.series.append(Series(run.id, "run", run.trial, group, None, 1, curve.first, curve.last, best, marks, (), offset))
 
 
-def _add_group(writer: _Writer, group: _Group, curves: Mapping[str, Curve], thinned: Mapping[str, Thinned], request: Request) -> None:
+def _add_group(
+    writer: _Writer, group: _Members, curves: Mapping[str, RunCurve], thinned: Mapping[str, Thinned], request: CurvesQuery
+) -> None:
     members = [run for run in group.runs if run.id in curves and len(curves[run.id].x)]
     if not members:
         return

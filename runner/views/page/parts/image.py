@@ -8,7 +8,7 @@ from typing import Final
 
 from runner.core.errors import InputError
 from runner.views.page.data import PageData
-from runner.views.page.part import Answer, Query
+from runner.views.page.part import PartAnswer, Query
 from runner.views.page.parts.run import image_file
 from runner.views.page.run_files import read_inside
 
@@ -22,7 +22,7 @@ class ImagePart:
 
     keys: frozenset[str] = frozenset({"id"})
 
-    def answer(self, data: PageData, query: Query) -> Answer:
+    def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer the image `id` as PNG, or as JPEG if it is one. The ids are those of the part `run`."""
         root, parts = image_file(data, query.get("id", ""))
         try:
@@ -35,7 +35,7 @@ class ImagePart:
         return ()
 
 
-def draw_anew(data: bytes) -> Answer:
+def draw_anew(data: bytes) -> PartAnswer:
     """Decode an image and encode its pixels anew.
 
     Raises:
@@ -57,4 +57,4 @@ def draw_anew(data: bytes) -> Answer:
     pixels.info = {}
     encoded = io.BytesIO()
     pixels.save(encoded, "JPEG" if jpeg else "PNG", **({"quality": 90} if jpeg else {}))
-    return Answer(encoded.getvalue(), "image/jpeg" if jpeg else "image/png")
+    return PartAnswer(encoded.getvalue(), "image/jpeg" if jpeg else "image/png")

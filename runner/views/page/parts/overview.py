@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from runner.monitor.progress import STANDINGS
 from runner.views.page.data import PageData, standing_of
-from runner.views.page.part import Answer, Query, json_answer
+from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.provisional import Seeds, provisional
 from runner.views.page.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class PageOverview:
     """The header's data.
 
     Args:
@@ -41,7 +41,7 @@ class OverviewPart:
 
     keys: frozenset[str] = frozenset()
 
-    def answer(self, data: PageData, query: Query) -> Answer:
+    def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer the only query there is."""
         results = [run.result for run in data.runs().values() if not run.result.copy_of]
         counts = Counter(map(standing_of, results))
@@ -50,7 +50,7 @@ class OverviewPart:
         planned = {trial.id: trial.waiting + sum(not data.runs()[run].result.copy_of for run in trial.runs) for trial in trials.values()}
         problem = Redaction(data.roots).text(data.problem())
         runs = {name: counts[name] for name in STANDINGS if counts[name]}
-        return json_answer(Overview(data.title, data.revision, runs, planned, len(trials), provisional(data), problem))
+        return json_answer(PageOverview(data.title, data.revision, runs, planned, len(trials), provisional(data), problem))
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield that query."""

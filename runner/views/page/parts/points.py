@@ -9,7 +9,7 @@ from typing import Any
 
 from runner.core.errors import InputError
 from runner.views.page.data import PageData
-from runner.views.page.part import Answer, Query
+from runner.views.page.part import PartAnswer, Query
 from runner.views.page.parts.curves import columns_of
 from runner.views.renderers.csv_file import csv_cell
 
@@ -21,7 +21,7 @@ class PointsPart:
 
     keys: frozenset[str] = frozenset({"tag"})
 
-    def answer(self, data: PageData, query: Query) -> Answer:
+    def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer the values of a tag, one per row, with all of their digits; `time` in seconds since 1970. Superseded ones are left out."""
         if not query.get("tag"):
             raise InputError("points: no tag given; expected tag=train/loss, or another")
@@ -29,7 +29,7 @@ class PointsPart:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(_HEADER)
         writer.writerows(_rows(data, query["tag"]))
-        return Answer(text.getvalue().encode(), "text/csv")
+        return PartAnswer(text.getvalue().encode(), "text/csv")
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield nothing: a frozen file holds thinned curves only."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runner.views.page.data import PageData
-from runner.views.page.part import Answer, Query, json_answer
+from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.provisional import provisional
 from runner.views.page.redaction import Redaction
 
@@ -16,7 +16,7 @@ class ReportPart:
 
     keys: frozenset[str] = frozenset()
 
-    def answer(self, data: PageData, query: Query) -> Answer:
+    def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer ``{"subject": …, "problem": …, "provisional": …, "report": …}``.
 
         `report` is null while there is none. `provisional`: trial id to ``{"done": …, "planned": …}``, see `runner.views.page.provisional`.

@@ -18,7 +18,7 @@ from runner.store.media import read_media
 from runner.store.run_dir import Identity, Status
 from runner.views.page.attempts import AttemptRow, read_attempts
 from runner.views.page.data import PageData, PageRun
-from runner.views.page.part import Answer, Query, json_answer
+from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.redaction import Redaction, command_path
 from runner.views.page.run_files import ListedFile, list_files, read_inside, read_tail
 
@@ -119,7 +119,7 @@ class RunPart:
 
     keys: frozenset[str] = frozenset({"id", "base", "config", "log"})
 
-    def answer(self, data: PageData, query: Query) -> Answer:
+    def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer the run `id` (`RunView`), its config compared with the baseline's, or with that of the trial `base`.
 
         With ``config=whole`` every key is there. With ``log=N`` the answer is the last N lines of its log (`LogTail`).

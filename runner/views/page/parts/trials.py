@@ -12,7 +12,7 @@ from runner.results.collect import RunResult
 from runner.results.comparison import Comparison
 from runner.stats.intervals import summarize
 from runner.views.page.data import PageData, PageRun, PageTrial, standing_of
-from runner.views.page.part import Answer, Query, json_answer
+from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.redaction import Redaction
 
 
@@ -89,7 +89,7 @@ class TrialsPart:
 
     keys: frozenset[str] = frozenset()
 
-    def answer(self, data: PageData, query: Query) -> Answer:
+    def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer the table (`Trials`)."""
         return json_answer(read_trials(data))
 
