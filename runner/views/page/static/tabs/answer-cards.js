@@ -52,26 +52,26 @@ export function uncountedList(page, report) {
   return h("section", { class: "uncounted" }, h("h2", {}, title), list(items.slice(0, MOST_RUNS)), folded);
 }
 
-/** Runs that have not ended, the running ones first, with their progress. */
+/** Progress of the runs that are under way, and how many wait. */
 export function progressList(page) {
-  const runs = [...page.trials.runs.values()].filter((run) => UNDER_WAY.has(run.state));
-  if (!runs.length) return null;
-  runs.sort((a, b) => (a.state === b.state ? 0 : a.state === "running" ? -1 : 1));
+  const every = [...page.trials.runs.values()];
+  const running = every.filter((run) => run.state === "running");
+  const waiting = page.overview.runs.waiting ?? 0;
+  if (!running.length && !waiting) return null;
   const { metric } = page.trials;
-  const items = runs.slice(0, MOST_RUNS).map((run) => {
-    const share = run.steps ? Math.min(1, run.step / run.steps) : 0;
-    const value = run.values[metric];
-    const bar = h("progress", { value: share, max: 1, "aria-label": run.name });
-    const steps = page.text(`progress.${run.state}`, { step: run.step, steps: run.steps });
-    const newest = value === undefined ? "" : `${metric} ${page.number(value)}*`;
+  const items = running.slice(0, MOST_RUNS).map((run) => {
+    const bar = h("progress", { value: run.steps ? Math.min(1, run.step / run.steps) : 0, max: 1, "aria-label": run.name });
+    const steps = page.text("progress.running", { step: run.step, steps: run.steps });
+    const newest = run.values[metric] === undefined ? "" : `${metric} ${page.number(run.values[metric])}*`;
     return h("li", {}, h("span", { class: "run" }, run.name), bar, h("span", { class: "muted" }, steps), h("span", { class: "muted" }, newest));
   });
-  const rest = runs.length - items.length;
+  const rest = running.length - items.length;
   return h(
     "section",
     { class: "progress" },
     h("h2", {}, page.text("progress.title")),
     h("ul", {}, items),
     rest > 0 ? h("p", { class: "small muted" }, page.text("more", { n: rest })) : null,
+    waiting ? h("p", { class: "small muted" }, page.text("progress.waiting", { n: waiting })) : null,
   );
 }

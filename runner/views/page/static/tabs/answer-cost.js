@@ -4,6 +4,7 @@ import { tickLabels, ticks } from "../ticks.js";
 import { pageTrial } from "./answer-forest.js";
 
 const MOST_LABELS = 12;
+const MOST_COLOURED = 24; // of more points, only the named ones have their colour
 const EQUAL = 1.05; // ratio of times that the report calls equal
 
 /** The chart; a sentence where all take the same time, null where fewer than two trials have both numbers. */
@@ -22,8 +23,10 @@ export function costChart(page, report) {
   const x = scale(0, Math.max(...times), 0.1);
   const y = scale(Math.min(...points.map((point) => point.y - point.std)), Math.max(...points.map((point) => point.y + point.std)), 0.1);
   const text = page.text("cost.summary", { n: points.length, metric, best: front.map((point) => point.trial.label) });
-  const names = labels(labelled(page, points, front), x, y);
-  const svg = h("svg", { role: "img", "aria-label": text }, grid(page, x, y), stairs(front, x, y), points.map((point) => mark(page, point, x, y)), names);
+  const named = labelled(page, points, front);
+  const names = labels(named, x, y);
+  const coloured = new Set(points.length > MOST_COLOURED ? named : points);
+  const svg = h("svg", { role: "img", "aria-label": text }, grid(page, x, y), stairs(front, x, y), points.map((point) => mark(page, point, x, y, coloured.has(point))), names);
   return h("section", { class: "card cost" }, h("h2", {}, page.text("cost.title", { metric })), h("div", { class: "plane" }, svg), h("p", { class: "small muted" }, page.text("cost.reading")));
 }
 
@@ -100,12 +103,12 @@ function stairs(front, x, y) {
   return lines;
 }
 
-function mark(page, point, x, y) {
+function mark(page, point, x, y, coloured) {
   const { trial } = point;
-  const color = page.trials.color(pageTrial(page, trial)).css;
+  const color = coloured ? page.trials.color(pageTrial(page, trial)).css : "var(--faint)";
   const [px, py] = [across(x, point.x), down(y, point.y)];
   return [
-    point.std ? h("line", { class: "spread", x1: px, x2: px, y1: down(y, point.y - point.std), y2: down(y, point.y + point.std), stroke: color }) : null,
+    point.std && coloured ? h("line", { class: "spread", x1: px, x2: px, y1: down(y, point.y - point.std), y2: down(y, point.y + point.std), stroke: color }) : null,
     h("circle", { cx: px, cy: py, r: 5, fill: color }, h("title", {}, `${trial.label}: ${page.summary(trial.metrics[page.trials.decides()])}, ${page.duration(point.x)}`)),
   ];
 }

@@ -69,9 +69,11 @@ function same(one, other) {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Id on the page of a trial of the report. */
+/** Id on the page of a trial of the report; of several that the report has joined, the one with its number. */
 export function pageTrial(page, trial) {
-  return page.trials.runs.get(trial.runs[0])?.trial;
+  const { runs, byId } = page.trials;
+  const ids = trial.runs.map((run) => runs.get(run)?.trial).filter(Boolean);
+  return ids.find((id) => byId.get(id).number === trial.number) ?? ids[0];
 }
 
 function shortKey(page, key) {
