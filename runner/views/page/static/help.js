@@ -1,5 +1,5 @@
 // The dialogs of the header: the keyboard, and how to share the page.
-import { copyable, shellWord } from "./copy.js";
+import { copyable } from "./copy.js";
 import { h } from "./dom.js";
 
 const KEYS = [
@@ -34,23 +34,9 @@ export function showHelp(page, tab) {
   show(page, page.text("help.title"), h("dl", { class: "pairs" }, rows), h("h3", {}, page.text("help.filter")), h("dl", { class: "pairs" }, terms));
 }
 
-/** Show how to send the page to somebody: as a file, or as the address of this view. */
+/** Show the address of this view, which works on this machine. */
 export function showShare(page) {
-  const fragment = location.hash;
-  if (page.source.frozen) {
-    show(page, page.text("share"), h("p", {}, page.text("share.frozen")), copyable(page, fragment || "#"));
-    return;
-  }
-  const command = ["runner", "share", ...folders(page), "-o", "report.html"].map(shellWord).join(" ");
-  show(
-    page,
-    page.text("share"),
-    h("p", {}, page.text("share.file")),
-    copyable(page, command),
-    fragment ? [h("p", {}, page.text("share.view")), copyable(page, fragment)] : null,
-    h("p", {}, page.text("share.address")),
-    copyable(page, location.href),
-  );
+  show(page, page.text("share"), h("p", {}, page.text("share.address")), copyable(page, location.href));
 }
 
 /** Names of the folders that the page shows; their parents are not known here. */
