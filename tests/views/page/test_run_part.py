@@ -138,7 +138,7 @@ def test_commands_fit_the_state_and_name_paths_from_here(sweep: Path, monkeypatc
     assert commands["retry"] == "runner retry 'our sweep' --failed"
     assert commands["resume"] == "runner resume 'our sweep'"
     assert commands["eval"] == "runner eval 'our sweep/runs/0002-x=1-s0' --pictures pictures"
-    assert {command["purpose"] for command in view(sweep, "0003-x=2-s0")["commands"]} == {"resume", "tensorboard"}
+    assert {command["purpose"] for command in view(sweep, "0003-x=2-s0")["commands"]} == {"resume", "viewer"}
 
 
 def test_a_frozen_file_holds_each_run_and_the_logs_of_those_that_failed(sweep: Path) -> None:

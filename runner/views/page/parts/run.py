@@ -355,7 +355,7 @@ def _commands(place: Place) -> Iterator[CommandRow]:
     if result.state != "pending":
         yield CommandRow("predict", f"runner predict {run} 'IMAGES/*.png'")
         yield CommandRow("eval", f"runner eval {run} --pictures pictures")
-    yield CommandRow("tensorboard", f"runner dashboard {run} --with tensorboard")
+    yield CommandRow("viewer", f"runner dashboard {run} --with tensorboard")
 
 
 def _line_count(text: str) -> int:
