@@ -79,7 +79,7 @@ def compare(
     varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
     keys, shown_values = _differing_values(groups, varied)
     uncounted: list[tuple[RunResult, ReportNote]] = []
-    counted = [_count(group, metric, uncounted, leave_out) for group in groups]
+    counted = [count_runs(group.runs, metric, uncounted, leave_out) for group in groups]
     shown = _shown_metrics(runs, metric, metrics)
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
     judged = _judge(counted, tags, metric, tuple(looks))
@@ -235,10 +235,19 @@ def _number(group: _Group) -> int:
     return numbers.pop() if len(numbers) == 1 and group.runs[0].sweep is not None else -1
 
 
-def _count(group: _Group, metric: str, uncounted: list[tuple[RunResult, ReportNote]], leave_out: frozenset[Path]) -> list[RunResult]:
-    """Return the runs of a trial that its numbers are computed from; add the others, each with the reason, to `uncounted`."""
+def count_runs(
+    runs: Iterable[RunResult], metric: str, uncounted: list[tuple[RunResult, ReportNote]], leave_out: Collection[Path] = frozenset()
+) -> list[RunResult]:
+    """Return the runs of a trial that its numbers are computed from: done, no copy, with the metric, one per seed.
+
+    Args:
+        runs: all runs of the trial.
+        metric: tag of the deciding metric.
+        uncounted: takes the others, each with the reason.
+        leave_out: directories of runs that are not counted.
+    """
     kept: list[RunResult] = []
-    for run in group.runs:
+    for run in runs:
         if run.copy_of:
             uncounted.append((run, note("uncounted-copy", original=str(run.path.with_name(run.copy_of)))))
         elif run.state != "done":

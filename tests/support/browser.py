@@ -69,7 +69,7 @@ def launched(executable: str, *arguments: str) -> Iterator[Browser]:
 
 
 class Pages:
-    """What a test opens in the browser; see the head of this module. `problems` is what the pages have complained about so far."""
+    """Pages that a test opens (see the module). `problems`: errors that they have reported so far."""
 
     def __init__(self, browser: Browser) -> None:
         self.problems: list[str] = []

@@ -1,4 +1,4 @@
-"""Guard in front of the page's server: who may ask it what, and what a browser may do with the answers.
+"""Access control in front of the page's server, and the headers of its answers.
 
 - A request names its host. Only names of this machine are answered (`PageGuard.hosts`), with any port, as `ssh -L` brings another one. So a
   page elsewhere whose name is made to lead here (DNS rebinding) gets nothing.
@@ -11,13 +11,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -56,7 +56,7 @@ class PageGuard:
     """An ASGI application around another.
 
     Args:
-        app: what is guarded.
+        app: the application that it protects.
         hosts: names under which it is asked for besides those of the loopback interface; IPv6 addresses in brackets.
         token: what a browser has to know before it gets data; empty: nothing.
     """
@@ -81,9 +81,10 @@ class PageGuard:
             await send(message)
 
         if (refusal := self._refusal(scope)) is not None:
-            await _answer(send_guarded, *refusal)
+            status, error, headers = refusal
+            await JSONResponse({"error": error}, status, headers)(scope, receive, send_guarded)
         elif scope["method"] == "POST":
-            await self._exchange(receive, send_guarded)
+            await self._exchange(scope, receive, send_guarded)
         else:
             await self.app(scope, receive, send_guarded)
 
@@ -125,7 +126,7 @@ class PageGuard:
                 return True
         return False
 
-    async def _exchange(self, receive: Receive, send: Send) -> None:
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request that carries the token as its body."""
         body, more = b"", True
         while more and len(body) <= _MOST_BYTES:
@@ -135,18 +136,12 @@ class PageGuard:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         if not _equal(body.decode("latin-1"), self._token):
-            await _answer(send, 403, "not the token of this server; it prints a new one each time it starts", {})
+            error = "not the token of this server; it prints a new one each time it starts"
+            await JSONResponse({"error": error}, 403)(scope, receive, send)
             return
         cookie = f"{self._cookie}={self._session}; HttpOnly; SameSite=Strict; Path=/"
-        await _answer(send, 200, "", {"set-cookie": cookie})
+        await JSONResponse({}, headers={"set-cookie": cookie})(scope, receive, send)
 
 
 def _equal(given: str, expected: str) -> bool:
     return secrets.compare_digest(given.encode("utf-8", "replace"), expected.encode())
-
-
-async def _answer(send: Send, status: int, error: str, headers: dict[str, str]) -> None:
-    body = json.dumps({"error": error} if error else {}).encode()
-    all_headers = {"content-type": "application/json", "content-length": str(len(body)), **headers}
-    await send({"type": "http.response.start", "status": status, "headers": [(n.encode(), v.encode()) for n, v in all_headers.items()]})
-    await send({"type": "http.response.body", "body": body})

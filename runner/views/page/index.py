@@ -106,8 +106,7 @@ class FactsIndex:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if os.path.islink(self._path):
                 self._delete()
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))  # SQLite's files take its mode
-            os.chmod(self._path, 0o600)
+            self._create()
         except OSError:
             return None
         for attempt in (1, 2):
@@ -119,8 +118,13 @@ class FactsIndex:
                 self._delete()
                 if attempt == 1:
                     with suppress(OSError):
-                        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+                        self._create()
         return None
+
+    def _create(self) -> None:
+        """Make the file if there is none, for this user alone: SQLite gives its other files the same mode. Raises OSError."""
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        os.chmod(self._path, 0o600)
 
     def _connect(self) -> sqlite3.Connection:
         """Open the file. Raises sqlite3.DatabaseError: it cannot be used."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,17 +60,3 @@ def read_plan(sweep: Path) -> PagePlan:
     except OSError:
         return PagePlan()
     return (build(PagePlan, legacy.upgrade_plan(found)) if isinstance(found, dict) else None) or PagePlan()
-
-
-def missing(plan: PagePlan, trial: int, seeds: Sequence[int], names: frozenset[str]) -> int:
-    """Return how many runs of a trial the plan has beyond those that exist.
-
-    Args:
-        trial: its number.
-        seeds: those of its runs that exist.
-        names: ids of the sweep's runs that exist.
-    """
-    planned = [run for run in plan.runs if run.trial == trial]
-    if planned:
-        return sum(run.id not in names for run in planned)
-    return len(set(plan.spec.seeds) - set(seeds))

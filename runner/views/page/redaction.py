@@ -13,7 +13,7 @@ from typing import Any
 from runner.core.values import shell_path
 
 _NAMES_NOTHING = frozenset({"", "localhost", "root"})
-"""Names of machines and users that tell nobody anything, and are also words."""
+"""Generic names of machines and users. They identify nobody and occur as ordinary words, so they are not redacted."""
 _PATH = re.compile(
     r"""(?:(?<![\w./:~…-])|(?<=file://))(?:/|[A-Za-z]:\\|\\\\)(?:[^\s/\\'"`<>|:;,()\[\]{}]+[/\\])+[^\s/\\'"`<>|:;,()\[\]{}]*"""
 )

@@ -195,7 +195,7 @@ def test_a_failure_of_the_server_is_told_without_its_details(snapshot: SnapshotD
 
 
 def raw(server: PageServer, request: bytes) -> bytes:
-    """What comes back for some bytes."""
+    """Send bytes to the server and return all that it answers."""
     with socket.create_connection(("127.0.0.1", urlsplit(server.address).port or 0), timeout=30) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))

@@ -1,4 +1,4 @@
-"""Who may ask the page's server what, and the headers of every answer."""
+"""Access control of the page's server, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Got:
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """What is guarded: it tells its data to whoever gets through."""
+    """Stand in for the protected application: answer every request with its secret."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-security-policy", b"default-src *")]})
     await send({"type": "http.response.body", "body": SECRET})
 

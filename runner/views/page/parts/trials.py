@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.core.values import ABSENT, short_keys
 from runner.results.collect import RunResult
+from runner.results.compare import count_runs
 from runner.results.comparison import Comparison
 from runner.stats.intervals import summarize
 from runner.views.page.data import PageData, PageRun, PageTrial, standing_of
@@ -128,18 +129,8 @@ def _run(run: PageRun, tags: Sequence[str], hide: Redaction) -> RunRow:
     )  # fmt: skip
 
 
-def counted(results: Sequence[RunResult], metric: str) -> list[RunResult]:
-    """Return the runs of a trial that its numbers come from, as in `runner.results.compare`: done, no copy, with the deciding metric, and
-    one per seed."""
-    kept: dict[int, RunResult] = {}
-    for result in results:
-        if result.state == "done" and not result.copy_of and metric in result.metrics:
-            kept.setdefault(result.seed, result)
-    return list(kept.values())
-
-
 def _trial(trial: PageTrial, results: Sequence[RunResult], tags: Sequence[str], metric: str, parameters: Mapping[str, Any]) -> TrialRow:
-    done = counted(results, metric)
+    done = count_runs(results, metric, [])
     states = Counter(standing_of(result) for result in results if not result.copy_of)
     states["waiting"] += trial.waiting
     return TrialRow(

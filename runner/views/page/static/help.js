@@ -41,5 +41,5 @@ export function showShare(page) {
 
 /** Names of the folders that the page shows; their parents are not known here. */
 export function folders(page) {
-  return page.overview?.names ?? page.overview?.title.split(", ") ?? [];
+  return page.overview?.title.split(", ") ?? [];
 }

@@ -3,7 +3,8 @@ import { parseFilter } from "./filter.js";
 
 /** Okabe and Ito's colours, changed so far that each has a contrast of 3:1 on white and on the dark ground. The first is for a trial 0 that is not the baseline. */
 export const PALETTE = Object.freeze(["#7f8790", "#0072b2", "#d55e00", "#009e73", "#b8860b", "#c0608f", "#3a94cf", "#8a8a00"]);
-const DASHES = [[], [7, 3], [2, 3], [8, 3, 2, 3]];
+/** Dashes of a line whose colour is taken already: of the 1st, 2nd, … line of one colour. */
+export const DASHES = [[], [7, 3], [2, 3], [8, 3, 2, 3]];
 
 export class Trials {
   /**

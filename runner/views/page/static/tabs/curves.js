@@ -5,12 +5,11 @@ import { CurveCard } from "../curve-card.js";
 import { CurveControls, SMOOTHING } from "../curve-controls.js";
 import { fill, h } from "../dom.js";
 import { failure } from "../failure.js";
-import { PALETTE } from "../trials.js";
+import { DASHES, PALETTE } from "../trials.js";
 
 const MOST_IN_COLOUR = 100;
 const BEST_IN_COLOUR = 30; // where there are more trials than that
 const NARROWEST = 1e-5; // part of the x axis
-const GROUP_DASHES = [[], [7, 3], [2, 3], [8, 3, 2, 3]];
 
 export const curvesTab = {
   id: "curves",
@@ -199,7 +198,7 @@ class CurvesView {
   /** Look of a group by a key, g0, g1, … */
   groupLook(id) {
     const place = Number(id.slice(1));
-    return { color: PALETTE[1 + (place % (PALETTE.length - 1))], dash: GROUP_DASHES[Math.floor(place / (PALETTE.length - 1)) % GROUP_DASHES.length], width: 1.5 };
+    return { color: PALETTE[1 + (place % (PALETTE.length - 1))], dash: DASHES[Math.floor(place / (PALETTE.length - 1)) % DASHES.length], width: 1.5 };
   }
 
   groupName(value) {
