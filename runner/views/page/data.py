@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.core.errors import InputError
+from runner.core.errors import InputError, RunnerError
 from runner.monitor.progress import standing
 from runner.results.collect import RunResult, collect, with_memory
 from runner.store.run_dir import FORMER_METRIC, PrimaryMetric, Status
 from runner.views.page.plan import PLAN_FILE, PagePlan, read_plan
 from runner.views.renderers.base import Report
 
-ReadReport = Callable[[Sequence[Path]], Report]
-"""Computes the report on the runs in some directories (`runner.sweep.session_results.read_report`)."""
+
+class ReadReport(Protocol):
+    """Computes the report on the runs in some directories (`runner.sweep.session_results.read_report`)."""
+
+    def __call__(self, paths: Sequence[Path], metric: str | None = None, *, against: int | None = None) -> Report:
+        """Compute it by the sweep's own metric against its baseline, or by another metric, or against the trial of another number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,41 @@ class PageData(Protocol):
     def report(self) -> Report | None:
         """Return the newest report; None while there is none: it is being computed, or `problem` says why it cannot be."""
 
+    def other_report(self, metric: str | None, against: int | None) -> Report:
+        """Return the report by another metric than the deciding one, against the trial of another number than the baseline, or both.
+
+        Raises:
+            InputError: there is no such report.
+        """
+
     def problem(self) -> str:
         """Return why there is no report; empty if there is one, or will be."""
+
+
+class OtherReports:
+    """Reports by other metrics and against other trials than the sweep's own. Each is computed once, when it is asked for, one at a time.
+
+    Args:
+        roots: sweep or run directories.
+        read_report: computes a report.
+    """
+
+    def __init__(self, roots: Sequence[Path], read_report: ReadReport) -> None:
+        self._roots = tuple(roots)
+        self._read_report = read_report
+        self._found: dict[tuple[str | None, int | None], Report] = {}
+        self._lock = threading.Lock()
+
+    def read(self, metric: str | None, against: int | None) -> Report:
+        """Return one (see `PageData.other_report`)."""
+        with self._lock:
+            if (found := self._found.get((metric, against))) is None:
+                try:
+                    found = self._read_report(self._roots, metric, against=against)
+                except (RunnerError, OSError) as error:
+                    raise InputError(str(error)) from error
+                self._found[metric, against] = found
+            return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +141,7 @@ class PageView:
     trials_by_id: Mapping[str, PageTrial]
     newest: Report | None = None
     why_none: str = ""
+    others: OtherReports | None = None
 
     def now(self) -> PageData:
         """Return itself."""
@@ -119,6 +158,12 @@ class PageView:
     def report(self) -> Report | None:
         """Return the newest report; None while there is none."""
         return self.newest
+
+    def other_report(self, metric: str | None, against: int | None) -> Report:
+        """Return the report by another metric, or against another trial."""
+        if self.others is None:
+            raise InputError("there is no report yet")
+        return self.others.read(metric, against)
 
     def problem(self) -> str:
         """Return why there is no report."""
@@ -247,4 +292,5 @@ class SnapshotData(PageView):
             report = read_report(roots)
         except InputError as error:
             problem = str(error)
-        super().__init__(tuple(roots), title_of(roots), 1, metric, runs, trials, report, problem)
+        others = OtherReports(roots, read_report)
+        super().__init__(tuple(roots), title_of(roots), 1, metric, runs, trials, report, problem, others)

@@ -11,7 +11,7 @@ from pathlib import Path
 from runner.core.errors import InputError, RunnerError
 from runner.results.collect import RunResult, relate, with_memory
 from runner.store.run_dir import PrimaryMetric, not_a_directory
-from runner.views.page.data import Ids, PageRun, PageTrial, PageView, ReadReport, deciding, title_of
+from runner.views.page.data import Ids, OtherReports, PageRun, PageTrial, PageView, ReadReport, deciding, title_of
 from runner.views.page.facts import FactsChange, RunFacts
 from runner.views.page.index import FactsIndex, cache_path
 from runner.views.page.plan import PagePlan, read_plan
@@ -110,6 +110,10 @@ class LiveData:
         """Return the newest report; None while there is none."""
         return self.now().report()
 
+    def other_report(self, metric: str | None, against: int | None) -> Report:
+        """Return the report by another metric, or against another trial."""
+        return self.now().other_report(metric, against)
+
     def problem(self) -> str:
         """Return why there is no report."""
         return self.now().problem()
@@ -179,7 +183,7 @@ class LiveData:
                 problem = str(error)
             except Exception as error:  # noqa: BLE001 - the page stays usable without its report
                 problem = f"the report cannot be computed: {type(error).__name__}: {error}"
-            self._publish(newest=report, why_none=problem)
+            self._publish(newest=report, why_none=problem, others=OtherReports(self._roots, self._read_report))
             self._closed.wait(max(0.0, began + REPORT_INTERVAL_S - time.monotonic()))
 
 

@@ -198,13 +198,34 @@ def test_english_and_chinese_say_the_same_verdict(pages: Pages, sweep: Path) -> 
     expect(page.locator(".lead")).to_contain_text("更好")
 
 
-def test_another_metric_than_the_page_holds_names_its_command(pages: Pages, sweep: Path) -> None:
+def test_a_picked_metric_and_baseline_recompute_the_comparison(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    found = read_report([sweep], "bbox/AP50", against=1)
+    assert isinstance(found, Comparison)
+    page = pages.show(sweep)
+    page.get_by_label("Metric", exact=True).select_option("bbox/AP50")
+    page.get_by_label("Baseline", exact=True).select_option("t1")
+    expect(page.locator(".forest h2")).to_have_text("Differences in bbox/AP50")
+    rows = page.locator(".forest tr.row")
+    expect(rows.first.locator(".verdict .main")).to_have_text("reference")
+    expect(page.locator(".forest thead")).to_contain_text(f"difference to {found.trials[0].label}")
+    for index, trial in enumerate(found.trials):
+        assert rows.nth(index).locator(".name .main").text_content() == f"{trial.number} {trial.label}"
+        assert rows.nth(index).locator(".delta .main").text_content() == show_delta(trial.effects.get("bbox/AP50"))
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_a_comparison_that_cannot_be_made_says_why_and_the_own_one_stays(pages: Pages, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 
     pages.forgive("400")
-    page = pages.show(sweep, fragment="#answer?base=t1&metric=bbox/AP50")
-    expect(page.locator(".notice code")).to_have_text("runner compare sweep --metric bbox/AP50 --against 1")
-    expect(page.locator(".forest")).to_be_visible()
+    for sweep in ("one", "other"):
+        for seed in range(2):
+            make_run(tmp_path / sweep, 0, seed, ap=0.4 + seed / 50, base_lr=0.001 if sweep == "one" else 0.002)
+    page = pages.show(tmp_path / "one", tmp_path / "other", fragment="#answer?base=t1")
+    expect(page.locator(".notice")).to_contain_text("several trials have this number")
+    expect(page.locator(".forest tr.row").first).to_contain_text("baseline")
 
 
 def test_a_phone_shows_each_trial_as_a_block_without_moving_sideways(pages: Pages, sweep: Path) -> None:

@@ -16,6 +16,7 @@ from runner.core.errors import InputError
 from runner.results.collect import collect
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import Status
+from runner.sweep.session_results import read_report
 from runner.views.page import live
 from runner.views.page.data import SnapshotData
 from runner.views.page.live import LiveData
@@ -41,7 +42,7 @@ def open_live(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     monkeypatch.setattr(live, "REPORT_INTERVAL_S", 0.05)
     opened = []
 
-    def open_(*roots: Path, read_report: Callable[[Sequence[Path]], Report] = no_report) -> LiveData:
+    def open_(*roots: Path, read_report: Callable[..., Report] = no_report) -> LiveData:
         opened.append(LiveData(roots, read_report))
         return opened[-1]
 
@@ -244,6 +245,24 @@ def test_the_report_is_computed_again_after_a_run_has_ended(tmp_path: Path, open
     eventually(lambda: data.problem() == "call 1")
     make_run(tmp_path / "s", 0, 1)
     eventually(lambda: calls[-1] == 2 and data.problem() == f"call {len(calls)}")
+
+
+def test_another_report_is_kept_until_a_run_has_ended(tmp_path: Path, open_live: Open) -> None:
+    calls = []
+
+    def counting(roots: Sequence[Path], metric: str | None = None, *, against: int | None = None) -> Report:
+        calls.append((metric, against))
+        return read_report(roots, metric, against=against)
+
+    make_run(tmp_path / "s", 0, 0)
+    make_run(tmp_path / "s", 1, 0, label="lr=0.004", base_lr=0.004)
+    data = open_live(tmp_path / "s", read_report=counting)
+    eventually(lambda: data.report() is not None)
+    first = data.other_report("bbox/AP50", 1)
+    assert data.other_report("bbox/AP50", 1) is first
+    assert calls == [(None, None), ("bbox/AP50", 1)]
+    make_run(tmp_path / "s", 1, 1, label="lr=0.004", base_lr=0.004)
+    eventually(lambda: data.other_report("bbox/AP50", 1) is not first)
 
 
 def test_a_report_that_fails_unexpectedly_leaves_the_page(tmp_path: Path, open_live: Open) -> None:

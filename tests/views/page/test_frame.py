@@ -79,7 +79,6 @@ def test_tabs_by_keyboard(pages: Pages, sweep: Path) -> None:
 def test_the_selection_is_in_the_address(pages: Pages, sweep: Path) -> None:
     from playwright.sync_api import expect
 
-    pages.forgive("400")  # another report than the sweep's own
     page = pages.show(sweep)
     page.locator(".forest").wait_for()
     page.keyboard.press("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,41 @@ def test_a_copy_is_not_waited_for(tmp_path: Path) -> None:
     copy.identity_file.write_text(json.dumps({**identity, "id": "0000-baseline-s0"}), encoding="utf-8")
     overview = part("overview", tmp_path / "s")
     assert (overview["runs"], overview["provisional"], overview["planned"]) == ({"done": 1}, {}, {"t0": 1})
+
+
+def test_another_metric_and_another_baseline_make_another_report(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    for trial, rate in enumerate((0.002, 0.004, 0.001)):
+        for seed in range(2):
+            make_run(sweep, trial, seed, label=f"lr={rate}", ap=0.4 + trial / 20 + seed / 50, base_lr=rate)
+    calls: list[tuple[object, ...]] = []
+
+    def read(paths: Sequence[Path], metric: str | None = None, *, against: int | None = None) -> Any:
+        calls.append((metric, against))
+        return read_report(paths, metric, against=against)
+
+    data = SnapshotData([sweep], read)
+    query = {"metric": "bbox/AP50", "against": "t2"}
+    found = json.loads(ask(data, "report", query).body)["report"]
+    assert (found["metric"], found["against"], found["trials"][0]["label"]) == ("bbox/AP50", 2, "lr=0.001")
+    assert json.loads(ask(data, "report", query).body)["report"] == found
+    assert calls == [(None, None), ("bbox/AP50", 2)]
+    assert json.loads(ask(data, "report", {}).body)["report"]["against"] is None
+
+
+def test_a_report_that_cannot_be_made_is_refused_without_a_path(tmp_path: Path) -> None:
+    data = SnapshotData([make_sweep(tmp_path, 2, 2, records=24)], read_report)
+    with pytest.raises(InputError, match="no trial 't9'"):
+        ask(data, "report", {"against": "t9"})
+    with pytest.raises(InputError) as refused:
+        ask(data, "report", {"metric": "bbox/AP5"})
+    assert "bbox/AP5" in str(refused.value)
+    assert str(tmp_path) not in str(refused.value)
+    alone = make_run(tmp_path / "alone", 0, 0)
+    identity = json.loads(alone.identity_file.read_text(encoding="utf-8"))
+    alone.identity_file.write_text(json.dumps({**identity, "sweep": None, "trial": -1}), encoding="utf-8")
+    with pytest.raises(InputError, match="belongs to no sweep"):
+        ask(SnapshotData([alone.path], read_report), "report", {"against": "t0"})
 
 
 def test_without_a_report_the_reason_is_said(tmp_path: Path) -> None:

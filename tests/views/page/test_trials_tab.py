@@ -142,7 +142,7 @@ def test_row_keys_move_pin_hide_choose_the_baseline_unfold_and_open(sweep: Path,
     expect(row(page, "1 batch_size=16")).to_have_attribute("aria-expanded", "false")
     page.keyboard.press("b")
     assert fragment(page) == "trials?base=t1"
-    assert page.locator(".windowed th .title").all_inner_texts()[5] == "Δ to 0 baseline, as the report has it"
+    expect(page.locator(".windowed th .title").nth(5)).to_have_text("Δ to 1 batch_size=16")
     page.keyboard.press("b")
     page.keyboard.press("h")
     assert rows(page) == [NAMES[0], *NAMES[2:]] and fragment(page) == "trials?hide=t1"

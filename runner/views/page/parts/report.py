@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from runner.core.errors import InputError
 from runner.views.page.data import PageData
 from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.provisional import provisional
@@ -14,14 +15,20 @@ from runner.views.page.redaction import Redaction
 class ReportPart:
     """The part."""
 
-    keys: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset({"metric", "against"})
 
     def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer ``{"subject": …, "problem": …, "provisional": …, "report": …}``.
 
         `report` is null while there is none. `provisional`: trial id to ``{"done": …, "planned": …}``, see `runner.views.page.provisional`.
+        With `metric`, `against` (id of a trial) or both, it is the report by that metric, against that trial.
         """
         report, missing, hide = data.report(), provisional(data), Redaction(data.roots)
+        if report is not None and (query.get("metric") or query.get("against")):
+            try:
+                report = data.other_report(query.get("metric") or None, _number(data, query.get("against")))
+            except InputError as error:
+                raise InputError(hide.text(str(error))) from error
         if report is None:
             return json_answer({"subject": None, "problem": hide.text(data.problem()), "provisional": missing, "report": None})
         ids = {str(run.result.path): run.id for run in data.runs().values()}
@@ -29,8 +36,19 @@ class ReportPart:
         return json_answer({"subject": report.subject, "problem": "", "provisional": missing, "report": found})
 
     def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the only query there is."""
+        """Yield the query for the sweep's own report."""
         yield {}
+
+
+def _number(data: PageData, against: str | None) -> int | None:
+    """Return the number of the trial that an id names; None without one."""
+    if not against:
+        return None
+    if (trial := data.trials().get(against)) is None:
+        raise InputError(f"report: no trial {against!r}")
+    if trial.number < 0:
+        raise InputError(f"{trial.label} belongs to no sweep: only a trial of a sweep can be the one that others are compared with")
+    return trial.number
 
 
 def with_ids(value: Any, ids: dict[str, str]) -> Any:

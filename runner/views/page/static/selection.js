@@ -11,7 +11,7 @@ export class Selection {
     this.filter.addEventListener("input", () => this.page.state.set({ f: this.filter.value.trim() }));
     this.says = h("span", { id: "filter-says", class: "says" });
     this.metric = h("select", { onchange: (event) => this.pick("metric", event.target.value, this.page.trials.metric) });
-    this.base = h("select", { onchange: (event) => this.pick("base", event.target.value, this.standard().id) });
+    this.base = h("select", { onchange: (event) => this.pick("base", event.target.value, this.page.trials.standard().id) });
     this.group = h("select", { onchange: (event) => this.pick("g", event.target.value, "") });
     this.reset = h("button", { type: "button", class: "quiet", onclick: () => this.clear() });
     this.chips = h("div", { class: "chips" });
@@ -28,11 +28,6 @@ export class Selection {
     );
     this.sheet = h("button", { type: "button", class: "sheet", "aria-controls": "selection-fields", onclick: () => this.toggleSheet() });
     this.root = h("section", { class: "selection" }, this.sheet, fields, this.chips);
-  }
-
-  standard() {
-    const { trials } = this.page;
-    return trials.all.find((trial) => trial.baseline) ?? trials.all[0];
   }
 
   /** Put a choice into the address, or take it out where it is the one that holds without. */

@@ -16,7 +16,7 @@ export class TrialModel {
     this.report = report;
     this.missing = new Map(Object.entries(answer?.provisional ?? {}));
     this.metric = trials.decides();
-    const byTrial = (report?.trials ?? []).map((each) => [trials.runs.get(each.runs[0])?.trial, each]);
+    const byTrial = (report?.trials ?? []).flatMap((each) => each.runs.map((run) => [trials.runs.get(run)?.trial, each]));
     this.reported = new Map(byTrial);
     const varied = Object.keys(trials.keys).filter((key) => this.differs(key));
     this.keys = varied.length ? varied : [...(report?.varied ?? [])];
@@ -52,14 +52,9 @@ export class TrialModel {
     return Boolean(this.reported.get(trial.id)?.baseline);
   }
 
-  /** Whether a trial is the baseline that was chosen: the report may compare with another one. */
-  isChosen(trial) {
-    return trial.id === this.trials.baseline().id;
-  }
-
   deltaTitle() {
     const reference = this.trials.all.find((trial) => this.isReference(trial));
-    const isOther = reference && !this.isChosen(reference);
+    const isOther = reference && reference !== this.trials.standard();
     return isOther ? this.page.text("trials.delta.other", { name: this.trials.label(reference.id) }) : this.page.text("trials.delta");
   }
 
@@ -238,7 +233,7 @@ function deltaText(model, trial) {
 
 function deltaCell(model, trial) {
   const { page } = model;
-  if (model.isReference(trial)) return h("span", { class: "muted" }, page.text(model.isChosen(trial) ? "trials.reference" : "trials.compared"));
+  if (model.isReference(trial)) return h("span", { class: "muted" }, page.text(trial === model.trials.standard() ? "trials.reference" : "trials.compared"));
   const effect = model.effect(trial);
   if (!effect) return "–";
   const numbers = h(

@@ -59,7 +59,12 @@ export class Trials {
 
   /** The trial that the others are compared with: the one that was picked, or the sweep's. */
   baseline() {
-    return this.byId.get(this.state.get("base")) ?? this.all.find((trial) => trial.baseline) ?? this.all[0];
+    return this.byId.get(this.state.get("base")) ?? this.standard();
+  }
+
+  /** The sweep's own baseline, or the trial that stands in for it. */
+  standard() {
+    return this.all.find((trial) => trial.baseline) ?? this.all[0];
   }
 
   /** The metric that is shown first: the one that was picked, or the deciding one. */

@@ -65,6 +65,11 @@ function selectRows(page, report, all) {
   ].filter((group) => group.trials.length);
 }
 
+/** Name of the trial that was picked in the place of the baseline; null where it was not. */
+function otherReference({ against, trials }) {
+  return against === null ? null : trials[0].label;
+}
+
 function same(one, other) {
   return JSON.stringify(one) === JSON.stringify(other);
 }
@@ -82,7 +87,7 @@ function shortKey(page, key) {
 
 function headings(page, report, plot) {
   const names = ["trial", ...(plot ? ["plot"] : []), "delta", "verdict", "mean", "n", "time", "memory"];
-  return names.map((name) => h("th", { role: "columnheader", scope: "col", class: name }, page.text(`forest.${name}`, { metric: report.metric })));
+  return names.map((name) => h("th", { role: "columnheader", scope: "col", class: name }, page.text(`forest.${name}`, { metric: report.metric, reference: otherReference(report) })));
 }
 
 function row(page, report, trial, scale, provisional) {
@@ -250,6 +255,7 @@ function legend(page, report) {
 function summary(page, report) {
   const count = (word) => report.trials.filter((trial) => trial.verdict === word).length;
   return page.text("forest.summary", {
+    reference: otherReference(report),
     n: report.trials.length - 1,
     metric: report.metric,
     better: count("better"),

@@ -3,6 +3,7 @@ import { copyable, shellWord } from "../copy.js";
 import { fill, h, prose } from "../dom.js";
 import { failure } from "../failure.js";
 import { folders } from "../help.js";
+import { askReport } from "../report.js";
 import { interactionTable, noiseCard, progressList, uncountedList } from "./answer-cards.js";
 import { costChart } from "./answer-cost.js";
 import { forest } from "./answer-forest.js";
@@ -25,16 +26,17 @@ class AnswerView {
 
   async update() {
     const { page } = this;
-    const query = reportQuery(page);
-    const asked = JSON.stringify(query);
+    const asked = page.state.fragment();
+    this.root.setAttribute("aria-busy", "true");
     try {
-      const [answer, refused] = await askReport(page, query);
-      if (asked !== JSON.stringify(reportQuery(page))) return; // another one was asked for meanwhile
+      const { answer, query, refused } = await askReport(page);
+      if (asked !== page.state.fragment()) return; // another one was asked for meanwhile
       const { subject, problem, provisional, report } = answer;
-      fill(this.root, refused ? otherReport(page, query) : null, this.content(subject, problem, provisional, report));
+      fill(this.root, refused ? otherReport(page, query, refused) : null, this.content(subject, problem, provisional, report));
     } catch (error) {
       fill(this.root, failure(page, error), progressList(page));
     }
+    this.root.setAttribute("aria-busy", "false");
   }
 
   content(subject, problem, provisional, report) {
@@ -73,30 +75,16 @@ class AnswerView {
   unmount() {}
 }
 
-/** The report to ask for: by the picked metric, against the picked trial. */
-function reportQuery(page) {
-  const { state, trials } = page;
-  const query = {};
-  if (trials.decides() !== trials.metric) query.metric = trials.decides();
-  if (state.get("base")) query.against = String(trials.baseline().number);
-  return query;
-}
-
-/** Resolve to [answer, false], or [answer for the sweep's own question, true] where the source has no other report. */
-async function askReport(page, query) {
-  if (!Object.keys(query).length) return [await page.source.json("report"), false];
-  try {
-    return [await page.source.json("report", query), false];
-  } catch {
-    return [await page.source.json("report"), true];
+/** Why the comparison that was picked is not shown: the server's reason; of a file, which holds one only, the command for it. */
+function otherReport(page, { metric, against }, refused) {
+  const { trials } = page;
+  const number = against === undefined ? null : trials.byId.get(against).number;
+  if (!page.source.frozen || number < 0) {
+    return h("p", { class: "notice" }, page.text("answer.refused", { metric: trials.metric, message: refused.message }));
   }
-}
-
-/** What to do for a report that the source does not have. */
-function otherReport(page, { metric, against }) {
-  const options = [metric ? ["--metric", metric] : [], against === undefined ? [] : ["--against", against]].flat();
+  const options = [metric ? ["--metric", metric] : [], number === null ? [] : ["--against", String(number)]].flat();
   const command = ["runner", "compare", ...folders(page), ...options].map(shellWord).join(" ");
-  return h("section", { class: "notice" }, h("p", {}, page.text("answer.other", { metric: page.trials.metric })), copyable(page, command));
+  return h("section", { class: "notice" }, h("p", {}, page.text("answer.other", { metric: trials.metric })), copyable(page, command));
 }
 
 /** {ended, runs} while planned runs are missing: then every verdict is provisional, since the intervals of all trials are taken together. */

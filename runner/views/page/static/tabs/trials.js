@@ -2,6 +2,7 @@
 import { copyable } from "../copy.js";
 import { fill, h } from "../dom.js";
 import { saveFile } from "../download.js";
+import { askReport } from "../report.js";
 import { toCsv, toJson, toLatex, toMarkdown } from "../table-export.js";
 import { WindowedTable } from "../table.js";
 import { firstLine, split, TrialModel } from "../trial-columns.js";
@@ -73,7 +74,9 @@ class TrialsView {
 
   async update() {
     this.draw(); // what the report adds comes when it is there
-    const answer = await this.page.source.json("report");
+    const asked = this.page.state.fragment();
+    const { answer } = await askReport(this.page);
+    if (asked !== this.page.state.fragment()) return; // another one was asked for meanwhile
     if (this.unmounted || answer === this.report) return;
     this.report = answer;
     this.draw();
@@ -330,8 +333,7 @@ class TrialsView {
   /** Compare the others with a trial; with the sweep's baseline if it is the one already. */
   makeBaseline(trial) {
     const { state, trials } = this.page;
-    const standard = trials.all.find((each) => each.baseline) ?? trials.all[0];
-    state.set({ base: [trials.baseline().id, standard.id].includes(trial.id) ? "" : trial.id });
+    state.set({ base: [trials.baseline().id, trials.standard().id].includes(trial.id) ? "" : trial.id });
   }
 
   /** Hide the trial of a row; the row behind it becomes the active one. */

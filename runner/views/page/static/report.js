@@ -1,0 +1,24 @@
+// The report that the selection asks for: by the picked metric, against the picked trial.
+
+/**
+ * Resolve to {answer, query, refused}: the answer of the part `report` to `query`, which is empty for the sweep's own question; where the
+ * source refuses it, `refused` is its error, and the answer is the sweep's own.
+ */
+export async function askReport(page) {
+  const own = await page.source.json("report");
+  const query = own.report ? reportQuery(page, own.subject) : {};
+  if (!Object.keys(query).length) return { answer: own, query, refused: null };
+  try {
+    return { answer: await page.source.json("report", query), query, refused: null };
+  } catch (refused) {
+    return { answer: own, query, refused };
+  }
+}
+
+/** What the selection asks for. A search compares no trials: it has no baseline to pick. */
+function reportQuery({ trials }, subject) {
+  const query = {};
+  if (trials.decides() !== trials.metric) query.metric = trials.decides();
+  if (subject === "comparison" && trials.baseline() !== trials.standard()) query.against = trials.baseline().id;
+  return query;
+}
