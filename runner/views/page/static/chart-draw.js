@@ -88,7 +88,8 @@ function drawLine(pen, xs, line, first, last, toX, toY, scale) {
   }
   if (count > 40) return;
   pen.begin();
-  for (let index = first; index <= last; index++) if (drawable(line.ys[index], scale.y.log)) pen.disc(toX(xs[index]), toY(line.ys[index]), line.width / 2 + 1);
+  for (let index = first; index <= last; index++)
+    if (drawable(line.ys[index], scale.y.log)) pen.disc(toX(xs[index]), toY(line.ys[index]), line.width / 2 + 1);
   pen.fill({ color: line.color, alpha: style.alpha });
 }
 
@@ -127,15 +128,40 @@ function drawMarks(pen, line, scale, toX, toY, paper) {
   }
 }
 
-/** Draw a mark: ◇ best; ▲ and ▼ for infinite values and △ for NaN at the frame, ▽ for what a log axis cannot show; ⟲ resumed; ▮ the end of a member. */
+/**
+ * Draw a mark: ◇ best; ▲ and ▼ for infinite values and △ for NaN at the frame, ▽ for what a log axis cannot show; ⟲ resumed; ▮ the end of a
+ * member.
+ */
 function drawMark(pen, kind, x, y, scale, color, paper) {
   const bottom = scale.top + scale.height;
   const ink = { color, width: 1.5, alpha: 1 };
   pen.begin();
-  if (kind === "best") polygon(pen, [[x, y - 6], [x + 5, y], [x, y + 6], [x - 5, y]]);
-  else if (kind === "inf" || kind === "nan") polygon(pen, [[x, scale.top + 1], [x + 5, scale.top + 10], [x - 5, scale.top + 10]]);
-  else if (kind === "-inf" || kind === "below") polygon(pen, [[x, bottom - 1], [x + 5, bottom - 10], [x - 5, bottom - 10]]);
-  else if (kind === "ended") polygon(pen, [[x - 2, y - 6], [x + 2, y - 6], [x + 2, y + 6], [x - 2, y + 6]]);
+  if (kind === "best")
+    polygon(pen, [
+      [x, y - 6],
+      [x + 5, y],
+      [x, y + 6],
+      [x - 5, y],
+    ]);
+  else if (kind === "inf" || kind === "nan")
+    polygon(pen, [
+      [x, scale.top + 1],
+      [x + 5, scale.top + 10],
+      [x - 5, scale.top + 10],
+    ]);
+  else if (kind === "-inf" || kind === "below")
+    polygon(pen, [
+      [x, bottom - 1],
+      [x + 5, bottom - 10],
+      [x - 5, bottom - 10],
+    ]);
+  else if (kind === "ended")
+    polygon(pen, [
+      [x - 2, y - 6],
+      [x + 2, y - 6],
+      [x + 2, y + 6],
+      [x - 2, y + 6],
+    ]);
   else return drawResumed(pen, x, bottom - 9, ink, paper);
   pen.fill({ color: kind === "inf" || kind === "-inf" || kind === "ended" ? color : paper, alpha: 1 });
   pen.stroke(ink);
@@ -157,7 +183,11 @@ function drawResumed(pen, x, y, ink, paper) {
   }
   pen.stroke(ink);
   pen.begin();
-  polygon(pen, [[x + 5.5, y - 6.5], [x + 5.5, y - 1], [x + 0.5, y - 3]]);
+  polygon(pen, [
+    [x + 5.5, y - 6.5],
+    [x + 5.5, y - 1],
+    [x + 0.5, y - 3],
+  ]);
   pen.fill(ink);
 }
 

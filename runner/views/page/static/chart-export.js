@@ -9,7 +9,9 @@ const LEGEND_ROW = 20;
 
 /** A text as XML: what XML cannot contain is replaced. */
 export function xmlText(text) {
-  const legal = String(text).toWellFormed().replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "�");
+  const legal = String(text)
+    .toWellFormed()
+    .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "�");
   return legal.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
@@ -33,13 +35,17 @@ export function svgDocument(figure, ranges, look, texts) {
   const bottom = plot.top + plot.height;
   const text = (x, y, content, more = "") => `<text x="${x}" y="${y}" fill="${look.ink}" ${more}>${xmlText(content)}</text>`;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${SIZE.width}" height="${height}" viewBox="0 0 ${SIZE.width} ${height}" font-family="system-ui, sans-serif" font-size="13">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${SIZE.width}" height="${height}" viewBox="0 0 ${SIZE.width} ${height}"` +
+      ` font-family="system-ui, sans-serif" font-size="13">`,
     `<title>${xmlText(texts.title)}</title><desc>${xmlText(texts.summary)}</desc>`,
     `<rect width="100%" height="100%" fill="${look.paper}"/>`,
     text(plot.left, 26, texts.title, 'font-size="16" font-weight="600"'),
     `<clipPath id="plot"><rect x="${plot.left}" y="${plot.top}" width="${plot.width}" height="${plot.height}"/></clipPath>`,
     ...axisParts(scale, ranges, look),
-    `<g clip-path="url(#plot)">`, ...contextPen.parts, ...pen.parts, "</g>",
+    `<g clip-path="url(#plot)">`,
+    ...contextPen.parts,
+    ...pen.parts,
+    "</g>",
     text(plot.left + plot.width / 2, bottom + 44, texts.x, 'text-anchor="middle"'),
     text(18, plot.top + plot.height / 2, texts.y, `text-anchor="middle" transform="rotate(-90 18 ${plot.top + plot.height / 2})"`),
     ...legend.flatMap((row, index) => row.map(({ line, x }) => legendEntry(line, x, SIZE.height + index * LEGEND_ROW + 4, text))),
@@ -55,13 +61,22 @@ function axisParts(scale, { kind, lang }, look) {
   tickLabels(xs, kind, scale.x.log, lang).forEach((label, index) => {
     const x = (scale.left + at(scale.x, xs[index]) * scale.width).toFixed(1);
     parts.push(`<line x1="${x}" x2="${x}" y1="${scale.top}" y2="${bottom}" stroke="${look.rule}"/>`);
-    label.split("\n").forEach((line, row) => parts.push(`<text x="${x}" y="${bottom + 16 + 13 * row}" fill="${look.muted}" text-anchor="middle" font-size="12">${xmlText(line)}</text>`));
+    label
+      .split("\n")
+      .forEach((line, row) =>
+        parts.push(
+          `<text x="${x}" y="${bottom + 16 + 13 * row}" fill="${look.muted}" text-anchor="middle" font-size="12">${xmlText(line)}</text>`,
+        ),
+      );
   });
   const ys = ticks(scale.y.low, scale.y.high, 7, "number", scale.y.log);
   tickLabels(ys, "number", scale.y.log, lang).forEach((label, index) => {
     const y = (bottom - at(scale.y, ys[index]) * scale.height).toFixed(1);
     parts.push(`<line x1="${scale.left}" x2="${scale.left + scale.width}" y1="${y}" y2="${y}" stroke="${look.rule}"/>`);
-    parts.push(`<text x="${scale.left - 6}" y="${y}" fill="${look.muted}" text-anchor="end" dominant-baseline="middle" font-size="12">${xmlText(label)}</text>`);
+    parts.push(
+      `<text x="${scale.left - 6}" y="${y}" fill="${look.muted}" text-anchor="end" dominant-baseline="middle" font-size="12">` +
+        `${xmlText(label)}</text>`,
+    );
   });
   return parts;
 }
@@ -113,7 +128,8 @@ export function csvCell(value) {
 export function csvNumber(value) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "" : String(value);
   if (Math.fround(value) !== value) return String(value);
-  for (let digits = 1; digits < 9; digits++) if (Math.fround(Number(value.toPrecision(digits))) === value) return String(Number(value.toPrecision(digits)));
+  for (let digits = 1; digits < 9; digits++)
+    if (Math.fround(Number(value.toPrecision(digits))) === value) return String(Number(value.toPrecision(digits)));
   return String(value);
 }
 
@@ -121,11 +137,17 @@ export function csvNumber(value) {
 export function csvTable(figure, xName) {
   const columns = figure.lines.flatMap(({ name, ys, low, high }) => [
     [name, ys],
-    ...(low && high ? [[`${name} (min)`, low], [`${name} (max)`, high]] : []),
+    ...(low && high
+      ? [
+          [`${name} (min)`, low],
+          [`${name} (max)`, high],
+        ]
+      : []),
   ]);
   const rows = [[xName, ...columns.map(([name]) => name)].map(csvCell)];
   figure.xs.forEach((x, index) => {
-    if (columns.some(([, values]) => !Number.isNaN(values[index]))) rows.push([csvNumber(x), ...columns.map(([, values]) => csvNumber(values[index]))]);
+    if (columns.some(([, values]) => !Number.isNaN(values[index])))
+      rows.push([csvNumber(x), ...columns.map(([, values]) => csvNumber(values[index]))]);
   });
   return `${rows.map((row) => row.join(",")).join("\r\n")}\r\n`;
 }
@@ -134,7 +156,11 @@ export function csvTable(figure, xName) {
 export function pgfplotsTable(figure, xName, title) {
   const taken = new Set();
   const columnName = (text) => {
-    const plain = text.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "_").replace(/^_+|_+$/g, "") || "line";
+    const plain =
+      text
+        .normalize("NFKD")
+        .replace(/[^A-Za-z0-9]+/g, "_")
+        .replace(/^_+|_+$/g, "") || "line";
     let name = plain;
     for (let number = 2; taken.has(name); number++) name = `${plain}_${number}`;
     taken.add(name);
@@ -147,7 +173,9 @@ export function pgfplotsTable(figure, xName, title) {
   const rows = [comment(title), ...columns.map(({ line, name }) => comment(`${name}: ${line.name}`)), [x, ...header].join(",")];
   const cell = (value) => csvNumber(value) || "nan";
   figure.xs.forEach((position, index) => {
-    const values = columns.flatMap(({ line }) => [line.ys, ...(line.low && line.high ? [line.low, line.high] : [])].map((array) => array[index]));
+    const values = columns.flatMap(({ line }) =>
+      [line.ys, ...(line.low && line.high ? [line.low, line.high] : [])].map((array) => array[index]),
+    );
     if (values.some((value) => !Number.isNaN(value))) rows.push([csvNumber(position), ...values.map(cell)].join(","));
   });
   return `${rows.join("\n")}\n`;

@@ -3,18 +3,23 @@
 import { visible } from "./chart-draw.js";
 
 /**
- * Range of the values that are shown: of all lines and bands between x.low and x.high, with a margin. `trim` leaves out the lowest and highest
- * percent, so that a spike does not flatten the rest. A log axis takes the positive values only.
+ * Range of the values that are shown: of all lines and bands between x.low and x.high, with a margin. `trim` leaves out the lowest and
+ * highest percent, so that a spike does not flatten the rest. A log axis takes the positive values only.
  */
 export function valueRange(figure, x, { log = false, trim = false } = {}) {
   const [first, last] = visible(figure.xs, x);
   const values = [];
   const take = (ys, all = false) => {
-    for (let index = all ? 0 : first; index <= (all ? ys.length - 1 : last); index++) if (log ? ys[index] > 0 : Number.isFinite(ys[index])) values.push(ys[index]);
+    for (let index = all ? 0 : first; index <= (all ? ys.length - 1 : last); index++)
+      if (log ? ys[index] > 0 : Number.isFinite(ys[index])) values.push(ys[index]);
   };
   for (const { ys, low, high } of figure.lines) for (const array of [ys, low, high]) if (array) take(array);
   figure.context.forEach(take);
-  for (const { marks } of figure.lines) take(marks.filter(({ kind, x: at }) => kind === "best" && at >= x.low && at <= x.high).map(({ y }) => y), true);
+  for (const { marks } of figure.lines)
+    take(
+      marks.filter(({ kind, x: at }) => kind === "best" && at >= x.low && at <= x.high).map(({ y }) => y),
+      true,
+    );
   if (!values.length) return log ? { low: 0.1, high: 1, log } : { low: 0, high: 1, log };
   let [low, high] = trim && values.length > 50 ? trimmed(values) : extremes(values);
   if (log) {
@@ -61,7 +66,10 @@ export function nearestIndex(xs, indices, x) {
   return Math.abs(xs[indices[low]] - x) <= Math.abs(xs[indices[high]] - x) ? indices[low] : indices[high];
 }
 
-/** Values of all lines at an index, highest first: of the nearest value of a line that has none there, unless the line has ended or not begun. */
+/**
+ * Values of all lines at an index, highest first: of the nearest value of a line that has none there, unless the line has ended or not
+ * begun.
+ */
 export function valuesAt(figure, index) {
   const found = [];
   for (const line of figure.lines) {

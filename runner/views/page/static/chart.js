@@ -36,13 +36,17 @@ export class Cursor {
 export class Chart {
   /**
    * @param {Cursor} cursor shared by the page's charts
-   * @param {{zoom: function(?{low: number, high: number}), moved: function(), said: function()}} handlers zoom(range or null) asks for another x
-   *   range; moved() after the cursor or the focus moved; said() after the keyboard moved the cursor
+   * @param {{zoom: function(?{low: number, high: number}), moved: function(), said: function()}} handlers zoom(range or null) asks for
+   *   another x range; moved() after the cursor or the focus moved; said() after the keyboard moved the cursor
    */
   constructor(cursor, handlers) {
     this.cursor = cursor;
     this.handlers = handlers;
-    this.root = h("div", { class: "curve-chart", role: "group", tabindex: 0, onkeydown: (event) => this.pressed(event) }, h("div", { role: "img", class: "curve-image" }));
+    this.root = h(
+      "div",
+      { class: "curve-chart", role: "group", tabindex: 0, onkeydown: (event) => this.pressed(event) },
+      h("div", { role: "img", class: "curve-image" }),
+    );
     this.focused = null; // the line that is emphasised
     this.byHand = null; // y range of a Shift-drag
     this.context = null; // grey lines as a picture, and what it was made for
@@ -52,8 +56,8 @@ export class Chart {
   }
 
   /**
-   * Show a figure (see chart-draw.js). `axes` is {x: {low, high, log, kind}, log, trim, lang}; `look` has the colours ink, muted, rule, paper;
-   * `words` says what is to be seen (`summary`) and what the keys do (`help`).
+   * Show a figure (see chart-draw.js). `axes` is {x: {low, high, log, kind}, log, trim, lang}; `look` has the colours ink, muted, rule,
+   * paper; `words` says what is to be seen (`summary`) and what the keys do (`help`).
    */
   show(figure, axes, look, words) {
     const mode = `${axes.x.log} ${axes.x.kind} ${axes.log} ${axes.lang}`;
@@ -87,7 +91,8 @@ export class Chart {
       ticks: { stroke: () => this.shown.look.rule, width: 1, size: 4 },
       gap: 4,
       space,
-      splits: (plot, _, low, high) => ticks(low, high, Math.floor((key === "x" ? plot.bbox.width : plot.bbox.height) / uPlot.pxRatio / space), kind, log),
+      splits: (plot, _, low, high) =>
+        ticks(low, high, Math.floor((key === "x" ? plot.bbox.width : plot.bbox.height) / uPlot.pxRatio / space), kind, log),
       filter: (plot, values) => values,
       values: (plot, values) => tickLabels(values, kind, log, axes.lang),
     });
@@ -105,10 +110,18 @@ export class Chart {
       scales: { x: { time: false, distr: axes.x.log ? 3 : 1, range: range("x") }, y: { distr: axes.log ? 3 : 1, range: range("y") } },
       axes: [
         { ...axis("x", axes.x.kind, axes.x.log, 80), size: axes.x.kind === "wall" ? 40 : 26 },
-        { ...axis("y", "number", axes.log, 36), size: (plot, values) => 14 + Math.max(20, ...(values ?? []).map((text) => 7 * text.length)) },
+        {
+          ...axis("y", "number", axes.log, 36),
+          size: (plot, values) => 14 + Math.max(20, ...(values ?? []).map((text) => 7 * text.length)),
+        },
       ],
       series: [{}, { scale: "y", paths: () => null, points: { show: false } }],
-      hooks: { draw: [() => this.draw()], setSelect: [() => this.selected()], setCursor: [() => this.moved()], setSize: [() => this.sizeOverlay()] },
+      hooks: {
+        draw: [() => this.draw()],
+        setSelect: [() => this.selected()],
+        setCursor: [() => this.moved()],
+        setSize: [() => this.sizeOverlay()],
+      },
     };
     this.plot = new uPlot(options, data, this.root.firstChild);
     this.overlay = h("canvas", { class: "curve-overlay", "aria-hidden": "true" });

@@ -19,7 +19,11 @@ export class CurveCard {
   constructor(page, tags, tab) {
     Object.assign(this, { page, tags, tab });
     this.loader = new CurveLoader(page.source, tags);
-    this.readout = new Readout(page, { focus: (id) => this.chart.focus(id), release: () => tab.cursor.freeze(false), again: () => this.told() });
+    this.readout = new Readout(page, {
+      focus: (id) => this.chart.focus(id),
+      release: () => tab.cursor.freeze(false),
+      again: () => this.told(),
+    });
     const handlers = { zoom: (range) => tab.zoom(range), moved: () => this.told(), said: () => this.say() };
     this.chart = new Chart(tab.cursor, handlers);
     this.head = h("header", { class: "card-head" });
@@ -58,13 +62,20 @@ export class CurveCard {
     if (!answers || !this.root.isConnected) return;
     const { text } = this.page;
     const look = this.tab.look();
-    const figure = makeFigure(answers, { ...settings, lines: (series) => this.tab.line(series), context: (series) => this.tab.isContext(series) });
+    const figure = makeFigure(answers, {
+      ...settings,
+      lines: (series) => this.tab.line(series),
+      context: (series) => this.tab.isContext(series),
+    });
     this.figure = figure;
     this.axes = { x: xRange(answers[0], settings, figure), log: settings.logY, trim: settings.trim, lang: this.page.language };
     this.summary = this.describe(figure);
     this.chart.show(figure, this.axes, look, { summary: this.summary, help: text("curves.keys", { tag: this.title }) });
     this.told();
-    fill(this.notes, this.sentences(figure, answers, settings).map((sentence) => h("p", { class: "muted" }, sentence)));
+    fill(
+      this.notes,
+      this.sentences(figure, answers, settings).map((sentence) => h("p", { class: "muted" }, sentence)),
+    );
     fill(this.table, settings.table ? valueTable(this.page, figure, settings, this.title) : null);
     this.root.dataset.points = String(figure.lines.length);
   }
@@ -86,13 +97,16 @@ export class CurveCard {
     fill(
       this.head,
       h("h2", {}, this.title),
-      h("div", { class: "card-tools" },
+      h(
+        "div",
+        { class: "card-tools" },
         toggle("curves.pin", settings.top, list("top", settings.top)),
         toggle("curves.logy", settings.logY, list("logy", settings.logYHere)),
         toggle("curves.wide", settings.wide, list("wide", settings.wide)),
         toggle("curves.table", settings.table, list("table", settings.table)),
         this.overlayMenu(),
-        this.exportMenu()),
+        this.exportMenu(),
+      ),
     );
     if (focused >= 0) this.head.querySelectorAll("button, select, summary")[focused]?.focus();
   }
@@ -101,21 +115,38 @@ export class CurveCard {
     const { text } = this.page;
     const choose = (event) => event.target.value && this.tab.overlay(this.tags, event.target.value);
     const options = this.tab.others(this.tags).map((tag) => h("option", { value: tag }, tag));
-    const select = h("select", { "aria-label": text("curves.overlay.label", { tag: this.title }), onchange: choose }, h("option", { value: "" }, text("curves.overlay")), options);
-    const single = this.tags.length > 1 ? h("button", { type: "button", class: "quiet", onclick: () => this.tab.overlay([], "") }, text("curves.separate")) : null;
+    const select = h(
+      "select",
+      { "aria-label": text("curves.overlay.label", { tag: this.title }), onchange: choose },
+      h("option", { value: "" }, text("curves.overlay")),
+      options,
+    );
+    const single =
+      this.tags.length > 1
+        ? h("button", { type: "button", class: "quiet", onclick: () => this.tab.overlay([], "") }, text("curves.separate"))
+        : null;
     return [options.length ? select : null, single];
   }
 
   exportMenu() {
     const { text } = this.page;
     const item = (id, act) => h("button", { type: "button", onclick: () => this.exported(act) }, text(id));
-    return h("details", { class: "menu curve-menu" }, h("summary", {}, text("curves.export")),
-      h("div", { class: "sheet-of-menu" },
+    return h(
+      "details",
+      { class: "menu curve-menu" },
+      h("summary", {}, text("curves.export")),
+      h(
+        "div",
+        { class: "sheet-of-menu" },
         item("curves.export.svg", () => this.save("svg", "image/svg+xml", this.svg())),
         item("curves.export.png", async () => this.save("png", "image/png", await pngBlob(this.svg()))),
         item("curves.export.shown", () => this.save("csv", "text/csv", csvTable(this.figure, this.xName()))),
         this.page.source.frozen ? null : item("curves.export.whole", () => this.saveWhole()),
-        item("curves.export.pgfplots", () => this.save("dat.csv", "text/csv", pgfplotsTable(this.figure, this.tab.settings(this.tags).x, this.title)))));
+        item("curves.export.pgfplots", () =>
+          this.save("dat.csv", "text/csv", pgfplotsTable(this.figure, this.tab.settings(this.tags).x, this.title)),
+        ),
+      ),
+    );
   }
 
   async exported(act) {
@@ -146,7 +177,11 @@ export class CurveCard {
   svg() {
     return this.tab.inLightTheme(() => {
       const settings = this.tab.settings(this.tags);
-      const figure = makeFigure(this.loader.shown, { ...settings, lines: (series) => this.tab.line(series), context: (series) => this.tab.isContext(series) });
+      const figure = makeFigure(this.loader.shown, {
+        ...settings,
+        lines: (series) => this.tab.line(series),
+        context: (series) => this.tab.isContext(series),
+      });
       const ranges = { ...this.chart.range, kind: axisKind(settings.x), lang: this.page.language };
       return svgDocument(figure, ranges, this.tab.look(), { title: this.title, x: this.xName(), y: this.title, summary: this.summary });
     });
@@ -155,7 +190,12 @@ export class CurveCard {
   describe(figure) {
     const baseline = figure.lines.find(({ trial }) => trial === this.page.trials.baseline().id);
     const ends = baseline?.series.end?.[1] ?? lastOf(baseline?.ys ?? []);
-    const values = { tag: this.title, lines: figure.lines.length, others: figure.context.length, ends: ends === null ? "" : curveNumber(ends) };
+    const values = {
+      tag: this.title,
+      lines: figure.lines.length,
+      others: figure.context.length,
+      ends: ends === null ? "" : curveNumber(ends),
+    };
     return this.page.text("curves.summary", values);
   }
 

@@ -31,7 +31,8 @@ export class CurveControls {
     };
     for (const [name, value] of Object.entries(values)) {
       const field = this.fields[name];
-      if (field.value !== value && !(field === document.activeElement && field.tagName === "INPUT" && field.type !== "range")) field.value = value;
+      if (field.value !== value && !(field === document.activeElement && field.tagName === "INPUT" && field.type !== "range"))
+        field.value = value;
     }
     const axes = this.page.source.frozen ? new Set(["step"]) : new Set(tags.flatMap((row) => row.axes ?? AXES));
     for (const option of this.fields.x.options) option.disabled = !axes.has(option.value);
@@ -49,12 +50,23 @@ export class CurveControls {
     const set = (key) => (event) => state.set({ [key]: event.target.value });
     const check = (key) => (event) => state.set({ [key]: event.target.checked ? "1" : "" });
     const log = () => state.set({ log: `${this.fields.logx.checked ? "x" : ""}${this.fields.logy.checked ? "y" : ""}` });
-    const select = (prefix, values, onchange) => h("select", { onchange }, values.map((value) => h("option", { value }, text(`${prefix}.${value}`))));
+    const select = (prefix, values, onchange) =>
+      h(
+        "select",
+        { onchange },
+        values.map((value) => h("option", { value }, text(`${prefix}.${value}`))),
+      );
     const box = (onchange) => h("input", { type: "checkbox", onchange });
     const end = () => h("input", { type: "number", step: "any", class: "curve-end", onchange: () => this.zoom() });
     this.fields = {
       x: select("curves.x", AXES, (event) => state.set({ x: event.target.value, zoom: "" })),
-      smooth: h("input", { type: "range", min: 0, max: SMOOTHING.length - 1, step: 1, oninput: (event) => state.set({ s: String(SMOOTHING[Number(event.target.value)]) }) }),
+      smooth: h("input", {
+        type: "range",
+        min: 0,
+        max: SMOOTHING.length - 1,
+        step: 1,
+        oninput: (event) => state.set({ s: String(SMOOTHING[Number(event.target.value)]) }),
+      }),
       shown: h("output", { class: "curve-smoothing" }),
       band: select("curves.band", BANDS, set("band")),
       members: box(check("members")),
@@ -74,8 +86,23 @@ export class CurveControls {
       label("curves.x", fields.x),
       label("curves.smoothing", h("span", { class: "curve-slider" }, fields.smooth, fields.shown)),
       label("curves.band", fields.band),
-      h("fieldset", {}, h("legend", {}, text("curves.show")), option("curves.members", fields.members), option("curves.logx", fields.logx), option("curves.logy", fields.logy), option("curves.trim", fields.trim)),
-      h("fieldset", {}, h("legend", {}, text("curves.zoom")), label("curves.from", fields.from), label("curves.to", fields.to), fields.reset),
+      h(
+        "fieldset",
+        {},
+        h("legend", {}, text("curves.show")),
+        option("curves.members", fields.members),
+        option("curves.logx", fields.logx),
+        option("curves.logy", fields.logy),
+        option("curves.trim", fields.trim),
+      ),
+      h(
+        "fieldset",
+        {},
+        h("legend", {}, text("curves.zoom")),
+        label("curves.from", fields.from),
+        label("curves.to", fields.to),
+        fields.reset,
+      ),
       label("curves.find", fields.find),
     );
   }

@@ -6,8 +6,9 @@ const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // of the 1st, 2nd, … tag i
  * Make the figure of one or more tags on one grid.
  *
  * @param {object[]} answers what parseCurves() returned, one per tag, with the same grid
- * @param {object} options `lines(series)` {name, color, dash, width} of a series, or null where it is not in colour; `context(series)` whether it is
- *   drawn in grey then; `members` show the runs of a trial too; `band` "minmax", "std" or "none"; `smoothing`; `log` of the y axis
+ * @param {object} options `lines(series)` {name, color, dash, width} of a series, or null where it is not in colour; `context(series)`
+ *   whether it is drawn in grey then; `members` show the runs of a trial too; `band` "minmax", "std" or "none"; `smoothing`; `log` of the y
+ *   axis
  */
 export function makeFigure(answers, options) {
   const figure = { xs: answers[0].xs, lines: [], context: [] };
@@ -29,14 +30,21 @@ function addCurves(figure, curves, place, several, options) {
     }
     const marks = series.kind === "group" && !options.members ? marksOfMembers(curves, series) : series.marks;
     const line = makeLine({ ...series, marks }, look, curves.xs, options);
-    if (several) Object.assign(line, { id: `${curves.tag} ${line.id}`, name: `${look.name} · ${curves.tag}`, dash: place ? DASHES[place % DASHES.length] : look.dash });
+    if (several)
+      Object.assign(line, {
+        id: `${curves.tag} ${line.id}`,
+        name: `${look.name} · ${curves.tag}`,
+        dash: place ? DASHES[place % DASHES.length] : look.dash,
+      });
     if (isMember) members.push({ ...line, width: 1, faint: 0.45, low: null, high: null });
     else figure.lines.push(line);
   }
   figure.lines.unshift(...members);
 }
 
-/** Ids of the groups whose runs are folded into them, and the groups that are trials of one run: that run itself says more than its mean. */
+/**
+ * Ids of the groups whose runs are folded into them, and the groups that are trials of one run: that run itself says more than its mean.
+ */
 function groupsOf({ series }) {
   const runs = new Set(series.filter(({ kind }) => kind === "run").map(({ group }) => group));
   const groups = series.filter(({ kind }) => kind === "group");
@@ -45,7 +53,12 @@ function groupsOf({ series }) {
 }
 
 function marksOfMembers({ series }, { id, marks }) {
-  return [...marks, ...series.filter(({ kind, group }) => kind === "run" && group === id).flatMap((run) => run.marks.map((mark) => ({ ...mark, run: run.id })))];
+  return [
+    ...marks,
+    ...series
+      .filter(({ kind, group }) => kind === "run" && group === id)
+      .flatMap((run) => run.marks.map((mark) => ({ ...mark, run: run.id }))),
+  ];
 }
 
 function makeLine(series, { name, color, dash, width }, xs, options) {
@@ -55,7 +68,16 @@ function makeLine(series, { name, color, dash, width }, xs, options) {
   const ended = (series.ended ?? []).filter((x) => x < last).sort((a, b) => a - b);
   const breaks = series.kind === "run" ? series.marks.filter(({ kind }) => kind !== "resumed").map(({ x }) => x) : [];
   return {
-    id: series.id, trial: series.trial, name, color, dash, width, ys, low, high, series,
+    id: series.id,
+    trial: series.trial,
+    name,
+    color,
+    dash,
+    width,
+    ys,
+    low,
+    high,
+    series,
     alpha: series.kind === "group" ? 0.16 : options.smoothing > 0 ? 0.15 : 0.28,
     ends: ended[0] ?? null,
     breaks: breaks.sort((a, b) => a - b),

@@ -11,13 +11,17 @@ export class CurveLoader {
   }
 
   /**
-   * Load what `settings` {x, smoothing, g, members, runs, zoom} ask for into `shown`: answers on one grid, one per tag. `preview()` is called when
-   * something that comes near is there already: the same curves, smoothed here, or not in detail.
+   * Load what `settings` {x, smoothing, g, members, runs, zoom} ask for into `shown`: answers on one grid, one per tag. `preview()` is
+   * called when something that comes near is there already: the same curves, smoothed here, or not in detail.
    */
   async load(settings, preview) {
     const mine = ++this.latest;
     if (this.whole && this.whole.x === settings.x) {
-      if (this.whole.smoothing !== settings.smoothing) this.keep(this.whole.answers.map((answer) => smoothHere(answer, settings.smoothing)), settings);
+      if (this.whole.smoothing !== settings.smoothing)
+        this.keep(
+          this.whole.answers.map((answer) => smoothHere(answer, settings.smoothing)),
+          settings,
+        );
       else this.keep(this.whole.answers, settings);
       preview();
     }

@@ -17,7 +17,12 @@ export function curveNumber(value) {
 
 /** A place on the x axis in words: a step as a whole number, a time as a clock. */
 export function placeText(page, x, kind) {
-  const value = kind === "time" ? page.duration(x) : kind === "wall" ? wallText(x, page.language) : tickLabels([round(x)], "number", false, page.language)[0];
+  const value =
+    kind === "time"
+      ? page.duration(x)
+      : kind === "wall"
+        ? wallText(x, page.language)
+        : tickLabels([round(x)], "number", false, page.language)[0];
   return page.text("curves.at", { axis: page.text(`curves.x.${kind}`), value });
 }
 
@@ -43,24 +48,50 @@ export class Readout {
     this.place = place;
     const near = chart.focused?.id ?? null;
     const marks = index === null ? [] : marksNear(figure, figure.xs[index], chart);
-    const key = JSON.stringify([place, near, cursor.frozen, this.whole, this.page.language, marks.length, this.values.map(({ line, value }) => [line.id, line.color, line.name, value])]);
+    const key = JSON.stringify([
+      place,
+      near,
+      cursor.frozen,
+      this.whole,
+      this.page.language,
+      marks.length,
+      this.values.map(({ line, value }) => [line.id, line.color, line.name, value]),
+    ]);
     if (key === this.key) return;
     this.key = key;
     const rows = this.values.slice(0, this.whole ? Infinity : SHOWN);
     const nearest = this.values.find(({ line }) => line.id === near);
     if (nearest && !rows.includes(nearest)) rows[rows.length - 1] = nearest;
-    fill(this.root, this.header(place, cursor), h("ul", { class: "readout-rows" }, rows.map((row) => this.row(row, near))), this.more(), marks.map((mark) => this.markLine(mark)));
+    fill(
+      this.root,
+      this.header(place, cursor),
+      h(
+        "ul",
+        { class: "readout-rows" },
+        rows.map((row) => this.row(row, near)),
+      ),
+      this.more(),
+      marks.map((mark) => this.markLine(mark)),
+    );
   }
 
   header(place, { frozen }) {
     const { text } = this.page;
-    const release = frozen ? h("button", { type: "button", class: "quiet", onclick: () => this.handlers.release() }, text("curves.release")) : null;
+    const release = frozen
+      ? h("button", { type: "button", class: "quiet", onclick: () => this.handlers.release() }, text("curves.release"))
+      : null;
     return h("div", { class: "readout-head" }, h("strong", {}, place || text("curves.last")), release);
   }
 
   row({ line, value }, near) {
     const events = { onpointerenter: () => this.handlers.focus(line.id), onpointerleave: () => this.handlers.focus(null) };
-    return h("li", { class: line.id === near ? "near" : "", ...events }, swatch(line), h("span", { class: "readout-value" }, curveNumber(value)), h("span", { class: "readout-name", title: line.name }, line.name));
+    return h(
+      "li",
+      { class: line.id === near ? "near" : "", ...events },
+      swatch(line),
+      h("span", { class: "readout-value" }, curveNumber(value)),
+      h("span", { class: "readout-name", title: line.name }, line.name),
+    );
   }
 
   more() {
@@ -72,11 +103,20 @@ export class Readout {
       this.handlers.focus(null);
       this.handlers.again();
     };
-    return h("button", { type: "button", class: "quiet", "aria-expanded": String(this.whole), onclick: turn }, this.whole ? this.page.text("curves.fewer") : this.page.text("curves.more", { count: rest }));
+    return h(
+      "button",
+      { type: "button", class: "quiet", "aria-expanded": String(this.whole), onclick: turn },
+      this.whole ? this.page.text("curves.fewer") : this.page.text("curves.more", { count: rest }),
+    );
   }
 
   markLine({ line, mark }) {
-    const values = { kind: mark.kind, name: line.name, place: tickLabels([round(mark.x)], "number", false, this.page.language)[0], attempt: mark.attempt ?? "" };
+    const values = {
+      kind: mark.kind,
+      name: line.name,
+      place: tickLabels([round(mark.x)], "number", false, this.page.language)[0],
+      attempt: mark.attempt ?? "",
+    };
     return h("p", { class: "muted" }, this.page.text("curves.mark", { ...values, value: curveNumber(mark.y ?? null) }));
   }
 
@@ -89,7 +129,15 @@ export class Readout {
 
 /** A short piece of a line, as it is drawn. */
 export function swatch({ color, dash, width }) {
-  const line = h("line", { x1: 0, x2: 18, y1: 5, y2: 5, stroke: color, "stroke-width": width, "stroke-dasharray": dash.length ? dash.join(" ") : null });
+  const line = h("line", {
+    x1: 0,
+    x2: 18,
+    y1: 5,
+    y2: 5,
+    stroke: color,
+    "stroke-width": width,
+    "stroke-dasharray": dash.length ? dash.join(" ") : null,
+  });
   return h("svg", { class: "curve-swatch", width: 18, height: 10, viewBox: "0 0 18 10", "aria-hidden": "true" }, line);
 }
 
@@ -104,5 +152,7 @@ function lastValues(figure) {
 
 function marksNear(figure, x, chart) {
   const width = chart.pixel() * NEAR;
-  return figure.lines.flatMap((line) => line.marks.filter((mark) => Math.abs(mark.x - x) <= width).map((mark) => ({ line, mark }))).slice(0, 4);
+  return figure.lines
+    .flatMap((line) => line.marks.filter((mark) => Math.abs(mark.x - x) <= width).map((mark) => ({ line, mark })))
+    .slice(0, 4);
 }

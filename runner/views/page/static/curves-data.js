@@ -17,7 +17,10 @@ export function parseCurves(buffer) {
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
   const count = header.buckets;
   const series = header.series.map((item) => {
-    const arrays = ARRAYS[item.kind].map((name, index) => [name, new Float32Array(buffer, 8 + length + item.offset + 4 * count * index, count)]);
+    const arrays = ARRAYS[item.kind].map((name, index) => [
+      name,
+      new Float32Array(buffer, 8 + length + item.offset + 4 * count * index, count),
+    ]);
     return { ...item, data: Object.fromEntries(arrays) };
   });
   return { ...header, series, xs: middles(header, count) };
@@ -30,8 +33,8 @@ function middles({ from, to, places }, count) {
 }
 
 /**
- * Smooth a thinned curve: the debiased exponential average over all points, as far as count and mean of each bucket tell it. A bucket of n points
- * weighs as n steps of the average do: what was before it keeps the weight alpha ** n.
+ * Smooth a thinned curve: the debiased exponential average over all points, as far as count and mean of each bucket tell it. A bucket of n
+ * points weighs as n steps of the average do: what was before it keeps the weight alpha ** n.
  */
 export function smoothBuckets(n, mean, alpha) {
   const smooth = new Float32Array(mean.length);
@@ -56,8 +59,8 @@ export function densest(curves) {
 }
 
 /**
- * Smooth thinned curves here, for a file without a server, and until a server's answer is there: the runs by smoothBuckets(), then mean, lowest,
- * highest and standard deviation of each group over its members. Groups whose members are not in the answer stay as they are.
+ * Smooth thinned curves here, for a file without a server, and until a server's answer is there: the runs by smoothBuckets(), then mean,
+ * lowest, highest and standard deviation of each group over its members. Groups whose members are not in the answer stay as they are.
  */
 export function smoothHere(curves, alpha) {
   const runs = new Map();
@@ -72,7 +75,9 @@ export function smoothHere(curves, alpha) {
   return {
     ...curves,
     smoothing: alpha,
-    series: series.map((item) => (item.kind === "group" && alpha > 0 && members(item).length === item.members ? { ...item, data: fold(members(item)) } : item)),
+    series: series.map((item) =>
+      item.kind === "group" && alpha > 0 && members(item).length === item.members ? { ...item, data: fold(members(item)) } : item,
+    ),
   };
 }
 
@@ -98,7 +103,8 @@ function bridged(values) {
   let last = -1;
   values.forEach((value, index) => {
     if (Number.isNaN(value)) return;
-    for (let between = last + 1; last >= 0 && between < index; between++) whole[between] = values[last] + ((value - values[last]) * (between - last)) / (index - last);
+    for (let between = last + 1; last >= 0 && between < index; between++)
+      whole[between] = values[last] + ((value - values[last]) * (between - last)) / (index - last);
     last = index;
   });
   return whole;
@@ -117,7 +123,10 @@ export function alignGrids(answers) {
       values.forEach((value, index) => (wide[places[index]] = value));
       return wide;
     };
-    const series = answer.series.map((item) => ({ ...item, data: Object.fromEntries(Object.entries(item.data).map(([name, values]) => [name, spread(values)])) }));
+    const series = answer.series.map((item) => ({
+      ...item,
+      data: Object.fromEntries(Object.entries(item.data).map(([name, values]) => [name, spread(values)])),
+    }));
     return { ...answer, xs, series };
   });
 }

@@ -1,13 +1,38 @@
 // Elements. Text becomes text nodes only, so that nothing that is read from a run can become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
-const SVG_TAGS = new Set(["svg", "g", "path", "line", "rect", "circle", "text", "title", "polyline", "polygon", "defs", "pattern", "clipPath", "use"]);
-const ATTRIBUTES = /^(id|class|for|type|name|value|role|tabindex|title|lang|dir|hidden|disabled|checked|selected|open|multiple|placeholder|autocomplete|spellcheck|inputmode|min|max|step|colspan|rowspan|scope|datetime|download|width|height|alt|loading|draggable|viewBox|preserveAspectRatio|d|x|y|x1|x2|y1|y2|cx|cy|r|rx|ry|points|transform|fill|stroke|stroke-width|stroke-dasharray|stroke-linecap|stroke-linejoin|fill-opacity|opacity|text-anchor|dominant-baseline|clip-path|aria-[a-z]+|data-[a-z-]+)$/;
+const SVG_TAGS = new Set([
+  "svg",
+  "g",
+  "path",
+  "line",
+  "rect",
+  "circle",
+  "text",
+  "title",
+  "polyline",
+  "polygon",
+  "defs",
+  "pattern",
+  "clipPath",
+  "use",
+]);
+const ATTRIBUTES = new Set(
+  `
+    id class for type name value role tabindex title lang dir hidden disabled checked selected open multiple placeholder autocomplete
+    spellcheck inputmode min max step colspan rowspan scope datetime download width height alt loading draggable viewBox
+    preserveAspectRatio d x y x1 x2 y1 y2 cx cy r rx ry points transform fill stroke stroke-width stroke-dasharray stroke-linecap
+    stroke-linejoin fill-opacity opacity text-anchor dominant-baseline clip-path
+  `
+    .trim()
+    .split(/\s+/),
+);
+const ATTRIBUTE_FAMILIES = /^(aria-[a-z]+|data-[a-z-]+)$/;
 
 /**
- * Make an element: h("td", {class: "number", onclick: f}, "text", child, …). Children may be nodes, texts, numbers, arrays of these, or null.
- * Attributes come from a fixed list. A value of false or null leaves an attribute out, true makes it empty. `href` takes fragments of this page only; `src` data: and
- * blob: addresses and those below /api/. `style` takes a map of properties.
+ * Make an element: h("td", {class: "number", onclick: f}, "text", child, …). Children may be nodes, texts, numbers, arrays of these, or
+ * null. Attributes come from a fixed list. A value of false or null leaves an attribute out, true makes it empty. `href` takes fragments of
+ * this page only; `src` data: and blob: addresses and those below /api/. `style` takes a map of properties.
  */
 export function h(tag, attributes = {}, ...children) {
   const element = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
@@ -22,7 +47,7 @@ export function set(element, name, value) {
   if (value === false || value === null || value === undefined) return element.removeAttribute(name);
   if (name === "href" && !String(value).startsWith("#")) throw new Error("href: only fragments");
   if (name === "src" && !/^(data:image\/|blob:|\/?api\/)/.test(value)) throw new Error("src: only images of this page");
-  if (name !== "href" && name !== "src" && !ATTRIBUTES.test(name)) throw new Error(`no attribute ${name}`);
+  if (name !== "href" && name !== "src" && !ATTRIBUTES.has(name) && !ATTRIBUTE_FAMILIES.test(name)) throw new Error(`no attribute ${name}`);
   element.setAttribute(name, value === true ? "" : String(value));
 }
 

@@ -53,7 +53,10 @@ function alternatives(text) {
   let rest = text;
   while (rest) {
     const match = TERM.exec(rest);
-    if (!match) throw new FilterError(rest.startsWith("/") || rest.startsWith("-/") ? "filter.unclosed-pattern" : "filter.unclosed-quote", { term: rest });
+    if (!match)
+      throw new FilterError(rest.startsWith("/") || rest.startsWith("-/") ? "filter.unclosed-pattern" : "filter.unclosed-quote", {
+        term: rest,
+      });
     const [whole, minus, quoted, pattern, word] = match;
     rest = rest.slice(whole.length);
     if (word === "or" && !minus) found.push([]);
@@ -91,7 +94,8 @@ function field(text, names) {
   if (colon && FIELDS.includes(colon[1])) return special(colon[1], unquoted(colon[2]));
   const match = /^([^=<>!]+)(!=|<=|>=|=|<|>)(.*)$/s.exec(text);
   if (!match) {
-    if (colon && !names.labels.some((label) => label.includes(text))) throw new FilterError("filter.no-field", { name: colon[1], known: FIELDS.map((each) => `${each}:`).join(", ") });
+    if (colon && !names.labels.some((label) => label.includes(text)))
+      throw new FilterError("filter.no-field", { name: colon[1], known: FIELDS.map((each) => `${each}:`).join(", ") });
     return word(text);
   }
   const [, name, operator, value] = [match[0], match[1], match[2], unquoted(match[3])];

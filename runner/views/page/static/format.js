@@ -56,7 +56,10 @@ export function showMemory(gib) {
 export function showValue(value) {
   if (value === undefined) return "–";
   if (Array.isArray(value)) return `[${value.map(showValue).join(", ")}]`;
-  if (value !== null && typeof value === "object") return `{${Object.entries(value).map(([key, item]) => `${key}: ${showValue(item)}`).join(", ")}}`;
+  if (value !== null && typeof value === "object")
+    return `{${Object.entries(value)
+      .map(([key, item]) => `${key}: ${showValue(item)}`)
+      .join(", ")}}`;
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(6)));
   return String(value).split(/\s+/).join(" ").trim();
 }

@@ -65,7 +65,10 @@ export function choices(select, name, options, value) {
   if (select.signature !== signature) {
     select.signature = signature;
     select.setAttribute("aria-label", name);
-    fill(select, options.map(([key, text]) => h("option", { value: key }, text)));
+    fill(
+      select,
+      options.map(([key, text]) => h("option", { value: key }, text)),
+    );
   }
   select.value = value;
 }

@@ -27,11 +27,19 @@ function show(page, title, ...content) {
 
 /** Show the keys, also those of the open tab (its `help`: pairs of keys and the id of a text), and the filter language. */
 export function showHelp(page, tab) {
-  const rows = [...KEYS, ...(tab?.help ?? [])].map(([keys, id]) => h("div", {}, h("dt", {}, h("kbd", {}, keys)), h("dd", {}, page.text(id))));
+  const rows = [...KEYS, ...(tab?.help ?? [])].map(([keys, id]) =>
+    h("div", {}, h("dt", {}, h("kbd", {}, keys)), h("dd", {}, page.text(id))),
+  );
   const terms = ["word", "pattern", "key", "metric", "field", "not", "or"].map((name) =>
     h("div", {}, h("dt", {}, h("code", {}, page.text(`help.filter.${name}.example`))), h("dd", {}, page.text(`help.filter.${name}`))),
   );
-  show(page, page.text("help.title"), h("dl", { class: "pairs" }, rows), h("h3", {}, page.text("help.filter")), h("dl", { class: "pairs" }, terms));
+  show(
+    page,
+    page.text("help.title"),
+    h("dl", { class: "pairs" }, rows),
+    h("h3", {}, page.text("help.filter")),
+    h("dl", { class: "pairs" }, terms),
+  );
 }
 
 /** Show the address of this view, which works on this machine. */

@@ -61,7 +61,10 @@ class Frame {
     const skip = h("button", { type: "button", class: "skip", onclick: () => this.panel.focus() });
     this.skip = skip;
     const main = h("main", {}, this.panel);
-    fill(document.body, h("div", { class: "page" }, skip, this.header.root, this.tabBar.root, this.selection.root, this.banner, main, this.live));
+    fill(
+      document.body,
+      h("div", { class: "page" }, skip, this.header.root, this.tabBar.root, this.selection.root, this.banner, main, this.live),
+    );
     this.notices();
   }
 
@@ -203,7 +206,9 @@ class Frame {
         this.notices();
       };
       const text = page.text("address.dropped", { parts: dropped });
-      lines.push(h("p", { class: "notice" }, text, " ", h("button", { type: "button", class: "quiet", onclick: close }, page.text("dismiss"))));
+      lines.push(
+        h("p", { class: "notice" }, text, " ", h("button", { type: "button", class: "quiet", onclick: close }, page.text("dismiss"))),
+      );
     }
     const shown = JSON.stringify(lines.map((line) => line.textContent));
     if (shown === this.noticed) return; // said again by a screen reader otherwise

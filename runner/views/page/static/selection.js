@@ -66,10 +66,25 @@ export class Selection {
     this.filter.setAttribute("aria-invalid", String(Boolean(trials.filterError)));
     this.says.classList.toggle("wrong", Boolean(trials.filterError));
     fill(this.says, this.sentence());
-    choices(this.base, text("selection.base"), trials.all.map((trial) => [trial.id, shorten(trials.label(trial.id))]), trials.baseline().id);
-    choices(this.metric, text("selection.metric"), trials.metrics.map((tag) => [tag, tag]), trials.decides());
+    choices(
+      this.base,
+      text("selection.base"),
+      trials.all.map((trial) => [trial.id, shorten(trials.label(trial.id))]),
+      trials.baseline().id,
+    );
+    choices(
+      this.metric,
+      text("selection.metric"),
+      trials.metrics.map((tag) => [tag, tag]),
+      trials.decides(),
+    );
     const keys = Object.entries(trials.keys);
-    choices(this.group, text("selection.group"), [["", text("selection.group.trial")], ...keys], keys.some(([key]) => key === state.get("g")) ? state.get("g") : "");
+    choices(
+      this.group,
+      text("selection.group"),
+      [["", text("selection.group.trial")], ...keys],
+      keys.some(([key]) => key === state.get("g")) ? state.get("g") : "",
+    );
     this.labels.group.parentElement.hidden = keys.length < 2;
     this.reset.hidden = chosen === 0;
     fill(this.reset, text("selection.reset"));
@@ -87,16 +102,31 @@ export class Selection {
   updateChips() {
     const { trials } = this.page;
     const pinned = trials.pinned().map((trial) => this.chip("pin", trial));
-    const hidden = this.page.state.list("hide").filter((id) => trials.byId.has(id)).map((id) => this.chip("hide", trials.byId.get(id)));
+    const hidden = this.page.state
+      .list("hide")
+      .filter((id) => trials.byId.has(id))
+      .map((id) => this.chip("hide", trials.byId.get(id)));
     fill(this.chips, pinned, hidden);
   }
 
   chip(list, trial) {
     const { page } = this;
     const name = page.trials.label(trial.id);
-    const remove = h("button", { type: "button", onclick: () => page.trials.toggle(list, trial.id), "aria-label": page.text(`chip.${list}.remove`, { name }) }, "×");
-    const key = list === "pin" ? h("span", { class: "key", style: { background: page.trials.color(trial.id).css }, "aria-hidden": "true" }) : null;
-    return h("span", { class: `chip ${list}` }, key, h("span", { class: "what" }, page.text(`chip.${list}`)), h("span", { class: "name" }, name), remove);
+    const remove = h(
+      "button",
+      { type: "button", onclick: () => page.trials.toggle(list, trial.id), "aria-label": page.text(`chip.${list}.remove`, { name }) },
+      "×",
+    );
+    const key =
+      list === "pin" ? h("span", { class: "key", style: { background: page.trials.color(trial.id).css }, "aria-hidden": "true" }) : null;
+    return h(
+      "span",
+      { class: `chip ${list}` },
+      key,
+      h("span", { class: "what" }, page.text(`chip.${list}`)),
+      h("span", { class: "name" }, name),
+      remove,
+    );
   }
 }
 

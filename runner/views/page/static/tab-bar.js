@@ -20,7 +20,10 @@ export class TabBar {
     const signature = JSON.stringify([page.language, shown.map((tab) => tab.id), current.id]);
     if (signature === this.signature) return;
     this.signature = signature;
-    fill(this.list, shown.map((tab) => this.button(tab, tab === current)));
+    fill(
+      this.list,
+      shown.map((tab) => this.button(tab, tab === current)),
+    );
     if (focused) this.list.querySelector("[aria-selected=true]").focus();
   }
 

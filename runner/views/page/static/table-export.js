@@ -37,7 +37,10 @@ export function toCsv(trials, runs, keys, metrics, parameter) {
 
 /** The table as shown, for a README or an issue. */
 export function toMarkdown(columns, trials) {
-  const safe = (text) => String(text).replace(/[\\|<>`*_[\]]/g, "\\$&").replace(/\s+/g, " ");
+  const safe = (text) =>
+    String(text)
+      .replace(/[\\|<>`*_[\]]/g, "\\$&")
+      .replace(/\s+/g, " ");
   const row = (cells) => `| ${cells.map(safe).join(" | ")} |`;
   const rule = `| ${columns.map((column) => (column.number ? "---:" : "---")).join(" | ")} |`;
   const lines = trials.map((trial) => row(columns.map((column) => column.text(trial))));
@@ -45,21 +48,20 @@ export function toMarkdown(columns, trials) {
 }
 
 const LATEX = new Map([..."&%$#_{}"].map((sign) => [sign, `\\${sign}`]));
-for (
-  const [sign, text] of [
-    ["\\", "\\textbackslash{}"],
-    ["~", "\\textasciitilde{}"],
-    ["^", "\\textasciicircum{}"],
-    ["±", "$\\pm$"],
-    ["−", "$-$"],
-    ["Δ", "$\\Delta$"],
-    ["–", "--"],
-    ["<", "$<$"],
-    [">", "$>$"],
-    ["|", "$|$"],
-    ['"', "''"],
-  ]
-) LATEX.set(sign, text);
+for (const [sign, text] of [
+  ["\\", "\\textbackslash{}"],
+  ["~", "\\textasciitilde{}"],
+  ["^", "\\textasciicircum{}"],
+  ["±", "$\\pm$"],
+  ["−", "$-$"],
+  ["Δ", "$\\Delta$"],
+  ["–", "--"],
+  ["<", "$<$"],
+  [">", "$>$"],
+  ["|", "$|$"],
+  ['"', "''"],
+])
+  LATEX.set(sign, text);
 
 /** The table as shown, for a paper: needs \usepackage{booktabs}. */
 export function toLatex(columns, trials) {

@@ -102,27 +102,34 @@ export class WindowedTable {
 
   drawHead() {
     const focused = this.head.contains(document.activeElement) ? document.activeElement.closest("th").dataset.column : null;
-    fill(this.cols, this.columns.map((column) => h("col", { style: column.width ? { width: `${column.width}px` } : {} })));
-    fill(this.head, this.columns.map((column) => this.header(column)));
-    if (focused) [...this.head.children].find((cell) => cell.dataset.column === focused)?.querySelector("button")?.focus();
+    fill(
+      this.cols,
+      this.columns.map((column) => h("col", { style: column.width ? { width: `${column.width}px` } : {} })),
+    );
+    fill(
+      this.head,
+      this.columns.map((column) => this.header(column)),
+    );
+    if (focused)
+      [...this.head.children]
+        .find((cell) => cell.dataset.column === focused)
+        ?.querySelector("button")
+        ?.focus();
   }
 
   header(column) {
     const at = this.sort.findIndex((each) => each.id === column.id);
     const direction = at < 0 ? null : this.sort[at].descending ? "descending" : "ascending";
-    const mark = direction ? h(
-      "span",
-      { class: "mark", "aria-hidden": "true" },
-      direction === "descending" ? "▼" : "▲",
-      this.sort.length > 1 ? at + 1 : "",
-    ) : null;
+    const mark = direction
+      ? h("span", { class: "mark", "aria-hidden": "true" }, direction === "descending" ? "▼" : "▲", this.sort.length > 1 ? at + 1 : "")
+      : null;
     const content = column.sorts
       ? h(
-        "button",
-        { type: "button", onclick: (event) => this.actions.sort(column.id, event.shiftKey) },
-        h("span", { class: "title" }, column.title),
-        mark,
-      )
+          "button",
+          { type: "button", onclick: (event) => this.actions.sort(column.id, event.shiftKey) },
+          h("span", { class: "title" }, column.title),
+          mark,
+        )
       : h("span", { class: column.hidden ? "offscreen" : "title" }, column.title);
     const cell = h(
       "th",
@@ -179,7 +186,10 @@ export class WindowedTable {
     element.setAttribute("aria-level", String(row.level));
     if (row.expanded === undefined) element.removeAttribute("aria-expanded");
     else element.setAttribute("aria-expanded", String(row.expanded));
-    fill(element, this.columns.map((column) => h("td", { class: column.number ? "number" : null }, column.cell(row))));
+    fill(
+      element,
+      this.columns.map((column) => h("td", { class: column.number ? "number" : null }, column.cell(row))),
+    );
   }
 
   space(body, rows) {

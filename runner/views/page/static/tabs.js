@@ -4,7 +4,8 @@
 //   shows(overview, state)   whether the tab is shown (optional)
 //   help       its keys, for the dialog of the keyboard: pairs of [keys, id of a text] (optional)
 //   mount(page)         returns {root, update(), unmount()}: `root` is an element; update() is called after mount() and after a change of
-//                       state, data or language, and may return a promise; unmount() before the tab is left. What they throw is shown in the tab.
+//                       state, data or language, and may return a promise; unmount() before the tab is left. What they throw is shown in
+//                       the tab.
 // `page` has
 //   source, state, overview, trials       see source-http.js, state.js, trials.js; `overview` is the answer of that part
 //   language, text(id, arguments), note(note)

@@ -29,7 +29,7 @@ function closing(text, from) {
 /** "one {# run} other {# runs}" as a map. */
 function cases(text) {
   const found = new Map();
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const open = text.indexOf("{", at);
     if (open < 0) break;
     const end = closing(text, open);
@@ -47,7 +47,9 @@ function trialName(name, language) {
   return String(name)
     .replace(/^the baseline's /, "基线的 ")
     .replace(/^the baseline$/, "基线")
-    .replace(/^trial (\d+)(?: \((.*)\))?$/s, (_, number, label) => (label === undefined ? `试验组 ${number}` : `试验组 ${number}（${label}）`));
+    .replace(/^trial (\d+)(?: \((.*)\))?$/s, (_, number, label) =>
+      label === undefined ? `试验组 ${number}` : `试验组 ${number}（${label}）`,
+    );
 }
 
 function argument(text, values, language) {
@@ -83,7 +85,7 @@ function spaced(before, after, language) {
 /** Fill in a template. */
 export function format(template, values, language) {
   let result = "";
-  for (let at = 0; at < template.length; ) {
+  for (let at = 0; at < template.length;) {
     const open = template.indexOf("{", at);
     if (open < 0) return result + template.slice(at);
     const end = closing(template, open);

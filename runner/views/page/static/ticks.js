@@ -1,14 +1,43 @@
 // Ticks of a chart's axes, and their labels: the same on the screen and in an exported figure.
 
 const DAY = 86400;
-const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY];
+const TIME_STEPS = [
+  1,
+  2,
+  5,
+  10,
+  15,
+  30,
+  60,
+  120,
+  300,
+  600,
+  900,
+  1800,
+  3600,
+  7200,
+  10800,
+  21600,
+  43200,
+  DAY,
+  2 * DAY,
+  7 * DAY,
+  14 * DAY,
+  30 * DAY,
+  90 * DAY,
+  365 * DAY,
+];
 
-/** Where ticks are: at most about `count` values in [low, high]. `kind` is "number", "time" (seconds), "wall" (seconds since 1970); `log` for powers of ten. */
+/**
+ * Where ticks are: at most about `count` values in [low, high]. `kind` is "number", "time" (seconds), "wall" (seconds since 1970); `log`
+ * for powers of ten.
+ */
 export function ticks(low, high, count, kind = "number", log = false) {
   if (!(high > low)) return [low];
   if (log && low > 0 && high / low >= 10) return logTicks(low, high, count);
   const width = (high - low) / Math.max(1, count);
-  const step = kind === "number" ? niceStep(width) : (TIME_STEPS.find((candidate) => candidate >= width) ?? niceStep(width / (365 * DAY)) * 365 * DAY);
+  const step =
+    kind === "number" ? niceStep(width) : (TIME_STEPS.find((candidate) => candidate >= width) ?? niceStep(width / (365 * DAY)) * 365 * DAY);
   // days begin at midnight of the reader, not of Greenwich
   const shift = kind === "wall" ? new Date(low * 1000).getTimezoneOffset() * 60 : 0;
   const values = [];
@@ -44,11 +73,16 @@ export function tickLabels(values, kind = "number", log = false, lang = "en") {
   if (kind === "wall") return wallLabels(values, lang);
   if (kind === "time") return values.map((value) => clockLabel(value, values));
   const large = Math.max(...values.map(Math.abs));
-  if (log && values.length > 1 && (large >= 1e6 || values.some((value) => value < 1e-4))) return values.map((value) => minus(value.toExponential(0).replace("e+", "e")));
-  if (large >= 1e7 || (large > 0 && large < 1e-4)) return values.map((value) => minus(Number(value.toPrecision(6)).toExponential().replace("e+", "e")));
+  if (log && values.length > 1 && (large >= 1e6 || values.some((value) => value < 1e-4)))
+    return values.map((value) => minus(value.toExponential(0).replace("e+", "e")));
+  if (large >= 1e7 || (large > 0 && large < 1e-4))
+    return values.map((value) => minus(Number(value.toPrecision(6)).toExponential().replace("e+", "e")));
   const decimals = (value) => (String(Number(value.toPrecision(10))).split(".")[1] ?? "").length;
   const most = Math.min(10, Math.max(0, ...values.map(decimals)));
-  const format = new Intl.NumberFormat(lang, log ? { maximumFractionDigits: 10 } : { minimumFractionDigits: most, maximumFractionDigits: most });
+  const format = new Intl.NumberFormat(
+    lang,
+    log ? { maximumFractionDigits: 10 } : { minimumFractionDigits: most, maximumFractionDigits: most },
+  );
   return values.map((value) => minus(format.format(value)));
 }
 

@@ -144,12 +144,21 @@ function metricColumn(model, tag) {
   const { page } = model;
   const goal = model.trials.goal;
   return {
-    id: `metric:${tag}`, title: tag, hint: page.text(
-      `trials.goal.${tag === model.trials.metric ? goal : "none"}`,
-      { tag },
-    ), width: 132, number: true, sorts: true,
-    falls: goal !== "minimize", value: (trial) => model.value(trial, tag), text: (trial) => page.summary(trial.metrics[tag]),
-    cell: (row) => byKind(row, (run) => runMetric(page, run, tag), (trial) => trialMetric(model, trial, tag)),
+    id: `metric:${tag}`,
+    title: tag,
+    hint: page.text(`trials.goal.${tag === model.trials.metric ? goal : "none"}`, { tag }),
+    width: 132,
+    number: true,
+    sorts: true,
+    falls: goal !== "minimize",
+    value: (trial) => model.value(trial, tag),
+    text: (trial) => page.summary(trial.metrics[tag]),
+    cell: (row) =>
+      byKind(
+        row,
+        (run) => runMetric(page, run, tag),
+        (trial) => trialMetric(model, trial, tag),
+      ),
   };
 }
 
@@ -168,53 +177,85 @@ function trialMetric(model, trial, tag) {
 function runMetric(page, run, tag) {
   const value = run.values[tag];
   if (value === undefined) return "–";
-  return run.state === "done" ? page.number(value) : h(
-    "span",
-    { class: "muted", title: page.text("trials.newest") },
-    `${page.number(value)}*`,
-  );
+  return run.state === "done"
+    ? page.number(value)
+    : h("span", { class: "muted", title: page.text("trials.newest") }, `${page.number(value)}*`);
 }
 
 const FACT_COLUMNS = {
   n: (model) => ({
-    id: "n", title: "n", hint: model.page.text("trials.n.hint"), width: 68, number: true, sorts: true,
+    id: "n",
+    title: "n",
+    hint: model.page.text("trials.n.hint"),
+    width: 68,
+    number: true,
+    sorts: true,
     value: (trial) => trial.metrics[model.metric]?.n ?? 0,
     text: (trial) => String(trial.metrics[model.metric]?.n ?? 0),
-    cell: (row) => byKind(row, (run) => model.page.text("trials.seed", { seed: run.seed }), (trial) => countCell(model, trial)),
+    cell: (row) =>
+      byKind(
+        row,
+        (run) => model.page.text("trials.seed", { seed: run.seed }),
+        (trial) => countCell(model, trial),
+      ),
   }),
   delta: (model) => ({
-    id: "delta", title: model.deltaTitle(), hint: model.page.text(
-      "trials.delta.hint",
-      { metric: model.metric },
-    ), width: model.missing.size ? 304 : 280, sorts: true, falls: model.trials.goal !== "minimize",
-    value: (trial) => model.effect(trial)?.delta ?? null, text: (trial) => deltaText(model, trial), cell: (row) => (
-      row.kind === "trial" ? deltaCell(model, row.trial) : null
-    ),
+    id: "delta",
+    title: model.deltaTitle(),
+    hint: model.page.text("trials.delta.hint", { metric: model.metric }),
+    width: model.missing.size ? 304 : 280,
+    sorts: true,
+    falls: model.trials.goal !== "minimize",
+    value: (trial) => model.effect(trial)?.delta ?? null,
+    text: (trial) => deltaText(model, trial),
+    cell: (row) => (row.kind === "trial" ? deltaCell(model, row.trial) : null),
   }),
   time: (model) => ({
-    id: "time", title: model.page.text("trials.time"), hint: model.page.text("trials.time.hint"), width: 76, number: true, sorts: true,
+    id: "time",
+    title: model.page.text("trials.time"),
+    hint: model.page.text("trials.time.hint"),
+    width: 76,
+    number: true,
+    sorts: true,
     value: (trial) => trial.time_s,
-    text: (trial) => model.page.duration(trial.time_s), cell: (row) => (
-      row.kind === "group" ? null : model.page.duration((row.run ?? row.trial).time_s)
-    ),
+    text: (trial) => model.page.duration(trial.time_s),
+    cell: (row) => (row.kind === "group" ? null : model.page.duration((row.run ?? row.trial).time_s)),
   }),
   memory: (model) => ({
-    id: "memory", title: model.page.text("trials.memory"), width: 96, number: true, sorts: true, value: (trial) => trial.memory_gib,
+    id: "memory",
+    title: model.page.text("trials.memory"),
+    width: 96,
+    number: true,
+    sorts: true,
+    value: (trial) => trial.memory_gib,
     text: (trial) => model.page.memory(trial.memory_gib),
     cell: (row) => (row.kind === "group" ? null : model.page.memory((row.run ?? row.trial).memory_gib)),
   }),
   best: (model) => ({
-    id: "best", title: model.page.text("trials.best"), hint: model.page.text("trials.best.hint"),
-    width: 132, number: true, sorts: true, falls: model.trials.goal !== "minimize",
-    value: (trial) => model.reported.get(trial.id)?.best_optimistic?.mean ?? null, text: (trial) => model.page.summary(
-      model.reported.get(trial.id)?.best_optimistic,
-    ),
+    id: "best",
+    title: model.page.text("trials.best"),
+    hint: model.page.text("trials.best.hint"),
+    width: 132,
+    number: true,
+    sorts: true,
+    falls: model.trials.goal !== "minimize",
+    value: (trial) => model.reported.get(trial.id)?.best_optimistic?.mean ?? null,
+    text: (trial) => model.page.summary(model.reported.get(trial.id)?.best_optimistic),
     cell: (row) => (row.kind === "trial" ? model.page.summary(model.reported.get(row.trial.id)?.best_optimistic) : null),
   }),
   state: (model) => ({
-    id: "state", title: model.page.text("trials.state"), width: 180, sorts: true,
-    value: (trial) => stateText(model, trial), text: (trial) => stateText(model, trial),
-    cell: (row) => byKind(row, (run) => runState(model.page, run), (trial) => trialState(model, trial)),
+    id: "state",
+    title: model.page.text("trials.state"),
+    width: 180,
+    sorts: true,
+    value: (trial) => stateText(model, trial),
+    text: (trial) => stateText(model, trial),
+    cell: (row) =>
+      byKind(
+        row,
+        (run) => runState(model.page, run),
+        (trial) => trialState(model, trial),
+      ),
   }),
 };
 
@@ -233,7 +274,8 @@ function deltaText(model, trial) {
 
 function deltaCell(model, trial) {
   const { page } = model;
-  if (model.isReference(trial)) return h("span", { class: "muted" }, page.text(trial === model.trials.standard() ? "trials.reference" : "trials.compared"));
+  if (model.isReference(trial))
+    return h("span", { class: "muted" }, page.text(trial === model.trials.standard() ? "trials.reference" : "trials.compared"));
   const effect = model.effect(trial);
   if (!effect) return "–";
   const numbers = h(
@@ -261,7 +303,9 @@ function deltaCell(model, trial) {
 
 function stateText(model, trial) {
   const { page } = model;
-  return Object.entries(trial.states).map(([state, n]) => page.text("trials.states", { n, state: page.text(`state.${state}`) })).join(", ");
+  return Object.entries(trial.states)
+    .map(([state, n]) => page.text("trials.states", { n, state: page.text(`state.${state}`) }))
+    .join(", ");
 }
 
 function trialState(model, trial) {
@@ -331,34 +375,39 @@ function pinCell(model, row, actions) {
     },
     pinned ? "★" : "☆",
   );
-  const line = h(
-    "line",
-    { x1: 0, x2: 20, y1: 6, y2: 6, stroke: color.css, "stroke-width": 3, "stroke-dasharray": color.dash.join(" ") || null },
-  );
+  const line = h("line", {
+    x1: 0,
+    x2: 20,
+    y1: 6,
+    y2: 6,
+    stroke: color.css,
+    "stroke-width": 3,
+    "stroke-dasharray": color.dash.join(" ") || null,
+  });
   return [button, h("svg", { class: "swatch", width: 20, height: 12, viewBox: "0 0 20 12", "aria-hidden": "true" }, line)];
 }
 
 function nameCell(model, row, actions) {
   const { page, trials } = model;
-  if (row.kind === "group") return [
-    fold(page, row, actions),
-    h("span", { class: "name strong", title: row.label }, row.label),
-    h("span", { class: "muted" }, ` ${row.n}`),
-  ];
-  if (row.kind === "run") return h(
-    "a",
-    { class: "name run", tabindex: "-1", href: actions.address(row.run.id), title: row.run.problem || row.run.name },
-    row.run.name,
-    row.run.problem ? " ⚠" : "",
-  );
+  if (row.kind === "group")
+    return [
+      fold(page, row, actions),
+      h("span", { class: "name strong", title: row.label }, row.label),
+      h("span", { class: "muted" }, ` ${row.n}`),
+    ];
+  if (row.kind === "run")
+    return h(
+      "a",
+      { class: "name run", tabindex: "-1", href: actions.address(row.run.id), title: row.run.problem || row.run.name },
+      row.run.name,
+      row.run.problem ? " ⚠" : "",
+    );
   const name = trials.label(row.trial.id);
   const one = row.trial.runs.length === 1;
   if (!row.trial.runs.length) return h("span", { class: "name bare", title: name }, name);
-  const label = one ? h(
-    "a",
-    { class: "name", tabindex: "-1", href: actions.address(row.trial.runs[0]), title: name },
-    name,
-  ) : h("span", { class: "name", title: name }, name);
+  const label = one
+    ? h("a", { class: "name", tabindex: "-1", href: actions.address(row.trial.runs[0]), title: name }, name)
+    : h("span", { class: "name", title: name }, name);
   return [fold(page, row, actions), label];
 }
 

@@ -54,7 +54,7 @@ export function makeRows(trials, { open, runs, label, group, isHere }) {
     if (!expanded) return [row];
     return [
       row,
-      ...trial.runs.map((id) => ({ kind: "run", id, trial, run: runs.get(id), level: level + 1, label: runs.get(id).name, class: "run" }))
+      ...trial.runs.map((id) => ({ kind: "run", id, trial, run: runs.get(id), level: level + 1, label: runs.get(id).name, class: "run" })),
     ];
   };
   if (!group) return trials.flatMap((trial) => of(trial, 1));
@@ -65,8 +65,8 @@ export function makeRows(trials, { open, runs, label, group, isHere }) {
     if (!groups.has(key)) groups.set(key, { value, members: [] });
     groups.get(key).members.push(trial);
   }
-  const ordered = [...groups].sort(
-    ([a, one], [b, other]) => (a === "" ? 1 : b === "" ? -1 : compareValues(sortable(one.value) ?? "", sortable(other.value) ?? "")),
+  const ordered = [...groups].sort(([a, one], [b, other]) =>
+    a === "" ? 1 : b === "" ? -1 : compareValues(sortable(one.value) ?? "", sortable(other.value) ?? ""),
   );
   return ordered.flatMap(([key, { value, members }]) => {
     const id = `group:${key}`;

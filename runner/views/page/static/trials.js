@@ -1,7 +1,10 @@
 // The trials as every tab sees them: the `trials` part, with what is selected in the address, and a colour for each trial.
 import { parseFilter } from "./filter.js";
 
-/** Okabe and Ito's colours, changed so far that each has a contrast of 3:1 on white and on the dark ground. The first is for a trial 0 that is not the baseline. */
+/**
+ * Okabe and Ito's colours, changed so far that each has a contrast of 3:1 on white and on the dark ground. The first is for a trial 0 that
+ * is not the baseline.
+ */
 export const PALETTE = Object.freeze(["#7f8790", "#0072b2", "#d55e00", "#009e73", "#b8860b", "#c0608f", "#3a94cf", "#8a8a00"]);
 /** Dashes of a line whose colour is taken already: of the 1st, 2nd, … line of one colour. */
 export const DASHES = [[], [7, 3], [2, 3], [8, 3, 2, 3]];
@@ -54,7 +57,10 @@ export class Trials {
 
   /** Pinned trials, in the order of pinning. */
   pinned() {
-    return this.state.list("pin").filter((id) => this.byId.has(id)).map((id) => this.byId.get(id));
+    return this.state
+      .list("pin")
+      .filter((id) => this.byId.has(id))
+      .map((id) => this.byId.get(id));
   }
 
   /** The trial that the others are compared with: the one that was picked, or the sweep's. */

@@ -10,7 +10,12 @@ export function noiseCard(page, report) {
   if (!noise) return null;
   const note = report.notes.find((each) => each.id === "noise");
   const rows = Object.entries(noise.smallest).map(([seeds, difference]) =>
-    h("tr", { class: Number(seeds) === noise.n ? "present" : "" }, h("th", { scope: "row" }, page.text("noise.seeds", { n: Number(seeds) })), h("td", {}, page.number(difference))),
+    h(
+      "tr",
+      { class: Number(seeds) === noise.n ? "present" : "" },
+      h("th", { scope: "row" }, page.text("noise.seeds", { n: Number(seeds) })),
+      h("td", {}, page.number(difference)),
+    ),
   );
   return h(
     "section",
@@ -32,11 +37,26 @@ export function interactionTable(page, report) {
     const open = low === null || high === null || (low <= 0 && high >= 0);
     const cells = [page.signed(together), page.signed(alone), page.signed(beyond), page.range(low, high)];
     const means = page.text(open ? "together.open" : beyond > 0 ? "together.more" : "together.less");
-    return h("tr", {}, h("th", { scope: "row" }, trial), cells.map((text) => h("td", { class: "number" }, text)), h("td", {}, means));
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, trial),
+      cells.map((text) => h("td", { class: "number" }, text)),
+      h("td", {}, means),
+    );
   });
-  const head = h("tr", {}, names.map((name) => h("th", { scope: "col" }, page.text(`together.${name}`))));
+  const head = h(
+    "tr",
+    {},
+    names.map((name) => h("th", { scope: "col" }, page.text(`together.${name}`))),
+  );
   const table = h("table", { class: "plain" }, h("thead", {}, head), h("tbody", {}, rows));
-  return h("section", {}, h("h2", {}, page.text("together.title")), h("div", { class: "scrolled", tabindex: "0", role: "region", "aria-label": page.text("together.title") }, table));
+  return h(
+    "section",
+    {},
+    h("h2", {}, page.text("together.title")),
+    h("div", { class: "scrolled", tabindex: "0", role: "region", "aria-label": page.text("together.title") }, table),
+  );
 }
 
 /** Runs that no number contains, with the reason; not those that `progressList` shows. */
@@ -63,7 +83,14 @@ export function progressList(page) {
     const bar = h("progress", { value: run.steps ? Math.min(1, run.step / run.steps) : 0, max: 1, "aria-label": run.name });
     const steps = page.text("progress.running", { step: run.step, steps: run.steps });
     const newest = run.values[metric] === undefined ? "" : `${metric} ${page.number(run.values[metric])}*`;
-    return h("li", {}, h("span", { class: "run" }, run.name), bar, h("span", { class: "muted" }, steps), h("span", { class: "muted" }, newest));
+    return h(
+      "li",
+      {},
+      h("span", { class: "run" }, run.name),
+      bar,
+      h("span", { class: "muted" }, steps),
+      h("span", { class: "muted" }, newest),
+    );
   });
   const rest = running.length - items.length;
   return h(

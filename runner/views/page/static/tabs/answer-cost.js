@@ -17,7 +17,12 @@ export function costChart(page, report) {
   if (points.length < 2) return null;
   const times = points.map((point) => point.x);
   if (Math.max(...times) <= EQUAL * Math.min(...times)) {
-    return h("section", { class: "card" }, h("h2", {}, page.text("cost.title", { metric })), h("p", {}, page.text("cost.equal", { time: Math.max(...times) })));
+    return h(
+      "section",
+      { class: "card" },
+      h("h2", {}, page.text("cost.title", { metric })),
+      h("p", {}, page.text("cost.equal", { time: Math.max(...times) })),
+    );
   }
   const front = paretoFront(points, goal === "maximize" ? 1 : -1);
   const x = scale(0, Math.max(...times), 0.1);
@@ -26,8 +31,21 @@ export function costChart(page, report) {
   const named = labelled(page, points, front);
   const names = labels(named, x, y);
   const coloured = new Set(points.length > MOST_COLOURED ? named : points);
-  const svg = h("svg", { role: "img", "aria-label": text }, grid(page, x, y), stairs(front, x, y), points.map((point) => mark(page, point, x, y, coloured.has(point))), names);
-  return h("section", { class: "card cost" }, h("h2", {}, page.text("cost.title", { metric })), h("div", { class: "plane" }, svg), h("p", { class: "small muted" }, page.text("cost.reading")));
+  const svg = h(
+    "svg",
+    { role: "img", "aria-label": text },
+    grid(page, x, y),
+    stairs(front, x, y),
+    points.map((point) => mark(page, point, x, y, coloured.has(point))),
+    names,
+  );
+  return h(
+    "section",
+    { class: "card cost" },
+    h("h2", {}, page.text("cost.title", { metric })),
+    h("div", { class: "plane" }, svg),
+    h("p", { class: "small muted" }, page.text("cost.reading")),
+  );
 }
 
 /** Points that no other beats in time and metric, the fastest first. */
@@ -41,7 +59,8 @@ function paretoFront(points, sign) {
 /** The points that get a name, the most important first. */
 function labelled(page, points, front) {
   const pinned = new Set(page.state.list("pin"));
-  const weight = (point) => (point.trial.baseline ? 8 : 0) + (pinned.has(pageTrial(page, point.trial)) ? 4 : 0) + (front.includes(point) ? 2 : 0);
+  const weight = (point) =>
+    (point.trial.baseline ? 8 : 0) + (pinned.has(pageTrial(page, point.trial)) ? 4 : 0) + (front.includes(point) ? 2 : 0);
   return [...points].sort((a, b) => weight(b) - weight(a)).slice(0, MOST_LABELS);
 }
 
@@ -56,14 +75,25 @@ function labels(points, x, y) {
   return points.map((point) => {
     const { left, top } = centre(point);
     const text = point.trial.label.length > 28 ? `${point.trial.label.slice(0, 27)}…` : point.trial.label;
-    for (const [side, shift] of [[1, -8], [-1, -8], [1, 18], [-1, 18]]) {
+    for (const [side, shift] of [
+      [1, -8],
+      [-1, -8],
+      [1, 18],
+      [-1, 18],
+    ]) {
       const [near, far] = [left + 8 * side, left + side * (8 + 7.5 * text.length)];
       const box = { left: Math.min(near, far), right: Math.max(near, far), top: top + shift - 12, bottom: top + shift + 4 };
-      const free = taken.every((other) => box.left > other.right || box.right < other.left || box.top > other.bottom || box.bottom < other.top);
+      const free = taken.every(
+        (other) => box.left > other.right || box.right < other.left || box.top > other.bottom || box.bottom < other.top,
+      );
       if (!free || box.left < 0 || box.right > size.width + 40) continue;
       taken.push(box);
       const place = { transform: `translate(${8 * side}px, ${shift}px)` };
-      return h("text", { class: "name", x: across(x, point.x), y: down(y, point.y), "text-anchor": side > 0 ? "start" : "end", style: place }, text);
+      return h(
+        "text",
+        { class: "name", x: across(x, point.x), y: down(y, point.y), "text-anchor": side > 0 ? "start" : "end", style: place },
+        text,
+      );
     }
     return null;
   });
@@ -88,7 +118,13 @@ function grid(page, x, y) {
       h("text", { x: "-8", y: down(y, value), "text-anchor": "end", "dominant-baseline": "middle" }, rowLabels[index]),
     ]),
     h("line", { class: "axis", x1: "0", x2: "100%", y1: "100%", y2: "100%" }),
-    columns.map((value, index) => h("text", { class: "below", x: across(x, value), y: "100%", "text-anchor": index === 0 && value === x.from ? "start" : "middle" }, columnLabels[index])),
+    columns.map((value, index) =>
+      h(
+        "text",
+        { class: "below", x: across(x, value), y: "100%", "text-anchor": index === 0 && value === x.from ? "start" : "middle" },
+        columnLabels[index],
+      ),
+    ),
   ];
 }
 
@@ -108,7 +144,13 @@ function mark(page, point, x, y, coloured) {
   const color = coloured ? page.trials.color(pageTrial(page, trial)).css : "var(--faint)";
   const [px, py] = [across(x, point.x), down(y, point.y)];
   return [
-    point.std && coloured ? h("line", { class: "spread", x1: px, x2: px, y1: down(y, point.y - point.std), y2: down(y, point.y + point.std), stroke: color }) : null,
-    h("circle", { cx: px, cy: py, r: 5, fill: color }, h("title", {}, `${trial.label}: ${page.summary(trial.metrics[page.trials.decides()])}, ${page.duration(point.x)}`)),
+    point.std && coloured
+      ? h("line", { class: "spread", x1: px, x2: px, y1: down(y, point.y - point.std), y2: down(y, point.y + point.std), stroke: color })
+      : null,
+    h(
+      "circle",
+      { cx: px, cy: py, r: 5, fill: color },
+      h("title", {}, `${trial.label}: ${page.summary(trial.metrics[page.trials.decides()])}, ${page.duration(point.x)}`),
+    ),
   ];
 }

@@ -16,12 +16,17 @@ const CLASSES = { better: "better", worse: "worse", "cannot tell": "open" };
 export function forest(page, report, { provisional, all, showAll }) {
   if (!report.trials.some((trial) => trial.metrics[report.metric]?.n)) return h("p", { class: "muted" }, page.text("forest.nothing"));
   const rows = selectRows(page, report, all);
-  const scale = makeScale(report, rows.flatMap((group) => group.trials));
+  const scale = makeScale(
+    report,
+    rows.flatMap((group) => group.trials),
+  );
   const head = headings(page, report, Boolean(scale));
   const many = rows.some((group) => group.trials.length > 1) && rows.length > 2;
   const columns = head.length;
   const body = rows.flatMap((group) => [
-    many && group.key ? h("tr", { role: "row", class: "group" }, h("th", { role: "rowheader", scope: "rowgroup", colspan: columns }, group.key)) : null,
+    many && group.key
+      ? h("tr", { role: "row", class: "group" }, h("th", { role: "rowheader", scope: "rowgroup", colspan: columns }, group.key))
+      : null,
     ...group.trials.map((trial) => row(page, report, trial, scale, provisional)),
   ]);
   const total = report.trials.length;
@@ -87,20 +92,30 @@ function shortKey(page, key) {
 
 function headings(page, report, plot) {
   const names = ["trial", ...(plot ? ["plot"] : []), "delta", "verdict", "mean", "n", "time", "memory"];
-  return names.map((name) => h("th", { role: "columnheader", scope: "col", class: name }, page.text(`forest.${name}`, { metric: report.metric, reference: otherReference(report) })));
+  return names.map((name) =>
+    h(
+      "th",
+      { role: "columnheader", scope: "col", class: name },
+      page.text(`forest.${name}`, { metric: report.metric, reference: otherReference(report) }),
+    ),
+  );
 }
 
 function row(page, report, trial, scale, provisional) {
   const { metric } = report;
   const effect = trial.effects[metric];
   const cell = (name, ...content) => h("td", { role: "cell", class: name, "data-name": page.text(`forest.${name}`, { metric }) }, content);
-  const state = provisional ? "open provisional" : CLASSES[trial.verdict] ?? "none";
+  const state = provisional ? "open provisional" : (CLASSES[trial.verdict] ?? "none");
   return h(
     "tr",
     { role: "row", class: `row ${state}`, "data-trial": trial.number ?? trial.label },
     h("th", { role: "rowheader", scope: "row" }, nameOf(page, report, trial)),
     scale ? h("td", { role: "cell", class: "plot" }, drawn(report, trial, scale)) : null,
-    cell("delta", h("span", { class: "main" }, trial.baseline ? "–" : page.signed(effect?.delta)), h("span", { class: "sub" }, effect ? page.range(effect.low, effect.high) : "")),
+    cell(
+      "delta",
+      h("span", { class: "main" }, trial.baseline ? "–" : page.signed(effect?.delta)),
+      h("span", { class: "sub" }, effect ? page.range(effect.low, effect.high) : ""),
+    ),
     cell("verdict", verdict(page, report, trial, provisional)),
     cell("mean", page.summary(trial.metrics[metric])),
     cell("n", String(trial.seeds.length)),
@@ -140,14 +155,18 @@ function changes(page, report, trial) {
 
 /** The verdict as shape and word, and what is missing for one. */
 function verdict(page, report, trial, provisional) {
-  if (trial.baseline) return h("span", { class: "main plain" }, page.text(report.against === null ? "verdict.baseline" : "verdict.reference"));
+  if (trial.baseline)
+    return h("span", { class: "main plain" }, page.text(report.against === null ? "verdict.baseline" : "verdict.reference"));
   if (!trial.verdict) {
     const single = [trial, report.trials[0]].some((each) => (each.metrics[report.metric]?.n ?? 0) < 2);
     const why = trial.metrics[report.metric]?.n ? (single ? "verdict.one-seed" : "") : "verdict.nothing";
     return [h("span", { class: "main plain" }, "– ", page.text("verdict.none")), h("span", { class: "sub" }, why && page.text(why))];
   }
   const word = page.text(`verdict.${CLASSES[trial.verdict]}`);
-  const seeds = page.text(trial.seeds_to_tell === null ? "verdict.seeds-many" : "verdict.seeds", { n: trial.seeds_to_tell, most: MOST_SEEDS });
+  const seeds = page.text(trial.seeds_to_tell === null ? "verdict.seeds-many" : "verdict.seeds", {
+    n: trial.seeds_to_tell,
+    most: MOST_SEEDS,
+  });
   const known = trial.verdict === "cannot tell" && trial.alone?.low != null;
   return [
     h("span", { class: "main" }, h("span", { class: "shape", "aria-hidden": "true" }, SHAPES[trial.verdict]), " ", word),
@@ -183,7 +202,13 @@ function makeScale(report, trials) {
   let high = Math.min(Math.max(coreHigh, ...ends), coreHigh + reach);
   const margin = 0.04 * (high - low || 1);
   [low, high] = [low - margin, high + margin];
-  return { low, high, middle, at: (value) => `${(100 * Math.min(1.01, Math.max(-0.01, (value - low) / (high - low)))).toFixed(2)}%`, marks: ticks(low, high, 5) };
+  return {
+    low,
+    high,
+    middle,
+    at: (value) => `${(100 * Math.min(1.01, Math.max(-0.01, (value - low) / (high - low)))).toFixed(2)}%`,
+    marks: ticks(low, high, 5),
+  };
 }
 
 /** The smallest difference that the seeds of this comparison could show; null if unknown. */
@@ -204,8 +229,15 @@ function drawn(report, trial, scale) {
   const effect = trial.baseline ? { delta: 0, low: null, high: null } : trial.effects[report.metric];
   const { at } = scale;
   const seeds = trial.metrics[report.metric]?.values ?? [];
-  const tick = (value) => h("line", { class: "seed", x1: at(value - scale.middle), x2: at(value - scale.middle), y1: DOT_Y + 9, y2: DOT_Y + 15 });
-  return h("svg", { "aria-hidden": "true" }, backdrop(report, scale), seeds.length > 1 ? seeds.map(tick) : null, effect ? mark(effect, trial, scale) : null);
+  const tick = (value) =>
+    h("line", { class: "seed", x1: at(value - scale.middle), x2: at(value - scale.middle), y1: DOT_Y + 9, y2: DOT_Y + 15 });
+  return h(
+    "svg",
+    { "aria-hidden": "true" },
+    backdrop(report, scale),
+    seeds.length > 1 ? seeds.map(tick) : null,
+    effect ? mark(effect, trial, scale) : null,
+  );
 }
 
 function mark(effect, trial, scale) {
@@ -229,7 +261,13 @@ function axisRow(page, report, scale, columns) {
     h("text", { class: "end", x: "100%", y: 36, "text-anchor": "end" }, `${page.text(up ? "verdict.better" : "verdict.worse")} →`),
   ];
   const axis = h("svg", { "aria-hidden": "true" }, h("line", { class: "axis", x1: "0", x2: "100%", y1: 0, y2: 0 }), marks, ends);
-  return h("tr", { class: "axis-row", "aria-hidden": "true" }, h("td", {}), h("td", { class: "plot" }, axis), h("td", { colspan: columns - 2 }));
+  return h(
+    "tr",
+    { class: "axis-row", "aria-hidden": "true" },
+    h("td", {}),
+    h("td", { class: "plot" }, axis),
+    h("td", { colspan: columns - 2 }),
+  );
 }
 
 function legend(page, report) {
@@ -244,10 +282,17 @@ function legend(page, report) {
   return h(
     "ul",
     { class: "legend" },
-    intervals ? item(key(line("whisker"), dot), page.text(joint ? "forest.key.joint" : "forest.key.interval")) : item(key(dot), page.text("forest.key.delta")),
+    intervals
+      ? item(key(line("whisker"), dot), page.text(joint ? "forest.key.joint" : "forest.key.interval"))
+      : item(key(dot), page.text("forest.key.delta")),
     joint ? item(key(line("alone")), page.text("forest.key.alone")) : null,
     report.trials.some((trial) => trial.seeds.length > 1) ? item(key(seeds), page.text("forest.key.seeds")) : null,
-    noise ? item(key(h("rect", { class: "band", x: 0, y: 0, width: 32, height: 16 })), page.text("forest.key.band", { noise, n: report.noise.n })) : null,
+    noise
+      ? item(
+          key(h("rect", { class: "band", x: 0, y: 0, width: 32, height: 16 })),
+          page.text("forest.key.band", { noise, n: report.noise.n }),
+        )
+      : null,
   );
 }
 

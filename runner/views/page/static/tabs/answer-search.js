@@ -10,7 +10,13 @@ export function searchAnswer(page, report) {
   const best = report.ranked.slice(0, MOST_ROWS).map((number) => byNumber.get(number));
   if (!best.length) return null;
   const fresh = best.some((trial) => trial.fresh[metrics[0]]?.n);
-  const head = [page.text("search.rank"), page.text("forest.trial"), ...metrics, ...(fresh ? [page.text("search.fresh", { metric: metrics[0] })] : []), ...report.parameters.map((key) => report.short[key])];
+  const head = [
+    page.text("search.rank"),
+    page.text("forest.trial"),
+    ...metrics,
+    ...(fresh ? [page.text("search.fresh", { metric: metrics[0] })] : []),
+    ...report.parameters.map((key) => report.short[key]),
+  ];
   const rows = best.map((trial, index) =>
     h(
       "tr",
@@ -22,7 +28,20 @@ export function searchAnswer(page, report) {
       report.parameters.map((key) => h("td", { class: "number" }, page.value(trial.parameters[key]))),
     ),
   );
-  const table = h("table", { class: "plain" }, h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows));
+  const table = h(
+    "table",
+    { class: "plain" },
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        head.map((name) => h("th", { scope: "col" }, name)),
+      ),
+    ),
+    h("tbody", {}, rows),
+  );
   const title = page.text("search.best", { n: best.length, all: report.ranked.length });
   return h("section", {}, h("h2", {}, title), h("div", { class: "scrolled", tabindex: "0", role: "region", "aria-label": title }, table));
 }

@@ -43,7 +43,8 @@ class AnswerView {
     const { page } = this;
     if (!report && problem) return [lead(page.text("answer.none", { problem })), progressList(page)];
     if (!report) return [skeleton(page), progressList(page)];
-    if (subject === "search") return [warnings(page, report.warnings), sentences(page, report.answer), searchAnswer(page, report), notes(page, report.notes)];
+    if (subject === "search")
+      return [warnings(page, report.warnings), sentences(page, report.answer), searchAnswer(page, report), notes(page, report.notes)];
     return this.comparison(report, unfinished(page, provisional));
   }
 
@@ -62,7 +63,13 @@ class AnswerView {
     return [
       warnings(page, report.warnings),
       sentences(page, report.answer, open, standIn(page, report)),
-      images.length ? h("section", { class: "aside" }, images.map((note) => h("p", {}, prose(page.note(note))))) : null,
+      images.length
+        ? h(
+            "section",
+            { class: "aside" },
+            images.map((note) => h("p", {}, prose(page.note(note)))),
+          )
+        : null,
       open ? progressList(page) : null,
       table,
       h("div", { class: "cards" }, costChart(page, report), noiseCard(page, report)),
@@ -87,7 +94,9 @@ function otherReport(page, { metric, against }, refused) {
   return h("section", { class: "notice" }, h("p", {}, page.text("answer.other", { metric: trials.metric })), copyable(page, command));
 }
 
-/** {ended, runs} while planned runs are missing: then every verdict is provisional, since the intervals of all trials are taken together. */
+/**
+ * {ended, runs} while planned runs are missing: then every verdict is provisional, since the intervals of all trials are taken together.
+ */
 function unfinished(page, provisional) {
   if (!Object.keys(provisional).length) return null;
   const counts = page.overview.runs;
@@ -105,7 +114,16 @@ function standIn(page, report) {
 function warnings(page, found = []) {
   if (!found.length) return null;
   const title = page.text("answer.warnings", { n: found.length });
-  return h("section", { class: "warnings" }, h("h2", {}, title), h("ul", {}, found.map((note) => h("li", {}, prose(page.note(note))))));
+  return h(
+    "section",
+    { class: "warnings" },
+    h("h2", {}, title),
+    h(
+      "ul",
+      {},
+      found.map((note) => h("li", {}, prose(page.note(note)))),
+    ),
+  );
 }
 
 function lead(text) {

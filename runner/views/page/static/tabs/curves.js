@@ -1,4 +1,5 @@
-// The Curves tab: a chart per tag, the deciding metric first. What is shown is in the address; a chart is drawn when it comes within a screen.
+// The Curves tab: a chart per tag, the deciding metric first. What is shown is in the address; a chart is drawn when it comes within a
+// screen.
 
 import { Cursor } from "../chart.js";
 import { CurveCard } from "../curve-card.js";
@@ -77,7 +78,10 @@ class CurvesView {
   // ------------------------------------------------------------------------------------------------------------ arrangement
   /** Put the cards in their order; a card that is there already keeps its chart. */
   arrange() {
-    const plan = arrangement(this.tags.map(({ tag }) => tag), this.page);
+    const plan = arrangement(
+      this.tags.map(({ tag }) => tag),
+      this.page,
+    );
     const order = JSON.stringify([plan, this.page.state.get("wide"), this.page.language]);
     if (order === this.order) return;
     this.order = order;
@@ -95,7 +99,12 @@ class CurvesView {
     const groups = plan.groups.map(({ name, tags, open }) => {
       const body = h("div", { class: "curve-cards" }, open ? tags.map(single) : null);
       const count = this.page.text("curves.group", { name, count: tags.length });
-      return h("details", { class: "curve-group", open, "data-group": name, ontoggle: (event) => this.unfold(name, event.target.open) }, h("summary", {}, count), body);
+      return h(
+        "details",
+        { class: "curve-group", open, "data-group": name, ontoggle: (event) => this.unfold(name, event.target.open) },
+        h("summary", {}, count),
+        body,
+      );
     });
     fill(this.list, h("div", { class: "curve-cards" }, first), groups);
     for (const [key, old] of this.cards) {
@@ -117,7 +126,15 @@ class CurvesView {
     const sentences = [];
     if (!this.tags.length) sentences.push(text("curves.none"));
     else if (!this.cards.size && this.page.state.get("find")) sentences.push(text("curves.unfound", { find: this.page.state.get("find") }));
-    if (this.chosen.grey) sentences.push(text("curves.coloured", { shown: this.chosen.ids.size, all: trials.visible().length, best: BEST_IN_COLOUR, metric: trials.decides() }));
+    if (this.chosen.grey)
+      sentences.push(
+        text("curves.coloured", {
+          shown: this.chosen.ids.size,
+          all: trials.visible().length,
+          best: BEST_IN_COLOUR,
+          metric: trials.decides(),
+        }),
+      );
     fill(this.status, sentences.join(" "));
   }
 
@@ -198,7 +215,11 @@ class CurvesView {
   /** Look of a group by a key, g0, g1, … */
   groupLook(id) {
     const place = Number(id.slice(1));
-    return { color: PALETTE[1 + (place % (PALETTE.length - 1))], dash: DASHES[Math.floor(place / (PALETTE.length - 1)) % DASHES.length], width: 1.5 };
+    return {
+      color: PALETTE[1 + (place % (PALETTE.length - 1))],
+      dash: DASHES[Math.floor(place / (PALETTE.length - 1)) % DASHES.length],
+      width: 1.5,
+    };
   }
 
   groupName(value) {
@@ -246,7 +267,11 @@ export function chooseColours(trials) {
     const metric = trials.decides();
     const sign = trials.goal === "min" ? 1 : -1;
     const value = ({ metrics }) => metrics[metric]?.mean ?? null;
-    shown.filter((trial) => value(trial) !== null).sort((a, b) => sign * (value(a) - value(b))).slice(0, BEST_IN_COLOUR).forEach(add);
+    shown
+      .filter((trial) => value(trial) !== null)
+      .sort((a, b) => sign * (value(a) - value(b)))
+      .slice(0, BEST_IN_COLOUR)
+      .forEach(add);
   }
   const greyIds = new Set(shown.map(({ id }) => id).filter((id) => !ids.has(id)));
   return { ids, greyIds, grey: greyIds.size > 0 };
@@ -254,10 +279,18 @@ export function chooseColours(trials) {
 
 /** Which tags come first, each in a chart of its own or several in one, and the groups of the others. */
 export function arrangement(tags, { state, trials }) {
-  const decode = (key) => state.list(key).map((tag) => tag.replaceAll("%2C", ",")).filter((tag) => tags.includes(tag));
+  const decode = (key) =>
+    state
+      .list(key)
+      .map((tag) => tag.replaceAll("%2C", ","))
+      .filter((tag) => tags.includes(tag));
   const words = state.get("find").toLowerCase().split(/\s+/).filter(Boolean);
   const found = tags.filter((tag) => words.every((word) => tag.toLowerCase().includes(word)));
-  const first = [decode("tag"), ...decode("top").map((tag) => [tag]), ...[trials.decides(), "train/loss"].filter((tag) => found.includes(tag)).map((tag) => [tag])];
+  const first = [
+    decode("tag"),
+    ...decode("top").map((tag) => [tag]),
+    ...[trials.decides(), "train/loss"].filter((tag) => found.includes(tag)).map((tag) => [tag]),
+  ];
   const taken = new Set();
   const unique = first.filter((each) => {
     const key = each.join(",");

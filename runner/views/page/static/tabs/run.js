@@ -18,16 +18,10 @@ class RunView {
   constructor(page) {
     this.page = page;
     this.sections = Object.fromEntries(
-      [
-        "head",
-        "attempts",
-        "config",
-        "environment",
-        "samples",
-        "log",
-        "files",
-        "commands",
-      ].map((name) => [name, h("section", { class: `run-${name}` })]),
+      ["head", "attempts", "config", "environment", "samples", "log", "files", "commands"].map((name) => [
+        name,
+        h("section", { class: `run-${name}` }),
+      ]),
     );
     const { head, attempts, config, environment, samples, log, files, commands } = this.sections;
     this.root = h("div", { class: "run-view" }, head, attempts, config, samples, log, commands, environment, files);
@@ -62,9 +56,10 @@ class RunView {
     fill(
       sections.commands,
       title(page, "run.commands"),
-      view.commands.map(
-        (each) => [h("p", { class: "small muted" }, page.text(`run.command.${each.purpose}`)), copyable(page, each.command)],
-      ),
+      view.commands.map((each) => [
+        h("p", { class: "small muted" }, page.text(`run.command.${each.purpose}`)),
+        copyable(page, each.command),
+      ]),
     );
     this.samples.update(view);
     await this.log.update(view);
@@ -74,22 +69,26 @@ class RunView {
     const { page } = this;
     const { trials } = page;
     const color = trials.color(view.trial);
-    const line = h(
-      "line",
-      { x1: 0, x2: 20, y1: 6, y2: 6, stroke: color.css, "stroke-width": 3, "stroke-dasharray": color.dash.join(" ") || null },
-    );
+    const line = h("line", {
+      x1: 0,
+      x2: 20,
+      y1: 6,
+      y2: 6,
+      stroke: color.css,
+      "stroke-width": 3,
+      "stroke-dasharray": color.dash.join(" ") || null,
+    });
     const members = trials.byId.get(view.trial)?.runs.map((run) => trials.runs.get(run)) ?? [];
-    const links = members.map(
-      (run) => h(
+    const links = members.map((run) =>
+      h(
         "a",
         { href: page.state.fragment({ tab: "run", id: run.id }), "aria-current": run.id === view.id ? "page" : null },
         String(run.seed),
       ),
     );
-    const steps = view.steps ? page.text(
-      "run.steps",
-      { step: view.step, steps: view.steps },
-    ) : page.text("trials.step", { step: view.step });
+    const steps = view.steps
+      ? page.text("run.steps", { step: view.step, steps: view.steps })
+      : page.text("trials.step", { step: view.step });
     const problems = [
       ["reason", view.reason],
       ["problem", view.problem],
@@ -104,7 +103,13 @@ class RunView {
         h("svg", { class: "swatch", width: 20, height: 12, viewBox: "0 0 20 12", "aria-hidden": "true" }, line),
         " ",
         trials.byId.has(view.trial) ? trials.label(view.trial) : view.label,
-        h("span", { class: "seeds" }, page.text("run.seeds"), " ", links.flatMap((link) => [link, " "])),
+        h(
+          "span",
+          { class: "seeds" },
+          page.text("run.seeds"),
+          " ",
+          links.flatMap((link) => [link, " "]),
+        ),
       ),
       h(
         "p",
@@ -117,13 +122,8 @@ class RunView {
           view.heartbeat ? ` · ${page.text("run.heartbeat", { time: moment(page, view.heartbeat) })}` : "",
         ),
       ),
-      problems.map(
-        ([kind, text]) => h(
-          "div",
-          { class: `said ${kind}` },
-          h("p", { class: "small muted" }, page.text(`run.${kind}`)),
-          h("p", { class: "text" }, text),
-        ),
+      problems.map(([kind, text]) =>
+        h("div", { class: `said ${kind}` }, h("p", { class: "small muted" }, page.text(`run.${kind}`)), h("p", { class: "text" }, text)),
       ),
       this.values(view),
     ];
@@ -133,50 +133,55 @@ class RunView {
   values(view) {
     const { page } = this;
     const run = page.trials.runs.get(view.id);
-    const metrics = page.trials.metrics.filter((tag) => run?.values[tag] !== undefined).slice(0, 3).map(
-      (tag) => [tag, page.number(run.values[tag])],
-    );
-    const others = SHOWN_VALUES.filter((tag) => view.values[tag] !== undefined).map(
-      (tag) => [tag, page.value(typeof view.values[tag] === "number" ? Number(view.values[tag].toPrecision(4)) : view.values[tag])],
-    );
+    const metrics = page.trials.metrics
+      .filter((tag) => run?.values[tag] !== undefined)
+      .slice(0, 3)
+      .map((tag) => [tag, page.number(run.values[tag])]);
+    const others = SHOWN_VALUES.filter((tag) => view.values[tag] !== undefined).map((tag) => [
+      tag,
+      page.value(typeof view.values[tag] === "number" ? Number(view.values[tag].toPrecision(4)) : view.values[tag]),
+    ]);
     const time = run?.time_s ? [[page.text("trials.time"), page.duration(run.time_s)]] : [];
     const all = [...metrics, ...time, ...others];
-    return all.length ? h(
-      "dl",
-      { class: "numbers" },
-      all.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
-    ) : null;
+    return all.length
+      ? h(
+          "dl",
+          { class: "numbers" },
+          all.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+        )
+      : null;
   }
 
   attempts(view) {
     const { page } = this;
     if (!view.attempts.length) return h("p", { class: "muted" }, page.text("run.no-attempts"));
     const most = Math.max(1, view.steps, ...view.attempts.map((each) => each.last_step ?? 0));
-    return h("ol", { class: "attempts" }, view.attempts.map((attempt) => {
-      const [from, to] = [attempt.first_step ?? 0, attempt.last_step ?? attempt.first_step ?? 0];
-      const strip = h(
-        "span",
-        {
+    return h(
+      "ol",
+      { class: "attempts" },
+      view.attempts.map((attempt) => {
+        const [from, to] = [attempt.first_step ?? 0, attempt.last_step ?? attempt.first_step ?? 0];
+        const strip = h("span", {
           class: `strip ${attempt.end || "running"}`,
           style: { "margin-left": `${(100 * from) / most}%`, width: `${(100 * Math.max(0, to - from)) / most}%` },
-        },
-      );
-      const began = page.text(
-        from > 0 ? "run.attempt.resumed" : "run.attempt.started",
-        { number: attempt.number, step: from, time: moment(page, attempt.started) },
-      );
-      const ended = attempt.end ? page.text(
-        `run.end.${attempt.end}`,
-        { step: to, time: moment(page, attempt.ended) },
-      ) : page.text("run.end.running", { step: to });
-      return h(
-        "li",
-        {},
-        h("div", { class: "track", "aria-hidden": "true" }, strip),
-        h("p", {}, began, " ", h("span", { class: `state ${attempt.end}` }, ended)),
-        attempt.reason ? h("p", { class: "small text" }, attempt.reason) : null,
-      );
-    }));
+        });
+        const began = page.text(from > 0 ? "run.attempt.resumed" : "run.attempt.started", {
+          number: attempt.number,
+          step: from,
+          time: moment(page, attempt.started),
+        });
+        const ended = attempt.end
+          ? page.text(`run.end.${attempt.end}`, { step: to, time: moment(page, attempt.ended) })
+          : page.text("run.end.running", { step: to });
+        return h(
+          "li",
+          {},
+          h("div", { class: "track", "aria-hidden": "true" }, strip),
+          h("p", {}, began, " ", h("span", { class: `state ${attempt.end}` }, ended)),
+          attempt.reason ? h("p", { class: "small text" }, attempt.reason) : null,
+        );
+      }),
+    );
   }
 
   environment(view) {
@@ -186,31 +191,31 @@ class RunView {
     const head = [
       page.text("run.fact"),
       page.text("run.this"),
-      ...(view.baseline ? [page.text("run.baseline", { name: nameOf(page, view.baseline) })] : [])
+      ...(view.baseline ? [page.text("run.baseline", { name: nameOf(page, view.baseline) })] : []),
     ];
     const same = differing.length ? "" : "run.same-environment";
     const said = !view.environment.length ? "run.no-facts" : view.baseline ? same : "run.is-baseline";
     return [
       said ? h("p", { class: "muted" }, page.text(said)) : null,
       differing.length ? table(page.text("run.environment.differs"), head, rows(differing)) : null,
-      view.environment.length ? h(
-        "details",
-        {},
-        h("summary", {}, page.text("run.environment.all", { n: view.environment.length })),
-        table(page.text("run.environment"), head, rows(view.environment)),
-      ) : null,
+      view.environment.length
+        ? h(
+            "details",
+            {},
+            h("summary", {}, page.text("run.environment.all", { n: view.environment.length })),
+            table(page.text("run.environment"), head, rows(view.environment)),
+          )
+        : null,
     ];
   }
 
   files(view) {
     const { page } = this;
-    const rows = view.files.map(
-      (file) => [
-        file.name,
-        file.link ? page.text("run.link") : showSize(file.size),
-        file.name.endsWith("/") ? page.text("run.file-count", { n: file.files }) : "",
-      ],
-    );
+    const rows = view.files.map((file) => [
+      file.name,
+      file.link ? page.text("run.link") : showSize(file.size),
+      file.name.endsWith("/") ? page.text("run.file-count", { n: file.files }) : "",
+    ]);
     const total = view.files.reduce((sum, file) => sum + file.size, 0);
     return h(
       "details",
@@ -263,9 +268,9 @@ class Config {
     this.search.hidden = this.label.hidden = !isWhole;
     const sought = isWhole ? this.search.value.trim().toLowerCase() : "";
     const rows = this.rows.filter((row) => `${row.key} ${row.value} ${row.baseline ?? ""}`.toLowerCase().includes(sought));
-    const none = isWhole ? page.text("run.config.none-found", { text: sought }) : page.text(
-      view.baseline ? "run.same-config" : "run.is-baseline",
-    );
+    const none = isWhole
+      ? page.text("run.config.none-found", { text: sought })
+      : page.text(view.baseline ? "run.same-config" : "run.is-baseline");
     const said = this.problem || view.config_problem || (rows.length ? "" : none);
     this.said.hidden = !said;
     fill(this.said, said);
@@ -313,7 +318,10 @@ class Samples {
     const signature = JSON.stringify([page.language, shown.map((each) => each.id)]);
     if (signature === this.signature) return;
     this.signature = signature;
-    fill(this.images, shown.map((each) => this.figure(each)));
+    fill(
+      this.images,
+      shown.map((each) => this.figure(each)),
+    );
   }
 
   figure(medium) {
@@ -321,13 +329,16 @@ class Samples {
     const place = h("div", { class: "picture" });
     page.source.image(medium.id).then((address) => {
       const absent = () => fill(place, h("span", { class: "small muted" }, page.text("run.no-image")));
-      if (address) fill(
-        place,
-        h(
-          "img",
-          { src: address, alt: page.text("run.sample.alt", { tag: medium.tag, step: medium.step }), loading: "lazy", onerror: absent },
-        ),
-      );
+      if (address)
+        fill(
+          place,
+          h("img", {
+            src: address,
+            alt: page.text("run.sample.alt", { tag: medium.tag, step: medium.step }),
+            loading: "lazy",
+            onerror: absent,
+          }),
+        );
       else absent();
     });
     return h("figure", {}, place, h("figcaption", { class: "small muted" }, medium.tag));
@@ -389,8 +400,13 @@ function nameOf(page, run) {
 /** A table of texts; the first cell of each row names it. `numbers`: indices of columns of numbers. */
 function table(caption, head, rows, numbers = []) {
   const kind = (at) => (numbers.includes(at) ? "number" : null);
-  const body = rows.map(
-    ([first, ...rest]) => h("tr", {}, h("th", { scope: "row" }, first), rest.map((cell, at) => h("td", { class: kind(at + 1) }, cell))),
+  const body = rows.map(([first, ...rest]) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, first),
+      rest.map((cell, at) => h("td", { class: kind(at + 1) }, cell)),
+    ),
   );
   return h(
     "div",
@@ -398,7 +414,15 @@ function table(caption, head, rows, numbers = []) {
     h(
       "table",
       { class: "plain" },
-      h("thead", {}, h("tr", {}, head.map((cell, at) => (cell ? h("th", { scope: "col", class: kind(at) }, cell) : h("td"))))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          head.map((cell, at) => (cell ? h("th", { scope: "col", class: kind(at) }, cell) : h("td"))),
+        ),
+      ),
       h("tbody", {}, body),
     ),
   );

@@ -56,9 +56,8 @@ class TrialsView {
       this.table.root,
     );
     this.close = (event) => {
-      for (
-        const menu of this.root.querySelectorAll("details.menu[open]")
-      ) if (event.key === "Escape" || !menu.contains(event.target)) closeMenu(menu, event);
+      for (const menu of this.root.querySelectorAll("details.menu[open]"))
+        if (event.key === "Escape" || !menu.contains(event.target)) closeMenu(menu, event);
     };
     document.addEventListener("click", this.close);
     this.root.addEventListener("keydown", (event) => event.key === "Escape" && this.close(event));
@@ -94,16 +93,13 @@ class TrialsView {
       shown,
       this.sort.map(({ id, descending }) => ({ column: this.columns.find((each) => each.id === id) ?? model.column(id), descending })),
     );
-    const rows = makeRows(
-      this.sorted,
-      {
-        open: this.open,
-        runs: trials.runs,
-        label: (id) => trials.label(id),
-        group: this.group(),
-        isHere: (trial) => this.pinned.has(trial.id),
-      },
-    );
+    const rows = makeRows(this.sorted, {
+      open: this.open,
+      runs: trials.runs,
+      label: (id) => trials.label(id),
+      group: this.group(),
+      isHere: (trial) => this.pinned.has(trial.id),
+    });
     const runs = shown.reduce((sum, trial) => sum + trial.runs.length, 0);
     fill(this.count, page.text("trials.count", { n: shown.length, runs }));
     const followers = model.followers.length;
@@ -134,7 +130,7 @@ class TrialsView {
     this.columns = [
       model.pinColumn(this.actions),
       model.nameColumn(this.actions, this.table.narrow.matches),
-      ...this.chosen.map((id) => model.column(id))
+      ...this.chosen.map((id) => model.column(id)),
     ];
     const sorts = readList(state.get("sort")).map((text) => ({ id: text.replace(/^-/, ""), descending: text.startsWith("-") }));
     this.sort = sorts.filter(({ id }) => id === "name" || known.has(id));
@@ -175,8 +171,8 @@ class TrialsView {
       ["tex", "LaTeX", "trials.shown"],
       ["json", "JSON", "trials.json"],
     ];
-    const buttons = kinds.map(
-      ([kind, name, hint]) => h(
+    const buttons = kinds.map(([kind, name, hint]) =>
+      h(
         "button",
         { type: "button", class: "quiet", onclick: () => this.save(kind) },
         name,
@@ -210,9 +206,11 @@ class TrialsView {
   drawFailures(shown) {
     const { page } = this;
     const found = failures(shown.flatMap((trial) => page.trials.runsOf(trial.id)));
-    const signature = JSON.stringify(
-      [page.language, found.map((each) => [each.reason, each.runs.map((run) => run.id)]), page.state.fragment({ tab: "run" })],
-    );
+    const signature = JSON.stringify([
+      page.language,
+      found.map((each) => [each.reason, each.runs.map((run) => run.id)]),
+      page.state.fragment({ tab: "run" }),
+    ]);
     if (signature === this.failedSignature) return;
     this.failedSignature = signature;
     const unfolded = new Set([...this.failed.querySelectorAll("details[open]")].map((each) => each.dataset.reason));
@@ -226,13 +224,14 @@ class TrialsView {
 
   failure({ reason, state, runs }, unfolded) {
     const { page } = this;
-    const summary = page.text(
-      "trials.failure",
-      { n: runs.length, state: page.text(`state.${state}`), reason: firstLine(reason) || page.text("trials.no-reason") },
-    );
-    const names = runs.slice(0, MOST_NAMED).flatMap(
-      (run, at) => [at ? ", " : "", h("a", { href: this.actions.address(run.id) }, run.name)],
-    );
+    const summary = page.text("trials.failure", {
+      n: runs.length,
+      state: page.text(`state.${state}`),
+      reason: firstLine(reason) || page.text("trials.no-reason"),
+    });
+    const names = runs
+      .slice(0, MOST_NAMED)
+      .flatMap((run, at) => [at ? ", " : "", h("a", { href: this.actions.address(run.id) }, run.name)]);
     const rest = runs.length > MOST_NAMED ? page.text("trials.and-more", { n: runs.length - MOST_NAMED }) : "";
     const commands = h("div");
     const more = reason.includes("\n") ? h("pre", { class: "reason" }, reason) : null;
@@ -276,11 +275,8 @@ class TrialsView {
     const first = Boolean(column.falls);
     const next = at < 0 ? { id, descending: first } : this.sort[at].descending === first ? { id, descending: !first } : null;
     const others = add ? this.sort.filter((each) => each.id !== id) : [];
-    const sort = add && at >= 0 ? [
-      ...this.sort.slice(0, at),
-      next,
-      ...this.sort.slice(at + 1)
-    ].filter(Boolean) : [...others, next].filter(Boolean);
+    const sort =
+      add && at >= 0 ? [...this.sort.slice(0, at), next, ...this.sort.slice(at + 1)].filter(Boolean) : [...others, next].filter(Boolean);
     page.state.set({ sort: writeList(sort.map((each) => `${each.descending ? "-" : ""}${each.id}`)) });
     page.announce(
       page.text(next ? (next.descending ? "trials.sorted.down" : "trials.sorted.up") : "trials.sorted.none", { column: column.title }),
@@ -383,15 +379,17 @@ class Picker {
     const found = [...view.chosen, ...view.model.available().filter((id) => !chosen.has(id))].map((id) => view.model.column(id));
     const focused = this.items.contains(document.activeElement) ? document.activeElement.value : null;
     const items = found.filter((column) => `${column.title} ${column.id}`.toLowerCase().includes(sought)).slice(0, 200);
-    fill(this.items, items.map((column) => this.item(column, chosen.has(column.id))));
+    fill(
+      this.items,
+      items.map((column) => this.item(column, chosen.has(column.id))),
+    );
     if (focused) [...this.items.querySelectorAll("input")].find((box) => box.value === focused)?.focus();
   }
 
   item(column, checked) {
     const { view } = this;
-    const change = (event) => view.choose(
-      event.target.checked ? [...view.chosen, column.id] : view.chosen.filter((id) => id !== column.id),
-    );
+    const change = (event) =>
+      view.choose(event.target.checked ? [...view.chosen, column.id] : view.chosen.filter((id) => id !== column.id));
     const box = h("input", { type: "checkbox", value: column.id, onchange: change });
     box.checked = checked;
     return h("li", {}, h("label", {}, box, " ", h("span", {}, split(column.id)[0] === "key" ? split(column.id)[1] : column.title)));
@@ -405,7 +403,10 @@ function closeMenu(menu, event) {
 
 /** A list in the address: its items may contain commas. */
 function readList(text) {
-  return text.split(",").filter(Boolean).map((item) => item.replace(/%(.)/g, (_, sign) => (sign === "c" ? "," : sign)));
+  return text
+    .split(",")
+    .filter(Boolean)
+    .map((item) => item.replace(/%(.)/g, (_, sign) => (sign === "c" ? "," : sign)));
 }
 
 function writeList(items) {
