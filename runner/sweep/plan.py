@@ -39,7 +39,8 @@ from runner.search.spec import Metric, SweepSpec
 from runner.store.legacy import RESOURCE_TAGS
 from runner.store.run_dir import DATA_PLACES, Identity, PrimaryMetric, RunDir
 from runner.sweep.moved import data_of, lost_data, moved_data
-from runner.sweep.trial_source import TrialSource, key_and_value
+from runner.sweep.origin import all_changes, original_file
+from runner.sweep.trial_source import TrialSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class PlannedRun:
 def plan_single(resolved: Resolved, run_dir: RunDir, overrides: Sequence[str] = ()) -> PlannedRun:
     """Return the run of `runner train`: a trial by itself."""
     seed = resolved.config.seed
-    changes = dict(key_and_value(text) for text in overrides)
+    changes = all_changes(resolved.path, overrides)
     trial = Trial(0, changes, run_dir.name)
     identity = Identity(
         run_dir.name,
@@ -136,18 +137,15 @@ def differing_keys(one: Resolved, other: Resolved) -> list[str]:
     return [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
 
 
-def claim_run_dir(resolved: Resolved, overrides: Sequence[str], folder_in: str | None = None) -> RunDir:
+def claim_run_dir(resolved: Resolved, overrides: Sequence[str]) -> RunDir:
     """Make a new directory, ``SAVE_DIR/CONFIG/0001-batch_size=8-s0``, named for what `overrides` vary; concurrent processes get different
-    numbers.
-
-    Args:
-        folder_in: name of the folder in SAVE_DIR, in place of the config file's.
+    numbers. The config of a run gives the names that this run has (see `runner.sweep.origin`).
 
     Raises:
         InputError: it cannot be made.
     """
-    folder = Path(resolved.config.save_dir) / (folder_in or folder_name(resolved.path, "--run-dir"))
-    changes = dict(key_and_value(text) for text in overrides)
+    folder = Path(resolved.config.save_dir) / folder_name(original_file(resolved.path), "--run-dir")
+    changes = all_changes(resolved.path, overrides)
     label = varied_text(varied(changes, dict(flatten(resolved.plain)), trial_keys(resolved))) or BASELINE_LABEL
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -413,7 +411,7 @@ def facts(resolved: Resolved) -> dict[str, Any]:
     probe = resolved.probe
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "config_file": str(resolved.path),
+        "config_file": str(original_file(resolved.path)),
         "command": sys.argv,
         "host": platform.node(),
         "platform": platform.platform(),

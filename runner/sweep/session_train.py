@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runner.config.load import load_config
 from runner.core.errors import InputError, Problem
 from runner.core.text import say
-from runner.core.values import is_name, shell_path
+from runner.core.values import shell_path
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
 from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS, Demand, TaskResources
@@ -40,7 +40,6 @@ def plan_training(
     *,
     named_for: Sequence[str] | None = None,
     run_dir: Path | None = None,
-    folder: str | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> PlannedRun:
     """Plan a new run of a config; notes and warnings are printed.
@@ -49,7 +48,6 @@ def plan_training(
         overrides: ``KEY=VALUE``.
         named_for: those of `overrides` that the run is named for and records; default: all.
         run_dir: its directory; default: the next one in ``SAVE_DIR/CONFIG/``.
-        folder: name of the folder in SAVE_DIR, in place of the config file's.
         facts: recorded in its identity beside those that every run records.
 
     Raises:
@@ -65,7 +63,7 @@ def plan_training(
     for warning in warnings_of(resolved):
         say(f"warning: {warning}", error=True)
     named = overrides if named_for is None else named_for
-    directory = RunDir(run_dir) if run_dir is not None else claim_run_dir(resolved, named, folder)
+    directory = RunDir(run_dir) if run_dir is not None else claim_run_dir(resolved, named)
     if run_dir is not None and directory.exists():
         text = f"already holds a run; continue it: runner resume {shell_path(run_dir)}, or give another --run-dir"
         raise InputError(Problem(text, where=str(run_dir)))
@@ -103,13 +101,11 @@ def plan_from(
     given = [text for text in overrides if text.partition("=")[0].strip() == "pretrain_weights"]
     if given:
         raise InputError(Problem(f"--from {source} sets it; remove one of them", where=f"-o {given[0]}", key="pretrain_weights"))
-    named_config = Path(str(identity.facts.get("config_file") or former.name))
     return plan_training(
         config or former.config,
         [f"pretrain_weights={json.dumps(weights)}", *overrides],
         named_for=named_for,
         run_dir=run_dir,
-        folder=None if config is not None else named_config.stem if is_name(named_config.stem) else former.name,
         facts={"from": {"run": identity.id, "key": identity.key, "directory": os.path.abspath(source), "step": checkpoint.step}},
     )
 

@@ -13,7 +13,7 @@ from runner.core.errors import InputError
 from runner.store.checkpoints import CheckpointFolder
 from runner.store.run_dir import RunDir
 from runner.sweep.runs import prepare_run_dir
-from runner.sweep.session_train import plan_from, run_one
+from runner.sweep.session_train import plan_from, plan_training, run_one
 from runner.views.terminal import progress_console
 
 Cli = Callable[..., Any]
@@ -44,6 +44,20 @@ def test_the_screen_says_how_many_tensors_were_loaded(source: Path, capfd: pytes
     assert outcome is not None and outcome.status.state == "done"
     assert f"pretrain_weights {run.resolved.config.pretrain_weights}: " in (said := capfd.readouterr().err)  # type: ignore[union-attr]
     assert "tensors loaded" in said and outcome.status.note.endswith("tensors loaded")
+
+
+def test_a_run_of_another_runs_config_has_its_names(source: Path) -> None:
+    first = plan_from(source, overrides=["max_iters=2", "log_iter=3", "save_dir=here"], named_for=["max_iters=2", "log_iter=3"])
+    prepare_run_dir(first)
+    again = plan_training(first.run_dir.config)
+    assert again.run_dir.path == first.run_dir.path.with_name("0002-max_iters=2-s0") and again.identity.key == first.identity.key
+    assert again.identity.facts["config_file"] == first.identity.facts["config_file"] != str(first.run_dir.config)
+    prepare_run_dir(again)
+    changed = plan_training(again.run_dir.config, ["max_iters=1", "LearningRate.base_lr=0.1", "seed=3"])
+    assert changed.run_dir.path == first.run_dir.path.with_name("0003-max_iters=1,base_lr=0.1-s3")
+    assert dict(changed.identity.overrides) == {"log_iter": 3, "max_iters": 1, "LearningRate.base_lr": 0.1, "seed": 3}
+    Path("mine.yml").write_text(first.run_dir.config.read_text())
+    assert plan_training(Path("mine.yml")).run_dir.path == Path("here/mine/0001-baseline-s0"), "a copy is a config of its own"
 
 
 def test_what_is_no_run_and_what_has_no_weights_is_refused(source: Path, tmp_path: Path) -> None:
