@@ -303,6 +303,13 @@ def disk_is_full(folder: Path) -> bool:
     return False
 
 
+def blocked_by(folder: Path) -> Path | None:
+    """Return the nearest existing part of the path of `folder` if it is no folder that can be written, so that no file can be made in
+    `folder`; else None."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+    return None if nearest.is_dir() and os.access(nearest, os.W_OK) else nearest
+
+
 def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from PIL import Image
 
 from runner.core.errors import InputError, Problem
+from runner.core.files import blocked_by
 from runner.data.coco import CocoSet
 from runner.evaluation.charts import counted_from, draw_confusion, draw_errors, draw_pr_curves
 from runner.evaluation.confusion import Entry
@@ -30,9 +31,8 @@ def check_folder(folder: Path, force: bool) -> None:
     there = [str(folder / name) for name in FILES if os.path.lexists(folder / name)]
     if there and not force:
         raise InputError(f"{there[0]} would be overwritten; give another folder to --pictures, or --force")
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise InputError(Problem("is not a folder that can be written; give another one to --pictures", where=str(nearest)))
+    if (blocking := blocked_by(folder)) is not None:
+        raise InputError(Problem("is not a folder that can be written; give another one to --pictures", where=str(blocking)))
 
 
 def write_pictures(

@@ -14,7 +14,7 @@ from PIL import Image
 from runner.backends.base import Backend, ImageRef
 from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
-from runner.core.files import atomic_write_json, read_bytes, read_json, similar_name
+from runner.core.files import atomic_write_json, blocked_by, read_bytes, read_json, similar_name
 from runner.core.text import say
 from runner.core.values import counted, shell_path
 from runner.core.values import listed as listed_first
@@ -140,10 +140,6 @@ def predict_images(
     run_dir = _existing(path)
     backend, config = load_run(run_dir)
     targets = _targets(images, output, force)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(output))) from error
     refs = [ImageRef(number, image) for number, image in enumerate(images)]
     reader = "TestReader" if to_plain(canonical(config)).get("TestReader") is not None else "EvalReader"
     weights = _checkpoint(run_dir, checkpoint, backend)
@@ -155,12 +151,19 @@ def predict_images(
         if item["score"] >= score_threshold:
             by_image[item["image_id"]].append(item)
     found: dict[Path, list[Found]] = {}
-    for ref in refs:
-        boxes = sorted(by_image[ref.id], key=lambda item: -item["score"])
-        Image.fromarray(draw_boxes(read_image(ref.path), [], boxes, names, score_threshold)).save(targets[ref.path])
-        found[ref.path] = [(names[item["category_id"]], item["score"], tuple(item["bbox"])) for item in boxes]
-    listed = {str(image): [{"class": name, "score": score, "bbox": box} for name, score, box in boxes] for image, boxes in found.items()}
-    atomic_write_json(output / "predictions.json", listed, indent=1)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for ref in refs:
+            boxes = sorted(by_image[ref.id], key=lambda item: -item["score"])
+            picture = Image.fromarray(draw_boxes(read_image(ref.path), [], boxes, names, score_threshold))
+            picture.save(targets[ref.path], format="PNG")
+            found[ref.path] = [(names[item["category_id"]], item["score"], tuple(item["bbox"])) for item in boxes]
+        listed = {
+            str(image): [{"class": name, "score": score, "bbox": box} for name, score, box in boxes] for image, boxes in found.items()
+        }
+        atomic_write_json(output / "predictions.json", listed, indent=1)
+    except OSError as error:
+        raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(output))) from error
     return found
 
 
@@ -308,12 +311,20 @@ def _targets(images: Sequence[Path], output: Path, force: bool) -> dict[Path, Pa
     """Map each image to its output file, ``a.png`` for ``a.jpg``, or ``a.jpg.png`` and ``a.tif.png`` where there are both.
 
     Raises:
-        InputError: two images have one name, or an output file exists (unless `force`).
+        InputError: `output` cannot be written, two images would have one output file, or one exists (unless `force`).
     """
-    stems = Counter(image.stem for image in dict.fromkeys(images))
+    images = list(dict.fromkeys(images))
+    stems = Counter(image.stem for image in images)
     targets = {image: output / f"{image.stem if stems[image.stem] == 1 else image.name}.png" for image in images}
-    if len(set(targets.values())) < len(set(images)):
-        raise InputError("two of the images have the same name; predict them into different --output folders")
+    sources: dict[Path, list[Path]] = defaultdict(list)
+    for image, target in targets.items():
+        sources[target].append(image)
+    text = "the picture of each would be {}; predict them into different --output folders"
+    same = [Problem(text.format(target), where=" and ".join(map(str, each))) for target, each in sources.items() if len(each) > 1]
+    if same:
+        raise InputError(same)
+    if (blocking := blocked_by(output)) is not None:
+        raise InputError(Problem("is not a folder that can be written; give another one to --output", where=str(blocking)))
     there = [str(path) for path in (*targets.values(), output / "predictions.json") if path.exists()]
     if there and not force:
         raise InputError(f"{', '.join(there[:3])} would be overwritten; give another --output folder, or --force")

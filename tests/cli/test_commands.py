@@ -211,9 +211,12 @@ def test_predict_refuses_before_it_loads_anything(cli_here: Cli, trained: Any, c
     image = sorted((coco / "images").iterdir())[0]
     (tmp_path / "file").write_text("mine")
     assert "nowhere.png: image does not exist" in cli_here("predict", trained.run, image, "nowhere.png").refused()
-    assert "cannot be written" in cli_here("predict", trained.run, image, "--output", "file").refused()
+    assert "file: is not a folder that can be written" in cli_here("predict", trained.run, image, "--output", "file").refused()
     other = Path(shutil.copy(image, tmp_path / image.name))
-    assert "same name" in cli_here("predict", trained.run, image, other).refused()
+    target = Path("predictions") / f"{image.stem}.png"
+    assert f"{image} and {other}: the picture of each would be {target}" in cli_here("predict", trained.run, image, other).refused()
+    bare = Path(shutil.copytree(trained.run, tmp_path / "bare", ignore=shutil.ignore_patterns("last*")))
+    assert "checkpoint does not exist" in cli_here("predict", bare, image).refused()
     assert "lies in the output folder" in cli_here("predict", trained.run, other, "--output", ".", "--force").refused()
     assert "lies in the output folder" in cli_here("predict", trained.run, ".", "--output", ".").refused()
     assert other.read_bytes() == image.read_bytes()

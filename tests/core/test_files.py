@@ -18,6 +18,7 @@ from runner.core.files import (
     atomic_open,
     atomic_write_json,
     atomic_write_text,
+    blocked_by,
     open_lines,
     open_regular,
     parse_json,
@@ -185,3 +186,9 @@ def test_a_missing_file_leads_to_one_of_a_similar_name(tmp_path: Path) -> None:
     assert similar_name(tmp_path / "image") == "; did you mean 'images'?"
     assert similar_name(tmp_path / "other.xml") == ""
     assert similar_name(tmp_path / "nowhere" / "val.json") == ""
+
+
+def test_what_keeps_a_folder_from_being_made_is_found(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert blocked_by(tmp_path) is None and blocked_by(tmp_path / "new" / "folder") is None
+    assert blocked_by(tmp_path / "file" / "x" / "y") == tmp_path / "file" == blocked_by(tmp_path / "file")
