@@ -42,9 +42,9 @@ class SweepFacts:
         proceed: the command that continues it, or that shows how far it is where a driver is working on it.
         first_fresh: the smallest seed above all that it uses.
         fresh_folder: directory for a sweep of fresh seeds; `is_made`: there is one already.
-        with_seeds: function from seeds, a number of runs, and the overrides of a trial to the command that runs the baseline and this trial
-            (None: all trials) with these seeds in `fresh_folder`. None: the command that made the sweep is not known, or its sweep file has
-            changed.
+        with_seeds: function from seeds, a number of runs, and the overrides of trials to the command that runs the baseline and these
+            trials (None: all trials) with these seeds in `fresh_folder`. None: the command that made the sweep is not known, or its files
+            are gone.
     """
 
     folder: str
@@ -54,7 +54,7 @@ class SweepFacts:
     first_fresh: int
     fresh_folder: str
     is_made: bool
-    with_seeds: Callable[[Sequence[int], int, Mapping[str, Any] | None], str] | None
+    with_seeds: Callable[[Sequence[int], int, Sequence[Mapping[str, Any]] | None], str] | None
 
 
 def answer(comparison: Comparison, sweep: SweepFacts | None = None) -> Iterator[ReportNote]:
@@ -186,12 +186,20 @@ class _AnswerWriter:
         yield from self._fresh(*enough_seeds(needed), best)
 
     def _fresh(self, purpose: Purpose, seeds: int, best: ComparedTrial | None = None) -> Iterator[ReportNote]:
-        """Propose fresh seeds, in a sentence and as commands."""
+        """Propose fresh seeds, in a sentence and as commands. Trials of which no run has counted are left out: they would fail again."""
+        every = sorted(self._found.trials, key=lambda trial: trial.number)
+        known = every[0].number >= 0  # none was joined of several
+        failed = [trial for trial in every if known and trial.number > 0 and not trial.counted]
+        kept = [trial for trial in every if trial.counted and trial.number > 0]
         against = best if best is not None else self._reference if self._found.against is not None else None
-        option = f" --against {against.number}" if against is not None and not self._is_baseline(against) else ""
-        times = [trial.time_s.mean for trial in self._found.trials if trial.time_s.n]
-        proposal = FreshSeeds(purpose, seeds, len(self._found.trials), fmean(times) if times else None, self._detected(seeds))
-        yield from propose(proposal, self._sweep, option=option)
+        option = ""
+        if against is not None and not self._is_baseline(against):
+            option = f" --against {1 + kept.index(against) if failed else against.number}"
+        times = [trial.time_s.mean for trial in every if trial.time_s.n]
+        proposal = FreshSeeds(purpose, seeds, len(every) - len(failed), fmean(times) if times else None, self._detected(seeds))
+        if failed and self._sweep is not None and not self._sweep.is_made:
+            yield note("answer-left-out", trials=[self._named(trial) for trial in failed])
+        yield from propose(proposal, self._sweep, [trial.counted[0].overrides for trial in kept] if failed else None, option)
 
     def _config(self, trial: ComparedTrial) -> Iterator[ReportNote]:
         """Name the config of a trial, and the command that trains it."""
@@ -270,12 +278,12 @@ class FreshSeeds:
 
 
 def propose(
-    proposal: FreshSeeds, sweep: SweepFacts | None, trial: Mapping[str, Any] | None = None, option: str = ""
+    proposal: FreshSeeds, sweep: SweepFacts | None, trials: Sequence[Mapping[str, Any]] | None = None, option: str = ""
 ) -> Iterator[ReportNote]:
     """Propose fresh seeds in a sentence and as commands.
 
     Args:
-        trial: the overrides of the only trial, besides the baseline, that is to get them; None: all trials.
+        trials: the overrides of the only trials, besides the baseline, that are to get them; None: all trials.
         option: of the command that compares them.
     """
     seeds, runs = proposal.seeds, proposal.seeds * proposal.trials
@@ -292,7 +300,7 @@ def propose(
     if sweep.with_seeds is None:
         yield note("answer-command-unknown")
         return
-    yield note("command", command=sweep.with_seeds(range(sweep.first_fresh, sweep.first_fresh + seeds), runs, trial))
+    yield note("command", command=sweep.with_seeds(range(sweep.first_fresh, sweep.first_fresh + seeds), runs, trials))
     yield note("command", command=compare)
 
 

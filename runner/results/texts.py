@@ -343,7 +343,11 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
         "For a verdict that keeps its 5 % error: {seeds} new seeds per trial, judged alone, as a sweep (`runner sweep`)."
     ),
     "answer-fresh-made": _template("A sweep with new seeds is in {folder}; judge it alone."),
-    "answer-command-unknown": _template("The sweep file has changed or is missing: restore it, and give the sweep a directory of its own."),
+    "answer-left-out": lambda trials: f"Left out, since none of its runs finished: {listed(trials, _MOST_NAMED)}.",
+    "answer-command-unknown": _template(
+        "There is no command for that: the sweep file or its config is missing, or the sweep's directory does not record its command; "
+        "restore them, or run another sweep file with these seeds in a directory of its own (`runner sweep FILE --dir DIR`)."
+    ),
     "answer-no-trial": _template("No answer: no trial has finished."),
     "answer-only-trial": _template("No answer: only trial {trial} has finished and keeps the constraints, so nothing is compared."),
     "answer-winner-is-baseline": _template(

@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from runner.config.load import find_file
-from runner.core.errors import InputError
+from runner.config.load import find_file, find_named
 from runner.core.files import read_bytes
 from runner.core.lock import holder
 from runner.core.values import shell_path
@@ -26,7 +25,16 @@ from runner.sweep.session_plan import SweepRequest
 from runner.sweep.sweep_dir import SweepDir
 
 _FRESH_NAME: Final = re.compile(r"(?P<stem>.+)-confirm(?:-(?P<number>\d+))?")
-_UNUSED: Final = {"space": "{}", "derive": "{}", "sampler": "TPESampler", "pruner": "null", "constraints": "[]", "confirm_seeds": "3"}
+_UNUSED: Final = {
+    "vary": "{}",
+    "combine_best": "false",
+    "space": "{}",
+    "derive": "{}",
+    "sampler": "TPESampler",
+    "pruner": "null",
+    "constraints": "[]",
+    "confirm_seeds": "3",
+}
 """Keys of a sweep file that listed trials do without, each with its default."""
 _LEFT: Final = ("running", "waiting", "interrupted")
 
@@ -51,7 +59,7 @@ def sweep_facts(sweep: SweepDir, runs: Iterable[RunResult]) -> SweepFacts | None
         first_fresh=1 + max(_used_seeds(runs, plan), default=-1),
         fresh_folder=str(folder),
         is_made=os.path.lexists(SweepDir(folder).plan_file),
-        with_seeds=_with_seeds(plan, folder),
+        with_seeds=_with_seeds(sweep, plan, folder),
     )
 
 
@@ -87,38 +95,60 @@ def _used_seeds(runs: Iterable[RunResult], plan: Mapping[str, Any]) -> set[int]:
     return used
 
 
-def _with_seeds(plan: Mapping[str, Any], folder: Path) -> partial[str] | None:
-    """Return `_command` for the recorded command of a sweep; None where it is not known, or its sweep file is not the same any more."""
+def _with_seeds(sweep: SweepDir, plan: Mapping[str, Any], folder: Path) -> partial[str] | None:
+    """Return `_command` for the recorded command of a sweep, with the sweep file that was given: itself, or where it is missing or has
+    changed its copy in the sweep directory. None where the command is not known, or its files are gone."""
     cwd = str(plan.get("cwd") or os.getcwd())
+    spec = plan.get("spec") or {}
     try:
         request = SweepRequest.of_command(plan.get("command") or ())
-        file = Path(cwd, request.file)
-        given = read_bytes(file if os.path.lexists(file) else find_file(request.file))
-    except (ValueError, OSError, InputError):
+    except ValueError:
         return None
-    if hashlib.sha256(given).hexdigest() != plan.get("given"):
+    own = next((path for path in (Path(cwd, request.file), find_file(request.file)) if os.path.lexists(path)), Path(cwd, request.file))
+    config = find_named(str(spec.get("config", "")), own)
+    if not config.is_file():
         return None
-    return partial(_command, request, plan.get("spec") or {}, cwd, folder)
+    if _digest(own) == plan.get("given"):
+        return partial(_command, request, (), spec, cwd, folder)
+    if _digest(sweep.given) != plan.get("given"):
+        return None
+    request = replace(request, file=_seen_from(cwd, sweep.given))
+    beside = os.path.relpath(config, sweep.given.parent) if not Path(spec["config"]).is_absolute() else spec["config"]
+    return partial(_command, request, (f"config={json.dumps(beside, ensure_ascii=False)}",), spec, cwd, folder)
+
+
+def _digest(file: Path) -> str | None:
+    try:
+        return hashlib.sha256(read_bytes(file)).hexdigest()
+    except OSError:
+        return None
+
+
+def _seen_from(cwd: str, path: Path) -> Path:
+    """Return a path as it has to be written in the folder `cwd`."""
+    return path if os.path.realpath(cwd) == os.path.realpath(os.curdir) else Path(os.path.relpath(path.absolute(), cwd))
 
 
 def _command(
     request: SweepRequest,
+    changes: Sequence[str],
     spec: Mapping[str, Any],
     cwd: str,
     folder: Path,
     seeds: Sequence[int],
     runs: int,
-    trial: Mapping[str, Any] | None = None,
+    trials: Sequence[Mapping[str, Any]] | None = None,
 ) -> str:
     """Return the command line of a sweep with other seeds, all of them from the start, in another directory.
 
     Args:
-        trial: overrides of the only trial beside the baseline; None: all trials as they were.
+        changes: further settings.
+        trials: overrides of the only trials beside the baseline; None: all trials as they were.
     """
-    changed = [f"seeds=[{','.join(map(str, seeds))}]"]
+    changed = [*changes, f"seeds=[{','.join(map(str, seeds))}]"]
     changed += ["racing=null"] if spec.get("racing") else []
-    if trial is not None:
-        changed += ["design=list", f"trials=[{json.dumps(dict(trial), ensure_ascii=False)}]"]
+    if trials is not None:
+        changed += ["design=list", f"trials={json.dumps([dict(trial) for trial in trials], ensure_ascii=False)}"]
         default = json.loads(json.dumps(asdict(SweepSpec(config=""))))
         changed += [f"{key}={value}" for key, value in _UNUSED.items() if spec.get(key, default[key]) != default[key]]
     budget = spec.get("budget") or {}
@@ -126,6 +156,5 @@ def _command(
     keys = tuple(setting.partition("=")[0] for setting in changed)
     kept = [setting for setting in request.settings if not re.match(rf"({'|'.join(map(re.escape, keys))})[.=]", setting)]
     elsewhere = os.path.realpath(cwd) != os.path.realpath(os.curdir)
-    where = Path(os.path.relpath(folder.absolute(), cwd)) if elsewhere else folder
-    words = replace(request, settings=(*kept, *changed), folder=where).command()
+    words = replace(request, settings=(*kept, *changed), folder=_seen_from(cwd, folder)).command()
     return f"{f'cd {shell_path(cwd)} && ' if elsewhere else ''}runner {shlex.join(words)}"

@@ -158,7 +158,7 @@ def test_fresh_seeds_that_were_run_and_a_command_that_is_not_known(tmp_path: Pat
     text, commands = of(sweep, facts(is_made=True))
     assert text.endswith("A sweep with new seeds is in runs/lr-confirm; judge it alone.") and commands == ["runner compare runs/lr-confirm"]
     text, commands = of(sweep, facts(with_seeds=None))
-    assert "restore it, and give the sweep a directory of its own." in text and commands == []
+    assert "There is no command for that: the sweep file or its config is missing" in text and commands == []
     text, commands = answered(compare(collect([sweep])))
     assert text.endswith("new seeds per trial, judged alone, as a sweep (`runner sweep`).") and commands == []
 

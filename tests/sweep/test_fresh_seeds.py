@@ -76,10 +76,54 @@ def test_a_raced_sweep_is_confirmed_without_racing(folder: Path, capsys: pytest.
     assert "racing=null" in made and any(word.startswith("seeds=[4,") for word in made) and main(made[1:]) == 0
 
 
-def test_an_interrupted_sweep_and_a_changed_sweep_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("changed", [False, True])
+def test_without_its_sweep_file_the_copy_in_the_directory_is_used(
+    folder: Path, changed: bool, elsewhere: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("specs").mkdir()
+    Path("specs/lr 1.yml").write_text(Path("lr.yml").read_text().replace("fake.yml", "../fake.yml"))
+    run("specs/lr 1.yml")
+    Path("specs/lr 1.yml").write_text("{config: other.yml}") if changed else Path("specs/lr 1.yml").unlink()
+    Path("there").mkdir()
+    monkeypatch.chdir("there" if elsewhere else ".")
+    made, judged = commands(compared(capsys, "../runs/lr 1" if elsewhere else "runs/lr 1"))
+    monkeypatch.chdir(folder)
+    assert made[made.index("sweep") :][:2] == ["sweep", "runs/lr 1/sweep.yml"] and main(made[made.index("sweep") :]) == 0
+    labels = [[trial["label"] for trial in compared(capsys, f"runs/lr 1{name}")["trials"]] for name in ("", "-confirm")]
+    assert labels[0] == labels[1] and judged[-1].endswith("runs/lr 1-confirm")
+
+
+@pytest.mark.parametrize("gone", ["fake.yml", "runs/lr/sweep.yml"])
+def test_without_the_files_that_a_command_needs_there_is_none(folder: Path, gone: str, capsys: pytest.CaptureFixture[str]) -> None:
     run("lr.yml")
-    Path("lr.yml").write_text(Path("lr.yml").read_text() + "\n")
+    Path("lr.yml").unlink()
+    Path(gone).unlink()
     assert [each["id"] for each in compared(capsys, "runs/lr")["answer"]][-1] == "answer-command-unknown"
+
+
+def test_trials_of_which_no_run_finished_are_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "{config: fake.yml, vary: {faults.nan_at: [2], parameters.lr: [0.5, 0.5005]}, derive: {parameters.wd: parameters.lr / 10}, "
+    Path("lr.yml").write_text(text + "combine_best: true, seeds: [0, 1, 2]}")
+    Path("fake.yml").write_text(CONFIG.replace("lr: 0.02", "lr: 0.02, wd: 0.002"))
+    assert main(["sweep", "lr.yml", "--launcher", "inline"]) == 1
+    found = compared(capsys, "runs/lr")
+    assert "Left out, since none of its runs finished: trial 1 (nan_at=2)." in [each["text"] for each in found["answer"]]
+    (best,) = (each["arguments"]["best"] for each in found["answer"] if each["id"] == "answer-better")
+    made, judged = commands(found)
+    assert main(made[1:]) == 0
+    fresh = compared(capsys, *judged[2:])
+    values = [
+        sorted(trial["parameters"].get(key, 0.02) for trial in report["trials"] if trial["label"] != "nan_at=2")
+        for key in ("parameters.lr", "parameters.wd")
+        for report in (found, fresh)
+    ]
+    assert values[:2] == [[0.02, 0.5, 0.5005]] * 2 and values[2] == values[3], values
+    assert best.endswith(f"{fresh['trials'][0]['label'].split(',')[0]})"), "the others are compared with the same trial"
+
+
+def test_an_interrupted_sweep(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("lr.yml")
     shutil.rmtree("runs/lr/runs/0002-lr=0.022-s2")
     found = compared(capsys, "runs/lr")
     assert found["answer"][0]["text"].startswith("No answer yet: 8 of 9 runs have ended; so far the best guess is ")

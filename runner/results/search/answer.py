@@ -76,7 +76,7 @@ def _winner(results: SearchResults, winner: SearchTrial, runs: Sequence[RunResul
     yield from _config(winner, runs)
     if found not in ("better", "worse"):
         overrides = next((run.overrides for run in runs if run.trial == winner.number), {})
-        yield from propose(proposal, sweep, {key: value for key, value in overrides.items() if key != "seed"})
+        yield from propose(proposal, sweep, [{key: value for key, value in overrides.items() if key != "seed"}])
 
 
 def _config(trial: SearchTrial, runs: Sequence[RunResult]) -> Iterator[ReportNote]:
