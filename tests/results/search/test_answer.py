@@ -59,7 +59,7 @@ def test_a_winner_with_new_seeds_gets_a_verdict(fresh: tuple[float, ...], word: 
     assert shown.startswith(text) and commands[0] == "runner train -c sweeps/one/runs/0001-s0/config.yml"
     if word == "cannot tell":
         assert "new seeds, judged alone" in shown
-        assert commands[1].startswith("sweep [4, 5, 6") and commands[1].endswith("{'rate': 0.1}") and commands[2].endswith("runs/s-confirm")
+        assert commands[1].startswith("sweep [4, 5, 6") and commands[1].endswith("[{'rate': 0.1}]") and commands[2].endswith("runs/s-confirm")
     else:
         assert len(commands) == 1
 
@@ -67,7 +67,7 @@ def test_a_winner_with_new_seeds_gets_a_verdict(fresh: tuple[float, ...], word: 
 def test_a_winner_without_new_seeds_gets_none(capsys: pytest.CaptureFixture[str]) -> None:
     shown, commands = answered(BASE[0], run(1, 0.7, point=POINT), seeds=(0,))
     assert shown.startswith("Trial 1 is the best of 2 trials in bbox/AP (0.700), without a verdict: ")
-    assert "For a verdict: 3 new seeds, judged alone (6 runs)." in shown and commands[1] == "sweep [4, 5, 6] 6 {'rate': 0.1}"
+    assert "For a verdict: 3 new seeds, judged alone (6 runs)." in shown and commands[1] == "sweep [4, 5, 6] 6 [{'rate': 0.1}]"
     results = found(BASE[0], run(1, 0.7, point=POINT), run(1, 0.7, seed=1, point=POINT), seeds=(0,))
     assert verdict(results) is None
     assert "there are too few seeds for a verdict" in " ".join(note.text for note in answer_search(results))
