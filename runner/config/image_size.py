@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from runner.config.node import Node, from_plain
-from runner.core.errors import Problem
+from runner.core.errors import Problem, keep_one
 
 KEY: Final = "image_size"
 _READERS: Final = ("TrainReader", "EvalReader", "TestReader")
@@ -70,12 +70,13 @@ def fill(tree: Node) -> tuple[Node, list[Problem], list[str]]:
         return tree, [], []
     if new is None:
         return _without_any(tree, size)
-    for dotted in list(_without_size(tree)):
+    filled = list(_without_size(tree))
+    for dotted in filled:
         tree = tree.with_node(dotted, from_plain(list(new), size.source))
     fixed, drawn = list(_fixed(tree)), list(_drawn(tree))
     if not fixed and not drawn:
         return tree, [Problem("no effect: no reader of this config resizes its images", where=str(size.source), key=KEY)], []
-    problems = [_contradiction(dotted, node, size) for dotted, node in fixed if _size_in(node) != new]
+    problems = [_contradiction(dotted, node, size, bool(filled)) for dotted, node in fixed if _size_in(node) != new]
     scaled = [f"{dotted} is {_shown(node.plain())}" for dotted, node in drawn if node.source == size.source]
     notes = [f"image_size {list(new)}: the sizes to draw from are scaled with it: {'; '.join(scaled)}"] if scaled else []
     if anchors := sorted(_anchors(tree)):
@@ -106,9 +107,9 @@ def size_in(flat: Mapping[str, Any]) -> Any:
     return found[-1] if found else None
 
 
-def _contradiction(dotted: str, node: Node, size: Node) -> Problem:
-    text = f"is {_shown(node.plain())}, which contradicts image_size {size.plain()} ({size.source}); remove one of them"
-    return Problem(f"{text} (`-o image_size=null` keeps this one)", where=str(node.source), key=dotted)
+def _contradiction(dotted: str, node: Node, size: Node, is_needed: bool) -> Problem:
+    text = f"is {_shown(node.plain())}, which contradicts image_size {size.plain()} ({size.source}); {keep_one(KEY, is_needed)}"
+    return Problem(text, where=str(node.source), key=dotted)
 
 
 def _shown(value: Any) -> str:

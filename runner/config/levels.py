@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from runner.config.image_size import operators
 from runner.config.node import Node, from_plain
-from runner.core.errors import Problem
+from runner.core.errors import Problem, keep_one
 
 KEY: Final = "levels"
 STRIDES: Final = (4, 8, 16, 32, 64, 128)
@@ -63,17 +63,23 @@ def fill(tree: Node) -> tuple[Node, list[Problem], list[str]]:
     levels = tree.get(KEY)
     if levels is None or levels.value is None:
         return tree, [], []
-    problem = _refusal(tree, levels)
-    if problem:
-        return tree, [Problem(problem, where=str(levels.source), key=KEY)], []
-    problems = []
-    for dotted, value in list(_settings(tree, levels.plain(), (_backbone(tree),))):
+    where = str(levels.source)
+    if problem := _refusal(tree):
+        return tree, [Problem(problem, where=where, key=KEY)], []
+    strides, problems = strides_of(levels.plain()), []
+    if strides is None:
+        text = f"expected strides from {', '.join(map(str, STRIDES))}, each twice the one before, beginning at {_DEEPEST} or below"
+        problems = [Problem(f"{text}; got {levels.plain()}", where=where, key=KEY)]
+    settings = list(_settings(tree, strides or [8], (_backbone(tree),)))  # also without them, so that what needs them is not reported too
+    missing = [dotted for dotted, _ in settings if (node := tree.get(dotted)) is None or node.value is None]
+    for dotted, value in settings:
         node = tree.get(dotted)
-        if node is None or node.value is None:
+        if node is None or dotted in missing:
             tree = tree.with_node(dotted, from_plain(value, levels.source))
-        elif node.plain() != value and not (dotted == "ResNet.num_stages" and type(node.value) is int and node.value > value):
-            text = f"is {node.plain()}, but levels {levels.plain()} ({levels.source}) needs {value}; remove one of them"
-            problems.append(Problem(f"{text} (`-o levels=null` keeps this one)", where=str(node.source), key=dotted))
+        elif strides and node.plain() != value and not (dotted == "ResNet.num_stages" and type(node.value) is int and node.value > value):
+            text = f"is {node.plain()}, but levels {strides} ({where}) needs {value}; {keep_one(KEY, bool(missing))}"
+            problems.append(Problem(text, where=str(node.source), key=dotted))
+            tree = tree.with_node(dotted, from_plain(value, levels.source))
     return tree, problems, []
 
 
@@ -87,17 +93,14 @@ def levels_in(flat: Mapping[str, Any]) -> Any:
     return flat.get("FCOSHead.fpn_stride")
 
 
-def _refusal(tree: Node, levels: Node) -> str:
-    """Say why `levels` cannot be used; empty if it can."""
+def _refusal(tree: Node) -> str:
+    """Say why a config cannot use `levels`; empty if it can."""
     architecture = tree.get("architecture")
     if architecture is None or architecture.value != "FCOS":
         name = "this config" if architecture is None else architecture.plain()
         return f"is for FCOS only, not for {name}: set the levels in the sections of its backbone, neck and head, and remove `levels`"
     if _backbone(tree) not in _BACKBONES:
         return f"is for the backbones {' and '.join(_BACKBONES)} only, not for {_backbone(tree)}; set its levels in its own section"
-    if strides_of(levels.plain()) is None:
-        shown = ", ".join(map(str, STRIDES))
-        return f"expected strides from {shown}, each twice the one before, beginning at {_DEEPEST} or below; got {levels.plain()}"
     return ""
 
 

@@ -141,3 +141,12 @@ def nearest(name: str, allowed: Sequence[str]) -> str:
     if 0 < len(allowed) <= 12:
         return "allowed: " + ", ".join(sorted(allowed))
     return ""
+
+
+def keep_one(key: str, is_needed: bool) -> str:
+    """Advise on a value that contradicts a key of the config which stands for several values.
+
+    Args:
+        is_needed: the key gives other values too, which would be missing without it.
+    """
+    return f"remove it, as {key} gives other values too" if is_needed else f"remove one of them (`-o {key}=null` keeps this one)"

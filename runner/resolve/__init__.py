@@ -204,9 +204,11 @@ def _backend(tree: Node) -> Backend:
     return backend
 
 
-def _follows_from_dataset(problem: Problem, resolution: Resolution) -> bool:
-    """Return whether a section is only missing because the data set that would fill it cannot be used, which is reported itself."""
-    return not resolution.has_data and problem.key in DATA_SECTIONS and resolution.tree.get(problem.key) is None
+def _is_known(problem: Problem, resolution: Resolution) -> bool:
+    """Return whether what causes a problem is reported already: its value was refused, or a section is only missing because the data set
+    that would fill it cannot be used."""
+    refused = any(f"{problem.key}.".startswith(f"{other.key}.") and problem.where == other.where for other in resolution.problems)
+    return refused or (not resolution.has_data and problem.key in DATA_SECTIONS and resolution.tree.get(problem.key) is None)
 
 
 def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
@@ -223,7 +225,7 @@ def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
         found = [problem for problem in found if problem.key not in only_names]
     foreign = [problem for problem in bound.problems if isinstance(problem, ElsewhereKnown) and problem.key == "architecture"]
     # the other sections are those of another backend's model: one reason, not dozens
-    resolution.problems += foreign or [problem for problem in bound.problems if not _follows_from_dataset(problem, resolution)]
+    resolution.problems += foreign or [problem for problem in bound.problems if not _is_known(problem, resolution)]
     moot = (*DATA_SECTIONS, "num_classes") if not resolution.has_data else () if resolution.counted else ("num_classes",)
     resolution.add_findings((problem for problem in found if to_train or not isinstance(problem, TooFewImages)), moot)
     return bound

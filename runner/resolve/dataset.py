@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.node import Node, Source, from_plain
-from runner.core.errors import InputError, Problem
+from runner.core.errors import InputError, Problem, keep_one
+from runner.core.values import format_value
 from runner.data.choice import DatasetChoice, dataset_choice
 from runner.data.manifest import read_manifest
 from runner.resolve.resolution import AUTO, DATA_SECTIONS, Resolution
@@ -45,8 +46,11 @@ def expand_dataset(resolution: Resolution, make: Callable[[str], None] | None) -
     if _is_prepared_elsewhere(resolution.tree, choice):
         return
     before = len(resolution.problems)
+    is_needed = any(resolution.tree.get(f"{section}.dataset_dir") is None for section in DATA_SECTIONS)
     for key, value in _sections_of(choice).items():
-        _set_section(resolution, key, value, choice.name, where)
+        if not _set_section(resolution, key, value, choice.name):
+            text = f"contradicts dataset: {choice.name} ({where}); {keep_one('dataset', is_needed)}"
+            resolution.problems.append(Problem(text, where=str(given.source) if (given := resolution.tree.get(key)) else "", key=key))
     if not choice.prepared and choice.made_on_first_use:
         resolution.notes.append(f"dataset: made at first use: {choice.name}")
     elif not choice.prepared:
@@ -62,7 +66,8 @@ def _choose(resolution: Resolution, node: Node, make: Callable[[str], None] | No
     """Find the data set of a name; None and problems if there is none."""
     where = str(node.source)
     if not isinstance(node.value, str):
-        resolution.problems.append(Problem("expected the name of a data set, see `runner data list`", where=where, key="dataset"))
+        text = f"expected the name of a data set (see `runner data list`), got {format_value(node.plain())}"
+        resolution.problems.append(Problem(text, where=where, key="dataset"))
         return None
     try:
         choice = dataset_choice(node.value)
@@ -76,16 +81,16 @@ def _choose(resolution: Resolution, node: Node, make: Callable[[str], None] | No
     return choice
 
 
-def _set_section(resolution: Resolution, key: str, value: Any, name: str, where: str) -> None:
-    """Set one key, or complete its section, from the data set; report a problem where the config contradicts it."""
+def _set_section(resolution: Resolution, key: str, value: Any, name: str) -> bool:
+    """Set one key, or complete its section, from the data set; return False where the config contradicts it."""
     given, source = resolution.tree.get(key), Source(f"dataset {name}")
     if given is None or given.plain() in (None, AUTO):
         resolution.tree = resolution.tree.with_key(key, from_plain(value, source))
     elif key != "eval_iou_thresholds" and not _agree(given.plain(), value):
-        text = f"contradicts dataset: {name} ({where}); keep one of them (`-o dataset=null` keeps this one)"
-        resolution.problems.append(Problem(text, where=str(given.source), key=key))
+        return False
     elif given.mapping is not None:
         resolution.tree = resolution.tree.with_key(key, _filled(given, from_plain(value, source)))
+    return True
 
 
 def _is_prepared_elsewhere(tree: Node, choice: DatasetChoice) -> bool:

@@ -98,6 +98,11 @@ def test_what_contradicts_it_is_an_error(tmp_path: Path) -> None:
     assert "contradicts image_size [96, 96]" in problems[0].message and "image_size=null" in problems[0].message
 
 
+def test_null_is_not_advised_where_others_need_the_size() -> None:
+    with pytest.raises(InputError, match=r"contradicts image_size \[320, 320\] .*; remove it, as image_size gives other values too$"):
+        resolve("configs/fcos_small.yml", ["EvalReader.sample_transforms.1.Resize.target_size=[96, 96]"], to_run=False)
+
+
 def test_it_needs_a_reader_that_resizes() -> None:
     _, problems, _ = image_size.fill(from_plain({"image_size": [96, 96]}, Source("here")))
     assert "no reader" in problems[0].message

@@ -44,6 +44,18 @@ def test_what_contradicts_it_is_an_error() -> None:
         resolve(TINY, ["levels=[8, 16]", "FPN.extra_stage=1"], to_run=False)
 
 
+@pytest.mark.parametrize("override", ["FCOSHead.fpn_stride=[16]", "levels=8", "levels=[8, a]", "levels=[64]", "levels={a: 1}"])
+def test_one_mistake_is_one_message(override: str) -> None:
+    with pytest.raises(InputError) as refused:
+        resolve("configs/fcos_small.yml", [override], to_run=False)
+    assert len(refused.value.problems) == 1 and "null` keeps" not in str(refused.value)
+
+
+def test_null_is_advised_where_nothing_else_needs_the_key() -> None:
+    with pytest.raises(InputError, match=r"`-o levels=null` keeps this one"):
+        resolve(LARGE, ["levels=[8, 16, 32, 64, 128]", "FCOSHead.fpn_stride=[16]"], to_run=False)
+
+
 def test_other_architectures_are_refused_by_name() -> None:
     with pytest.raises(InputError, match="levels: is for FCOS only, not for YOLOv3"):
         resolve("configs/yolov3_darknet.yml", ["levels=[8, 16]"], to_run=False)

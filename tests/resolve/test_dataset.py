@@ -38,7 +38,17 @@ def test_the_canonical_file_names_both_ways_and_they_agree(write_config: WriteCo
 def test_naming_both_ways_must_agree(write_config: WriteConfig, small: str, override: str, key: str) -> None:
     found = refusal(no_data(write_config()), [f"dataset={small}", override])
     (message,) = [one for one in found if f": {key}: " in one]
-    assert f"contradicts dataset: {small}" in message and "-o dataset=null" in message
+    assert f"contradicts dataset: {small}" in message and "remove it, as dataset gives other values too" in message
+
+
+def test_null_is_advised_where_the_config_has_all_that_it_needs(write_config: WriteConfig, small: str) -> None:
+    found = refusal(write_config(dataset=small))
+    assert len(found) == 2 and all("(`-o dataset=null` keeps this one)" in message for message in found), found
+
+
+@pytest.mark.parametrize("override", ["dataset=3", "dataset=[a]", "dataset={a: 1}", "num_classes=foo", "TestDataset=3"])
+def test_what_is_refused_is_refused_once(write_config: WriteConfig, small: str, override: str) -> None:
+    assert len(refusal(no_data(write_config()), [f"dataset={small}", override])) == 1
 
 
 @pytest.mark.parametrize(
@@ -70,7 +80,9 @@ def test_a_data_set_that_does_not_exist(write_config: WriteConfig) -> None:
     assert "unknown data set 'synthetic_pbc'; did you mean 'synthetic_pcb'" in " ".join(
         refusal(no_data(write_config()), ["dataset=synthetic_pbc"])
     )
-    assert "expected the name of a data set" in " ".join(refusal(no_data(write_config()), ["dataset=[a]"]))
+    assert "expected the name of a data set (see `runner data list`), got [a]" in " ".join(
+        refusal(no_data(write_config()), ["dataset=[a]"])
+    )
 
 
 def test_a_data_set_that_is_not_prepared_says_how(write_config: WriteConfig) -> None:

@@ -59,7 +59,9 @@ def test_a_winner_with_new_seeds_gets_a_verdict(fresh: tuple[float, ...], word: 
     assert shown.startswith(text) and commands[0] == "runner train -c sweeps/one/runs/0001-s0/config.yml"
     if word == "cannot tell":
         assert "new seeds, judged alone" in shown
-        assert commands[1].startswith("sweep [4, 5, 6") and commands[1].endswith("[{'rate': 0.1}]") and commands[2].endswith("runs/s-confirm")
+        assert (
+            commands[1].startswith("sweep [4, 5, 6") and commands[1].endswith("[{'rate': 0.1}]") and commands[2].endswith("runs/s-confirm")
+        )
     else:
         assert len(commands) == 1
 
