@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from runner.monitor.progress import STANDINGS
 from runner.views.page.data import PageData, standing_of
+from runner.views.page.evaluations import evaluated_trials
 from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.provisional import Seeds, provisional
 from runner.views.page.redaction import Redaction
@@ -25,6 +26,7 @@ class PageOverview:
         trials: number of trials.
         provisional: see `runner.views.page.provisional`.
         problem: why there is no report; empty if there is one, or will be.
+        detection: a run has been evaluated class by class.
     """
 
     title: str
@@ -34,6 +36,7 @@ class PageOverview:
     trials: int
     provisional: Mapping[str, Seeds]
     problem: str
+    detection: bool
 
 
 class OverviewPart:
@@ -49,8 +52,9 @@ class OverviewPart:
         counts["waiting"] += sum(trial.waiting for trial in trials.values())
         planned = {trial.id: trial.waiting + sum(not data.runs()[run].result.copy_of for run in trial.runs) for trial in trials.values()}
         problem = Redaction(data.roots).text(data.problem())
+        detection = bool(evaluated_trials(data))
         runs = {name: counts[name] for name in STANDINGS if counts[name]}
-        return json_answer(PageOverview(data.title, data.revision, runs, planned, len(trials), provisional(data), problem))
+        return json_answer(PageOverview(data.title, data.revision, runs, planned, len(trials), provisional(data), problem, detection))
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield that query."""

@@ -14,7 +14,8 @@
 // Others that tabs share: copy.js (commands to copy), failure.js (an error in a card), header.js `choices` (options of a select).
 import { answerTab } from "./tabs/answer.js";
 import { curvesTab } from "./tabs/curves.js";
+import { detectionTab } from "./tabs/detection.js";
 import { runTab } from "./tabs/run.js";
 import { trialsTab } from "./tabs/trials.js";
 
-export const TABS = [answerTab, trialsTab, curvesTab, runTab];
+export const TABS = [answerTab, trialsTab, curvesTab, detectionTab, runTab];
