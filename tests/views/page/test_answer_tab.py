@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,25 @@ def test_a_picked_metric_and_baseline_recompute_the_comparison(pages: Pages, swe
         assert rows.nth(index).locator(".name .main").text_content() == f"{trial.number} {trial.label}"
         assert rows.nth(index).locator(".delta .main").text_content() == show_delta(trial.effects.get("bbox/AP50"))
     expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_warnings_are_folded_to_a_line_on_a_telephone(pages: Pages, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    sweep = make_sweep(tmp_path / "s", [(0.40, 0.41), (0.50, 0.51)])
+    (sweep / "runs" / "0001-lr=0.004-s1" / "override.json").write_bytes(b"{")
+    address = pages.serve(sweep)
+    expect(pages.open(address).locator(".warnings li").first).to_contain_text("override.json")
+    page = pages.open(address, viewport=NARROW)
+    warnings = page.locator(".warnings")
+    expect(warnings.locator("summary")).to_contain_text(re.compile(r"\d warnings?"))
+    expect(warnings.locator("li").first).to_be_hidden()
+    assert warnings.bounding_box()["height"] < 60
+    warnings.locator("summary").click()
+    expect(warnings.locator("li").first).to_be_visible()
+    page.locator("#filter").evaluate("field => { field.value = '0.004'; field.dispatchEvent(new Event('input')); }")
+    expect(page.locator(".forest tr.row")).to_have_count(1 + 1)
+    expect(warnings.locator("li").first).to_be_visible()
 
 
 def test_a_comparison_that_cannot_be_made_says_why_and_the_own_one_stays(pages: Pages, tmp_path: Path) -> None:

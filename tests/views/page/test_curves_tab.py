@@ -80,6 +80,58 @@ def wait_for_fragment(page: Page, pattern: str) -> str:
     return fragment(page)
 
 
+# --------------------------------------------------------------------------------------------------------------- figure
+def figure(page: Page, count: int, strong: int) -> Any:
+    """Alpha, and whether it is quiet, of the bands of `count` runs with two points in each bucket; the first `strong` are emphasised."""
+    return page.evaluate(
+        """async ([count, strong]) => {
+          const { makeFigure } = await import("/curve-figure.js");
+          const data = { n: [2, 2], mean: [1, 2], min: [0, 1], max: [2, 3], last: [1, 2], smooth: [1, 2] };
+          const run = { kind: "run", group: null, marks: [], data };
+          const series = Array.from({ length: count }, (_, at) => ({ ...run, id: `r${at}`, trial: `t${at}` }));
+          const lines = ({ id }) => ({ color: "#000", dash: [], width: 1, name: id, strong: Number(id.slice(1)) < strong });
+          const options = { lines, context: () => false, band: "minmax", smoothing: 0, log: false };
+          const made = makeFigure([{ tag: "a", xs: [1, 2], series }], options);
+          return [made.quiet, made.lines.map(({ alpha, quiet }) => [alpha, quiet])];
+        }""",
+        [count, strong],
+    )
+
+
+def test_many_bands_do_not_hide_the_lines(pages: Pages, sweep: Path) -> None:
+    page = pages.show(sweep)
+    assert figure(page, 6, 1) == [False, [[0.28, False]] * 6]
+    quiet, lines = figure(page, 12, 1)
+    assert not quiet
+    assert all(0.15 < alpha < 0.28 and not silent for alpha, silent in lines)
+    quiet, lines = figure(page, 50, 2)
+    assert quiet
+    assert [silent for _, silent in lines] == [False] * 2 + [True] * 48
+
+
+def test_the_best_in_colour_are_the_lowest_where_less_is_better(pages: Pages, sweep: Path) -> None:
+    page = pages.show(sweep)
+    ids = page.evaluate(
+        """async () => {
+          const { chooseColours } = await import("/tabs/curves.js");
+          const all = Array.from({ length: 200 }, (_, at) => ({ id: `t${at}`, metrics: { loss: { mean: at } } }));
+          const trials = { visible: () => all, baseline: () => all[100], pinned: () => [], decides: () => "loss", goal: "minimize" };
+          return [...chooseColours(trials).ids];
+        }"""
+    )
+    assert ids == ["t100", *(f"t{number}" for number in range(30))]
+
+
+def test_a_single_evaluation_is_seen_whole(pages: Pages, tmp_path: Path) -> None:
+    """It is in the middle of its chart, not half beyond the frame."""
+    make_run(tmp_path / "s", 0, 0, ap=0.4)
+    page = pages.show(tmp_path / "s", fragment="#curves")
+    card(page, "bbox/AP").locator(".curve-chart").press("End")
+    box = area(page, "bbox/AP")
+    cursor = card(page, "bbox/AP").locator(".u-cursor-x").bounding_box()
+    assert abs(cursor["x"] - box["x"] - box["width"] / 2) < 3
+
+
 # ---------------------------------------------------------------------------------------------------------------- data
 def parse(body: bytes) -> dict[str, Any]:
     """Header and arrays, as Python reads the binary form."""

@@ -67,6 +67,17 @@ def test_states_are_standings_and_copies_are_not_counted(sweep: Path) -> None:
     assert other["metrics"]["bbox/AP"]["n"] == 3
 
 
+def test_copies_of_which_none_has_the_name_of_the_run_count_nowhere(tmp_path: Path) -> None:
+    """The comparison refuses them: it is not clear which of them counts."""
+    make_run(tmp_path / "s", 0, 1)
+    for name in ("0000-one", "0000-other"):
+        copy = make_run(tmp_path / "s", 0, 0, ap=0.9, name=name)
+        identity = json.loads(copy.identity_file.read_text(encoding="utf-8"))
+        copy.identity_file.write_text(json.dumps({**identity, "id": "0000-baseline-s0"}), encoding="utf-8")
+    (row,) = table(tmp_path / "s")["trials"]
+    assert row["metrics"]["bbox/AP"] == {"n": 1, "mean": 0.4, "std": None}
+
+
 def test_a_run_shows_its_last_checkpoint_not_its_best(tmp_path: Path) -> None:
     make_run(tmp_path / "s", 0, 0, ap=0.3, evaluations=[(100, 0.5), (200, 0.4)])
     (run,) = table(tmp_path / "s")["runs"]

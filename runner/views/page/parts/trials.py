@@ -130,7 +130,7 @@ def _run(run: PageRun, tags: Sequence[str], hide: Redaction) -> RunRow:
 
 
 def _trial(trial: PageTrial, results: Sequence[RunResult], tags: Sequence[str], metric: str, parameters: Mapping[str, Any]) -> TrialRow:
-    done = count_runs(results, metric, [])
+    done = count_runs([result for result in results if not result.unclear], metric, [])
     states = Counter(standing_of(result) for result in results if not result.copy_of)
     states["waiting"] += trial.waiting
     return TrialRow(

@@ -3,6 +3,7 @@
 // A figure is
 //   xs        Float64Array, the same for all lines: middles of buckets
 //   lines     [{id, name, color, dash, width, ys, low, high, alpha, ends, breaks, marks}]
+//             `quiet`: its band is drawn only while the line is emphasised
 //             `ys`, `low`, `high`: one value per x, NaN where there is none; low and high may be null; `alpha` of the band between them
 //             `ends`: x from which on a mean has fewer members, or null; `breaks`: x of values that are not finite, sorted
 //             `marks`: [{kind, x, y}]: best, inf, -inf, nan, below, resumed, ended
@@ -36,7 +37,7 @@ export function drawContext(pen, figure, scale, color) {
 export function drawLines(pen, figure, scale, paper) {
   const { toX, toY } = positions(scale);
   const [first, last] = visible(figure.xs, scale.x);
-  for (const line of figure.lines) drawBand(pen, figure.xs, line, first, last, toX, toY, scale);
+  for (const line of figure.lines) if (!line.quiet) drawBand(pen, figure.xs, line, first, last, toX, toY, scale);
   for (const line of figure.lines) drawLine(pen, figure.xs, line, first, last, toX, toY, scale);
   for (const line of figure.lines) drawMarks(pen, line, scale, toX, toY, paper);
 }
@@ -48,6 +49,7 @@ export function drawFocus(pen, figure, line, scale, paper) {
   pen.begin();
   trace(pen, figure.xs, line.ys, first, last, toX, toY, line.breaks, scale.y.log);
   pen.stroke({ color: paper, width: line.width + 5, alpha: 0.85 });
+  if (line.quiet) drawBand(pen, figure.xs, line, first, last, toX, toY, scale);
   drawLine(pen, figure.xs, { ...line, width: line.width + 1.5 }, first, last, toX, toY, scale);
   drawMarks(pen, line, scale, toX, toY, paper);
 }
@@ -66,8 +68,14 @@ function drawBand(pen, xs, line, first, last, toX, toY, scale) {
   const floor = scale.y.log ? scale.y.low : -Infinity;
   const used = [];
   for (let index = first; index <= last; index++) if (!Number.isNaN(line.low[index]) && line.high[index] > floor) used.push(index);
-  if (used.length < 2) return;
   pen.begin();
+  if (used.length === 1) {
+    const [index] = used;
+    pen.from(toX(xs[index]), toY(line.high[index]));
+    pen.to(toX(xs[index]), toY(Math.max(line.low[index], floor)));
+    pen.stroke({ color: line.color, width: 2, alpha: 0.5 });
+  }
+  if (used.length < 2) return;
   used.forEach((index, place) => pen[place ? "to" : "from"](toX(xs[index]), toY(line.high[index])));
   used.reverse().forEach((index) => pen.to(toX(xs[index]), toY(Math.max(line.low[index], floor))));
   pen.close();
@@ -89,7 +97,7 @@ function drawLine(pen, xs, line, first, last, toX, toY, scale) {
   if (count > 40) return;
   pen.begin();
   for (let index = first; index <= last; index++)
-    if (drawable(line.ys[index], scale.y.log)) pen.disc(toX(xs[index]), toY(line.ys[index]), line.width / 2 + 1);
+    if (drawable(line.ys[index], scale.y.log)) pen.disc(toX(xs[index]), toY(line.ys[index]), line.width / 2 + (count === 1 ? 3 : 1));
   pen.fill({ color: line.color, alpha: style.alpha });
 }
 

@@ -2,6 +2,8 @@
 
 import { visible } from "./chart-draw.js";
 
+const NEARLY_EQUAL = 1e-6;
+
 /**
  * Range of the values that are shown: of all lines and bands between x.low and x.high, with a margin. `trim` leaves out the lowest and
  * highest percent, so that a spike does not flatten the rest. A log axis takes the positive values only.
@@ -13,7 +15,7 @@ export function valueRange(figure, x, { log = false, trim = false } = {}) {
     for (let index = all ? 0 : first; index <= (all ? ys.length - 1 : last); index++)
       if (log ? ys[index] > 0 : Number.isFinite(ys[index])) values.push(ys[index]);
   };
-  for (const { ys, low, high } of figure.lines) for (const array of [ys, low, high]) if (array) take(array);
+  for (const { ys, low, high, quiet } of figure.lines) for (const array of quiet ? [ys] : [ys, low, high]) if (array) take(array);
   figure.context.forEach(take);
   for (const { marks } of figure.lines)
     take(
@@ -26,7 +28,8 @@ export function valueRange(figure, x, { log = false, trim = false } = {}) {
     const margin = high > low ? (high / low) ** 0.05 : 2;
     return { low: low / margin, high: high * margin, log };
   }
-  const margin = high > low ? 0.05 * (high - low) : Math.abs(high) * 0.1 || 1;
+  const same = high - low <= NEARLY_EQUAL * Math.max(Math.abs(low), Math.abs(high)); // but for the rounding of f32
+  const margin = same ? Math.abs(high) * 0.1 || 1 : 0.05 * (high - low);
   return { low: low - margin, high: high + margin, log };
 }
 

@@ -1,6 +1,7 @@
 // A card of the Curves tab: one chart with its title, controls, read-out and table.
 
 import { Chart } from "./chart.js";
+import { occupied } from "./chart-range.js";
 import { csvTable, pgfplotsTable, pngBlob, svgDocument } from "./chart-export.js";
 import { CurveLoader } from "./curve-loader.js";
 import { makeFigure } from "./curve-figure.js";
@@ -9,6 +10,8 @@ import { valueTable } from "./curve-table.js";
 import { fill, h } from "./dom.js";
 import { saveFile } from "./download.js";
 import { failure } from "./failure.js";
+
+const EDGE = 0.015; // of the x axis, free beside the curves
 
 export class CurveCard {
   /**
@@ -45,12 +48,15 @@ export class CurveCard {
     this.showHead();
     if (!this.near) return;
     const settings = this.tab.settings(this.tags);
+    const waiting = setTimeout(() => fill(this.notes, h("p", { class: "muted" }, this.page.text("curves.loading"))), 300);
     try {
       const loading = this.loader.load(settings, () => this.show());
       this.show();
       await loading;
+      clearTimeout(waiting);
       this.show();
     } catch (error) {
+      clearTimeout(waiting);
       fill(this.notes, failure(this.page, error));
     }
   }
@@ -102,7 +108,7 @@ export class CurveCard {
         { class: "card-tools" },
         toggle("curves.pin", settings.top, list("top", settings.top)),
         toggle("curves.logy", settings.logY, list("logy", settings.logYHere)),
-        toggle("curves.wide", settings.wide, list("wide", settings.wide)),
+        h("span", { class: "wide-toggle" }, toggle("curves.wide", settings.wide, list("wide", settings.wide))),
         toggle("curves.table", settings.table, list("table", settings.table)),
         this.overlayMenu(),
         this.exportMenu(),
@@ -209,6 +215,7 @@ export class CurveCard {
     if (count("nan", "inf", "-inf")) found.push(text("curves.nonfinite", { count: count("nan", "inf", "-inf") }));
     if (count("below")) found.push(text("curves.below", { count: count("below") }));
     if (count("resumed")) found.push(text("curves.resumed", { count: count("resumed") }));
+    if (figure.quiet) found.push(text("curves.quiet"));
     if (count("ended")) found.push(text("curves.ended"));
     if (settings.smoothing > 0 && this.page.source.frozen && this.loader.coarse(settings.smoothing)) found.push(text("curves.coarse"));
     return found;
@@ -236,10 +243,18 @@ export function axisKind(x) {
 }
 
 function xRange(answer, settings, figure) {
-  const range = settings.zoom ?? { low: answer.whole.from, high: answer.whole.to };
+  const range = settings.zoom ?? withMargin(answer.whole, figure, settings.logX);
   const positive = settings.logX && range.low <= 0 ? (figure.xs.find((x) => x > 0) ?? 1) : range.low;
   const high = range.high > positive ? range.high : positive + 1;
   return { low: positive, high, log: settings.logX, kind: axisKind(settings.x) };
+}
+
+/** The whole of the x axis and a little more, so that first and last points are not cut; around a single place, as much on each side. */
+function withMargin({ from, to }, figure, log) {
+  const places = occupied(figure);
+  if (places.length === 1 && !log) return { low: figure.xs[places[0]] - 1, high: figure.xs[places[0]] + 1 };
+  const margin = log ? 0 : EDGE * (to - from);
+  return { low: from - margin, high: log ? to * (1 + EDGE) : to + margin };
 }
 
 function lastOf(ys) {

@@ -10,7 +10,11 @@ const BANDS = ["minmax", "std", "none"];
 export class CurveControls {
   constructor(page) {
     this.page = page;
-    this.root = h("form", { class: "curve-controls", onsubmit: (event) => event.preventDefault() });
+    this.form = h("form", { class: "curve-controls", onsubmit: (event) => event.preventDefault() });
+    this.summary = h("summary");
+    const narrow = matchMedia("(max-width: 720px)"); // there they are folded: they would fill the screen
+    this.root = h("details", { class: "curve-settings", open: !narrow.matches }, this.summary, this.form);
+    narrow.addEventListener("change", () => (this.root.open = !narrow.matches));
     this.made = "";
   }
 
@@ -81,8 +85,9 @@ export class CurveControls {
     const { fields } = this;
     const label = (id, ...parts) => h("label", {}, h("span", {}, text(id)), parts);
     const option = (id, field) => h("label", { class: "curve-option" }, field, text(id));
+    fill(this.summary, text("curves.settings"));
     fill(
-      this.root,
+      this.form,
       label("curves.x", fields.x),
       label("curves.smoothing", h("span", { class: "curve-slider" }, fields.smooth, fields.shown)),
       label("curves.band", fields.band),

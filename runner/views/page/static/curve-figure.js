@@ -1,5 +1,7 @@
 // The figure of a tag's curves (see chart-draw.js): which lines there are, and what each shows.
 
+const FAINTER_BANDS = 6; // with more bands, each is fainter
+const MOST_BANDS = 12; // with more, only those of strong lines are drawn
 const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // of the 1st, 2nd, … tag in one chart
 
 /**
@@ -13,7 +15,18 @@ const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // of the 1st, 2nd, … tag i
 export function makeFigure(answers, options) {
   const figure = { xs: answers[0].xs, lines: [], context: [] };
   answers.forEach((curves, place) => addCurves(figure, curves, place, answers.length > 1, options));
+  quieten(figure);
   return figure;
+}
+
+/** Let many bands not hide the lines: fewer, or fainter. */
+function quieten(figure) {
+  const banded = figure.lines.filter(({ low }) => low);
+  figure.quiet = banded.length > MOST_BANDS;
+  for (const line of banded) {
+    line.alpha *= Math.min(1, Math.sqrt(FAINTER_BANDS / banded.length));
+    line.quiet = figure.quiet && !line.strong;
+  }
 }
 
 function addCurves(figure, curves, place, several, options) {
@@ -61,7 +74,7 @@ function marksOfMembers({ series }, { id, marks }) {
   ];
 }
 
-function makeLine(series, { name, color, dash, width }, xs, options) {
+function makeLine(series, { name, color, dash, width, strong = false }, xs, options) {
   const ys = valuesOf(series, options);
   const [low, high] = band(series, options.band);
   const last = series.last?.[0] ?? Infinity;
@@ -74,6 +87,7 @@ function makeLine(series, { name, color, dash, width }, xs, options) {
     color,
     dash,
     width,
+    strong,
     ys,
     low,
     high,

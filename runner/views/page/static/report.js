@@ -22,3 +22,10 @@ function reportQuery({ trials }, subject) {
   if (subject === "comparison" && trials.baseline() !== trials.standard()) query.against = trials.baseline().id;
   return query;
 }
+
+/** Id on the page of a trial of the report; of several that the report has joined, the one with its number. */
+export function pageTrial(page, trial) {
+  const { runs, byId } = page.trials;
+  const ids = trial.runs.map((run) => runs.get(run)?.trial).filter(Boolean);
+  return ids.find((id) => byId.get(id).number === trial.number) ?? ids[0];
+}

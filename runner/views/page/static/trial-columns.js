@@ -1,5 +1,6 @@
 // The columns of the table of trials: what each shows of a trial and of a run, and what it is sorted by.
 import { h } from "./dom.js";
+import { pageTrial } from "./report.js";
 
 export const SILENT_S = 30;
 const MARKS = { better: "▲", worse: "▼", "cannot tell": "○" };
@@ -18,6 +19,7 @@ export class TrialModel {
     this.metric = trials.decides();
     const byTrial = (report?.trials ?? []).flatMap((each) => each.runs.map((run) => [trials.runs.get(run)?.trial, each]));
     this.reported = new Map(byTrial);
+    this.reference = report ? pageTrial(page, report.trials[0]) : null;
     const varied = Object.keys(trials.keys).filter((key) => this.differs(key));
     this.keys = varied.length ? varied : [...(report?.varied ?? [])];
     this.followers = (report?.parameters ?? []).filter((key) => !this.keys.includes(key));
@@ -49,7 +51,13 @@ export class TrialModel {
   }
 
   isReference(trial) {
-    return Boolean(this.reported.get(trial.id)?.baseline);
+    return Boolean(this.reported.get(trial.id)?.baseline) && trial.id === this.reference;
+  }
+
+  /** Width of the column of differences, in px: what an interval, and a provisional verdict, need. */
+  deltaWidth() {
+    const intervals = [...this.reported.values()].some((each) => each.effects?.[this.metric]?.low != null);
+    return this.missing.size ? 304 : intervals ? 280 : 184;
   }
 
   deltaTitle() {
@@ -203,7 +211,7 @@ const FACT_COLUMNS = {
     id: "delta",
     title: model.deltaTitle(),
     hint: model.page.text("trials.delta.hint", { metric: model.metric }),
-    width: model.missing.size ? 304 : 280,
+    width: model.deltaWidth(),
     sorts: true,
     falls: model.trials.goal !== "minimize",
     value: (trial) => model.effect(trial)?.delta ?? null,

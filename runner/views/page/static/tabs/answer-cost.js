@@ -1,7 +1,7 @@
 // The metric against the time that a trial takes, with the line of those that nothing beats in both.
 import { h } from "../dom.js";
+import { pageTrial } from "../report.js";
 import { tickLabels, ticks } from "../ticks.js";
-import { pageTrial } from "./answer-forest.js";
 
 const MOST_LABELS = 12;
 const MOST_COLOURED = 24; // of more points, only the named ones have their colour

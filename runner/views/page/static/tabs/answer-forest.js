@@ -1,5 +1,6 @@
 // The differences to the baseline: a table whose first column of numbers is drawn. One row per trial, grouped by the key that was varied.
 import { h } from "../dom.js";
+import { pageTrial } from "../report.js";
 import { tickLabels, ticks } from "../ticks.js";
 
 const MOST_ROWS = 60;
@@ -34,7 +35,7 @@ export function forest(page, report, { provisional, all, showAll }) {
   return h(
     "section",
     { class: "forest" },
-    h("h2", { id: "forest-title" }, page.text("forest.title", { metric: report.metric })),
+    h("h2", { id: "forest-title" }, report.trials.length > 1 ? page.text("forest.title", { metric: report.metric }) : report.metric),
     h(
       "table",
       { role: "table", "aria-labelledby": "forest-title", class: scale ? "" : "without-plot" },
@@ -79,19 +80,13 @@ function same(one, other) {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Id on the page of a trial of the report; of several that the report has joined, the one with its number. */
-export function pageTrial(page, trial) {
-  const { runs, byId } = page.trials;
-  const ids = trial.runs.map((run) => runs.get(run)?.trial).filter(Boolean);
-  return ids.find((id) => byId.get(id).number === trial.number) ?? ids[0];
-}
-
 function shortKey(page, key) {
   return page.trials.keys[key] ?? key.split(".").at(-1);
 }
 
 function headings(page, report, plot) {
-  const names = ["trial", ...(plot ? ["plot"] : []), "delta", "verdict", "mean", "n", "time", "memory"];
+  const compared = report.trials.length > 1 ? ["delta", "verdict"] : [];
+  const names = ["trial", ...(plot ? ["plot"] : []), ...compared, "mean", "n", "time", "memory"];
   return names.map((name) =>
     h(
       "th",
@@ -111,17 +106,21 @@ function row(page, report, trial, scale, provisional) {
     { role: "row", class: `row ${state}`, "data-trial": trial.number ?? trial.label },
     h("th", { role: "rowheader", scope: "row" }, nameOf(page, report, trial)),
     scale ? h("td", { role: "cell", class: "plot" }, drawn(report, trial, scale)) : null,
-    cell(
-      "delta",
-      h("span", { class: "main" }, trial.baseline ? "–" : page.signed(effect?.delta)),
-      h("span", { class: "sub" }, effect ? page.range(effect.low, effect.high) : ""),
-    ),
-    cell("verdict", verdict(page, report, trial, provisional)),
+    report.trials.length > 1
+      ? [cell("delta", delta(page, trial, effect)), cell("verdict", verdict(page, report, trial, provisional))]
+      : null,
     cell("mean", page.summary(trial.metrics[metric])),
     cell("n", String(trial.seeds.length)),
     cell("time", page.duration(trial.time_s.n ? trial.time_s.mean : null)),
     cell("memory", page.memory(trial.memory_gib.n ? trial.memory_gib.mean : null)),
   );
+}
+
+function delta(page, trial, effect) {
+  return [
+    h("span", { class: "main" }, trial.baseline ? "–" : page.signed(effect?.delta)),
+    h("span", { class: "sub" }, effect ? page.range(effect.low, effect.high) : ""),
+  ];
 }
 
 /** Name of a trial, what it changes, and the button that pins it, in its colour. */
@@ -282,9 +281,7 @@ function legend(page, report) {
   return h(
     "ul",
     { class: "legend" },
-    intervals
-      ? item(key(line("whisker"), dot), page.text(joint ? "forest.key.joint" : "forest.key.interval"))
-      : item(key(dot), page.text("forest.key.delta")),
+    intervals ? item(key(line("whisker"), dot), page.text(joint ? "forest.key.joint" : "forest.key.interval")) : null,
     joint ? item(key(line("alone")), page.text("forest.key.alone")) : null,
     report.trials.some((trial) => trial.seeds.length > 1) ? item(key(seeds), page.text("forest.key.seeds")) : null,
     noise

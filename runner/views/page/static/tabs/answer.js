@@ -21,6 +21,7 @@ class AnswerView {
     this.page = page;
     this.root = h("div", { class: "answer" });
     this.all = false; // whether every row of a long table is shown
+    this.warned = innerWidth > 720; // whether the warnings are unfolded: on a telephone they would push the answer out of sight
     setTimeout(() => this.root.hasChildNodes() || fill(this.root, skeleton(page)), 150);
   }
 
@@ -44,7 +45,7 @@ class AnswerView {
     if (!report && problem) return [lead(page.text("answer.none", { problem })), progressList(page)];
     if (!report) return [skeleton(page), progressList(page)];
     if (subject === "search")
-      return [warnings(page, report.warnings), sentences(page, report.answer), searchAnswer(page, report), notes(page, report.notes)];
+      return [this.warnings(report), sentences(page, report.answer), searchAnswer(page, report), notes(page, report.notes)];
     return this.comparison(report, unfinished(page, provisional));
   }
 
@@ -61,7 +62,7 @@ class AnswerView {
       },
     });
     return [
-      warnings(page, report.warnings),
+      this.warnings(report),
       sentences(page, report.answer, open, standIn(page, report)),
       images.length
         ? h(
@@ -77,6 +78,27 @@ class AnswerView {
       uncountedList(page, report),
       notes(page, rest),
     ];
+  }
+
+  /** The warnings, folded or not; folded, their number and the beginning of the first. */
+  warnings({ warnings: found }) {
+    const { page } = this;
+    if (!found.length) return null;
+    const texts = found.map((note) => page.note(note));
+    const ontoggle = (event) => {
+      this.warned = event.target.open;
+    };
+    const count = h("strong", {}, page.text("answer.warnings", { n: found.length }));
+    return h(
+      "details",
+      { class: "warnings", open: this.warned, ontoggle },
+      h("summary", {}, count, h("span", { class: "first", "aria-hidden": "true" }, texts[0])),
+      h(
+        "ul",
+        {},
+        texts.map((text) => h("li", {}, prose(text))),
+      ),
+    );
   }
 
   unmount() {}
@@ -109,21 +131,6 @@ function standIn(page, report) {
   const [reference] = report.trials;
   const stands = report.against === null && reference.number !== 0 && report.trials.length > 1;
   return stands ? page.text("answer.stand-in", { label: reference.label }) : "";
-}
-
-function warnings(page, found = []) {
-  if (!found.length) return null;
-  const title = page.text("answer.warnings", { n: found.length });
-  return h(
-    "section",
-    { class: "warnings" },
-    h("h2", {}, title),
-    h(
-      "ul",
-      {},
-      found.map((note) => h("li", {}, prose(page.note(note)))),
-    ),
-  );
 }
 
 function lead(text) {

@@ -46,6 +46,7 @@ class CurvesView {
     this.controls = new CurveControls(page);
     this.status = h("p", { class: "muted", role: "status" });
     this.list = h("div", {});
+    setTimeout(() => this.order || this.status.hasChildNodes() || fill(this.status, page.text("curves.loading")), 150);
     this.root = h("div", { class: "curves" }, this.controls.root, this.status, this.list);
     this.watch = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "100% 0px" });
   }
@@ -209,7 +210,9 @@ class CurvesView {
   trialLook(id) {
     const { trials } = this.page;
     const { css, dash } = trials.color(id);
-    return { color: css, dash, width: id === trials.baseline().id ? 2.5 : 1.5, name: trials.label(id) };
+    const isBaseline = id === trials.baseline().id;
+    const strong = isBaseline || this.page.state.list("pin").includes(id);
+    return { color: css, dash, width: isBaseline ? 2.5 : strong ? 2 : 1.5, strong, name: trials.label(id) };
   }
 
   /** Look of a group by a key, g0, g1, … */
@@ -265,7 +268,7 @@ export function chooseColours(trials) {
     const add = ({ id }) => visible.has(id) && ids.size < MOST_IN_COLOUR && ids.add(id);
     [trials.baseline(), ...trials.pinned()].forEach(add);
     const metric = trials.decides();
-    const sign = trials.goal === "min" ? 1 : -1;
+    const sign = trials.goal === "minimize" ? 1 : -1;
     const value = ({ metrics }) => metrics[metric]?.mean ?? null;
     shown
       .filter((trial) => value(trial) !== null)
