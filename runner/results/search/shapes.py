@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from runner.core.values import enough_digits, format_value, is_number
 from runner.results.search.importance import short_number
 from runner.results.search.trials import SearchResults, SearchTrial, better
+from runner.store.run_dir import Goal
 
+K = TypeVar("K", bound=Hashable)
 _MOST_BINS = 8
 _FEW_VALUES = 5
-_LOG_RATIO = 50.0  # numbers over more than this ratio are spread by their logarithm
+LOG_RATIO = 50.0
+"""Numbers over more than this ratio are spread by their logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +118,33 @@ def pareto_front(results: SearchResults) -> ParetoFront:
 
     Only finished trials that keep the constraints count; equal ones do not dominate each other.
     """
-    ranked = [results.trial(number) for number in results.ranked]
-    points = {trial.number: [trial.values[metric.name].mean for metric in results.metrics] for trial in ranked}
-    signs = [-1 if metric.goal == "maximize" else 1 for metric in results.metrics]
-    found: list[int] = []
-    for number in sorted(points, key=lambda number: [sign * value for sign, value in zip(signs, points[number], strict=True)]):
-        # whatever dominates a point comes before it in this order, and so does a point of the front that dominates it
-        if not any(_dominates(results, points[other], points[number]) for other in found):
-            found.append(number)
-    front = tuple(number for number in points if number in set(found))
+    points = {trial.number: [trial.values[metric.name].mean for metric in results.metrics] for trial in map(results.trial, results.ranked)}
+    found = set(not_dominated(points, [metric.goal for metric in results.metrics]))
     return ParetoFront(
         metrics=tuple(metric.name for metric in results.metrics),
-        front=front,
-        dominated=tuple(number for number in points if number not in front),
+        front=tuple(number for number in points if number in found),
+        dominated=tuple(number for number in points if number not in found),
         excluded=tuple(trial.number for trial in results.trials if trial.violated),
     )
 
 
-def _dominates(results: SearchResults, one: Sequence[float], other: Sequence[float]) -> bool:
-    pairs = list(zip(one, other, [metric.goal for metric in results.metrics], strict=True))
+def not_dominated(points: Mapping[K, Sequence[float]], goals: Sequence[Goal]) -> list[K]:
+    """Find the points that no other one dominates, the best in the first number first.
+
+    Args:
+        points: name to one number per goal.
+    """
+    signs = [-1 if goal == "maximize" else 1 for goal in goals]
+    found: list[K] = []
+    for name in sorted(points, key=lambda name: [sign * value for sign, value in zip(signs, points[name], strict=True)]):
+        # whatever dominates a point comes before it in this order, and so does a point of the front that dominates it
+        if not any(_dominates(points[other], points[name], goals) for other in found):
+            found.append(name)
+    return found
+
+
+def _dominates(one: Sequence[float], other: Sequence[float], goals: Sequence[Goal]) -> bool:
+    pairs = list(zip(one, other, goals, strict=True))
     return any(better(a, b, goal) for a, b, goal in pairs) and not any(better(b, a, goal) for a, b, goal in pairs)
 
 
@@ -205,7 +216,7 @@ def _newest(trial: SearchTrial, metric: str) -> float | None:
 def _axis(key: str, values: Sequence[Any]) -> Axis:
     if values and all(map(is_number, values)):
         low, high = min(values), max(values)
-        return Axis(key, low, high, low > 0 and high / low > _LOG_RATIO, ())
+        return Axis(key, low, high, low > 0 and high / low > LOG_RATIO, ())
     return Axis(key, None, None, False, tuple(sorted(set(map(format_value, values)))))
 
 

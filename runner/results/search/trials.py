@@ -208,7 +208,7 @@ def _trial(
     search = [run for run in runs if not seeds or run.seed in seeds]
     fresh = [run for run in runs if seeds and run.seed not in seeds]
     names = [metric.name for metric in metrics]
-    state, reason = _state(search, seeds, names)
+    state, reason = trial_state(search, seeds, names)
     searched, derived = keys
     steps = max((run.steps for run in search), default=0)
     values = _summaries(search, names)
@@ -230,8 +230,13 @@ def _trial(
     )
 
 
-def _state(runs: Sequence[RunResult], seeds: Collection[int], metrics: Sequence[str]) -> tuple[TrialState, str]:
-    """Return (the trial's state, reason): the worst of its runs decides."""
+def trial_state(runs: Sequence[RunResult], seeds: Collection[int], metrics: Sequence[str]) -> tuple[TrialState, str]:
+    """Return (a trial's state, reason): the worst of its runs decides.
+
+    Args:
+        seeds: those it needs; empty: those it has.
+        metrics: tags without which it failed.
+    """
     for run in runs:
         if run.state == "failed":
             return ("infeasible" if run.cause == "out_of_memory" else "failed"), run.reason or ""

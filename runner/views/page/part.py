@@ -54,6 +54,7 @@ PARTS: Final[Mapping[str, str]] = {
     "points": "runner.views.page.parts.points:PointsPart",
     "report": "runner.views.page.parts.report:ReportPart",
     "run": "runner.views.page.parts.run:RunPart",
+    "search": "runner.views.page.parts.search:SearchPart",
     "trials": "runner.views.page.parts.trials:TrialsPart",
 }
 

@@ -28,9 +28,15 @@ class PendingRun:
 
 
 @dataclass(frozen=True, slots=True)
-class _PlanSpec:
+class PlanSpec:
+    """The keys of the sweep file that the page shows (see `runner.search.spec.SweepSpec`)."""
+
     seeds: tuple[Count, ...] = ()
     metric: Metric | tuple[Metric, ...] | None = None
+    design: str = ""
+    vary: Mapping[str, Any] = field(default_factory=dict)
+    space: Mapping[str, Any] = field(default_factory=dict)
+    derive: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +45,11 @@ class PagePlan:
 
     Args:
         runs: those that are known in advance; none of a search.
-        spec: its seeds and metrics.
+        spec: what the sweep file says.
     """
 
     runs: tuple[PendingRun, ...] = ()
-    spec: _PlanSpec = _PlanSpec()
+    spec: PlanSpec = PlanSpec()
 
     @property
     def metric(self) -> PrimaryMetric | None:

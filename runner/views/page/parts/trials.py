@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runner.core.values import ABSENT, short_keys
 from runner.results.collect import RunResult
 from runner.results.compare import count_runs
 from runner.results.comparison import Comparison
+from runner.results.search.report import SearchReport
 from runner.stats.intervals import summarize
 from runner.views.page.data import PageData, PageRun, PageTrial, standing_of
 from runner.views.page.part import PartAnswer, Query, json_answer
@@ -104,12 +106,15 @@ def read_trials(data: PageData) -> Trials:
     runs, trials, metric = data.runs(), data.trials(), data.metric
     tags = tuple(dict.fromkeys([*metric.shown, *(tag for run in runs.values() for tag in (*run.result.metric.also, *run.result.metrics))]))
     report = data.report()
-    compared = report if isinstance(report, Comparison) else None
-    if compared is not None and compared.varied:
-        keys = list(compared.parameters[: compared.varied])
-    else:
-        keys = list(dict.fromkeys(key for trial in trials.values() for key in trial.overrides if key != "seed"))
-    values = {} if compared is None else {run.path: trial.parameters for trial in compared.trials for run in trial.runs}
+    keys = list(dict.fromkeys(key for trial in trials.values() for key in trial.overrides if key != "seed"))
+    values: dict[Path, Mapping[str, Any]] = {}
+    if isinstance(report, Comparison):
+        keys = list(report.parameters[: report.varied]) if report.varied else keys
+        values = {run.path: trial.parameters for trial in report.trials for run in trial.runs}
+    elif isinstance(report, SearchReport):
+        keys = list(dict.fromkeys([*report.results.parameters, *keys]))
+        tried = {trial.number: {**trial.derived, **trial.parameters} for trial in report.results.trials}
+        values = {run.path: tried[run.trial] for run in report.runs if run.trial in tried}
     hide = Redaction(data.roots)
     rows = [_run(run, tags, hide) for run in runs.values()]
     table = []

@@ -47,7 +47,17 @@ function trialValues(trial, runs, tag) {
   return mean === null || mean === undefined ? runs.map((run) => run.values[tag]) : [mean];
 }
 
-/** Split a filter at `or` into lists of terms, each {negated, word} or {negated, pattern}. */
+/** The terms of a filter as they were written, in a list per alternative; of a filter that is wrong there are none. */
+export function writtenTerms(text) {
+  try {
+    return alternatives(text.trim()).map((terms) => terms.map(({ raw }) => raw));
+  } catch (error) {
+    if (error instanceof FilterError) return [];
+    throw error;
+  }
+}
+
+/** Split a filter at `or` into lists of terms, each {negated, raw, word} or {negated, raw, pattern}. */
 function alternatives(text) {
   const found = [[]];
   let rest = text;
@@ -59,9 +69,10 @@ function alternatives(text) {
       });
     const [whole, minus, quoted, pattern, word] = match;
     rest = rest.slice(whole.length);
+    const term = { negated: minus === "-", raw: whole.trim() };
     if (word === "or" && !minus) found.push([]);
-    else if (pattern !== undefined) found.at(-1).push({ negated: minus === "-", pattern });
-    else found.at(-1).push({ negated: minus === "-", word: quoted ?? word, quoted: quoted !== undefined });
+    else if (pattern !== undefined) found.at(-1).push({ ...term, pattern });
+    else found.at(-1).push({ ...term, word: quoted ?? word, quoted: quoted !== undefined });
   }
   if (text && found.some((terms) => terms.length === 0)) throw new FilterError("filter.empty-or");
   return text ? found : [];

@@ -16,6 +16,7 @@ import { answerTab } from "./tabs/answer.js";
 import { curvesTab } from "./tabs/curves.js";
 import { detectionTab } from "./tabs/detection.js";
 import { runTab } from "./tabs/run.js";
+import { searchTab } from "./tabs/search.js";
 import { trialsTab } from "./tabs/trials.js";
 
-export const TABS = [answerTab, trialsTab, curvesTab, detectionTab, runTab];
+export const TABS = [answerTab, trialsTab, curvesTab, detectionTab, searchTab, runTab];

@@ -1,0 +1,122 @@
+// A card of the Search tab with a chart: head, chart, what is emphasised in one line, reading, table, exports.
+import { csvCell, pngBlob } from "./chart-export.js";
+import { fill, h } from "./dom.js";
+import { saveFile } from "./download.js";
+import { failure } from "./failure.js";
+import { figureSvg, SearchPlot } from "./search-plot.js";
+
+const MOST_ROWS = 200;
+
+export class ChartCard {
+  /** @param {object} tab of search-plot.js, and page, look(), lightLook(f) */
+  constructor(tab, name, className = "") {
+    Object.assign(this, { tab, page: tab.page, name });
+    this.plot = new SearchPlot(tab);
+    this.head = h("header", { class: "card-head" });
+    this.readout = h("p", { class: "search-readout muted" });
+    this.notes = h("div", { class: "card-notes" });
+    this.table = h("div", {});
+    this.root = h("section", { class: `curve-card search-card ${className}`, "data-card": name }, this.head, this.plot.root, this.readout, this.notes, this.table);
+    this.near = false;
+  }
+
+  /**
+   * Show the card. `content` is {title, make(): figure, summary, notes: [sentence or element], tools: [element], table(): {head, rows}}; the figure is made when the
+   * card is near.
+   */
+  show(content) {
+    this.content = content;
+    this.due = true;
+    if (this.near) this.draw();
+  }
+
+  approach(near) {
+    this.near = near;
+    if (near && this.due) this.draw();
+  }
+
+  draw() {
+    const { page, content } = this;
+    this.due = false;
+    this.drawHead();
+    this.plot.show(content.make(), this.tab.look(), { summary: content.summary, help: page.text("search.keys", { chart: content.title }) });
+    fill(this.notes, (content.notes ?? []).map((note) => h("p", { class: "small muted" }, note)));
+    fill(this.table, this.shown() ? this.values() : null);
+    this.tell();
+  }
+
+  drawHead() {
+    const { page, content } = this;
+    const key = JSON.stringify([content.title, page.language, this.shown(), content.signature ?? ""]);
+    if (key === this.headKey) return;
+    this.headKey = key;
+    const focused = [...this.head.querySelectorAll("button, select, summary")].indexOf(document.activeElement);
+    const asTable = h("button", { type: "button", class: "quiet", "aria-pressed": String(this.shown()), onclick: () => this.toggle() }, page.text("curves.table"));
+    fill(this.head, h("h2", {}, content.title), h("div", { class: "card-tools" }, content.tools ?? [], asTable, this.exportMenu()));
+    if (focused >= 0) this.head.querySelectorAll("button, select, summary")[focused]?.focus();
+  }
+
+  shown() {
+    return this.page.state.list("rows").includes(encodeURIComponent(this.name));
+  }
+
+  toggle() {
+    const name = encodeURIComponent(this.name);
+    const others = this.page.state.list("rows").filter((each) => each !== name);
+    this.page.state.set({ rows: (this.shown() ? others : [...others, name]).join(",") });
+  }
+
+  /** What is emphasised, in one line. */
+  tell() {
+    const { hovered, model } = this.tab;
+    fill(this.readout, hovered !== null && model.byId.has(hovered) ? model.sentence(hovered) : " ");
+  }
+
+  values() {
+    const { head, rows } = this.content.table();
+    const more = rows.length - MOST_ROWS;
+    const cells = (row) => row.map((value, index) => (index ? h("td", { class: "number" }, value) : h("th", { scope: "row" }, value)));
+    const table = h("table", { class: "curve-values" },
+      h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, rows.slice(0, MOST_ROWS).map((row) => h("tr", {}, cells(row)))));
+    const label = this.page.text("curves.table.label", { tag: this.content.title });
+    return h("div", { class: "curve-scroll", role: "region", tabindex: 0, "aria-label": label }, table, more > 0 ? h("p", { class: "small muted" }, this.page.text("more", { n: more })) : null);
+  }
+
+  exportMenu() {
+    const { page } = this;
+    const item = (id, act) => h("button", { type: "button", onclick: () => this.exported(act) }, page.text(id));
+    return h("details", { class: "menu curve-menu" }, h("summary", {}, page.text("curves.export")),
+      h("div", { class: "sheet-of-menu" },
+        item("curves.export.svg", () => this.save("svg", "image/svg+xml", this.svg())),
+        item("curves.export.png", async () => this.save("png", "image/png", await pngBlob(this.svg()))),
+        item("curves.export.shown", () => this.save("csv", "text/csv", this.csv()))));
+  }
+
+  async exported(act) {
+    this.head.querySelector("details").open = false;
+    try {
+      await act();
+    } catch (error) {
+      fill(this.notes, failure(this.page, error));
+    }
+  }
+
+  /** The chart for a paper: on white, whatever the theme. */
+  svg() {
+    return this.tab.inLightTheme(() => figureSvg(this.content.make(), this.tab.look(), this.content.title, this.content.summary));
+  }
+
+  csv() {
+    const { head, rows } = this.content.table(true);
+    return [head, ...rows].map((row) => row.map((value) => csvCell(value ?? "")).join(",")).join("\r\n") + "\r\n";
+  }
+
+  save(ending, media, content) {
+    saveFile(`${this.content.title.replace(/[^\w.+=-]+/g, "_").slice(0, 80)}.${ending}`, media, content);
+  }
+
+  destroy() {
+    this.plot.destroy();
+  }
+}
