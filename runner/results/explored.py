@@ -1,4 +1,4 @@
-"""What a sweep of any design has tried: the axis of each varied key, means by value, and the best value so far."""
+"""Numbers of what a sweep of any design has tried: the axis of each varied key, means by value, the best so far."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class KeyAxis:
 
     @property
     def count(self) -> int:
-        """How many values are listed."""
+        """Number of listed values."""
         return len(self.choices or self.values)
 
 

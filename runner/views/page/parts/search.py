@@ -113,7 +113,7 @@ class RungCurves:
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """What a sweep has explored.
+    """Space of a sweep and what was tried in it.
 
     Args:
         kind: ``one_at_a_time``, ``grid``, ``search``, or ``list`` for everything else.
