@@ -22,6 +22,7 @@ from runner.cli import (
     doctor,
     drill,
     evaluate,
+    import_logs,
     init,
     ls,
     pause,
@@ -42,7 +43,7 @@ from runner.core.text import printable_output, say
 _COMMANDS = {
     "train and sweep": (train, sweep),
     "while it runs": (status, pause, resume, stop, retry, verify),
-    "compare and see": (compare, dashboard, evaluate, predict, ls),
+    "compare and see": (compare, dashboard, evaluate, predict, ls, import_logs),
     "data and configs": (data, init, config),
     "this machine": (doctor, backend, drill, completion),
 }

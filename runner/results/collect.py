@@ -21,7 +21,7 @@ from runner.monitor.progress import run_status
 from runner.store import legacy
 from runner.store.identities import identify
 from runner.store.records import Record, decode_number, stream_all_records
-from runner.store.run_dir import FORMER_METRIC, Goal, Identity, PrimaryMetric, RunDir, State, find_runs, not_a_directory
+from runner.store.run_dir import FORMER_METRIC, IMPORTED, Goal, Identity, PrimaryMetric, RunDir, State, find_runs, not_a_directory
 from runner.training.learning import HEAD_BYTES, FlatTerm, flat_terms, judge
 
 DATA_SECTIONS: Final = {"train": "TrainDataset", "eval": "EvalDataset"}
@@ -94,6 +94,11 @@ class RunResult:
     def __repr__(self) -> str:
         return f"RunResult({str(self.path)!r}, {self.state!r})"
 
+    @property
+    def imported(self) -> bool:
+        """True for a run that was made of another program's logs: it has curves, and no config."""
+        return is_imported(self.facts)
+
     def best(self, metric: str, goal: Goal) -> tuple[int, float] | None:
         """Return (step, value) of the best evaluation so far: optimistic, since the best of several is selected by the value it is
         judged by."""
@@ -140,6 +145,20 @@ def check_metrics(runs: Iterable[RunResult], metrics: Iterable[str]) -> None:
             else:
                 hint = nearest(metric, allowed) or f"known: {listed(allowed, _MOST_NAMED)}"
             raise InputError(f"Unknown metric {metric!r}: no finished run has it; {hint}")
+
+
+def is_imported(facts: Mapping[str, Any]) -> bool:
+    """Return whether a run with these facts was made of another program's logs."""
+    return isinstance(facts.get(IMPORTED), Mapping)
+
+
+def own_runs(runs: Iterable[RunResult]) -> list[RunResult]:
+    """Return the runs that can be compared: those that were not imported. Raises InputError: all were."""
+    every = list(runs)
+    own = [run for run in every if not run.imported]
+    if every and not own:
+        raise InputError("imported runs only: they have no config, so that nothing is compared; `runner dashboard` shows their curves")
+    return own
 
 
 def collect(paths: Iterable[Path]) -> list[RunResult]:
@@ -192,7 +211,8 @@ def read_run(run_dir: RunDir, *, config: bool = True, records: bool = True) -> R
     problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file])]
     whole = [run_dir.identity_file, *([run_dir.evaluation] if results is not None else [])]
     problems += [f"{file} is not whole" for file in run_dir.damaged(whole)]
-    flat_config, problem = _read_config(run_dir.config) if config else ({}, "")
+    imported = identity is not None and is_imported(identity.facts)
+    flat_config, problem = _read_config(run_dir.config) if config and not imported else ({}, "")
     problems += filter(None, [problem])
     seen, kept = _read_metrics(run_dir.metrics) if records else (_Metrics(), [])
     problems += filter(None, [seen.problem])
@@ -348,6 +368,8 @@ def _number(value: Any) -> float:
 
 def _label(name: str, identity: Identity | None, overrides: Mapping[str, Any]) -> str:
     """Return the name of the trial: as it was recorded, as in its directory's name, else by what was overridden, else by the directory."""
+    if identity is not None and is_imported(identity.facts):
+        return identity.label or name
     if identity is not None and identity.sweep is not None:
         match = _RUN_NAME.fullmatch(name)
         if identity.label or match:
@@ -362,6 +384,9 @@ def _without_neutral(runs: Sequence[RunResult]) -> list[RunResult]:
     known = {key: any(keys_overlap(key, other) for other in identifying) for key in {key for run in runs for key in run.overrides}}
     result = []
     for run in runs:
+        if run.imported:
+            result.append(run)
+            continue
         # a translated or misspelt key is not in the config, and a data set identifies the trial by its content
         neutral = [key for key in run.overrides if not known[key] and key.partition(".")[0] not in _NAMING]
         neutral = [key for key in neutral if any(keys_overlap(key, other) for other in run.config)]

@@ -11,7 +11,7 @@ from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, Problem
 from runner.core.values import ABSENT, enough_digits, listed, short_keys
 from runner.results.answer import SweepFacts, answer
-from runner.results.collect import RunResult, check_metrics, with_memory
+from runner.results.collect import RunResult, check_metrics, own_runs, with_memory
 from runner.results.comparison import ComparedTrial, Comparison, Verdict
 from runner.results.explain import explain
 from runner.results.images import ImageComparison, compare_on_images
@@ -26,6 +26,7 @@ from runner.stats.sequential import look_confidence, raced_effects
 from runner.store.run_dir import Goal
 
 _MOST_LISTED: Final = 12
+_MOST_NAMED: Final = 5
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ def compare(
     against: int | None = None,
     sweep: SweepFacts | None = None,
 ) -> Comparison:
-    """Group `runs` by what they share apart from the seed, and compare the groups with the baseline.
+    """Group `runs` by what they share apart from the seed, and compare the groups with the baseline. Imported runs are left out.
 
     The baseline is trial 0 of a sweep, else the first trial given.
 
@@ -65,10 +66,13 @@ def compare(
         images: bootstrap the images of each trial's and the baseline's first common seed; None: where one of them has a single seed.
 
     Raises:
-        InputError: no runs, no run that is done has the metric although some have others, or no trial has the number `against`.
+        InputError: no runs but imported ones, no run that is done has the metric although some have others, or no trial has the number
+            `against`.
     """
     if not runs:
         raise InputError("no runs to compare")
+    imported = [run.label for run in runs if run.imported]
+    runs = own_runs(runs)
     check_clear(runs)
     metric, goal = metric or runs[0].metric.name, goal or runs[0].metric.goal
     runs = with_memory(runs, (metric, *metrics))
@@ -107,7 +111,9 @@ def compare(
     if flat:
         without = compare(runs, metric, goal, metrics, looks=looks, images=False, leave_out=flat | leave_out, against=against)
         found = replace(found, warnings=(*found.warnings, *describe_unlearned(found, without)))
-    return replace(found, answer=tuple(answer(found, sweep)), notes=tuple(explain(found)))
+    named = imported[:_MOST_NAMED]
+    left_out = [note("imported", runs=len(imported), names=named, more=len(imported) - len(named))] if imported else []
+    return replace(found, answer=tuple(answer(found, sweep)), notes=(*explain(found), *left_out))
 
 
 def _differing_values(groups: Sequence[_Group], varied: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:

@@ -75,6 +75,11 @@ def _reused(runs: int) -> str:
     return f"{counted(runs, 'run')} reused from other sweeps that had run the same configuration"
 
 
+def _imported(runs: int, names: Sequence[str], more: int) -> str:
+    which = f"{_join(names)}{f' and {more} more' if more else ''}"
+    return f"{counted(runs, 'imported run')} left out ({which}): trained elsewhere and without a config, so that nothing says what differs"
+
+
 def _design_missing(design: str, installed: bool) -> str:
     why = "cannot be loaded (`runner doctor` gives the reason)" if installed else "is not installed here: install the package that has it"
     return (
@@ -317,6 +322,7 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "no-noise": _template("no interval where all seeds gave the same value: there is no noise to judge by"),
     "failed-runs": _failed_runs,
     "reused": _reused,
+    "imported": _imported,
     "design-missing": _design_missing,
     "last-checkpoint": _template("metrics are those of the last checkpoint; the best evaluation of a run is optimistic"),
     # the answer

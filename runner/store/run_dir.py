@@ -29,6 +29,8 @@ Goal = Literal["maximize", "minimize"]
 State = Literal["pending", "running", "done", "failed", "pruned", "interrupted"]
 DATA_PLACES = ("dataset_dir", "image_dir", "anno_path")
 """Keys of a data set's section that hold its paths."""
+IMPORTED = "imported"
+"""Fact of a run that was made of another program's logs (`runner import`): where it comes from. Such a run has no config."""
 FINISHED: frozenset[str] = frozenset({"done", "failed", "pruned"})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.errors import InputError
-from runner.results.collect import MEMORY_TAGS, collect, with_memory
+from runner.results.collect import MEMORY_TAGS, collect, own_runs, with_memory
 from runner.results.compare import check_clear, compare
 from runner.results.comparison import Comparison
 from runner.results.notes import missing_design
@@ -84,7 +84,7 @@ def compare_runs(
 def read_search(path: Path, metric: str | None = None, goal: Goal | None = None) -> SearchReport:
     """Compute the report on a sweep whose trials were proposed (see `read_report`)."""
     sweep = SweepDir(path)
-    runs = collect([path])
+    runs = own_runs(collect([path]))
     metrics = sweep.metrics() or (Metric(name=runs[0].metric.name, goal=runs[0].metric.goal),)
     if metric is not None or goal is not None:
         first = Metric(name=metric or metrics[0].name, goal=goal or _goal(metric, metrics) or metrics[0].goal)

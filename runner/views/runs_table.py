@@ -75,7 +75,7 @@ class _RunsView:
         shown = "–" if value is None else f"{value:.3f}{'' if run.state == 'done' else '*'}"
         return {
             "run": plain(self._name(run)),
-            "config": plain(PurePath(str(run.facts.get("config_file") or "–")).stem),
+            "config": plain("imported" if run.imported else PurePath(str(run.facts.get("config_file") or "–")).stem),
             "varied": plain(_varied(run)),
             "state": Text.assemble((printable(run.state), STATE_STYLES.get(run.state, "")), *([(" !", "yellow")] if run.flat else [])),
             "progress": plain(f"{run.step}/{run.steps} {100 * run.step // run.steps:3d} %" if run.steps else "–"),

@@ -48,6 +48,7 @@ class PageTrial:
         label: for people.
         is_baseline: the others are compared with it.
         runs: ids of its runs; none of a trial that is planned and has not begun.
+        imported: its run was made of another program's logs: it is compared with nothing.
         overrides: dotted key to value, against the sweep's config.
         waiting: planned runs of it that have no directory yet.
     """
@@ -59,6 +60,7 @@ class PageTrial:
     runs: tuple[str, ...]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     waiting: int = 0
+    imported: bool = False
 
 
 class PageData(Protocol):
@@ -186,14 +188,20 @@ def title_of(roots: Sequence[Path]) -> str:
 
 
 def deciding(plans: Mapping[Path, PagePlan], results: Sequence[RunResult]) -> PrimaryMetric:
-    """Return the deciding metric: the plans' where they agree, else that of the first run."""
+    """Return the deciding metric: the plans' where they agree, else that of the first run, of one that was not imported if there is one."""
     found = [plan.metric for plan in plans.values() if plan.metric is not None]
     if found and all((other.name, other.goal) == (found[0].name, found[0].goal) for other in found):
         return found[0]
-    return results[0].metric if results else FORMER_METRIC
+    own = [result for result in results if not result.imported]
+    return next((result.metric for result in (*own, *results)), FORMER_METRIC)
 
 
 _Key = tuple[str | None, int, str]
+"""Sweep, number and label of a trial; of an imported run, which is a trial of its own, its directory in place of a sweep."""
+
+
+def _key(result: RunResult) -> _Key:
+    return (str(result.path), -1, result.label) if result.imported else (result.sweep, result.trial, result.label)
 
 
 class Ids:
@@ -211,14 +219,16 @@ class Ids:
         """Group runs to trials, and give ids to both.
 
         Args:
-            results: the runs. Those of one sweep with one trial number are a trial, and runs by themselves that share a label.
+            results: the runs. Those of one sweep with one trial number are a trial, and runs by themselves that share a label. Imported
+                ones are last, each by itself.
             plans: directory of a sweep to its plan, whose trials are listed too before they begin.
         """
         groups: dict[_Key, list[RunResult]] = {}
         for result in results:
-            groups.setdefault((result.sweep, result.trial, result.label), []).append(result)
+            groups.setdefault(_key(result), []).append(result)
+        imported = {key: any(result.imported for result in members) for key, members in groups.items()}
         waiting, overrides = _waiting(groups, plans or {})
-        order = sorted(groups, key=lambda group: (group[1] != 0, group[0] or "", group[1], group[2]))
+        order = sorted(groups, key=lambda group: (imported.get(group, False), group[1] != 0, group[0] or "", group[1], group[2]))
         runs: dict[str, PageRun] = {}
         trials: dict[str, PageTrial] = {}
         for index, key in enumerate(order):
@@ -229,7 +239,9 @@ class Ids:
                 runs[run] = PageRun(run, trial, result)
                 members.append(run)
             values = groups[key][0].overrides if groups[key] else overrides.get(key, {})
-            trials[trial] = PageTrial(trial, key[1], key[2], index == 0, tuple(members), dict(values), waiting.get(key, 0))
+            foreign = imported.get(key, False)
+            is_baseline = index == 0 and not foreign
+            trials[trial] = PageTrial(trial, key[1], key[2], is_baseline, tuple(members), dict(values), waiting.get(key, 0), foreign)
         return runs, trials
 
     def _trial_id(self, key: _Key, members: Sequence[RunResult], taken: Mapping[str, PageTrial]) -> str:

@@ -46,6 +46,8 @@ FROZEN: Final = {"px": "446", "bits": "12"}
 """Thinning of a frozen file's curves, for its size: 223 buckets, so that 446 points draw the envelope, of 4 significant digits."""
 
 _COLUMNS: Final = ColumnStore(100_000_000)
+_ALL_AXES: Final = frozenset(AXES)
+_UNKNOWN_OF_IMPORTED: Final[frozenset[Axis]] = frozenset({"epoch", "images"})
 _MOST_PX = 20_000
 _MANTISSA_BITS = 23
 _LARGEST = 1e17
@@ -61,7 +63,7 @@ class TagRow:
         tag: its name.
         runs: number of runs that have it.
         kind: of its records: ``train`` or ``evaluation``.
-        axes: axes of x that all of them have.
+        axes: axes of x that all of them have, imported ones aside: these know neither epochs nor images.
     """
 
     tag: str
@@ -182,9 +184,8 @@ def read_tags(data: PageData) -> list[TagRow]:
     """Return the tags of all runs, in the order of their names."""
     runs: dict[str, int] = {}
     kinds: dict[str, str] = {}
-    without_images: set[str] = set()
+    known: dict[str, frozenset[Axis]] = {}
     for run in data.runs().values():
-        known = images_per_step(run.result.config, run.result.overrides) is not None
         try:
             tags = _COLUMNS.tags(RunDir(run.result.path).metrics)
         except OSError:
@@ -193,9 +194,10 @@ def read_tags(data: PageData) -> list[TagRow]:
             runs[tag] = runs.get(tag, 0) + 1
             if kind == "evaluation" or tag not in kinds:
                 kinds[tag] = kind
-            if not known:
-                without_images.add(tag)
-    axes = {tag: tuple(axis for axis in AXES if axis != "images" or tag not in without_images) for tag in runs}
+            if not run.result.imported:
+                has_images = images_per_step(run.result.config, run.result.overrides) is not None
+                known[tag] = known.get(tag, _ALL_AXES) - (set() if has_images else {"images"})
+    axes = {tag: tuple(axis for axis in AXES if axis in known.get(tag, _ALL_AXES - _UNKNOWN_OF_IMPORTED)) for tag in runs}
     return [TagRow(tag, runs[tag], kinds[tag], axes[tag]) for tag in sorted(runs)]
 
 
@@ -236,6 +238,8 @@ def columns_of(run: PageRun) -> Columns:
 
 
 def _curve(run: PageRun, request: CurvesQuery) -> RunCurve | None:
+    if run.result.imported and request.axis in _UNKNOWN_OF_IMPORTED:
+        return None
     images = images_per_step(run.result.config, run.result.overrides) if request.axis == "images" else None
     return make_curve(columns_of(run), request.tag, request.axis, request.smoothing, images)
 

@@ -15,7 +15,7 @@ from runner.core.files import MAX_JSON_BYTES, parse_json
 from runner.core.typed import build
 from runner.core.values import ABSENT, format_value, same_value, shell_path
 from runner.store.media import read_media
-from runner.store.run_dir import Identity, Status
+from runner.store.run_dir import IMPORTED, Identity, Status
 from runner.views.page.attempts import AttemptRow, read_attempts
 from runner.views.page.data import PageData, PageRun
 from runner.views.page.part import PartAnswer, Query, json_answer
@@ -81,6 +81,7 @@ class RunView:
 
     Args:
         baseline: id of the run that it is compared with: of the baseline, with the same seed if there is one; None: it is that run.
+        imported: where a run that was made of another program's logs comes from; empty for one that was trained here.
         values: newest numbers by tag, those that are not finite as texts.
         keys: number of the config's keys.
         config: the keys in which it differs from the other run's, or all.
@@ -103,6 +104,7 @@ class RunView:
     step: int
     steps: int
     heartbeat: float
+    imported: str
     values: Mapping[str, float | str]
     attempts: list[AttemptRow]
     keys: int
@@ -221,6 +223,7 @@ def _view(data: PageData, place: Place, query: Query) -> RunView:
         step=result.step,
         steps=result.steps,
         heartbeat=result.heartbeat,
+        imported=hide.text(_origin(place)),
         values=status.values,
         attempts=[replace(row, reason=hide.text(row.reason)) for row in attempts],
         keys=keys,
@@ -237,12 +240,13 @@ def _view(data: PageData, place: Place, query: Query) -> RunView:
 
 
 def _other_run(data: PageData, run: PageRun, base: str) -> PageRun | None:
-    """Return the run to compare with: of the baseline, or of the trial `base`, with the same seed if it has one; None for itself."""
+    """Return the run to compare with: of the baseline, or of the trial `base`, with the same seed if it has one; None for itself, and for
+    an imported run, which is compared with nothing."""
     trials = data.trials()
     if base and base not in trials:
         raise InputError(f"no trial {base!r}; the part trials lists the ids")
     trial = trials[base] if base else next((each for each in trials.values() if each.is_baseline), None)
-    if trial is None or trial.id == run.trial:
+    if trial is None or trial.id == run.trial or run.result.imported:
         return None
     members = [data.runs()[member] for member in trial.runs]
     return next((member for member in members if member.result.seed == run.result.seed), members[0] if members else None)
@@ -252,6 +256,8 @@ def _other_run(data: PageData, run: PageRun, base: str) -> PageRun | None:
 def _config(place: Place, beside: Place | None, *, whole: bool) -> tuple[list[ConfigRow], int, str]:
     """Return (rows, number of keys, why there are no rows or only those of this run)."""
     trees, problem = [], ""
+    if place.run.result.imported:
+        return [], 0, ""
     for each in (place, beside):
         try:
             trees.append(None if each is None else each.tree((*each.parts, "config.yml")))
@@ -331,10 +337,26 @@ def _facts(place: Place | None) -> dict[str, str]:
         if name in facts and facts[name] not in (None, "", [], {}):
             value = facts[name]
             found[name] = ", ".join(map(_plain, value)) if isinstance(value, list) else _plain(value)
+    for name, value in (_imported(place) if place is not None else {}).items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{key}": _plain(item) for key, item in value.items()}
+        else:
+            found[name] = "; ".join(map(_plain, value)) if isinstance(value, list) else _plain(value)
     packages = facts.get("packages")
     for package, version in packages.items() if isinstance(packages, Mapping) else ():
         found[f"packages.{package}"] = _plain(version)
     return found
+
+
+def _imported(place: Place) -> Mapping[str, Any]:
+    """Return what is known of the logs that a run was made of; empty for one that was trained here."""
+    found = place.identity.facts.get(IMPORTED) if place.identity is not None else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _origin(place: Place) -> str:
+    imported = _imported(place)
+    return f"{imported.get('from', '')} ({imported.get('format', '')})" if imported else ""
 
 
 def _plain(value: Any) -> str:
@@ -345,6 +367,8 @@ def _plain(value: Any) -> str:
 def _commands(place: Place) -> Iterator[CommandRow]:
     """Yield the commands that make sense for a run in its state. The page itself never acts."""
     result, run = place.run.result, command_path(place.path, place.root)
+    if result.imported:
+        return
     sweep = None if place.sweep is None else command_path(place.root.joinpath(*place.sweep), place.root)
     if result.state == "running":
         yield CommandRow("stop", f"runner stop {sweep} {shell_path(result.path.name)}" if sweep else f"runner stop {run}")

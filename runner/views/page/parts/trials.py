@@ -61,6 +61,7 @@ class TrialRow:
         states: number of runs per standing, planned ones included, copies not.
         metrics: over the runs that count.
         time_s, memory_gib: means over these.
+        imported: its run was made of another program's logs: it is compared with nothing.
     """
 
     id: str
@@ -73,6 +74,7 @@ class TrialRow:
     metrics: Mapping[str, Numbers]
     time_s: float | None
     memory_gib: float | None
+    imported: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ def _trial(trial: PageTrial, results: Sequence[RunResult], tags: Sequence[str], 
         {tag: _numbers([result.metrics[tag] for result in done if tag in result.metrics]) for tag in tags},
         _numbers([result.time_s for result in done if result.time_s is not None]).mean,
         _numbers([result.memory_gib for result in done if result.memory_gib is not None]).mean,
+        trial.imported,
     )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ export class Selection {
     choices(
       this.base,
       text("selection.base"),
-      trials.all.map((trial) => [trial.id, shorten(trials.label(trial.id))]),
+      trials.comparable().map((trial) => [trial.id, shorten(trials.label(trial.id))]),
       trials.baseline().id,
     );
     choices(

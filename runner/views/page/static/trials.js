@@ -65,12 +65,17 @@ export class Trials {
 
   /** The trial that the others are compared with: the one that was picked, or the sweep's. */
   baseline() {
-    return this.byId.get(this.state.get("base")) ?? this.standard();
+    return this.comparable().find((trial) => trial.id === this.state.get("base")) ?? this.standard();
   }
 
   /** The sweep's own baseline, or the trial that stands in for it. */
   standard() {
     return this.all.find((trial) => trial.baseline) ?? this.all[0];
+  }
+
+  /** Trials that others can be compared with: those that were trained here. */
+  comparable() {
+    return this.all.filter((trial) => !trial.imported);
   }
 
   /** The metric that is shown first: the one that was picked, or the deciding one. */

@@ -103,7 +103,7 @@ class RunView {
         h("svg", { class: "swatch", width: 20, height: 12, viewBox: "0 0 20 12", "aria-hidden": "true" }, line),
         " ",
         trials.byId.has(view.trial) ? trials.label(view.trial) : view.label,
-        h(
+        view.imported ? null : h(
           "span",
           { class: "seeds" },
           page.text("run.seeds"),
@@ -122,6 +122,7 @@ class RunView {
           view.heartbeat ? ` · ${page.text("run.heartbeat", { time: moment(page, view.heartbeat) })}` : "",
         ),
       ),
+      view.imported ? h("p", { class: "text" }, page.text("run.imported", { from: view.imported })) : null,
       problems.map(([kind, text]) =>
         h("div", { class: `said ${kind}` }, h("p", { class: "small muted" }, page.text(`run.${kind}`)), h("p", { class: "text" }, text)),
       ),

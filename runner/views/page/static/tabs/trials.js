@@ -329,7 +329,8 @@ class TrialsView {
   /** Compare the others with a trial; with the sweep's baseline if it is the one already. */
   makeBaseline(trial) {
     const { state, trials } = this.page;
-    state.set({ base: [trials.baseline().id, trials.standard().id].includes(trial.id) ? "" : trial.id });
+    if (trial.imported) this.page.announce(this.page.text("trials.imported.why"));
+    else state.set({ base: [trials.baseline().id, trials.standard().id].includes(trial.id) ? "" : trial.id });
   }
 
   /** Hide the trial of a row; the row behind it becomes the active one. */
