@@ -66,9 +66,7 @@ def find_log_folders(given: Sequence[Path]) -> list[LogFolder]:
     for folders in same.values():
         if len(folders) > 1:
             names = ", ".join(str(folder.path) for folder in folders)
-            problems.append(
-                Problem(f"would both be named {folders[0].name}: import them apart, each with a --into of its own", where=names)
-            )
+            problems.append(Problem(f"would all be named {folders[0].name}: import each with a --into of its own", where=names))
     if problems:
         raise InputError(problems)
     return [folder for folders in same.values() for folder in folders]

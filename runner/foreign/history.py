@@ -70,10 +70,9 @@ class History:
     attempts: tuple[_Attempt, ...]
 
     def records(self) -> Iterator[Record]:
-        """Yield the records in the order of the file, with the marks of the restarts."""
+        """Yield the records in the order of the file, each attempt's mark first."""
         for number, attempt in enumerate(self.attempts, 1):
-            if number > 1:
-                yield Record(number, attempt.mark, 0.0, attempt.start, resumed=True)
+            yield Record(number, attempt.mark, 0.0, attempt.start, resumed=True)
             yield from _records(attempt.values, self.names, number)
 
 

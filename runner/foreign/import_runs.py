@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -227,10 +227,9 @@ def _renamed(log: LogValues, rename: Mapping[str, str], folder: LogFolder) -> Lo
 def _write(run_dir: RunDir, history: History) -> str:
     """Write the records and the state of a run; return a hash of the records."""
     run_dir.path.mkdir()
-    writer = RecordWriter(run_dir.metrics)
-    for record in history.records():
-        writer.write(record)
-    writer.close()
+    with closing(RecordWriter(run_dir.metrics)) as writer:
+        for record in history.records():
+            writer.write(record)
     last = history.last_step
     run_dir.write_status(
         Status("done", attempt=history.restarts + 1, step=last, steps=last, heartbeat=history.last_s, phase="ended"), durable=True

@@ -50,8 +50,9 @@ def _add_value(message: bytes, values: LogValues) -> None:
     tag, step, time = text(found.get(2, b"")), integer(found.get(1, 0)), integer(found.get(3, 0)) / 1000
     if 4 in found:
         values.add(tag, step, time, single(found[4]))
-    elif 14 in found:  # of `add_scalars`, whose names are the folders
-        values.add(tag, step, time, single(dict(fields(inner(found[14]))).get(2, bytes(4))))
+    elif 14 in found:  # one of `add_scalars`
+        part = dict(fields(inner(found[14])))
+        values.add(f"{tag}/{text(part.get(1, b''))}", step, time, single(part.get(2, bytes(4))))
     elif 12 in found:
         values.note({tag: text(dict(fields(inner(found[12]))).get(1, b""))})
     elif 13 in found:

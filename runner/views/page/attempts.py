@@ -58,6 +58,8 @@ def read_attempts(root: Path, run: tuple[str, ...], journal: tuple[str, ...] | N
     last = max([result.attempts, *rows])
     if last:
         rows[last] = _with_state(rows.get(last, AttemptRow(last)), result)
+        if result.imported:  # its tags may count other steps, so that its last record need not have the last one
+            rows[last] = replace(rows[last], last_step=result.step)
     return [rows[number] for number in sorted(rows) if number]
 
 

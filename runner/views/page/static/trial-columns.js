@@ -413,15 +413,12 @@ function nameCell(model, row, actions) {
   const name = trials.label(row.trial.id);
   const one = row.trial.runs.length === 1;
   if (!row.trial.runs.length) return h("span", { class: "name bare", title: name }, name);
-  const mark = row.trial.imported ? h(
-    "span",
-    { class: "tag", title: page.text("trials.imported.why") },
-    page.text("trials.imported"),
-  ) : null;
   const label = one
     ? h("a", { class: "name", tabindex: "-1", href: actions.address(row.trial.runs[0]), title: name }, name)
     : h("span", { class: "name", title: name }, name);
-  return [fold(page, row, actions), label, mark];
+  if (!row.trial.imported) return [fold(page, row, actions), label];
+  const mark = h("span", { class: "tag", title: page.text("trials.imported.why") }, page.text("trials.imported"));
+  return [fold(page, row, actions), h("span", { class: "tagged" }, label, mark)];
 }
 
 function fold(page, row, actions) {

@@ -61,6 +61,7 @@ class RunView {
         copyable(page, each.command),
       ]),
     );
+    for (const part of ["config", "log", "commands"]) sections[part].hidden = view.imported !== "";
     this.samples.update(view);
     await this.log.update(view);
   }
@@ -195,14 +196,15 @@ class RunView {
       ...(view.baseline ? [page.text("run.baseline", { name: nameOf(page, view.baseline) })] : []),
     ];
     const same = differing.length ? "" : "run.same-environment";
-    const said = !view.environment.length ? "run.no-facts" : view.baseline ? same : "run.is-baseline";
+    const alone = view.imported ? "" : "run.is-baseline";
+    const said = !view.environment.length ? "run.no-facts" : view.baseline ? same : alone;
     return [
       said ? h("p", { class: "muted" }, page.text(said)) : null,
       differing.length ? table(page.text("run.environment.differs"), head, rows(differing)) : null,
       view.environment.length
         ? h(
             "details",
-            {},
+            { open: view.imported !== "" },
             h("summary", {}, page.text("run.environment.all", { n: view.environment.length })),
             table(page.text("run.environment"), head, rows(view.environment)),
           )
