@@ -18,7 +18,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """
     at, end = 0, len(message)
     while at < end:
-        key, at = _varint(message, at)
+        key, at = (message[at], at + 1) if message[at] < 0x80 else _varint(message, at)  # most have one byte: a call takes longer
         number, kind = key >> 3, key & 7
         if number == 0:
             raise ValueError("field number 0")
@@ -27,7 +27,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             yield number, value
             continue
         if kind == _BYTES:
-            width, at = _varint(message, at)
+            width, at = (message[at], at + 1) if at < end and message[at] < 0x80 else _varint(message, at)
         elif kind in _WIDTHS:
             width = _WIDTHS[kind]
         else:
