@@ -22,7 +22,7 @@ _Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _TagValues:
     """Values in their order; arrays of one length. `tag`: number of a tag."""
 
     tag: npt.NDArray[np.int64]
@@ -33,23 +33,23 @@ class _Part:
     def __len__(self) -> int:
         return len(self.tag)
 
-    def take(self, index: Any) -> _Part:
+    def take(self, index: Any) -> _TagValues:
         """Return some of the values."""
-        return _Part(self.tag[index], self.step[index], self.time[index], self.value[index])
+        return _TagValues(self.tag[index], self.step[index], self.time[index], self.value[index])
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """Values of an attempt that are written, since when, and behind which step it continues."""
 
-    values: _Part
+    values: _TagValues
     start: float
     mark: int
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """What an imported run recorded.
+class LogHistory:
+    """Records of an imported run.
 
     Args:
         names: all tags; `tags`: those of the values that count.
@@ -81,7 +81,7 @@ def is_evaluation(tag: str) -> bool:
     return tag.startswith(_EVALUATION_STARTS) or tag.rpartition("-")[2] in _EVALUATION_ENDS
 
 
-def make_history(logs: Sequence[LogValues]) -> History:
+def make_history(logs: Sequence[LogValues]) -> LogHistory:
     """Join the logs of one run.
 
     A log that begins after the others have ended, and at an earlier step of some tag, is a restart; so is a step back within a log. It
@@ -102,7 +102,7 @@ def make_history(logs: Sequence[LogValues]) -> History:
             written[earlier] &= counts[earlier] | (attempts[earlier].step > marks[number])
     used = {int(tag) for part, mask in zip(attempts, counts, strict=True) for tag in np.unique(part.tag[mask])}
     total = sum(int(mask.sum()) for mask in counts)
-    return History(
+    return LogHistory(
         names=tuple(names),
         tags=tuple(names[tag] for tag in sorted(used)),
         values=total,
@@ -117,15 +117,15 @@ def make_history(logs: Sequence[LogValues]) -> History:
     )
 
 
-def _part(log: LogValues, names: Sequence[str]) -> _Part:
+def _part(log: LogValues, names: Sequence[str]) -> _TagValues:
     place = {name: number for number, name in enumerate(names)}
     numbers = np.array([place[name] for name in log.tags], np.int64)
-    return _Part(numbers[np.array(log.tag)], np.array(log.step, np.int64), np.array(log.time), np.array(log.value))
+    return _TagValues(numbers[np.array(log.tag)], np.array(log.step, np.int64), np.array(log.time), np.array(log.value))
 
 
-def _attempts(logs: Sequence[_Part], tags: int) -> list[_Part]:
+def _attempts(logs: Sequence[_TagValues], tags: int) -> list[_TagValues]:
     """Return the values of each attempt."""
-    attempts: list[list[_Part]] = []
+    attempts: list[list[_TagValues]] = []
     last = np.full(tags, -1, np.int64)
     end = -np.inf
     for log in sorted(logs, key=lambda part: float(part.time.min())):
@@ -142,14 +142,14 @@ def _attempts(logs: Sequence[_Part], tags: int) -> list[_Part]:
     return [_joined(parts) for parts in attempts]
 
 
-def _joined(parts: Sequence[_Part]) -> _Part:
+def _joined(parts: Sequence[_TagValues]) -> _TagValues:
     if len(parts) == 1:
         return parts[0]
-    whole = _Part(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("tag", "step", "time", "value")))
+    whole = _TagValues(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("tag", "step", "time", "value")))
     return whole.take(np.argsort(whole.time, kind="stable"))
 
 
-def _split(log: _Part) -> list[_Part]:
+def _split(log: _TagValues) -> list[_TagValues]:
     """Split a log where a tag's step goes back."""
     order = np.argsort(log.tag, kind="stable")
     previous = np.full(len(log), -1, np.int64)
@@ -163,14 +163,14 @@ def _split(log: _Part) -> list[_Part]:
     return [log.take(slice(one, other)) for one, other in zip(cuts, [*cuts[1:], len(log)], strict=True)]
 
 
-def _first_steps(part: _Part, tags: int) -> npt.NDArray[np.int64]:
+def _first_steps(part: _TagValues, tags: int) -> npt.NDArray[np.int64]:
     """Return the smallest step of each tag, the largest int64 where the tag has none."""
     first = np.full(tags, np.iinfo(np.int64).max)
     np.minimum.at(first, part.tag, part.step)
     return first
 
 
-def _records(part: _Part, names: Sequence[str], attempt: int) -> Iterator[Record]:
+def _records(part: _TagValues, names: Sequence[str], attempt: int) -> Iterator[Record]:
     """Yield the records of an attempt. Values of one step and moment are one record."""
     kinds: list[Kind] = ["evaluation" if is_evaluation(name) else "train" for name in names]
     step, time, kind = 0, 0.0, kinds[0]

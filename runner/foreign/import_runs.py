@@ -17,7 +17,7 @@ from runner.core.errors import InputError, Problem, nearest
 from runner.core.values import counted, listed
 from runner.foreign.folders import LogFolder, find_log_folders, make_format
 from runner.foreign.framing import read_log
-from runner.foreign.history import History, make_history
+from runner.foreign.history import LogHistory, make_history
 from runner.foreign.scalars import LogValues
 from runner.store.records import RecordWriter, encode_number
 from runner.store.run_dir import FORMER_METRIC, IMPORTED, Identity, PrimaryMetric, RunDir, Status
@@ -42,7 +42,7 @@ class ImportedRun:
 
     path: Path
     folder: LogFolder
-    history: History
+    history: LogHistory
     identity: Identity
     lost: tuple[str, ...]
     is_new: bool
@@ -172,7 +172,7 @@ def _stage(folder: LogFolder, into: Path, stage: Path, rename: Mapping[str, str]
     return replace(run, is_new=False)
 
 
-def _identity(folder: LogFolder, history: History, origin: Mapping[str, Any], digest: str) -> Identity:
+def _identity(folder: LogFolder, history: LogHistory, origin: Mapping[str, Any], digest: str) -> Identity:
     return Identity(
         id=folder.name,
         sweep=None,
@@ -224,7 +224,7 @@ def _renamed(log: LogValues, rename: Mapping[str, str], folder: LogFolder) -> Lo
     return replace(log, tags=dict(zip(names, log.tags.values(), strict=True)))
 
 
-def _write(run_dir: RunDir, history: History) -> str:
+def _write(run_dir: RunDir, history: LogHistory) -> str:
     """Write the records and the state of a run; return a hash of the records."""
     run_dir.path.mkdir()
     with closing(RecordWriter(run_dir.metrics)) as writer:

@@ -25,7 +25,7 @@ class TooMuch(Exception):
 
 @dataclass(slots=True)
 class LogValues:
-    """What was read of one log: values in the order of the file, and what its program noted about the run.
+    """Content of one log: values in the order of the file, and notes of its program about the run.
 
     Args:
         tags: name to number.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.logs import START, Value
 
-from runner.foreign.history import History, is_evaluation, make_history
+from runner.foreign.history import LogHistory, is_evaluation, make_history
 from runner.foreign.scalars import LogValues
 from runner.store.records import Record, RecordWriter, read_records
 
@@ -21,7 +21,7 @@ def log(values: Iterable[Value]) -> LogValues:
     return found
 
 
-def curves(history: History, tmp_path: Path) -> dict[str, list[tuple[int, float]]]:
+def curves(history: LogHistory, tmp_path: Path) -> dict[str, list[tuple[int, float]]]:
     """Tag to (step, value) of the records that count, as readers of a run directory see them."""
     path = tmp_path / "metrics.jsonl"
     path.unlink(missing_ok=True)
