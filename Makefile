@@ -18,7 +18,7 @@ PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadsco
 .PHONY: help setup system demo test test-all test-fast lint bench clean
 
 help:
-	@echo "make demo       run the article's experiment (see README.md) in small and compare the runs (about 9 minutes on 2 cores)"
+	@echo "make demo       run the article's experiment (see README.md) in small and compare the runs (about 9 minutes on 2 cores); report.html shows them"
 	@echo "make test       what every change must pass (about 10 minutes on 2 cores)"
 	@echo "make test-all   the exhaustive tests too: every PaddleDetection model, damage at every byte, fifty kills"
 	@echo "make test-fast  the tests that take less than 10 seconds each"
@@ -49,6 +49,7 @@ $(PADDLE): $(READY) constraints/paddle.txt
 demo: $(READY)
 	$(PY) -P -m runner sweep sweeps/batchsize.yml
 	$(PY) -P -m runner compare runs/batchsize
+	$(PY) -P -m runner share runs/batchsize --force
 
 test: $(READY) $(PADDLE)
 	$(PYTEST) -m "not exhaustive"

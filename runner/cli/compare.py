@@ -7,6 +7,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from runner.cli.options import check_output, write_output
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -55,14 +57,14 @@ def _compare(args: argparse.Namespace) -> int:
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
     if args.output is not None:
-        _check_output(args.output, args.force)
+        check_output(args.output, force=args.force)
     if configs := [path for path in args.paths if path.suffix in _CONFIG_SUFFIXES and path.is_file()]:
         pair = " ".join(map(shell_path, configs)) if len(configs) == 2 else "A.yml B.yml"
         raise InputError(f"expected directories of sweeps or runs, got {configs[0]}; to compare two configs: runner config diff {pair}")
     report = read_report(args.paths, args.metric, args.goal, images=args.images, against=args.against)
     shown = render_report(report, args.format, [args.view] if args.view else [])
     if args.output is not None:
-        _write(args.output, shown)
+        write_output(args.output, _text(shown))
     elif isinstance(shown, str):
         print(shown.rstrip("\n"))
     else:
@@ -70,29 +72,12 @@ def _compare(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_output(file: Path, force: bool) -> None:
-    """Raise InputError where the file cannot be written, before anything is computed."""
-    from runner.core.errors import InputError, Problem  # noqa: PLC0415
-
-    if not file.parent.is_dir():
-        raise InputError(Problem("the folder does not exist", where=str(file.parent)))
-    if file.exists() and not file.is_file():
-        raise InputError(Problem("is not a regular file: give another -o FILE", where=str(file)))
-    if file.exists() and not force:
-        raise InputError(Problem("exists already: give another -o FILE, or --force to overwrite it", where=str(file)))
-
-
-def _write(file: Path, shown: str | RenderableType) -> None:
-    """Write text as it is, a table 120 columns wide and without colour."""
-    from runner.core.errors import InputError, Problem  # noqa: PLC0415
-    from runner.core.files import atomic_write_text  # noqa: PLC0415
+def _text(shown: str | RenderableType) -> str:
+    """Return what a file gets: text as it is, a table 120 columns wide and without colour."""
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
-    if not isinstance(shown, str):
-        page = io.StringIO()
-        Terminal(file=page, width=_FILE_WIDTH, color_system=None).print(shown)
-        shown = "\n".join(line.rstrip() for line in page.getvalue().split("\n"))
-    try:
-        atomic_write_text(file, shown)
-    except OSError as error:
-        raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(file))) from error
+    if isinstance(shown, str):
+        return shown
+    page = io.StringIO()
+    Terminal(file=page, width=_FILE_WIDTH, color_system=None).print(shown)
+    return "\n".join(line.rstrip() for line in page.getvalue().split("\n"))

@@ -29,6 +29,7 @@ from runner.cli import (
     predict,
     resume,
     retry,
+    share,
     status,
     stop,
     sweep,
@@ -43,7 +44,7 @@ from runner.core.text import printable_output, say
 _COMMANDS = {
     "train and sweep": (train, sweep),
     "while it runs": (status, pause, resume, stop, retry, verify),
-    "compare and see": (compare, dashboard, evaluate, predict, ls, import_logs),
+    "compare and see": (compare, dashboard, share, evaluate, predict, ls, import_logs),
     "data and configs": (data, init, config),
     "this machine": (doctor, backend, drill, completion),
 }

@@ -88,3 +88,26 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def check_output(file: Path, *, force: bool) -> None:
+    """Raise InputError where a file cannot be written, or exists already and is not to be overwritten."""
+    from runner.core.errors import InputError, Problem  # noqa: PLC0415
+
+    if not file.parent.is_dir():
+        raise InputError(Problem("the folder does not exist", where=str(file.parent)))
+    if file.exists() and not file.is_file():
+        raise InputError(Problem("is not a regular file: give another -o FILE", where=str(file)))
+    if file.exists() and not force:
+        raise InputError(Problem("exists already: give another -o FILE, or --force to overwrite it", where=str(file)))
+
+
+def write_output(file: Path, text: str) -> None:
+    """Write a file in one step. Raises InputError: it cannot be written."""
+    from runner.core.errors import InputError, Problem  # noqa: PLC0415
+    from runner.core.files import atomic_write_text  # noqa: PLC0415
+
+    try:
+        atomic_write_text(file, text)
+    except OSError as error:
+        raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(file))) from error

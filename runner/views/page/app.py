@@ -14,10 +14,9 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from runner.core.errors import InputError
+from runner.views.page import STATIC
 from runner.views.page.data import PageData
 from runner.views.page.part import PARTS, ask
-
-STATIC: Final = Path(__file__).with_name("static")
 
 _MEDIA: Final = {
     ".css": "text/css; charset=utf-8",

@@ -46,6 +46,10 @@ class Redaction:
             text = _PATH.sub(lambda found: _last(found[0]), text).replace(_HELD_SPACE, " ")
         return self._names.sub(_PLACEHOLDER, text)
 
+    def known(self, text: str) -> str:
+        """Return `text` without the paths of the known folders and the names; a path that only looks like one stays, as in a command."""
+        return self._names.sub(_PLACEHOLDER, self._folders.sub(lambda found: _last(found[0]), text))
+
     def value(self, value: Any) -> Any:
         """Return mappings, lists and scalars with every text in them redacted, keys included."""
         if isinstance(value, str):

@@ -8,6 +8,7 @@ import logging
 import secrets
 import socket
 import threading
+from collections.abc import Sequence
 from importlib import util
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -28,9 +29,9 @@ _GRACE_S: Final = 2
 _BACKLOG: Final = 128
 
 
-def check_packages() -> None:
+def check_packages(needed: Sequence[str] = PACKAGES) -> None:
     """Raise InputError where a package is missing that the page needs."""
-    if missing := [package for package in PACKAGES if util.find_spec(package) is None]:
+    if missing := [package for package in needed if util.find_spec(package) is None]:
         raise InputError(f"the page needs {', '.join(missing)}, not installed in this environment: {how_to_install(REQUIREMENT)}")
 
 

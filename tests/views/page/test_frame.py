@@ -172,12 +172,18 @@ def test_axe_finds_nothing_in_the_dialogs(pages: Pages, sweep: Path) -> None:
         page.keyboard.press("Escape")
 
 
-def test_share_shows_the_address_of_the_view(pages: Pages, sweep: Path) -> None:
+def test_share_shows_the_command_for_a_file_and_the_address_of_the_view(pages: Pages, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from playwright.sync_api import expect
 
-    page = pages.show(sweep, fragment="#answer?pin=t1")
+    monkeypatch.chdir(sweep.parent)
+    page = pages.show(sweep)
+    page.locator(".forest").wait_for()
     page.get_by_role("button", name="Share").click()
-    expect(page.get_by_role("dialog").locator("code")).to_have_text(page.url)
+    expect(page.get_by_role("dialog").locator("code")).to_have_text(["runner share 'our sweep'", page.url])
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Pin 1 lr=0.004").click()
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("dialog").locator("code")).to_have_text(["runner share 'our sweep' --view '#answer?pin=t1'", page.url])
 
 
 def test_hostile_names_stay_text_and_long_ones_do_not_widen_the_page(pages: Pages, sweep: Path) -> None:

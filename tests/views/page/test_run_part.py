@@ -144,7 +144,14 @@ def test_commands_fit_the_state_and_name_paths_from_here(sweep: Path, monkeypatc
 def test_a_frozen_file_holds_each_run_and_the_logs_of_those_that_failed(sweep: Path) -> None:
     make_run(sweep, 2, 0, label="x=1", state="failed", reason="out of memory")
     queries = list(RunPart().frozen(page(sweep)))
-    assert queries == [{"id": "r0"}, {"id": "r1"}, {"id": "r2"}, {"id": "r3"}, {"id": "r3", "log": "500"}]
+    assert queries == [
+        {"id": "r0"},
+        {"id": "r0", "config": "whole"},
+        {"id": "r1"},
+        {"id": "r2"},
+        {"id": "r3"},
+        {"id": "r3", "log": "500"},
+    ]
 
 
 def test_queries_that_are_not_understood_say_so(sweep: Path) -> None:

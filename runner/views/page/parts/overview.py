@@ -11,7 +11,7 @@ from runner.views.page.data import PageData, standing_of
 from runner.views.page.evaluations import evaluated_trials
 from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.provisional import Seeds, provisional
-from runner.views.page.redaction import Redaction
+from runner.views.page.redaction import Redaction, command_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class PageOverview:
 
     Args:
         title: names of the folders.
+        folders: the folders, each as a word of a command.
         revision: see `PageData.revision`.
         runs: number of runs per standing (`runner.monitor.progress.STANDINGS`, in that order), planned ones included, copies not.
         planned: number of runs per trial id, those that have no directory yet included.
@@ -30,6 +31,7 @@ class PageOverview:
     """
 
     title: str
+    folders: tuple[str, ...]
     revision: int
     runs: Mapping[str, int]
     planned: Mapping[str, int]
@@ -52,9 +54,11 @@ class OverviewPart:
         counts["waiting"] += sum(trial.waiting for trial in trials.values())
         planned = {trial.id: trial.waiting + sum(not data.runs()[run].result.copy_of for run in trial.runs) for trial in trials.values()}
         problem = Redaction(data.roots).text(data.problem())
+        folders = tuple(command_path(root, root) for root in data.roots)
         detection = bool(evaluated_trials(data))
         runs = {name: counts[name] for name in STANDINGS if counts[name]}
-        return json_answer(PageOverview(data.title, data.revision, runs, planned, len(trials), provisional(data), problem, detection))
+        missing = provisional(data)
+        return json_answer(PageOverview(data.title, folders, data.revision, runs, planned, len(trials), missing, problem, detection))
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield that query."""

@@ -135,9 +135,12 @@ class RunPart:
         return json_answer(_view(data, place, query))
 
     def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield a query per run, and one for the log of each that did not end well."""
+        """Yield a query per run, one for the log of each that did not end well, and one for the whole config of the baseline's first."""
+        baseline = next((trial for trial in data.trials().values() if trial.is_baseline), None)
         for run in data.runs().values():
             yield {"id": run.id}
+            if baseline is not None and run.id in baseline.runs[:1]:
+                yield {"id": run.id, "config": "whole"}
             if run.result.state in ("failed", "interrupted"):
                 yield {"id": run.id, "log": str(LOG_LINES)}
 

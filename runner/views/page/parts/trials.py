@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,8 @@ def read_trials(data: PageData) -> Trials:
     for trial in trials.values():
         known = next((values[path] for run in trial.runs if (path := runs[run].result.path) in values), {})
         parameters = {**trial.overrides, **{key: known[key] for key in keys if known.get(key, ABSENT) is not ABSENT}}
-        table.append(_trial(trial, [runs[run].result for run in trial.runs], tags, metric.name, parameters))
+        shown = replace(trial, label=hide.text(trial.label), overrides={key: hide.value(value) for key, value in parameters.items()})
+        table.append(_trial(shown, [runs[run].result for run in trial.runs], tags, metric.name))
     return Trials(metric.name, metric.goal, tags, short_keys(keys), table, rows)
 
 
@@ -136,12 +137,12 @@ def _run(run: PageRun, tags: Sequence[str], hide: Redaction) -> RunRow:
     )  # fmt: skip
 
 
-def _trial(trial: PageTrial, results: Sequence[RunResult], tags: Sequence[str], metric: str, parameters: Mapping[str, Any]) -> TrialRow:
+def _trial(trial: PageTrial, results: Sequence[RunResult], tags: Sequence[str], metric: str) -> TrialRow:
     done = count_runs([result for result in results if not result.unclear], metric, [])
     states = Counter(standing_of(result) for result in results if not result.copy_of)
     states["waiting"] += trial.waiting
     return TrialRow(
-        trial.id, trial.number, trial.label, trial.is_baseline, parameters, trial.runs, {name: n for name, n in states.items() if n},
+        trial.id, trial.number, trial.label, trial.is_baseline, trial.overrides, trial.runs, {name: n for name, n in states.items() if n},
         {tag: _numbers([result.metrics[tag] for result in done if tag in result.metrics]) for tag in tags},
         _numbers([result.time_s for result in done if result.time_s is not None]).mean,
         _numbers([result.memory_gib for result in done if result.memory_gib is not None]).mean,

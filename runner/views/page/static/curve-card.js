@@ -55,6 +55,7 @@ export class CurveCard {
       await loading;
       clearTimeout(waiting);
       this.show();
+      if (this.page.source.frozen) this.tab.measured(this.loader.densest());
     } catch (error) {
       clearTimeout(waiting);
       fill(this.notes, failure(this.page, error));
@@ -217,7 +218,6 @@ export class CurveCard {
     if (count("resumed")) found.push(text("curves.resumed", { count: count("resumed") }));
     if (figure.quiet) found.push(text("curves.quiet"));
     if (count("ended")) found.push(text("curves.ended"));
-    if (settings.smoothing > 0 && this.page.source.frozen && this.loader.coarse(settings.smoothing)) found.push(text("curves.coarse"));
     return found;
   }
 

@@ -18,8 +18,12 @@ export class CurveControls {
     this.made = "";
   }
 
-  /** Make the controls in the page's language, and give them the address's values; only axes that some of the tags have can be chosen. */
-  update(tags) {
+  /**
+   * Make the controls in the page's language, and give them the address's values; only axes that some of the tags have can be chosen, and no stop of
+   * the smoothing in `coarse`.
+   */
+  update(tags, coarse) {
+    this.coarse = coarse;
     if (this.made !== this.page.language) {
       this.made = this.page.language;
       this.make();
@@ -69,7 +73,7 @@ export class CurveControls {
         min: 0,
         max: SMOOTHING.length - 1,
         step: 1,
-        oninput: (event) => state.set({ s: String(SMOOTHING[Number(event.target.value)]) }),
+        oninput: (event) => this.smooth(Number(event.target.value)),
       }),
       shown: h("output", { class: "curve-smoothing" }),
       band: select("curves.band", BANDS, set("band")),
@@ -110,6 +114,15 @@ export class CurveControls {
       ),
       label("curves.find", fields.find),
     );
+  }
+
+  /** Smooth by a stop, or by the next one in the same direction that is not too coarse. */
+  smooth(place) {
+    const { state } = this.page;
+    const up = SMOOTHING[place] > Number(state.get("s"));
+    while (this.coarse.includes(SMOOTHING[place])) place += up ? 1 : -1;
+    this.fields.smooth.value = String(place);
+    state.set({ s: String(SMOOTHING[place] ?? 0) });
   }
 
   /** Take the part of the x axis that was typed, once both ends make sense. */

@@ -64,8 +64,8 @@ export class CurveLoader {
     return this.source.frozen && settings.smoothing > 0 ? smoothHere(curves, settings.smoothing) : curves;
   }
 
-  /** Whether a smoothing made here reaches less than one bucket, so that it changes nothing. */
-  coarse(smoothing) {
-    return Math.log(0.5) / Math.log(smoothing) < Math.max(...this.shown.map(densest));
+  /** The most points that one bucket has. */
+  densest() {
+    return Math.max(...this.shown.map(densest));
   }
 }

@@ -12,7 +12,7 @@ export class Header {
     this.page = page;
     this.title = h("h1", {});
     this.counts = h("p", { class: "counts" });
-    this.live = h("button", { type: "button", class: "live", onclick: actions.pause });
+    this.live = h("button", { type: "button", class: "live", onclick: page.source.frozen ? () => showShare(page) : actions.pause });
     this.language = h("select", { onchange: (event) => actions.language(event.target.value) });
     this.theme = h("select", { onchange: (event) => actions.theme(event.target.value) });
     this.share = h("button", { type: "button", onclick: () => showShare(page) });
@@ -38,7 +38,8 @@ export class Header {
   updateLive(paused, gone) {
     const { page } = this;
     if (page.source.frozen) {
-      this.live.hidden = true;
+      this.live.dataset.state = "file";
+      fill(this.live, page.text("frozen.since", { day: dayOf(page) }));
       return;
     }
     const state = gone ? "gone" : paused ? "paused" : "live";
@@ -47,6 +48,11 @@ export class Header {
     this.live.setAttribute("title", page.text(paused ? "live.resume" : "live.pause"));
     fill(this.live, h("span", { class: "dot", "aria-hidden": "true" }), page.text(`live.${state}`));
   }
+}
+
+/** The day on which a file was made. */
+function dayOf(page) {
+  return new Intl.DateTimeFormat(page.language, { dateStyle: "medium" }).format(new Date(page.source.made * 1000));
 }
 
 /** "12 of 18 runs · 2 running · 1 failed". */

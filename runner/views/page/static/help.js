@@ -1,6 +1,6 @@
 // The dialogs of the header: the keyboard, and how to share the page.
-import { copyable } from "./copy.js";
-import { h } from "./dom.js";
+import { copyable, shellWord } from "./copy.js";
+import { h, prose } from "./dom.js";
 
 const KEYS = [
   ["/", "key.filter"],
@@ -42,9 +42,43 @@ export function showHelp(page, tab) {
   );
 }
 
-/** Show the address of this view, which works on this machine. */
+/** Show how to give others what is seen: the command that makes a file of it, and the address; of a file, its name with this view, and what it lacks. */
 export function showShare(page) {
-  show(page, page.text("share"), h("p", {}, page.text("share.address")), copyable(page, location.href));
+  if (page.source.frozen) return showFile(page);
+  const fragment = page.state.fragment();
+  const view = fragment === "#answer" ? [] : ["--view", fragment];
+  const command = ["runner", "share", ...page.overview.folders, ...view.map(shellWord)].join(" ");
+  show(
+    page,
+    page.text("share"),
+    h("p", {}, page.text("share.file")),
+    copyable(page, command),
+    h("p", {}, page.text("share.address")),
+    copyable(page, location.href),
+  );
+}
+
+function showFile(page) {
+  const { made, version } = page.source;
+  const time = new Intl.DateTimeFormat(page.language, { dateStyle: "long", timeStyle: "short" }).format(new Date(made * 1000));
+  const name = decoded(location.pathname.split("/").pop());
+  show(
+    page,
+    page.text("share.this"),
+    h("p", {}, page.text("share.made", { time, version })),
+    h("p", {}, page.text("share.left")),
+    h("p", {}, prose(page.text("share.instead"))),
+    h("p", {}, page.text("share.view")),
+    copyable(page, `${name}${page.state.fragment()}`),
+  );
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Names of the folders that the page shows; their parents are not known here. */

@@ -9,6 +9,8 @@
 //   subscribe(f)               f({revision, gone}) after each change on the disk; `gone` is true while there is no server
 // `query` is an object of texts. Answers are kept until the revision changes.
 
+import { addressQuery } from "./source-query.js";
+
 export class HttpSource {
   frozen = false;
 
@@ -66,10 +68,4 @@ export class HttpSource {
     }
     return this.kept.get(address);
   }
-}
-
-/** A query as in an address, its keys sorted: "?a=1&b=2"; empty without keys. */
-export function addressQuery(query) {
-  const text = new URLSearchParams(Object.entries(query).sort()).toString();
-  return text ? `?${text}` : "";
 }

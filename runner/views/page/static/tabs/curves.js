@@ -42,7 +42,7 @@ export const curvesTab = {
 
 class CurvesView {
   constructor(page) {
-    Object.assign(this, { page, cursor: new Cursor(), cards: new Map(), tags: [], order: "" });
+    Object.assign(this, { page, cursor: new Cursor(), cards: new Map(), tags: [], order: "", densest: 0 });
     this.controls = new CurveControls(page);
     this.status = h("p", { class: "muted", role: "status" });
     this.list = h("div", {});
@@ -61,7 +61,7 @@ class CurvesView {
       this.order = "";
       return;
     }
-    this.controls.update(this.tags);
+    this.controls.update(this.tags, this.coarseStops());
     this.arrange();
     this.tell();
     for (const card of this.cards.values()) card.update();
@@ -136,7 +136,32 @@ class CurvesView {
           metric: trials.decides(),
         }),
       );
+    if (this.frozen && (this.page.state.get("g") || this.page.state.get("x") !== "step")) sentences.push(text("curves.only-steps"));
+    const coarse = this.coarseStops();
+    if (coarse.length) sentences.push(text("curves.coarse.stop", { stops: coarse }));
     fill(this.status, sentences.join(" "));
+  }
+
+  get frozen() {
+    return this.page.source.frozen;
+  }
+
+  /** The key by which runs are grouped; empty: by trial, as a file has them. */
+  groupKey() {
+    return this.frozen ? "" : this.page.state.get("g");
+  }
+
+  /** A card of a file has its curves: the more points a bucket has, the fewer stops of the smoothing mean something. */
+  measured(points) {
+    if (points <= this.densest) return;
+    this.densest = points;
+    this.controls.update(this.tags, this.coarseStops());
+    this.tell();
+  }
+
+  /** Stops of the smoothing that reach less than a bucket. */
+  coarseStops() {
+    return SMOOTHING.filter((stop) => stop > 0 && Math.log(0.5) / Math.log(stop) < this.densest);
   }
 
   // ------------------------------------------------------------------------------------------------- what the cards ask of the tab
@@ -148,8 +173,8 @@ class CurvesView {
     const log = state.get("log");
     const zoom = state.get("zoom").split(",").map(Number);
     return {
-      x: state.get("x"),
-      g: state.get("g"),
+      x: this.frozen ? "step" : state.get("x"),
+      g: this.groupKey(),
       smoothing: SMOOTHING.includes(Number(state.get("s"))) ? Number(state.get("s")) : 0,
       band: state.get("band"),
       members: state.get("members") === "1",
@@ -197,7 +222,7 @@ class CurvesView {
   line(series) {
     const { trials } = this.page;
     const key = series.kind === "group" ? series.id : series.group;
-    const byKey = this.page.state.get("g") !== "" && key !== null;
+    const byKey = this.groupKey() !== "" && key !== null;
     if (!byKey && !this.chosen.ids.has(series.trial)) return null;
     const place = byKey ? key : series.trial;
     if (!this.painted.has(place)) this.painted.set(place, byKey ? this.groupLook(place) : this.trialLook(series.trial));
@@ -226,8 +251,8 @@ class CurvesView {
   }
 
   groupName(value) {
-    const { state, text, trials } = this.page;
-    const key = state.get("g");
+    const { text, trials } = this.page;
+    const key = this.groupKey();
     return value === null ? text("curves.others") : `${trials.keys[key] ?? key}=${this.page.value(value)}`;
   }
 

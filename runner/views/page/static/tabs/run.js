@@ -294,10 +294,12 @@ class Samples {
     this.slider.addEventListener("input", () => this.draw());
     this.label = h("label", { for: "sample-step" });
     this.images = h("div", { class: "samples" });
-    fill(root, this.title, h("div", { class: "bar-of-tools" }, this.label, this.slider), this.images);
+    this.absent = h("p", { class: "small muted" });
+    this.tools = h("div", { class: "bar-of-tools" }, this.label, this.slider);
+    fill(root, this.title, this.absent, this.tools, this.images);
   }
 
-  update(view) {
+  async update(view) {
     const { page } = this;
     const media = view.media.filter((each) => each.id);
     const steps = [...new Set(media.map((each) => each.step))];
@@ -308,6 +310,10 @@ class Samples {
     this.slider.setAttribute("max", String(Math.max(0, steps.length - 1)));
     if (follows) this.slider.value = String(steps.length - 1);
     this.slider.hidden = steps.length < 2;
+    const inFile = !page.source.frozen || !media.length || (await page.source.image(media[0].id)) !== null;
+    this.absent.hidden = inFile;
+    this.tools.hidden = this.images.hidden = !inFile;
+    fill(this.absent, page.text("run.samples.not-in-file", { n: media.length }));
     this.draw();
   }
 
