@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runner.core.errors import InputError
 from runner.data.manifest import ANNOTATIONS, IMAGE_DIR, Manifest, read_manifest
+from runner.data.proposal import SOURCE, prepare_again, prepare_command
 from runner.data.spec import SYNTHETIC, apply_options, data_root, find_spec
 from runner.data.synthetic.generate import CLASSES
 
@@ -80,12 +81,11 @@ def dataset_choice(name: str | Path, root: Path | None = None) -> DatasetChoice:
     manifest = read_manifest(folder)
     message = ""
     if manifest is None:
-        message = _how_to_prepare(str(name), spec.generated, folder)
+        command = prepare_command(name, source=None if spec.generated else SOURCE)
+        message = f"data set {name} is not prepared (no {folder}/dataset.json); run: {command}"
     elif _stale(name, manifest):
-        message = (
-            f"data set {spec.name} in {folder} was prepared by another version of its spec or of runner; "
-            f"run: runner data prepare {name} --force" + ("" if spec.generated else " --source FOLDER_OR_ARCHIVE")
-        )
+        text = f"data set {spec.name} in {folder} was prepared by another version of its spec or of runner"
+        message = f"{text}; run: {prepare_again(name, manifest)}"
     train, val, test = (SplitPaths(str(folder), IMAGE_DIR, ANNOTATIONS[split]) for split in ("train", "val", "test"))
     return DatasetChoice(
         name=spec.name,
@@ -100,12 +100,6 @@ def dataset_choice(name: str | Path, root: Path | None = None) -> DatasetChoice:
         content=manifest.content if manifest and not message else "",
         group=spec.split.group,
     )
-
-
-def _how_to_prepare(name: str, generated: bool, folder: Path) -> str:
-    source = "" if generated else " --source FOLDER_OR_ARCHIVE"
-    there = f"no {folder}/dataset.json"
-    return f"data set {name} is not prepared ({there}); run: runner data prepare {name}{source}"
 
 
 def _stale(name: str | Path, manifest: Manifest) -> bool:

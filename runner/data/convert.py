@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from runner.core.errors import InputError, Problem, RunnerError
-from runner.core.values import shell_path
 from runner.data.annotations import as_problems
 from runner.data.boxes import settle
 from runner.data.coco import save_json
@@ -33,14 +32,17 @@ from runner.data.spec import DataSpec
 from runner.data.split import divide
 
 
-def convert(spec: DataSpec, source: Path, folder: Path, progress: Progress) -> Manifest:
+def convert(spec: DataSpec, source: Path, folder: Path, progress: Progress, read_as: Callable[[str], str]) -> Manifest:
     """Read a source folder and write its splits and images into `folder`.
+
+    Args:
+        read_as: returns the command that reads the source in a format.
 
     Raises:
         InputError: it has none of the spec's formats, is damaged, or does not pass the spec's checks.
     """
     progress(0, 0, "reading annotations")
-    loaded = _load(spec, source)
+    loaded = _load(spec, source, read_as)
     if not loaded.items:
         raise InputError(Problem("no annotation belongs to an image", str(source)))
     _verify_counts(spec, loaded, source)
@@ -147,7 +149,7 @@ def _put_image(path: Path, folder: Path, target: Path, source: Path, notes: Note
     link_or_copy(real, target)
 
 
-def _load(spec: DataSpec, source: Path) -> Loaded:
+def _load(spec: DataSpec, source: Path, read_as: Callable[[str], str]) -> Loaded:
     looked_for = []
     for name in spec.formats:
         try:
@@ -156,9 +158,7 @@ def _load(spec: DataSpec, source: Path) -> Loaded:
         except NotThisFormat as error:
             looked_for.append(str(error))
     message = f"not the source of {spec.name}; expected: {'; or '.join(looked_for)}."
-    others = [
-        f"It is in {name} format: runner data prepare {name} --source {shell_path(source)}" for name in _readable_as(source, spec.formats)
-    ]
+    others = [f"It is in {name} format: {read_as(name)}" for name in _readable_as(source, spec.formats)]
     raise InputError(Problem("\n".join(filter(None, [message, *(others or [spec.where])])), str(source)))
 
 

@@ -24,6 +24,7 @@ from runner.data.coco import missing_images
 from runner.data.cocofile import read_annotations
 from runner.data.images import image_sizes, read_image
 from runner.data.manifest import prepared_content, read_manifest
+from runner.data.proposal import prepare_again
 from runner.data.sources import Progress, silent
 from runner.data.split import groups
 from runner.data.synthetic.write import written_content
@@ -120,7 +121,7 @@ def _against_manifest(data: DatasetChoice) -> list[Finding]:
             return []  # missing and damaged images are found individually below
         changed = [] if content == manifest.content else ["images/"]
     return _listed(
-        "error", f"files changed since the set was prepared; prepare it again: runner data prepare {manifest.name} --force", folder, changed
+        "error", f"files changed since the set was prepared; prepare it again: {prepare_again(manifest.name, manifest)}", folder, changed
     )
 
 

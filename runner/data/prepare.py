@@ -16,7 +16,6 @@ from typing import IO, Any
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import open_regular, similar_name, sync_folder
-from runner.core.values import shell_path
 from runner.data.convert import convert
 from runner.data.formats.yolofile import descriptions_beside
 from runner.data.manifest import (
@@ -27,6 +26,7 @@ from runner.data.manifest import (
     write_manifest,
 )
 from runner.data.notes import Note, merged
+from runner.data.proposal import SOURCE, prepare_command
 from runner.data.sources import Progress, silent, source_hash, unpack
 from runner.data.spec import SYNTHETIC, DataSpec, apply_options, find_spec
 from runner.data.spec_copy import spec_called, write_spec
@@ -63,16 +63,31 @@ def prepare(
         InputError: source missing, damaged or not as verified; the set exists, prepared from something else; the
             place is taken.
     """
-    spec = apply_options(find_spec(name), options or {})
+    spec, given = apply_options(find_spec(name), options or {}), dict(options or {})
     if called is not None:
         spec, options = spec_called(spec, called), None
-    manifest = _prepare(spec, source, root, progress, dict(options or {}), force)
+
+    def command(other: str | None = None, called: str | None = called) -> str:
+        """Return the command of this call, with another format or name."""
+        if other is not None and called is not None and spec.file.exists():
+            called = "NAME"  # the spec of this name has a format
+        return prepare_command(other or name, source=source or SOURCE, options=given, called=called)
+
+    manifest = _prepare(spec, source, root, progress, dict(options or {}), force, command)
     if called is not None:
         write_spec(spec)
     return manifest
 
 
-def _prepare(spec: DataSpec, source: Path | None, root: Path, progress: Progress, options: dict[str, Any], force: bool) -> Manifest:
+def _prepare(
+    spec: DataSpec,
+    source: Path | None,
+    root: Path,
+    progress: Progress,
+    options: dict[str, Any],
+    force: bool,
+    command: Callable[..., str],
+) -> Manifest:
     source = _existing(spec, source, root)
     target = root / spec.name
     with _locked(root, spec.name, progress):
@@ -81,7 +96,7 @@ def _prepare(spec: DataSpec, source: Path | None, root: Path, progress: Progress
             message = f"inside the set that would be made from it, {target}, which --force would delete; move it elsewhere"
             raise InputError(Problem(message, str(source)))
         if present is not None and not force:
-            return _same_or_refuse(present, spec, source, target, progress)
+            return _same_or_refuse(present, spec, source, target, progress, command)
         if present is not None:
             _refuse_strangers(target)
         if present is None and os.path.lexists(target):
@@ -89,15 +104,11 @@ def _prepare(spec: DataSpec, source: Path | None, root: Path, progress: Progress
                 Problem("folder exists and was not made by runner; move it away, or set RUNNER_DATA to another folder", str(target))
             )
         if source is None and not spec.generated:
-            raise InputError(
-                Problem(
-                    f"data set {spec.name} needs a source (--source FOLDER_OR_ARCHIVE).\n{spec.where}",
-                    str(spec.file),
-                )
-            )
+            text = f"data set {spec.name} needs a source: {command()}\n{spec.where}".rstrip()
+            raise InputError(Problem(text, str(spec.file) if spec.file.exists() else ""))
         work = Path(tempfile.mkdtemp(prefix=f".{spec.name}.preparing-", dir=root))
         try:
-            manifest = _build(spec, source, work, options, progress)
+            manifest = _build(spec, source, work, options, progress, command)
             _put_in_place(work, target)
         except OSError as error:
             what = ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
@@ -184,11 +195,13 @@ def _lock(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
         file.close()
 
 
-def _same_or_refuse(present: Manifest, spec: DataSpec, source: Path | None, target: Path, progress: Progress) -> Manifest:
+def _same_or_refuse(
+    present: Manifest, spec: DataSpec, source: Path | None, target: Path, progress: Progress, command: Callable[..., str]
+) -> Manifest:
     advice = "--force prepares it anew"
     if source is not None and str(source) != present.source:
-        command = f"runner data prepare {spec.name} --source {shell_path(source)} --name NAME"
-        advice = f"for another data set, which needs a name of its own: {command}; --force replaces this one"
+        other = command(called="NAME")
+        advice = f"for another data set, which needs a name of its own: {other}; --force replaces this one"
     if present.spec_hash != spec.hash():
         given = ", ".join(f"{key}={value}" for key, value in present.options.items()) or "none"
         raise InputError(Problem(f"prepared by another spec or with other options ({given}); {advice}", str(target)))
@@ -220,7 +233,9 @@ def _put_in_place(work: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def _build(spec: DataSpec, source: Path | None, work: Path, options: dict[str, Any], progress: Progress) -> Manifest:
+def _build(
+    spec: DataSpec, source: Path | None, work: Path, options: dict[str, Any], progress: Progress, command: Callable[..., str]
+) -> Manifest:
     folder = work / "set"
     (folder / "annotations").mkdir(parents=True)
     (folder / IMAGE_DIR).mkdir()
@@ -235,7 +250,7 @@ def _build(spec: DataSpec, source: Path | None, work: Path, options: dict[str, A
             place.mkdir()
             doubtful = unpack(source, place, progress)
         try:
-            manifest = convert(spec, place, folder, progress)
+            manifest = convert(spec, place, folder, progress, command)
         except InputError as error:
             raise InputError([_about_the_archive(problem, place, source, doubtful) for problem in error.problems]) from error
         notes = merged(manifest.notes, [Note("note", doubtful)] if doubtful else [])

@@ -10,6 +10,7 @@ import yaml
 
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_text
+from runner.data.proposal import SOURCE, prepare_command
 from runner.data.spec import BOX_RULES, NAME, DataSpec, find_spec, spec_names
 
 
@@ -26,12 +27,10 @@ def spec_called(spec: DataSpec, name: str) -> DataSpec:
     if name not in spec_names():
         return replace(spec, name=name, where="", file=Path("datasets", f"{name}.yml"))
     taken = find_spec(name)
-    source = "" if taken.generated else " --source FOLDER_OR_ARCHIVE"
     if taken.hash() != spec.hash():
         text = f"is the spec of the name {name}, and differs from {spec.file} with these options"
-        raise InputError(
-            Problem(f"{text}; choose another name, or prepare it as it is: runner data prepare {name}{source}", str(taken.file))
-        )
+        command = prepare_command(name, source=None if taken.generated else SOURCE)
+        raise InputError(Problem(f"{text}; choose another name, or prepare it as it is: {command}", str(taken.file)))
     return replace(spec, name=name, file=taken.file)
 
 

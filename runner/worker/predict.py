@@ -22,6 +22,7 @@ from runner.data.classes import listed, match_classes, read_names
 from runner.data.coco import load_coco
 from runner.data.images import read_image
 from runner.data.manifest import IMAGE_DIR, read_manifest
+from runner.data.proposal import prepare_again
 from runner.evaluation.draw import draw_boxes
 from runner.evaluation.pictures import write_pictures
 from runner.evaluation.result import BEST_F1, BEST_F1_THRESHOLD
@@ -209,9 +210,7 @@ def _scorer(config: Any, split: EvalSplit, *, check_images: bool = True) -> Scor
     path = folder / facts.annotations
     if _sha256(path) != facts.sha256:
         raise InputError(
-            Problem(
-                f"has changed since the set was prepared; prepare it again: runner data prepare {manifest.name} --force", where=str(path)
-            )
+            Problem(f"has changed since the set was prepared; prepare it again: {prepare_again(manifest.name, manifest)}", where=str(path))
         )
     return Scorer(replace(config, eval_dataset=replace(dataset, anno_path=facts.annotations, image_dir=IMAGE_DIR, sample_num=-1)))
 

@@ -517,3 +517,27 @@ def test_a_source_in_another_format_names_that_format(root: Path, tmp_path: Path
     assert str(refused.value).endswith(f"\nIt is in yolo format: runner data prepare yolo --source '{yolo}'")
     with pytest.raises(InputError, match=r"\nIt is in voc format: runner data prepare voc"):
         prepare("yolo", pcb_source(), root)
+
+
+def test_a_proposed_command_keeps_the_name_and_the_options(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_picture: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    yolo = _yolo(tmp_path / "my set", make_picture)
+    archive = shutil.make_archive("an archive", "zip", yolo)
+    options = {"val": 1, "boxes_outside": "clip"}
+    kept = "--val 1 --boxes-outside clip --name q"
+    with pytest.raises(InputError) as refused:
+        prepare("coco", None, root, options=options, called="q")
+    assert str(refused.value) == f"data set q needs a source: runner data prepare coco --source FOLDER_OR_ARCHIVE {kept}"
+    for source in (yolo, Path(archive)):
+        with pytest.raises(InputError) as refused:
+            prepare("coco", source, root, options=options, called="q")
+        (line,) = (line for line in str(refused.value).splitlines() if line.startswith("It is in yolo format: "))
+        assert line == f"It is in yolo format: runner data prepare yolo --source '{source}' {kept}"
+    prepare("yolo", yolo, root, options=options, called="q")
+    other = _yolo(tmp_path / "other", make_picture, boxes=1)
+    with pytest.raises(InputError, match=f"runner data prepare yolo --source {other} --val 1 --boxes-outside clip --name NAME; --force"):
+        prepare("yolo", other, root, options=options, called="q")
+    Path("datasets/q.yml").write_text(Path("datasets/q.yml").read_text().replace("seed: 0", "seed: 1"))
+    assert dataset_choice("q", root).message.endswith(f"run: runner data prepare q --source '{yolo}' --force")
