@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from runner.config.load import parse
+from runner.config.node import Source
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_text
 from runner.data.proposal import SOURCE, prepare_command
@@ -35,12 +37,8 @@ def spec_called(spec: DataSpec, name: str) -> DataSpec:
 
 
 def _is_text(name: str) -> bool:
-    """Return whether ``dataset: NAME`` reads the name as text: not as null, a truth value, a date or a number."""
-    try:
-        float(name)
-    except ValueError:
-        return isinstance(yaml.safe_load(name), str)
-    return False
+    """Return whether ``dataset: NAME`` in a config is a text: not null, a truth value or a number."""
+    return isinstance(parse(name, lambda line: Source("", line)).value, str)
 
 
 def write_spec(spec: DataSpec) -> None:

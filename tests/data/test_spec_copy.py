@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.config.load import load_config
 from runner.core.errors import InputError
 from runner.data.spec import apply_options, find_spec, load_spec, spec_names
 from runner.data.spec_copy import spec_called, write_spec
@@ -39,7 +40,16 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
         write_spec(spec_called(find_spec("voc"), "mine"))
 
 
-@pytest.mark.parametrize("name", ["null", "0", "1e3", "true", "2020-01-01", "x.yml", "y.yaml"])
+@pytest.mark.parametrize("name", ["null", "0", "1e3", "1_000", "true", "NO", "x.yml", "y.yaml"])
 def test_a_name_that_a_config_would_read_as_something_else_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="cannot be the name of a data set"):
         spec_called(find_spec("yolo"), name)
+
+
+@pytest.mark.parametrize("name", ["2020-01-01", "nan", "1.2.3", "n", "0x"])
+def test_a_name_that_a_config_reads_as_text_is_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_spec(spec_called(find_spec("yolo"), name))
+    (tmp_path / "config.yml").write_text(f"dataset: {name}\n")
+    node = load_config("config.yml").get("dataset")
+    assert node is not None and node.value == name == find_spec(name).name
