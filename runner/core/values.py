@@ -26,6 +26,8 @@ ABSENT: Final = Absent()
 """Value of a key that a config does not have; None is a value."""
 
 _MAX_NAME_BYTES = 255
+MAX_STEM_BYTES = 200
+"""Largest size in UTF-8 of a name that others are made from: ``NAME-confirm-2``, ``.NAME.preparing-x1y2z3``."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9.=,+-]+")
 
 
@@ -143,6 +145,11 @@ def is_name(text: str) -> bool:
     """Return whether `text` can name one file or folder: a single path component, neither ``.`` nor ``..``."""
     size = len(text.encode("utf-8", "surrogatepass"))
     return 0 < size <= _MAX_NAME_BYTES and text not in (".", "..") and not {"/", os.sep, "\0"} & set(text)
+
+
+def is_stem(text: str) -> bool:
+    """Return whether names made from `text` can be those of files (see `MAX_STEM_BYTES`)."""
+    return is_name(text) and len(text.encode("utf-8", "surrogatepass")) <= MAX_STEM_BYTES
 
 
 def safe_name(text: str, limit: int = 60) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from runner.core.errors import InputError, Problem, nearest, what_exists
 from runner.core.shipped import shipped
-from runner.core.values import is_number
+from runner.core.values import MAX_STEM_BYTES, is_number, is_stem
 from runner.data.formats import FORMATS
 from runner.data.formats.base import Split
 from runner.data.specfile import Section, plain, read_sections
@@ -24,6 +24,7 @@ from runner.data.synthetic.generate import GENERATOR_VERSION, SIZES
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 """Name of a data set, which is also that of its folder."""
+TOO_LONG = f"too long for the name of a data set; expected at most {MAX_STEM_BYTES} bytes in UTF-8"
 SplitBy = Literal["source", "random", "group"]
 SYNTHETIC = "synthetic_pcb"
 """Format name of the generated boards, and the name of the data set that is made on first use."""
@@ -144,11 +145,12 @@ def find_spec(name_or_path: str | Path) -> DataSpec:
     text = str(name_or_path)
     if text.endswith((".yml", ".yaml")):
         return load_spec(Path(text))
-    if NAME.fullmatch(text):
+    if NAME.fullmatch(text) and is_stem(text):
         for folder in _folders():
             if (folder / f"{text}.yml").is_file():
                 return load_spec(folder / f"{text}.yml")
-    raise InputError(f"unknown data set {text!r}; {what_exists(text, spec_names())}. {_OWN}")
+    shown = text if len(text) <= MAX_STEM_BYTES else f"{text[:40]}…"
+    raise InputError(f"unknown data set {shown!r}; {what_exists(text, spec_names())}. {_OWN}")
 
 
 def load_spec(path: Path) -> DataSpec:
@@ -276,6 +278,8 @@ def _thresholds(top: Section) -> tuple[float, ...]:
 def _examine(top: Section, spec: DataSpec) -> None:
     if not NAME.fullmatch(spec.name):
         top.wrong("name", f"{spec.name!r} is not a valid folder name; allowed: letters, digits, '_', '-' and '.'")
+    elif not is_stem(spec.name):
+        top.wrong("name", TOO_LONG)
     if not spec.formats:
         top.wrong("format", f"missing; allowed: {', '.join([*FORMATS.names(), SYNTHETIC])}")
     for name in spec.formats:

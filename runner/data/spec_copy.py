@@ -12,8 +12,9 @@ from runner.config.load import parse
 from runner.config.node import Source
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_text
+from runner.core.values import is_stem
 from runner.data.proposal import SOURCE, prepare_command
-from runner.data.spec import BOX_RULES, NAME, DataSpec, find_spec, spec_names
+from runner.data.spec import BOX_RULES, NAME, TOO_LONG, DataSpec, find_spec, spec_names
 
 
 def spec_called(spec: DataSpec, name: str) -> DataSpec:
@@ -24,6 +25,8 @@ def spec_called(spec: DataSpec, name: str) -> DataSpec:
     """
     if not NAME.fullmatch(name):
         raise InputError(f"{name!r} is not a valid name of a data set; allowed: letters, digits, '_', '-' and '.'")
+    if not is_stem(name):
+        raise InputError(f"--name is {TOO_LONG}")
     if not _is_text(name) or name.endswith((".yml", ".yaml")):
         raise InputError(f"{name!r} cannot be the name of a data set: a config would read something else; expected one such as screws")
     if name not in spec_names():

@@ -30,7 +30,7 @@ from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.expression import Expression
 from runner.core.files import open_descriptor
 from runner.core.lock import hold_folder
-from runner.core.values import ABSENT, format_value, is_name, same_value, shell_path, value_key
+from runner.core.values import ABSENT, MAX_STEM_BYTES, format_value, is_name, same_value, shell_path, value_key
 from runner.environments.interpreters import versions
 from runner.resolve import Resolved, resolve
 from runner.search.base import Baseline, Trial, run_name
@@ -188,6 +188,13 @@ def refuse_parent(folder: Path, option: str) -> None:
     if Path(os.path.realpath(folder)) in (here, *here.parents) and not (folder / "plan.json").is_file():
         text = "is the current folder or one above it; expected a directory of its own, such as runs/NAME"
         raise InputError(Problem(text, where=str(folder), key=option))
+
+
+def refuse_long(folder: Path, option: str) -> None:
+    """Refuse a new directory whose name is too long for those that are made from it. Raises InputError."""
+    if len(folder.name.encode("utf-8", "surrogatepass")) > MAX_STEM_BYTES and not (folder / "plan.json").is_file():
+        text = f"the name is too long; expected at most {MAX_STEM_BYTES} bytes in UTF-8, as other names are made from it: give {option}"
+        raise InputError(Problem(text, where=str(folder)))
 
 
 def refuse_file(folder: Path, option: str) -> None:

@@ -20,7 +20,17 @@ from runner.search.spec import SweepSpec
 from runner.store.events import RunEnded, RunStarted
 from runner.store.journal import read_journal
 from runner.sweep.history import History, read_history
-from runner.sweep.plan import ConfigChanged, PlannedRun, SweepPlan, differing_keys, folder_name, refuse_file, refuse_parent, renumber
+from runner.sweep.plan import (
+    ConfigChanged,
+    PlannedRun,
+    SweepPlan,
+    differing_keys,
+    folder_name,
+    refuse_file,
+    refuse_long,
+    refuse_parent,
+    renumber,
+)
 from runner.sweep.session_warnings import space_warnings, trial_warnings
 from runner.sweep.sweep_dir import SweepDir, plan_entry
 
@@ -180,6 +190,7 @@ def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | N
     spec = load_sweep(file, request.settings)
     folder = request.folder if request.folder is not None else Path("runs") / folder_name(file, "--dir")
     refuse_parent(folder, "--dir")
+    refuse_long(folder, "--dir DIR")
     refuse_file(folder, "--dir")
     sweep = SweepDir(folder)
     try:

@@ -43,6 +43,19 @@ def test_a_sweep_is_not_put_into_the_current_folder_or_one_above(
     assert not (tmp_path / "plan.json").exists() and not Path("plan.json").exists()
 
 
+@pytest.mark.parametrize("name", ["x" * 201, "板" * 67])
+def test_a_sweep_whose_name_leaves_no_room_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.yml").write_text(yaml.safe_dump(dict(CONFIG)))
+    for words in ([f"{name}.yml"], ["sweep.yml", "--dir", name]):
+        Path(words[0]).write_text(yaml.safe_dump({"config": "config.yml", "vary": {"parameters.lr": [0.1]}}))
+        assert main(["sweep", *words]) == 2
+        assert "the name is too long; expected at most 200 bytes in UTF-8" in capsys.readouterr().err
+    assert not any(path.is_dir() for path in tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "command", [["train", "-c"], ["sweep"], ["config", "show", "-c"], ["data", "prepare"], ["data", "prepare", "yolo", "--source"]]
 )

@@ -46,6 +46,20 @@ def test_a_name_that_a_config_would_read_as_something_else_is_refused(name: str)
         spec_called(find_spec("yolo"), name)
 
 
+@pytest.mark.parametrize("name", ["n" * 201, "a" + "板" * 67])
+def test_a_name_that_leaves_no_room_for_others_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="too long for the name of a data set; expected at most 200 bytes in UTF-8"):
+        spec_called(find_spec("yolo"), name)
+    with pytest.raises(InputError, match="unknown data set"):
+        find_spec(name)
+    Path("own.yml").write_text(f"name: {name}\nformat: yolo\n")
+    with pytest.raises(InputError, match="own.yml:1: name: too long"):
+        find_spec("own.yml")
+    write_spec(spec_called(find_spec("yolo"), "n" * 200))
+    assert find_spec("n" * 200).formats == ("yolo",)
+
+
 @pytest.mark.parametrize("name", ["2020-01-01", "nan", "1.2.3", "n", "0x"])
 def test_a_name_that_a_config_reads_as_text_is_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
