@@ -46,8 +46,9 @@ def _serve(args: argparse.Namespace) -> int:
     from runner.views.page.live import LiveData  # noqa: PLC0415
     from runner.views.page.server import LOOPBACK, PageServer  # noqa: PLC0415
 
-    with closing(LiveData(args.paths, read_report)) as data:
-        server = PageServer(data, host=args.host or LOOPBACK, port=args.port, language=args.language)
+    host = args.host or LOOPBACK
+    with closing(LiveData(args.paths, read_report, is_private=host in (LOOPBACK, "localhost", "::1"))) as data:
+        server = PageServer(data, host=host, port=args.port, language=args.language)
         print(f"{data.title} at {server.url} (Ctrl-C ends it)", flush=True)
         if server.token:
             print("who has this address can read the runs, and nothing is encrypted; safer: ssh -L, without --host", flush=True)

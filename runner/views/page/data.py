@@ -79,6 +79,10 @@ class PageData(Protocol):
         """Counts up whenever something has changed on the disk."""
 
     @property
+    def is_private(self) -> bool:
+        """True where only this machine can ask: then commands name absolute paths where nothing shorter works."""
+
+    @property
     def metric(self) -> PrimaryMetric:
         """The deciding metric and those beside it: as the plan has them, else as the first run states them."""
 
@@ -144,6 +148,7 @@ class PageView:
     newest: Report | None = None
     why_none: str = ""
     others: OtherReports | None = None
+    is_private: bool = False
 
     def now(self) -> PageData:
         """Return itself."""

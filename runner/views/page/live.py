@@ -43,16 +43,18 @@ class LiveData:
     Args:
         roots: sweep or run directories, or folders of them.
         read_report: computes the report.
+        is_private: see `PageData`.
 
     Raises:
         InputError: a folder that does not exist, or neither a run nor a sweep is there.
     """
 
-    def __init__(self, roots: Sequence[Path], read_report: ReadReport) -> None:
+    def __init__(self, roots: Sequence[Path], read_report: ReadReport, *, is_private: bool = False) -> None:
         if wrong := [path for path in roots if not path.is_dir()]:
             raise InputError([not_a_directory(path) for path in wrong])
         self._roots = tuple(roots)
         self._read_report = read_report
+        self.is_private = is_private
         self._facts = RunFacts(RunSearch(self._roots), FactsIndex(cache_path(self._roots)))
         self._facts.search.look()
         if not self._facts.search.runs and not self._facts.search.sweeps:
@@ -153,7 +155,7 @@ class LiveData:
     def _publish(self, **changes: object) -> None:
         """Replace the view by one with `changes` and the next revision."""
         with self._changed:
-            before = self._view or PageView(self._roots, self.title, 0, PrimaryMetric(""), {}, {})
+            before = self._view or PageView(self._roots, self.title, 0, PrimaryMetric(""), {}, {}, is_private=self.is_private)
             self._view = replace(before, revision=before.revision + 1, **changes)  # type: ignore[arg-type]
             self._changed.notify_all()
 

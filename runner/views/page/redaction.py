@@ -59,14 +59,21 @@ class Redaction:
         return [self.value(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def command_path(path: Path, root: Path) -> str:
-    """Write `path` for a command to copy, without naming the user: relative to the current folder, to the home (`~/…`), or else with `…`
-    for the place of `root`, a folder that contains it."""
+def command_path(path: Path, root: Path, *, private: bool = False) -> str:
+    """Write `path` for a command to copy, without naming the user: relative to the current folder, or to the home (`~/…`).
+
+    Args:
+        path: below `root`.
+        root: a folder that the page was given. `…` stands for its place where that is neither in the current folder nor in the home.
+        private: the page is for this machine only (see `PageData`): write the absolute path in place of `…`, so that the command works.
+    """
     absolute = Path(os.path.abspath(path))
     if absolute.is_relative_to(here := Path.cwd()):
         return shell_path(absolute.relative_to(here))
     if absolute.is_relative_to(home := Path(os.path.expanduser("~"))):
         return f"~/{shell_path(absolute.relative_to(home))}"
+    if private:
+        return shell_path(absolute)
     return f"{_PLACEHOLDER}/{shell_path(absolute.relative_to(os.path.abspath(root.parent)))}"
 
 

@@ -36,3 +36,5 @@ def test_a_command_names_a_path_from_here_from_home_or_from_the_folder_given(tmp
     assert command_path(tmp_path / "runs" / "a b", tmp_path / "runs") == "'runs/a b'"
     assert command_path(Path("/home/ann/runs/x y"), Path("/home/ann/runs")) == "~/'runs/x y'"
     assert command_path(Path("/mnt/disk/sweep/runs/one"), Path("/mnt/disk/sweep")) == "…/sweep/runs/one"
+    assert command_path(Path("/mnt/our disk/sweep"), Path("/mnt/our disk/sweep"), private=True) == "'/mnt/our disk/sweep'"
+    assert command_path(tmp_path / "runs" / "a", tmp_path / "runs", private=True) == "runs/a"

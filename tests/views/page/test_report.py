@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from runner.cli.main import main
 from runner.core.errors import InputError
 from runner.sweep.fake_sweep import FakeSweep
 from runner.sweep.session_results import read_report
-from runner.views.page.data import SnapshotData
+from runner.views.page.data import PageView, SnapshotData
 from runner.views.page.part import ask
 from tests.support.finished import make_run
 from tests.support.many_runs import make_sweep
@@ -23,6 +24,11 @@ from tests.support.many_runs import make_sweep
 def part(name: str, *roots: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(ask(SnapshotData(roots, read_report), name, {}).body)
     return found
+
+
+def private_view(data: PageView) -> PageView:
+    """The same data on a page for this machine only."""
+    return PageView(**{**{each.name: getattr(data, each.name) for each in fields(PageView)}, "is_private": True})
 
 
 def with_paths(value: Any, paths: dict[str, str]) -> Any:
@@ -120,6 +126,21 @@ def test_without_a_report_the_reason_is_said(tmp_path: Path) -> None:
 
     found = json.loads(ask(SnapshotData([tmp_path / "s"], refuse), "report", {}).body)
     assert found == {"subject": None, "problem": "…/s: it cannot be", "provisional": {}, "report": None}
+
+
+def test_commands_work_on_a_page_for_this_machine_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(2):
+        make_run(tmp_path / "our runs", 0, seed, ap=0.4 + seed / 50)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+    sweep = tmp_path / "our runs"
+    data = SnapshotData([sweep], read_report)
+    answers = [json.loads(ask(each, "report", {}).body)["report"] for each in (data, private_view(data))]
+    frozen, private = (note["text"] for each in answers for note in each["answer"] if note["id"] == "command")
+    assert frozen == "runner train -c '…/config.yml' -o seed=2"
+    assert private == f"runner train -c '{sweep}/runs/0000-baseline-s0/config.yml' -o seed=2"
+    assert {**answers[0], "answer": []} == {**answers[1], "answer": []}
 
 
 def test_no_path_is_in_the_report(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from runner.views.page.evaluations import (
     side,
 )
 from runner.views.page.part import PartAnswer, Query, json_answer
-from runner.views.page.redaction import Redaction, command_path
+from runner.views.page.redaction import Redaction
 
 IOU: Final = 0.5
 _ALL: Final = "bbox/AP"
@@ -181,7 +181,7 @@ def _read_all(data: PageData, each: Side) -> tuple[dict[str, RunEvaluation], lis
 
 def _side_view(data: PageData, each: Side, wrong: list[dict[str, str]]) -> SideView:
     missing = [run for run, place in each.places.items() if not has_predictions(place)]
-    commands = [f"runner eval {command_path(each.places[run].path, each.places[run].root)} --save-predictions" for run in missing]
+    commands = [f"runner eval {each.places[run].command_path(each.places[run].path)} --save-predictions" for run in missing]
     return SideView(each.trial.id, list(each.places), [result.seed for result in each.results], wrong, missing, commands)
 
 

@@ -32,7 +32,10 @@ class ReportPart:
         if report is None:
             return json_answer({"subject": None, "problem": hide.text(data.problem()), "provisional": missing, "report": None})
         ids = {str(run.result.path): run.id for run in data.runs().values()}
-        found = hide.value(with_ids(report.data(), ids))
+        value = with_ids(report.data(), ids)
+        found = hide.value(value)
+        if data.is_private:
+            found["answer"] = value["answer"]  # its commands work here
         return json_answer({"subject": report.subject, "problem": "", "provisional": missing, "report": found})
 
     def frozen(self, data: PageData) -> Iterable[Query]:

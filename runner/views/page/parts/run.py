@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -158,6 +159,7 @@ class Place:
         self.path = run.result.path
         self.root = next((root for root in data.roots if self.path.is_relative_to(root)), self.path)
         self.parts = self.path.relative_to(self.root).parts
+        self.command_path = partial(command_path, root=self.root, private=data.is_private)
         self.identity = build(Identity, self.json("run.json"))
         self.status = build(Status, self.json("status.json")) or Status()
         facts = self.identity.facts if self.identity else {}
@@ -369,10 +371,10 @@ def _plain(value: Any) -> str:
 # -------------------------------------------------------------------------------------------------------------- commands
 def _commands(place: Place) -> Iterator[CommandRow]:
     """Yield the commands that make sense for a run in its state. The page itself never acts."""
-    result, run = place.run.result, command_path(place.path, place.root)
+    result = place.run.result
     if result.imported:
         return
-    sweep = None if place.sweep is None else command_path(place.root.joinpath(*place.sweep), place.root)
+    run, sweep = place.command_path(place.path), None if place.sweep is None else place.command_path(place.root.joinpath(*place.sweep))
     if result.state == "running":
         yield CommandRow("stop", f"runner stop {sweep} {shell_path(result.path.name)}" if sweep else f"runner stop {run}")
     if result.state == "failed" and sweep:
