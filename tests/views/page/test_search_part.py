@@ -214,5 +214,15 @@ def test_no_path_is_in_the_answer(tmp_path: Path) -> None:
 def test_a_frozen_file_holds_one_answer(tmp_path: Path) -> None:
     data = snapshot(make_grid(tmp_path / "grid"))
     assert list(SearchPart().frozen(data)) == [{}]
-    with pytest.raises(InputError, match="search has no 'metric'"):
-        ask(data, "search", {"metric": "bbox/AP"})
+    with pytest.raises(InputError, match="search has no 'tag'"):
+        ask(data, "search", {"tag": "bbox/AP"})
+
+
+def test_by_another_metric(tmp_path: Path) -> None:
+    data = snapshot(make_grid(tmp_path / "grid"))
+    found = json.loads(ask(data, "search", {"metric": "bbox/AP50"}).body)
+    assert found["metrics"][0] == {"name": "bbox/AP50", "goal": "maximize"}
+    assert {each["metric"] for each in found["cells"]} >= {"bbox/AP50"}
+    assert found["trials"][0]["metrics"]["bbox/AP50"]["mean"] == pytest.approx(0.61)
+    with pytest.raises(InputError, match="Unknown metric 'bbox/AP5'"):
+        ask(data, "search", {"metric": "bbox/AP5"})

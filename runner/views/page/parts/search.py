@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from runner.core.errors import InputError
 from runner.core.values import short_keys
 from runner.results.compare import count_runs
 from runner.results.comparison import Comparison
@@ -23,6 +24,7 @@ from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.parts.trials import read_trials
 from runner.views.page.plan import PlanSpec, read_plan
 from runner.views.page.redaction import Redaction
+from runner.views.renderers.base import Report
 
 COSTS = ("time_s", "memory_gib")
 _KINDS = ("one_at_a_time", "grid")
@@ -144,22 +146,28 @@ class Explored:
 class SearchPart:
     """The part."""
 
-    keys: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset({"metric"})
 
     def answer(self, data: PageData, query: Query) -> PartAnswer:
-        """Answer what was explored (`Explored`)."""
-        return json_answer(read_explored(data))
+        """Answer what was explored (`Explored`): by the deciding metric, or by another one."""
+        report, metric = data.report(), query.get("metric")
+        if report is not None and metric and metric != data.metric.name:
+            try:
+                report = data.other_report(metric, None)
+            except InputError as error:
+                raise InputError(Redaction(data.roots).text(str(error))) from error
+        return json_answer(read_explored(data, report))
 
     def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the only query there is."""
+        """Yield the query by the deciding metric."""
         yield {}
 
 
-def read_explored(data: PageData) -> Explored:
-    """Collect what was explored."""
-    spec, report, hide = _spec(data), data.report(), Redaction(data.roots)
+def read_explored(data: PageData, report: Report | None) -> Explored:
+    """Collect what was explored, with the numbers of a report, or without one."""
+    spec, hide = _spec(data), Redaction(data.roots)
     search = report if isinstance(report, SearchReport) else None
-    goals = _goals(data, spec, search)
+    goals = _goals(data, spec, report)
     points = _points(data, spec, search)
     names = short_keys(dict.fromkeys(key for point in points.values() for key in point) if search is None else search.results.parameters)
     declared = {**spec.vary, **spec.space}
@@ -190,15 +198,16 @@ def _spec(data: PageData) -> PlanSpec:
     return read_plan(sweeps.pop()).spec if len(sweeps) == 1 else PlanSpec()
 
 
-def _goals(data: PageData, spec: PlanSpec, search: SearchReport | None) -> dict[str, Goal | None]:
+def _goals(data: PageData, spec: PlanSpec, report: Report | None) -> dict[str, Goal | None]:
     """Return the tags that are shown, the deciding one first, with which way is better; None where nothing says it."""
-    if search is not None:
-        return {metric.name: metric.goal for metric in search.results.metrics}
-    report = data.report()
-    tags = report.metrics if isinstance(report, Comparison) else data.metric.shown
+    if isinstance(report, SearchReport):
+        return {metric.name: metric.goal for metric in report.results.metrics}
     given = spec.metric if isinstance(spec.metric, tuple) else (spec.metric,) if spec.metric else ()
     known: dict[str, Goal | None] = {data.metric.name: data.metric.goal, **{metric.name: metric.goal for metric in given}}
-    return {tag: known.get(tag) for tag in tags}
+    if not isinstance(report, Comparison):
+        return {tag: known.get(tag) for tag in data.metric.shown}
+    known[report.metric] = report.goal
+    return {tag: known.get(tag) for tag in report.metrics}
 
 
 def _points(data: PageData, spec: PlanSpec, search: SearchReport | None) -> dict[str, Mapping[str, Any]]:
@@ -232,13 +241,12 @@ def _trial(
     data: PageData, trial: PageTrial, places: tuple[float | None, ...], tags: Sequence[str], costs: tuple[float | None, ...]
 ) -> ExploredTrial:
     """Return a trial by its runs."""
-    runs = [data.runs()[run].result for run in trial.runs]
-    own = [run for run in runs if not run.copy_of]
-    done = count_runs(runs, data.metric.name, [])
+    own = [run for run in (data.runs()[id].result for id in trial.runs) if not run.copy_of and not run.unclear]
+    done = count_runs(own, tags[0], [])
     metrics = {tag: _numbers(summarize(values)) for tag in tags if (values := [run.metrics[tag] for run in done if tag in run.metrics])}
-    state = trial_state(own, (), [data.metric.name])[0]
+    state = trial_state(own, (), tags[:1])[0]
     waits = state == "pending" or (state == "done" and trial.waiting > 0)
-    curve = mean_curve(own, data.metric.name) if state != "done" else ()
+    curve = mean_curve(own, tags[0]) if state != "done" else ()
     return ExploredTrial(trial.id, "waiting" if waits else state, places, metrics, costs, (), curve[-1] if curve else None)
 
 

@@ -7,6 +7,7 @@ const ROOM = 92; // px between two axes that stand
 const ROW = 64; // px between two axes that lie
 const REACH = 16;
 const GRAB = 10;
+const MOST_DASHED = 200; // lines; dashes of more take longer than a frame
 
 export function parallelFigure(model) {
   const shown = new Set(model.rows.map(({ id }) => id));
@@ -48,7 +49,7 @@ export function parallelFigure(model) {
       const ended = (level) => rows.filter((row) => row.level === level && row.state !== "done");
       strokeAll(pen, size, hidden, { color: look.rule, width: 1, alpha: 0.5 });
       for (const [level, alpha] of [["rest", 0.15], ["top", model.few ? 0.8 : 0.35]]) {
-        strokeAll(pen, size, ended(level), { color: look.faint, width: 1, dash: [3, 3], alpha });
+        strokeAll(pen, size, ended(level), { color: look.faint, width: 1, dash: rows.length > MOST_DASHED ? [] : [3, 3], alpha });
         strokeAll(pen, size, done(level), { color: look.muted, width: 1, alpha });
       }
       for (const row of rows) if (row.level === "named") strokeAll(pen, size, [row], lineStyle(row, row.color));

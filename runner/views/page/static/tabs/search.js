@@ -48,7 +48,7 @@ class SearchView {
     this.legend = h("ul", { class: "legend" });
     this.problem = h("div", {});
     this.root = h("div", { class: "search" }, this.problem, this.controls.root, this.said, this.legend, this.heat.root, this.main);
-    this.watch = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => this.near(target, isIntersecting)), { rootMargin: "60% 0px" });
+    this.watch = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => this.near(target, isIntersecting)), { rootMargin: "25% 0px" });
   }
 
   unmount() {
@@ -62,13 +62,15 @@ class SearchView {
   }
 
   async update() {
+    const { source, trials } = this.page;
+    const metric = trials.decides();
     let explored;
     try {
-      explored = await this.page.source.json("search");
+      explored = await (metric === trials.metric ? source.json("search") : source.json("search", { metric }).catch(() => source.json("search")));
     } catch (error) {
       return fill(this.problem, failure(this.page, error));
     }
-    if (this.unmounted) return;
+    if (this.unmounted || metric !== this.page.trials.decides()) return;
     fill(this.problem);
     this.model = new SearchModel(this.page, explored);
     if (this.hovered !== null && !this.model.byId.has(this.hovered)) this.hovered = null;
