@@ -177,6 +177,11 @@ class PageView:
         return self.why_none
 
 
+def own_trials(data: PageData) -> dict[str, PageTrial]:
+    """Return the trials by id without imported ones, which are compared with nothing; the baseline first."""
+    return {id: trial for id, trial in data.trials().items() if not trial.imported}
+
+
 def standing_of(result: RunResult) -> str:
     """Return which of `runner.monitor.progress.STANDINGS` a run counts as."""
     return standing(Status(state=result.state, cause=result.cause))

@@ -17,7 +17,7 @@ from runner.results.collect import DATA_SECTIONS, RunResult
 from runner.results.compare import count_runs
 from runner.results.comparison import Comparison
 from runner.results.params import data_identity
-from runner.views.page.data import PageData, PageTrial
+from runner.views.page.data import PageData, PageTrial, own_trials
 from runner.views.page.part import Query
 from runner.views.page.parts.run import Place
 from runner.views.page.run_files import read_inside
@@ -157,7 +157,7 @@ def evaluated_trials(data: PageData) -> list[str]:
         results = (runs[run].result for run in trial.runs)
         return any(result.state == "done" and any(tag.startswith(CLASS_PREFIX) for tag in result.metrics) for result in results)
 
-    return [trial.id for trial in data.trials().values() if has(trial)]
+    return [trial.id for trial in own_trials(data).values() if has(trial)]
 
 
 def default_pair(data: PageData) -> tuple[str, str]:

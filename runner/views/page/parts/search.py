@@ -19,7 +19,7 @@ from runner.results.search.shapes import Bin, not_dominated
 from runner.results.search.trials import SearchTrial, mean_curve, trial_state
 from runner.stats.intervals import Summary, summarize
 from runner.store.run_dir import Goal
-from runner.views.page.data import PageData, PageTrial
+from runner.views.page.data import PageData, PageTrial, own_trials
 from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.parts.trials import read_trials
 from runner.views.page.plan import PlanSpec, read_plan
@@ -194,7 +194,8 @@ def read_explored(data: PageData, report: Report | None) -> Explored:
 
 def _spec(data: PageData) -> PlanSpec:
     """Return what the sweep file says; nothing where the runs are not all of one sweep."""
-    sweeps = {run.result.path.parent.parent for run in data.runs().values()} | {root for root in data.roots if (root / "runs").is_dir()}
+    own = [run.result for run in data.runs().values() if not run.result.imported]
+    sweeps = {result.path.parent.parent for result in own} | {root for root in data.roots if (root / "runs").is_dir()}
     return read_plan(sweeps.pop()).spec if len(sweeps) == 1 else PlanSpec()
 
 
@@ -214,11 +215,11 @@ def _points(data: PageData, spec: PlanSpec, search: SearchReport | None) -> dict
     """Return trial id to the values of its varied keys, without those that were derived from them."""
     if search is not None:
         tried = {trial.number: trial.parameters for trial in search.results.trials}
-        return {trial.id: tried.get(trial.number, {}) for trial in data.trials().values()}
+        return {id: tried.get(trial.number, {}) for id, trial in own_trials(data).items()}
     table = read_trials(data)
     derived = set(spec.derive) - {*spec.vary, *spec.space}
     keys = [key for key in table.keys if key not in derived]
-    return {row.id: {key: row.parameters[key] for key in keys if key in row.parameters} for row in table.trials}
+    return {row.id: {key: row.parameters[key] for key in keys if key in row.parameters} for row in table.trials if not row.imported}
 
 
 def _trials(
@@ -226,8 +227,11 @@ def _trials(
 ) -> Iterable[ExploredTrial]:
     """Yield the trials in the order of the page's."""
     reported = {} if search is None else {trial.number: trial for trial in search.results.trials}
+    own = own_trials(data)
     for row in read_trials(data).trials:
-        trial, costs = data.trials()[row.id], (row.time_s, row.memory_gib)
+        if row.imported:
+            continue
+        trial, costs = own[row.id], (row.time_s, row.memory_gib)
         known = reported.get(trial.number)
         if known is None:
             yield _trial(data, trial, places[row.id], tags, costs)
@@ -260,7 +264,7 @@ def _numbers(summary: Summary) -> SeedNumbers:
 
 def _alone(data: PageData, axes: Sequence[KeyAxis], places: Mapping[str, tuple[float | None, ...]]) -> dict[str, tuple[str, ...]]:
     """Return key to the ids of the baseline and the trials that differ from it in that key alone, in the order of its values."""
-    baseline = next(trial.id for trial in data.trials().values() if trial.is_baseline)
+    baseline = next((trial.id for trial in own_trials(data).values() if trial.is_baseline), "")
     found: dict[str, list[tuple[float, str]]] = {axis.key: [] for axis in axes}
     for id, point in places.items():
         differing = [at for at, place in enumerate(point) if place is not None and place != places[baseline][at]]
@@ -350,5 +354,5 @@ def _curves(search: SearchReport, data: PageData) -> RungCurves:
     steps = sorted({step for curve in curves.values() for step in curve})
     stride = -(-len(steps) // _MOST_STEPS) or 1
     kept = tuple(steps[::-1][::stride][::-1])
-    values = {trial.id: tuple(map(curves[trial.number].get, kept)) for trial in data.trials().values() if curves.get(trial.number)}
+    values = {trial.id: tuple(map(curves[trial.number].get, kept)) for trial in own_trials(data).values() if curves.get(trial.number)}
     return RungCurves(search.results.metrics[0].name, kept, values)
