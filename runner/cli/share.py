@@ -1,12 +1,14 @@
-"""`runner share`: our page on runs as one file."""
+"""`runner share`: our page on runs as one file, or their logs at a viewer's service."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Final
 
 from runner.cli.options import check_output, write_output
+from runner.core.text import say
 
 _DEFAULT: Final = Path("report.html")
 _LARGE_MB: Final = 25
@@ -21,11 +23,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser("share", help="write the page on runs into one file, to send to others")
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
-    parser.add_argument("-o", "--output", type=Path, default=_DEFAULT, metavar="FILE", help=f"the file; default: {_DEFAULT}")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"the file; default: {_DEFAULT}")
     parser.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
     parser.add_argument(
-        "--view", type=_fragment, metavar="VIEW", help="what it opens with: the page's address from # on, such as '#curves?s=0.9'"
+        "--view",
+        type=_fragment,
+        metavar="VIEW",
+        help="what it opens with: the page's address from # on, such as '#curves?s=0.9'",
     )
+    parser.add_argument(
+        "--service", metavar="NAME", help="write no file; send the logs of the runs to a viewer's service in the web: visualdl"
+    )
+    parser.add_argument("--yes", action="store_true", help="with --service: send without asking")
     parser.set_defaults(run=_run)
 
 
@@ -38,27 +47,72 @@ def _fragment(text: str) -> str:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from runner.core.errors import InputError  # noqa: PLC0415
+
+    if args.service is None:
+        if args.yes:
+            raise InputError("--yes is for --service; a file leaves this machine only if you send it")
+        return _write_file(args)
+    if args.output is not None or args.view is not None or args.force:
+        raise InputError("--output, --force and --view are for a file; with --service none is written")
+    return _send(args)
+
+
+def _write_file(args: argparse.Namespace) -> int:
     import time  # noqa: PLC0415
 
-    from runner.core.text import say  # noqa: PLC0415
     from runner.core.values import counted  # noqa: PLC0415
     from runner.sweep.session_results import read_report  # noqa: PLC0415
     from runner.views.page.server import check_packages  # noqa: PLC0415
 
+    output = args.output or _DEFAULT
     check_packages(("msgspec",))
-    check_output(args.output, force=args.force)
+    check_output(output, force=args.force)
 
     from runner.views.page.data import SnapshotData  # noqa: PLC0415
     from runner.views.page.freeze import freeze  # noqa: PLC0415
 
     data = SnapshotData(args.paths, read_report)
     frozen = freeze(data, made=time.time(), view=args.view or "")
-    write_output(args.output, frozen.text)
-    size_mb = args.output.stat().st_size / _BYTES_PER_MB
-    say(f"{args.output}: {counted(len(data.runs()), 'run')}, {size_mb:.1f} MB; opens in a browser, without a server or a network")
+    write_output(output, frozen.text)
+    size_mb = output.stat().st_size / _BYTES_PER_MB
+    say(f"{output}: {counted(len(data.runs()), 'run')}, {size_mb:.1f} MB; opens in a browser, without a server or a network")
     say(f"left out: {_LEFT_OUT}")
     for problem in frozen.unanswered:
         say(f"left out: {problem}", error=True)
     if size_mb > _LARGE_MB:
         say(f"WARNING: larger than {_LARGE_MB} MB, which many mail servers refuse; share fewer runs", error=True)
+    return 0
+
+
+def _send(args: argparse.Namespace) -> int:
+    from runner.core.errors import InputError  # noqa: PLC0415
+    from runner.core.values import counted  # noqa: PLC0415
+    from runner.store.run_dir import find_runs, not_a_directory  # noqa: PLC0415
+    from runner.views.viewers.service import LogUpload, prepare_upload, send_logs  # noqa: PLC0415
+
+    def confirmed(upload: LogUpload) -> bool:
+        say(f"to {upload.service}, where everyone who has the address that it returns can see them:")
+        for log in upload.logs:
+            say(f"  {log.name}  {log.size / _BYTES_PER_MB:.2f} MB")
+        total_mb = sum(log.size for log in upload.logs) / _BYTES_PER_MB
+        say(f"{counted(len(upload.logs), 'file')}, {total_mb:.2f} MB, with curves, sample images, varied keys and names of runs")
+        say(f"the service takes {upload.viewer.most_sent_bytes / _BYTES_PER_MB:.0f} MB at once, and {upload.viewer.service_terms}")
+        if args.yes:
+            return True
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise InputError("nothing was sent: there is no terminal to ask at; --yes sends these files")
+        print("send them? [y/N] ", end="", flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    if wrong := [path for path in args.paths if not path.is_dir()]:
+        raise InputError([not_a_directory(path) for path in wrong])
+    runs = list(find_runs(args.paths))
+    if not runs:
+        raise InputError(f"no run in {', '.join(map(str, args.paths))}: a run directory has a run.json")
+    with prepare_upload(args.service, runs) as upload:
+        if not confirmed(upload):
+            say("nothing was sent")
+            return 1
+        say(f"sent; to be seen at {send_logs(upload)}")
     return 0

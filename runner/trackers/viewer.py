@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 GetJson = Callable[[str], Any]
 """From a path below the viewer's page to the JSON there; None where there is none, or nothing answers."""
@@ -60,3 +60,27 @@ class Viewer(Protocol):
 
     def can_read(self, folder: Path) -> bool:
         """Return whether `folder` holds a log that it can show as it is; else the log is rebuilt from the run's records."""
+
+
+@runtime_checkable
+class SharingViewer(Viewer, Protocol):
+    """A viewer whose program also sends logs to a service elsewhere, where others see them."""
+
+    most_sent_bytes: ClassVar[int]
+    """Size in bytes of all logs together that the service takes at once."""
+
+    service_terms: ClassVar[str]
+    """Its other limits, in a few words."""
+
+    def service(self) -> str:
+        """Return the address of the service, as the viewer's own settings have it."""
+
+    def sent_log(self, folder: Path) -> Path | None:
+        """Return the file of a run's log in `folder` that would be sent; None if there is none."""
+
+    def send_command(self, names: Sequence[str]) -> Sequence[str]:
+        """Return the module that sends the logs of some folders, and its arguments, as after ``python -m``. It works in the folder that
+        holds them."""
+
+    def address_in(self, output: str) -> str | None:
+        """Return the address of the logs at the service from what the command has printed; None where it has failed."""

@@ -7,6 +7,7 @@ makes a folder in the user's home.
 from __future__ import annotations
 
 import importlib.util
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runner.core.errors import how_to_install
-from runner.core.files import open_regular, read_bytes
+from runner.core.files import open_regular, read_bytes, read_json
 from runner.store.records import Record
 from runner.trackers.base import Scalar, Target, TrackedImage, TrackedRun
 from runner.trackers.logfile import LogFile, LogTracker, find_log
@@ -23,6 +24,7 @@ from runner.trackers.viewer import GetJson, View, Viewer
 STEM = "vdlrecords"
 _INT64 = 1 << 63
 _KEPT_SCALARS = 1000
+_ADDRESS = re.compile(r"results at: `(\S+://[^`\s]+)`")
 _NO_PATHS = str.maketrans(".[]", "·()")
 
 
@@ -33,11 +35,12 @@ class VisualDLViewer:
     page: ClassVar[str] = "app/"
     reads_files: ClassVar[bool] = True
     uses_werkzeug: ClassVar[bool] = True
+    most_sent_bytes: ClassVar[int] = 100_000_000
+    service_terms: ClassVar[str] = "one upload in five minutes"
 
     def command(self, view: View) -> Sequence[str]:
         """See `Viewer.command`."""
-        # Given relative names, VisualDL calls the runs just that; "./-x" keeps a dash from being read as an option.
-        folders = [f"./{name}" if name.startswith("-") else name for name in view.names]
+        folders = _folders(view.names)
         options = ["--language", view.language, "--disable-telemetry", "--cache-timeout", "5"]
         return ["visualdl.server.app", "--logdir", *folders, "--host", view.host, "--port", str(view.port), *options]
 
@@ -51,6 +54,28 @@ class VisualDLViewer:
         """See `Viewer.can_read`. One torn message keeps VisualDL from starting, on any of its runs."""
         log = find_log(folder, STEM)
         return log is not None and is_whole(log)
+
+    def service(self) -> str:
+        """See `SharingViewer.service`."""
+        settings = _load_file("utils/dir.py")
+        try:
+            server = read_json(Path(settings.CONFIG_PATH))["server_url"]
+        except (OSError, ValueError, KeyError, TypeError):
+            server = settings.VDL_SERVER
+        return str(server)
+
+    def sent_log(self, folder: Path) -> Path | None:
+        """See `SharingViewer.sent_log`. VisualDL sends the last one by name."""
+        return find_log(folder, STEM)
+
+    def send_command(self, names: Sequence[str]) -> Sequence[str]:
+        """See `SharingViewer.send_command`."""
+        return ["visualdl.server.app", "service", "upload", "--logdir", *_folders(names)]
+
+    def address_in(self, output: str) -> str | None:
+        """See `SharingViewer.address_in`. It ends with status 0 also where it has failed, and then names no address."""
+        found = _ADDRESS.search(output)
+        return found[1] if found else None
 
 
 class VisualDLTracker(LogTracker):
@@ -168,8 +193,18 @@ def _typed(value: Scalar) -> dict[str, Scalar]:
     return {"string_value": str(value)}
 
 
+def _folders(names: Sequence[str]) -> list[str]:
+    """Return folders as arguments. VisualDL calls the runs as they are given here; "./-x" keeps a dash from being read as an option."""
+    return [f"./{name}" if name.startswith("-") else name for name in names]
+
+
 def _load_messages() -> Any:
-    """VisualDL's `Record` message, without the rest of the package.
+    """VisualDL's `Record` message, without the rest of the package. Raises ImportError, see `_load_file`."""
+    return _load_file("proto/record_pb2.py").Record
+
+
+def _load_file(name: str) -> Any:
+    """Load one module of VisualDL, without the rest of the package.
 
     Raises:
         ImportError: visualdl is not installed, or is a version without this file.
@@ -177,10 +212,10 @@ def _load_messages() -> Any:
     package = importlib.util.find_spec("visualdl")
     if package is None or not package.submodule_search_locations:
         raise ImportError(f"visualdl is not installed: {how_to_install(VisualDLTracker.requirement)}")
-    path = Path(package.submodule_search_locations[0]) / "proto" / "record_pb2.py"
-    spec = importlib.util.spec_from_file_location("_runner_visualdl_record_pb2", path)
+    path = Path(package.submodule_search_locations[0]) / name
+    spec = importlib.util.spec_from_file_location(f"_runner_visualdl_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ImportError(f"this version of visualdl has no {path}; 2.5.3 is known to work")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Record
+    return module

@@ -153,7 +153,7 @@ def _check(kind: str, runs: Sequence[RunDir], host: str, port: int | None, langu
     problems: list[str] = []
     viewer = None
     try:
-        viewer = _viewer_of(kind)
+        viewer = viewer_of(kind)
     except InputError as error:
         problems.append(str(error))
     if not runs:
@@ -176,7 +176,7 @@ def _check(kind: str, runs: Sequence[RunDir], host: str, port: int | None, langu
     return viewer
 
 
-def _viewer_of(kind: str) -> Viewer:
+def viewer_of(kind: str) -> Viewer:
     """Return the viewer of the tracker `kind`. Raises InputError where there is none that can be started here."""
     if kind not in TRACKERS:
         names = [name for name, tracker in TRACKERS.usable() if tracker.viewer is not None]
