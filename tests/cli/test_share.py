@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 
@@ -117,3 +119,110 @@ def test_it_needs_no_server(sweep: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, "share", str(sweep)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# --------------------------------------------------------------------------------------------------------------- to a service
+SERVICE = "http://service.example/logs"
+STAND_IN = """
+import json, os, pathlib, sys
+def main():
+    pathlib.Path({record!r}).write_text(json.dumps([sys.argv[1:], sorted(os.listdir("."))]))
+    print({printed!r})
+    sys.exit({status})
+main()
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Put a program in the place of VisualDL's, whose settings name a service of their own; return the file in which it notes its call."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home/.visualdl/conf").mkdir(parents=True)
+    (tmp_path / "home/.visualdl/conf/config.json").write_text(json.dumps({"server_url": SERVICE}))
+    record = tmp_path / "called.json"
+
+    def place(printed: str, status: int = 0) -> Path:
+        package = tmp_path / "stand-in/visualdl/server"
+        package.mkdir(parents=True)
+        for folder in (package.parent, package):
+            (folder / "__init__.py").touch()
+        (package / "app.py").write_text(STAND_IN.format(record=str(record), printed=printed, status=status))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
+        return record
+
+    return place
+
+
+SEEN = "View your visualization results at: `http://service.example/seen?id=1`."
+
+
+def test_nothing_is_sent_without_a_yes(sweep: Path, stand_in: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    called = stand_in(SEEN)
+    assert main(["share", str(sweep), "--service", "visualdl"]) == 2
+    out, err = capsys.readouterr()
+    assert out.startswith(f"to {SERVICE}, where everyone who has the address")
+    assert "  0000-baseline-s0/vdlrecords." in out and "  0001-lr=1-s0/vdlrecords." in out and "2 files, 0." in out
+    assert "takes 100 MB at once, and one upload in five minutes" in out
+    assert "nothing was sent: there is no terminal to ask at; --yes sends these files" in err
+    assert not called.exists()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("\n", 1), ("no\n", 1), ("", 1), ("Y\n", 0), ("yes\n", 0)])
+def test_at_a_terminal_it_asks(
+    sweep: Path, stand_in: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    called = stand_in(SEEN)
+    keyboard = io.StringIO(answer)
+    monkeypatch.setattr(keyboard, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", keyboard)
+    assert main(["share", str(sweep), "--service", "visualdl"]) == code
+    out = capsys.readouterr().out
+    assert "send them? [y/N] " in out and ("nothing was sent" in out) == bool(code)
+    assert called.exists() == (not code)
+
+
+def test_with_yes_the_viewers_program_sends_just_these_logs(
+    sweep: Path, stand_in: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    called = stand_in(SEEN)
+    before = sorted(sweep.rglob("*"))
+    assert main(["share", str(sweep), "--service", "visualdl", "--yes"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "sent; to be seen at http://service.example/seen?id=1"
+    names = ["0000-baseline-s0", "0001-lr=1-s0"]
+    assert json.loads(called.read_text()) == [["service", "upload", "--logdir", *names], names]
+    assert sorted(sweep.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("printed", "status"), [("refused", 0), (SEEN.replace("http://service.example/seen?id=1", "None"), 0), (SEEN, 3)])
+def test_a_program_that_fails_is_an_error_with_its_output(
+    sweep: Path, stand_in: Callable[..., Path], capsys: pytest.CaptureFixture[str], printed: str, status: int
+) -> None:
+    stand_in(printed, status)
+    assert main(["share", str(sweep), "--service", "visualdl", "--yes"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"runner: the logs were not sent to {SERVICE}:") and printed in err
+
+
+def test_what_the_service_does_not_take_is_refused_before(
+    sweep: Path, stand_in: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = stand_in(SEEN)
+    monkeypatch.setattr("runner.trackers.visualdl.VisualDLViewer.most_sent_bytes", 100)
+    assert main(["share", str(sweep), "--service", "visualdl", "--yes"]) == 2
+    assert "takes 0 MB at once: choose fewer runs" in capsys.readouterr().err
+    assert not called.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--service", "tensorboard"], "tensorboard has no service to send logs to; those that have one: visualdl"),
+        (["--service", "visualdll"], "unknown viewer 'visualdll'; did you mean 'visualdl'?"),
+        (["--service", "visualdl", "-o", "x.html"], "--output, --force and --view are for a file"),
+        (["--yes"], "--yes is for --service"),
+    ],
+)
+def test_what_does_not_fit_is_refused(sweep: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    assert main(["share", str(sweep), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert list(Path().iterdir()) == []

@@ -54,7 +54,7 @@ class OverviewPart:
         counts["waiting"] += sum(trial.waiting for trial in trials.values())
         planned = {trial.id: trial.waiting + sum(not data.runs()[run].result.copy_of for run in trial.runs) for trial in trials.values()}
         problem = Redaction(data.roots).text(data.problem())
-        folders = tuple(command_path(root, root) for root in data.roots)
+        folders = tuple(command_path(root, root, private=data.is_private) for root in data.roots)
         detection = bool(evaluated_trials(data))
         runs = {name: counts[name] for name in STANDINGS if counts[name]}
         missing = provisional(data)
