@@ -36,8 +36,11 @@ pytestmark = pytest.mark.slow
 
 
 def start(*arguments: str | Path, cwd: Path, file_size: int | None = None) -> subprocess.Popen[str]:
-    """``runner ARGUMENT…``, not waited for; `file_size` in bytes is the most a file may have (writing more fails)."""
+    """``runner ARGUMENT…``, not waited for; `file_size` in bytes is the most a file may have (writing more fails, also for a coverage
+    measurement, so that this process is left out of it)."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    if file_size is not None:
+        env = {key: value for key, value in env.items() if not key.startswith("COV")}
     limit = [] if file_size is None else ["-c", LIMITED.format(file_size)]
     argv = [sys.executable, *limit, "-m", "runner", *map(str, arguments)]
     return subprocess.Popen(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
