@@ -37,6 +37,18 @@ class _Group:
     runs: list[RunResult] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked of the runs; see `compare`."""
+
+    metric: str
+    goal: Goal
+    metrics: Sequence[str]
+    looks: tuple[int, ...]
+    images: bool | None
+    against: int | None
+
+
 def compare(
     runs: Sequence[RunResult],
     metric: str | None = None,
@@ -46,7 +58,6 @@ def compare(
     looks: Sequence[int] = (),
     warnings: Sequence[str] = (),
     images: bool | None = None,
-    leave_out: frozenset[Path] = frozenset(),
     against: int | None = None,
     sweep: SweepFacts | None = None,
 ) -> Comparison:
@@ -60,7 +71,6 @@ def compare(
             `runner.results.collect.MEMORY_TAGS`.
         looks: seeds per trial at each look, where the sweep raced its seeds (see `runner.stats.sequential.looks`).
         warnings: what is known beforehand to weaken the comparison, such as confounded factors.
-        leave_out: run directories whose runs are grouped and not counted.
         against: number of the trial that the others are compared with; None: the baseline.
         sweep: the sweep that all runs are of, from which the answer's commands are made.
         images: bootstrap the images of each trial's and the baseline's first common seed; None: where one of them has a single seed.
@@ -74,46 +84,56 @@ def compare(
     imported = [run.label for run in runs if run.imported]
     runs = own_runs(runs)
     check_clear(runs)
-    metric, goal = metric or runs[0].metric.name, goal or runs[0].metric.goal
-    runs = with_memory(runs, (metric, *metrics))
-    check_metrics(runs, [metric])
-    groups = _baseline_first(_group(runs))
-    if against is not None:
-        groups = _reference_first(groups, against)
-    varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
-    keys, shown_values = _differing_values(groups, varied)
-    uncounted: list[tuple[RunResult, ReportNote]] = []
-    counted = [count_runs(group.runs, metric, uncounted, leave_out) for group in groups]
-    shown = _shown_metrics(runs, metric, metrics)
-    tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
-    judged = _judge(counted, tags, metric, tuple(looks))
-    trials = tuple(
-        _trial(group, counted, index, shown_values[index], tags, judged[index], metric, goal, images) for index, group in enumerate(groups)
-    )
-    found = Comparison(
-        metric=metric,
-        goal=goal,
-        metrics=shown,
-        parameters=tuple(keys),
-        varied=sum(key in varied for key in keys) if any(key in varied for key in keys) else len(keys),
-        short=short_keys(keys),
-        trials=trials,
-        noise=noise(
-            trials[0].metrics[metric], [effects[metric] for effects in judged if metric in effects], _confidence(looks, judged, metric)
-        ),
-        looks=tuple(looks),
-        against=against,
-        uncounted=tuple(uncounted),
-        digits={key: enough_digits(trial.parameters[key] for trial in trials) for key in keys if not key.endswith(CONTENT)},
-        warnings=(*map(given, dict.fromkeys([*warnings, *_geometry(groups, varied), *data_warnings(runs)])), *read_problems(runs)),
-    )
-    flat = frozenset(run.path for trial in trials for run in unlearned(trial))
+    asked = _Question(metric or runs[0].metric.name, goal or runs[0].metric.goal, metrics, tuple(looks), images, against)
+    runs = with_memory(runs, (asked.metric, *metrics))
+    check_metrics(runs, [asked.metric])
+    found = _compare_groups(runs, asked, warnings)
+    flat = frozenset(run.path for trial in found.trials for run in unlearned(trial))
     if flat:
-        without = compare(runs, metric, goal, metrics, looks=looks, images=False, leave_out=flat | leave_out, against=against)
+        without = _compare_groups(runs, replace(asked, images=False), (), leave_out=flat)
         found = replace(found, warnings=(*found.warnings, *describe_unlearned(found, without)))
     named = imported[:_MOST_NAMED]
     left_out = [note("imported", runs=len(imported), names=named, more=len(imported) - len(named))] if imported else []
     return replace(found, answer=tuple(answer(found, sweep)), notes=(*explain(found), *left_out))
+
+
+def _compare_groups(
+    runs: Sequence[RunResult], asked: _Question, warnings: Sequence[str], leave_out: frozenset[Path] = frozenset()
+) -> Comparison:
+    """Group the runs and compare the groups, without an answer and notes.
+
+    Args:
+        leave_out: run directories whose runs are grouped and not counted.
+    """
+    metric = asked.metric
+    groups = _baseline_first(_group(runs))
+    if asked.against is not None:
+        groups = _reference_first(groups, asked.against)
+    varied = list(dict.fromkeys(key for run in runs for key in run.overrides if key != "seed"))
+    keys, shown_values = _differing_values(groups, varied)
+    uncounted: list[tuple[RunResult, ReportNote]] = []
+    counted = [count_runs(group.runs, metric, uncounted, leave_out) for group in groups]
+    shown = _shown_metrics(runs, metric, asked.metrics)
+    tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
+    judged = _judge(counted, tags, metric, asked.looks)
+    trials = tuple(_trial(group, counted, index, shown_values[index], tags, judged[index], asked) for index, group in enumerate(groups))
+    deciding = [effects[metric] for effects in judged if metric in effects]
+    confidence = look_confidence(asked.looks, max(1, len(deciding))) if asked.looks else CONFIDENCE
+    return Comparison(
+        metric=metric,
+        goal=asked.goal,
+        metrics=shown,
+        parameters=tuple(keys),
+        varied=sum(key in varied for key in keys) or len(keys),
+        short=short_keys(keys),
+        trials=trials,
+        noise=noise(trials[0].metrics[metric], deciding, confidence),
+        looks=asked.looks,
+        against=asked.against,
+        uncounted=tuple(uncounted),
+        digits={key: enough_digits(trial.parameters[key] for trial in trials) for key in keys if not key.endswith(CONTENT)},
+        warnings=(*map(given, dict.fromkeys([*warnings, *_geometry(groups, varied), *data_warnings(runs)])), *read_problems(runs)),
+    )
 
 
 def _differing_values(groups: Sequence[_Group], varied: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -157,10 +177,6 @@ def _geometry(groups: Sequence[_Group], varied: Collection[str]) -> list[str]:
     """Find trials that were evaluated otherwise than they were trained: a verdict on them is also one on the evaluation."""
     configs = [(group.runs[0].label, readers_of(group.runs[0].config)) for group in groups if group.runs[0].config]
     return geometry_warnings(configs, varied)
-
-
-def _confidence(looks: Sequence[int], judged: Sequence[Mapping[str, Effect]], metric: str) -> float:
-    return look_confidence(tuple(looks), max(1, sum(metric in effects for effects in judged))) if looks else CONFIDENCE
 
 
 def check_clear(runs: Iterable[RunResult]) -> None:
@@ -281,10 +297,9 @@ def _trial(
     parameters: Mapping[str, Any],
     tags: Sequence[str],
     effects: Mapping[str, Effect],
-    metric: str,
-    goal: Goal,
-    images: bool | None,
+    asked: _Question,
 ) -> ComparedTrial:
+    metric, goal = asked.metric, asked.goal
     mine, baseline = counted[index], counted[0]
     metrics = {tag: summarize(_values(mine, tag)) for tag in tags}
     base = summarize(_values(baseline, metric))
@@ -304,7 +319,7 @@ def _trial(
         alone=effect.alone if effect is not None and verdict is not None else None,
         seeds_to_tell=seeds_to_tell(effect) if effect is not None and verdict == "cannot tell" else None,
         permutation_p=permutation_p(metrics[metric].values, base.values) if enough else None,
-        images=_on_images(mine, baseline, metric, images) if index and evaluated_on(mine) == evaluated_on(baseline) else None,
+        images=_on_images(mine, baseline, metric, asked.images) if index and evaluated_on(mine) == evaluated_on(baseline) else None,
         best=summarize([found[1] for run in mine if (found := run.best(metric, goal))]),
         time_s=summarize([run.time_s for run in mine if run.time_s is not None]),
         images_per_s=summarize([run.images_per_s for run in mine if run.images_per_s is not None]),
