@@ -39,7 +39,7 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked of the runs; see `compare`."""
+    """Arguments of `compare`, completed from the runs."""
 
     metric: str
     goal: Goal
