@@ -15,11 +15,15 @@ import numpy.typing as npt
 
 from runner.core.values import is_number
 from runner.store.run_dir import Goal
-from runner.views.page.reader import Columns, Floats
+from runner.views.page.reader import Columns, Floats, Points
 
-Axis = Literal["step", "epoch", "time", "wall", "images"]
+Axis = Literal["step", "relative", "epoch", "time", "wall", "images"]
 AXES: Final[tuple[Axis, ...]] = get_args(Axis)
-"""Axes of x: optimiser steps, epochs, seconds of training over all attempts, seconds since 1970, images seen."""
+"""Axes of x: optimiser steps, percent of the planned ones, epochs, seconds of training over all attempts, seconds since 1970, images
+seen."""
+
+PER_STEP: Final[frozenset[Axis]] = frozenset({"relative", "images"})
+"""Axes that count steps in another unit."""
 
 SMOOTHING: Final = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
 """Weights of the past that a curve can be smoothed with; 0: not at all."""
@@ -156,21 +160,39 @@ def images_per_step(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> 
     return int(math.prod((size, *factors)))
 
 
-def make_curve(columns: Columns, tag: str, axis: Axis, smoothing: float = 0.0, images: int | None = None) -> RunCurve | None:
+def make_curve(columns: Columns, tag: str, axis: Axis, smoothing: float = 0.0, per_step: float | None = None) -> RunCurve | None:
     """Return the curve of a tag; None if no record that counts has it, or its x is unknown.
 
     Args:
-        images: of one optimiser step, see `images_per_step`.
+        per_step: x of one optimiser step, for the axes ``images`` (see `images_per_step`) and ``relative``.
     """
     points = columns.points(tag)
-    if points is None or (axis == "images" and images is None):
+    if points is None or (axis in PER_STEP and per_step is None):
         return None
     marks = [mark for mark in columns.marks_that_count() if mark.attempt > 1]
     resumed = np.array([(mark.step, mark.epoch, mark.time, mark.attempt) for mark in marks], np.float64).reshape(-1, 4).T
-    sources = ((points.step, points.epoch, points.time, points.attempt), tuple(resumed))
-    x, at = (_x(columns, axis, images or 0, *source) for source in sources)
-    finite = np.isfinite(points.values)
+    at = _x(columns, axis, per_step or 0.0, *resumed)
     found = [CurveMark(float(where), "resumed", mark.attempt) for where, mark in zip(at, marks, strict=True)]
+    return _curve(columns, points, axis, smoothing, per_step or 0.0, found)
+
+
+def make_ghosts(columns: Columns, tag: str, axis: Axis, smoothing: float = 0.0, per_step: float | None = None) -> dict[int, RunCurve]:
+    """Return attempt to the curve of its values that a later attempt superseded (see `make_curve`)."""
+    points = columns.points(tag, superseded=True)
+    if points is None or (axis in PER_STEP and per_step is None):
+        return {}
+    found = {}
+    for attempt in np.unique(points.attempt).tolist():
+        kept = points.attempt == attempt
+        columns_of_it = (points.step, points.epoch, points.time, points.attempt, points.values)
+        found[attempt] = _curve(columns, Points(*(column[kept] for column in columns_of_it)), axis, smoothing, per_step or 0.0, [])
+    return found
+
+
+def _curve(columns: Columns, points: Points, axis: Axis, smoothing: float, per_step: float, found: list[CurveMark]) -> RunCurve:
+    """Make a curve of points; `found` are its marks so far."""
+    x = _x(columns, axis, per_step, points.step, points.epoch, points.time, points.attempt)
+    finite = np.isfinite(points.values)
     for where, value in zip(x[~finite].tolist(), points.values[~finite].tolist(), strict=True):
         found.append(CurveMark(where, "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"))
     x, y = x[finite], points.values[finite]
@@ -181,9 +203,9 @@ def make_curve(columns: Columns, tag: str, axis: Axis, smoothing: float = 0.0, i
     return RunCurve(x, y, smooth, tuple(sorted(found, key=lambda mark: mark.x)))
 
 
-def _x(columns: Columns, axis: Axis, images: int, step: Floats, epoch: Floats, time: Floats, attempt: npt.NDArray[Any]) -> Floats:
-    if axis == "images":
-        return step * images
+def _x(columns: Columns, axis: Axis, per_step: float, step: Floats, epoch: Floats, time: Floats, attempt: npt.NDArray[Any]) -> Floats:
+    if axis in PER_STEP:
+        return step * per_step
     if axis == "time":
         return columns.seconds_of_training(time, attempt)
     return {"step": step, "epoch": epoch, "wall": time}[axis]

@@ -12,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.store.records import Record, RecordWriter
-from runner.views.page.curves import SMOOTHING, CurveMark, Grid, RunCurve, combine, ema, images_per_step, make_curve, marks_shown, thin
+from runner.views.page.curves import (
+    SMOOTHING,
+    CurveMark,
+    Grid,
+    RunCurve,
+    combine,
+    ema,
+    images_per_step,
+    make_curve,
+    make_ghosts,
+    marks_shown,
+    thin,
+)
 from runner.views.page.reader import Columns, read_columns
 
 VALUES = st.floats(-1e6, 1e6, width=32)
@@ -164,12 +176,17 @@ def test_resumed_attempts_and_axes(tmp_path: Path) -> None:
     )
     expected = {
         "step": ([10, 20, 30, 40], 20), "epoch": ([1, 2, 3, 4], 2), "wall": ([1010, 1020, 5010, 5020], 5000),
-        "time": ([10, 20, 30, 40], 20), "images": ([80, 160, 240, 320], 160),
+        "time": ([10, 20, 30, 40], 20), "images": ([80, 160, 240, 320], 160), "relative": ([80, 160, 240, 320], 160),
     }  # fmt: skip
     for axis, (x, resumed) in expected.items():
-        found = make_curve(columns, "x", axis, images=8)  # type: ignore[arg-type]
+        found = make_curve(columns, "x", axis, per_step=8.0)  # type: ignore[arg-type]
         assert found is not None
         assert found.x.tolist() == x and found.y.tolist() == [10, 20, 30.5, 40.5] and found.marks == (CurveMark(resumed, "resumed", 2),)
+    ghosts = {"step": 30, "epoch": 3, "wall": 1030, "time": 30, "images": 240}
+    for axis, where in ghosts.items():
+        ghost = make_ghosts(columns, "x", axis, per_step=8.0)  # type: ignore[arg-type]
+        assert {attempt: (curve.x.tolist(), curve.y.tolist(), curve.marks) for attempt, curve in ghost.items()} == {1: ([where], [30], ())}
+    assert make_ghosts(columns, "y", "step") == {} == make_ghosts(columns, "x", "relative")
     assert make_curve(columns, "x", "images") is None and make_curve(columns, "y", "step") is None
 
 

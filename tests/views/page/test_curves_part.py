@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 import struct
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from support.finished import make_run
 from support.run_dirs import make_run_dir
 
 from runner.core.errors import InputError
 from runner.store.records import Record, RecordWriter, read_records
 from runner.store.run_dir import Identity, RunDir, Status
-from runner.views.page.data import SnapshotData
+from runner.views.page.data import PageView, SnapshotData
 from runner.views.page.part import ask, find_part
 from runner.views.page.parts.curves import round_mantissa
 from runner.views.renderers.base import Report
@@ -32,7 +34,7 @@ def decode(body: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float3
     (length,) = struct.unpack("<I", body[4:8])
     assert (8 + length) % 8 == 0
     header, data = json.loads(body[8 : 8 + length]), body[8 + length :]
-    rows = {"run": 6, "group": 5}
+    rows = {"run": 6, "ghost": 6, "group": 5}
     arrays = {
         each["id"]: np.frombuffer(data, "<f4", rows[each["kind"]] * header["buckets"], each["offset"]).reshape(-1, header["buckets"])
         for each in header["series"]
@@ -41,7 +43,7 @@ def decode(body: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float3
     return header, arrays
 
 
-def curves(data: SnapshotData, **query: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
+def curves(data: PageView, **query: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
     answer = ask(data, "curves", {key.rstrip("_"): value for key, value in query.items()})
     assert answer.media == "application/octet-stream"
     return decode(answer.body)
@@ -104,6 +106,32 @@ def test_what_else_is_shown_changes_no_number(sweep: SnapshotData) -> None:
         np.testing.assert_array_equal(arrays[each["id"]], all_arrays[each["id"]])
 
 
+def test_the_interval_of_a_mean(sweep: SnapshotData) -> None:
+    """Half of its width is std times Student's t over the root of n."""
+    header, _ = curves(sweep, tag="bbox/AP")
+    most = max(series["members"] for series in header["series"])
+    assert header["interval"].keys() == {str(n) for n in range(2, most + 1)}
+    assert header["interval"]["2"] == pytest.approx(12.706 / math.sqrt(2), rel=1e-4)
+
+
+def test_steps_in_other_units(tmp_path: Path) -> None:
+    """A live page does not keep configs: the axis of images reads them when it is asked for."""
+    for trial, size in enumerate((8, 16)):
+        make_run(tmp_path / "s", trial, 0, label=f"batch_size={size}", batch_size=size, steps=200 + 200 * trial)
+    make_run(tmp_path / "s", 2, 0, label="lost").config.unlink()
+    snapshot = SnapshotData([tmp_path / "s"], no_report)
+    view = {each.name: getattr(snapshot, each.name) for each in fields(PageView)}
+    without_configs = {id: replace(run, result=replace(run.result, config={})) for id, run in snapshot.runs().items()}
+    for data in (snapshot, PageView(**{**view, "by_id": without_configs})):
+        ends = {each["id"]: each["last"][0] for each in curves(data, tag="train/loss", x="images")[0]["series"] if each["kind"] == "run"}
+        assert ends == {"r0": 8 * 200, "r1": 16 * 400}
+        ends = {each["id"]: each["last"][0] for each in curves(data, tag="train/loss", x="relative")[0]["series"] if each["kind"] == "run"}
+        assert ends == {"r0": 100, "r1": 100, "r2": 100}
+        axes = {row["tag"]: row["axes"] for row in json.loads(ask(data, "curves", {}).body)}
+        assert "relative" in axes["train/loss"]
+        assert "images" not in axes["train/loss"]  # of one run the config is lost
+
+
 def test_groups_by_a_key_and_none(sweep: SnapshotData) -> None:
     header, _ = curves(sweep, tag="bbox/AP", g="LearningRate.base_lr")
     groups = [(each["id"], each["trial"], each["value"], each["members"]) for each in header["series"] if each["kind"] == "group"]
@@ -121,7 +149,7 @@ def test_a_tag_that_no_run_has(sweep: SnapshotData) -> None:
 
 def test_the_list_of_tags_and_what_a_frozen_file_holds(sweep: SnapshotData) -> None:
     tags = json.loads(ask(sweep, "curves", {}).body)
-    assert tags == [{"tag": "bbox/AP", "runs": 4, "kind": "evaluation", "axes": ["step", "epoch", "time", "wall"]}]
+    assert tags == [{"tag": "bbox/AP", "runs": 4, "kind": "evaluation", "axes": ["step", "relative", "epoch", "time", "wall"]}]
     frozen = list(find_part("curves").frozen(sweep))
     assert frozen == [{}, {"tag": "bbox/AP", "px": "446", "bits": "12"}]
     header, arrays = decode(ask(sweep, "curves", frozen[1]).body)
@@ -142,6 +170,21 @@ def test_rounding_keeps_order_and_what_is_no_number() -> None:
 def test_no_path_is_in_an_answer(sweep: SnapshotData) -> None:
     for query in ({}, {"tag": "bbox/AP"}):
         assert str(sweep.roots[0].parent).encode() not in ask(sweep, "curves", query).body
+
+
+def test_what_was_superseded_is_there_on_demand(tmp_path: Path) -> None:
+    run(tmp_path / "s" / "runs" / "a", 0, 0, {10: 0.1, 20: 0.2, 30: 0.3})
+    writer = RecordWriter(RunDir(tmp_path / "s" / "runs" / "a").metrics)
+    writer.write(Record(2, 10, 1.0, 2000.0, resumed=True))
+    writer.write(Record(2, 20, 2.0, 2010.0, {"bbox/AP": 0.5}, kind="evaluation"))
+    writer.close()
+    data = SnapshotData([tmp_path / "s"], no_report)
+    assert [each["kind"] for each in curves(data, tag="bbox/AP")[0]["series"]] == ["group", "run"]
+    header, arrays = curves(data, tag="bbox/AP", ghosts="1", px="42")
+    ghost = header["series"][-1]
+    assert (ghost["id"], ghost["kind"], ghost["trial"], ghost["first"], ghost["last"]) == ("r0.1", "ghost", "t0", [20, 0.2], [30, 0.3])
+    assert (header["from"], header["to"]) == (10, 30)
+    assert np.nansum(arrays["r0.1"][0]) == 2
 
 
 def test_a_resumed_run_grows(tmp_path: Path) -> None:

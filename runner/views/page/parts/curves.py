@@ -2,8 +2,9 @@
 
 An answer is ``RCV1``, the length of the header (u32), the header (JSON, padded with spaces so that it ends at a multiple of 8), and arrays
 of f32, all little endian. A series has its arrays at byte `offset` behind the header, each with one number per bucket, NaN where it is
-empty: n, mean, min, max, last, smooth of a run; n, mean, min, max, std over the members of a group. The header's `places` is the x of each
-bucket whose points are all at the same place, so that evaluations are shown where they were made.
+empty: n, mean, min, max, last, smooth of a run or a ghost; n, mean, min, max, std over the members of a group. A ghost is what of a run's
+attempt a later one superseded. The header's `places` is the x of each bucket whose points are all at the same place, so that evaluations
+are shown where they were made; its `interval` has, by number of members, what std is multiplied by for half of the mean's 95 % interval.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from runner.core.errors import InputError, nearest
 from runner.core.values import is_number, value_key
+from runner.stats.effects import t_quantile
 from runner.store.run_dir import Goal, RunDir
 from runner.views.page.curves import (
     AXES,
@@ -30,14 +32,15 @@ from runner.views.page.curves import (
     RunCurve,
     Thinned,
     combine,
-    images_per_step,
     make_curve,
+    make_ghosts,
     marks_shown,
     thin,
 )
 from runner.views.page.data import PageData, PageRun
 from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.reader import Columns, ColumnStore
+from runner.views.page.step_units import ALL_AXES, UNKNOWN_OF_IMPORTED, known_axes, x_per_step
 
 MEDIA: Final = "application/octet-stream"
 MAGIC: Final = b"RCV1"
@@ -46,8 +49,6 @@ FROZEN: Final = {"px": "446", "bits": "12"}
 """Thinning of a frozen file's curves, for its size: 223 buckets, so that 446 points draw the envelope, of 4 significant digits."""
 
 _COLUMNS: Final = ColumnStore(100_000_000)
-_ALL_AXES: Final = frozenset(AXES)
-_UNKNOWN_OF_IMPORTED: Final[frozenset[Axis]] = frozenset({"epoch", "images"})
 _MOST_PX = 20_000
 _MANTISSA_BITS = 23
 _LARGEST = 1e17
@@ -77,8 +78,8 @@ class Series:
     """A curve in the header.
 
     Args:
-        id: of the run or of the group: the trial's id, else ``g0``, ``g1``, …
-        kind: ``run`` or ``group``.
+        id: of the run or of the group: the trial's id, else ``g0``, ``g1``, …; of a ghost the run's, a dot, the attempt.
+        kind: ``run``, ``group`` or ``ghost``.
         trial: id of the trial; None for a group that is not a trial.
         group: of a run: id of its group; None if it has none.
         value: of a group by a key: the key's value; None also for runs without one.
@@ -105,7 +106,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class CurvesQuery:
-    """A query that was understood. `low`, `high`: None where the curves decide; `bits`: of a mantissa; `runs`: ids, None for all."""
+    """A query that was understood.
+
+    Args:
+        low, high: None where the curves decide.
+        bits: of a mantissa.
+        runs: ids; None for all.
+        ghosts: what was superseded too.
+    """
 
     tag: str
     axis: Axis
@@ -116,6 +124,7 @@ class CurvesQuery:
     smoothing: float
     runs: frozenset[str] | None
     group: str
+    ghosts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ class _Members:
 class CurvesPart:
     """The part."""
 
-    keys: frozenset[str] = frozenset({"tag", "x", "from", "to", "px", "bits", "s", "runs", "g"})
+    keys: frozenset[str] = frozenset({"tag", "x", "from", "to", "px", "bits", "s", "runs", "g", "ghosts"})
 
     def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer a tag's curves; without a tag the list of tags (`TagRow`)."""
@@ -165,7 +174,8 @@ def understand(query: Query) -> CurvesQuery:
         raise InputError(f"curves: s is {query['s']}, expected one of {', '.join(f'{each:g}' for each in SMOOTHING)}")
     buckets = min(MOST_BUCKETS, max(1, int(px / 2)))
     runs = frozenset(filter(None, query["runs"].split(","))) if query.get("runs") else None
-    return CurvesQuery(query["tag"], axis, low, high, buckets, int(bits), smoothing or 0.0, runs, query.get("g") or "trial")
+    group, ghosts = query.get("g") or "trial", query.get("ghosts") == "1"
+    return CurvesQuery(query["tag"], axis, low, high, buckets, int(bits), smoothing or 0.0, runs, group, ghosts)
 
 
 def _number(query: Query, key: str, default: float | None) -> float | None:
@@ -190,14 +200,14 @@ def read_tags(data: PageData) -> list[TagRow]:
             tags = _COLUMNS.tags(RunDir(run.result.path).metrics)
         except OSError:
             continue  # the trials part lists the run with its problem
+        axes_of_run = None if run.result.imported else known_axes(run)
         for tag, kind in tags.items():
             runs[tag] = runs.get(tag, 0) + 1
             if kind == "evaluation" or tag not in kinds:
                 kinds[tag] = kind
-            if not run.result.imported:
-                has_images = images_per_step(run.result.config, run.result.overrides) is not None
-                known[tag] = known.get(tag, _ALL_AXES) - (set() if has_images else {"images"})
-    axes = {tag: tuple(axis for axis in AXES if axis in known.get(tag, _ALL_AXES - _UNKNOWN_OF_IMPORTED)) for tag in runs}
+            if axes_of_run is not None:
+                known[tag] = known.get(tag, ALL_AXES) & axes_of_run
+    axes = {tag: tuple(axis for axis in AXES if axis in known.get(tag, ALL_AXES - UNKNOWN_OF_IMPORTED)) for tag in runs}
     return [TagRow(tag, runs[tag], kinds[tag], axes[tag]) for tag in sorted(runs)]
 
 
@@ -215,8 +225,10 @@ def read_curves(data: PageData, request: CurvesQuery) -> bytes:
         groups = [group for group in groups if any(run.id in request.runs for run in group.runs)]
     grouped = {run.id: group.id for group in groups for run in group.runs}
     needed = [run for run in runs.values() if request.runs is None or run.id in request.runs or run.id in grouped]
-    curves = {run.id: curve for run in needed if (curve := _curve(run, request)) is not None}
-    grid = _grid(request, list(curves.values()))
+    per_step = x_per_step(data, needed, request.axis)
+    curves = {run.id: curve for run in needed if (curve := _curve(run, request, per_step.get(run.id))) is not None}
+    ghosts = _ghosts(needed, request, per_step) if request.ghosts else {}
+    grid = _grid(request, [*curves.values(), *(ghost for _, ghost in ghosts.values())])
     thinned = {id: thin(curve, grid) for id, curve in curves.items()}
     writer = _Writer(grid, request.bits)
     for group in groups:
@@ -224,9 +236,16 @@ def read_curves(data: PageData, request: CurvesQuery) -> bytes:
     for run in needed:
         if run.id in curves and (request.runs is None or run.id in request.runs):
             _add_run(writer, run, grouped.get(run.id), curves[run.id], thinned[run.id], request)
+    for id, (run, ghost) in ghosts.items():
+        offset = writer.add(thin(ghost, grid).arrays(grid))
+        marks = marks_shown(ghost, grid)
+        writer.series.append(Series(id, "ghost", run.trial, grouped.get(run.id), None, 1, ghost.first, ghost.last, None, marks, (), offset))
     exact = all(not ((each.n > 1) & (each.index >= 0) & (each.index < grid.buckets)).any() for each in thinned.values())
     places = _places(grid, list(curves.values()))
-    return writer.bytes({"tag": request.tag, "x": request.axis, "exact": exact, "smoothing": request.smoothing, "places": places})
+    most = max((series.members for series in writer.series), default=0)
+    interval = {n: t_quantile(n - 1) / math.sqrt(n) for n in range(2, most + 1)}
+    header = {"tag": request.tag, "x": request.axis, "exact": exact, "smoothing": request.smoothing, "places": places}
+    return writer.bytes({**header, "interval": interval})
 
 
 def columns_of(run: PageRun) -> Columns:
@@ -237,11 +256,20 @@ def columns_of(run: PageRun) -> Columns:
         return Columns()  # the trials part lists the run with its problem
 
 
-def _curve(run: PageRun, request: CurvesQuery) -> RunCurve | None:
-    if run.result.imported and request.axis in _UNKNOWN_OF_IMPORTED:
+def _curve(run: PageRun, request: CurvesQuery, per_step: float | None) -> RunCurve | None:
+    if run.result.imported and request.axis in UNKNOWN_OF_IMPORTED:
         return None
-    images = images_per_step(run.result.config, run.result.overrides) if request.axis == "images" else None
-    return make_curve(columns_of(run), request.tag, request.axis, request.smoothing, images)
+    return make_curve(columns_of(run), request.tag, request.axis, request.smoothing, per_step)
+
+
+def _ghosts(runs: Iterable[PageRun], request: CurvesQuery, per_step: Mapping[str, float]) -> dict[str, tuple[PageRun, RunCurve]]:
+    """Return id to run and curve of what was superseded."""
+    found = {}
+    for run in runs:
+        if request.runs is None or run.id in request.runs:
+            ghosts = make_ghosts(columns_of(run), request.tag, request.axis, request.smoothing, per_step.get(run.id))
+            found.update({f"{run.id}.{attempt}": (run, ghost) for attempt, ghost in ghosts.items() if len(ghost.x)})
+    return found
 
 
 def _groups(data: PageData, group: str) -> list[_Members]:

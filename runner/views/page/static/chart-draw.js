@@ -7,6 +7,7 @@
 //             `ys`, `low`, `high`: one value per x, NaN where there is none; low and high may be null; `alpha` of the band between them
 //             `ends`: x from which on a mean has fewer members, or null; `breaks`: x of values that are not finite, sorted
 //             `marks`: [{kind, x, y}]: best, inf, -inf, nan, below, resumed, ended
+//   ghosts    [{color, ys}] of what was superseded
 //   context   [ys, …] of lines that are drawn in grey, without a name
 // A scale is {x: {low, high, log}, y: {low, high, log}, left, top, width, height}.
 
@@ -37,6 +38,11 @@ export function drawContext(pen, figure, scale, color) {
 export function drawLines(pen, figure, scale, paper) {
   const { toX, toY } = positions(scale);
   const [first, last] = visible(figure.xs, scale.x);
+  for (const { color, ys } of figure.ghosts) {
+    pen.begin();
+    trace(pen, figure.xs, ys, first, last, toX, toY, [], scale.y.log);
+    pen.stroke({ color, width: 1, alpha: 0.7, dash: [2, 3] });
+  }
   for (const line of figure.lines) if (!line.quiet) drawBand(pen, figure.xs, line, first, last, toX, toY, scale);
   for (const line of figure.lines) drawLine(pen, figure.xs, line, first, last, toX, toY, scale);
   for (const line of figure.lines) drawMarks(pen, line, scale, toX, toY, paper);

@@ -17,6 +17,7 @@ export function valueRange(figure, x, { log = false, trim = false } = {}) {
   };
   for (const { ys, low, high, quiet } of figure.lines) for (const array of quiet ? [ys] : [ys, low, high]) if (array) take(array);
   figure.context.forEach(take);
+  for (const { ys } of figure.ghosts) take(ys);
   for (const { marks } of figure.lines)
     take(
       marks.filter(({ kind, x: at }) => kind === "best" && at >= x.low && at <= x.high).map(({ y }) => y),

@@ -215,6 +215,7 @@ export class CurveCard {
     if (!figure.lines.length && !figure.context.length) found.push(text(settings.x === "images" ? "curves.noimages" : "curves.nothing"));
     if (count("nan", "inf", "-inf")) found.push(text("curves.nonfinite", { count: count("nan", "inf", "-inf") }));
     if (count("below")) found.push(text("curves.below", { count: count("below") }));
+    if (figure.ghosts.length) found.push(text("curves.ghosts.note"));
     if (count("resumed")) found.push(text("curves.resumed", { count: count("resumed") }));
     if (figure.quiet) found.push(text("curves.quiet"));
     if (count("ended")) found.push(text("curves.ended"));

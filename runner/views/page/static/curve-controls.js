@@ -4,8 +4,8 @@ import { fill, h } from "./dom.js";
 
 /** Stops of the smoothing: the weight that an exponential average keeps with each point. */
 export const SMOOTHING = Object.freeze([0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999]);
-const AXES = ["step", "epoch", "images", "time", "wall"];
-const BANDS = ["minmax", "std", "none"];
+const AXES = ["step", "relative", "epoch", "images", "time", "wall"];
+const BANDS = ["minmax", "std", "interval", "none"];
 
 export class CurveControls {
   constructor(page) {
@@ -45,6 +45,7 @@ export class CurveControls {
     const axes = this.page.source.frozen ? new Set(["step"]) : new Set(tags.flatMap((row) => row.axes ?? AXES));
     for (const option of this.fields.x.options) option.disabled = !axes.has(option.value);
     this.fields.members.checked = state.get("members") === "1";
+    this.fields.ghosts.checked = state.get("ghosts") === "1";
     this.fields.trim.checked = state.get("trim") === "1";
     this.fields.logx.checked = state.get("log").includes("x");
     this.fields.logy.checked = state.get("log").includes("y");
@@ -78,6 +79,7 @@ export class CurveControls {
       shown: h("output", { class: "curve-smoothing" }),
       band: select("curves.band", BANDS, set("band")),
       members: box(check("members")),
+      ghosts: box(check("ghosts")),
       logx: box(log),
       logy: box(log),
       trim: box(check("trim")),
@@ -100,6 +102,7 @@ export class CurveControls {
         {},
         h("legend", {}, text("curves.show")),
         option("curves.members", fields.members),
+        this.page.source.frozen ? null : option("curves.ghosts", fields.ghosts),
         option("curves.logx", fields.logx),
         option("curves.logy", fields.logy),
         option("curves.trim", fields.trim),

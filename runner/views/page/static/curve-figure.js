@@ -9,11 +9,11 @@ const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // of the 1st, 2nd, … tag i
  *
  * @param {object[]} answers what parseCurves() returned, one per tag, with the same grid
  * @param {object} options `lines(series)` {name, color, dash, width} of a series, or null where it is not in colour; `context(series)`
- *   whether it is drawn in grey then; `members` show the runs of a trial too; `band` "minmax", "std" or "none"; `smoothing`; `log` of the y
+ *   whether it is drawn in grey then; `members` show the runs of a trial too; `band` "minmax", "std", "interval" or "none"; `smoothing`; `log` of the y
  *   axis
  */
 export function makeFigure(answers, options) {
-  const figure = { xs: answers[0].xs, lines: [], context: [] };
+  const figure = { xs: answers[0].xs, lines: [], context: [], ghosts: [] };
   answers.forEach((curves, place) => addCurves(figure, curves, place, answers.length > 1, options));
   quieten(figure);
   return figure;
@@ -29,7 +29,8 @@ function quieten(figure) {
   }
 }
 
-function addCurves(figure, curves, place, several, options) {
+function addCurves(figure, curves, place, several, wanted) {
+  const options = { ...wanted, interval: curves.interval };
   const { folded, alone } = groupsOf(curves);
   const members = [];
   for (const series of curves.series) {
@@ -39,6 +40,10 @@ function addCurves(figure, curves, place, several, options) {
     const look = options.lines(series);
     if (!look) {
       if (!isMember && options.context(series)) figure.context.push(valuesOf(series, options));
+      continue;
+    }
+    if (series.kind === "ghost") {
+      figure.ghosts.push({ color: look.color, ys: valuesOf(series, options) });
       continue;
     }
     const marks = series.kind === "group" && !options.members ? marksOfMembers(curves, series) : series.marks;
@@ -76,7 +81,7 @@ function marksOfMembers({ series }, { id, marks }) {
 
 function makeLine(series, { name, color, dash, width, strong = false }, xs, options) {
   const ys = valuesOf(series, options);
-  const [low, high] = band(series, options.band);
+  const [low, high] = band(series, options);
   const last = series.last?.[0] ?? Infinity;
   const ended = (series.ended ?? []).filter((x) => x < last).sort((a, b) => a - b);
   const breaks = series.kind === "run" ? series.marks.filter(({ kind }) => kind !== "resumed").map(({ x }) => x) : [];
@@ -105,12 +110,14 @@ function valuesOf({ kind, data }, { smoothing }) {
 }
 
 /** Lower and upper edge of the band: of a run what its buckets hold, of a group the spread of its members. */
-function band({ kind, members, data }, wanted) {
+function band({ kind, members, data }, { band: wanted, interval }) {
   if (wanted === "none") return [null, null];
   if (kind === "run") return data.n.some((count) => count > 1) ? [data.min, data.max] : [null, null];
   if (members < 2) return [null, null];
   if (wanted === "minmax") return [data.low, data.high];
-  const at = (sign) => data.mean.map((value, index) => value + sign * (data.std[index] || 0)); // one member alone has none
+  const factor = (index) => (wanted === "interval" ? interval[data.n[index]] : 1);
+  const half = (index) => (data.n[index] > 1 ? factor(index) * data.std[index] : 0); // one member alone has none
+  const at = (sign) => data.mean.map((value, index) => value + sign * half(index));
   return [at(-1), at(1)];
 }
 

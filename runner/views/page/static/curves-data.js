@@ -2,6 +2,7 @@
 
 const ARRAYS = {
   run: ["n", "mean", "min", "max", "last", "smooth"],
+  ghost: ["n", "mean", "min", "max", "last", "smooth"],
   group: ["n", "mean", "low", "high", "std"],
 };
 

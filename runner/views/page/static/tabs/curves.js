@@ -18,8 +18,9 @@ export const curvesTab = {
     tag: "", // tags of the chart that comes first, in one chart
     x: "step",
     s: "0", // smoothing
-    band: "minmax", // minmax, std or none
+    band: "minmax", // minmax, std, interval or none
     members: "", // "1": the runs of each trial too
+    ghosts: "", // "1": what a resumed run's later attempts superseded too
     log: "", // "x", "y" or "xy"
     logy: "", // tags of which the y axis is the other way
     trim: "", // "1": the y axis leaves out the lowest and highest percent
@@ -178,6 +179,7 @@ class CurvesView {
       smoothing: SMOOTHING.includes(Number(state.get("s"))) ? Number(state.get("s")) : 0,
       band: state.get("band"),
       members: state.get("members") === "1",
+      ghosts: state.get("ghosts") === "1" && !this.page.source.frozen,
       log: log.includes("y") !== listed("logy"),
       logY: log.includes("y") !== listed("logy"),
       logYHere: listed("logy"),
