@@ -19,8 +19,8 @@ export class CurveControls {
   }
 
   /**
-   * Make the controls in the page's language, and give them the address's values; only axes that some of the tags have can be chosen, and no stop of
-   * the smoothing in `coarse`.
+   * Make the controls in the page's language, and give them the address's values; only axes that some of the tags have can be chosen, and
+   * no stop of the smoothing in `coarse`.
    */
   update(tags, coarse) {
     this.coarse = coarse;

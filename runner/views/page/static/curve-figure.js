@@ -9,8 +9,8 @@ const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]]; // of the 1st, 2nd, … tag i
  *
  * @param {object[]} answers what parseCurves() returned, one per tag, with the same grid
  * @param {object} options `lines(series)` {name, color, dash, width} of a series, or null where it is not in colour; `context(series)`
- *   whether it is drawn in grey then; `members` show the runs of a trial too; `band` "minmax", "std", "interval" or "none"; `smoothing`; `log` of the y
- *   axis
+ *   whether it is drawn in grey then; `members` show the runs of a trial too; `band` "minmax", "std", "interval" or "none"; `smoothing`;
+ *   `log` of the y axis
  */
 export function makeFigure(answers, options) {
   const figure = { xs: answers[0].xs, lines: [], context: [], ghosts: [] };

@@ -42,7 +42,10 @@ export function showHelp(page, tab) {
   );
 }
 
-/** Show how to give others what is seen: the command that makes a file of it, and the address; of a file, its name with this view, and what it lacks. */
+/**
+ * Show how to give others what is seen: the command that makes a file of it, and the address; of a file, its name with this view, and what
+ * it lacks.
+ */
 export function showShare(page) {
   if (page.source.frozen) return showFile(page);
   const fragment = page.state.fragment();

@@ -1,8 +1,10 @@
-// The data of a frozen file: answers that freeze.py wrote into it. The same methods as those of source-http.js; nothing changes, nothing is asked of a server.
+// The data of a frozen file: answers that freeze.py wrote into it. The same methods as those of source-http.js; nothing changes, nothing is
+// asked of a server.
 //
-// Element #frozen lists what there is: {version, made, view, strings: {language: texts}, parts: {part: [element, coding]}, bytes: [{part, query, media, element, coding}]}.
-// An element of `parts` holds a list of [query, answer] as JSON. Codings: "" as it is; "base64"; "gzip": base64 of gzip; {words: n}: gzip, and of what
-// is behind byte n, which is a sequence of 4-byte words, first all first bytes stand, then all second ones, …: that compresses better.
+// Element #frozen lists what there is: {version, made, view, strings: {language: texts}, parts: {part: [element, coding]}, bytes: [{part,
+// query, media, element, coding}]}. An element of `parts` holds a list of [query, answer] as JSON. Codings: "" as it is; "base64"; "gzip":
+// base64 of gzip; {words: n}: gzip, and of what is behind byte n, which is a sequence of 4-byte words, first all first bytes stand, then
+// all second ones, …: that compresses better.
 import { addressQuery } from "./source-query.js";
 
 export class FileSource {
