@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.core.errors import Cause, Problem
+from runner.core.errors import Cause, InputError, Problem
 from runner.core.files import atomic_write_json, open_lines, read_json, similar_name
 from runner.core.typed import Count, Moment, Name, build, fits
 from runner.core.values import listed, natural, shell_path
@@ -334,6 +334,22 @@ class RunDir:
         line = json.dumps({"action": action, "reason": reason, "time": time.time()}, ensure_ascii=False)
         with open_lines(self.control) as file:
             file.write(line.encode() + b"\n")
+
+
+def trained_run(path: Path) -> RunDir:
+    """Return the directory of a run that was trained here.
+
+    Raises:
+        InputError: it is no run directory, or its run was imported, so that it has neither a config nor weights.
+    """
+    run_dir = RunDir(path)
+    if not run_dir.exists():
+        raise InputError(not_a_run(path))
+    identity = run_dir.identity()
+    if identity is not None and identity.facts.get(IMPORTED):
+        text = f"is an imported run: it has curves alone, no config and no weights; to see them: runner dashboard {shell_path(path)}"
+        raise InputError(Problem(text, where=str(path)))
+    return run_dir
 
 
 def not_a_run(path: Path) -> Problem:

@@ -22,7 +22,7 @@ from runner.search.base import FixedSearch
 from runner.search.load import meant_for_sweep
 from runner.store.checkpoints import CheckpointFolder
 from runner.store.lock import hold_run
-from runner.store.run_dir import RunDir, not_a_run
+from runner.store.run_dir import RunDir, not_a_run, trained_run
 from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun, claim_run_dir, plan_again, plan_single
 from runner.sweep.policy import Policy
@@ -90,7 +90,7 @@ def plan_from(
     Raises:
         InputError: `source` is no run directory or has no checkpoint, or see `plan_training`.
     """
-    former = RunDir(source)
+    former = trained_run(source)
     identity = former.identity()
     if identity is None:
         raise InputError(not_a_run(source))
@@ -119,10 +119,7 @@ def plan_resumed(path: Path, config: Path | None = None, overrides: Sequence[str
     Raises:
         InputError: it is no run directory, its files are damaged, or what was given is another run.
     """
-    run_dir = RunDir(path)
-    if not run_dir.exists():
-        raise InputError(not_a_run(path))
-    run = plan_again(run_dir, config, overrides)
+    run = plan_again(trained_run(path), config, overrides)
     for note in run.resolved.notes if run.resolved is not None else ():
         say(f"note: {note}", error=True)
     return run

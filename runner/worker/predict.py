@@ -27,7 +27,7 @@ from runner.evaluation.draw import draw_boxes
 from runner.evaluation.pictures import write_pictures
 from runner.evaluation.result import BEST_F1, BEST_F1_THRESHOLD
 from runner.resolve import resolve
-from runner.store.run_dir import RunDir, not_a_run
+from runner.store.run_dir import RunDir, trained_run
 from runner.worker.main import load_run
 from runner.worker.samples import SCORE_THRESHOLD
 from runner.worker.scoring import Scorer
@@ -48,7 +48,7 @@ def backend_of(path: Path) -> tuple[str, str | None]:
     Raises:
         InputError: no run directory.
     """
-    backend, config = load_run(_existing(path))
+    backend, config = load_run(trained_run(path))
     return backend.name, config.backend_python
 
 
@@ -71,7 +71,7 @@ def evaluate_run(
     Raises:
         InputError: no run directory, no checkpoint, missing data, or no test split.
     """
-    run_dir = _existing(path)
+    run_dir = trained_run(path)
     backend, config = load_run(run_dir)
     if split == "test":
         checkpoint = checkpoint or "last"
@@ -123,7 +123,7 @@ def evaluate_weights(
 
 def default_threshold(path: Path) -> tuple[float, str]:
     """Return the score threshold for a run's detections, and where it comes from: the best F1 of the run's evaluation, else 0.3."""
-    metrics = (_existing(path).results() or {}).get("metrics") or {}
+    metrics = (trained_run(path).results() or {}).get("metrics") or {}
     threshold, f1 = metrics.get(BEST_F1_THRESHOLD), metrics.get(BEST_F1)
     if isinstance(threshold, float) and isinstance(f1, float):
         return threshold, f"that of the best F1 ({f1:.2f}) in the run's evaluation"
@@ -138,7 +138,7 @@ def predict_images(
     Raises:
         InputError: an image cannot be read, or a file in `output` would be overwritten (unless `force`).
     """
-    run_dir = _existing(path)
+    run_dir = trained_run(path)
     backend, config = load_run(run_dir)
     targets = _targets(images, output, force)
     refs = [ImageRef(number, image) for number, image in enumerate(images)]
@@ -262,13 +262,6 @@ def _own_predictions(run_dir: RunDir, scorer: Scorer) -> Any:
 
 def _print_note(text: str) -> None:
     say(f"note: {text}", error=True)
-
-
-def _existing(path: Path) -> RunDir:
-    run_dir = RunDir(path)
-    if not run_dir.exists():
-        raise InputError(not_a_run(path))
-    return run_dir
 
 
 def _checkpoint(run_dir: RunDir, which: Which, backend: Backend) -> Path:

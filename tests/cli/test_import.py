@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.finished import make_run
 from support.logs import write_tensorboard, write_visualdl
+from support.run_dirs import png_bytes
 
 from runner.cli.main import main
 from runner.foreign import import_runs
@@ -225,11 +226,12 @@ def test_settings_are_facts(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert identity.facts["imported"]["logs"] == 2
 
 
-@pytest.mark.parametrize("command", [["train", "-r"], ["resume"], ["eval"], ["status"]])
-def test_other_commands_say_one_thing_about_an_imported_run(here: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+@pytest.mark.parametrize("command", [["train", "-r"], ["train", "--from"], ["resume"], ["eval"], ["predict"]])
+def test_an_imported_run_can_be_seen_alone(here: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     run(capsys, "import", "logs")
+    (here / "image.png").write_bytes(png_bytes(4, 4, 0))
     before = tree(here / "runs")
-    assert main([*command, "runs/imported/scalar3558"]) in (0, 2)
-    said = "".join(capsys.readouterr())
-    assert said and "Traceback" not in said
+    _, wrong = run(capsys, *command, "runs/imported/scalar3558", *(["image.png"] if command == ["predict"] else []), code=2)
+    assert "runs/imported/scalar3558: is an imported run: it has curves alone, no config and no weights; to see them: runner dash" in wrong
     assert tree(here / "runs") == before
+    assert "1 run: 1 done" in run(capsys, "status", "runs/imported/scalar3558")[0]

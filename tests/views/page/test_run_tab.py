@@ -132,9 +132,11 @@ def test_samples_are_chosen_by_a_slider(sweep: Path, pages: Pages) -> None:
 
 
 def test_the_log_shows_its_end_as_text(sweep: Path, pages: Pages) -> None:
+    from playwright.sync_api import expect
+
     page = open_run(pages, sweep)
     log = page.locator("pre.log")
-    log.wait_for()
+    expect(log).to_contain_text("line 699")
     lines = log.inner_text().splitlines()
     assert (len(lines), lines[-1]) == (500, "line 699 <b>&amp;")
     assert page.locator(".run-log .small").inner_text().startswith("The last 500 lines of")
