@@ -212,7 +212,7 @@ def _goals(data: PageData, spec: PlanSpec, report: Report | None) -> dict[str, G
 
 
 def _points(data: PageData, spec: PlanSpec, search: SearchReport | None) -> dict[str, Mapping[str, Any]]:
-    """Return trial id to the values of its varied keys, without those that were derived from them."""
+    """Return trial id to the values of its varied keys, without those that were derived from them. Imported trials have none."""
     if search is not None:
         tried = {trial.number: trial.parameters for trial in search.results.trials}
         return {id: tried.get(trial.number, {}) for id, trial in own_trials(data).items()}

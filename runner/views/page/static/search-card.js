@@ -27,6 +27,7 @@ export class ChartCard {
   show(content) {
     this.content = content;
     this.due = true;
+    this.plot.name(content.summary, this.page.text("search.keys", { chart: content.title }));
     if (this.near) this.draw();
   }
 
@@ -36,10 +37,10 @@ export class ChartCard {
   }
 
   draw() {
-    const { page, content } = this;
+    const { content } = this;
     this.due = false;
     this.drawHead();
-    this.plot.show(content.make(), this.tab.look(), { summary: content.summary, help: page.text("search.keys", { chart: content.title }) });
+    this.plot.show(content.make(), this.tab.look());
     fill(this.notes, (content.notes ?? []).map((note) => h("p", { class: "small muted" }, note)));
     fill(this.table, this.shown() ? this.values() : null);
     this.tell();
@@ -104,7 +105,8 @@ export class ChartCard {
 
   /** The chart for a paper: on white, whatever the theme. */
   svg() {
-    return this.tab.inLightTheme(() => figureSvg(this.content.make(), this.tab.look(), this.content.title, this.content.summary));
+    const { title, summary, make } = this.content;
+    return this.tab.inLightTheme(() => figureSvg(make(), this.tab.look(), { title, summary, legend: this.tab.model.legend() }));
   }
 
   csv() {

@@ -5,8 +5,9 @@ import { choices } from "./header.js";
 const ALL = "all";
 
 export class HeatMap {
-  constructor(page, pin) {
-    Object.assign(this, { page, pin });
+  /** @param {object} tab click(id), pick(id), open(id) */
+  constructor(page, tab) {
+    Object.assign(this, { page, tab });
     this.head = h("div", { class: "card-head" });
     this.controls = h("div", { class: "search-pickers" });
     this.table = h("div", { class: "scrolled heat", tabindex: "0", role: "region" });
@@ -101,7 +102,7 @@ export class HeatMap {
       const below = row ? (row.numbers.std === null ? `n ${row.numbers.n}` : `± ${page.number(row.numbers.std)}, n ${row.numbers.n}`) : page.text("search.trials", { n: found.trials });
       const content = [h("span", { class: "mean" }, page.number(found.mean), isBest ? h("span", { class: "best" }, ` ◆ ${page.text("search.cell.best")}`) : null), h("span", { class: "below" }, below)];
       const name = row ? page.trials.label(row.id) : "";
-      const inside = row ? h("button", { type: "button", "aria-pressed": String(row.pinned), "aria-label": `${name}: ${page.summary(row.numbers)}`, onclick: () => this.pin.pick(row.id), ondblclick: () => this.pin.open(row.id) }, content) : content;
+      const inside = row ? h("button", { type: "button", "aria-pressed": String(row.pinned), "aria-label": `${name}: ${page.summary(row.numbers)}`, onclick: (event) => (event.detail ? this.tab.click(row.id) : this.tab.pick(row.id)), ondblclick: () => this.tab.open(row.id) }, content) : content;
       return h("td", { class: `number${isBest ? " is-best" : ""}${row?.pinned ? " pinned" : ""}`, style: { "--heat": String(Math.round(100 * strength(found.mean))) } }, inside);
     };
     const label = page.text("search.heat.label", { metric: model.tag, x: x.short, y: y.short });

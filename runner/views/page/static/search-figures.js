@@ -107,7 +107,8 @@ function drawMarks(pen, marks, at, look, model) {
     const { row } = mark;
     if (row.level === "named") continue;
     const key = `${row.level} ${shape(row)}`;
-    faint.set(key, [...(faint.get(key) ?? []), mark]);
+    if (!faint.has(key)) faint.set(key, []);
+    faint.get(key).push(mark);
   }
   for (const key of [...faint.keys()].sort()) {
     const [level] = key.split(" ");
@@ -263,12 +264,17 @@ export function curvesFigure(model) {
     for (const level of ["rest", "top"]) {
       pen.begin();
       for (const row of rows) if (row.level === level) lines.get(row.id).forEach(([x, y], index) => pen[index ? "to" : "from"](to.x(x), to.y(y)));
-      pen.stroke({ color: look.muted, width: 1, alpha: level === "top" ? 0.5 : 0.18 });
+      pen.stroke({ color: look.muted, width: 1, alpha: level === "top" ? lineAlpha(rows.length) : 0.1 });
     }
     for (const row of rows) if (row.level === "named") trace(pen, lines.get(row.id), to, { color: row.color, width: row.pinned ? 2.5 : 1.5, alpha: 1 });
   };
   const parts = { under, line: (id) => lines.get(id) };
   return plane({ model, ...axes, marks, parts, titles: { x: model.page.text("curves.x.step"), y: curves.metric } });
+}
+
+/** How strong grey lines are: the more, the weaker. */
+export function lineAlpha(count) {
+  return Math.max(0.12, Math.min(0.7, 20 / count));
 }
 
 function curveOf(curves, row) {

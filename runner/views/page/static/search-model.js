@@ -71,6 +71,11 @@ export class SearchModel {
     return { ...axisAround(values, this.page.language), key: this.tag, short: this.tag };
   }
 
+  /** Names of the trials in colour. */
+  legend() {
+    return this.rows.filter((row) => row.level === "named").map((row) => ({ name: this.page.trials.label(row.id), color: row.color }));
+  }
+
   /** Name of what the metric is set against. */
   costName(cost) {
     return { time_s: this.page.text("forest.time"), memory_gib: this.page.text("search.memory") }[cost] ?? cost;

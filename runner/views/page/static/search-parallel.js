@@ -1,6 +1,7 @@
 // Parallel coordinates: an axis per key and one for the metric, a line per trial, brushes along the axes. Axes stand side by side, or, on a narrow screen, one below
 // the other. See search-plot.js for what a figure is.
 import { brushOf, readBrush } from "./search-brush.js";
+import { lineAlpha } from "./search-figures.js";
 import { clipped, textWidth } from "./search-plot.js";
 
 const ROOM = 92; // px between two axes that stand
@@ -48,7 +49,7 @@ export function parallelFigure(model) {
       const done = (level) => rows.filter((row) => row.level === level && row.state === "done");
       const ended = (level) => rows.filter((row) => row.level === level && row.state !== "done");
       strokeAll(pen, size, hidden, { color: look.rule, width: 1, alpha: 0.5 });
-      for (const [level, alpha] of [["rest", 0.15], ["top", model.few ? 0.8 : 0.35]]) {
+      for (const [level, alpha] of [["rest", 0.1], ["top", lineAlpha(rows.length)]]) {
         strokeAll(pen, size, ended(level), { color: look.faint, width: 1, dash: rows.length > MOST_DASHED ? [] : [3, 3], alpha });
         strokeAll(pen, size, done(level), { color: look.muted, width: 1, alpha });
       }
@@ -129,8 +130,10 @@ function drawAxis(pen, axis, point, lies, look, { width }) {
   pen.to(...end);
   pen.stroke({ color: look.edge, width: 1, alpha: 1 });
   const title = clipped(axis.short, lies ? width - 32 : ROOM - 8);
-  if (lies) pen.text(start[0], start[1] - 14, title, { color: look.ink, bold: true });
-  else pen.text(clear(start[0], textWidth(title) * 1.06, width), 12, title, { color: look.ink, align: "center", bold: true });
+  if (lies) {
+    halo(pen, start[0] - 2, start[1] - 14, title, look, 13);
+    pen.text(start[0], start[1] - 14, title, { color: look.ink, bold: true });
+  } else pen.text(clear(start[0], textWidth(title) * 1.06, width), 12, title, { color: look.ink, align: "center", bold: true });
   const ticks = axis.ticks(lies ? 4 : 6);
   const room = lies ? (end[0] - start[0]) / Math.max(1, ticks.length) : ROOM - 24;
   let last = -Infinity;
@@ -141,6 +144,7 @@ function drawAxis(pen, axis, point, lies, look, { width }) {
       const middle = clear(x, textWidth(text), width);
       if (middle - textWidth(text) / 2 < last + 4) continue;
       last = middle + textWidth(text) / 2;
+      halo(pen, middle - textWidth(text, 11) / 2 - 1, y + 11, text, look);
       pen.text(middle, y + 11, text, { color: look.muted, align: "center", size: 11 });
     } else {
       halo(pen, x + 4, y, text, look);
@@ -155,12 +159,12 @@ function clear(middle, wide, width) {
 }
 
 /** A ground on which a label can be read above lines. */
-function halo(pen, x, y, text, look) {
-  const wide = textWidth(text, 11) + 3;
+function halo(pen, x, y, text, look, size = 11) {
+  const wide = textWidth(text, size) + 3;
   pen.begin();
   [[x, y - 7], [x + wide, y - 7], [x + wide, y + 7], [x, y + 7]].forEach(([px, py], index) => pen[index ? "to" : "from"](px, py));
   pen.close();
-  pen.fill({ color: look.paper, alpha: 0.75 });
+  pen.fill({ color: look.paper, alpha: 0.85 });
 }
 
 function drawBrush(pen, axis, { low, high, chosen }, point, lies, look) {

@@ -14,6 +14,7 @@ import { h } from "./dom.js";
 const FONT = 'system-ui, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "WenQuanYi Micro Hei", sans-serif';
 const ANCHOR = { left: "start", center: "middle", right: "end" };
 const CLICK = 5; // px that a click may move
+const HEAD = 36; // px for the title of an exported figure
 
 /** Width of a text in px, estimated: the same on a canvas and in SVG. */
 export function textWidth(text, size = 12) {
@@ -48,16 +49,25 @@ class FilePen extends SvgPen {
   }
 }
 
-/** A figure as an SVG document. */
-export function figureSvg(figure, look, title, summary) {
+/** A figure as an SVG document. `words` has title, summary and the names of the trials in colour, [{name, color}]. */
+export function figureSvg(figure, look, { title, summary, legend }) {
   const width = 960;
   const size = { width, height: figure.height(width) };
   const pen = new FilePen();
   figure.draw(pen, size, look);
+  const columns = 3;
+  legend.forEach(({ name, color }, index) => {
+    const [x, y] = [24 + (index % columns) * ((width - 24) / columns), size.height + 12 + 20 * Math.floor(index / columns)];
+    pen.begin();
+    pen.disc(x, y, 4.5);
+    pen.fill({ color, alpha: 1 });
+    pen.text(x + 12, y, clipped(name, (width - 24) / columns - 24), { color: look.ink });
+  });
+  const height = size.height + HEAD + 20 * Math.ceil(legend.length / columns) + 8;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${size.height + 36}" viewBox="0 -36 ${width} ${size.height + 36}" font-family="system-ui, sans-serif">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 ${-HEAD} ${width} ${height}" font-family="system-ui, sans-serif">`,
     `<title>${xmlText(title)}</title><desc>${xmlText(summary)}</desc>`,
-    `<rect y="-36" width="100%" height="100%" fill="${look.paper}"/>`,
+    `<rect y="${-HEAD}" width="100%" height="100%" fill="${look.paper}"/>`,
     `<text x="16" y="-12" font-size="16" font-weight="600" fill="${look.ink}">${xmlText(title)}</text>`,
     ...pen.parts,
     "</svg>",
@@ -65,7 +75,7 @@ export function figureSvg(figure, look, title, summary) {
 }
 
 export class SearchPlot {
-  /** @param {object} tab hover(id), pick(id), open(id), say(id), brush(axis, from, to) */
+  /** @param {object} tab hover(id), click(id), pick(id), open(id), say(id), brush(axis, range) */
   constructor(tab) {
     this.tab = tab;
     this.layers = [h("canvas", { "aria-hidden": "true" }), h("canvas", { "aria-hidden": "true" })];
@@ -84,11 +94,14 @@ export class SearchPlot {
     this.sizes.observe(this.root);
   }
 
-  /** Show a figure; `words` says what is to be seen (`summary`) and what the keys do (`help`). */
-  show(figure, look, words) {
+  /** Say what is to be seen, and what the keys do. */
+  name(summary, help) {
+    this.root.setAttribute("aria-label", help);
+    this.image.setAttribute("aria-label", summary);
+  }
+
+  show(figure, look) {
     Object.assign(this, { figure, look });
-    this.root.setAttribute("aria-label", words.help);
-    this.image.setAttribute("aria-label", words.summary);
     this.draw();
   }
 
@@ -150,7 +163,7 @@ export class SearchPlot {
     if (!pressedAt || !this.size) return;
     if (drag) return drag.to === undefined ? this.tab.brush(drag.axis, null) : this.tab.brush(drag.axis, [drag.from, drag.to]);
     const [x, y] = this.place(event);
-    if (Math.hypot(x - pressedAt[0], y - pressedAt[1]) < CLICK) this.act("pick", event);
+    if (Math.hypot(x - pressedAt[0], y - pressedAt[1]) < CLICK) this.act("click", event);
   }
 
   release() {

@@ -12,6 +12,8 @@ import { SearchModel } from "../search-model.js";
 import { parallelFigure } from "../search-parallel.js";
 
 const COSTS = ["time_s", "memory_gib"];
+const SHOWN = { one_at_a_time: ["pareto"], grid: ["parallel", "pareto"], list: ["parallel", "pareto"], search: ["history", "parallel", "pareto", "curves"] };
+const DOUBLE_MS = 250; // between two clicks that are one double click
 const LEAST = 2; // finished trials without which there is nothing to see
 
 export const searchTab = {
@@ -43,7 +45,7 @@ class SearchView {
     this.heat = new HeatMap(page, this);
     this.importances = h("div", {});
     this.main = h("div", { class: "search-main" });
-    this.slices = h("section", { class: "search-slices-of" });
+    this.sliceNote = h("p", { class: "small muted" });
     this.cost = h("select", { onchange: () => page.state.set({ cost: this.cost.value === COSTS[0] ? "" : this.cost.value }) });
     this.legend = h("ul", { class: "legend" });
     this.problem = h("div", {});
@@ -104,22 +106,15 @@ class SearchView {
       return made.root;
     };
     const importance = model.kind === "search" ? importanceCard(page, model) : null;
-    const sliceCards = model.axes.map((axis, at) => card(`slice ${axis.key}`, this.slice(axis, at)));
-    const slices = sliceCards.some(Boolean) ? h("section", {}, h("h2", {}, page.text("search.slices")), h("p", { class: "small muted" }, this.sliceReading()), h("div", { class: "search-slices" }, sliceCards)) : null;
-    const order = {
-      one_at_a_time: () => [slices, card("pareto", this.pareto(), "wide")],
-      grid: () => [slices, card("parallel", this.parallel(), "wide"), card("pareto", this.pareto(), "wide")],
-      list: () => [slices, card("parallel", this.parallel(), "wide"), card("pareto", this.pareto(), "wide")],
-      search: () => [card("history", this.history(), "wide"), importance, card("parallel", this.parallel(), "wide"), slices, card("pareto", this.pareto(), "wide"), card("curves", this.curves(), "wide")],
-    }[model.kind]().filter(Boolean);
-    const signature = JSON.stringify([[...kept.keys()], page.language]);
+    const slices = model.axes.map((axis, at) => card(`slice ${axis.key}`, this.slice(axis, at))).filter(Boolean);
+    const [history, parallel, pareto, curves] = ["history", "parallel", "pareto", "curves"].map((name) => (SHOWN[model.kind].includes(name) ? card(name, this[name](), "wide") : null));
+    fill(this.importances, importance);
+    fill(this.sliceNote, this.sliceReading());
+    const signature = JSON.stringify([[...kept.keys()], Boolean(importance), page.language]);
     if (signature !== this.signature) {
       this.signature = signature;
-      this.importanceAt = importance;
-      fill(this.main, order);
-    } else if (importance) {
-      this.importanceAt.replaceWith(importance);
-      this.importanceAt = importance;
+      const group = slices.length ? h("section", {}, h("h2", {}, page.text("search.slices")), this.sliceNote, h("div", { class: "search-slices" }, slices)) : null;
+      fill(this.main, model.kind === "search" ? [history, importance && this.importances, parallel, group, pareto, curves] : [group, parallel, pareto]);
     }
     for (const [name, old] of this.cards) {
       if (kept.has(name)) continue;
@@ -265,7 +260,14 @@ class SearchView {
     this.page.trials.toggle("pin", id);
   }
 
+  /** A click pins, unless it turns out to be the first of two: a pin moves what is below it, and with it the place of the second click. */
+  click(id) {
+    clearTimeout(this.clicked);
+    this.clicked = setTimeout(() => this.unmounted || this.pick(id), DOUBLE_MS);
+  }
+
   open(id) {
+    clearTimeout(this.clicked);
     const [run] = this.page.trials.byId.get(id).runs;
     if (run) this.page.state.set({ tab: "run", id: run });
   }
