@@ -17,7 +17,7 @@ from runner.views.page.run_files import read_inside
 from runner.views.page.scan import Mark, file_mark
 
 ALL_AXES: Final = frozenset(AXES)
-UNKNOWN_OF_IMPORTED: Final[frozenset[Axis]] = frozenset({"epoch", "images"})
+UNKNOWN_OF_IMPORTED: Final[frozenset[Axis]] = frozenset({"relative", "epoch", "images"})
 
 _COUNTED: Final[dict[Path, tuple[Mark | None, int | None]]] = {}
 """config.yml to its mark, and the images of a step that it says."""

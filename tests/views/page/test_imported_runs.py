@@ -88,7 +88,7 @@ def test_curves_are_beside_the_others_where_their_place_is_known(old: Path, new:
     assert "epoch" in axes["train/loss"] and "step" in axes["train/loss"]
     assert {row.axes for row in read_tags(SnapshotData([old], read_report))} == {("step", "time", "wall")}
     imported = {run.id for run in data.runs().values() if run.result.imported}
-    for axis, shown in (("step", True), ("time", True), ("wall", True), ("epoch", False), ("images", False)):
+    for axis, shown in (("step", True), ("time", True), ("wall", True), ("relative", False), ("epoch", False), ("images", False)):
         header = ask(data, "curves", {"tag": "train/loss", "x": axis}).body
         text = json.loads(header[8 : 8 + int.from_bytes(header[4:8], "little")])
         found = {series["id"] for series in text["series"]}

@@ -224,7 +224,8 @@ def read_curves(data: PageData, request: CurvesQuery) -> bytes:
     if request.runs is not None:
         groups = [group for group in groups if any(run.id in request.runs for run in group.runs)]
     grouped = {run.id: group.id for group in groups for run in group.runs}
-    needed = [run for run in runs.values() if request.runs is None or run.id in request.runs or run.id in grouped]
+    asked = (run for run in runs.values() if request.runs is None or run.id in request.runs or run.id in grouped)
+    needed = [run for run in asked if not (run.result.imported and request.axis in UNKNOWN_OF_IMPORTED)]
     per_step = x_per_step(data, needed, request.axis)
     curves = {run.id: curve for run in needed if (curve := _curve(run, request, per_step.get(run.id))) is not None}
     ghosts = _ghosts(needed, request, per_step) if request.ghosts else {}
@@ -257,8 +258,6 @@ def columns_of(run: PageRun) -> Columns:
 
 
 def _curve(run: PageRun, request: CurvesQuery, per_step: float | None) -> RunCurve | None:
-    if run.result.imported and request.axis in UNKNOWN_OF_IMPORTED:
-        return None
     return make_curve(columns_of(run), request.tag, request.axis, request.smoothing, per_step)
 
 
