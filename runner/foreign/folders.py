@@ -73,7 +73,7 @@ def find_log_folders(given: Sequence[Path]) -> list[LogFolder]:
 
 
 def _search(top: Path) -> Iterator[LogFolder]:
-    if not top.is_dir():
+    if not os.path.isdir(top):
         if os.path.lexists(top):
             raise InputError(Problem("is a file; give the folder that holds the logs", where=str(top)))
         raise InputError(Problem(f"no such folder{similar_name(top)}", where=str(top)))

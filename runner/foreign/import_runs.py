@@ -108,7 +108,7 @@ def _known(tag: str, tags: set[str]) -> str:
 
 def _check_place(into: Path) -> None:
     """Raise InputError where runs cannot be put into a folder."""
-    if os.path.lexists(into) and not into.is_dir():
+    if os.path.lexists(into) and not os.path.isdir(into):
         raise InputError(Problem("is not a folder; give another --into", where=str(into)))
     absolute = into.absolute()
     for folder in (absolute, *absolute.parents):
