@@ -17,7 +17,7 @@ _MOST_TAGS = 6
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("import", help="read TensorBoard or VisualDL logs of other programs as runs, with their curves")
+    parser = commands.add_parser("import", help="read TensorBoard or VisualDL logs of other programs as runs")
     parser.add_argument("paths", nargs="+", type=folder, metavar="LOGDIR", help="folder with logs, or with folders of them: one run each")
     parser.add_argument("--into", type=folder, default=Path("runs/imported"), metavar="DIR", help="default: runs/imported")
     parser.add_argument(
