@@ -28,6 +28,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DIR",
         help="folder for pictures: confusion matrix, precision-recall curves, error types, and the worst images",
     )
+    parser.add_argument(
+        "--save-predictions",
+        action="store_true",
+        help="write the run's predictions.json with its last checkpoint, where it is missing; the page's gallery needs it",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite the pictures of an earlier evaluation")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=_run)
@@ -52,11 +57,20 @@ def _run(args: argparse.Namespace) -> int:
         run_where_backend_is(*backend_of(args.run_dir))
     if args.run_dir is not None and args.opt:
         raise InputError("-o requires -c: a run is evaluated as it was configured")
+    if args.save_predictions and (args.run_dir is None or args.split != "val" or args.checkpoint is not None):
+        raise InputError("--save-predictions is for a run, without --split and --checkpoint: runner eval RUN --save-predictions")
     if args.pictures is not None:
         check_folder(args.pictures, args.force)
     with count_progress() as progress:
         if args.run_dir is not None:
-            result = evaluate_run(args.run_dir, checkpoint=args.checkpoint, progress=progress, split=args.split, pictures=args.pictures)
+            result = evaluate_run(
+                args.run_dir,
+                checkpoint=args.checkpoint,
+                progress=progress,
+                split=args.split,
+                pictures=args.pictures,
+                save_predictions=args.save_predictions,
+            )
         else:
             result = evaluate_weights(args.config, args.opt, progress=progress, split=args.split, pictures=args.pictures)
     if args.json:

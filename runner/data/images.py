@@ -6,6 +6,7 @@ import os
 import struct
 import warnings
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,21 +40,30 @@ def read_image(path: Path | str, expected_size: tuple[int, int] | None = None) -
         InputError: missing, no image, cut off, or of a kind without a defined white (32-bit, floating point).
     """
     try:
-        with open_regular(path) as file, Image.open(file) as image:
-            image.load()
-            return _to_array(_upright(image, expected_size), path)
-    except Image.DecompressionBombError as error:
-        raise _unusable(path, f"{error}; split it into smaller images") from error
+        with open_regular(path) as file:
+            return decode_image(file, path, expected_size)
     except FileNotFoundError as error:
         raise _unusable(path, "missing image; restore it or remove it from the annotation file") from error
     except IsADirectoryError as error:
         raise _unusable(path, "a folder, expected an image") from error
-    except UnidentifiedImageError as error:
-        raise _unusable(path, "unreadable image (wrong format, or empty); replace it") from error
     except PermissionError as error:
         raise _unusable(path, "permission denied") from error
+    except OSError as error:
+        raise _damaged(path, error) from error
+
+
+def decode_image(file: IO[bytes], path: Path | str, expected_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Decode an opened image as `read_image` does; `path` is its name in messages. Raises InputError, see there."""
+    try:
+        with Image.open(file) as image:
+            image.load()
+            return _to_array(_upright(image, expected_size), path)
+    except Image.DecompressionBombError as error:
+        raise _unusable(path, f"{error}; split it into smaller images") from error
+    except UnidentifiedImageError as error:
+        raise _unusable(path, "unreadable image (wrong format, or empty); replace it") from error
     except _UNREADABLE as error:
-        raise _unusable(path, f"damaged or truncated image ({error}); replace it or remove it from the annotation file") from error
+        raise _damaged(path, error) from error
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
@@ -124,6 +134,10 @@ _32_BIT = "a 32-bit image, whose white is not defined; save it with 8 or 16 bits
 _16_BIT_AT_MOST = ("PNG", "PPM")
 """Formats that Pillow opens in its 32-bit mode, although they have only 16."""
 _MOST_16_BIT = 65535
+
+
+def _damaged(path: Path | str, error: Exception) -> InputError:
+    return _unusable(path, f"damaged or truncated image ({error}); replace it or remove it from the annotation file")
 
 
 def _unusable(path: Path | str, message: str) -> InputError:

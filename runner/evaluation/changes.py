@@ -20,6 +20,8 @@ FLOOR: Final = 0.05
 """Detections with a lower score are left out of false alarms."""
 MOVED: Final = 0.1
 """A box that both find has moved if its overlap with the true box differs by this much on average."""
+_DIGITS: Final = 3
+"""Of an overlap: what is shown elsewhere, with as many, moves at the same score."""
 _MOST_FALSE: Final = 60_000
 _SAME: Final = 0.5
 """False alarms of one class that overlap by this much are the same."""
@@ -80,10 +82,9 @@ def side_scores(truth: TruthArrays, runs: Sequence[RunMatch]) -> SideScores:
     for index, run in enumerate(runs):
         own = (best == index) & (run.matched.by >= 0)
         box[own] = run.detections.box[run.matched.by[own]]
-    stacked = {
-        name: np.array([getattr(run.matched, name) for run in runs]).reshape(found.shape) for name in ("overlap", "confused", "confused_as")
-    }
-    return SideScores(found, box=box, **stacked)
+    stacked = {name: np.array([getattr(run.matched, name) for run in runs]).reshape(found.shape) for name in ("confused", "confused_as")}
+    overlap = np.array([run.matched.overlap for run in runs]).reshape(found.shape).round(_DIGITS)
+    return SideScores(found, overlap, box=box, **stacked)
 
 
 def false_alarms(runs: Sequence[RunMatch], floor: float = FLOOR) -> FalseAlarms:
@@ -164,7 +165,7 @@ def change_kinds(a: SideScores, b: SideScores, threshold: float, *, steady: bool
             result.append((index, "gained", float(change[index])))
         elif change[index] < -least:
             result.append((index, "confused" if confused[index] > least else "lost", -float(change[index])))
-        elif both[index] > least and abs(moved[index]) >= MOVED:
+        elif both[index] > least and abs(moved[index]) >= MOVED - 1e-9:
             result.append((index, "moved", abs(float(moved[index]))))
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -58,25 +59,35 @@ def needs_backend(path: Path, checkpoint: Which | None) -> bool:
 
 
 def evaluate_run(
-    path: Path, *, checkpoint: Which | None, progress: Progress, split: EvalSplit = "val", pictures: Path | None = None
+    path: Path,
+    *,
+    checkpoint: Which | None,
+    progress: Progress,
+    split: EvalSplit = "val",
+    pictures: Path | None = None,
+    save_predictions: bool = False,
 ) -> dict[str, Any]:
-    """Evaluate a run and return the numbers in the form of eval.json; nothing in the run directory changes.
+    """Evaluate a run and return the numbers in the form of eval.json; nothing in the run directory changes unless asked for.
 
     Args:
         checkpoint: predict anew with it; None: compute from the run's own predictions, or predict with the last checkpoint if there are
             none, or for the test split. Where the data for that is not here, the numbers that the run recorded are returned.
         split: ``val``: the run's own EvalDataset; ``test``: the test split of the prepared set that it is part of.
         pictures: folder for pictures of the evaluation; None: none are drawn.
+        save_predictions: predict with the last checkpoint and write the run's predictions.json, which it must not have.
 
     Raises:
-        InputError: no run directory, no checkpoint, missing data, or no test split.
+        InputError: no run directory, no checkpoint, missing data, no test split, or predictions that cannot be saved.
     """
     run_dir = trained_run(path)
     backend, config = load_run(run_dir)
+    if save_predictions:
+        _check_unpredicted(run_dir)
     if split == "test":
         checkpoint = checkpoint or "last"
     has_to_predict = needs_backend(path, checkpoint)
-    if checkpoint is None and not _has_data(config, images=has_to_predict) and (recorded := run_dir.results()) and "metrics" in recorded:
+    may_recall = checkpoint is None and not save_predictions
+    if may_recall and not _has_data(config, images=has_to_predict) and (recorded := run_dir.results()) and "metrics" in recorded:
         if config.eval_dataset is not None:
             _print_note(f"the evaluation set is not at {config.eval_dataset.dataset_dir}: these are the numbers that the run recorded")
         if pictures is not None:
@@ -86,6 +97,8 @@ def evaluate_run(
     if has_to_predict:
         weights = _checkpoint(run_dir, checkpoint or "last", backend)
         predictions: Any = _predict(backend, _for_this_machine(backend, config), weights, scorer, progress)
+        if save_predictions:
+            _save_predictions(run_dir, scorer, predictions)
     else:
         predictions = _own_predictions(run_dir, scorer)
     step = {} if checkpoint else {"step": run_dir.status().step}
@@ -93,6 +106,26 @@ def evaluate_run(
     if pictures is not None:
         _draw(result, pictures, f"{run_dir.name} on {split}", scorer, predictions)
     return result
+
+
+def _check_unpredicted(run_dir: RunDir) -> None:
+    """Raise InputError where a run has predictions, or has not ended with an evaluation that they would belong to."""
+    if os.path.lexists(run_dir.predictions):
+        raise InputError(Problem("exists already and is not overwritten; leave out --save-predictions", where=str(run_dir.predictions)))
+    if run_dir.status().state != "done" or run_dir.results() is None:
+        text = "is not done, or has no evaluation; predictions are saved for a run that has finished"
+        raise InputError(Problem(text, where=str(run_dir.path)))
+
+
+def _save_predictions(run_dir: RunDir, scorer: Scorer, predictions: Any) -> None:
+    """Write predictions.json. Raises InputError: the annotations have other classes or ids than when the run was evaluated."""
+    recorded, data = run_dir.results() or {}, scorer.data
+    known = {"classes": list(data.class_names), "category_ids": [category.id for category in data.categories]}
+    if any(recorded.get(key) not in (None, value) for key, value in known.items()):
+        text = "has changed its classes or their ids since the run was evaluated; predictions made now would not belong to eval.json"
+        raise InputError(Problem(text, where=str(data.anno_path)))
+    atomic_write_json(run_dir.predictions, predictions)
+    _print_note(f"{run_dir.predictions} was written")
 
 
 def evaluate_weights(

@@ -94,6 +94,32 @@ def test_a_run_without_its_data_has_the_numbers_it_recorded(run: Path, data: Pat
 
 
 @pytest.mark.slow
+def test_missing_predictions_are_made_with_the_last_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "predictions.json").read_bytes()
+    with pytest.raises(InputError, match=r"predictions\.json: exists already and is not overwritten"):
+        evaluate_run(run, checkpoint=None, progress=quiet, save_predictions=True)
+    assert (run / "predictions.json").read_bytes() == before
+    (run / "predictions.json").unlink()
+    others = {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
+    made = evaluate_run(run, checkpoint=None, progress=quiet, save_predictions=True)
+    assert f"{run / 'predictions.json'} was written" in capsys.readouterr().err
+    assert evaluate(run) == made["metrics"]
+    assert {file: file.stat().st_mtime_ns for file in others} == others
+
+
+@pytest.mark.slow
+def test_predictions_that_would_not_belong_to_the_evaluation_are_not_saved(run: Path, data: Path) -> None:
+    (run / "predictions.json").unlink()
+    relist(data, renumber)
+    with pytest.raises(InputError, match="would not belong to eval.json"):
+        evaluate_run(run, checkpoint=None, progress=quiet, save_predictions=True)
+    (run / "eval.json").unlink()
+    with pytest.raises(InputError, match="is not done, or has no evaluation"):
+        evaluate_run(run, checkpoint=None, progress=quiet, save_predictions=True)
+    assert not (run / "predictions.json").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [reverse, renumber])
 def test_a_runs_own_predictions_are_matched_by_name(run: Path, data: Path, change: Any, capsys: pytest.CaptureFixture[str]) -> None:
     before = evaluate(run)

@@ -281,6 +281,16 @@ def evaluated_set(run: str, place: Place) -> EvaluatedSet:
     return found
 
 
+def evaluated_image(data: PageData, identifier: str) -> tuple[EvaluatedSet, int]:
+    """Return the data set and the index of the image that an id names (see `image_id`). Raises InputError: there is none."""
+    run = data.runs().get(f"r{identifier.removeprefix('g').rpartition('-')[0]}")
+    if run is not None and identifier.startswith("g"):
+        found = evaluated_set(run.id, Place(data, run))
+        if identifier in found.ids:
+            return found, found.ids[identifier]
+    raise InputError(f"no image {identifier!r}; the part gallery lists the ids")
+
+
 def read_config(place: Place) -> Mapping[str, Any]:
     """Return dotted key to value of a run's config. Raises InputError: it cannot be read."""
 

@@ -49,6 +49,7 @@ class Part(Protocol):
 PARTS: Final[Mapping[str, str]] = {
     "curves": "runner.views.page.parts.curves:CurvesPart",
     "evaluation": "runner.views.page.parts.evaluation:EvaluationPart",
+    "gallery": "runner.views.page.parts.gallery:GalleryPart",
     "image": "runner.views.page.parts.image:ImagePart",
     "overview": "runner.views.page.parts.overview:OverviewPart",
     "points": "runner.views.page.parts.points:PointsPart",

@@ -105,7 +105,7 @@ def test_the_map_of_all_trials_is_loaded_on_demand(pages: Pages, sweep: Path) ->
     page = pages.show(sweep, fragment="#detection")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.locator(".heat summary").click()
+    page.locator(".class-heat summary").click()
     expect(page.locator(".heat-map tbody tr")).to_have_count(2)
     assert any("view=heat" in url for url in asked)
     cell = evaluation(sweep, view="heat")["trials"][0]["cells"][0]
@@ -160,7 +160,7 @@ def axe_problems(page: Any) -> list[str]:
 def test_axe_finds_nothing(pages: Pages, sweep: Path, size: Any, scheme: str) -> None:
     page = pages.show(sweep, fragment="#detection", color_scheme=scheme, **({"viewport": size} if size else {}))
     page.locator(".detection-calibration svg").wait_for()
-    page.locator(".heat summary").click()
+    page.locator(".class-heat summary").click()
     page.locator(".heat-map").wait_for()
     assert axe_problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == (size or {"width": 1440})["width"]

@@ -145,7 +145,7 @@ export class HeatMap {
     this.page = page;
     this.title = h("summary");
     this.content = h("div");
-    this.root = h("details", { class: "heat", ontoggle: () => this.load() }, this.title, this.content);
+    this.root = h("details", { class: "class-heat", ontoggle: () => this.load() }, this.title, this.content);
   }
 
   update(query, trials) {

@@ -22,7 +22,7 @@ const ATTRIBUTES = new Set(
     id class for type name value role tabindex title lang dir hidden disabled checked selected open multiple placeholder autocomplete
     spellcheck inputmode min max step colspan rowspan scope datetime download width height alt loading draggable viewBox
     preserveAspectRatio d x y x1 x2 y1 y2 cx cy r rx ry points transform fill stroke stroke-width stroke-dasharray stroke-linecap
-    stroke-linejoin fill-opacity opacity text-anchor dominant-baseline clip-path
+    stroke-linejoin fill-opacity opacity text-anchor dominant-baseline clip-path patternUnits
   `
     .trim()
     .split(/\s+/),

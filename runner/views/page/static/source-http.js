@@ -5,7 +5,8 @@
 //   json(part, query)          promise of a part's answer; rejects with an Error whose message is for people
 //   binary(part, query)        promise of its bytes, an ArrayBuffer
 //   strings(language)          promise of the texts of a language, {id: template} (see text.js)
-//   image(id)                  promise of an address for <img src>, or null where the file holds no such image
+//   image(id, whole)           promise of an address for <img src>, or null where the file holds no such image; `whole`: with all of its
+//                              pixels, where the source has them
 //   subscribe(f)               f({revision, gone}) after each change on the disk; `gone` is true while there is no server
 // `query` is an object of texts. Answers are kept until the revision changes.
 
@@ -52,8 +53,8 @@ export class HttpSource {
     return (await fetch(`strings/${language}.json`)).json();
   }
 
-  async image(id) {
-    return `api/image?id=${encodeURIComponent(id)}`;
+  async image(id, whole = false) {
+    return `api/image?id=${encodeURIComponent(id)}${whole ? "&size=whole" : ""}`;
   }
 
   ask(part, query, read) {

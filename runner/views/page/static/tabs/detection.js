@@ -5,15 +5,22 @@ import { errorTable, sizeTable } from "../detection-errors.js";
 import { curveGrid, reliabilityChart } from "../detection-planes.js";
 import { fill, h } from "../dom.js";
 import { failure } from "../failure.js";
+import { Gallery, GALLERY_KEYS } from "../gallery.js";
 import { choices } from "../header.js";
 
-const SECTIONS = ["classes", "curves", "errors", "confusion", "calibration", "sizes"];
+const SECTIONS = ["classes", "gallery", "curves", "errors", "confusion", "calibration", "sizes"];
 const DASH = "5 3"; // of A, so that the sides differ without their colours
 
 export const detectionTab = {
   id: "detection",
-  keys: { a: "", b: "", by: "" },
+  keys: { a: "", b: "", by: "", ...GALLERY_KEYS },
   shows: (overview) => overview.detection,
+  help: [
+    ["J K", "gallery.key.move"],
+    ["T A B", "gallery.key.toggle"],
+    ["S", "gallery.key.single"],
+    ["+ − 0", "gallery.key.zoom"],
+  ],
   mount: (page) => new DetectionView(page),
 };
 
@@ -29,12 +36,15 @@ class DetectionView {
     this.jumps = h("nav", { class: "jumps" });
     this.parts = Object.fromEntries(SECTIONS.map((name) => [name, new Section(name)]));
     this.heat = new HeatMap(page);
+    this.gallery = new Gallery(page);
+    this.parts.gallery.show(this.gallery.root);
     this.root = h("div", { class: "detection" }, this.pickers, this.notes, this.jumps, SECTIONS.map((name) => this.parts[name].root));
     this.all = { classes: false, curves: false };
   }
 
   unmount() {
     this.unmounted = true;
+    this.gallery.unmount();
   }
 
   /** The query for the chosen pair: none where it is the one that the part chooses. */
@@ -68,7 +78,7 @@ class DetectionView {
     fill(this.notes, this.remarks(answer));
     this.draw();
     this.heat.update(query.a ? { view: "heat", a: query.a } : { view: "heat" }, answer.trials.length);
-    await this.showCalibration(query, asked);
+    await Promise.all([this.gallery.update(query, this.pair), this.showCalibration(query, asked)]);
   }
 
   makePair(answer) {
@@ -173,7 +183,7 @@ class DetectionView {
       classTable(
         page,
         answer,
-        { ...options, order, sort, all: this.all.classes, showAll: more("classes"), filter: (name) => this.filter(name, null) },
+        { ...options, order, sort, all: this.all.classes, showAll: more("classes"), filter: (name) => this.filter(name, name) },
       ),
       this.heat.root,
     );
@@ -198,7 +208,12 @@ class DetectionView {
   }
 
   /** Show the images of a class, or of a cell of the confusion matrix. */
-  filter() {}
+  filter(row, column) {
+    const kinds = row === null ? "alarm,gone" : column === null ? "lost,gained" : "";
+    const as = row !== null && column !== null && row !== column ? column : "";
+    this.page.state.set({ class: row ?? column, as, kind: kinds });
+    this.parts.gallery.go();
+  }
 }
 
 /** A titled part of the tab. */

@@ -1,0 +1,166 @@
+// Boxes over an image, as vectors. A stage is an image with its boxes, laid out in percent, so that zooming only changes its size.
+import { h } from "./dom.js";
+import { OF_TRUTH } from "./gallery-changes.js";
+
+/** Hatches that boxes are filled with; they have to be in the document once. */
+export function hatches() {
+  const lines = (...shapes) => shapes.map(([x1, y1, x2, y2]) => h("line", { x1, y1, x2, y2 }));
+  const pattern = (id, ...shapes) => h("pattern", { id, class: id, width: 8, height: 8, patternUnits: "userSpaceOnUse" }, lines(...shapes));
+  const cross = [[0, 0, 8, 8], [0, 8, 8, 0]];
+  return h(
+    "svg",
+    { class: "offscreen", "aria-hidden": "true", width: 0, height: 0 },
+    h("defs", {}, pattern("hatch-lost", ...cross), pattern("hatch-alarm", [0, 8, 8, 0])),
+  );
+}
+
+const percent = (value, whole) => `${((100 * value) / whole).toFixed(3)}%`;
+
+/** A box as a group: a dark line below a bright one, so that it is seen on every ground. */
+function rectangle(box, [width, height], kind, { title = "", opacity = 1, mark = "", label = "", onfocus = null } = {}) {
+  const place = { x: percent(box[0], width), y: percent(box[1], height), width: percent(box[2], width), height: percent(box[3], height) };
+  const right = box[0] > 0.7 * width;
+  const corner = { x: percent(right ? box[0] + box[2] : box[0], width), y: place.y, "text-anchor": right ? "end" : null };
+  const attributes = onfocus ? { tabindex: "0", role: "img", "aria-label": title, onfocus } : {};
+  return h(
+    "g",
+    { class: `box ${kind}`, ...attributes },
+    title ? h("title", {}, title) : null,
+    h("rect", { class: "halo", ...place }),
+    h("rect", { class: "edge", opacity: opacity < 1 ? opacity.toFixed(2) : null, ...place }),
+    mark ? h("text", { class: "mark", ...corner }, mark) : null,
+    label ? h("text", { class: "label", ...corner }, label) : null,
+  );
+}
+
+export const MARKS = { gained: "＋", lost: "－", confused: "≠", moved: "↔", alarm: "!", gone: "✓" };
+
+/** What has changed in an image, as on a card. */
+export function changedBoxes(changes, size, describe) {
+  const order = [...changes].sort((one, other) => OF_TRUTH.has(one.kind) - OF_TRUTH.has(other.kind));
+  return order.map((each) => rectangle(each.box, size, each.kind, { title: describe(each), mark: MARKS[each.kind] }));
+}
+
+/** True boxes of an image, dashed. */
+export function truthBoxes(data, image, size) {
+  return indices(data.truth, image).map((index) => rectangle(
+    data.truth.box[index],
+    size,
+    "truth",
+    { title: data.classes[data.truth.label[index]] },
+  ));
+}
+
+/** True boxes alone that have not changed: thin, for a card. */
+export function otherTruth(data, image, size, changes) {
+  const changed = new Set(changes.filter((each) => OF_TRUTH.has(each.kind)).map((each) => each.index));
+  return indices(data.truth, image).filter((index) => !changed.has(index)).map((index) => rectangle(
+    data.truth.box[index],
+    size,
+    "truth quiet",
+  ));
+}
+
+/** What one side finds in an image at a score: true boxes that it finds solid, those it misses hatched, false alarms. */
+export function sideBoxes(data, image, size, side, score, { changes, describe, text }) {
+  const least = Math.round(score * 1000);
+  const { truth, alarms } = data;
+  const rows = truth[side].found;
+  const changed = new Map(changes.map((each) => [`${OF_TRUTH.has(each.kind)}${each.index}`, each]));
+  const drawn = [];
+  for (const index of indices(truth, image)) {
+    const found = rows.filter((row) => row[index] >= least).length;
+    const change = changed.get(`true${index}`);
+    const name = data.classes[truth.label[index]];
+    const title = change ? describe(change) : text("gallery.found", { name, found, n: rows.length });
+    const options = { title, label: change ? `${MARKS[change.kind]} ${name} ${found}/${rows.length}` : "", mark: "" };
+    if (found) {
+      const box = truth[side].box[index] ?? truth.box[index];
+      drawn.push(rectangle(
+        box,
+        size,
+        `found ${change && change.kind !== "lost" && change.kind !== "confused" && side === "b" ? change.kind : ""}`,
+        { ...options, opacity: 0.35 + (0.65 * found) / rows.length },
+      ));
+    }
+    if (found * 2 <= rows.length) drawn.push(rectangle(
+      truth.box[index],
+      size,
+      change ? "lost" : "missed",
+      found ? { ...options, label: "" } : options,
+    ));
+  }
+  const [from, to] = side === "a" ? [0, truth.a.found.length] : [truth.a.found.length, alarms.score.length];
+  for (const index of indices(alarms, image)) {
+    const found = alarms.score.slice(from, to).filter((row) => row[index] >= least).length;
+    if (!found) continue;
+    const change = changed.get(`false${index}`);
+    const name = data.classes[alarms.label[index]];
+    const title = change ? describe(change) : text("gallery.alarm", { name, found, n: to - from });
+    drawn.push(rectangle(
+      alarms.box[index],
+      size,
+      change ? "alarm" : "alarm quiet",
+      { title, opacity: 0.35 + (0.65 * found) / (to - from), label: change ? `! ${name} ${found}/${to - from}` : "" },
+    ));
+  }
+  return drawn;
+}
+
+function indices(columns, image) {
+  const found = [];
+  columns.image.forEach((each, index) => {
+    if (each === image) found.push(index);
+  });
+  return found;
+}
+
+/** The part of an image to show for some boxes: {x, y, side} of a square, in pixels; all of it where that is hardly more. */
+export function squareAround(boxes, [width, height]) {
+  const whole = Math.max(width, height);
+  const [x1, y1] = [Math.min(...boxes.map((box) => box[0])), Math.min(...boxes.map((box) => box[1]))];
+  const [x2, y2] = [Math.max(...boxes.map((box) => box[0] + box[2])), Math.max(...boxes.map((box) => box[1] + box[3]))];
+  const side = Math.max(1.6 * Math.max(x2 - x1, y2 - y1), 0.35 * whole);
+  if (side > 0.7 * whole) return { x: (width - whole) / 2, y: (height - whole) / 2, side: whole };
+  const place = (middle, most) => (side >= most ? (most - side) / 2 : Math.min(Math.max(0, middle - side / 2), most - side));
+  return { x: place((x1 + x2) / 2, width), y: place((y1 + y2) / 2, height), side };
+}
+
+/** An image with room for its boxes. A missing image becomes a grey frame with its name; the boxes stay. */
+export class Stage {
+  constructor(page, [id, name, width, height], { whole = false } = {}) {
+    this.size = [width, height];
+    this.layer = h("svg", { class: "boxes" });
+    this.image = h("img", { alt: "", draggable: "false" });
+    this.frame = h("div", { class: "gone-image", hidden: true }, h("span", { class: "small" }, name));
+    this.sheet = h("div", { class: "sheet-of-image" }, this.frame, this.image, this.layer);
+    this.root = h("div", { class: "stage" }, this.sheet);
+    const gone = () => {
+      this.image.hidden = true;
+      this.frame.hidden = false;
+    };
+    this.image.addEventListener("error", gone);
+    page.source.image(id, whole).then((address) => (address ? this.image.setAttribute("src", address) : gone()));
+  }
+
+  draw(...boxes) {
+    this.layer.replaceChildren(...boxes.flat(Infinity).filter(Boolean));
+  }
+
+  /** Show a square of the image. */
+  show({ x, y, side }) {
+    const [width, height] = this.size;
+    const { style } = this.sheet;
+    for (const [name, value] of [
+      ["left", -x],
+      ["top", -y],
+      ["width", width],
+      ["height", height],
+    ]) style.setProperty(name, percent(value, side));
+  }
+
+  /** Draw the pixels as squares, or smooth. */
+  sharp(on) {
+    this.image.classList.toggle("sharp", on);
+  }
+}

@@ -1,0 +1,335 @@
+// The gallery: the images that changed most between two trials, with filters that need no server.
+import { fill, h } from "./dom.js";
+import { copyable } from "./copy.js";
+import { failure } from "./failure.js";
+import { allChanges, byImage, filtered, KINDS, totals } from "./gallery-changes.js";
+import { changedBoxes, hatches, MARKS, otherTruth, squareAround, Stage } from "./gallery-draw.js";
+import { GalleryView } from "./gallery-view.js";
+import { choices } from "./header.js";
+
+const FIRST = 10;
+const MORE = 20;
+const MOST_NAMED = 3;
+
+/** Keys of the address that belong to the gallery. */
+export const GALLERY_KEYS = { score: "", iou: "0.5", class: "", as: "", size: "", kind: "", steady: "1", img: "" };
+
+export class Gallery {
+  constructor(page) {
+    this.page = page;
+    const { state } = page;
+    const set = (key) => (event) => state.set({ [key]: event.target.value });
+    this.fields = {
+      score: h("input", { type: "range", min: 0.05, max: 0.95, step: 0.01, oninput: set("score") }),
+      shown: h("output"),
+      iou: h("select", { onchange: set("iou") }),
+      class: h("select", { onchange: set("class") }),
+      size: h("select", { onchange: set("size") }),
+      steady: h("input", { type: "checkbox", onchange: (event) => state.set({ steady: event.target.checked ? "1" : "0" }) }),
+    };
+    this.labels = Object.fromEntries(["score", "iou", "class", "size", "steady"].map((name) => [name, h("span")]));
+    const label = (name, ...controls) => h("label", { class: `gallery-${name}` }, this.labels[name], controls);
+    const { fields } = this;
+    this.kinds = h("div", { class: "gallery-kinds", role: "group" });
+    this.controls = h(
+      "div",
+      { class: "gallery-controls" },
+      label("score", fields.score, fields.shown),
+      label("iou", fields.iou),
+      label("class", fields.class),
+      label("size", fields.size),
+      h("label", { class: "gallery-steady" }, fields.steady, this.labels.steady),
+    );
+    this.notes = h("div", { class: "gallery-notes" });
+    this.totals = h("p", { class: "gallery-totals", role: "status" });
+    this.cards = h("ul", { class: "gallery-cards" });
+    this.more = h("button", { type: "button", onclick: () => this.grow() });
+    this.root = h("div", { class: "gallery" }, hatches(), this.controls, this.notes, this.totals, this.kinds, this.cards, this.more);
+    this.most = FIRST;
+    this.made = new Map();
+    this.view = new GalleryView(
+      page,
+      { describe: (each) => this.describe(each), move: (by) => this.move(by), close: (id) => this.closed(id) },
+    );
+  }
+
+  unmount() {
+    this.view.close();
+  }
+
+  /** Ask for the pair's changes and show them. */
+  async update(query, pair) {
+    const { page } = this;
+    const iou = page.state.get("iou");
+    const whole = { ...query, ...(iou === "0.5" ? {} : { iou }) };
+    const asked = JSON.stringify(whole);
+    this.asked = asked;
+    this.pair = pair;
+    try {
+      const data = await page.source.json("gallery", whole);
+      if (asked !== this.asked) return;
+      if (data !== this.data) this.made.clear();
+      this.data = data;
+    } catch (error) {
+      if (asked !== this.asked) return;
+      this.data = null;
+      this.hide(failure(page, error));
+      return;
+    }
+    this.draw();
+  }
+
+  hide(...said) {
+    for (const element of [this.controls, this.totals, this.kinds, this.cards, this.more]) element.hidden = true;
+    fill(this.notes, said);
+    this.view.close();
+  }
+
+  // -------------------------------------------------------------------------------------------------------------- choice
+  /** The chosen score, overlap, filters. A class that the data do not have lets all pass. */
+  chosen() {
+    const { state } = this.page;
+    const { data } = this;
+    const score = Number(state.get("score"));
+    return {
+      score: score >= 0.05 && score <= 0.95 ? score : data.score,
+      steady: state.get("steady") === "1" && Math.min(data.truth.a.found.length, data.truth.b.found.length) > 1,
+      label: data.classes.indexOf(state.get("class")),
+      as: data.classes.indexOf(state.get("as")),
+      size: state.get("size"),
+      kinds: state.list("kind").filter((kind) => KINDS.includes(kind)),
+    };
+  }
+
+  draw() {
+    const { page, data } = this;
+    const said = this.missing();
+    if (data.reason) {
+      this.hide(h("p", { class: "muted" }, page.text(`gallery.none.${data.reason}`, { problem: data.problem })), said);
+      return;
+    }
+    const chosen = (this.selected = this.chosen());
+    for (const element of [this.controls, this.totals, this.kinds, this.cards]) element.hidden = false;
+    fill(this.notes, said);
+    const changes = allChanges(data, chosen);
+    const counts = totals(data, changes, chosen);
+    this.images = byImage(filtered(changes, chosen), data.alarm_weight);
+    this.showControls(chosen, counts);
+    this.showTotals(chosen, counts);
+    this.showCards();
+    this.showView();
+  }
+
+  /** Runs without predictions, and the commands that make these. */
+  missing() {
+    const { page, data } = this;
+    const sides = [data.a, data.b].filter(Boolean);
+    const runs = sides.flatMap((side) => side.missing).map((run) => page.trials.runs.get(run)?.name ?? run);
+    if (!runs.length) return null;
+    const commands = sides.flatMap((side) => side.commands);
+    return h(
+      "section",
+      { class: "warnings" },
+      h("p", { class: "small" }, page.text("gallery.missing", { n: runs.length, runs })),
+      commands.map((command) => copyable(page, command)),
+    );
+  }
+
+  showControls(chosen, counts) {
+    const { page, fields, data } = this;
+    for (const [name, element] of Object.entries(this.labels)) fill(element, page.text(`gallery.${name}`));
+    const seeds = Math.min(data.truth.a.found.length, data.truth.b.found.length) > 1;
+    if (fields.score !== document.activeElement || fields.score.value === "") fields.score.value = String(chosen.score);
+    fill(fields.shown, `≥ ${page.number(chosen.score, 2)}`, chosen.score === data.score ? ` ${page.text("gallery.score.best")}` : "");
+    fields.score.setAttribute("aria-valuetext", page.number(chosen.score, 2));
+    choices(fields.iou, page.text("gallery.iou"), [["0.5", "0.50"], ["0.75", "0.75"]], page.state.get("iou"));
+    choices(
+      fields.class,
+      page.text("gallery.class"),
+      [["", page.text("gallery.any")], ...data.classes.map((name) => [name, name])],
+      chosen.label < 0 ? "" : data.classes[chosen.label],
+    );
+    choices(
+      fields.size,
+      page.text("gallery.size"),
+      ["", "s", "m", "l"].map((value) => [value, page.text(value ? `gallery.size.${value}` : "gallery.any")]),
+      chosen.size,
+    );
+    fields.steady.checked = chosen.steady;
+    fields.steady.disabled = !seeds;
+    this.kinds.setAttribute("aria-label", page.text("gallery.kind"));
+    const kind = (each) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: `kind ${each}`,
+          "aria-pressed": String(chosen.kinds.includes(each)),
+          title: page.text(`gallery.kind.${each}.what`),
+          onclick: () => this.toggle(each),
+        },
+        h("span", { class: "mark", "aria-hidden": "true" }, MARKS[each]),
+        page.text(`gallery.kind.${each}`, { n: counts[each] }),
+      );
+    const as = chosen.as < 0 ? null : h(
+      "button",
+      { type: "button", onclick: () => page.state.set({ as: "" }) },
+      page.text("gallery.as", { name: data.classes[chosen.as] }),
+      " ×",
+    );
+    const focus = this.kinds.contains(document.activeElement) ? [...this.kinds.children].indexOf(document.activeElement) : -1;
+    fill(this.kinds, KINDS.map(kind), as);
+    if (focus >= 0) this.kinds.children[focus]?.focus();
+  }
+
+  toggle(kind) {
+    const kinds = this.page.state.list("kind");
+    this.page.state.set({ kind: (kinds.includes(kind) ? kinds.filter((each) => each !== kind) : [...kinds, kind]).join(",") });
+  }
+
+  showTotals(chosen, counts) {
+    const { page } = this;
+    const values = { ...counts, lost: counts.lost + counts.confused, score: page.number(chosen.score, 2), alarms: counts.alarm };
+    fill(
+      this.totals,
+      h("strong", {}, page.text("gallery.totals", values)),
+      " ",
+      page.text("gallery.totals.alarms", values),
+      chosen.steady ? ` ${page.text("gallery.totals.steady")}` : "",
+    );
+  }
+
+  /** "lost: short, found by 3 of 3 seeds in A, by 0 of 3 in B; taken for spur". */
+  describe(each) {
+    const { page, data } = this;
+    const values = {
+      name: data.classes[each.label],
+      a: each.a,
+      b: each.b,
+      na: data.truth.a.found.length,
+      nb: data.truth.b.found.length,
+      as: each.as < 0 ? "" : data.classes[each.as],
+    };
+    return page.text(`gallery.change.${each.kind}`, values);
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- cards
+  showCards() {
+    const { page, images } = this;
+    const shown = images.slice(0, this.most);
+    if (shown.length) fill(this.cards, shown.map((entry, place) => this.card(entry, place)));
+    else fill(
+      this.cards,
+      h(
+        "li",
+        { class: "empty" },
+        page.text("gallery.empty"),
+        " ",
+        h(
+          "button",
+          { type: "button", class: "quiet", onclick: () => page.state.set({ class: "", as: "", size: "", kind: "", steady: "0" }) },
+          page.text("gallery.all"),
+        ),
+      ),
+    );
+    if (this.back && !page.state.get("img")) {
+      this.cards.querySelector(`[data-image="${this.back}"]`)?.focus();
+      this.back = null;
+    }
+    this.more.hidden = images.length <= shown.length;
+    fill(this.more, page.text("gallery.more", { n: images.length - shown.length }));
+  }
+
+  grow() {
+    const first = this.most;
+    this.most += MORE;
+    this.showCards();
+    this.cards.children[first]?.querySelector("button").focus();
+  }
+
+  card(entry, place) {
+    const { page, data } = this;
+    const [id, name, width, height] = data.images[entry.image];
+    const stage = this.made.get(id) ?? new Stage(page, data.images[entry.image]);
+    this.made.set(id, stage);
+    const size = [width, height];
+    const order = entry.changes;
+    stage.draw(otherTruth(data, entry.image, size, order), changedBoxes(order, size, (each) => this.describe(each)));
+    stage.show(squareAround(order.map((each) => each.box), size));
+    const lines = order.slice(0, MOST_NAMED).map((each) => h(
+      "span",
+      { class: `change ${each.kind}` },
+      h("span", { class: "mark", "aria-hidden": "true" }, MARKS[each.kind]),
+      " ",
+      this.short(each),
+    ));
+    const rest = order.length - lines.length;
+    const label = page.text(
+      "gallery.card",
+      { name, n: order.length, changes: order.slice(0, MOST_NAMED).map((each) => this.describe(each)) },
+    );
+    const open = () => page.state.set({ img: id });
+    return h(
+      "li",
+      { class: "gallery-card" },
+      h(
+        "button",
+        { type: "button", "aria-label": label, "data-image": id, onclick: open },
+        stage.root,
+        h("span", { class: "name" }, name),
+        lines,
+        rest > 0 ? h("span", { class: "muted" }, page.text("gallery.more-changes", { n: rest })) : null,
+      ),
+    );
+  }
+
+  /** "short 3/3 → 0/3": how many seeds find it on each side. */
+  short(each) {
+    const { data } = this;
+    const name = data.classes[each.label];
+    const taken = each.as >= 0 && each.kind !== "gained";
+    const what = taken ? this.page.text("gallery.taken", { name, as: data.classes[each.as] }) : name;
+    return `${what} ${each.a}/${data.truth.a.found.length} → ${each.b}/${data.truth.b.found.length}`;
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ big view
+  /** The large view was closed: go back to the card of its image. */
+  closed(id) {
+    this.back = id;
+    if (this.page.state.get("img")) this.page.state.set({ img: "" });
+  }
+
+  showView() {
+    const id = this.page.state.get("img");
+    const place = this.images.findIndex((entry) => this.data.images[entry.image][0] === id);
+    if (!id) return this.view.close();
+    if (place >= 0) return this.view.show({
+      data: this.data,
+      entry: this.images[place],
+      place,
+      of: this.images.length,
+      pair: this.pair,
+      score: this.selected.score,
+    });
+    const image = this.data.images.findIndex(([each]) => each === id);
+    if (image < 0) return this.view.close();
+    this.view.show({
+      data: this.data,
+      entry: { image, changes: [] },
+      place: -1,
+      of: this.images.length,
+      pair: this.pair,
+      score: this.selected.score,
+    });
+  }
+
+  /** Open the next image in the gallery's order. */
+  move(by) {
+    const id = this.page.state.get("img");
+    const place = this.images.findIndex((entry) => this.data.images[entry.image][0] === id);
+    const next = this.images[place + by];
+    if (!next) return;
+    this.most = Math.max(this.most, place + by + 1);
+    this.page.state.set({ img: this.data.images[next.image][0] });
+  }
+}
