@@ -122,7 +122,7 @@ def read_bytes(path: Path | str, limit: int | None = None) -> bytes:
     Raises:
         OSError: it cannot be read; with errno EOVERFLOW if it is larger than `limit`.
     """
-    with open_regular(path) as file:
+    with open_regular(path, buffering=0) as file:
         if limit is not None and os.fstat(file.fileno()).st_size > limit:
             raise OSError(errno.EOVERFLOW, f"larger than {limit >> 20} MiB", str(path))
         return file.read()

@@ -7,7 +7,7 @@ import os
 import re
 import statistics
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -29,8 +29,8 @@ MEMORY_TAGS: Final = tuple(legacy.RESOURCE_TAGS.values())
 """Tags of the main memory and the GPU memory that a run used, which a sweep file may name as its metric."""
 _NAMING = ("seed", "dataset", *DATA_SECTIONS.values())
 _MOST_NAMED = 12
-_MOST_VALUES = 1_000_000
-_MOST_PACES = 100_000
+MOST_VALUES = 1_000_000
+MOST_PACES = 100_000
 _RUN_NAME = re.compile(r"\d+-(?P<label>.+)-s\d+")
 
 
@@ -199,78 +199,30 @@ def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
     return result
 
 
-def read_run(run_dir: RunDir, *, config: bool = True, records: bool = True) -> RunResult:
-    """Read a run directory. Never raises because of its content: `RunResult.problem` says what could not be read.
+@dataclass(frozen=True, slots=True)
+class RecordsSummary:
+    """What a run's records say; see `RunResult`. `problem`: of the records alone."""
 
-    Args:
-        config: read config.yml too, which takes most of the time.
-        records: read metrics.jsonl too, which takes most of the rest; a run that is done has its final metrics without it, where it has
-            an eval.json.
-    """
-    identity, status, results = run_dir.identity(), run_status(run_dir), run_dir.results()
-    problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file])]
-    whole = [run_dir.identity_file, *([run_dir.evaluation] if results is not None else [])]
-    problems += [f"{file} is not whole" for file in run_dir.damaged(whole)]
-    imported = identity is not None and is_imported(identity.facts)
-    flat_config, problem = _read_config(run_dir.config) if config and not imported else ({}, "")
-    problems += filter(None, [problem])
-    seen, kept = _read_metrics(run_dir.metrics) if records else (_Metrics(), [])
-    problems += filter(None, [seen.problem])
-    metrics, undefined = _final_metrics(results, seen) if status.state == "done" else ({}, ())
-    overrides = identity.overrides if identity else {}
-    return RunResult(
-        path=run_dir.path,
-        id=identity.id if identity else run_dir.name,
-        sweep=identity.sweep if identity else None,
-        trial=identity.trial if identity else -1,
-        seed=identity.seed if identity else -1,
-        overrides=overrides,
-        label=_label(identity.id if identity else run_dir.name, identity, overrides),
-        state=status.state,
-        reason=status.reason,
-        problem="; ".join(problems),
-        metrics=metrics,
-        undefined=undefined,
-        evaluations=list(seen.evaluations),
-        step=status.step,
-        steps=status.steps,
-        time_s=seen.time_spent_s(),
-        images_per_s=statistics.median(seen.paces) if seen.paces else None,
-        memory_gib=seen.most.get(MEMORY_TAGS[0]),
-        gpu_memory_gib=seen.most.get(MEMORY_TAGS[1]),
-        attempts=status.attempt,
-        heartbeat=status.heartbeat,
-        config=flat_config,
-        facts=identity.facts if identity else {},
-        proposal=identity.proposal if identity else {},
-        trial_keys=_trial_keys(identity, flat_config),
-        metric=identity.metric if identity else FORMER_METRIC,
-        cause=status.cause,
-        flat=_flat(run_dir.metrics, kept, None if status.state == "done" else status.steps),
-    )
+    evaluations: Sequence[tuple[int, Mapping[str, float]]] = ()
+    time_s: float | None = None
+    images_per_s: float | None = None
+    memory_gib: float | None = None
+    gpu_memory_gib: float | None = None
+    flat: tuple[FlatTerm, ...] = ()
+    problem: str = ""
+
+    def added_to(self, result: RunResult) -> RunResult:
+        """Return a result that was read without records with what they say."""
+        problem = "; ".join(filter(None, [result.problem, self.problem]))
+        return replace(
+            result, evaluations=self.evaluations, time_s=self.time_s, images_per_s=self.images_per_s, memory_gib=self.memory_gib,
+            gpu_memory_gib=self.gpu_memory_gib, flat=self.flat, problem=problem,
+        )  # fmt: skip
 
 
-def _trial_keys(identity: Identity | None, config: Mapping[str, Any]) -> Sequence[str]:
-    if identity is not None and identity.trial_keys is not None:
-        return identity.trial_keys
-    return legacy.trial_keys(config, recorded_content(identity.facts if identity else {}))
-
-
-def recorded_content(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return section of a config to the content hash of its data, where a run's facts have one (``data: {train: …, eval: …}``)."""
-    data = facts.get("data")
-    if not isinstance(data, Mapping):
-        return {}
-    return {section: str(data[which]) for which, section in DATA_SECTIONS.items() if data.get(which)}
-
-
-def _read_config(path: Path) -> tuple[dict[str, Any], str]:
-    """Return (flat config, what is wrong with it)."""
-    try:
-        tree = parse(read_text(path), lambda line: Source(str(path), line)).plain()
-    except (OSError, UnicodeDecodeError, InputError) as error:
-        return {}, f"{path.name} cannot be read: {error}"
-    return dict(flatten(tree)) if isinstance(tree, Mapping) else {}, ""
+ReadSummary = Callable[[Path, int | None], RecordsSummary]
+"""Summarises a metrics.jsonl. It is called with the path and the optimiser steps of the whole training (None: it is over), and never raises
+for what is in the file."""
 
 
 @dataclass(slots=True)
@@ -278,8 +230,8 @@ class _Metrics:
     """Summary of a metrics.jsonl, gathered record by record: a file of any length takes little memory.
 
     Args:
-        evaluations: the newest that count, with no more than `_MOST_VALUES` numbers in all; problem: says so if there were more.
-        paces: images per second of the records that count; of more than `_MOST_PACES` every second, every fourth, …
+        evaluations: the newest that count, with no more than `MOST_VALUES` numbers in all; problem: says so if there were more.
+        paces: images per second of the records that count; of more than `MOST_PACES` every second, every fourth, …
         most: tag to its largest number.
         starts, ends: attempt to the time of its first record, and of its last one that counts.
     """
@@ -308,7 +260,7 @@ class _Metrics:
         if record.is_evaluation:
             self.evaluations.append((record.step, record.values))
             self._values += len(record.values)
-            while self._values > _MOST_VALUES:
+            while self._values > MOST_VALUES:
                 self._values -= len(self.evaluations.popleft()[1])
                 self.problem = f"metrics.jsonl has more evaluations than are read; only the last {len(self.evaluations)} are shown"
 
@@ -316,7 +268,7 @@ class _Metrics:
         if self._paces % self._every == 0:
             self.paces.append(pace)
         self._paces += 1
-        if len(self.paces) > _MOST_PACES:
+        if len(self.paces) > MOST_PACES:
             del self.paces[1::2]
             self._every *= 2
 
@@ -328,8 +280,8 @@ class _Metrics:
         return math.fsum(max(0.0, end - self.starts[attempt]) for attempt, end in self.ends.items()) if self.ends else None
 
 
-def _read_metrics(path: Path) -> tuple[_Metrics, list[Record] | None]:
-    """Return the summary of a metrics.jsonl and the records that count: None of a file so long that `flat_terms` reads its ends alone."""
+def read_summary(path: Path, steps: int | None) -> RecordsSummary:
+    """Summarise a metrics.jsonl record by record, in little memory (see `ReadSummary`)."""
     seen = _Metrics()
     kept: list[Record] | None = None
     try:
@@ -340,20 +292,97 @@ def _read_metrics(path: Path) -> tuple[_Metrics, list[Record] | None]:
                 kept.append(record)
     except OSError:
         pass  # reported in `problem` by the run's other files
-    return seen, kept
+    return RecordsSummary(
+        list(seen.evaluations),
+        seen.time_spent_s(),
+        statistics.median(seen.paces) if seen.paces else None,
+        seen.most.get(MEMORY_TAGS[0]),
+        seen.most.get(MEMORY_TAGS[1]),
+        flat_terms(path, steps) if kept is None else judge(kept, steps),
+        seen.problem,
+    )
 
 
-def _flat(path: Path, kept: Sequence[Record] | None, steps: int | None) -> tuple[FlatTerm, ...]:
-    """Return the loss terms that hardly moved, without reading a short file once more."""
-    return flat_terms(path, steps) if kept is None else judge(kept, steps)
+def no_summary(path: Path, steps: int | None) -> RecordsSummary:
+    """Read nothing (see `ReadSummary`)."""
+    return RecordsSummary()
 
 
-def _final_metrics(results: Mapping[str, Any] | None, seen: _Metrics) -> tuple[dict[str, float], tuple[str, ...]]:
+def read_run(run_dir: RunDir, *, config: bool = True, records: ReadSummary = read_summary) -> RunResult:
+    """Read a run directory. Never raises because of its content: `RunResult.problem` says what could not be read.
+
+    Args:
+        config: read config.yml too, which takes most of the time.
+        records: reads metrics.jsonl, which takes most of the rest. A run that is done has its final metrics with `no_summary` too, where it
+            has an eval.json.
+    """
+    identity, status, results = run_dir.identity(), run_status(run_dir), run_dir.results()
+    problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file])]
+    whole = [run_dir.identity_file, *([run_dir.evaluation] if results is not None else [])]
+    whole += [run_dir.status_file] if status.heartbeat else []  # only status.json says that
+    problems += [f"{file} is not whole" for file in run_dir.damaged(whole)]
+    imported = identity is not None and is_imported(identity.facts)
+    flat_config, problem = _read_config(run_dir.config) if config and not imported else ({}, "")
+    problems += filter(None, [problem])
+    summary = records(run_dir.metrics, None if status.state == "done" else status.steps)
+    metrics, undefined = _final_metrics(results, summary) if status.state == "done" else ({}, ())
+    overrides = identity.overrides if identity else {}
+    result = RunResult(
+        path=run_dir.path,
+        id=identity.id if identity else run_dir.name,
+        sweep=identity.sweep if identity else None,
+        trial=identity.trial if identity else -1,
+        seed=identity.seed if identity else -1,
+        overrides=overrides,
+        label=_label(identity.id if identity else run_dir.name, identity, overrides),
+        state=status.state,
+        reason=status.reason,
+        problem="; ".join(problems),
+        metrics=metrics,
+        undefined=undefined,
+        step=status.step,
+        steps=status.steps,
+        attempts=status.attempt,
+        heartbeat=status.heartbeat,
+        config=flat_config,
+        facts=identity.facts if identity else {},
+        proposal=identity.proposal if identity else {},
+        trial_keys=_trial_keys(identity, flat_config),
+        metric=identity.metric if identity else FORMER_METRIC,
+        cause=status.cause,
+    )
+    return summary.added_to(result)
+
+
+def _trial_keys(identity: Identity | None, config: Mapping[str, Any]) -> Sequence[str]:
+    if identity is not None and identity.trial_keys is not None:
+        return identity.trial_keys
+    return legacy.trial_keys(config, recorded_content(identity.facts if identity else {}))
+
+
+def recorded_content(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return section of a config to the content hash of its data, where a run's facts have one (``data: {train: …, eval: …}``)."""
+    data = facts.get("data")
+    if not isinstance(data, Mapping):
+        return {}
+    return {section: str(data[which]) for which, section in DATA_SECTIONS.items() if data.get(which)}
+
+
+def _read_config(path: Path) -> tuple[dict[str, Any], str]:
+    """Return (flat config, what is wrong with it)."""
+    try:
+        tree = parse(read_text(path), lambda line: Source(str(path), line)).plain()
+    except (OSError, UnicodeDecodeError, InputError) as error:
+        return {}, f"{path.name} cannot be read: {error}"
+    return dict(flatten(tree)) if isinstance(tree, Mapping) else {}, ""
+
+
+def _final_metrics(results: Mapping[str, Any] | None, summary: RecordsSummary) -> tuple[dict[str, float], tuple[str, ...]]:
     """Return (finite metrics of the last checkpoint, tags of those that are not finite): from eval.json, else from the last
     evaluation's record."""
     found = (results or {}).get("metrics")
     if not isinstance(found, Mapping):
-        found = seen.evaluations[-1][1] if seen.evaluations else {}
+        found = summary.evaluations[-1][1] if summary.evaluations else {}
     numbers = {str(tag): _number(value) for tag, value in found.items()}
     finite = {tag: value for tag, value in numbers.items() if math.isfinite(value)}
     return finite, tuple(tag for tag in numbers if tag not in finite)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,8 @@ from pathlib import Path
 from runner.core.files import open_regular
 from runner.store.records import Record, without_superseded
 
+LOSSES = "train/loss"
+"""Beginning of the tags of loss terms."""
 BOX_TERM = "train/loss_box"
 BOX_LEVEL = 0.55
 BOX_FALL = 0.3
@@ -59,23 +61,36 @@ def flat_terms(metrics: Path, steps: int | None = None) -> tuple[FlatTerm, ...]:
         steps: optimiser steps of the whole training; a run that has not done half of them is not judged. None: the training is over.
     """
     try:
-        records = _ends(metrics)
+        records = map(Record.from_line, ends(metrics))
     except OSError:
         return ()
-    return judge(records, steps)
+    return judge(without_superseded(record for record in records if record is not None), steps)
 
 
 def judge(records: Sequence[Record], steps: int | None = None) -> tuple[FlatTerm, ...]:
     """Find the loss terms that hardly moved in the records that count (see `flat_terms`)."""
-    trained = [record for record in records if any(tag.startswith("train/loss") for tag in record.values)]
-    if len(trained) < _LEAST_RECORDS:
+    trained = [record for record in records if any(tag.startswith(LOSSES) for tag in record.values)]
+    tags = dict.fromkeys(tag for record in trained for tag in record.values if tag.startswith(LOSSES))
+    terms = {tag: [(record.step, record.values[tag]) for record in trained if tag in record.values] for tag in tags}
+    return judge_terms(terms, len(trained), trained[-1].step if trained else 0, steps)
+
+
+def judge_terms(terms: Mapping[str, Sequence[tuple[int, float]]], records: int, end: int, steps: int | None = None) -> tuple[FlatTerm, ...]:
+    """Find the loss terms that hardly moved (see `flat_terms`).
+
+    Args:
+        terms: tag of a loss term to its steps and values, in the order of the records that count.
+        records: number of records that have one of them.
+        end: step of the last of these.
+    """
+    if records < _LEAST_RECORDS:
         return ()
     if steps is None:
-        steps = trained[-1].step
-    if steps <= 0 or 2 * trained[-1].step < steps:
+        steps = end
+    if steps <= 0 or 2 * end < steps:
         return ()
-    tags = dict.fromkeys(tag for record in trained for tag in record.values if tag.startswith("train/loss"))
-    return tuple(found for tag in tags if (found := _flat(tag, trained, whole=trained[-1].step >= steps)) is not None)
+    found = (_flat(tag, values, end, whole=end >= steps) for tag, values in terms.items())
+    return tuple(term for term in found if term is not None)
 
 
 def in_words(terms: Sequence[FlatTerm]) -> str:
@@ -83,9 +98,8 @@ def in_words(terms: Sequence[FlatTerm]) -> str:
     return f"hardly learned: {', '.join(map(str, terms))}" if terms else ""
 
 
-def _flat(tag: str, records: Sequence[Record], *, whole: bool) -> FlatTerm | None:
-    end = records[-1].step
-    found = [(record.step, record.values[tag]) for record in records if math.isfinite(record.values.get(tag, math.nan))]
+def _flat(tag: str, values: Sequence[tuple[int, float]], end: int, *, whole: bool) -> FlatTerm | None:
+    found = [(step, value) for step, value in values if math.isfinite(value)]
     last = _mean([value for step, value in found if step > _LAST * end] or [value for _, value in found[-1:]])
     middle = _mean([value for step, value in found if _MIDDLE[0] * end < step <= _MIDDLE[1] * end])
     if last is None or not (first := found[0][1]):
@@ -96,11 +110,11 @@ def _flat(tag: str, records: Sequence[Record], *, whole: bool) -> FlatTerm | Non
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
+    return math.fsum(value / len(values) for value in values) if values else None  # divided first: a loss may be near 1e308
 
 
-def _ends(path: Path) -> list[Record]:
-    """Return the records at the beginning and at the end of a file, those that count."""
+def ends(path: Path) -> list[bytes]:
+    """Return the whole lines in the first 256 KiB and the last 64 KiB of a file. Raises OSError: it cannot be read."""
     with open_regular(path) as file:
         head = file.read(HEAD_BYTES).split(b"\n")
         size = file.seek(0, os.SEEK_END)
@@ -110,5 +124,4 @@ def _ends(path: Path) -> list[Record]:
             start = max(HEAD_BYTES, size - _TAIL_BYTES)
             file.seek(start)
             tail = file.read(_TAIL_BYTES).split(b"\n")[start > HEAD_BYTES :]
-    lines = (line for line in chain(head, tail) if line)
-    return without_superseded(record for record in map(Record.from_line, lines) if record is not None)
+    return [line for line in chain(head, tail) if line]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.core.values import keys_overlap, natural
 from runner.monitor.progress import run_status
-from runner.results.collect import RunResult, read_run
+from runner.results.collect import ReadSummary, RunResult, no_summary, read_run, read_summary
 from runner.store.run_dir import FINISHED, RunDir
 from runner.views.page.index import FactsIndex
 from runner.views.page.plan import PLAN_FILE
@@ -67,11 +67,13 @@ class RunFacts:
     Args:
         search: finds the runs.
         index: remembers what runs said that have ended; None: nothing does.
+        summary: reads the records of a run.
         known: directory of a run to what it said.
     """
 
     search: RunSearch
     index: FactsIndex | None = None
+    summary: ReadSummary = read_summary
     known: dict[str, _Known] = field(default_factory=dict)
     _stored: dict[str, tuple[Fingerprint, RunResult]] = field(default_factory=dict)
     _brief: set[str] = field(default_factory=set)
@@ -119,9 +121,13 @@ class RunFacts:
             if time.monotonic() > end:
                 break
             self._brief.discard(path)
-            if (found := self._read(path, None, records=True)) is not None:
-                self.known[path] = found
-                changed.append(path)
+            known = self.known[path]
+            if fingerprint(path) == known.files:
+                self.known[path] = replace(known, result=_with_records(known.result, self.summary), whole=True)
+                self._unsaved.add(path)
+            else:
+                self.known[path] = self._read_anew(path, known.directory, records=True)
+            changed.append(path)
         self._remember()
         return FactsChange(tuple(changed))
 
@@ -167,15 +173,23 @@ class RunFacts:
         turn = self._looks // _DIRECTORIES_WITHIN % _FILES_WITHIN == hash(path) % _FILES_WITHIN
         if before is not None and before.result.state != "running" and directory == before.directory and not turn:
             return None
-        files = fingerprint(Path(path))
+        files = fingerprint(path)
         if before is not None and files == before.files and (before.result.state != "running" or _runs(path)):
             return replace(before, directory=directory)
         stored = self._stored.pop(os.path.abspath(path), None)
         if stored is not None and stored[0] == files:
             return _Known(directory, files, replace(stored[1], path=Path(path)))
+        return self._read_anew(path, directory, records=records)
+
+    def _read_anew(self, path: str, directory: Mark | None, *, records: bool) -> _Known:
+        """Read a run. One that is not done, or lacks its metrics without its records, is read with them in any case."""
+        files = fingerprint(path)
         self._unsaved.add(path)
-        result = read_facts(Path(path), self.search.roots, records=records)
-        return _Known(directory, files, result, records or result.state != "done")
+        if not records:
+            result = read_facts(Path(path), self.search.roots, records=no_summary)
+            if result.state == "done" and result.metrics:
+                return _Known(directory, files, result, whole=False)
+        return _Known(directory, files, read_facts(Path(path), self.search.roots, records=self.summary))
 
 
 def _runs(path: str) -> bool:
@@ -186,29 +200,30 @@ def _runs(path: str) -> bool:
         return False
 
 
-def read_facts(path: Path, roots: Sequence[Path], *, records: bool = True) -> RunResult:
-    """Read a run as `runner.results.collect.read_run` does, but without its config, where its label does not depend on that.
-
-    Args:
-        records: also what only the records say: the time spent, the memory, the evaluations. A run that is not done, or lacks its metrics
-            without them, gets them in any case.
-    """
+def read_facts(path: Path, roots: Sequence[Path], *, records: ReadSummary = read_summary) -> RunResult:
+    """Read a run as `runner.results.collect.read_run` does, but without its config, where its label does not depend on that."""
     if name := links_outside(path, roots):
         return _unreadable(path, f"{name} is a link to outside of the folder; it is not followed")
     run_dir = RunDir(path)
     try:
         result = read_run(run_dir, config=False, records=records)
-        if not records and (result.state != "done" or not result.metrics):
-            result = read_run(run_dir, config=False)
         if not _unexplained(result):
             return result
-        whole = read_run(run_dir, records=False)
+        whole = read_run(run_dir, records=no_summary)
         named = {key: value for key, value in whole.config.items() if any(keys_overlap(key, other) for other in result.overrides)}
         return replace(result, config=named, trial_keys=whole.trial_keys)
     except OSError as error:
         return _unreadable(path, f"cannot be read: {error.strerror}")
     except Exception as error:  # noqa: BLE001 - one damaged run must not take the page of all others away
         return _unreadable(path, f"cannot be read: {type(error).__name__}: {error}")
+
+
+def _with_records(result: RunResult, summary: ReadSummary) -> RunResult:
+    """Add what the records say to the result of a run that is done."""
+    try:
+        return summary(RunDir(result.path).metrics, None).added_to(result)
+    except Exception as error:  # noqa: BLE001 - as in `read_facts`
+        return _unreadable(result.path, f"cannot be read: {type(error).__name__}: {error}")
 
 
 def _unexplained(result: RunResult) -> bool:

@@ -13,7 +13,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from runner.views.page.scan import Fingerprint
 SCHEMA = 1
 """Version of the table and of the facts in it: another one is not read."""
 _BUSY_S = 1.0
+_FIELDS = tuple(field.name for field in fields(RunResult) if field.name != "path")
 _TABLE = "CREATE TABLE IF NOT EXISTS facts (run TEXT PRIMARY KEY, files TEXT, sum INTEGER, facts BLOB) WITHOUT ROWID"
 
 
@@ -153,10 +154,11 @@ def _sum(run: str, marks: str, facts: bytes) -> int:
 
 def _encoded(result: RunResult) -> bytes:
     """Return a result as JSON, without its path."""
-    data = asdict(result)
-    del data["path"]
+    import msgspec  # noqa: PLC0415 - of the extra `page`
+
+    data = {name: getattr(result, name) for name in _FIELDS}
     data["evaluations"] = [[step, {tag: encode_number(value) for tag, value in values.items()}] for step, values in result.evaluations]
-    return json.dumps(data, allow_nan=False).encode()
+    return msgspec.json.encode(data)
 
 
 def _decoded(decode: Callable[[str | bytes], Any], run: str, marks: str, total: int, facts: bytes) -> tuple[Fingerprint, RunResult]:

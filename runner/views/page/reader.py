@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Annotated, Any, Final, Literal
 
@@ -138,19 +139,54 @@ class Columns:
             rows, values = rows[kept], values[kept]
         return Points(self.step[rows], self.epoch[rows], self.time[rows], self.attempt[rows], values)
 
+    def evaluations(self) -> list[tuple[int, dict[str, float]]]:
+        """Return (step, tag to value) of every evaluation that counts, in order."""
+        found: list[tuple[int, int, dict[str, float]]] = []
+        for (kind, tags), block in self.blocks.items():
+            if kind == "evaluation" and (kept := self.counts[block.rows]).any():
+                rows = block.rows[kept]
+                values = (dict(zip(tags, row, strict=True)) for row in block.values[:, kept].T.tolist())
+                found += zip(rows.tolist(), map(int, self.step[rows].tolist()), values, strict=True)
+        return [(step, values) for _, step, values in sorted(found, key=itemgetter(0))]
+
+    def terms(self, prefix: str) -> tuple[dict[str, list[tuple[int, float]]], Rows]:
+        """Return tags that begin with `prefix`, in order of appearance, with steps and values that count; and the rows that have one."""
+        found: list[tuple[int, list[str], Rows]] = []
+        for (_, tags), block in self.blocks.items():
+            named = [tag for tag in tags if tag.startswith(prefix)]
+            if named and len(rows := block.rows[self.counts[block.rows]]):
+                found.append((int(rows[0]), named, rows))
+        found.sort(key=itemgetter(0))
+        terms = {}
+        for tag in dict.fromkeys(tag for _, named, _ in found for tag in named):
+            if (points := self.points(tag)) is not None:
+                terms[tag] = list(zip(map(int, points.step.tolist()), points.values.tolist(), strict=True))
+        return terms, np.sort(np.concatenate([rows for _, _, rows in found] or [np.empty(0, np.int32)]))
+
+    def seconds_by_attempt(self) -> dict[int, float]:
+        """Return the seconds from the start of each attempt to its last record that counts; attempts without one are left out."""
+        found = {}
+        for attempt in np.unique(self.attempt[self.counts]).tolist():
+            last = np.flatnonzero(self.counts & (self.attempt == attempt))[-1]
+            found[attempt] = max(0.0, float(self.time[last]) - self._start(attempt))
+        return found
+
+    def _start(self, attempt: int) -> float:
+        """Return the time of the first mark or record of an attempt, which has a record."""
+        first = int(np.argmax(self.attempt == attempt))
+        return next((mark.time for mark in self.marks if mark.attempt == attempt and mark.row <= first), float(self.time[first]))
+
     def seconds_of_training(self, time: Floats, attempt: npt.NDArray[Any]) -> Floats:
         """Return the seconds that the run had trained at a time of an attempt: those of its earlier attempts that count, and since the
         attempt's start. As `runner.results.collect.RunResult.time_s`, the time between attempts and what was done twice are left out."""
         result = np.zeros(len(time))
-        spent = 0.0
-        starts = {mark.attempt: mark.time for mark in reversed(self.marks)}
+        spent, by_attempt = 0.0, self.seconds_by_attempt()
+        marked = {mark.attempt: mark.time for mark in reversed(self.marks)}
         for number in np.union1d(self.attempt, attempt).tolist():
-            is_ours = self.attempt == number
-            start = starts[number] if number in starts else float(self.time[np.argmax(is_ours)])
+            start = self._start(number) if number in self.attempt else marked[number]
             here = attempt == number
             result[here] = spent + np.maximum(time[here] - start, 0)
-            counted = self.time[is_ours & self.counts]
-            spent += max(0.0, float(counted[-1]) - start) if len(counted) else 0.0
+            spent += by_attempt.get(number, 0.0)
         return result
 
     def marks_that_count(self) -> list[AttemptMark]:
@@ -190,6 +226,13 @@ def read_columns(path: Path, last: Columns | None = None) -> Columns:
         if rest.strip(b"\r") and reading.add(rest):
             return replace(reading.columns(), file=identity, without_last=columns)
         return columns
+
+
+def columns_of_lines(lines: Sequence[bytes]) -> Columns:
+    """Return the numbers of lines of a metrics.jsonl."""
+    reading = _Reading(Columns())
+    reading.add(b"\n".join([*lines, b""]))
+    return reading.columns()
 
 
 class _Reading:

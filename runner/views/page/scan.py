@@ -25,9 +25,10 @@ _MOST_LOOKS = 200
 """Folders that are looked at per call of `RunSearch.look`."""
 
 
-def fingerprint(path: Path) -> Fingerprint:
+def fingerprint(path: Path | str) -> Fingerprint:
     """Return the fingerprint of a run directory. Never raises."""
-    return tuple(file_mark(os.path.join(path, name)) for name in WATCHED)
+    folder = os.fspath(path)
+    return tuple(file_mark(f"{folder}/{name}") for name in WATCHED)
 
 
 def file_mark(path: Path | str) -> Mark | None:
@@ -41,8 +42,9 @@ def file_mark(path: Path | str) -> Mark | None:
 
 def links_outside(run: Path, roots: Iterable[Path]) -> str:
     """Return the name of a watched file of a run that is a symbolic link to outside of `roots`; empty where none is."""
+    folder = os.fspath(run)
     for name in WATCHED:
-        file = os.path.join(run, name)
+        file = f"{folder}/{name}"
         if os.path.islink(file) and not any(Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root)) for root in roots):
             return name
     return ""
