@@ -12,6 +12,7 @@ from runner.core.errors import InputError, RunnerError
 from runner.monitor.progress import standing
 from runner.results.collect import RunResult, collect, with_memory
 from runner.store.run_dir import FORMER_METRIC, PrimaryMetric, Status
+from runner.views.page.column_store import ColumnStore
 from runner.views.page.plan import PLAN_FILE, PagePlan, read_plan
 from runner.views.renderers.base import Report
 
@@ -83,6 +84,10 @@ class PageData(Protocol):
         """True where only this machine can ask: then commands name absolute paths where nothing shorter works."""
 
     @property
+    def columns(self) -> ColumnStore:
+        """The numbers in the runs' records."""
+
+    @property
     def metric(self) -> PrimaryMetric:
         """The deciding metric and those beside it: as the plan has them, else as the first run states them."""
 
@@ -149,6 +154,7 @@ class PageView:
     why_none: str = ""
     others: OtherReports | None = None
     is_private: bool = False
+    columns: ColumnStore = field(default_factory=ColumnStore, compare=False)
 
     def now(self) -> PageData:
         """Return itself."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from runner.core.errors import InputError, RunnerError
 from runner.results.collect import RunResult, relate, with_memory
 from runner.store.run_dir import PrimaryMetric, not_a_directory
+from runner.views.page.column_store import ColumnStore
 from runner.views.page.data import Ids, OtherReports, PageRun, PageTrial, PageView, ReadReport, deciding, title_of
 from runner.views.page.facts import FactsChange, RunFacts
 from runner.views.page.index import FactsIndex, cache_path
@@ -55,7 +56,8 @@ class LiveData:
         self._roots = tuple(roots)
         self._read_report = read_report
         self.is_private = is_private
-        self._facts = RunFacts(RunSearch(self._roots), FactsIndex(cache_path(self._roots)))
+        self.columns = ColumnStore()
+        self._facts = RunFacts(RunSearch(self._roots), FactsIndex(cache_path(self._roots)), self.columns.summary)
         self._facts.search.look()
         if not self._facts.search.runs and not self._facts.search.sweeps:
             raise InputError(f"no run in {', '.join(map(str, roots))}: a run directory has a run.json")
@@ -155,7 +157,9 @@ class LiveData:
     def _publish(self, **changes: object) -> None:
         """Replace the view by one with `changes` and the next revision."""
         with self._changed:
-            before = self._view or PageView(self._roots, self.title, 0, PrimaryMetric(""), {}, {}, is_private=self.is_private)
+            before = self._view or PageView(
+                self._roots, self.title, 0, PrimaryMetric(""), {}, {}, is_private=self.is_private, columns=self.columns
+            )
             self._view = replace(before, revision=before.revision + 1, **changes)  # type: ignore[arg-type]
             self._changed.notify_all()
 

@@ -39,7 +39,7 @@ from runner.views.page.curves import (
 )
 from runner.views.page.data import PageData, PageRun
 from runner.views.page.part import PartAnswer, Query, json_answer
-from runner.views.page.reader import Columns, ColumnStore
+from runner.views.page.reader import Columns
 from runner.views.page.step_units import ALL_AXES, UNKNOWN_OF_IMPORTED, known_axes, x_per_step
 
 MEDIA: Final = "application/octet-stream"
@@ -48,7 +48,6 @@ MOST_BUCKETS: Final = 700
 FROZEN: Final = {"px": "446", "bits": "12"}
 """Thinning of a frozen file's curves, for its size: 223 buckets, so that 446 points draw the envelope, of 4 significant digits."""
 
-_COLUMNS: Final = ColumnStore(100_000_000)
 _MOST_PX = 20_000
 _MANTISSA_BITS = 23
 _LARGEST = 1e17
@@ -197,7 +196,7 @@ def read_tags(data: PageData) -> list[TagRow]:
     known: dict[str, frozenset[Axis]] = {}
     for run in data.runs().values():
         try:
-            tags = _COLUMNS.tags(RunDir(run.result.path).metrics)
+            tags = data.columns.tags(RunDir(run.result.path).metrics)
         except OSError:
             continue  # the trials part lists the run with its problem
         axes_of_run = None if run.result.imported else known_axes(run)
@@ -227,8 +226,8 @@ def read_curves(data: PageData, request: CurvesQuery) -> bytes:
     asked = (run for run in runs.values() if request.runs is None or run.id in request.runs or run.id in grouped)
     needed = [run for run in asked if not (run.result.imported and request.axis in UNKNOWN_OF_IMPORTED)]
     per_step = x_per_step(data, needed, request.axis)
-    curves = {run.id: curve for run in needed if (curve := _curve(run, request, per_step.get(run.id))) is not None}
-    ghosts = _ghosts(needed, request, per_step) if request.ghosts else {}
+    curves = {run.id: curve for run in needed if (curve := _curve(data, run, request, per_step.get(run.id))) is not None}
+    ghosts = _ghosts(data, needed, request, per_step) if request.ghosts else {}
     grid = _grid(request, [*curves.values(), *(ghost for _, ghost in ghosts.values())])
     thinned = {id: thin(curve, grid) for id, curve in curves.items()}
     writer = _Writer(grid, request.bits)
@@ -249,24 +248,26 @@ def read_curves(data: PageData, request: CurvesQuery) -> bytes:
     return writer.bytes({**header, "interval": interval})
 
 
-def columns_of(run: PageRun) -> Columns:
+def columns_of(data: PageData, run: PageRun) -> Columns:
     """Return the numbers of a run; none where they cannot be read."""
     try:
-        return _COLUMNS.read(RunDir(run.result.path).metrics)
+        return data.columns.read(RunDir(run.result.path).metrics)
     except OSError:
         return Columns()  # the trials part lists the run with its problem
 
 
-def _curve(run: PageRun, request: CurvesQuery, per_step: float | None) -> RunCurve | None:
-    return make_curve(columns_of(run), request.tag, request.axis, request.smoothing, per_step)
+def _curve(data: PageData, run: PageRun, request: CurvesQuery, per_step: float | None) -> RunCurve | None:
+    return make_curve(columns_of(data, run), request.tag, request.axis, request.smoothing, per_step)
 
 
-def _ghosts(runs: Iterable[PageRun], request: CurvesQuery, per_step: Mapping[str, float]) -> dict[str, tuple[PageRun, RunCurve]]:
+def _ghosts(
+    data: PageData, runs: Iterable[PageRun], request: CurvesQuery, per_step: Mapping[str, float]
+) -> dict[str, tuple[PageRun, RunCurve]]:
     """Return id to run and curve of what was superseded."""
     found = {}
     for run in runs:
         if request.runs is None or run.id in request.runs:
-            ghosts = make_ghosts(columns_of(run), request.tag, request.axis, request.smoothing, per_step.get(run.id))
+            ghosts = make_ghosts(columns_of(data, run), request.tag, request.axis, request.smoothing, per_step.get(run.id))
             found.update({f"{run.id}.{attempt}": (run, ghost) for attempt, ghost in ghosts.items() if len(ghost.x)})
     return found
 
