@@ -201,7 +201,7 @@ def _mark_copies(runs: Sequence[RunResult]) -> list[RunResult]:
 
 @dataclass(frozen=True, slots=True)
 class RecordsSummary:
-    """What a run's records say; see `RunResult`. `problem`: of the records alone."""
+    """Facts from a run's records; see `RunResult`. `problem`: of the records alone."""
 
     evaluations: Sequence[tuple[int, Mapping[str, float]]] = ()
     time_s: float | None = None
