@@ -95,6 +95,18 @@ def test_curves_are_beside_the_others_where_their_place_is_known(old: Path, new:
         assert (imported <= found) == shown and found - imported, axis
 
 
+def test_what_a_restart_superseded_is_shown_on_demand(tmp_path: Path) -> None:
+    write_tensorboard(tmp_path / "logs" / "events.out.tfevents.1", [("loss", step, step, 1.0) for step in range(10)])
+    write_tensorboard(tmp_path / "logs" / "events.out.tfevents.2", [("loss", step, 100 + step, 2.0) for step in range(5, 12)])
+    import_runs([tmp_path / "logs"], tmp_path / "old")
+    body = ask(SnapshotData([tmp_path / "old"], read_report), "curves", {"tag": "loss", "ghosts": "1"}).body
+    series = json.loads(body[8 : 8 + int.from_bytes(body[4:8], "little")])["series"]
+    (run,), (ghost,) = ([each for each in series if each["kind"] == kind] for kind in ("run", "ghost"))
+    assert (run["first"], run["last"]) == ([0, 1.0], [11, 2.0])
+    assert (ghost["first"][0], ghost["last"]) == (5, [9, 1.0])
+    assert [(mark["kind"], mark["x"]) for mark in run["marks"]] == [("resumed", 4)]
+
+
 def test_a_run_says_where_it_comes_from_by_name(old: Path, new: Path, tmp_path: Path) -> None:
     data = SnapshotData([old, new], read_report)
     id = next(run.id for run in data.runs().values() if run.result.label == "scalar3558_batchsize*2")
