@@ -19,6 +19,7 @@ from runner.results.search.report import SearchReport
 from runner.sweep.fake_sweep import FakeSweep
 from runner.sweep.session_results import read_report
 from runner.views.page.data import PageView, SnapshotData
+from runner.views.page.freeze import freeze
 from tests.views.page.test_search_part import make_grid, make_trial, write_plan
 
 if TYPE_CHECKING:
@@ -396,10 +397,24 @@ def test_names_stay_text_and_within_a_narrow_screen(pages: Pages) -> None:
     page = pages.show(data=page_of(*runs), fragment="#search?rows=parallel", viewport=NARROW)
     card(page, "parallel").locator(".curve-values tbody tr").first.wait_for()
     page.locator(".search-controls summary").click()
+    page.locator(".search-ranges fieldset").first.wait_for()
     assert HOSTILE in page.locator(".search-ranges").inner_text()
     assert page.evaluate("window.pwn") is None
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     assert b"<img" not in content(page, "parallel", "SVG")
+
+
+def test_a_frozen_file_shows_the_same(pages: Pages, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    data = SnapshotData([make_grid(tmp_path / "grid")], read_report)
+    file.write_text(freeze(data, made=0.0).text, encoding="utf-8")
+    page = pages.open(f"{file.as_uri()}#search")
+    live = pages.show(data=data, fragment="#search")
+    for each in (page, live):
+        each.locator(".heat td").first.wait_for()
+    assert page.locator(".heat td").all_inner_texts() == live.locator(".heat td").all_inner_texts()
+    page.get_by_label("Metric").select_option("bbox/AP50")  # of which the file has no report, but each trial's numbers
+    page.locator(".heat .mean", has_text="0.610").wait_for()
 
 
 @pytest.mark.slow

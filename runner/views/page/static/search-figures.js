@@ -169,10 +169,22 @@ export function historyFigure(model) {
   return plane({ model, x, y, marks, parts: { under }, titles: { x: model.page.text("search.number"), y: model.tag } });
 }
 
-/** A pen whose lines stay between the upper and the lower edge. */
+/** A pen whose lines stop at the upper and the lower edge, and are not drawn beyond. */
 function clamp(pen, { top, bottom }) {
   const inside = (y) => Math.min(bottom, Math.max(top, y));
-  return { begin: () => pen.begin(), from: (x, y) => pen.from(x, inside(y)), to: (x, y) => pen.to(x, inside(y)), stroke: (style) => pen.stroke(style) };
+  let before = null;
+  return {
+    begin: () => pen.begin(),
+    from: (x, y) => (before = [x, y]),
+    to(x, y) {
+      const [x1, y1] = before;
+      before = [x, y];
+      if (Math.min(y, y1) > bottom || Math.max(y, y1) < top) return;
+      pen.from(x1, inside(y1));
+      pen.to(x, inside(y));
+    },
+    stroke: (style) => pen.stroke(style),
+  };
 }
 
 /** The metric along one key; `y` is the axis of the metric. */

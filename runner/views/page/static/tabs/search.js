@@ -41,7 +41,7 @@ class SearchView {
   constructor(page) {
     Object.assign(this, { page, cards: new Map(), hovered: null });
     this.controls = new SearchControls(page);
-    this.said = h("p", { class: "muted", role: "status" });
+    this.said = h("p", { class: "muted small", role: "status" });
     this.heat = new HeatMap(page, this);
     this.importances = h("div", {});
     this.main = h("div", { class: "search-main" });
@@ -50,11 +50,14 @@ class SearchView {
     this.legend = h("ul", { class: "legend" });
     this.problem = h("div", {});
     this.root = h("div", { class: "search" }, this.problem, this.controls.root, this.said, this.legend, this.heat.root, this.main);
+    this.print = () => this.cards.forEach((card) => card.due && card.draw());
+    addEventListener("beforeprint", this.print);
     this.watch = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => this.near(target, isIntersecting)), { rootMargin: "25% 0px" });
   }
 
   unmount() {
     this.unmounted = true;
+    removeEventListener("beforeprint", this.print);
     this.watch.disconnect();
     this.cards.forEach((card) => card.destroy());
   }
@@ -183,7 +186,7 @@ class SearchView {
 
   pareto() {
     const { model, page } = this;
-    const fronts = model.explored.fronts.filter((front) => front.metric === model.tag);
+    const fronts = model.explored.fronts.filter((front) => front.metric === model.tag && front.front.length);
     if (!fronts.length) return null;
     const front = fronts.find(({ cost }) => cost === page.state.get("cost")) ?? fronts[0];
     const index = COSTS.indexOf(front.cost);
