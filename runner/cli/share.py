@@ -60,6 +60,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _write_file(args: argparse.Namespace) -> int:
     import time  # noqa: PLC0415
+    from functools import partial  # noqa: PLC0415
 
     from runner.core.values import counted  # noqa: PLC0415
     from runner.sweep.session_results import read_report  # noqa: PLC0415
@@ -69,10 +70,12 @@ def _write_file(args: argparse.Namespace) -> int:
     check_packages(("msgspec",))
     check_output(output, force=args.force)
 
+    from runner.results.collect import collect  # noqa: PLC0415
     from runner.views.page.data import SnapshotData  # noqa: PLC0415
     from runner.views.page.freeze import freeze  # noqa: PLC0415
 
-    data = SnapshotData(args.paths, read_report)
+    results = collect(args.paths)
+    data = SnapshotData(args.paths, partial(read_report, runs=results), results)
     frozen = freeze(data, made=time.time(), view=args.view or "")
     write_output(output, frozen.text)
     size_mb = output.stat().st_size / _BYTES_PER_MB

@@ -172,11 +172,24 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
     Args:
         driven: a driver holds its lock.
     """
-    metric = next(iter(sweep.metrics()), None)
     events = list(read_journal(sweep.journal))
-    last: dict[str, Event] = {event.run: event for event in events if isinstance(event, RunStarted | RunEnded | RunRetried)}
     identities = sweep.identities()
-    metric = metric or _primary_metric(identities.run_dirs())
+    metric = next(iter(sweep.metrics()), None) or _primary_metric(identities.run_dirs())
+    known = _known(sweep, identities, events, metric.name, driven=driven)
+    overview = _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
+    stopped = stopped_on_request(events)
+    ended = [run.name for run in known if run.standing == "pruned" and not stopped.isdisjoint((run.name, trial_number(run.name)))]
+    return replace(overview, paused=_paused(events) if driven else "", stopped=ended)
+
+
+def count_standings(sweep: SweepFiles, *, driven: bool) -> dict[str, int]:
+    """Return `Overview.counts` of a sweep, without reading the records of its runs."""
+    return _counts(_known(sweep, sweep.identities(), list(read_journal(sweep.journal)), None, driven=driven))
+
+
+def _known(sweep: SweepFiles, identities: Identities, events: Sequence[Event], metric: str | None, *, driven: bool) -> list[_RunState]:
+    """Return the runs of a sweep, those that are planned too; without a metric without their values."""
+    last: dict[str, Event] = {event.run: event for event in events if isinstance(event, RunStarted | RunEnded | RunRetried)}
     names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted([*identities.runs, *identities.unclear], key=natural)]))
     known = []
     stopped = stopped_on_request(events)
@@ -186,13 +199,11 @@ def read_sweep(sweep: SweepFiles, *, driven: bool) -> Overview:
             run = _RunState(name, _trial_of(name), "waiting")
         else:
             path = os.path.join(sweep.runs, identities.runs[name])
-            run = _read_run(path, last.get(name), metric.name, driven, name=name)
+            run = _read_run(path, last.get(name), metric, driven, name=name)
         if run.standing in ("waiting", "interrupted") and not pruned.isdisjoint((name, trial_number(name))):
             run.standing = "pruned"
         known.append(run)
-    overview = _overview(sweep.path, known, metric, events[-_EVENTS:], is_sweep=True, remarks=identities.remarks())
-    ended = [run.name for run in known if run.standing == "pruned" and not stopped.isdisjoint((run.name, trial_number(run.name)))]
-    return replace(overview, paused=_paused(events) if driven else "", stopped=ended)
+    return known
 
 
 def _paused(events: Iterable[Event]) -> str:
@@ -223,18 +234,19 @@ def _planned(plan: Mapping[str, Any]) -> list[str]:
     return [entry["id"] for entry in entries if isinstance(entry, dict) and "id" in entry] if isinstance(entries, list) else []
 
 
-def _read_run(path: str, event: Event | None, metric: str, driven: bool, *, name: str = "") -> _RunState:
+def _read_run(path: str, event: Event | None, metric: str | None, driven: bool, *, name: str = "") -> _RunState:
     """Read a run that exists: from the journal where it says that the run has ended for good, else from its own files."""
     name = name or os.path.basename(path)
     if isinstance(event, RunEnded) and event.state in ("done", "pruned"):
-        value = (event.values or {}).get(metric)
-        if value is not None or event.state == "pruned":
+        value = (event.values or {}).get(metric) if metric else None
+        if value is not None or event.state == "pruned" or metric is None:
             return _RunState(name, _trial_of(name), event.state, run_dir=RunDir(path), value=value)
     run_dir = RunDir(path)
     status = run_status(run_dir)
     starting = driven and isinstance(event, RunStarted) and status.attempt < event.attempt  # its process has no lock yet
     now = standing(status, at_work=starting or None)
-    return _RunState(name, _trial_of(name), now, status, run_dir, final_value(run_dir.metrics, metric) if now == "done" else None)
+    value = final_value(run_dir.metrics, metric) if now == "done" and metric else None
+    return _RunState(name, _trial_of(name), now, status, run_dir, value)
 
 
 def _overview(
@@ -246,12 +258,11 @@ def _overview(
     is_sweep: bool,
     remarks: Sequence[str] = (),
 ) -> Overview:
-    counts = Counter(run.standing for run in known)
     return Overview(
         path,
         is_sweep,
         metric.name,
-        {name: counts[name] for name in STANDINGS if counts[name]},
+        _counts(known),
         [_live(run, metric.name) for run in known if run.standing == "running"],
         [run.name for run in known if run.standing == "waiting"],
         _failures(known),
@@ -260,6 +271,11 @@ def _overview(
         *_unlearned(known),
         remarks=remarks,
     )
+
+
+def _counts(known: Sequence[_RunState]) -> dict[str, int]:
+    counts = Counter(run.standing for run in known)
+    return {name: counts[name] for name in STANDINGS if counts[name]}
 
 
 def _unlearned(known: Sequence[_RunState]) -> tuple[list[tuple[str, str]], int]:

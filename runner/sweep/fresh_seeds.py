@@ -17,7 +17,7 @@ from runner.config.load import find_file, find_named
 from runner.core.files import read_bytes
 from runner.core.lock import holder
 from runner.core.values import shell_path
-from runner.monitor.overview import read_sweep
+from runner.monitor.overview import count_standings
 from runner.results.answer import SweepFacts
 from runner.results.collect import RunResult
 from runner.search.spec import SweepSpec
@@ -49,7 +49,7 @@ def sweep_facts(sweep: SweepDir, runs: Iterable[RunResult]) -> SweepFacts | None
     if not plan:
         return None
     driven = holder(sweep.lock) is not None
-    counts = read_sweep(sweep, driven=driven).counts
+    counts = count_standings(sweep, driven=driven)
     folder = fresh_folder(sweep.path)
     return SweepFacts(
         folder=str(sweep.path),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.errors import InputError
-from runner.results.collect import MEMORY_TAGS, collect, own_runs, with_memory
+from runner.results.collect import MEMORY_TAGS, RunResult, collect, own_runs, with_memory
 from runner.results.compare import check_clear, compare
 from runner.results.comparison import Comparison
 from runner.results.notes import missing_design
@@ -29,6 +29,7 @@ def read_report(
     *,
     images: bool | None = None,
     against: int | None = None,
+    runs: Sequence[RunResult] | None = None,
 ) -> Comparison | SearchReport:
     """Compute the report on the runs in some directories: of a search on one sweep whose trials were proposed, else a comparison.
 
@@ -39,6 +40,7 @@ def read_report(
         metric, goal: the deciding ones, instead of those of the sweep file.
         images: bootstrap the images of two checkpoints of one seed; None: where a trial has a single seed.
         against: number of the trial that the others are compared with; None: the baseline.
+        runs: the runs in `paths`, as `collect` returns them; None: they are read.
 
     Raises:
         InputError: no run, `against` is no trial of a comparison, an unknown metric, or a directory that is missing.
@@ -48,8 +50,8 @@ def read_report(
     if design is not None and design.report == SearchReport.subject:
         if against is not None:
             raise InputError(f"--against {against}: the trials of a search are ranked, not compared with one of them; leave it out")
-        return read_search(paths[0], metric, goal)
-    found = compare_runs(paths, metric, goal, images=images, against=against)
+        return read_search(paths[0], metric, goal, runs=runs)
+    found = compare_runs(paths, metric, goal, images=images, against=against, runs=runs)
     if design is None and len(plans) == 1 and (name := design_name(plans[0])):
         found = replace(found, notes=(*found.notes, missing_design(name, installed=name in DESIGNS)))
     return found
@@ -62,12 +64,13 @@ def compare_runs(
     *,
     images: bool | None = None,
     against: int | None = None,
+    runs: Sequence[RunResult] | None = None,
 ) -> Comparison:
     """Compare the trials in some directories with their baseline (see `read_report`)."""
     plans = [SweepDir(path).plan() for path in paths]
     default = metric_of(paths)
     named = [other for path in paths for other in SweepDir(path).metrics()]
-    runs = collect(paths)
+    runs = collect(paths) if runs is None else runs
     return compare(
         runs,
         metric or (default.name if default else None),
@@ -81,10 +84,12 @@ def compare_runs(
     )
 
 
-def read_search(path: Path, metric: str | None = None, goal: Goal | None = None) -> SearchReport:
+def read_search(
+    path: Path, metric: str | None = None, goal: Goal | None = None, *, runs: Sequence[RunResult] | None = None
+) -> SearchReport:
     """Compute the report on a sweep whose trials were proposed (see `read_report`)."""
     sweep = SweepDir(path)
-    runs = own_runs(collect([path]))
+    runs = own_runs(collect([path]) if runs is None else runs)
     metrics = sweep.metrics() or (Metric(name=runs[0].metric.name, goal=runs[0].metric.goal),)
     if metric is not None or goal is not None:
         first = Metric(name=metric or metrics[0].name, goal=goal or _goal(metric, metrics) or metrics[0].goal)

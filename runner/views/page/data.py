@@ -303,13 +303,14 @@ class SnapshotData(PageView):
     Args:
         roots: sweep or run directories.
         read_report: computes the report.
+        results: the runs, as `collect` returns them; None: they are read.
 
     Raises:
         InputError: no runs there, or a folder that does not exist.
     """
 
-    def __init__(self, roots: Sequence[Path], read_report: ReadReport) -> None:
-        results = collect(roots)
+    def __init__(self, roots: Sequence[Path], read_report: ReadReport, results: Sequence[RunResult] | None = None) -> None:
+        results = collect(roots) if results is None else results
         sweeps = sorted({run.path.parent.parent for run in results})
         plans = {path: read_plan(path) for path in sweeps if (path / PLAN_FILE).is_file()}
         metric = deciding(plans, results)

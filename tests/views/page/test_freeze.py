@@ -271,7 +271,7 @@ def written(text: str, folder: Path) -> Path:
     return path
 
 
-FRAGMENTS = ("#answer", "#trials", "#curves?table=bbox/AP,train/loss", "#run?id=r3")
+FRAGMENTS = ("#answer", "#answer?base=t1", "#trials", "#curves?table=bbox/AP,train/loss", "#run?id=r3")
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS)
@@ -333,13 +333,13 @@ def test_what_a_file_cannot_do_is_said(pages: Pages, file: File, tmp_path: Path)
     curves = Opened(pages, path, "#curves?x=time&g=TrainReader.batch_size").page
     expect(curves.locator(".curves > p")).to_contain_text("curves over steps, by trial")
     expect(curves.locator(".curve-card").first).to_contain_text("0 baseline")
-    answer = Opened(pages, path, "#answer?base=t1").page
+    answer = Opened(pages, path, "#answer?metric=bbox/AP50").page
     expect(answer.get_by_role("tabpanel")).to_contain_text("runner compare")
     expect(answer.locator(".live")).to_contain_text("a file of")
     answer.get_by_role("button", name="Share").click()
     dialog = answer.get_by_role("dialog")
     expect(dialog).to_contain_text("Left out: absolute paths")
-    expect(dialog.locator("code").last).to_have_text(f"{path.name}#answer?base=t1")
+    expect(dialog.locator("code").last).to_have_text(f"{path.name}#answer?metric=bbox/AP50")
 
 
 def test_stops_of_the_smoothing_below_a_bucket_are_left_out(pages: Pages, tmp_path: Path) -> None:

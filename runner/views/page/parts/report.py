@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from runner.core.errors import InputError
 from runner.views.page.data import PageData
 from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.provisional import provisional
 from runner.views.page.redaction import Redaction
+
+_FEW_REPORTS: Final = 10
+"""Metrics and trials, at most, by and against which a frozen file has reports."""
 
 
 class ReportPart:
@@ -39,8 +43,18 @@ class ReportPart:
         return json_answer({"subject": report.subject, "problem": "", "provisional": missing, "report": found})
 
     def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the query for the sweep's own report."""
+        """Yield the query for the sweep's own report, and where they are few, those by each of its metrics and against each trial."""
         yield {}
+        trials = [trial for trial in data.trials().values() if trial.number >= 0 and not trial.is_baseline]
+        metrics = data.metric.shown[1:]
+        if data.report() is None or len(metrics) + len(trials) > _FEW_REPORTS:
+            return
+        for metric in ("", *metrics):
+            for against in ("", *(trial.id for trial in trials)):
+                query = {key: value for key, value in (("metric", metric), ("against", against)) if value}
+                with suppress(InputError):  # there is no such report
+                    if query and data.other_report(metric or None, _number(data, against)):
+                        yield query
 
 
 def _number(data: PageData, against: str | None) -> int | None:

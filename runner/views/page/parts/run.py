@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -186,7 +186,13 @@ class Place:
             text = read_inside(self.root, parts, MAX_JSON_BYTES).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-        return parse(text, lambda line: Source(name, line))
+        return _parsed(name, text)
+
+
+@lru_cache(maxsize=32)
+def _parsed(name: str, text: str) -> Node:
+    """Return a YAML file's tree: that of the baseline, and of a sweep file, is asked for again with each run."""
+    return parse(text, lambda line: Source(name, line))
 
 
 def find_run(data: PageData, query: Query) -> PageRun:
