@@ -52,7 +52,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
             failed: dict[str, Any] = {"state": "failed", "reason": f"no space on {HOST}:{sweep}/x"} if (trial, seed) == (1, 2) else {}
             facts = {"host": HOST, "packages": {"torch": "2.1"}}
             run = make_run(
-                sweep, trial, seed, ap=0.4 + 0.1 * trial + seed / 100, label=label, batch_size=size, overrides=overrides, facts=facts,
+                sweep, trial, seed, ap=0.4 + 0.1 * trial + seed / 100, metrics={"bbox/AR": 0.5}, label=label, batch_size=size, overrides=overrides, facts=facts,
                 evaluations=((100, 0.2), (200, 0.3)), **failed,
             )  # fmt: skip
             run.log.write_text(f"read {sweep}/data\non {HOST}\n<b>&amp;\n")
@@ -271,7 +271,7 @@ def written(text: str, folder: Path) -> Path:
     return path
 
 
-FRAGMENTS = ("#answer", "#answer?base=t1", "#trials", "#curves?table=bbox/AP,train/loss", "#run?id=r3")
+FRAGMENTS = ("#answer", "#answer?base=t1&metric=bbox/AP50", "#trials", "#curves?table=bbox/AP,train/loss", "#run?id=r3")
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS)
@@ -333,13 +333,13 @@ def test_what_a_file_cannot_do_is_said(pages: Pages, file: File, tmp_path: Path)
     curves = Opened(pages, path, "#curves?x=time&g=TrainReader.batch_size").page
     expect(curves.locator(".curves > p")).to_contain_text("curves over steps, by trial")
     expect(curves.locator(".curve-card").first).to_contain_text("0 baseline")
-    answer = Opened(pages, path, "#answer?metric=bbox/AP50").page
+    answer = Opened(pages, path, "#answer?metric=bbox/AR").page
     expect(answer.get_by_role("tabpanel")).to_contain_text("runner compare")
     expect(answer.locator(".live")).to_contain_text("a file of")
     answer.get_by_role("button", name="Share").click()
     dialog = answer.get_by_role("dialog")
     expect(dialog).to_contain_text("Left out: absolute paths")
-    expect(dialog.locator("code").last).to_have_text(f"{path.name}#answer?metric=bbox/AP50")
+    expect(dialog.locator("code").last).to_have_text(f"{path.name}#answer?metric=bbox/AR")
 
 
 def test_stops_of_the_smoothing_below_a_bucket_are_left_out(pages: Pages, tmp_path: Path) -> None:
