@@ -52,8 +52,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
             failed: dict[str, Any] = {"state": "failed", "reason": f"no space on {HOST}:{sweep}/x"} if (trial, seed) == (1, 2) else {}
             facts = {"host": HOST, "packages": {"torch": "2.1"}}
             run = make_run(
-                sweep, trial, seed, ap=0.4 + 0.1 * trial + seed / 100, metrics={"bbox/AR": 0.5}, label=label, batch_size=size, overrides=overrides, facts=facts,
-                evaluations=((100, 0.2), (200, 0.3)), **failed,
+                sweep, trial, seed, ap=0.4 + 0.1 * trial + seed / 100, label=label, batch_size=size, overrides=overrides,
+                facts=facts, metrics={"bbox/AR": 0.5}, evaluations=((100, 0.2), (200, 0.3)), **failed,
             )  # fmt: skip
             run.log.write_text(f"read {sweep}/data\non {HOST}\n<b>&amp;\n")
     media = MediaWriter(run.path)
