@@ -217,6 +217,49 @@ def test_a_picked_metric_and_baseline_recompute_the_comparison(pages: Pages, swe
     expect(page.locator(".notice")).to_have_count(0)
 
 
+def test_a_row_opens_the_curves_of_its_trial_and_pins_it(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep)
+    rows = page.locator(".forest tr.row")
+    rows.nth(1).locator(".mean").click()
+    expect(page.locator(".trial-detail .curve-card[data-tag='bbox/AP'] .u-over")).to_be_visible()
+    assert page.url.endswith("#answer?detail=t1&pin=t1")
+    expect(page.locator(".trial-detail .curve-card[data-tag='train/loss'] .readout-rows li")).to_have_count(2)
+    expect(page.locator(".trial-detail")).to_contain_text("0 baseline")
+    expect(page.get_by_role("link", name="All of their curves")).to_have_attribute("href", "#curves?detail=t1&pin=t1")
+    page.reload()
+    expect(page.locator(".trial-detail .u-over")).to_have_count(2)
+    name = page.get_by_role("button", name="2 lr=0.001", exact=True)
+    name.focus()
+    page.keyboard.press("Enter")
+    expect(name).to_have_attribute("aria-expanded", "true")
+    expect(name).to_be_focused()
+    expect(page.locator(".trial-detail")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator(".trial-detail")).to_have_count(0)
+    assert page.url.endswith("#answer?pin=t1,t2")
+    rows.first.locator(".mean").click()
+    page.get_by_role("link", name="1", exact=True).click()
+    expect(page.get_by_role("heading", name="0000-baseline-s1")).to_be_visible()
+
+
+def test_what_is_pointed_at_is_emphasised_everywhere(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment="#answer?pin=t1")
+    row = page.locator(".forest tr[data-hover=t1]")
+    page.locator(".chip").hover()
+    expect(row).to_have_class(re.compile("hovered"))
+    row.locator(".mean").hover()
+    expect(page.locator(".chip")).to_have_class(re.compile("hovered"))
+    page.locator(".cost circle[data-hover=t2]").hover()
+    expect(page.locator(".forest tr[data-hover=t2]")).to_have_class(re.compile("hovered"))
+    expect(row).not_to_have_class(re.compile("hovered"))
+    page.locator("h1").hover()
+    expect(page.locator(".hovered")).to_have_count(0)
+
+
 def test_warnings_are_folded_to_a_line_on_a_telephone(pages: Pages, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 

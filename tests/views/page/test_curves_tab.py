@@ -80,6 +80,40 @@ def wait_for_fragment(page: Page, pattern: str) -> str:
     return fragment(page)
 
 
+# ------------------------------------------------------------------------------------------------------- what is pointed at
+def test_a_line_that_is_pointed_at_is_emphasised_in_every_chart(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment="#curves?pin=t1")
+    card(page, "train/loss")
+    card(page, "bbox/AP").locator(".readout-rows li", has_text="baseline").hover()
+    near = card(page, "train/loss").locator(".readout-rows .near")
+    expect(near).to_contain_text("baseline")
+    page.locator(".chip").hover()
+    expect(near).to_contain_text("base_lr=0.01")
+    box = area(page, "train/loss")
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3)
+    page.locator("h1").hover()
+    expect(near).to_have_count(0)
+
+
+def test_superseded_values_are_shown_on_demand(pages: Pages, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    run = make_run(tmp_path / "s", 0, 0, ap=None, state="running")
+    writer = RecordWriter(run.metrics)
+    writer.write(Record(2, 100, 2.0, START + 90, resumed=True))
+    writer.write(Record(2, 120, 2.4, START + 91, {"train/loss": 3.0}, kind="train"))
+    writer.close()
+    page = pages.show(tmp_path / "s", fragment="#curves?band=interval")
+    notes = card(page, "train/loss").locator(".card-notes")
+    expect(notes).not_to_contain_text("Dotted")
+    page.get_by_label("overwritten parts").check()
+    expect(notes).to_contain_text("Dotted")
+    assert "ghosts=1" in fragment(page)
+    assert content(export(page, "train/loss", "SVG")).count(b'stroke-dasharray="2 3"') == 1
+
+
 # --------------------------------------------------------------------------------------------------------------- figure
 def figure(page: Page, count: int, strong: int) -> Any:
     """Alpha, and whether it is quiet, of the bands of `count` runs with two points in each bucket; the first `strong` are emphasised."""

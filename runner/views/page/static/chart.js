@@ -33,11 +33,17 @@ export class Cursor {
   }
 }
 
+/** What a line stands for in hover.js: its trial; its group where the curves are grouped by a key. */
+export function hoverKey({ trial, series }) {
+  return series.kind === "group" ? series.id : (series.group ?? trial);
+}
+
 export class Chart {
   /**
    * @param {Cursor} cursor shared by the page's charts
-   * @param {{zoom: function(?{low: number, high: number}), moved: function(), said: function()}} handlers zoom(range or null) asks for
-   *   another x range; moved() after the cursor or the focus moved; said() after the keyboard moved the cursor
+   * @param {{zoom: function(?{low: number, high: number}), moved: function(), said: function(), pointed: function(?object)}} handlers
+   *   zoom(range or null) asks for another x range; moved() after the cursor or the focus moved; said() after the keyboard moved the
+   *   cursor; pointed(line or null) after the pointer moved
    */
   constructor(cursor, handlers) {
     this.cursor = cursor;
@@ -235,6 +241,7 @@ export class Chart {
     if (inside) this.focused = this.lineAt(top);
     this.drawOverlay();
     this.handlers.moved();
+    this.handlers.pointed(this.focused);
   }
 
   lineAt(top) {
@@ -255,6 +262,13 @@ export class Chart {
     this.drawOverlay();
   }
 
+  /** Emphasise a line of what is pointed at (see `hoverKey`): the mean rather than one of its runs. */
+  emphasise(key) {
+    if (!this.plot || (this.focused && hoverKey(this.focused) === key)) return;
+    this.focused = this.shown.figure.lines.findLast((line) => hoverKey(line) === key) ?? null;
+    this.drawOverlay();
+  }
+
   /** The shared cursor has moved, in this chart or another. */
   follow(origin) {
     if (!this.plot) return;
@@ -263,7 +277,6 @@ export class Chart {
       const index = this.index();
       const left = index === null ? -10 : this.plot.valToPos(this.shown.figure.xs[index], "x");
       this.plot.setCursor({ left, top: 0 }, false, false);
-      if (origin !== null && origin !== this) this.focused = null;
       this.drawOverlay();
     }
     this.handlers.moved();

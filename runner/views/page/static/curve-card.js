@@ -1,6 +1,6 @@
 // A card of the Curves tab: one chart with its title, controls, read-out and table.
 
-import { Chart } from "./chart.js";
+import { Chart, hoverKey } from "./chart.js";
 import { occupied } from "./chart-range.js";
 import { csvTable, pgfplotsTable, pngBlob, svgDocument } from "./chart-export.js";
 import { CurveLoader } from "./curve-loader.js";
@@ -17,7 +17,8 @@ export class CurveCard {
   /**
    * @param {object} page see tabs.js
    * @param {string[]} tags shown in this chart
-   * @param {object} tab what the tab's cards share: cursor, settings(), colours(), zoom(range), setList(key, value, on), overlay(tags, tag)
+   * @param {object} tab what the tab's cards share: cursor, settings(), line(series), zoom(range), setList(key, value, on),
+   *   overlay(tags, tag); `plain`: its cards have no controls but the export
    */
   constructor(page, tags, tab) {
     Object.assign(this, { page, tags, tab });
@@ -27,7 +28,13 @@ export class CurveCard {
       release: () => tab.cursor.freeze(false),
       again: () => this.told(),
     });
-    const handlers = { zoom: (range) => tab.zoom(range), moved: () => this.told(), said: () => this.say() };
+    const handlers = {
+      zoom: (range) => tab.zoom(range),
+      moved: () => this.told(),
+      said: () => this.say(),
+      pointed: (line) => page.hover.set(line && hoverKey(line)),
+    };
+    this.end = page.hover.subscribe((key) => this.pointedAt(key));
     this.chart = new Chart(tab.cursor, handlers);
     this.head = h("header", { class: "card-head" });
     this.notes = h("div", { class: "card-notes" });
@@ -107,11 +114,15 @@ export class CurveCard {
       h(
         "div",
         { class: "card-tools" },
-        toggle("curves.pin", settings.top, list("top", settings.top)),
-        toggle("curves.logy", settings.logY, list("logy", settings.logYHere)),
-        h("span", { class: "wide-toggle" }, toggle("curves.wide", settings.wide, list("wide", settings.wide))),
-        toggle("curves.table", settings.table, list("table", settings.table)),
-        this.overlayMenu(),
+        this.tab.plain
+          ? null
+          : [
+              toggle("curves.pin", settings.top, list("top", settings.top)),
+              toggle("curves.logy", settings.logY, list("logy", settings.logYHere)),
+              h("span", { class: "wide-toggle" }, toggle("curves.wide", settings.wide, list("wide", settings.wide))),
+              toggle("curves.table", settings.table, list("table", settings.table)),
+              this.overlayMenu(),
+            ],
         this.exportMenu(),
       ),
     );
@@ -233,7 +244,15 @@ export class CurveCard {
     if (sentence) this.page.announce(sentence);
   }
 
+  /** A trial is pointed at, here or elsewhere. */
+  pointedAt(key) {
+    if (!this.figure || !this.near) return;
+    this.chart.emphasise(key);
+    this.told();
+  }
+
   destroy() {
+    this.end();
     this.chart.destroy();
   }
 }
@@ -244,16 +263,16 @@ export function axisKind(x) {
 }
 
 function xRange(answer, settings, figure) {
-  const range = settings.zoom ?? withMargin(answer.whole, figure, settings.logX);
+  const range = settings.zoom ?? withMargin(settings.x === "relative" ? { from: 0, to: 100 } : answer.whole, figure, settings);
   const positive = settings.logX && range.low <= 0 ? (figure.xs.find((x) => x > 0) ?? 1) : range.low;
   const high = range.high > positive ? range.high : positive + 1;
   return { low: positive, high, log: settings.logX, kind: axisKind(settings.x) };
 }
 
 /** The whole of the x axis and a little more, so that first and last points are not cut; around a single place, as much on each side. */
-function withMargin({ from, to }, figure, log) {
+function withMargin({ from, to }, figure, { logX: log, x }) {
   const places = occupied(figure);
-  if (places.length === 1 && !log) return { low: figure.xs[places[0]] - 1, high: figure.xs[places[0]] + 1 };
+  if (places.length === 1 && !log && x !== "relative") return { low: figure.xs[places[0]] - 1, high: figure.xs[places[0]] + 1 };
   const margin = log ? 0 : EDGE * (to - from);
   return { low: from - margin, high: log ? to * (1 + EDGE) : to + margin };
 }

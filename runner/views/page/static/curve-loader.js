@@ -53,6 +53,7 @@ export class CurveLoader {
     if (this.source.frozen) Object.assign(query, FROZEN);
     if (settings.x !== "step") query.x = settings.x;
     if (settings.g) query.g = settings.g;
+    if (settings.runs && !this.source.frozen) query.runs = settings.runs.join(",");
     if (settings.ghosts) query.ghosts = "1";
     if (smoothing > 0) query.s = String(smoothing);
     if (zoom) {

@@ -1,5 +1,6 @@
 // The read-out beside a chart: the values at the cursor, highest first; without a cursor the last values, as a legend.
 
+import { hoverKey } from "./chart.js";
 import { valuesAt } from "./chart-range.js";
 import { fill, h } from "./dom.js";
 import { minus, tickLabels } from "./ticks.js";
@@ -87,7 +88,7 @@ export class Readout {
     const events = { onpointerenter: () => this.handlers.focus(line.id), onpointerleave: () => this.handlers.focus(null) };
     return h(
       "li",
-      { class: line.id === near ? "near" : "", ...events },
+      { class: line.id === near ? "near" : "", "data-hover": hoverKey(line), ...events },
       swatch(line),
       h("span", { class: "readout-value" }, curveNumber(value)),
       h("span", { class: "readout-name", title: line.name }, line.name),

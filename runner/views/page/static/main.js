@@ -4,6 +4,7 @@ import { failure } from "./failure.js";
 import { showDuration, showMemory, showNumber, showRange, showSigned, showSummary, showValue } from "./format.js";
 import { Header } from "./header.js";
 import { isTyping, showHelp } from "./help.js";
+import { Hover } from "./hover.js";
 import { Selection } from "./selection.js";
 import { State } from "./state.js";
 import { TABS } from "./tabs.js";
@@ -25,6 +26,7 @@ class Frame {
     this.source = source;
     this.state = new State(TABS[0].id, Object.assign({}, ...TABS.map((tab) => tab.keys)));
     this.texts = new Texts(source);
+    this.hover = new Hover();
     this.trials = null;
     this.overview = null;
     this.page = makePage(this);
@@ -136,7 +138,10 @@ class Frame {
   /** Mount a tab, or update it if it is the one that is mounted. An error of a tab stays in the tab. */
   async show(tab) {
     try {
-      if (this.open_?.tab === tab) return await this.open_.view?.update();
+      if (this.open_?.tab === tab) {
+        await this.open_.view?.update();
+        return this.hover.mark();
+      }
       this.open_?.view?.unmount();
       this.open_ = { tab, view: null };
       this.open_.view = tab.mount(this.page);
@@ -247,6 +252,7 @@ function makePage(frame) {
   return {
     source: frame.source,
     state: frame.state,
+    hover: frame.hover,
     get trials() {
       return frame.trials;
     },

@@ -121,7 +121,7 @@ export class Selection {
       list === "pin" ? h("span", { class: "key", style: { background: page.trials.color(trial.id).css }, "aria-hidden": "true" }) : null;
     return h(
       "span",
-      { class: `chip ${list}` },
+      { class: `chip ${list}`, "data-hover": trial.id },
       key,
       h("span", { class: "what" }, page.text(`chip.${list}`)),
       h("span", { class: "name" }, name),

@@ -183,6 +183,8 @@ export class WindowedTable {
     Object.assign(slot, { row, version: this.version });
     element.className = row.class ?? "";
     element.dataset.id = row.id;
+    if (row.trial) element.dataset.hover = row.trial.id;
+    else delete element.dataset.hover;
     element.setAttribute("aria-level", String(row.level));
     if (row.expanded === undefined) element.removeAttribute("aria-expanded");
     else element.setAttribute("aria-expanded", String(row.expanded));

@@ -10,6 +10,7 @@
 //   source, state, overview, trials       see source-http.js, state.js, trials.js; `overview` is the answer of that part
 //   language, text(id, arguments), note(note)
 //   number, signed, range, summary, duration, memory, value    numbers as text (format.js)
+//   hover                                 the trial that is pointed at (hover.js); what stands for one has its id as `data-hover`
 //   announce(sentence)                    for screen readers
 // Others that tabs share: copy.js (commands to copy), failure.js (an error in a card), header.js `choices` (options of a select).
 import { answerTab } from "./tabs/answer.js";

@@ -36,7 +36,7 @@ export function costChart(page, report) {
     { role: "img", "aria-label": text },
     grid(page, x, y),
     stairs(front, x, y),
-    points.map((point) => mark(page, point, x, y, coloured.has(point))),
+    points.map((point) => mark(page, metric, point, x, y, coloured.has(point))),
     names,
   );
   return h(
@@ -139,7 +139,7 @@ function stairs(front, x, y) {
   return lines;
 }
 
-function mark(page, point, x, y, coloured) {
+function mark(page, metric, point, x, y, coloured) {
   const { trial } = point;
   const color = coloured ? page.trials.color(pageTrial(page, trial)).css : "var(--faint)";
   const [px, py] = [across(x, point.x), down(y, point.y)];
@@ -149,8 +149,8 @@ function mark(page, point, x, y, coloured) {
       : null,
     h(
       "circle",
-      { cx: px, cy: py, r: 5, fill: color },
-      h("title", {}, `${trial.label}: ${page.summary(trial.metrics[page.trials.decides()])}, ${page.duration(point.x)}`),
+      { cx: px, cy: py, r: 5, fill: color, "data-hover": pageTrial(page, trial) },
+      h("title", {}, `${trial.label}: ${page.summary(trial.metrics[metric])}, ${page.duration(point.x)}`),
     ),
   ];
 }

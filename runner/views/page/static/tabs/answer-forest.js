@@ -12,9 +12,10 @@ const CLASSES = { better: "better", worse: "worse", "cannot tell": "open" };
 /**
  * @param {object} report a comparison as `runner compare --format json` prints it
  * @param {{provisional: string, all: boolean, showAll: function()}} options `provisional`: what to say while runs are missing; empty
- *     once the verdicts are final; `all`: show a long table whole. A sentence instead of the table while nothing has finished.
+ *     once the verdicts are final; `all`: show a long table whole; `detail`: what is shown below the row of a trial, {id, root}, or null;
+ *     `toggle(id)`: show or hide that. A sentence instead of the table while nothing has finished.
  */
-export function forest(page, report, { provisional, all, showAll }) {
+export function forest(page, report, { provisional, all, showAll, detail, toggle }) {
   if (!report.trials.some((trial) => trial.metrics[report.metric]?.n)) return h("p", { class: "muted" }, page.text("forest.nothing"));
   const rows = selectRows(page, report, all);
   const scale = makeScale(
@@ -28,7 +29,10 @@ export function forest(page, report, { provisional, all, showAll }) {
     many && group.key
       ? h("tr", { role: "row", class: "group" }, h("th", { role: "rowheader", scope: "rowgroup", colspan: columns }, group.key))
       : null,
-    ...group.trials.map((trial) => row(page, report, trial, scale, provisional)),
+    ...group.trials.flatMap((trial) => [
+      row(page, report, trial, scale, { provisional, toggle }),
+      detail && detail.id === pageTrial(page, trial) ? detailRow(detail, columns) : null,
+    ]),
   ]);
   const total = report.trials.length;
   const shown = rows.reduce((sum, group) => sum + group.trials.length, 0);
@@ -96,15 +100,26 @@ function headings(page, report, plot) {
   );
 }
 
-function row(page, report, trial, scale, provisional) {
+/** The row below a trial that shows more of it. */
+function detailRow({ id, root }, columns) {
+  return h("tr", { role: "row", class: "detail" }, h("td", { role: "cell", id: `detail-${id}`, colspan: columns }, root));
+}
+
+function row(page, report, trial, scale, { provisional, toggle }) {
   const { metric } = report;
   const effect = trial.effects[metric];
   const cell = (name, ...content) => h("td", { role: "cell", class: name, "data-name": page.text(`forest.${name}`, { metric }) }, content);
   const state = provisional ? "open provisional" : (CLASSES[trial.verdict] ?? "none");
   return h(
     "tr",
-    { role: "row", class: `row ${state}`, "data-trial": trial.number ?? trial.label },
-    h("th", { role: "rowheader", scope: "row" }, nameOf(page, report, trial)),
+    {
+      role: "row",
+      class: `row ${state}`,
+      "data-trial": trial.number ?? trial.label,
+      "data-hover": pageTrial(page, trial),
+      onclick: (event) => event.target.closest("button") || getSelection().toString() || toggle(pageTrial(page, trial)),
+    },
+    h("th", { role: "rowheader", scope: "row" }, nameOf(page, report, trial, toggle)),
     scale ? h("td", { role: "cell", class: "plot" }, drawn(report, trial, scale)) : null,
     report.trials.length > 1
       ? [cell("delta", delta(page, trial, effect)), cell("verdict", verdict(page, report, trial, provisional))]
@@ -124,13 +139,14 @@ function delta(page, trial, effect) {
 }
 
 /** Name of a trial, what it changes, and the button that pins it, in its colour. */
-function nameOf(page, report, trial) {
+function nameOf(page, report, trial, toggle) {
   const id = pageTrial(page, trial);
   const label = trial.number === null ? trial.label : `${trial.number} ${trial.label}`;
   const pinned = page.state.list("pin").includes(id);
   const attributes = {
     type: "button",
     class: "pin",
+    "data-key": `pin-${id}`,
     "aria-pressed": String(pinned),
     "aria-label": page.text("forest.pin", { name: label }),
     title: page.text("forest.pin", { name: label }),
@@ -138,7 +154,20 @@ function nameOf(page, report, trial) {
   };
   const pin = id ? h("button", attributes, h("span", { style: { "border-color": page.trials.color(id).css } })) : null;
   const changed = h("span", { class: "sub" }, changes(page, report, trial));
-  return h("div", { class: "name" }, pin, h("div", { class: "text" }, h("span", { class: "main" }, label), changed));
+  const open = page.state.get("detail") === id;
+  const name = h(
+    "button",
+    {
+      type: "button",
+      class: "main",
+      "data-key": `name-${id}`,
+      "aria-expanded": String(open),
+      "aria-controls": open ? `detail-${id}` : null,
+      onclick: () => toggle(id),
+    },
+    label,
+  );
+  return h("div", { class: "name" }, pin, h("div", { class: "text" }, name, changed));
 }
 
 /** "batch_size 8 → 16"; the reference's values for itself. */

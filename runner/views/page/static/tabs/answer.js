@@ -4,6 +4,7 @@ import { fill, h, prose } from "../dom.js";
 import { failure } from "../failure.js";
 import { folders } from "../help.js";
 import { askReport } from "../report.js";
+import { TrialDetail } from "../trial-detail.js";
 import { interactionTable, noiseCard, progressList, uncountedList } from "./answer-cards.js";
 import { costChart } from "./answer-cost.js";
 import { forest } from "./answer-forest.js";
@@ -14,7 +15,7 @@ const SHOWN_ELSEWHERE = new Set(["noise", "interaction"]);
 
 const OPEN = ["running", "waiting", "interrupted"];
 
-export const answerTab = { id: "answer", keys: {}, mount: (page) => new AnswerView(page) };
+export const answerTab = { id: "answer", keys: { detail: "" }, mount: (page) => new AnswerView(page) };
 
 class AnswerView {
   constructor(page) {
@@ -33,7 +34,12 @@ class AnswerView {
       const { answer, query, refused } = await askReport(page);
       if (asked !== page.state.fragment()) return; // another one was asked for meanwhile
       const { subject, problem, provisional, report } = answer;
+      this.chooseDetail();
+      const { key } = document.activeElement.dataset;
       fill(this.root, refused ? otherReport(page, query, refused) : null, this.content(subject, problem, provisional, report));
+      if (key) this.root.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true });
+      page.hover.mark();
+      if (this.detail?.root.isConnected) this.detail.update();
     } catch (error) {
       fill(this.root, failure(page, error), progressList(page));
     }
@@ -60,6 +66,8 @@ class AnswerView {
         this.all = true;
         this.update();
       },
+      detail: this.detail,
+      toggle: (id) => this.toggle(id),
     });
     return [
       this.warnings(report),
@@ -101,7 +109,27 @@ class AnswerView {
     );
   }
 
-  unmount() {}
+  /** The trial that is shown in detail, as the address says. */
+  chooseDetail() {
+    const { page } = this;
+    const id = page.state.get("detail");
+    if (id === (this.detail?.id ?? "")) return;
+    this.detail?.destroy();
+    this.detail = page.trials.byId.has(id) ? new TrialDetail(page, id) : null;
+  }
+
+  /** Show a trial in detail, which pins it, or no longer. */
+  toggle(id) {
+    const { state, trials } = this.page;
+    const pins = state.list("pin");
+    const isNew = id !== trials.baseline().id && !pins.includes(id);
+    if (state.get("detail") === id) state.set({ detail: "" });
+    else state.set({ detail: id, ...(isNew ? { pin: [...pins, id].join(",") } : {}) });
+  }
+
+  unmount() {
+    this.detail?.destroy();
+  }
 }
 
 /** Why the comparison that was picked is not shown: the server's reason; of a file, which holds one only, the command for it. */

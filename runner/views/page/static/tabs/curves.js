@@ -6,6 +6,7 @@ import { CurveCard } from "../curve-card.js";
 import { CurveControls, SMOOTHING } from "../curve-controls.js";
 import { fill, h } from "../dom.js";
 import { failure } from "../failure.js";
+import { inLightTheme, pageColors } from "../theme.js";
 import { DASHES, PALETTE } from "../trials.js";
 
 const MOST_IN_COLOUR = 100;
@@ -262,24 +263,16 @@ class CurvesView {
     return this.chosen.greyIds.has(trial);
   }
 
-  /** Colours of the page as a canvas knows them. */
   look() {
-    const style = getComputedStyle(document.documentElement);
-    const color = (name) => style.getPropertyValue(name).trim();
-    return { ink: color("--ink"), muted: color("--muted"), rule: color("--line"), paper: color("--paper") };
+    return pageColors();
   }
 
   /** Call f while the page has its light theme; nothing is painted in between. */
   inLightTheme(f) {
-    const { dataset } = document.documentElement;
-    const theme = dataset.theme;
-    dataset.theme = "light";
     this.painted = new Map();
     try {
-      return f();
+      return inLightTheme(f);
     } finally {
-      if (theme === undefined) delete dataset.theme;
-      else dataset.theme = theme;
       this.painted = new Map();
     }
   }

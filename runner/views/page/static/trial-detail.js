@@ -1,0 +1,149 @@
+// A trial beside the baseline: their curves, the classes that changed most, and where to see more. Below its row on the Answer tab.
+import { Cursor } from "./chart.js";
+import { CurveCard } from "./curve-card.js";
+import { fill, h } from "./dom.js";
+import { inLightTheme, pageColors } from "./theme.js";
+
+const MOST_CLASSES = 5;
+const SETTINGS = {
+  x: "step",
+  g: "",
+  smoothing: 0,
+  band: "minmax",
+  members: false,
+  ghosts: false,
+  log: false,
+  logX: false,
+  logY: false,
+  trim: false,
+  table: false,
+};
+
+export class TrialDetail {
+  constructor(page, id) {
+    Object.assign(this, { page, id });
+    this.curves = new PairCurves(page, id);
+    this.classes = h("div", {});
+    this.links = h("p", { class: "detail-links" });
+    this.root = h("div", { class: "trial-detail" }, this.curves.root, this.classes, this.links);
+  }
+
+  async update() {
+    this.showLinks();
+    await Promise.all([this.curves.update(), this.showClasses()]);
+  }
+
+  destroy() {
+    this.curves.destroy();
+  }
+
+  showLinks() {
+    const { page, id } = this;
+    const { state, trials } = page;
+    const link = (tab, changes, text) => h("a", { href: state.fragment({ tab, ...changes }) }, text);
+    const pinned = [...new Set([...state.list("pin"), id])].join(",");
+    const runs = trials.byId.get(id).runs.map((run) => link("run", { id: run }, String(trials.runs.get(run).seed)));
+    fill(
+      this.links,
+      link("curves", { pin: pinned }, page.text("detail.curves")),
+      page.overview.detection ? link("detection", { a: trials.baseline().id, b: id }, page.text("detail.detection")) : null,
+      runs.length ? h("span", {}, page.text("detail.runs"), " ", runs) : null,
+      id === trials.baseline().id
+        ? null
+        : h("button", { type: "button", class: "quiet", onclick: () => state.set({ base: id, detail: "" }) }, page.text("detail.base")),
+    );
+  }
+
+  /** The classes whose AP differs most from the baseline's; nothing where the runs have no evaluation by class, or a file no such pair. */
+  async showClasses() {
+    const { page, id } = this;
+    const a = page.trials.baseline().id;
+    let found = [];
+    if (page.overview.detection && id !== a) {
+      const answer = await page.source.json("evaluation", { a, b: id }).catch(() => null);
+      found = (answer?.classes ?? []).filter((row) => row.effect);
+    }
+    found.sort((one, other) => Math.abs(other.effect.delta) - Math.abs(one.effect.delta));
+    const rows = found
+      .slice(0, MOST_CLASSES)
+      .map(({ name, effect }) =>
+        h(
+          "li",
+          {},
+          h("span", { class: "class" }, name),
+          h("span", {}, page.signed(effect.delta)),
+          h("span", { class: "muted" }, page.range(effect.low, effect.high)),
+        ),
+      );
+    fill(this.classes, rows.length ? [h("h3", {}, page.text("detail.classes")), h("ul", { class: "detail-classes" }, rows)] : null);
+  }
+}
+
+/** The charts of two trials. It is to its cards what the Curves tab is to those there. */
+class PairCurves {
+  plain = true;
+
+  constructor(page, id) {
+    Object.assign(this, { page, id, cursor: new Cursor(), cards: [], range: null });
+    this.root = h("div", { class: "curve-cards" });
+  }
+
+  async update() {
+    const { page } = this;
+    const tags = new Set((await page.source.json("curves")).map(({ tag }) => tag));
+    const wanted = [...new Set([page.trials.decides(), "train/loss"])].filter((tag) => tags.has(tag));
+    if (wanted.join() !== this.wanted) {
+      this.wanted = wanted.join();
+      this.destroy();
+      this.cards = wanted.map((tag) => new CurveCard(page, [tag], this));
+      fill(
+        this.root,
+        this.cards.map((card) => card.root),
+      );
+    }
+    for (const card of this.cards) card.approach(true);
+  }
+
+  destroy() {
+    this.cards.forEach((card) => card.destroy());
+  }
+
+  pair() {
+    return [...new Set([this.page.trials.baseline().id, this.id])];
+  }
+
+  settings() {
+    const { byId } = this.page.trials;
+    return { ...SETTINGS, zoom: this.range, runs: this.pair().flatMap((id) => byId.get(id)?.runs ?? []) };
+  }
+
+  line({ trial }) {
+    const { trials } = this.page;
+    if (!this.pair().includes(trial)) return null;
+    const { css, dash } = trials.color(trial);
+    return { color: css, dash, width: trial === trials.baseline().id ? 2.5 : 2, strong: true, name: trials.label(trial) };
+  }
+
+  isContext() {
+    return false;
+  }
+
+  zoom(range) {
+    this.range = range;
+    this.cards.forEach((card) => card.update());
+  }
+
+  look() {
+    return pageColors();
+  }
+
+  inLightTheme(f) {
+    return inLightTheme(f);
+  }
+
+  others() {
+    return [];
+  }
+
+  measured() {}
+}
