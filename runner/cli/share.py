@@ -70,12 +70,14 @@ def _write_file(args: argparse.Namespace) -> int:
     check_packages(("msgspec",))
     check_output(output, force=args.force)
 
-    from runner.results.collect import collect  # noqa: PLC0415
+    from runner.views.page.column_store import ColumnStore  # noqa: PLC0415
     from runner.views.page.data import SnapshotData  # noqa: PLC0415
+    from runner.views.page.facts import read_once  # noqa: PLC0415
     from runner.views.page.freeze import freeze  # noqa: PLC0415
 
-    results = collect(args.paths)
-    data = SnapshotData(args.paths, partial(read_report, runs=results), results)
+    columns = ColumnStore()
+    results = read_once(args.paths, columns.summary)
+    data = SnapshotData(args.paths, partial(read_report, runs=results), results, columns)
     frozen = freeze(data, made=time.time(), view=args.view or "")
     write_output(output, frozen.text)
     size_mb = output.stat().st_size / _BYTES_PER_MB

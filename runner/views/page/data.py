@@ -304,12 +304,19 @@ class SnapshotData(PageView):
         roots: sweep or run directories.
         read_report: computes the report.
         results: the runs, as `collect` returns them; None: they are read.
+        columns: of their records, as far as they were read already.
 
     Raises:
         InputError: no runs there, or a folder that does not exist.
     """
 
-    def __init__(self, roots: Sequence[Path], read_report: ReadReport, results: Sequence[RunResult] | None = None) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        read_report: ReadReport,
+        results: Sequence[RunResult] | None = None,
+        columns: ColumnStore | None = None,
+    ) -> None:
         results = collect(roots) if results is None else results
         sweeps = sorted({run.path.parent.parent for run in results})
         plans = {path: read_plan(path) for path in sweeps if (path / PLAN_FILE).is_file()}
@@ -322,4 +329,4 @@ class SnapshotData(PageView):
         except InputError as error:
             problem = str(error)
         others = OtherReports(roots, read_report)
-        super().__init__(tuple(roots), title_of(roots), 1, metric, runs, trials, report, problem, others)
+        super().__init__(tuple(roots), title_of(roots), 1, metric, runs, trials, report, problem, others, columns=columns or ColumnStore())

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from runner.core.errors import InputError
 from runner.core.values import keys_overlap, natural
 from runner.monitor.progress import run_status
-from runner.results.collect import ReadSummary, RunResult, no_summary, read_run, read_summary
-from runner.store.run_dir import FINISHED, RunDir
-from runner.views.page.index import FactsIndex
+from runner.results.collect import ReadSummary, RunResult, no_summary, read_run, read_summary, relate
+from runner.store.run_dir import FINISHED, RunDir, not_a_directory
+from runner.views.page.index import FactsIndex, cache_path
 from runner.views.page.plan import PLAN_FILE
 from runner.views.page.scan import Fingerprint, Mark, RunSearch, file_mark, fingerprint, links_outside
 
@@ -68,12 +70,14 @@ class RunFacts:
         search: finds the runs.
         index: remembers what runs said that have ended; None: nothing does.
         summary: reads the records of a run.
+        config: read the whole config of each run too.
         known: directory of a run to what it said.
     """
 
     search: RunSearch
     index: FactsIndex | None = None
     summary: ReadSummary = read_summary
+    config: bool = False
     known: dict[str, _Known] = field(default_factory=dict)
     _stored: dict[str, tuple[Fingerprint, RunResult]] = field(default_factory=dict)
     _brief: set[str] = field(default_factory=set)
@@ -186,10 +190,10 @@ class RunFacts:
         files = fingerprint(path)
         self._unsaved.add(path)
         if not records:
-            result = read_facts(Path(path), self.search.roots, records=no_summary)
+            result = read_facts(Path(path), self.search.roots, records=no_summary, config=self.config)
             if result.state == "done" and result.metrics:
                 return _Known(directory, files, result, whole=False)
-        return _Known(directory, files, read_facts(Path(path), self.search.roots, records=self.summary))
+        return _Known(directory, files, read_facts(Path(path), self.search.roots, records=self.summary, config=self.config))
 
 
 def _runs(path: str) -> bool:
@@ -200,14 +204,43 @@ def _runs(path: str) -> bool:
         return False
 
 
-def read_facts(path: Path, roots: Sequence[Path], *, records: ReadSummary = read_summary) -> RunResult:
-    """Read a run as `runner.results.collect.read_run` does, but without its config, where its label does not depend on that."""
+def read_once(roots: Sequence[Path], summary: ReadSummary) -> list[RunResult]:
+    """Return the runs below some folders as `runner.results.collect.collect` does; those that have ended are read the first time only.
+
+    Args:
+        summary: reads the records of a run.
+
+    Raises:
+        InputError: a folder that does not exist, or no run below any of them.
+    """
+    if wrong := [path for path in roots if not path.is_dir()]:
+        raise InputError([not_a_directory(path) for path in wrong])
+    path = cache_path(roots)
+    index = FactsIndex(path.with_name(f"{path.stem}-whole.db"))
+    try:
+        facts = RunFacts(RunSearch(tuple(roots)), index, summary, config=True)
+        facts.look()
+        while not facts.is_whole:
+            facts.read_records(math.inf)
+    finally:
+        index.close()
+    if not facts.known:
+        raise InputError(f"no run in {', '.join(map(str, roots))}: a run directory has a run.json")
+    return relate(facts.results())
+
+
+def read_facts(path: Path, roots: Sequence[Path], *, records: ReadSummary = read_summary, config: bool = False) -> RunResult:
+    """Read a run as `runner.results.collect.read_run` does, but without its config, where its label does not depend on that.
+
+    Args:
+        config: read its config in any case.
+    """
     if name := links_outside(path, roots):
         return _unreadable(path, f"{name} is a link to outside of the folder; it is not followed")
     run_dir = RunDir(path)
     try:
-        result = read_run(run_dir, config=False, records=records)
-        if not _unexplained(result):
+        result = read_run(run_dir, config=config, records=records)
+        if config or not _unexplained(result):
             return result
         whole = read_run(run_dir, records=no_summary)
         named = {key: value for key, value in whole.config.items() if any(keys_overlap(key, other) for other in result.overrides)}

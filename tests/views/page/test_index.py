@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runner.results.collect import RunResult
+from runner.core.errors import InputError
+from runner.results.collect import RunResult, collect, read_run
 from runner.store.run_dir import RunDir
-from runner.views.page.facts import RunFacts
+from runner.views.page.column_store import ColumnStore
+from runner.views.page.facts import RunFacts, read_once
 from runner.views.page.index import FactsIndex, cache_path
 from runner.views.page.scan import RunSearch
 from tests.support.finished import make_run
@@ -40,6 +45,31 @@ def test_a_second_start_reads_the_cache_alone(sweep: Path, monkeypatch: pytest.M
     assert (len(first), known) == (8, 0)
     monkeypatch.setattr("runner.views.page.facts.read_facts", None)
     assert look(sweep) == (first, 8)
+
+
+def test_what_is_read_once_is_what_compare_reads(sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that failed, wait, were copied or have an odd config too; those that have ended are not read again."""
+    make_run(sweep, 5, 0, label="lr=2", state="failed", reason="no memory")
+    make_run(sweep, 6, 0, label="lr=3", state="pending")
+    shutil.copytree(sweep / "runs" / "0005-lr=2-s0", sweep / "runs" / "a copy")
+    (make_run(sweep, 7, 0, label="lr=4").config).write_text("a: [")
+    store = ColumnStore()
+    first = read_once([sweep], store.summary)
+    assert first == collect([sweep]) and len(first) == 12
+    assert all(result.config for result in first if result.trial < 6)
+    monkeypatch.setattr("runner.views.page.facts.read_run", partial(refuse_final, sweep))
+    assert read_once([sweep], store.summary) == first
+    with pytest.raises(InputError, match="no such directory"):
+        read_once([sweep, tmp_path / "nowhere"], store.summary)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="a run directory has a run.json"):
+        read_once([tmp_path / "empty"], store.summary)
+
+
+def refuse_final(sweep: Path, run_dir: RunDir, **options: Any) -> RunResult:
+    """Read a run that the cache cannot know: it has not ended, or something is wrong with it."""
+    assert run_dir.path.name in ("0006-lr=3-s0", "a copy", "0007-lr=4-s0"), run_dir.path
+    return read_run(run_dir, **options)
 
 
 def test_numbers_survive_that_json_does_not_know(sweep: Path) -> None:

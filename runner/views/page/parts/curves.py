@@ -45,8 +45,8 @@ from runner.views.page.step_units import ALL_AXES, UNKNOWN_OF_IMPORTED, known_ax
 MEDIA: Final = "application/octet-stream"
 MAGIC: Final = b"RCV1"
 MOST_BUCKETS: Final = 700
-FROZEN: Final = {"px": "446", "bits": "12"}
-"""Thinning of a frozen file's curves, for its size: 223 buckets, so that 446 points draw the envelope, of 4 significant digits."""
+FROZEN: Final = {"px": "400", "bits": "11"}
+"""Thinning of a frozen file's curves, for its size: 200 buckets, so that 400 points draw the envelope, of over 3 significant digits."""
 
 _MOST_PX = 20_000
 _MANTISSA_BITS = 23

@@ -2,7 +2,7 @@
 
 import { alignGrids, densest, parseCurves, smoothHere } from "./curves-data.js";
 
-const FROZEN = { px: "446", bits: "12" }; // how a frozen file has its curves: FROZEN of parts/curves.py
+const FROZEN = { px: "400", bits: "11" }; // how a frozen file has its curves: FROZEN of parts/curves.py
 
 export class CurveLoader {
   /** @param {object} source see source-http.js  @param {string[]} tags */
