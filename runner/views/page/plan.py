@@ -61,8 +61,17 @@ class PagePlan:
 
 def read_plan(sweep: Path) -> PagePlan:
     """Read a sweep's plan.json. A missing or damaged one is an empty plan."""
+    return build(PagePlan, _read(sweep)) or PagePlan()
+
+
+def read_spec(sweep: Path) -> PlanSpec:
+    """Read what a sweep's plan.json has of the sweep file, and not its thousands of runs."""
+    return build(PlanSpec, _read(sweep).get("spec")) or PlanSpec()
+
+
+def _read(sweep: Path) -> dict[str, Any]:
     try:
         found = read_json(sweep / PLAN_FILE)
     except OSError:
-        return PagePlan()
-    return (build(PagePlan, legacy.upgrade_plan(found)) if isinstance(found, dict) else None) or PagePlan()
+        return {}
+    return legacy.upgrade_plan(found) if isinstance(found, dict) else {}

@@ -21,8 +21,8 @@ from runner.stats.intervals import Summary, summarize
 from runner.store.run_dir import Goal
 from runner.views.page.data import PageData, PageTrial, own_trials
 from runner.views.page.part import PartAnswer, Query, json_answer
-from runner.views.page.parts.trials import read_trials
-from runner.views.page.plan import PlanSpec, read_plan
+from runner.views.page.parts.trials import Trials, read_trials
+from runner.views.page.plan import PlanSpec, read_spec
 from runner.views.page.redaction import Redaction
 from runner.views.renderers.base import Report
 
@@ -168,14 +168,15 @@ def read_explored(data: PageData, report: Report | None) -> Explored:
     spec, hide = _spec(data), Redaction(data.roots)
     search = report if isinstance(report, SearchReport) else None
     goals = _goals(data, spec, report)
-    points = _points(data, spec, search)
+    table = read_trials(data)
+    points = _points(data, table, spec, search)
     names = short_keys(dict.fromkeys(key for point in points.values() for key in point) if search is None else search.results.parameters)
     declared = {**spec.vary, **spec.space}
     axes = tuple(
         key_axis(key, short, [point[key] for point in points.values() if key in point], declared.get(key)) for key, short in names.items()
     )
     places = {id: tuple(axis.place(point[axis.key]) if axis.key in point else None for axis in axes) for id, point in points.items()}
-    trials = tuple(_trials(data, search, places, tuple(goals)))
+    trials = tuple(_trials(data, table, search, places, tuple(goals)))
     kind = "search" if search is not None or spec.space else spec.design if spec.design in _KINDS else "list"
     found = Explored(
         kind=kind,
@@ -195,8 +196,10 @@ def read_explored(data: PageData, report: Report | None) -> Explored:
 def _spec(data: PageData) -> PlanSpec:
     """Return what the sweep file says; nothing where the runs are not all of one sweep."""
     own = [run.result for run in data.runs().values() if not run.result.imported]
-    sweeps = {result.path.parent.parent for result in own} | {root for root in data.roots if (root / "runs").is_dir()}
-    return read_plan(sweeps.pop()).spec if len(sweeps) == 1 else PlanSpec()
+    sweeps = {folder.parent for folder in {result.path.parent for result in own}} | {
+        root for root in data.roots if (root / "runs").is_dir()
+    }
+    return read_spec(sweeps.pop()) if len(sweeps) == 1 else PlanSpec()
 
 
 def _goals(data: PageData, spec: PlanSpec, report: Report | None) -> dict[str, Goal | None]:
@@ -211,24 +214,23 @@ def _goals(data: PageData, spec: PlanSpec, report: Report | None) -> dict[str, G
     return {tag: known.get(tag) for tag in report.metrics}
 
 
-def _points(data: PageData, spec: PlanSpec, search: SearchReport | None) -> dict[str, Mapping[str, Any]]:
+def _points(data: PageData, table: Trials, spec: PlanSpec, search: SearchReport | None) -> dict[str, Mapping[str, Any]]:
     """Return trial id to the values of its varied keys, without those that were derived from them. Imported trials have none."""
     if search is not None:
         tried = {trial.number: trial.parameters for trial in search.results.trials}
         return {id: tried.get(trial.number, {}) for id, trial in own_trials(data).items()}
-    table = read_trials(data)
     derived = set(spec.derive) - {*spec.vary, *spec.space}
     keys = [key for key in table.keys if key not in derived]
     return {row.id: {key: row.parameters[key] for key in keys if key in row.parameters} for row in table.trials if not row.imported}
 
 
 def _trials(
-    data: PageData, search: SearchReport | None, places: Mapping[str, tuple[float | None, ...]], tags: Sequence[str]
+    data: PageData, table: Trials, search: SearchReport | None, places: Mapping[str, tuple[float | None, ...]], tags: Sequence[str]
 ) -> Iterable[ExploredTrial]:
     """Yield the trials in the order of the page's."""
     reported = {} if search is None else {trial.number: trial for trial in search.results.trials}
     own = own_trials(data)
-    for row in read_trials(data).trials:
+    for row in table.trials:
         if row.imported:
             continue
         trial, costs = own[row.id], (row.time_s, row.memory_gib)
