@@ -6,6 +6,7 @@ import { failure } from "./failure.js";
 import { figureSvg, SearchPlot } from "./search-plot.js";
 
 const MOST_ROWS = 200;
+const LATER_MS = 50;
 
 export class ChartCard {
   /** @param {object} tab of search-plot.js, and page, look(), lightLook(f) */
@@ -28,7 +29,10 @@ export class ChartCard {
     this.content = content;
     this.due = true;
     this.plot.name(content.summary, this.page.text("search.keys", { chart: content.title }));
-    if (this.near) this.draw();
+    if (!this.near) return;
+    const { top, bottom } = this.root.getBoundingClientRect();
+    if (bottom > 0 && top < innerHeight) this.draw();
+    else setTimeout(() => this.due && this.near && this.draw(), LATER_MS); // what is seen comes first
   }
 
   approach(near) {
