@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,5 +87,6 @@ def many_trials(trials: int, keys: int, *, seeds: int = 1) -> PageView:
         curve = [(step, value * (1 - math.exp(-step / 30))) for step in range(10, 41 if state == "pruned" else STEPS, 10)]
         for seed in range(seeds):
             ap = value + 0.005 * dice.random()
-            runs.append(run(number, ap, seed=seed, state=state, point=point, curve=[] if state == "failed" else curve))
+            made = run(number, ap, seed=seed, state=state, point=point, curve=[] if state == "failed" else curve)
+            runs.append(replace(made, time_s=60.0 + number % 7 + seed))
     return page_of(*runs)
