@@ -311,3 +311,39 @@ def test_axe_finds_nothing_in_the_large_view(pages: Pages, sweep: Path, size: An
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
     assert [f"{each['id']}: {[node['html'][:160] for node in each['nodes']]}" for each in found.response["violations"]] == []
     assert page.evaluate("document.documentElement.scrollWidth") == (size or {"width": 1440})["width"]
+
+
+def test_a_frozen_file_has_the_gallery_of_the_first_pair(pages: Pages, sweep: Path, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    from runner.views.page.freeze import freeze
+
+    data = SnapshotData([sweep], read_report)
+    frozen = freeze(data, made=0.0)
+    assert frozen.unanswered == ()
+    (tmp_path / "report.html").write_text(frozen.text, encoding="utf-8")
+    page = pages.open((tmp_path / "report.html").as_uri() + "#detection?steady=0&score=0.3", offline=True)
+    expect(page.locator(".gallery-card").first).to_be_visible()
+    assert shown_counts(page) == dict(expected(sweep, 0.3, steady=False)[0])
+    page.locator(".gallery-iou select").select_option("0.75")
+    expect(page.locator(".gallery-kinds .gained")).to_contain_text(str(expected(sweep, 0.3, steady=False, iou=0.75)[0]["gained"]))
+    page.locator(".gallery-iou select").select_option("0.5")
+    loaded = page.locator(".gallery-card img").evaluate_all("all => all.map((each) => each.hidden ? 0 : each.naturalWidth)")
+    assert SIZE[0] in loaded
+    page.get_by_role("button", name="Exchange A and B").click()
+    expect(page.locator(".sides-notes")).to_contain_text("not in this file")
+    expect(page.locator(".detection-gallery")).to_be_hidden()
+    page.get_by_role("button", name="Exchange A and B").click()
+    expect(page.locator(".gallery-card").first).to_be_visible()
+
+
+def test_very_many_false_alarms_are_cut_and_that_is_said(pages: Pages, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from playwright.sync_api import expect
+
+    monkeypatch.setattr("runner.views.page.parts.gallery._MOST_ALARMS", 3)
+    view = json.loads(ask(SnapshotData([sweep], read_report), "gallery", {}).body)
+    best = [max(column) for column in zip(*view["alarms"]["score"], strict=True)]
+    assert len(best) == 3
+    assert min(best) == int(view["alarms"]["floor"] * 1000 + 1e-6)
+    page = pages.show(sweep, fragment="#detection?score=0.1")
+    expect(page.locator(".gallery-notes")).to_contain_text(f"below a score of {view['alarms']['floor']:.2f} are left out")

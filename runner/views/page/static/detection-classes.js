@@ -1,6 +1,6 @@
 // Two trials class by class: a table whose first column of numbers is drawn, and on demand the map of all trials by class.
 import { fill, h } from "./dom.js";
-import { failure } from "./failure.js";
+import { refusal } from "./failure.js";
 
 const MOST_ROWS = 30;
 export const SHAPES = { better: "▲", worse: "▼", open: "○" };
@@ -101,6 +101,7 @@ export function classTable(page, answer, { pair, provisional, order, all, filter
     },
     each.name,
   );
+  const intervals = answer.joint > 1 ? "joint" : answer.joint === 1 ? "single" : "none";
   const names = ["class", "plot", "a", ...(two ? ["b", "delta", "judgement"] : []), "boxes"].map((id) => page.text(`detection.col.${id}`));
   const orders = ["", "change", "worst"].map((value) =>
     h(
@@ -128,14 +129,7 @@ export function classTable(page, answer, { pair, provisional, order, all, filter
       { type: "button", class: "quiet", onclick: showAll },
       page.text("detection.more", { n: sorted.length - shown.length }),
     ) : null,
-    h(
-      "p",
-      { class: "small muted" },
-      page.text(
-        answer.joint > 1 ? "detection.classes.joint" : answer.joint === 1 ? "detection.classes.single" : "detection.classes.none",
-        { n: answer.joint },
-      ),
-    ),
+    two ? h("p", { class: "small muted" }, page.text(`detection.classes.${intervals}`, { n: answer.joint })) : null,
   ];
 }
 
@@ -172,7 +166,7 @@ export class HeatMap {
       const answer = await this.page.source.json("evaluation", this.query);
       if (asked === this.asked) fill(this.content, this.table(answer));
     } catch (error) {
-      fill(this.content, failure(this.page, error));
+      fill(this.content, refusal(this.page, error));
     }
   }
 

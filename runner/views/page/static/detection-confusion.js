@@ -56,7 +56,7 @@ function matrix(page, confusion, order, background, view, value, choose) {
     const good = row === column ? number > 0 : number < 0;
     const share = Math.round(40 * Math.sqrt(Math.abs(number) / most));
     const color = difference ? (good ? "--better" : "--worse") : row === column ? "--muted" : "--worse";
-    const digits = Number.isInteger(number) ? 0 : 1;
+    const digits = Number.isInteger(number) || Math.abs(number) >= 10 ? 0 : 1;
     const text = difference ? page.signed(number, digits) : page.number(number, digits);
     const label = page.text("detection.confusion.cell", { row: name(row, "row"), column: name(column, "column"), value: text });
     const pick = () => choose(row === background ? null : confusion.names[row], column === background ? null : confusion.names[column]);

@@ -12,3 +12,8 @@ export function failure(page, error) {
     h("details", {}, h("summary", {}, page.text("failure.details")), copyable(page, details)),
   );
 }
+
+/** What could not be had: in a file, which never holds everything, a quiet sentence; else a failure. */
+export function refusal(page, error) {
+  return page.source.frozen ? h("p", { class: "muted" }, error.message) : failure(page, error);
+}

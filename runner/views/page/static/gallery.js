@@ -1,7 +1,7 @@
 // The gallery: the images that changed most between two trials, with filters that need no server.
 import { fill, h } from "./dom.js";
 import { copyable } from "./copy.js";
-import { failure } from "./failure.js";
+import { refusal } from "./failure.js";
 import { allChanges, byImage, filtered, KINDS, totals } from "./gallery-changes.js";
 import { changedBoxes, hatches, MARKS, otherTruth, squareAround, Stage } from "./gallery-draw.js";
 import { GalleryView } from "./gallery-view.js";
@@ -10,6 +10,7 @@ import { choices } from "./header.js";
 const FIRST = 10;
 const MORE = 20;
 const MOST_NAMED = 3;
+const LEAST = 0.05; // lowest score of the slider, below which no detection counts as a false alarm
 
 /** Keys of the address that belong to the gallery. */
 export const GALLERY_KEYS = { score: "", iou: "0.5", class: "", as: "", size: "", kind: "", steady: "1", img: "" };
@@ -20,7 +21,7 @@ export class Gallery {
     const { state } = page;
     const set = (key) => (event) => state.set({ [key]: event.target.value });
     this.fields = {
-      score: h("input", { type: "range", min: 0.05, max: 0.95, step: 0.01, oninput: set("score") }),
+      score: h("input", { type: "range", min: LEAST, max: 0.95, step: 0.01, oninput: set("score") }),
       shown: h("output"),
       iou: h("select", { onchange: set("iou") }),
       class: h("select", { onchange: set("class") }),
@@ -46,7 +47,7 @@ export class Gallery {
     this.more = h("button", { type: "button", onclick: () => this.grow() });
     this.root = h("div", { class: "gallery" }, hatches(), this.controls, this.notes, this.totals, this.kinds, this.cards, this.more);
     this.most = FIRST;
-    this.made = new Map();
+    this.made = new Map(); // stages by the ids of their images, so that no image is loaded twice
     this.view = new GalleryView(
       page,
       { describe: (each) => this.describe(each), move: (by) => this.move(by), close: (id) => this.closed(id) },
@@ -68,12 +69,11 @@ export class Gallery {
     try {
       const data = await page.source.json("gallery", whole);
       if (asked !== this.asked) return;
-      if (data !== this.data) this.made.clear();
       this.data = data;
     } catch (error) {
       if (asked !== this.asked) return;
       this.data = null;
-      this.hide(failure(page, error));
+      this.hide(refusal(page, error));
       return;
     }
     this.draw();
@@ -92,7 +92,7 @@ export class Gallery {
     const { data } = this;
     const score = Number(state.get("score"));
     return {
-      score: score >= 0.05 && score <= 0.95 ? score : data.score,
+      score: score >= LEAST && score <= 0.95 ? score : data.score,
       steady: state.get("steady") === "1" && Math.min(data.truth.a.found.length, data.truth.b.found.length) > 1,
       label: data.classes.indexOf(state.get("class")),
       as: data.classes.indexOf(state.get("as")),
@@ -110,7 +110,9 @@ export class Gallery {
     }
     const chosen = (this.selected = this.chosen());
     for (const element of [this.controls, this.totals, this.kinds, this.cards]) element.hidden = false;
-    fill(this.notes, said);
+    const cut = data.alarms.floor > LEAST && chosen.score < data.alarms.floor;
+    const floor = cut ? h("p", { class: "small muted" }, page.text("gallery.floor", { floor: page.number(data.alarms.floor, 2) })) : null;
+    fill(this.notes, said, floor);
     const changes = allChanges(data, chosen);
     const counts = totals(data, changes, chosen);
     this.images = byImage(filtered(changes, chosen), data.alarm_weight);

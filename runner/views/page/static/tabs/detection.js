@@ -4,7 +4,7 @@ import { confusionMatrices } from "../detection-confusion.js";
 import { errorTable, sizeTable } from "../detection-errors.js";
 import { curveGrid, reliabilityChart } from "../detection-planes.js";
 import { fill, h } from "../dom.js";
-import { failure } from "../failure.js";
+import { refusal } from "../failure.js";
 import { Gallery, GALLERY_KEYS } from "../gallery.js";
 import { choices } from "../header.js";
 
@@ -47,45 +47,44 @@ class DetectionView {
     this.gallery.unmount();
   }
 
-  /** The query for the chosen pair: none where it is the one that the part chooses. */
-  query() {
+  /** The chosen trials, {a, b}: empty where the part's choice holds. */
+  chosen() {
     const { state, trials } = this.page;
-    const [a, b] = [state.get("a") || (state.get("base") ? trials.baseline().id : ""), state.get("b")];
-    return { ...(a ? { a } : {}), ...(b ? { b } : {}) };
+    const [a, b] = ["a", "b"].map((side) => (trials.byId.has(state.get(side)) ? state.get(side) : ""));
+    return { a: a || (state.get("base") ? trials.baseline().id : ""), b };
   }
 
   async update() {
     const { page } = this;
-    const query = this.query();
-    const asked = JSON.stringify(query);
-    let answer;
+    const chosen = this.chosen();
+    const standard = await page.source.json("evaluation", {});
+    // the pair that the part chooses itself is asked for without a query: a file holds that, whatever it leaves out
+    const own = (!chosen.a || chosen.a === standard.a.trial) && (!chosen.b || chosen.b === standard.b?.trial);
+    const query = own ? {} : Object.fromEntries(Object.entries(chosen).filter(([, id]) => id));
+    let [answer, error] = [standard, null];
     try {
-      answer = await page.source.json("evaluation", query);
-    } catch (error) {
-      if (!Object.keys(query).length) throw error;
-      this.standard = await page.source.json("evaluation", {});
-      if (this.unmounted || asked !== JSON.stringify(this.query())) return;
-      fill(this.notes, failure(page, error));
-      this.showPickers(this.standard, query);
-      for (const part of Object.values(this.parts)) part.root.hidden = true;
-      return;
+      if (!own) answer = await page.source.json("evaluation", query);
+    } catch (caught) {
+      error = caught;
     }
-    if (this.unmounted || asked !== JSON.stringify(this.query())) return;
-    if (!Object.keys(query).length) this.standard = answer;
+    if (this.unmounted || JSON.stringify(chosen) !== JSON.stringify(this.chosen())) return;
     this.answer = answer;
     this.pair = this.makePair(answer);
-    this.showPickers(answer, {});
-    fill(this.notes, this.remarks(answer));
+    this.showPickers(answer, error ? chosen : {});
+    for (const part of Object.values(this.parts)) part.root.hidden = Boolean(error);
+    fill(this.notes, error ? refusal(page, error) : this.remarks(answer));
+    if (error) return this.gallery.unmount();
     this.draw();
-    this.heat.update(query.a ? { view: "heat", a: query.a } : { view: "heat" }, answer.trials.length);
-    await Promise.all([this.gallery.update(query, this.pair), this.showCalibration(query, asked)]);
+    const reference = answer.a.trial === standard.a.trial ? {} : { a: answer.a.trial };
+    this.heat.update({ view: "heat", ...reference }, answer.trials.length);
+    await Promise.all([this.gallery.update(query, this.pair), this.showCalibration(query, chosen)]);
   }
 
   makePair(answer) {
     const { trials } = this.page;
     const one = trials.color(answer.a.trial).css;
     const two = answer.b ? trials.color(answer.b.trial).css : one;
-    return { a: { css: one, dash: DASH }, b: { css: two, dash: null } };
+    return { a: { css: one, dash: answer.b ? DASH : null }, b: { css: two, dash: null } };
   }
 
   // ---------------------------------------------------------------------------------------------------------------- pair
@@ -93,6 +92,7 @@ class DetectionView {
     const { page } = this;
     const options = answer.trials.filter((id) => page.trials.byId.has(id)).map((id) => [id, page.trials.label(id)]);
     const [a, b] = [asked.a || answer.a.trial, asked.b || answer.b?.trial || ""];
+    this.shown = { a, b };
     for (const [side, select, value, other] of [["a", this.a, a, b], ["b", this.b, b, a]]) {
       choices(select, page.text(`detection.side.${side}`), options.filter(([id]) => id !== other), value);
       const runs = answer[side]?.runs.length ?? 0;
@@ -124,11 +124,11 @@ class DetectionView {
 
   pick(side, id) {
     const other = side === "a" ? "b" : "a";
-    this.page.state.set({ [side]: id, [other]: this.answer[other]?.trial ?? "" });
+    this.page.state.set({ [side]: id, [other]: this.shown[other] });
   }
 
   exchange() {
-    this.page.state.set({ a: this.answer.b.trial, b: this.answer.a.trial });
+    this.page.state.set({ a: this.shown.b, b: this.shown.a });
   }
 
   /** What to know before the numbers: the answer in a sentence, other data, raced seeds, runs that cannot be read. */
@@ -197,14 +197,15 @@ class DetectionView {
     parts.sizes.show(sizeTable(page, answer, options));
   }
 
-  async showCalibration(query, asked) {
+  async showCalibration(query, chosen) {
     const { page } = this;
+    let shown;
     try {
-      const answer = await page.source.json("evaluation", { ...query, view: "calibration" });
-      if (asked === JSON.stringify(this.query())) this.parts.calibration.show(reliabilityChart(page, answer, this.pair));
+      shown = reliabilityChart(page, await page.source.json("evaluation", { ...query, view: "calibration" }), this.pair);
     } catch (error) {
-      this.parts.calibration.show(failure(page, error));
+      shown = refusal(page, error);
     }
+    if (JSON.stringify(chosen) === JSON.stringify(this.chosen())) this.parts.calibration.show(shown);
   }
 
   /** Show the images of a class, or of a cell of the confusion matrix. */
