@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 400, "height": 800}
+LOOKS: tuple[dict[str, Any], ...] = (
+    {},
+    {"viewport": NARROW, "color_scheme": "dark", "locale": "zh-CN"},
+    {"forced_colors": "active"},
+)
+"""Options of `Pages.open` in which a view has to be accessible."""
 
 _TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => {
@@ -119,6 +125,16 @@ class Pages:
     def _note(self, problem: str) -> None:
         if not any(re.search(pattern, problem) for pattern in self._forgiven):
             self.problems.append(problem)
+
+
+def axe_problems(page: Page) -> list[str]:
+    """Violations of WCAG 2.2 AA, and of good practice, that axe finds, once nothing moves any more."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
+    return [f"{item['id']}: {[node['html'][:200] for node in item['nodes']]}" for item in found]
 
 
 @pytest.fixture

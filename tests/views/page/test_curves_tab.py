@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from support.browser import NARROW, Pages
+from support.browser import LOOKS, NARROW, Pages, axe_problems
 from support.finished import START, make_run
 
 from runner.store.records import Record, RecordWriter
@@ -444,14 +444,11 @@ def test_charts_are_drawn_when_they_come_near_so_that_200_tags_cost_little(pages
     card(page, "bbox/AP/class 199")
 
 
-@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, {"viewport": NARROW}, {"locale": "zh-CN"}])
+@pytest.mark.parametrize("options", LOOKS, ids=str)
 def test_the_tab_is_accessible(pages: Pages, sweep: Path, options: dict[str, Any]) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     page = pages.show(sweep, fragment="#curves?table=bbox/AP&members=1", **options)
     card(page, "bbox/AP").locator("table").wait_for()
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert axe_problems(page) == []
 
 
 def test_400_pixels_are_wide_enough(pages: Pages, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browser import NARROW, WIDE, Pages
+from support.browser import LOOKS, NARROW, WIDE, Pages, axe_problems
 from support.finished import make_run
 
 LONG = "N" * 5000
@@ -29,15 +29,6 @@ def sweep(tmp_path: Path) -> Path:
             label = f"lr={rate}" if trial else "baseline"
             make_run(sweep, trial, seed, ap=0.4 + 0.05 * trial + seed / 100, label=label, base_lr=rate, overrides=overrides, **facts)
     return sweep
-
-
-def axe_problems(page: Any) -> list[str]:
-    """Violations of WCAG 2.2 AA that axe finds."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
-    return [f"{item['id']}: {[node['html'][:200] for node in item['nodes']]}" for item in found]
 
 
 def test_the_first_paint_says_what_it_shows(pages: Pages, sweep: Path) -> None:
@@ -152,14 +143,10 @@ def test_the_browser_decides_the_first_language(pages: Pages, sweep: Path) -> No
     expect(pages.show(sweep, locale="de-DE").get_by_role("tab").first).to_have_text("Answer")
 
 
-@pytest.mark.parametrize("fragment", ["", "#answer?lang=zh"])
-@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (NARROW, "light")])
-def test_axe_finds_nothing(pages: Pages, sweep: Path, size: dict[str, int], scheme: str, fragment: str) -> None:
-    from playwright.sync_api import expect
-
-    page = pages.show(sweep, fragment=fragment, viewport=size, color_scheme=scheme)
-    expect(page.locator(".forest")).to_be_visible()
-    page.evaluate("document.querySelectorAll('*').forEach((e) => e.getAnimations().forEach((a) => a.finish()))")
+@pytest.mark.parametrize("options", LOOKS, ids=str)
+def test_axe_finds_nothing(pages: Pages, sweep: Path, options: dict[str, Any]) -> None:
+    page = pages.show(sweep, fragment="#answer?detail=t1&pin=t1&hide=t2", **options)
+    page.locator(".trial-detail .u-over").first.wait_for()
     assert axe_problems(page) == []
 
 
