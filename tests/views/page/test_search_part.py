@@ -84,6 +84,9 @@ def test_the_space_comes_from_the_sweep_file(tmp_path: Path) -> None:
     assert opt["choices"] == ["sgd", "adam", "lion"]
     assert [trial["places"] for trial in found["trials"]] == [[0.002, None], [0.01, 1.0], [0.05, 0.0]]
     assert found["trials"][2]["newest"] == [100, 0.1]
+    table = json.loads(ask(snapshot(sweep), "trials", {}).body)
+    assert table["keys"] == {"LearningRate.base_lr": "base_lr", "opt": "opt"}
+    assert table["trials"][0]["parameters"] == {"LearningRate.base_lr": 0.002}  # of its config, so that a filter knows it
     assert found["importances"][0]["refused"]["id"] == "importances-few"
 
 

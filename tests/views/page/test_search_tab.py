@@ -417,6 +417,19 @@ def test_a_frozen_file_shows_the_same(pages: Pages, tmp_path: Path) -> None:
     page.locator(".heat .mean", has_text="0.610").wait_for()
 
 
+@pytest.mark.usefixtures("cache_folder")
+def test_a_new_trial_appears(pages: Pages, tmp_path: Path) -> None:
+    sweep = one_at_a_time(tmp_path / "sweep")
+    page = pages.show(data=pages.live(sweep), fragment="#search?rows=slice%2520LearningRate.base_lr")
+    page.locator(".search-states").get_by_text("4 done").wait_for()
+    rows = card(page, "slice LearningRate.base_lr").locator(".curve-values tbody tr")
+    rows.nth(2).wait_for()
+    make_trial(sweep, 5, {"LearningRate.base_lr": 0.008}, (0.2, 0.21, 0.22))
+    page.locator(".search-states").get_by_text("5 done").wait_for()
+    rows.nth(3).wait_for()
+    assert rows.nth(3).inner_text().split("\t")[:2] == ["5 base_lr=0.008", "0.008"]
+
+
 @pytest.mark.slow
 def test_a_sweep_of_optuna_with_pruning(pages: Pages, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
