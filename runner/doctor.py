@@ -27,7 +27,7 @@ from runner.launch.machine import available_cores
 from runner.resolve.autos import probe_backend
 from runner.search.base import DESIGNS
 from runner.trackers.base import TRACKERS
-from runner.views.page.index import cache_folder
+from runner.views.page.cache_file import cache_folder
 from runner.views.page.server import PACKAGES, REQUIREMENT
 from runner.views.renderers.base import RENDERERS
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from runner.core.errors import InputError, RunnerError
 from runner.results.collect import RunResult, relate, with_memory
 from runner.store.run_dir import PrimaryMetric, not_a_directory
+from runner.views.page.cache_file import cache_path
+from runner.views.page.column_cache import ColumnCache
 from runner.views.page.column_store import ColumnStore
 from runner.views.page.data import Ids, OtherReports, PageRun, PageTrial, PageView, ReadReport, deciding, title_of
 from runner.views.page.facts import FactsChange, RunFacts
-from runner.views.page.index import FactsIndex, cache_path
+from runner.views.page.index import FactsIndex
 from runner.views.page.plan import PagePlan, read_plan
 from runner.views.page.scan import RunSearch
 from runner.views.renderers.base import Report
@@ -56,7 +58,7 @@ class LiveData:
         self._roots = tuple(roots)
         self._read_report = read_report
         self.is_private = is_private
-        self.columns = ColumnStore()
+        self.columns = ColumnStore(cache=ColumnCache())
         self._facts = RunFacts(RunSearch(self._roots), FactsIndex(cache_path(self._roots)), self.columns.summary)
         self._facts.search.look()
         if not self._facts.search.runs and not self._facts.search.sweeps:
@@ -139,12 +141,14 @@ class LiveData:
     def _watch(self) -> None:
         while not self._closed.is_set():
             self._take(self._facts.look())
+            self.columns.flush()
             if self._facts.is_whole:
                 self._closed.wait(INTERVAL_S)
             else:
                 self._take(self._facts.read_records(RECORDS_S))
         if self._facts.index is not None:
             self._facts.index.close()
+        self.columns.close()
 
     def _take(self, change: FactsChange) -> None:
         """Show what has changed."""

@@ -75,7 +75,7 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class Block:
     """Records that have the same tags in the same order. `values`: Float64[tags, records]."""
 
     rows: Rows
@@ -103,7 +103,7 @@ class Columns:
     time: Floats = field(default_factory=lambda: np.empty(0))
     attempt: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     counts: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
-    blocks: Mapping[tuple[Kind, tuple[str, ...]], _Block] = field(default_factory=dict)
+    blocks: Mapping[tuple[Kind, tuple[str, ...]], Block] = field(default_factory=dict)
     marks: tuple[AttemptMark, ...] = ()
     without_last: Columns | None = None
 
@@ -241,7 +241,7 @@ class _Reading:
         self._base = base
         self._count = len(base.step)
         self._numbers: list[npt.NDArray[np.float64]] = []
-        self._blocks: dict[tuple[Kind, tuple[str, ...]], list[_Block]] = {}
+        self._blocks: dict[tuple[Kind, tuple[str, ...]], list[Block]] = {}
         self._marks: list[AttemptMark] = []
 
     def add_lines(self, file: IO[bytes]) -> bytes:
@@ -293,7 +293,7 @@ class _Reading:
             table = np.array(flat, np.float64).reshape(len(rows), len(key[1]))  # reads "NaN" and "-Infinity" too
             if not strictly and (np.abs(table[np.isfinite(table)]) >= _TOO_LONG_NUMBER).any():
                 return False
-            blocks[key] = _Block(np.array(rows, np.int32), np.ascontiguousarray(table.T))
+            blocks[key] = Block(np.array(rows, np.int32), np.ascontiguousarray(table.T))
         for key, block in blocks.items():
             self._blocks.setdefault(key, []).append(block)
         self._numbers.append(np.array(numbers).reshape(-1, 4))
@@ -309,7 +309,7 @@ class _Reading:
         for key, added in self._blocks.items():
             parts = [*([base.blocks[key]] if key in base.blocks else []), *added]
             rows, values = np.concatenate([part.rows for part in parts]), np.concatenate([part.values for part in parts], axis=1)
-            blocks[key] = _Block(rows, values)
+            blocks[key] = Block(rows, values)
         steps = np.concatenate([base.step, step])
         counts = np.concatenate([base.counts, np.ones(len(step), np.bool_)])
         for mark in self._marks:

@@ -15,9 +15,10 @@ import pytest
 from runner.core.errors import InputError
 from runner.results.collect import RunResult, collect, read_run
 from runner.store.run_dir import RunDir
+from runner.views.page.cache_file import cache_path
 from runner.views.page.column_store import ColumnStore
 from runner.views.page.facts import RunFacts, read_once
-from runner.views.page.index import FactsIndex, cache_path
+from runner.views.page.index import FactsIndex
 from runner.views.page.scan import RunSearch
 from tests.support.finished import make_run
 from tests.support.many_runs import make_sweep

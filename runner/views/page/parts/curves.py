@@ -248,16 +248,16 @@ def read_curves(data: PageData, request: CurvesQuery) -> bytes:
     return writer.bytes({**header, "interval": interval})
 
 
-def columns_of(data: PageData, run: PageRun) -> Columns:
-    """Return the numbers of a run; none where they cannot be read."""
+def columns_of(data: PageData, run: PageRun, tag: str) -> Columns:
+    """Return the numbers of a run, those of a tag among them; none where they cannot be read."""
     try:
-        return data.columns.read(RunDir(run.result.path).metrics)
+        return data.columns.read(RunDir(run.result.path).metrics, tag)
     except OSError:
         return Columns()  # the trials part lists the run with its problem
 
 
 def _curve(data: PageData, run: PageRun, request: CurvesQuery, per_step: float | None) -> RunCurve | None:
-    return make_curve(columns_of(data, run), request.tag, request.axis, request.smoothing, per_step)
+    return make_curve(columns_of(data, run, request.tag), request.tag, request.axis, request.smoothing, per_step)
 
 
 def _ghosts(
@@ -267,7 +267,7 @@ def _ghosts(
     found = {}
     for run in runs:
         if request.runs is None or run.id in request.runs:
-            ghosts = make_ghosts(columns_of(data, run), request.tag, request.axis, request.smoothing, per_step.get(run.id))
+            ghosts = make_ghosts(columns_of(data, run, request.tag), request.tag, request.axis, request.smoothing, per_step.get(run.id))
             found.update({f"{run.id}.{attempt}": (run, ghost) for attempt, ghost in ghosts.items() if len(ghost.x)})
     return found
 

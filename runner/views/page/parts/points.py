@@ -38,7 +38,7 @@ class PointsPart:
 
 def _rows(data: PageData, tag: str) -> Iterator[list[Any]]:
     for run in data.runs().values():
-        points = columns_of(data, run).points(tag)
+        points = columns_of(data, run, tag).points(tag)
         if points is None:
             continue
         trial = data.trials()[run.trial]
