@@ -15,7 +15,7 @@ from runner.views.page.scan import Mark, file_mark
 from runner.views.page.summary import summarize
 
 MOST_BYTES = 40_000_000
-_MOST_WAITING_BYTES = 16_000_000
+_MOST_WAITING_BYTES = 8_000_000
 _QUIET_S = 60.0
 """Age from which a file counts as one that nobody writes any more: only its columns go to the cache on the disk."""
 
@@ -64,6 +64,10 @@ class ColumnStore:
         if last is None and tag is not None and mark is not None and self._cache is not None:
             if (columns := self._cache.read(path, mark, tag)) is not None:
                 return self._keep((path, tag), mark, columns)
+        return self._keep((path, None), mark, self._read_anew(path, mark, last))
+
+    def _read_anew(self, path: Path, mark: Mark | None, last: Columns | None) -> Columns:
+        """Read the file, and remember it for the cache on the disk if it is quiet."""
         columns = read_columns(path, last)  # two threads may do this at once: the states are immutable
         if columns is not last and mark is not None and self._cache is not None and time.time() - mark[2] / 1e9 > _QUIET_S:
             with self._lock:
@@ -71,7 +75,7 @@ class ColumnStore:
                 full = sum(each.nbytes for _, each in self._waiting.values()) > _MOST_WAITING_BYTES
             if full:
                 self.flush()
-        return self._keep((path, None), mark, columns)
+        return columns
 
     def _keep(self, key: tuple[Path, str | None], mark: Mark | None, columns: Columns) -> Columns:
         with self._lock:
@@ -99,6 +103,10 @@ class ColumnStore:
     def summary(self, path: Path, steps: int | None) -> RecordsSummary:
         """Summarise a file (see `runner.results.collect.ReadSummary`)."""
         try:
-            return summarize(self.read(path), path, steps)
+            if steps is not None:  # it runs: what follows is added to what was read
+                return summarize(self.read(path), path, steps)
+            with self._lock:
+                _, last = self._columns.get((path, None), (None, None))
+            return summarize(self._read_anew(path, file_mark(path), last), path, steps)
         except OSError:
             return RecordsSummary()  # the run's other files say so

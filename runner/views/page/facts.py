@@ -153,11 +153,13 @@ class RunFacts:
 
     def _remember(self, gone: Sequence[str] = ()) -> None:
         """Write into the index what the runs that have ended said, and take those out that are gone."""
-        read = {os.path.abspath(path): known for path in self._unsaved if (known := self.known.get(path)) is not None}
+        read = {os.path.abspath(path): path for path in self._unsaved if path in self.known}
         self._unsaved.clear()
         if self.index is not None:
-            ended = {path: known for path, known in read.items() if known.whole and is_final(known.result)}
-            self.index.store({path: (known.files, known.result) for path, known in ended.items()}, gone)
+            known = {path: self.known[name] for path, name in read.items()}
+            ended = {path: (each.files, each.result) for path, each in known.items() if each.whole and is_final(each.result)}
+            for path, result in self.index.store(ended, gone).items():
+                self.known[read[path]] = replace(known[path], result=result)
 
     def results(self) -> list[RunResult]:
         """Return what the runs said, in the order of their names."""

@@ -223,3 +223,15 @@ def test_queries_that_are_refused(sweep: SnapshotData, query: dict[str, str], me
     with pytest.raises(InputError) as caught:
         ask(sweep, "curves", {"tag": "bbox/AP", **query})
     assert str(caught.value).startswith(message)
+
+
+def test_of_many_runs_those_of_groups_are_left_out_and_their_marks_kept(sweep: SnapshotData, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, arrays = curves(sweep, tag="bbox/AP")
+    monkeypatch.setattr("runner.views.page.parts.curves.MOST_MEMBERS", 2)
+    few, fewer = curves(sweep, tag="bbox/AP")
+    assert [each["kind"] for each in few["series"]] == ["group", "group"] and few["exact"] == whole["exact"]
+    for id, found in fewer.items():
+        np.testing.assert_array_equal(found, arrays[id])
+    assert [mark["kind"] for each in few["series"] for mark in each["marks"]] == ["nan"]
+    assert curves(sweep, tag="bbox/AP", members="1")[0] == whole
+    assert len(curves(sweep, tag="bbox/AP", runs="r0")[0]["series"]) == 2

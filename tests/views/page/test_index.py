@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import stat
@@ -79,7 +80,7 @@ def test_numbers_survive_that_json_does_not_know(sweep: Path) -> None:
     again, known = look(sweep)
     assert known == 9
     one, other = (next(result for result in results if result.path == run.path) for results in (first, again))
-    assert repr(one.evaluations) == repr(other.evaluations)
+    assert repr(list(one.evaluations)) == repr(list(other.evaluations)) and math.isnan(other.evaluations[0][1]["bbox/AP"])
     assert one.undefined == other.undefined == ("bbox/AP50",)
 
 
@@ -140,7 +141,7 @@ def test_a_changed_byte_of_the_facts_is_noticed(sweep: Path) -> None:
 
 def test_another_version_is_deleted(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, _ = look(sweep)
-    monkeypatch.setattr("runner.views.page.index.SCHEMA", 2)
+    monkeypatch.setattr("runner.views.page.index.SCHEMA", 99)
     assert look(sweep) == (expected, 0)
     assert look(sweep) == (expected, 8)
 

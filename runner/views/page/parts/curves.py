@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,7 +45,9 @@ from runner.views.page.step_units import ALL_AXES, UNKNOWN_OF_IMPORTED, known_ax
 MEDIA: Final = "application/octet-stream"
 MAGIC: Final = b"RCV1"
 MOST_BUCKETS: Final = 700
-FROZEN: Final = {"px": "400", "bits": "11"}
+MOST_MEMBERS: Final = 300
+"""Number of runs beyond which those of groups are left out of an answer, unless they are asked for: 5,000 runs would be 60 MB."""
+FROZEN: Final = {"px": "400", "bits": "11", "members": "1"}
 """Thinning of a frozen file's curves, for its size: 200 buckets, so that 400 points draw the envelope, of over 3 significant digits."""
 
 _MOST_PX = 20_000
@@ -112,6 +114,7 @@ class CurvesQuery:
         bits: of a mantissa.
         runs: ids; None for all.
         ghosts: what was superseded too.
+        members: the runs of groups too, however many they are.
     """
 
     tag: str
@@ -124,6 +127,7 @@ class CurvesQuery:
     runs: frozenset[str] | None
     group: str
     ghosts: bool
+    members: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ class _Members:
 class CurvesPart:
     """The part."""
 
-    keys: frozenset[str] = frozenset({"tag", "x", "from", "to", "px", "bits", "s", "runs", "g", "ghosts"})
+    keys: frozenset[str] = frozenset({"tag", "x", "from", "to", "px", "bits", "s", "runs", "g", "ghosts", "members"})
 
     def answer(self, data: PageData, query: Query) -> PartAnswer:
         """Answer a tag's curves; without a tag the list of tags (`TagRow`)."""
@@ -173,8 +177,8 @@ def understand(query: Query) -> CurvesQuery:
         raise InputError(f"curves: s is {query['s']}, expected one of {', '.join(f'{each:g}' for each in SMOOTHING)}")
     buckets = min(MOST_BUCKETS, max(1, int(px / 2)))
     runs = frozenset(filter(None, query["runs"].split(","))) if query.get("runs") else None
-    group, ghosts = query.get("g") or "trial", query.get("ghosts") == "1"
-    return CurvesQuery(query["tag"], axis, low, high, buckets, int(bits), smoothing or 0.0, runs, group, ghosts)
+    group, ghosts, members = query.get("g") or "trial", query.get("ghosts") == "1", query.get("members") == "1"
+    return CurvesQuery(query["tag"], axis, low, high, buckets, int(bits), smoothing or 0.0, runs, group, ghosts, members)
 
 
 def _number(query: Query, key: str, default: float | None) -> float | None:
@@ -229,23 +233,40 @@ def read_curves(data: PageData, request: CurvesQuery) -> bytes:
     curves = {run.id: curve for run in needed if (curve := _curve(data, run, request, per_step.get(run.id))) is not None}
     ghosts = _ghosts(data, needed, request, per_step) if request.ghosts else {}
     grid = _grid(request, [*curves.values(), *(ghost for _, ghost in ghosts.values())])
-    thinned = {id: thin(curve, grid) for id, curve in curves.items()}
-    writer = _Writer(grid, request.bits)
+    left_out = _left_out(groups, needed, request)
+    thinned: dict[str, Thinned] = {}
+    writer, exact = _Writer(grid, request.bits), True
     for group in groups:
-        _add_group(writer, group, curves, thinned, request)
+        members = {run.id: thin(curves[run.id], grid) for run in group.runs if run.id in curves}
+        exact = exact and all(_is_exact(each, grid) for each in members.values())
+        _add_group(writer, group, curves, members, left_out, request)
+        thinned.update({id: each for id, each in members.items() if id not in left_out})
     for run in needed:
-        if run.id in curves and (request.runs is None or run.id in request.runs):
-            _add_run(writer, run, grouped.get(run.id), curves[run.id], thinned[run.id], request)
+        if run.id in curves and run.id not in left_out and (request.runs is None or run.id in request.runs):
+            each = thinned.get(run.id) or thin(curves[run.id], grid)
+            exact = exact and _is_exact(each, grid)
+            _add_run(writer, run, grouped.get(run.id), curves[run.id], each, request)
     for id, (run, ghost) in ghosts.items():
         offset = writer.add(thin(ghost, grid).arrays(grid))
         marks = marks_shown(ghost, grid)
         writer.series.append(Series(id, "ghost", run.trial, grouped.get(run.id), None, 1, ghost.first, ghost.last, None, marks, (), offset))
-    exact = all(not ((each.n > 1) & (each.index >= 0) & (each.index < grid.buckets)).any() for each in thinned.values())
     places = _places(grid, list(curves.values()))
     most = max((series.members for series in writer.series), default=0)
     interval = {n: t_quantile(n - 1) / math.sqrt(n) for n in range(2, most + 1)}
     header = {"tag": request.tag, "x": request.axis, "exact": exact, "smoothing": request.smoothing, "places": places}
     return writer.bytes({**header, "interval": interval})
+
+
+def _left_out(groups: Sequence[_Members], runs: Sequence[PageRun], request: CurvesQuery) -> frozenset[str]:
+    """Return the ids of runs whose own curves are left out: of groups of several runs, where there are many that nobody asked for."""
+    if request.members or request.runs is not None or len(runs) <= MOST_MEMBERS:
+        return frozenset()
+    return frozenset(run.id for group in groups if len(group.runs) > 1 for run in group.runs)
+
+
+def _is_exact(curve: Thinned, grid: Grid) -> bool:
+    """Return whether no bucket of the grid holds several points."""
+    return not ((curve.n > 1) & (curve.index >= 0) & (curve.index < grid.buckets)).any()
 
 
 def columns_of(data: PageData, run: PageRun, tag: str) -> Columns:
@@ -324,7 +345,12 @@ def _add_run(writer: _Writer, run: PageRun, group: str | None, curve: RunCurve, 
 
 
 def _add_group(
-    writer: _Writer, group: _Members, curves: Mapping[str, RunCurve], thinned: Mapping[str, Thinned], request: CurvesQuery
+    writer: _Writer,
+    group: _Members,
+    curves: Mapping[str, RunCurve],
+    thinned: Mapping[str, Thinned],
+    left_out: Collection[str],
+    request: CurvesQuery,
 ) -> None:
     members = [run for run in group.runs if run.id in curves and len(curves[run.id].x)]
     if not members:
@@ -336,7 +362,8 @@ def _add_group(
     first = (min(float(curves[run.id].x[0]) for run in members), float(combined.mean[0]))
     last = (end, float(combined.mean[-1]))
     offset = writer.add(combined.arrays(writer.grid))
-    series = Series(group.id, "group", group.trial, None, group.value, len(members), first, last, None, (), ended, offset)
+    marks = [mark for run in members if run.id in left_out for mark in marks_shown(curves[run.id], writer.grid)]
+    series = Series(group.id, "group", group.trial, None, group.value, len(members), first, last, None, marks, ended, offset)
     writer.series.append(series)
 
 

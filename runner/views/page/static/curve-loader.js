@@ -2,7 +2,7 @@
 
 import { alignGrids, densest, parseCurves, smoothHere } from "./curves-data.js";
 
-const FROZEN = { px: "400", bits: "11" }; // how a frozen file has its curves: FROZEN of parts/curves.py
+const FROZEN = { px: "400", bits: "11", members: "1" }; // how a frozen file has its curves: FROZEN of parts/curves.py
 
 export class CurveLoader {
   /** @param {object} source see source-http.js  @param {string[]} tags */
@@ -56,6 +56,7 @@ export class CurveLoader {
     if (settings.runs && !this.source.frozen) query.runs = settings.runs.join(",");
     if (settings.ghosts) query.ghosts = "1";
     if (smoothing > 0) query.s = String(smoothing);
+    if (settings.members) query.members = "1"; // else a server leaves them out where they are many
     if (zoom) {
       const margin = (zoom.high - zoom.low) / 50; // so that lines leave the frame
       Object.assign(query, { from: String(zoom.low - margin), to: String(zoom.high + margin) });
