@@ -14,7 +14,8 @@ from runner.core.values import keys_overlap, natural
 from runner.monitor.progress import run_status
 from runner.results.collect import ReadSummary, RunResult, no_summary, read_run, read_summary, relate
 from runner.store.run_dir import FINISHED, RunDir, not_a_directory
-from runner.views.page.index import FactsIndex, cache_path
+from runner.views.page.cache_file import cache_path
+from runner.views.page.index import FactsIndex
 from runner.views.page.plan import PLAN_FILE
 from runner.views.page.scan import Fingerprint, Mark, RunSearch, file_mark, fingerprint, links_outside
 
