@@ -31,6 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="VIEW",
         help="what it opens with: the page's address from # on, such as '#curves?s=0.9'",
     )
+    parser.add_argument("--no-images", action="store_true", help="without images of the evaluated data set, of which it has up to 50")
     parser.add_argument(
         "--service", metavar="NAME", help="write no file; send the logs of the runs to a viewer's service in the web: visualdl"
     )
@@ -53,8 +54,8 @@ def _run(args: argparse.Namespace) -> int:
         if args.yes:
             raise InputError("--yes is for --service; a file leaves this machine only if you send it")
         return _write_file(args)
-    if args.output is not None or args.view is not None or args.force:
-        raise InputError("--output, --force and --view are for a file; with --service none is written")
+    if args.output is not None or args.view is not None or args.force or args.no_images:
+        raise InputError("--output, --force, --view and --no-images are for a file; with --service none is written")
     return _send(args)
 
 
@@ -78,10 +79,12 @@ def _write_file(args: argparse.Namespace) -> int:
     columns = ColumnStore()
     results = read_once(args.paths, columns.summary)
     data = SnapshotData(args.paths, partial(read_report, runs=results), results, columns)
-    frozen = freeze(data, made=time.time(), view=args.view or "")
+    frozen = freeze(data, made=time.time(), view=args.view or "", images=not args.no_images)
     write_output(output, frozen.text)
     size_mb = output.stat().st_size / _BYTES_PER_MB
     say(f"{output}: {counted(len(data.runs()), 'run')}, {size_mb:.1f} MB; opens in a browser, without a server or a network")
+    if frozen.images:
+        say(f"in it: {counted(frozen.images, 'image')} of the evaluated data set; --no-images leaves them out")
     say(f"left out: {_LEFT_OUT}")
     for problem in frozen.unanswered:
         say(f"left out: {problem}", error=True)

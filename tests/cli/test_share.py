@@ -218,7 +218,7 @@ def test_what_the_service_does_not_take_is_refused_before(
     [
         (["--service", "tensorboard"], "tensorboard has no service to send logs to; those that have one: visualdl"),
         (["--service", "visualdll"], "unknown viewer 'visualdll'; did you mean 'visualdl'?"),
-        (["--service", "visualdl", "-o", "x.html"], "--output, --force and --view are for a file"),
+        (["--service", "visualdl", "-o", "x.html"], "--output, --force, --view and --no-images are for a file"),
         (["--yes"], "--yes is for --service"),
     ],
 )

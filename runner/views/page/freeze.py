@@ -40,6 +40,7 @@ _LONGEST_TEXT: Final = 1 << 16
 """Characters of a part's answers beyond which they are packed."""
 _CURVES: Final = b"RCV1"
 _JSON: Final = "application/json"
+_IMAGES: Final = "image"
 _GZIP_LEVEL: Final = 6
 
 
@@ -49,25 +50,28 @@ class Frozen:
 
     Args:
         text: the file, HTML.
+        images: number of images in it.
         unanswered: why answers that belong there are not in it.
     """
 
     text: str
+    images: int
     unanswered: tuple[str, ...]
 
 
-def freeze(data: PageData, *, made: float, view: str = "") -> Frozen:
+def freeze(data: PageData, *, made: float, view: str = "", images: bool = True) -> Frozen:
     """Return the page on some data as one file.
 
     Args:
         made: time that the page says it was made, seconds since 1970.
         view: fragment that it opens with, such as ``#curves?tag=train/loss``; empty: the first tab.
+        images: with images of the evaluated data set.
     """
     data = data.now()
     elements, hidden = _Elements(), _Hidden(data)
     parts: dict[str, tuple[str, str]] = {}
     contents, unanswered = [], []
-    for name in PARTS:
+    for name in PARTS if images else [name for name in PARTS if name != _IMAGES]:
         part, texts = find_part(name), []
         for query in part.frozen(data):
             try:
@@ -85,7 +89,8 @@ def freeze(data: PageData, *, made: float, view: str = "") -> Frozen:
     strings = {path.stem: msgspec.json.decode(path.read_bytes()) for path in sorted((STATIC / "strings").glob("*.json"))}
     facts = {"format": FORMAT, "version": __version__, "made": made, "view": view}
     index = _element("frozen", _encode({**facts, "strings": strings, "parts": parts, "bytes": contents}), _JSON)
-    return Frozen(_document([index, *elements.texts]), tuple(unanswered))
+    held = sum(each["part"] == _IMAGES for each in contents)
+    return Frozen(_document([index, *elements.texts]), held, tuple(unanswered))
 
 
 def escape_json(text: str) -> str:

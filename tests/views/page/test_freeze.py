@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from support.browser import NARROW, WIDE, Pages
+from support.detectors import make_detector, make_truth
 from support.finished import START, make_run
 from support.run_dirs import png_bytes
 
@@ -342,6 +343,27 @@ def test_what_a_file_cannot_do_is_said(pages: Pages, file: File, tmp_path: Path)
     expect(dialog.locator("code").last).to_have_text(f"{path.name}#answer?metric=bbox/AR")
 
 
+def test_the_gallery_has_its_images_in_the_file_unless_they_are_left_out(pages: Pages, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    boards = make_truth(tmp_path / "boards", {f"{name}.png": [(0, (10.0, 10.0, 20.0, 20.0))] for name in "abc"})
+    for trial, found in enumerate(({}, {"a.png": [(0, (10.0, 10.0, 20.0, 20.0), 0.9)]})):
+        for seed in range(2):
+            make_detector(tmp_path / "sweep", boards, found, trial, seed, label=f"lr={trial}")
+    data = SnapshotData([tmp_path / "sweep"], read_report)
+    frozen, without = freeze(data, made=START), freeze(data, made=START, images=False)
+    assert (frozen.images, without.images) == (1, 0) and frozen.unanswered == without.unanswered == ()
+    assert [each["part"] for each in File(without.text).index["bytes"] if each["media"].startswith("image/")] == []
+    opened = Opened(pages, written(frozen.text, tmp_path), "#detection")
+    image = opened.page.locator("img").first
+    expect(image).to_have_attribute("src", re.compile("^data:image/"))
+    assert image.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
+    opened.check()
+    bare = Opened(pages, written(without.text, tmp_path), "#detection").page
+    expect(bare.get_by_role("tabpanel")).to_contain_text("a.png")
+    assert bare.locator("img[src]").count() == 0
+
+
 def test_stops_of_the_smoothing_below_a_bucket_are_left_out(pages: Pages, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 
@@ -370,7 +392,7 @@ def test_hostile_texts_stay_texts_in_the_file(pages: Pages, tmp_path: Path, size
     frozen = freeze(SnapshotData([sweep], read_report), made=START)
     assert frozen.unanswered == ()
     path = written(frozen.text, tmp_path)
-    for fragment in ("#answer", "#trials", "#curves", "#run?id=r0", "#run?id=r1"):
+    for fragment in ("#answer", "#trials", "#curves", "#search", "#run?id=r0", "#run?id=r1"):
         opened = Opened(pages, path, fragment, viewport=size)
         page = opened.page
         page.wait_for_timeout(200)
