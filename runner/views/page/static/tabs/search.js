@@ -132,8 +132,9 @@ class SearchView {
   sliceReading() {
     const { model, page } = this;
     if (model.kind !== "one_at_a_time") return page.text(model.kind === "search" ? "search.slices.median" : "search.slices.mean");
-    const alone = new Set(Object.values(model.explored.alone).flat());
-    return page.text("search.slices.seeds", { several: model.all.filter((row) => !alone.has(row.id)).length });
+    const base = model.byId.get(page.trials.all.find((trial) => trial.baseline)?.id);
+    const changes = (row) => row.places.filter((place, at) => place !== null && place !== base?.places[at]).length;
+    return page.text("search.slices.seeds", { several: model.all.filter((row) => changes(row) > 1).length });
   }
 
   slice(axis, at) {
