@@ -5,6 +5,8 @@
     validate.py    the slow, exact check of entries that the fast path could not accept
     compute.py     `evaluate`: hotcoco's numbers under this project's names
     confusion.py   the confusion matrix, crowd regions left out
+    matching.py    detections and true boxes matched as arrays, for every score at once
+    changes.py     what two detectors find and miss over their seeds
     draw.py        images with true and predicted boxes (Pillow)
     legend.py      the legend below such an image
     charts.py      confusion matrix, PR curves and error types as charts

@@ -97,8 +97,8 @@ def image_id(run: str, file_name: str) -> str:
 _T = TypeVar("_T")
 
 
-class _Kept:
-    """The newest results of slow functions, by what they were computed from. Safe to use from several threads."""
+class Kept:
+    """Newest results of slow functions, by what they were computed from. Safe to use from several threads."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -120,7 +120,7 @@ class _Kept:
         return found
 
 
-_EVALUATIONS, _DETECTIONS, _MATCHES, _SETS, _CONFIGS = _Kept(256), _Kept(24), _Kept(24), _Kept(4), _Kept(256)
+_EVALUATIONS, _DETECTIONS, _MATCHES, _SETS, _CONFIGS = Kept(256), Kept(24), Kept(24), Kept(4), Kept(256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def read_detections(place: Place, evaluated: EvaluatedSet) -> DetectionArrays:
             raise InputError(f"predictions.json cannot be used: {place.redaction.text(str(error))}") from error
         return detection_arrays(entries, {image.id: at for at, image in enumerate(evaluated.data.images)}, _labels(place, evaluated))
 
-    return _DETECTIONS.get(_predictions_mark(place, evaluated), compute)
+    return _DETECTIONS.get(predictions_mark(place, evaluated), compute)
 
 
 def matched(place: Place, evaluated: EvaluatedSet, iou: float) -> RunMatch:
@@ -232,10 +232,10 @@ def matched(place: Place, evaluated: EvaluatedSet, iou: float) -> RunMatch:
         detections = read_detections(place, evaluated)
         return RunMatch(detections, match(evaluated.truth, detections, iou))
 
-    return _MATCHES.get((*_predictions_mark(place, evaluated), iou), compute)
+    return _MATCHES.get((*predictions_mark(place, evaluated), iou), compute)
 
 
-def _predictions_mark(place: Place, evaluated: EvaluatedSet) -> tuple[Hashable, ...]:
+def predictions_mark(place: Place, evaluated: EvaluatedSet) -> tuple[Hashable, ...]:
     """Return what changes when a run's predictions, or what they are matched with, do."""
     return (place.path, *(file_mark(place.path / name) for name in ("predictions.json", "eval.json")), evaluated.mark)
 

@@ -248,6 +248,7 @@ def test_both_sides_have_one_zoom(pages: Pages, sweep: Path) -> None:
     expect(dialog.locator("output")).to_have_text("1.0×")
     dialog.locator(".view-changes button").first.click()
     expect(dialog.locator("output")).not_to_have_text("1.0×")
+    expect(dialog.locator(".box.picked").first).to_be_visible()  # its boxes stand out while it has the focus
 
 
 def test_an_address_opens_an_image(pages: Pages, sweep: Path) -> None:
@@ -294,7 +295,7 @@ def test_missing_predictions_say_what_makes_them(pages: Pages, tmp_path: Path) -
 def test_a_box_has_its_text_on_focus_and_its_kind_without_colour(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#detection?steady=0&kind=lost")
     page.locator(".gallery-card .box.lost").first.wait_for()
-    assert page.locator(".gallery-card .box.lost .mark").first.text_content() == "－"
+    assert page.locator(".gallery-card .boxes .mark").first.text_content() == "－"
     assert "hatch-lost" in page.locator(".gallery-card .box.lost .edge").first.evaluate("each => getComputedStyle(each).fill")
     label = page.locator(".gallery-card button").first.get_attribute("aria-label")
     assert label is not None and re.search(r"lost: \w+, found by \d of 3 in A, \d of 3 in B", label)

@@ -13,6 +13,7 @@ from runner.evaluation.result import BEST_F1_THRESHOLD
 from runner.views.page.data import PageData
 from runner.views.page.evaluations import (
     EvaluatedSet,
+    Kept,
     Side,
     chosen_pair,
     evaluated_on,
@@ -20,6 +21,7 @@ from runner.views.page.evaluations import (
     evaluated_trials,
     has_predictions,
     matched,
+    predictions_mark,
 )
 from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.redaction import Redaction, command_path
@@ -37,6 +39,7 @@ _SCORE: Final = 0.3
 _MOST_ALARMS: Final = 5_000
 _SMALL, _MEDIUM = 32.0**2, 96.0**2
 _THOUSAND: Final = 1000
+_ALARMS: Final = Kept(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,9 @@ def _changes(data: PageData, a: Side, b: Side | None, iou: float) -> _Changes:
     best = [result.metrics[BEST_F1_THRESHOLD] for each in (a, b) for result in each.results if BEST_F1_THRESHOLD in result.metrics]
     score = min(0.95, max(0.05, round(statistics.fmean(best), 2))) if best else _SCORE
     one, two = (side_scores(evaluated.truth, each) for each in runs)
-    return _Changes(evaluated, one, two, false_alarms([*runs[0], *runs[1]]), len(runs[0]), len(runs[1]), score)
+    mark = tuple(predictions_mark(place, evaluated) for each in places for place in each.values())
+    alarms = _ALARMS.get((mark, iou), lambda: false_alarms([*runs[0], *runs[1]]))
+    return _Changes(evaluated, one, two, alarms, len(runs[0]), len(runs[1]), score)
 
 
 def _truth_columns(found: _Changes, place: Mapping[int, int]) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 import { h } from "./dom.js";
 import { OF_TRUTH } from "./gallery-changes.js";
 
+const LETTER = 8; // width and height of a name's letters in pixels, about
+const LINE = 17;
+
 /** Hatches that boxes are filled with; they have to be in the document once. */
 export function hatches() {
   const lines = (...shapes) => shapes.map(([x1, y1, x2, y2]) => h("line", { x1, y1, x2, y2 }));
@@ -16,15 +19,17 @@ export function hatches() {
 
 const percent = (value, whole) => `${((100 * value) / whole).toFixed(3)}%`;
 
-/** A box as a group: a dark line below a bright one, so that it is seen on every ground. */
-function rectangle(box, [width, height], kind, { title = "", opacity = 1, mark = "", label = "", onfocus = null } = {}) {
+/** Whether the name of a box stands at its right edge: it would leave the image. */
+const isRight = (box, width) => box[0] > 0.7 * width;
+
+/** A box as a group: a dark line below a bright one, so that it is seen on every ground. `key` is that of a change (see `changeKey`). */
+function rectangle(box, [width, height], kind, { title = "", opacity = 1, mark = "", label = "", key = null } = {}) {
   const place = { x: percent(box[0], width), y: percent(box[1], height), width: percent(box[2], width), height: percent(box[3], height) };
-  const right = box[0] > 0.7 * width;
+  const right = isRight(box, width);
   const corner = { x: percent(right ? box[0] + box[2] : box[0], width), y: place.y, "text-anchor": right ? "end" : null };
-  const attributes = onfocus ? { tabindex: "0", role: "img", "aria-label": title, onfocus } : {};
   return h(
     "g",
-    { class: `box ${kind}`, ...attributes },
+    { class: `box ${kind}`, "data-change": key },
     title ? h("title", {}, title) : null,
     h("rect", { class: "halo", ...place }),
     h("rect", { class: "edge", opacity: opacity < 1 ? opacity.toFixed(2) : null, ...place }),
@@ -32,6 +37,23 @@ function rectangle(box, [width, height], kind, { title = "", opacity = 1, mark =
     label ? h("text", { class: "label", ...corner }, label) : null,
   );
 }
+
+/** Returns a function that says whether the name of a box finds room beside those before. `scale`: pixels of the screen per pixel. */
+function roomFor([width], scale) {
+  const taken = [];
+  return (box, text) => {
+    const [wide, high] = [(LETTER * text.length) / scale, LINE / scale];
+    const left = isRight(box, width) ? box[0] + box[2] - wide : box[0];
+    const area = { left, right: left + wide, top: box[1] - high, bottom: box[1] };
+    const overlaps = (other) => area.left < other.right && other.left < area.right && area.top < other.bottom && other.top < area.bottom;
+    if (taken.some(overlaps)) return false;
+    taken.push(area);
+    return true;
+  };
+}
+
+/** Key of a change: it stays when the score moves. */
+export const changeKey = (each) => `${OF_TRUTH.has(each.kind) ? "box" : "alarm"}-${each.index}`;
 
 export const MARKS = { gained: "＋", lost: "－", confused: "≠", moved: "↔", alarm: "!", gone: "✓" };
 
@@ -61,48 +83,45 @@ export function otherTruth(data, image, size, changes) {
   ));
 }
 
-/** What one side finds in an image at a score: true boxes that it finds solid, those it misses hatched, false alarms. */
-export function sideBoxes(data, image, size, side, score, { changes, describe, text }) {
+/**
+ * What one side finds in an image at a score: true boxes that it finds solid, those it misses hatched, false alarms. What has changed has
+ * its name where there is room.
+ */
+export function sideBoxes(data, image, size, side, score, { changes, describe, text, scale }) {
   const least = Math.round(score * 1000);
   const { truth, alarms } = data;
-  const rows = truth[side].found;
-  const changed = new Map(changes.map((each) => [`${OF_TRUTH.has(each.kind)}${each.index}`, each]));
+  const changed = new Map(changes.map((each) => [changeKey(each), each]));
+  const hasRoom = roomFor(size, scale);
+  const count = (rows, index) => rows.filter((row) => row[index] >= least).length;
+  const named = (box, label) => (hasRoom(box, label) ? label : "");
+  const strength = (found, n) => 0.35 + (0.65 * found) / n;
   const drawn = [];
+  const rows = truth[side].found;
   for (const index of indices(truth, image)) {
-    const found = rows.filter((row) => row[index] >= least).length;
-    const change = changed.get(`true${index}`);
+    const found = count(rows, index);
+    const key = `box-${index}`;
+    const change = changed.get(key);
     const name = data.classes[truth.label[index]];
     const title = change ? describe(change) : text("gallery.found", { name, found, n: rows.length });
-    const options = { title, label: change ? `${MARKS[change.kind]} ${name} ${found}/${rows.length}` : "", mark: "" };
-    if (found) {
-      const box = truth[side].box[index] ?? truth.box[index];
-      drawn.push(rectangle(
-        box,
-        size,
-        `found ${change && change.kind !== "lost" && change.kind !== "confused" && side === "b" ? change.kind : ""}`,
-        { ...options, opacity: 0.35 + (0.65 * found) / rows.length },
-      ));
-    }
-    if (found * 2 <= rows.length) drawn.push(rectangle(
-      truth.box[index],
-      size,
-      change ? "lost" : "missed",
-      found ? { ...options, label: "" } : options,
-    ));
+    const box = (found && truth[side].box[index]) || truth.box[index];
+    const label = change ? named(box, `${MARKS[change.kind]} ${name} ${found}/${rows.length}`) : "";
+    const better = change && side === "b" && ["gained", "moved"].includes(change.kind) ? change.kind : "";
+    if (found) drawn.push(rectangle(box, size, `found ${better}`, { title, label, key, opacity: strength(found, rows.length) }));
+    if (found * 2 > rows.length) continue;
+    drawn.push(rectangle(truth.box[index], size, change ? "lost" : "missed", { title, key, label: found ? "" : label }));
   }
   const [from, to] = side === "a" ? [0, truth.a.found.length] : [truth.a.found.length, alarms.score.length];
+  const own = alarms.score.slice(from, to);
   for (const index of indices(alarms, image)) {
-    const found = alarms.score.slice(from, to).filter((row) => row[index] >= least).length;
+    const found = count(own, index);
     if (!found) continue;
-    const change = changed.get(`false${index}`);
+    const key = `alarm-${index}`;
+    const change = changed.get(key);
     const name = data.classes[alarms.label[index]];
-    const title = change ? describe(change) : text("gallery.alarm", { name, found, n: to - from });
-    drawn.push(rectangle(
-      alarms.box[index],
-      size,
-      change ? "alarm" : "alarm quiet",
-      { title, opacity: 0.35 + (0.65 * found) / (to - from), label: change ? `! ${name} ${found}/${to - from}` : "" },
-    ));
+    const title = change ? describe(change) : text("gallery.alarm", { name, found, n: own.length });
+    const box = alarms.box[index];
+    const label = change ? named(box, `${MARKS[change.kind]} ${name} ${found}/${own.length}`) : "";
+    drawn.push(rectangle(box, size, change ? "alarm" : "alarm quiet", { title, label, key, opacity: strength(found, own.length) }));
   }
   return drawn;
 }
@@ -145,6 +164,7 @@ export class Stage {
 
   draw(...boxes) {
     this.layer.replaceChildren(...boxes.flat(Infinity).filter(Boolean));
+    this.layer.append(...this.layer.querySelectorAll("text")); // names above all boxes
   }
 
   /** Show a square of the image. */

@@ -1,6 +1,6 @@
 // One image of the gallery, large: both sides beside each other with one zoom, or one at a time.
 import { fill, h } from "./dom.js";
-import { MARKS, sideBoxes, Stage, truthBoxes } from "./gallery-draw.js";
+import { changeKey, MARKS, sideBoxes, Stage, truthBoxes } from "./gallery-draw.js";
 
 const MOST_ZOOM = 8;
 const STEP = 1.25;
@@ -17,6 +17,7 @@ export class GalleryView {
     this.flicker = false;
     this.zoom = 1;
     this.dialog = null;
+    this.picked = null;
   }
 
   /** Show an image, opening the view if it is closed. */
@@ -114,19 +115,13 @@ export class GalleryView {
     );
     if (focus >= 0) this.tools.children[focus]?.focus();
     this.drawPictures();
-    const items = entry.changes.map((each) =>
-      h(
-        "li",
-        {},
-        h(
-          "button",
-          { type: "button", class: `change ${each.kind}`, onclick: () => this.look(each.box) },
-          h("span", { class: "mark", "aria-hidden": "true" }, MARKS[each.kind]),
-          " ",
-          this.actions.describe(each),
-        ),
-      ),
-    );
+    const items = entry.changes.map((each) => {
+      const pick = () => this.pick(changeKey(each));
+      const leave = () => this.pick(null);
+      const actions = { onclick: () => this.look(each.box), onfocus: pick, onmouseenter: pick, onblur: leave, onmouseleave: leave };
+      const mark = h("span", { class: "mark", "aria-hidden": "true" }, MARKS[each.kind]);
+      return h("li", {}, h("button", { type: "button", class: `change ${each.kind}`, ...actions }, mark, " ", this.actions.describe(each)));
+    });
     const signature = JSON.stringify([page.language, this.id, entry.changes.map((each) => [each.kind, each.index, each.a, each.b])]);
     if (signature !== this.listed) fill(this.list, items.length ? items : h("li", { class: "muted" }, text("unchanged")));
     this.listed = signature;
@@ -135,16 +130,7 @@ export class GalleryView {
 
   drawPictures() {
     const { page, content, stages } = this;
-    const { data, entry, score, pair } = content;
-    const size = data.images[entry.image].slice(2);
-    const options = { changes: entry.changes, describe: this.actions.describe, text: page.text };
-    for (const side of ["a", "b"]) {
-      stages[side].draw(
-        this.shown.truth ? truthBoxes(data, entry.image, size) : null,
-        this.shown[side] ? sideBoxes(data, entry.image, size, side, score, options) : null,
-      );
-      stages[side].root.classList.toggle("measured", true);
-    }
+    const { data, entry, pair } = content;
     const sides = this.single ? [this.flicker ? "b" : "a"] : ["a", "b"];
     const figure = (side) => h(
       "figure",
@@ -162,6 +148,20 @@ export class GalleryView {
     if (signature !== this.pictured) fill(this.pictures, sides.map(figure));
     this.pictured = signature;
     this.place();
+    const size = data.images[entry.image].slice(2);
+    for (const side of sides) {
+      const scale = (stages[side].root.clientWidth || 1) / this.side();
+      const options = { changes: entry.changes, describe: this.actions.describe, text: page.text, scale };
+      const boxes = this.shown[side] ? sideBoxes(data, entry.image, size, side, content.score, options) : null;
+      stages[side].draw(this.shown.truth ? truthBoxes(data, entry.image, size) : null, boxes);
+    }
+    this.pick(this.picked);
+  }
+
+  /** Make the boxes of a change stand out. */
+  pick(key) {
+    this.picked = key;
+    for (const box of this.pictures.querySelectorAll(".box")) box.classList.toggle("picked", key !== null && box.dataset.change === key);
   }
 
   toggle(key) {
@@ -182,6 +182,7 @@ export class GalleryView {
     this.middle = [width / 2, height / 2];
     this.pictured = null;
     this.listed = null;
+    this.picked = null;
   }
 
   fit() {

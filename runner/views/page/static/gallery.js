@@ -66,6 +66,7 @@ export class Gallery {
     const asked = JSON.stringify(whole);
     this.asked = asked;
     this.pair = pair;
+    if (!this.data) this.hide(h("p", { class: "muted" }, page.text("gallery.loading")));
     try {
       const data = await page.source.json("gallery", whole);
       if (asked !== this.asked) return;
