@@ -145,7 +145,7 @@ def _differing_values(groups: Sequence[_Group], varied: Sequence[str]) -> tuple[
 
 def _shown_metrics(runs: Sequence[RunResult], metric: str, metrics: Sequence[str]) -> tuple[str, ...]:
     """Return the deciding metric, then those that were requested or that the runs state, except those that no run has."""
-    also = [*metrics, *(tag for run in runs for tag in run.metric.shown)]
+    also = dict.fromkeys([*metrics, *(tag for run in runs for tag in run.metric.shown)])
     return tuple(dict.fromkeys([metric, *(tag for tag in also if any(tag in run.metrics for run in runs))]))
 
 

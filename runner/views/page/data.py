@@ -20,8 +20,11 @@ from runner.views.renderers.base import Report
 class ReadReport(Protocol):
     """Computes the report on the runs in some directories (`runner.sweep.session_results.read_report`)."""
 
-    def __call__(self, paths: Sequence[Path], metric: str | None = None, *, against: int | None = None) -> Report:
-        """Compute it by the sweep's own metric against its baseline, or by another metric, or against the trial of another number."""
+    def __call__(
+        self, paths: Sequence[Path], metric: str | None = None, *, against: int | None = None, runs: Sequence[RunResult] | None = None
+    ) -> Report:
+        """Compute it by the sweep's own metric against its baseline, or by another metric, or against the trial of another number; of the
+        runs in `paths` as `collect` returns them, or as they are read then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from runner.views.page.cache_file import cache_path
 from runner.views.page.column_cache import ColumnCache
 from runner.views.page.column_store import ColumnStore
 from runner.views.page.data import Ids, OtherReports, PageRun, PageTrial, PageView, ReadReport, deciding, title_of
-from runner.views.page.facts import FactsChange, RunFacts
+from runner.views.page.facts import FactsChange, RunFacts, read_once
 from runner.views.page.index import FactsIndex
 from runner.views.page.plan import PagePlan, read_plan
 from runner.views.page.scan import RunSearch
@@ -67,6 +67,7 @@ class LiveData:
         self._related: _Related | None = None
         self._view: PageView | None = None
         self._changed = threading.Condition()
+        self._report_waits = False
         self._report_due, self._closed = threading.Event(), threading.Event()
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
@@ -124,12 +125,6 @@ class LiveData:
         """Return why there is no report."""
         return self.now().problem()
 
-    def wait(self, revision: int, timeout_s: float) -> int:
-        """Wait until the revision is another than `revision`, or `timeout_s` has passed, or `close` was called; return the revision."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.revision != revision or self._closed.is_set(), timeout_s)
-            return self.revision
-
     def close(self) -> None:
         """End the threads. Idempotent."""
         self._closed.set()
@@ -155,8 +150,10 @@ class LiveData:
         if change or self._related is None:
             related = self._related = self._relate(change)
             self._publish(metric=related.metric, by_id=related.runs, trials_by_id=related.trials)
-            if change.ended:
-                self._report_due.set()
+        self._report_waits |= change.ended
+        if self._report_waits and self._facts.is_whole:  # not before: both would take twice as long
+            self._report_waits = False
+            self._report_due.set()
 
     def _publish(self, **changes: object) -> None:
         """Replace the view by one with `changes` and the next revision."""
@@ -179,6 +176,12 @@ class LiveData:
         runs, trials = self._ids.assign(with_memory(results, metric.shown), plans)
         return _Related(raw, plans, runs, trials, metric)
 
+    def _compute(
+        self, paths: Sequence[Path], metric: str | None = None, *, against: int | None = None, runs: Sequence[RunResult] | None = None
+    ) -> Report:
+        """Compute a report without reading runs again that have ended (see `ReadReport`)."""
+        return self._read_report(paths, metric, against=against, runs=runs or read_once(paths, self.columns.summary))
+
     def _report_loop(self) -> None:
         while True:
             self._report_due.wait()
@@ -188,12 +191,12 @@ class LiveData:
             began = time.monotonic()
             report, problem = None, ""
             try:
-                report = self._read_report(self._roots)
+                report = self._compute(self._roots)
             except (RunnerError, OSError) as error:
                 problem = str(error)
             except Exception as error:  # noqa: BLE001 - the page stays usable without its report
                 problem = f"the report cannot be computed: {type(error).__name__}: {error}"
-            self._publish(newest=report, why_none=problem, others=OtherReports(self._roots, self._read_report))
+            self._publish(newest=report, why_none=problem, others=OtherReports(self._roots, self._compute))
             self._closed.wait(max(0.0, began + REPORT_INTERVAL_S - time.monotonic()))
 
 

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("cache_folder")
 WAIT_S = 20.0
 
 
-def no_report(roots: Sequence[Path]) -> Report:
+def no_report(roots: Sequence[Path], **options: Any) -> Report:
     raise InputError("no report")
 
 
@@ -97,7 +99,7 @@ def test_a_new_run_appears_and_ids_stay(tmp_path: Path, open_live: Open) -> None
     (first,) = data.runs().values()
     revision = data.revision
     make_run(tmp_path / "s", 0, 0)
-    assert data.wait(revision, WAIT_S) > revision
+    eventually(lambda: data.revision > revision)
     eventually(lambda: len(data.runs()) == 2)
     assert data.runs()[first.id].result.path == first.result.path
     assert data.trials()[first.trial].label == "b=2"
@@ -236,7 +238,7 @@ def test_nothing_below_the_runs_changes(tmp_path: Path, open_live: Open) -> None
 def test_the_report_is_computed_again_after_a_run_has_ended(tmp_path: Path, open_live: Open) -> None:
     calls = []
 
-    def read_report(roots: Sequence[Path]) -> Report:
+    def read_report(roots: Sequence[Path], metric: str | None = None, **options: Any) -> Report:
         calls.append(len(collect(roots)))
         raise InputError(f"call {len(calls)}")
 
@@ -250,9 +252,9 @@ def test_the_report_is_computed_again_after_a_run_has_ended(tmp_path: Path, open
 def test_another_report_is_kept_until_a_run_has_ended(tmp_path: Path, open_live: Open) -> None:
     calls = []
 
-    def counting(roots: Sequence[Path], metric: str | None = None, *, against: int | None = None) -> Report:
+    def counting(roots: Sequence[Path], metric: str | None = None, *, against: int | None = None, **options: Any) -> Report:
         calls.append((metric, against))
-        return read_report(roots, metric, against=against)
+        return read_report(roots, metric, against=against, **options)
 
     make_run(tmp_path / "s", 0, 0)
     make_run(tmp_path / "s", 1, 0, label="lr=0.004", base_lr=0.004)
@@ -266,7 +268,7 @@ def test_another_report_is_kept_until_a_run_has_ended(tmp_path: Path, open_live:
 
 
 def test_a_report_that_fails_unexpectedly_leaves_the_page(tmp_path: Path, open_live: Open) -> None:
-    def read_report(roots: Sequence[Path]) -> Report:
+    def read_report(roots: Sequence[Path], metric: str | None = None, **options: Any) -> Report:
         raise ZeroDivisionError("division by zero")
 
     make_run(tmp_path / "s", 0, 0)
@@ -275,11 +277,10 @@ def test_a_report_that_fails_unexpectedly_leaves_the_page(tmp_path: Path, open_l
     assert len(data.runs()) == 1
 
 
-def test_closing_ends_the_waiting(tmp_path: Path, open_live: Open) -> None:
+def test_closing_ends_the_watching(tmp_path: Path, open_live: Open) -> None:
     make_run(tmp_path / "s", 0, 0)
     data = open_live(tmp_path / "s")
     eventually(lambda: data.problem() == "no report")
-    revision = data.revision
-    assert data.wait(revision, 0.01) == revision
+    before = {thread for thread in threading.enumerate() if thread.name == "page-watch"}
     data.close()
-    assert data.wait(revision, WAIT_S) == revision
+    assert [thread.is_alive() for thread in before].count(False) == 1 and len(data.runs()) == 1

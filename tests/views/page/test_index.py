@@ -16,6 +16,7 @@ import pytest
 from runner.core.errors import InputError
 from runner.results.collect import RunResult, collect, read_run
 from runner.store.run_dir import RunDir
+from runner.sweep.session_results import read_report
 from runner.views.page.cache_file import cache_path
 from runner.views.page.column_store import ColumnStore
 from runner.views.page.facts import RunFacts, read_once
@@ -177,3 +178,17 @@ def test_two_servers_share_it(sweep: Path) -> None:
     for index in indices:
         index.close()
     assert look(sweep)[0] == both[0].results()
+
+
+def test_the_report_of_a_live_page_is_that_of_compare(tmp_path: Path) -> None:
+    sweep = make_sweep(tmp_path, 3, 3, records=48)
+    first, second = (read_report([sweep], runs=read_once([sweep], ColumnStore().summary)).data() for _ in range(2))
+    assert first == second == read_report([sweep]).data()
+
+
+def test_a_config_with_what_json_has_not_is_read_again(sweep: Path) -> None:
+    run = make_run(sweep, 5, 0, label="x")
+    run.config.write_text(run.config.read_text() + "clip: .nan\n")
+    for _ in range(2):
+        (found,) = (each for each in read_once([sweep], ColumnStore().summary) if each.path == run.path)
+        assert math.isnan(found.config["clip"])
