@@ -9,7 +9,13 @@ export function keyAxis(key, language) {
   if (key.choices.length) {
     const label = (place) => key.choices[Math.round(place)] ?? "";
     const marks = key.choices.map((text, place) => ({ place, label: text }));
-    return { ...key, share: (place) => (place + 0.5) / key.choices.length, place: (share) => share * key.choices.length - 0.5, label, ticks: () => marks };
+    return {
+      ...key,
+      share: (place) => (place + 0.5) / key.choices.length,
+      place: (share) => share * key.choices.length - 0.5,
+      label,
+      ticks: () => marks,
+    };
   }
   const listed = key.values.length > 0 && key.values.length <= FEW;
   const marks = key.values.map((place) => ({ place, label: showValue(place) }));

@@ -5,14 +5,20 @@ const DIGITS = 3;
 
 /** The brush of an axis that a filter holds: {low, high}, {chosen: indices}, or null. It counts where every alternative has it. */
 export function readBrush(filter, axis) {
-  const alternatives = writtenTerms(filter).map((terms) => terms.filter((term) => isOf(term, axis)).sort().join(" "));
+  const alternatives = writtenTerms(filter).map((terms) =>
+    terms
+      .filter((term) => isOf(term, axis))
+      .sort()
+      .join(" "),
+  );
   if (!alternatives.length || !alternatives[0] || alternatives.some((each) => each !== alternatives[0])) return null;
   const terms = writtenTerms(filter)[0].filter((term) => isOf(term, axis));
   if (axis.choices.length) {
     const chosen = axis.choices.map((_, index) => index).filter((index) => !terms.some((term) => excludes(term, axis, index)));
     return { chosen };
   }
-  const number = (operator) => terms.filter((term) => term.startsWith(axis.key + operator)).map((term) => Number(term.slice(axis.key.length + 2)));
+  const number = (operator) =>
+    terms.filter((term) => term.startsWith(axis.key + operator)).map((term) => Number(term.slice(axis.key.length + 2)));
   return { low: Math.max(axis.low, ...number(">=")), high: Math.min(axis.high, ...number("<=")) };
 }
 
@@ -27,7 +33,10 @@ export function writeBrush(filter, axis, brush) {
 /** Replace the term that begins so in every alternative; an empty one takes it away. */
 export function replaceTerm(filter, beginning, term) {
   const alternatives = writtenTerms(filter);
-  const kept = (alternatives.length ? alternatives : [[]]).map((each) => [...each.filter((one) => !one.startsWith(beginning)), ...(term ? [term] : [])]);
+  const kept = (alternatives.length ? alternatives : [[]]).map((each) => [
+    ...each.filter((one) => !one.startsWith(beginning)),
+    ...(term ? [term] : []),
+  ]);
   return kept.some((each) => !each.length) ? "" : kept.map((each) => each.join(" ")).join(" or ");
 }
 
@@ -53,18 +62,25 @@ function equals(axis, index) {
 
 function isOf(term, axis) {
   const bare = term.replace(/^-/, "");
-  return axis.choices.length ? axis.choices.some((_, index) => bare === equals(axis, index)) : bare.startsWith(`${axis.key}>=`) || bare.startsWith(`${axis.key}<=`);
+  return axis.choices.length
+    ? axis.choices.some((_, index) => bare === equals(axis, index))
+    : bare.startsWith(`${axis.key}>=`) || bare.startsWith(`${axis.key}<=`);
 }
 
 function excludes(term, axis, index) {
   return term.startsWith("-") ? term.slice(1) === equals(axis, index) : term !== equals(axis, index);
 }
 
-/** A dragged range of shares as a brush: of choices those whose middle it covers, of listed numbers the outer ones it covers. Null where it covers nothing. */
+/**
+ * A dragged range of shares as a brush: of choices those whose middle it covers, of listed numbers the outer ones it covers. Null where it
+ * covers nothing.
+ */
 export function brushOf(axis, from, to) {
   const [first, last] = from < to ? [from, to] : [to, from];
   if (axis.choices.length) {
-    const chosen = axis.choices.map((_, index) => index).filter((index) => axis.share(index) >= first && axis.share(index) <= last && isWritable(axis, index));
+    const chosen = axis.choices
+      .map((_, index) => index)
+      .filter((index) => axis.share(index) >= first && axis.share(index) <= last && isWritable(axis, index));
     return chosen.length ? { chosen } : null;
   }
   const inside = axis.values.filter((value) => axis.share(value) >= first && axis.share(value) <= last);

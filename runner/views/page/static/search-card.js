@@ -17,13 +17,21 @@ export class ChartCard {
     this.readout = h("p", { class: "search-readout muted" });
     this.notes = h("div", { class: "card-notes" });
     this.table = h("div", {});
-    this.root = h("section", { class: `curve-card search-card ${className}`, "data-card": name }, this.head, this.plot.root, this.readout, this.notes, this.table);
+    this.root = h(
+      "section",
+      { class: `curve-card search-card ${className}`, "data-card": name },
+      this.head,
+      this.plot.root,
+      this.readout,
+      this.notes,
+      this.table,
+    );
     this.near = false;
   }
 
   /**
-   * Show the card. `content` is {title, make(): figure, summary, notes: [sentence or element], tools: [element], table(): {head, rows}}; the figure is made when the
-   * card is near.
+   * Show the card. `content` is {title, make(): figure, summary, notes: [sentence or element], tools: [element], table(): {head, rows}};
+   * the figure is made when the card is near.
    */
   show(content) {
     this.content = content;
@@ -45,7 +53,10 @@ export class ChartCard {
     this.due = false;
     this.drawHead();
     this.plot.show(content.make(), this.tab.look());
-    fill(this.notes, (content.notes ?? []).map((note) => h("p", { class: "small muted" }, note)));
+    fill(
+      this.notes,
+      (content.notes ?? []).map((note) => h("p", { class: "small muted" }, note)),
+    );
     fill(this.table, this.shown() ? this.values() : null);
     this.tell();
   }
@@ -56,7 +67,11 @@ export class ChartCard {
     if (key === this.headKey) return;
     this.headKey = key;
     const focused = [...this.head.querySelectorAll("button, select, summary")].indexOf(document.activeElement);
-    const asTable = h("button", { type: "button", class: "quiet", "aria-pressed": String(this.shown()), onclick: () => this.toggle() }, page.text("curves.table"));
+    const asTable = h(
+      "button",
+      { type: "button", class: "quiet", "aria-pressed": String(this.shown()), onclick: () => this.toggle() },
+      page.text("curves.table"),
+    );
     fill(this.head, h("h2", {}, content.title), h("div", { class: "card-tools" }, content.tools ?? [], asTable, this.exportMenu()));
     if (focused >= 0) this.head.querySelectorAll("button, select, summary")[focused]?.focus();
   }
@@ -81,21 +96,48 @@ export class ChartCard {
     const { head, rows } = this.content.table();
     const more = rows.length - MOST_ROWS;
     const cells = (row) => row.map((value, index) => (index ? h("td", { class: "number" }, value) : h("th", { scope: "row" }, value)));
-    const table = h("table", { class: "curve-values" },
-      h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.slice(0, MOST_ROWS).map((row) => h("tr", {}, cells(row)))));
+    const table = h(
+      "table",
+      { class: "curve-values" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          head.map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.slice(0, MOST_ROWS).map((row) => h("tr", {}, cells(row))),
+      ),
+    );
     const label = this.page.text("curves.table.label", { tag: this.content.title });
-    return h("div", { class: "curve-scroll", role: "region", tabindex: 0, "aria-label": label }, table, more > 0 ? h("p", { class: "small muted" }, this.page.text("more", { n: more })) : null);
+    return h(
+      "div",
+      { class: "curve-scroll", role: "region", tabindex: 0, "aria-label": label },
+      table,
+      more > 0 ? h("p", { class: "small muted" }, this.page.text("more", { n: more })) : null,
+    );
   }
 
   exportMenu() {
     const { page } = this;
     const item = (id, act) => h("button", { type: "button", onclick: () => this.exported(act) }, page.text(id));
-    return h("details", { class: "menu curve-menu" }, h("summary", {}, page.text("curves.export")),
-      h("div", { class: "sheet-of-menu" },
+    return h(
+      "details",
+      { class: "menu curve-menu" },
+      h("summary", {}, page.text("curves.export")),
+      h(
+        "div",
+        { class: "sheet-of-menu" },
         item("curves.export.svg", () => this.save("svg", "image/svg+xml", this.svg())),
         item("curves.export.png", async () => this.save("png", "image/png", await pngBlob(this.svg()))),
-        item("curves.export.shown", () => this.save("csv", "text/csv", this.csv()))));
+        item("curves.export.shown", () => this.save("csv", "text/csv", this.csv())),
+      ),
+    );
   }
 
   async exported(act) {

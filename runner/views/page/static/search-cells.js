@@ -27,8 +27,20 @@ export class HeatMap {
     const others = axes.filter((axis) => axis !== x && axis !== y);
     const at = this.fixed(model, others);
     fill(this.head, h("h2", {}, page.text("search.heat", { metric: model.tag })));
-    this.pick("gx", page.text("search.heat.columns"), axes.map((axis) => [axis.key, axis.short]), x.key, (key) => ({ gx: key, ...(key === y.key ? { gy: x.key } : {}) }));
-    this.pick("gy", page.text("search.heat.rows"), axes.map((axis) => [axis.key, axis.short]), y.key, (key) => ({ gy: key, ...(key === x.key ? { gx: y.key } : {}) }));
+    this.pick(
+      "gx",
+      page.text("search.heat.columns"),
+      axes.map((axis) => [axis.key, axis.short]),
+      x.key,
+      (key) => ({ gx: key, ...(key === y.key ? { gy: x.key } : {}) }),
+    );
+    this.pick(
+      "gy",
+      page.text("search.heat.rows"),
+      axes.map((axis) => [axis.key, axis.short]),
+      y.key,
+      (key) => ({ gy: key, ...(key === x.key ? { gx: y.key } : {}) }),
+    );
     for (const axis of others) this.pickOther(model, axis, others, at);
     const used = ["gx", "gy", ...others.map((axis) => `at ${axis.key}`)];
     for (const [name, { root }] of this.pickers) root.hidden = !used.includes(name);
@@ -62,9 +74,17 @@ export class HeatMap {
   pickOther(model, axis, others, at) {
     const values = valuesOf(axis).map((place, index) => [String(index), axis.label(place)]);
     const written = (index) =>
-      others.map((other) => `${encodeURIComponent(other.key)}:${other === axis ? index : (at?.get(other.key) ?? bestIndex(model, other))}`).join(",");
+      others
+        .map((other) => `${encodeURIComponent(other.key)}:${other === axis ? index : (at?.get(other.key) ?? bestIndex(model, other))}`)
+        .join(",");
     const changes = (value) => ({ at: value === ALL ? "" : written(value) });
-    this.pick(`at ${axis.key}`, axis.short, [[ALL, this.page.text("search.heat.all")], ...values], at ? String(at.get(axis.key)) : ALL, changes);
+    this.pick(
+      `at ${axis.key}`,
+      axis.short,
+      [[ALL, this.page.text("search.heat.all")], ...values],
+      at ? String(at.get(axis.key)) : ALL,
+      changes,
+    );
   }
 
   /** The trial of each cell. */
@@ -82,9 +102,16 @@ export class HeatMap {
   /** The mean of each cell, from Python; of two keys alone, its trial. */
   means(model, x, y, others) {
     if (!others.length) return this.single(model, x, y, [], null);
-    const found = model.explored.cells.find((cells) => cells.metric === model.tag && [cells.x, cells.y].includes(x.key) && [cells.x, cells.y].includes(y.key));
+    const found = model.explored.cells.find(
+      (cells) => cells.metric === model.tag && [cells.x, cells.y].includes(x.key) && [cells.x, cells.y].includes(y.key),
+    );
     const turned = found?.x === y.key;
-    return new Map((found?.cells ?? []).map((cell) => [turned ? `${cell.y} ${cell.x}` : `${cell.x} ${cell.y}`, { mean: cell.mean, trials: cell.trials }]));
+    return new Map(
+      (found?.cells ?? []).map((cell) => [
+        turned ? `${cell.y} ${cell.x}` : `${cell.x} ${cell.y}`,
+        { mean: cell.mean, trials: cell.trials },
+      ]),
+    );
   }
 
   draw(model, x, y, cells) {
@@ -99,18 +126,61 @@ export class HeatMap {
       if (found.mean === null) return h("td", { class: "number none" }, page.text(`state.${found.row.state}`));
       const isBest = model.goal && found.mean === best;
       const { row } = found;
-      const below = row ? (row.numbers.std === null ? `n ${row.numbers.n}` : `± ${page.number(row.numbers.std)}, n ${row.numbers.n}`) : page.text("search.trials", { n: found.trials });
-      const content = [h("span", { class: "mean" }, page.number(found.mean), isBest ? h("span", { class: "best" }, ` ◆ ${page.text("search.cell.best")}`) : null), h("span", { class: "below" }, below)];
+      const below = row
+        ? row.numbers.std === null
+          ? `n ${row.numbers.n}`
+          : `± ${page.number(row.numbers.std)}, n ${row.numbers.n}`
+        : page.text("search.trials", { n: found.trials });
+      const content = [
+        h(
+          "span",
+          { class: "mean" },
+          page.number(found.mean),
+          isBest ? h("span", { class: "best" }, ` ◆ ${page.text("search.cell.best")}`) : null,
+        ),
+        h("span", { class: "below" }, below),
+      ];
       const name = row ? page.trials.label(row.id) : "";
-      const inside = row ? h("button", { type: "button", "aria-pressed": String(row.pinned), "aria-label": `${name}: ${page.summary(row.numbers)}`, onclick: (event) => (event.detail ? this.tab.click(row.id) : this.tab.pick(row.id)), ondblclick: () => this.tab.open(row.id) }, content) : content;
-      return h("td", { class: `number${isBest ? " is-best" : ""}${row?.pinned ? " pinned" : ""}`, style: { "--heat": String(Math.round(100 * strength(found.mean))) } }, inside);
+      const inside = row
+        ? h(
+            "button",
+            {
+              type: "button",
+              "aria-pressed": String(row.pinned),
+              "aria-label": `${name}: ${page.summary(row.numbers)}`,
+              onclick: (event) => (event.detail ? this.tab.click(row.id) : this.tab.pick(row.id)),
+              ondblclick: () => this.tab.open(row.id),
+            },
+            content,
+          )
+        : content;
+      return h(
+        "td",
+        {
+          class: `number${isBest ? " is-best" : ""}${row?.pinned ? " pinned" : ""}`,
+          style: { "--heat": String(Math.round(100 * strength(found.mean))) },
+        },
+        inside,
+      );
     };
     const label = page.text("search.heat.label", { metric: model.tag, x: x.short, y: y.short });
     this.table.setAttribute("aria-label", label);
     const focused = [...this.table.querySelectorAll("button")].indexOf(document.activeElement);
     const columns = valuesOf(x);
-    const rows = valuesOf(y).map((place, iy) => h("tr", {}, h("th", { scope: "row" }, y.label(place)), columns.map((_, ix) => cell(ix, iy))));
-    const head = h("tr", {}, h("th", { scope: "col" }, `${y.short} \\ ${x.short}`), columns.map((place) => h("th", { scope: "col", class: "number" }, x.label(place))));
+    const rows = valuesOf(y).map((place, iy) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, y.label(place)),
+        columns.map((_, ix) => cell(ix, iy)),
+      ),
+    );
+    const head = h(
+      "tr",
+      {},
+      h("th", { scope: "col" }, `${y.short} \\ ${x.short}`),
+      columns.map((place) => h("th", { scope: "col", class: "number" }, x.label(place))),
+    );
     fill(this.table, h("table", {}, h("thead", {}, head), h("tbody", {}, rows)));
     if (focused >= 0) this.table.querySelectorAll("button")[focused]?.focus();
   }

@@ -16,9 +16,13 @@ export class SearchControls {
     this.only = h("input", { type: "checkbox", onchange: () => page.state.set({ only: this.only.checked ? "1" : "" }) });
     this.asFilter = h("button", { type: "button", class: "quiet", onclick: () => this.filterTop() });
     this.texts = [h("span", {}), h("span", {})];
-    this.bar = h("div", { class: "curve-controls search-top" },
+    this.bar = h(
+      "div",
+      { class: "curve-controls search-top" },
       h("label", {}, this.texts[0], h("span", { class: "curve-slider" }, this.slider, this.reads)),
-      h("label", { class: "curve-option" }, this.only, this.texts[1]), this.asFilter);
+      h("label", { class: "curve-option" }, this.only, this.texts[1]),
+      this.asFilter,
+    );
     this.ranges = new Ranges(page);
     this.root = h("div", { class: "search-controls" }, this.states, this.bar, this.ranges.root);
   }
@@ -65,11 +69,24 @@ export class SearchControls {
       const on = filter.split(/\s+/).includes(`state:${state}`);
       const press = () => page.state.set({ f: replaceTerm(filter, "state:", on ? "" : `state:${state}`) });
       const sign = SIGNS[shape({ state, violated: [] })];
-      return h("li", {}, h("button", { type: "button", "aria-pressed": String(on), onclick: press }, h("span", { "aria-hidden": "true" }, `${sign} `), page.text(`search.state.${state}`, { n: states[state] })));
+      return h(
+        "li",
+        {},
+        h(
+          "button",
+          { type: "button", "aria-pressed": String(on), onclick: press },
+          h("span", { "aria-hidden": "true" }, `${sign} `),
+          page.text(`search.state.${state}`, { n: states[state] }),
+        ),
+      );
     };
     const broken = model.all.filter((row) => row.violated.length).length;
     const focused = [...this.states.querySelectorAll("button")].indexOf(document.activeElement);
-    fill(this.states, STATES.filter((state) => states[state]).map(item), broken ? h("li", { class: "muted" }, `□ ${page.text("search.broken", { n: broken })}`) : null);
+    fill(
+      this.states,
+      STATES.filter((state) => states[state]).map(item),
+      broken ? h("li", { class: "muted" }, `□ ${page.text("search.broken", { n: broken })}`) : null,
+    );
     if (focused >= 0) this.states.querySelectorAll("button")[focused]?.focus();
   }
 }
@@ -92,9 +109,14 @@ class Ranges {
   }
 
   draw() {
-    if (!this.root.open || this.list.contains(document.activeElement) && this.list.dataset.made === this.made()) return this.refresh();
+    if (!this.root.open || (this.list.contains(document.activeElement) && this.list.dataset.made === this.made())) return this.refresh();
     this.list.dataset.made = this.made();
-    fill(this.list, this.model.axes.map((axis) => h("fieldset", {}, h("legend", { title: axis.key }, axis.short), axis.choices.length ? this.boxes(axis) : this.ends(axis))));
+    fill(
+      this.list,
+      this.model.axes.map((axis) =>
+        h("fieldset", {}, h("legend", { title: axis.key }, axis.short), axis.choices.length ? this.boxes(axis) : this.ends(axis)),
+      ),
+    );
     this.refresh();
   }
 
@@ -103,12 +125,27 @@ class Ranges {
   }
 
   ends(axis) {
-    const field = (end, id) => h("input", { type: "text", inputmode: "decimal", "data-key": axis.key, name: end, "aria-label": `${axis.short}: ${this.page.text(id)}`, onchange: () => this.set(axis) });
+    const field = (end, id) =>
+      h("input", {
+        type: "text",
+        inputmode: "decimal",
+        "data-key": axis.key,
+        name: end,
+        "aria-label": `${axis.short}: ${this.page.text(id)}`,
+        onchange: () => this.set(axis),
+      });
     return [field("low", "curves.from"), " – ", field("high", "curves.to")];
   }
 
   boxes(axis) {
-    return axis.choices.map((text, index) => h("label", { class: "curve-option" }, h("input", { type: "checkbox", "data-key": axis.key, value: index, onchange: () => this.set(axis) }), text));
+    return axis.choices.map((text, index) =>
+      h(
+        "label",
+        { class: "curve-option" },
+        h("input", { type: "checkbox", "data-key": axis.key, value: index, onchange: () => this.set(axis) }),
+        text,
+      ),
+    );
   }
 
   inputs(axis) {
@@ -122,7 +159,9 @@ class Ranges {
       const chosen = inputs.filter((input) => input.checked).map((input) => Number(input.value));
       return this.page.state.set({ f: writeBrush(filter, axis, { chosen }) });
     }
-    const [low, high] = inputs.map((input, index) => (input.value.trim() === "" || !Number.isFinite(Number(input.value)) ? [axis.low, axis.high][index] : Number(input.value)));
+    const [low, high] = inputs.map((input, index) =>
+      input.value.trim() === "" || !Number.isFinite(Number(input.value)) ? [axis.low, axis.high][index] : Number(input.value),
+    );
     this.page.state.set({ f: writeBrush(filter, axis, { low, high }) });
   }
 
@@ -149,15 +188,49 @@ export function importanceCard(page, model) {
   if (found.refused) return h("section", {}, title, h("p", { class: "muted" }, page.note(found.refused)));
   const percent = (share) => `${Math.round(100 * share)} %`;
   const row = (each) =>
-    h("tr", { class: each.beyond_chance ? "" : "chance" },
+    h(
+      "tr",
+      { class: each.beyond_chance ? "" : "chance" },
       h("th", { scope: "row", title: each.key }, model.axis(each.key)?.short ?? each.key),
-      h("td", { class: "bar" }, h("span", { class: "whole", "aria-hidden": "true", style: { "--share": each.share, "--low": each.low, "--high": each.high } }, h("span", { class: "fill" }), h("span", { class: "whisker" }))),
+      h(
+        "td",
+        { class: "bar" },
+        h(
+          "span",
+          { class: "whole", "aria-hidden": "true", style: { "--share": each.share, "--low": each.low, "--high": each.high } },
+          h("span", { class: "fill" }),
+          h("span", { class: "whisker" }),
+        ),
+      ),
       h("td", { class: "number" }, percent(each.share)),
       h("td", { class: "number" }, `[${percent(each.low)}, ${percent(each.high)}]`),
       h("td", {}, page.text(each.beyond_chance ? "search.beyond" : "search.chance")),
-      h("td", {}, each.best));
-  const heads = ["key", "", "share", "interval", "judged", "values"].map((name) => h(name ? "th" : "td", name ? { scope: "col", class: ["share", "interval"].includes(name) ? "number" : "" } : {}, name ? page.text(`search.importances.${name}`) : ""));
-  const table = h("table", { class: "plain search-importances" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, found.parameters.map(row)));
-  const method = page.text("search.importances.method", { method: found.method, percent: Math.round(100 * found.top_share), top: found.top, trials: found.trials });
-  return h("section", { class: "search-card" }, title, h("div", { class: "scrolled", tabindex: "0", role: "region", "aria-label": title.textContent }, table), h("p", { class: "small muted" }, method));
+      h("td", {}, each.best),
+    );
+  const heads = ["key", "", "share", "interval", "judged", "values"].map((name) =>
+    h(
+      name ? "th" : "td",
+      name ? { scope: "col", class: ["share", "interval"].includes(name) ? "number" : "" } : {},
+      name ? page.text(`search.importances.${name}`) : "",
+    ),
+  );
+  const table = h(
+    "table",
+    { class: "plain search-importances" },
+    h("thead", {}, h("tr", {}, heads)),
+    h("tbody", {}, found.parameters.map(row)),
+  );
+  const method = page.text("search.importances.method", {
+    method: found.method,
+    percent: Math.round(100 * found.top_share),
+    top: found.top,
+    trials: found.trials,
+  });
+  return h(
+    "section",
+    { class: "search-card" },
+    title,
+    h("div", { class: "scrolled", tabindex: "0", role: "region", "aria-label": title.textContent }, table),
+    h("p", { class: "small muted" }, method),
+  );
 }

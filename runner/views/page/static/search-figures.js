@@ -1,4 +1,5 @@
-// The figures of the Search tab that have two axes: history, slices, Pareto front, curves of pruned trials. See search-plot.js for what a figure is.
+// The figures of the Search tab that have two axes: history, slices, Pareto front, curves of pruned trials. See search-plot.js for what a
+// figure is.
 import { axisAround, numberAxis } from "./search-axes.js";
 import { clipped, textWidth } from "./search-plot.js";
 
@@ -7,7 +8,10 @@ const [TOP, BOTTOM] = [24, 44]; // px for the titles of the axes
 const LEAST_CLOCK = 4; // seconds between two times that are labelled as a clock
 const SCATTER = 0.5; // part of a choice's width over which its trials are spread
 
-/** A figure of marks {id, x, y, row}: `y` null stands on the lower edge. `parts` may have under(pen, to, look), the lines below the marks, and lines: id → [[x, y], …]. */
+/**
+ * A figure of marks {id, x, y, row}: `y` null stands on the lower edge. `parts` may have under(pen, to, look), the lines below the marks,
+ * and lines: id → [[x, y], …].
+ */
 function plane({ model, x, y, marks, parts = {}, height = 260, titles, order }) {
   const box = ({ width, height: whole }) => {
     const tall = whole - TOP - BOTTOM;
@@ -17,10 +21,18 @@ function plane({ model, x, y, marks, parts = {}, height = 260, titles, order }) 
   };
   const placer = (size) => {
     const { left, top, width, height: tall } = box(size);
-    return { x: (value) => left + width * x.share(value), y: (value) => top + tall * (1 - y.share(value)), left, top, right: left + width, bottom: top + tall };
+    return {
+      x: (value) => left + width * x.share(value),
+      y: (value) => top + tall * (1 - y.share(value)),
+      left,
+      top,
+      right: left + width,
+      bottom: top + tall,
+    };
   };
   const at = (mark, to) => {
-    const shift = x.choices.length && mark.spread !== undefined ? (mark.spread - 0.5) * SCATTER * ((to.right - to.left) / x.choices.length) : 0;
+    const shift =
+      x.choices.length && mark.spread !== undefined ? (mark.spread - 0.5) * SCATTER * ((to.right - to.left) / x.choices.length) : 0;
     return [to.x(mark.x) + shift, mark.y === null ? to.bottom - 6 : to.y(mark.y)];
   };
   return {
@@ -69,7 +81,9 @@ function drawAxes(pen, x, y, to, look, titles) {
     pen.stroke(style);
   };
   const rows = y.ticks(rowsIn(to.bottom - to.top));
-  lines({ color: look.rule, width: 1, alpha: 1 }, () => rows.forEach(({ place }) => segment(pen, to.left, to.y(place), to.right, to.y(place))));
+  lines({ color: look.rule, width: 1, alpha: 1 }, () =>
+    rows.forEach(({ place }) => segment(pen, to.left, to.y(place), to.right, to.y(place))),
+  );
   for (const { place, label } of rows) pen.text(to.left - 6, to.y(place), label, { color: look.muted, align: "right" });
   const columns = x.ticks(Math.max(2, Math.floor((to.right - to.left) / 72)));
   const room = x.choices.length ? (to.right - to.left) / columns.length : Infinity;
@@ -146,7 +160,19 @@ function drawShapes(pen, marks, at, color, look, alpha, radius) {
       segment(pen, x - radius, y - radius, x + radius, y + radius);
       segment(pen, x - radius, y + radius, x + radius, y - radius);
     } else {
-      const corners = kind === "square" ? [[-1, -1], [1, -1], [1, 1], [-1, 1]] : [[0, -1.2], [1.1, 0.8], [-1.1, 0.8]];
+      const corners =
+        kind === "square"
+          ? [
+              [-1, -1],
+              [1, -1],
+              [1, 1],
+              [-1, 1],
+            ]
+          : [
+              [0, -1.2],
+              [1.1, 0.8],
+              [-1.1, 0.8],
+            ];
       corners.forEach(([dx, dy], index) => pen[index ? "to" : "from"](x + dx * radius, y + dy * radius));
       pen.close();
     }
@@ -164,7 +190,10 @@ export function historyFigure(model) {
   const last = Math.max(1, ...model.all.map((row) => row.number));
   const x = numberAxis(-0.02 * last, 1.02 * last, model.page.language);
   const best = model.explored.history[model.tag] ?? [];
-  const stairs = best.flatMap(([number, value], index) => [[number, value], [best[index + 1]?.[0] ?? last, value]]);
+  const stairs = best.flatMap(([number, value], index) => [
+    [number, value],
+    [best[index + 1]?.[0] ?? last, value],
+  ]);
   const under = (pen, to, look) => trace(clamp(pen, to), stairs, to, { color: look.ink, width: 1.5, alpha: 1 });
   return plane({ model, x, y, marks, parts: { under }, titles: { x: model.page.text("search.number"), y: model.tag } });
 }
@@ -193,7 +222,13 @@ export function sliceFigure(model, at, y) {
   const { explored } = model;
   const only = model.kind === "one_at_a_time" ? new Set(explored.alone[axis.key] ?? []) : null;
   const rows = model.layered().filter((row) => row.places[at] !== null && row.places[at] !== undefined && (!only || only.has(row.id)));
-  const marks = rows.map((row) => ({ id: row.id, row, x: row.places[at], y: row.y, spread: only ? undefined : (row.number * 0.618034) % 1 }));
+  const marks = rows.map((row) => ({
+    id: row.id,
+    row,
+    x: row.places[at],
+    y: row.y,
+    spread: only ? undefined : (row.number * 0.618034) % 1,
+  }));
   const x = axis.choices.length ? axis : { ...axis, share: (place) => 0.05 + 0.9 * axis.share(place) };
   const found = explored.slices.find((each) => each.metric === model.tag && each.key === axis.key);
   const under = (pen, to, look) => (only ? drawSeeds(pen, rows, at, axis, to, look) : drawRanges(pen, found, axis, to, look));
@@ -210,10 +245,16 @@ function drawSeeds(pen, rows, at, axis, to, look) {
     [...sorted].reverse().forEach((row) => pen.to(to.x(row.places[at]), to.y(row.y - spread(row))));
     pen.close();
     pen.fill({ color: look.band, alpha: 1 });
-    trace(pen, sorted.map((row) => [row.places[at], row.y]), to, { color: look.muted, width: 1.5, alpha: 1 });
+    trace(
+      pen,
+      sorted.map((row) => [row.places[at], row.y]),
+      to,
+      { color: look.muted, width: 1.5, alpha: 1 },
+    );
   } else {
     pen.begin();
-    for (const row of sorted) segment(pen, to.x(row.places[at]), to.y(row.y - spread(row)), to.x(row.places[at]), to.y(row.y + spread(row)));
+    for (const row of sorted)
+      segment(pen, to.x(row.places[at]), to.y(row.y - spread(row)), to.x(row.places[at]), to.y(row.y + spread(row)));
     pen.stroke({ color: look.faint, width: 6, alpha: 0.35 });
   }
   pen.begin();
@@ -232,7 +273,13 @@ function drawRanges(pen, found, axis, to, look) {
     inside.to(to.x(high) + (high > low ? 0 : half), to.y(value));
   }
   inside.stroke({ color: look.ink, width: 2, alpha: 0.8 });
-  if (found.statistic === "mean" && !axis.choices.length) trace(inside, found.ranges.map(({ low, value }) => [low, value]), to, { color: look.ink, width: 1, alpha: 0.5 });
+  if (found.statistic === "mean" && !axis.choices.length)
+    trace(
+      inside,
+      found.ranges.map(({ low, value }) => [low, value]),
+      to,
+      { color: look.ink, width: 1, alpha: 0.5 },
+    );
 }
 
 /** The metric against a cost, with the trials that no other beats in both. */
@@ -244,17 +291,30 @@ export function paretoFigure(model, front, index) {
   const spent = marks.map((mark) => mark.x);
   const clock = front.cost === "time_s" && Math.max(...spent) - Math.min(...spent) > LEAST_CLOCK;
   const x = axisAround(spent, model.page.language, { kind: clock ? "time" : "number" });
-  const order = front.front.filter((id) => model.byId.has(id)).map((id) => model.byId.get(id)).sort((a, b) => cost(a) - cost(b));
+  const order = front.front
+    .filter((id) => model.byId.has(id))
+    .map((id) => model.byId.get(id))
+    .sort((a, b) => cost(a) - cost(b));
   const edge = front.goal === "maximize" ? -1 : 1; // the side on which a trial of the front is beaten by none
   const line = order.flatMap((row, place) => {
     const next = order[place + edge];
-    return edge > 0 ? [[cost(row), row.y], ...(next ? [[cost(next), row.y]] : [])] : [...(next ? [[cost(next), row.y]] : []), [cost(row), row.y]];
+    return edge > 0
+      ? [[cost(row), row.y], ...(next ? [[cost(next), row.y]] : [])]
+      : [...(next ? [[cost(next), row.y]] : []), [cost(row), row.y]];
   });
   const under = (pen, to, look) => trace(clamp(pen, to), line, to, { color: look.muted, width: 1.5, dash: [3, 3], alpha: 1 });
   const over = (pen, to, look) => {
-    for (const row of order.slice(-12)) if (row.visible) pen.text(to.x(cost(row)) + 8, to.y(row.y) - 8, String(row.number), { color: look.ink });
+    for (const row of order.slice(-12))
+      if (row.visible) pen.text(to.x(cost(row)) + 8, to.y(row.y) - 8, String(row.number), { color: look.ink });
   };
-  return plane({ model, x, y, marks, parts: { under, over }, titles: { x: clock || index ? model.costName(front.cost) : `${model.costName(front.cost)}, s`, y: model.tag } });
+  return plane({
+    model,
+    x,
+    y,
+    marks,
+    parts: { under, over },
+    titles: { x: clock || index ? model.costName(front.cost) : `${model.costName(front.cost)}, s`, y: model.tag },
+  });
 }
 
 /** Learning curves, those of pruned trials up to where they ended. */
@@ -262,10 +322,12 @@ export function curvesFigure(model) {
   const { curves, rungs } = model.explored;
   const rows = model.layered().filter((row) => curves.values[row.id]);
   const lines = new Map(rows.map((row) => [row.id, curveOf(curves, row)]));
-  const marks = rows.filter((row) => lines.get(row.id).length).map((row) => {
-    const [x, y] = lines.get(row.id).at(-1);
-    return { id: row.id, row, x, y };
-  });
+  const marks = rows
+    .filter((row) => lines.get(row.id).length)
+    .map((row) => {
+      const [x, y] = lines.get(row.id).at(-1);
+      return { id: row.id, row, x, y };
+    });
   const values = rows.flatMap((row) => lines.get(row.id).map(([, value]) => value));
   const last = Math.max(1, ...curves.steps);
   const axes = { x: numberAxis(0, 1.02 * last, model.page.language), y: axisAround(values, model.page.language) };
@@ -275,10 +337,12 @@ export function curvesFigure(model) {
     pen.stroke({ color: look.edge, width: 1, dash: [2, 4], alpha: 1 });
     for (const level of ["rest", "top"]) {
       pen.begin();
-      for (const row of rows) if (row.level === level) lines.get(row.id).forEach(([x, y], index) => pen[index ? "to" : "from"](to.x(x), to.y(y)));
+      for (const row of rows)
+        if (row.level === level) lines.get(row.id).forEach(([x, y], index) => pen[index ? "to" : "from"](to.x(x), to.y(y)));
       pen.stroke({ color: look.muted, width: 1, alpha: level === "top" ? lineAlpha(rows.length) : 0.1 });
     }
-    for (const row of rows) if (row.level === "named") trace(pen, lines.get(row.id), to, { color: row.color, width: row.pinned ? 2.5 : 1.5, alpha: 1 });
+    for (const row of rows)
+      if (row.level === "named") trace(pen, lines.get(row.id), to, { color: row.color, width: row.pinned ? 2.5 : 1.5, alpha: 1 });
   };
   const parts = { under, line: (id) => lines.get(id) };
   return plane({ model, ...axes, marks, parts, titles: { x: model.page.text("curves.x.step"), y: curves.metric } });
@@ -290,7 +354,9 @@ export function lineAlpha(count) {
 }
 
 function curveOf(curves, row) {
-  const points = curves.steps.flatMap((step, index) => (curves.values[row.id][index] === null ? [] : [[step, curves.values[row.id][index]]]));
+  const points = curves.steps.flatMap((step, index) =>
+    curves.values[row.id][index] === null ? [] : [[step, curves.values[row.id][index]]],
+  );
   if (row.newest && row.newest[0] > (points.at(-1)?.[0] ?? 0)) points.push(row.newest);
   return points;
 }

@@ -1,4 +1,5 @@
-// What the charts of the Search tab show: the part `search` under the present selection. Nothing is computed here but what a slider selects.
+// What the charts of the Search tab show: the part `search` under the present selection. Nothing is computed here but what a slider
+// selects.
 import { axisAround, keyAxis } from "./search-axes.js";
 
 const MOST_COLOURED = 24; // of more trials only the baseline, the pinned and the best ones have their colour
@@ -24,8 +25,14 @@ export class SearchModel {
   row(trial, visible) {
     const { trials } = this.page;
     const known = trials.byId.get(trial.id);
-    const numbers = trial.metrics[this.tag] ?? (this.explored.metrics.some(({ name }) => name === this.tag) ? null : known.metrics[this.tag]);
-    const seeds = numbers?.values ?? trials.runsOf(trial.id).filter((run) => run.state === "done").map((run) => run.values[this.tag]);
+    const numbers =
+      trial.metrics[this.tag] ?? (this.explored.metrics.some(({ name }) => name === this.tag) ? null : known.metrics[this.tag]);
+    const seeds =
+      numbers?.values ??
+      trials
+        .runsOf(trial.id)
+        .filter((run) => run.state === "done")
+        .map((run) => run.values[this.tag]);
     const y = numbers?.n ? numbers.mean : null;
     return {
       ...trial,
@@ -45,7 +52,11 @@ export class SearchModel {
     const only = page.state.get("only") === "1" && percent < 100;
     const top = new Set(this.top.map(({ id }) => id));
     this.rows = this.all.filter((row) => row.visible && (!only || top.has(row.id)));
-    const named = new Set([page.trials.baseline().id, ...page.trials.pinned().map(({ id }) => id), ...this.top.slice(0, BEST_COLOURED).map(({ id }) => id)]);
+    const named = new Set([
+      page.trials.baseline().id,
+      ...page.trials.pinned().map(({ id }) => id),
+      ...this.top.slice(0, BEST_COLOURED).map(({ id }) => id),
+    ]);
     const pinned = new Set(page.state.list("pin"));
     const few = this.rows.length <= MOST_COLOURED;
     for (const row of this.all) {
@@ -89,8 +100,17 @@ export class SearchModel {
   sentence(id) {
     const { page } = this;
     const row = this.byId.get(id);
-    const value = row.y !== null ? page.summary(row.numbers) : row.newest ? page.text("search.newest", { value: page.number(row.newest[1]), step: row.newest[0] }) : "–";
-    const state = row.violated.length ? page.text("search.violated", { constraint: row.violated }) : row.state === "done" ? "" : page.text(`state.${row.state}`);
+    const value =
+      row.y !== null
+        ? page.summary(row.numbers)
+        : row.newest
+          ? page.text("search.newest", { value: page.number(row.newest[1]), step: row.newest[0] })
+          : "–";
+    const state = row.violated.length
+      ? page.text("search.violated", { constraint: row.violated })
+      : row.state === "done"
+        ? ""
+        : page.text(`state.${row.state}`);
     return page.text("search.trial", { trial: page.trials.label(id), metric: this.tag, value, n: row.numbers?.n ?? "", state });
   }
 }

@@ -1,5 +1,5 @@
-// Parallel coordinates: an axis per key and one for the metric, a line per trial, brushes along the axes. Axes stand side by side, or, on a narrow screen, one below
-// the other. See search-plot.js for what a figure is.
+// Parallel coordinates: an axis per key and one for the metric, a line per trial, brushes along the axes. Axes stand side by side, or, on a
+// narrow screen, one below the other. See search-plot.js for what a figure is.
 import { brushOf, readBrush } from "./search-brush.js";
 import { lineAlpha } from "./search-figures.js";
 import { clipped, textWidth } from "./search-plot.js";
@@ -49,7 +49,10 @@ export function parallelFigure(model) {
       const done = (level) => rows.filter((row) => row.level === level && row.state === "done");
       const ended = (level) => rows.filter((row) => row.level === level && row.state !== "done");
       strokeAll(pen, size, hidden, { color: look.rule, width: 1, alpha: 0.5 });
-      for (const [level, alpha] of [["rest", 0.1], ["top", lineAlpha(rows.length)]]) {
+      for (const [level, alpha] of [
+        ["rest", 0.1],
+        ["top", lineAlpha(rows.length)],
+      ]) {
         strokeAll(pen, size, ended(level), { color: look.faint, width: 1, dash: rows.length > MOST_DASHED ? [] : [3, 3], alpha });
         strokeAll(pen, size, done(level), { color: look.muted, width: 1, alpha });
       }
@@ -162,23 +165,34 @@ function clear(middle, wide, width) {
 function halo(pen, x, y, text, look, size = 11) {
   const wide = textWidth(text, size) + 3;
   pen.begin();
-  [[x, y - 7], [x + wide, y - 7], [x + wide, y + 7], [x, y + 7]].forEach(([px, py], index) => pen[index ? "to" : "from"](px, py));
+  [
+    [x, y - 7],
+    [x + wide, y - 7],
+    [x + wide, y + 7],
+    [x, y + 7],
+  ].forEach(([px, py], index) => pen[index ? "to" : "from"](px, py));
   pen.close();
   pen.fill({ color: look.paper, alpha: 0.85 });
 }
 
 function drawBrush(pen, axis, { low, high, chosen }, point, lies, look) {
   const half = chosen ? 0.4 / axis.choices.length : 0;
-  const ranges = chosen ? chosen.map((index) => [axis.share(index) - half, axis.share(index) + half]) : [[axis.share(low), axis.share(high)]];
+  const ranges = chosen
+    ? chosen.map((index) => [axis.share(index) - half, axis.share(index) + half])
+    : [[axis.share(low), axis.share(high)]];
   for (const [from, to] of ranges) drawRange(pen, [point(from), point(to)], lies, look);
 }
 
 function drawRange(pen, [[x1, y1], [x2, y2]], lies, look) {
   const [dx, dy] = lies ? [0, 7] : [7, 0];
   pen.begin();
-  [[x1 - dx, y1 - dy], [x2 - dx, y2 - dy], [x2 + dx, y2 + dy], [x1 + dx, y1 + dy]].forEach(([x, y], index) => pen[index ? "to" : "from"](x, y));
+  [
+    [x1 - dx, y1 - dy],
+    [x2 - dx, y2 - dy],
+    [x2 + dx, y2 + dy],
+    [x1 + dx, y1 + dy],
+  ].forEach(([x, y], index) => pen[index ? "to" : "from"](x, y));
   pen.close();
   pen.fill({ color: look.accent, alpha: 0.22 });
   pen.stroke({ color: look.accent, width: 1.5, alpha: 1 });
 }
-

@@ -65,7 +65,8 @@ export function figureSvg(figure, look, { title, summary, legend }) {
   });
   const height = size.height + HEAD + 20 * Math.ceil(legend.length / columns) + 8;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 ${-HEAD} ${width} ${height}" font-family="system-ui, sans-serif">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 ${-HEAD} ${width} ${height}"` +
+      ' font-family="system-ui, sans-serif">',
     `<title>${xmlText(title)}</title><desc>${xmlText(summary)}</desc>`,
     `<rect y="${-HEAD}" width="100%" height="100%" fill="${look.paper}"/>`,
     `<text x="16" y="-12" font-size="16" font-weight="600" fill="${look.ink}">${xmlText(title)}</text>`,

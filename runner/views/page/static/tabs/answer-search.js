@@ -44,5 +44,11 @@ export function searchAnswer(page, report) {
   );
   const title = page.text("search.best", { n: best.length, all: report.ranked.length });
   const more = h("p", { class: "small" }, h("a", { href: page.state.fragment({ tab: "search" }) }, page.text("search.more")));
-  return h("section", {}, h("h2", {}, title), h("div", { class: "scrolled", tabindex: "0", role: "region", "aria-label": title }, table), more);
+  return h(
+    "section",
+    {},
+    h("h2", {}, title),
+    h("div", { class: "scrolled", tabindex: "0", role: "region", "aria-label": title }, table),
+    more,
+  );
 }

@@ -1,5 +1,5 @@
-// Tab Search: what a sweep has explored. Changes of one key: a slice per key; a grid: a heat map; a search: history, importances, slices, parallel coordinates,
-// Pareto front, curves of pruned trials. A brush is a filter in the selection bar.
+// Tab Search: what a sweep has explored. Changes of one key: a slice per key; a grid: a heat map; a search: history, importances, slices,
+// parallel coordinates, Pareto front, curves of pruned trials. A brush is a filter in the selection bar.
 import { fill, h } from "../dom.js";
 import { failure } from "../failure.js";
 import { choices } from "../header.js";
@@ -12,7 +12,12 @@ import { SearchModel } from "../search-model.js";
 import { parallelFigure } from "../search-parallel.js";
 
 const COSTS = ["time_s", "memory_gib"];
-const SHOWN = { one_at_a_time: ["pareto"], grid: ["parallel", "pareto"], list: ["parallel", "pareto"], search: ["history", "parallel", "pareto", "curves"] };
+const SHOWN = {
+  one_at_a_time: ["pareto"],
+  grid: ["parallel", "pareto"],
+  list: ["parallel", "pareto"],
+  search: ["history", "parallel", "pareto", "curves"],
+};
 const DOUBLE_MS = 250; // between two clicks that are one double click
 const LEAST = 2; // finished trials without which there is nothing to see
 
@@ -52,7 +57,9 @@ class SearchView {
     this.root = h("div", { class: "search" }, this.problem, this.controls.root, this.said, this.legend, this.heat.root, this.main);
     this.print = () => this.cards.forEach((card) => card.due && card.draw());
     addEventListener("beforeprint", this.print);
-    this.watch = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => this.near(target, isIntersecting)), { rootMargin: "25% 0px" });
+    this.watch = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => this.near(target, isIntersecting)), {
+      rootMargin: "25% 0px",
+    });
   }
 
   unmount() {
@@ -71,7 +78,9 @@ class SearchView {
     const metric = trials.decides();
     let explored;
     try {
-      explored = await (metric === trials.metric ? source.json("search") : source.json("search", { metric }).catch(() => source.json("search")));
+      explored = await (metric === trials.metric
+        ? source.json("search")
+        : source.json("search", { metric }).catch(() => source.json("search")));
     } catch (error) {
       return fill(this.problem, failure(this.page, error));
     }
@@ -87,7 +96,14 @@ class SearchView {
     const few = model.finished < LEAST;
     this.controls.show(model);
     const hidden = model.all.length - model.rows.length;
-    fill(this.said, few ? page.text("search.few", { n: model.finished, least: LEAST }) : hidden ? page.text("search.shown", { n: model.rows.length, all: model.all.length }) : "");
+    fill(
+      this.said,
+      few
+        ? page.text("search.few", { n: model.finished, least: LEAST })
+        : hidden
+          ? page.text("search.shown", { n: model.rows.length, all: model.all.length })
+          : "",
+    );
     this.said.hidden = !this.said.textContent;
     if (few) this.legend.hidden = true;
     this.main.hidden = few;
@@ -110,14 +126,21 @@ class SearchView {
     };
     const importance = model.kind === "search" ? importanceCard(page, model) : null;
     const slices = model.axes.map((axis, at) => card(`slice ${axis.key}`, this.slice(axis, at))).filter(Boolean);
-    const [history, parallel, pareto, curves] = ["history", "parallel", "pareto", "curves"].map((name) => (SHOWN[model.kind].includes(name) ? card(name, this[name](), "wide") : null));
+    const [history, parallel, pareto, curves] = ["history", "parallel", "pareto", "curves"].map((name) =>
+      SHOWN[model.kind].includes(name) ? card(name, this[name](), "wide") : null,
+    );
     fill(this.importances, importance);
     fill(this.sliceNote, this.sliceReading());
     const signature = JSON.stringify([[...kept.keys()], Boolean(importance), page.language]);
     if (signature !== this.signature) {
       this.signature = signature;
-      const group = slices.length ? h("section", {}, h("h2", {}, page.text("search.slices")), this.sliceNote, h("div", { class: "search-slices" }, slices)) : null;
-      fill(this.main, model.kind === "search" ? [history, importance && this.importances, parallel, group, pareto, curves] : [group, parallel, pareto]);
+      const group = slices.length
+        ? h("section", {}, h("h2", {}, page.text("search.slices")), this.sliceNote, h("div", { class: "search-slices" }, slices))
+        : null;
+      fill(
+        this.main,
+        model.kind === "search" ? [history, importance && this.importances, parallel, group, pareto, curves] : [group, parallel, pareto],
+      );
     }
     for (const [name, old] of this.cards) {
       if (kept.has(name)) continue;
@@ -139,14 +162,20 @@ class SearchView {
 
   slice(axis, at) {
     const { model, page } = this;
-    const only = model.kind === "one_at_a_time" ? model.explored.alone[axis.key] ?? [] : null;
+    const only = model.kind === "one_at_a_time" ? (model.explored.alone[axis.key] ?? []) : null;
     const rows = (only ? only.map((id) => model.byId.get(id)) : model.rows).filter((row) => row?.visible && row.places[at] !== null);
     if (new Set(rows.map((row) => row.places[at])).size < 2 && model.all.length > 1 && only !== null) return null;
     return {
       title: axis.short,
       make: () => sliceFigure(this.model, at, this.shared()),
       summary: page.text("search.slice.summary", { metric: model.tag, key: axis.key, n: rows.length }),
-      table: (exact) => this.table(rows, [axis.short], (row) => [axis.choices.length ? axis.label(row.places[at]) : exact ? row.places[at] : page.value(row.places[at])], exact),
+      table: (exact) =>
+        this.table(
+          rows,
+          [axis.short],
+          (row) => [axis.choices.length ? axis.label(row.places[at]) : exact ? row.places[at] : page.value(row.places[at])],
+          exact,
+        ),
     };
   }
 
@@ -167,9 +196,20 @@ class SearchView {
     return {
       title: page.text("search.history", { metric: model.tag }),
       make: () => historyFigure(this.model),
-      summary: page.text("search.history.summary", { n: model.rows.length, metric: model.tag, value: best ? page.number(best[1]) : "", trial: best?.[0] ?? "" }),
+      summary: page.text("search.history.summary", {
+        n: model.rows.length,
+        metric: model.tag,
+        value: best ? page.number(best[1]) : "",
+        trial: best?.[0] ?? "",
+      }),
       notes: [page.text(best ? "search.history.reading" : "search.nogoal")],
-      table: (exact) => this.table([...model.rows].sort((a, b) => a.number - b.number), [], () => [], exact),
+      table: (exact) =>
+        this.table(
+          [...model.rows].sort((a, b) => a.number - b.number),
+          [],
+          () => [],
+          exact,
+        ),
     };
   }
 
@@ -179,9 +219,19 @@ class SearchView {
     return {
       title: page.text("search.parallel"),
       make: () => parallelFigure(this.model),
-      summary: page.text("search.parallel.summary", { n: model.rows.length, keys: model.axes.map((axis) => axis.short), metric: model.tag }),
+      summary: page.text("search.parallel.summary", {
+        n: model.rows.length,
+        keys: model.axes.map((axis) => axis.short),
+        metric: model.tag,
+      }),
       notes: [page.text("search.parallel.reading")],
-      table: (exact) => this.table(model.rows, model.axes.map((axis) => axis.short), (row) => model.axes.map((axis, at) => placeText(axis, row.places[at], exact)), exact),
+      table: (exact) =>
+        this.table(
+          model.rows,
+          model.axes.map((axis) => axis.short),
+          (row) => model.axes.map((axis, at) => placeText(axis, row.places[at], exact)),
+          exact,
+        ),
     };
   }
 
@@ -192,7 +242,12 @@ class SearchView {
     const front = fronts.find(({ cost }) => cost === page.state.get("cost")) ?? fronts[0];
     const index = COSTS.indexOf(front.cost);
     const cost = (row) => (index >= 0 ? row.costs[index] : row.metrics[front.cost]?.mean) ?? null;
-    choices(this.cost, page.text("search.cost"), fronts.map((each) => [each.cost, model.costName(each.cost)]), front.cost);
+    choices(
+      this.cost,
+      page.text("search.cost"),
+      fronts.map((each) => [each.cost, model.costName(each.cost)]),
+      front.cost,
+    );
     const rows = model.rows.filter((row) => row.y !== null && cost(row) !== null);
     const onFront = new Set(front.front);
     const shown = (value) => (value === null ? "–" : index < 0 ? page.number(value) : index ? page.memory(value) : page.duration(value));
@@ -203,7 +258,13 @@ class SearchView {
       make: () => paretoFigure(this.model, front, index),
       summary: page.text("search.pareto.summary", { n: rows.length, best: front.front.map((id) => model.byId.get(id)?.number) }),
       notes: [page.text("search.pareto.reading")],
-      table: (exact) => this.table(rows, [model.costName(front.cost), page.text("search.front")], (row) => [exact ? cost(row) : shown(cost(row)), onFront.has(row.id) ? page.text("search.front.yes") : ""], exact),
+      table: (exact) =>
+        this.table(
+          rows,
+          [model.costName(front.cost), page.text("search.front")],
+          (row) => [exact ? cost(row) : shown(cost(row)), onFront.has(row.id) ? page.text("search.front.yes") : ""],
+          exact,
+        ),
     };
   }
 
@@ -215,19 +276,37 @@ class SearchView {
     return {
       title: page.text("search.curves", { metric: curves.metric }),
       make: () => curvesFigure(this.model),
-      summary: page.text("search.curves.summary", { n: Object.keys(curves.values).length, pruned: model.explored.states.pruned ?? 0, metric: curves.metric }),
+      summary: page.text("search.curves.summary", {
+        n: Object.keys(curves.values).length,
+        pruned: model.explored.states.pruned ?? 0,
+        metric: curves.metric,
+      }),
       notes: [page.text("search.curves.reading"), ...notes.map((note) => page.note(note)), ...(rungs.length ? [list] : [])],
-      table: (exact) => this.table(model.rows.filter((row) => curves.values[row.id]), curves.steps.map(String), (row) => curves.values[row.id].map((value) => (value === null ? "" : exact ? value : page.number(value))), exact),
+      table: (exact) =>
+        this.table(
+          model.rows.filter((row) => curves.values[row.id]),
+          curves.steps.map(String),
+          (row) => curves.values[row.id].map((value) => (value === null ? "" : exact ? value : page.number(value))),
+          exact,
+        ),
     };
   }
 
   table(rows, heads, cells, exact) {
     const { model, page } = this;
     const value = (row) => (row.y === null ? (exact ? "" : "–") : exact ? row.y : page.summary(row.numbers));
-    const state = (row) => (row.violated.length ? page.text("search.violated", { constraint: row.violated }) : page.text(`state.${row.state}`));
+    const state = (row) =>
+      row.violated.length ? page.text("search.violated", { constraint: row.violated }) : page.text(`state.${row.state}`);
     return {
       head: [page.text("forest.trial"), ...heads, model.tag, ...(exact ? ["std"] : []), "n", page.text("trials.state")],
-      rows: rows.map((row) => [page.trials.label(row.id), ...cells(row), value(row), ...(exact ? [row.numbers?.std ?? ""] : []), row.numbers?.n ?? 0, state(row)]),
+      rows: rows.map((row) => [
+        page.trials.label(row.id),
+        ...cells(row),
+        value(row),
+        ...(exact ? [row.numbers?.std ?? ""] : []),
+        row.numbers?.n ?? 0,
+        state(row),
+      ]),
     };
   }
 
@@ -241,7 +320,10 @@ class SearchView {
       states.running || states.waiting || states.interrupted ? `△ ${page.text("search.legend.open")}` : null,
       model.all.some((row) => row.violated.length) ? `□ ${page.text("search.legend.violated")}` : null,
     ];
-    fill(this.legend, items.filter(Boolean).map((item) => h("li", {}, item)));
+    fill(
+      this.legend,
+      items.filter(Boolean).map((item) => h("li", {}, item)),
+    );
     this.legend.hidden = !this.legend.hasChildNodes();
   }
 
@@ -285,7 +367,9 @@ class SearchView {
   look() {
     const style = getComputedStyle(document.documentElement);
     const color = (name) => style.getPropertyValue(`--${name}`).trim();
-    return Object.fromEntries(["ink", "muted", "faint", "edge", "accent", "band", "paper"].map((name) => [name, color(name)]).concat([["rule", color("line")]]));
+    return Object.fromEntries(
+      ["ink", "muted", "faint", "edge", "accent", "band", "paper"].map((name) => [name, color(name)]).concat([["rule", color("line")]]),
+    );
   }
 
   /** Call f while the page has its light theme; nothing is painted in between. */
@@ -312,9 +396,31 @@ function placeText(axis, place, exact) {
 
 function rungTable(page, rungs) {
   const names = ["step", "pruned", "finished", "pairs", "disagreed", "tau", "place"];
-  const head = h("tr", {}, names.map((name) => h("th", { scope: "col", class: "number" }, page.text(`search.rungs.${name}`))));
-  const row = (rung) => [rung.step, rung.pruned, rung.finished, rung.pairs, rung.disagreed, rung.tau === null ? "–" : page.number(rung.tau), rung.winner_place ?? "–"];
-  const body = rungs.map((rung) => h("tr", {}, row(rung).map((value, index) => (index ? h("td", { class: "number" }, value) : h("th", { scope: "row", class: "number" }, value)))));
+  const head = h(
+    "tr",
+    {},
+    names.map((name) => h("th", { scope: "col", class: "number" }, page.text(`search.rungs.${name}`))),
+  );
+  const row = (rung) => [
+    rung.step,
+    rung.pruned,
+    rung.finished,
+    rung.pairs,
+    rung.disagreed,
+    rung.tau === null ? "–" : page.number(rung.tau),
+    rung.winner_place ?? "–",
+  ];
+  const body = rungs.map((rung) =>
+    h(
+      "tr",
+      {},
+      row(rung).map((value, index) => (index ? h("td", { class: "number" }, value) : h("th", { scope: "row", class: "number" }, value))),
+    ),
+  );
   const label = page.text("search.rungs");
-  return h("div", { class: "scrolled", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: "plain" }, h("thead", {}, head), h("tbody", {}, body)));
+  return h(
+    "div",
+    { class: "scrolled", tabindex: "0", role: "region", "aria-label": label },
+    h("table", { class: "plain" }, h("thead", {}, head), h("tbody", {}, body)),
+  );
 }
