@@ -2,26 +2,34 @@
 
     docs/images/comparison.svg    what `runner compare` prints, on a terminal of 110 columns
     docs/images/samples.png       the sample images of the baseline's last evaluation, true and predicted boxes
+    docs/images/page-TAB.webp     the tabs of the page in Chromium, and page-TAB-dark.webp in dark colours
 
-The figures in them are those of the runs; run this again after a new `make demo`.
+The figures in them are those of the runs; run this again after a new `make demo`, in the folder that holds `runs`, since the page shows
+commands that lead from there to the runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import rich._export_format
 from PIL import Image
+from playwright.sync_api import sync_playwright
 from rich.console import Console
 
 from runner.results.collect import RunResult
 from runner.results.comparison import Comparison
 from runner.store.run_dir import RunDir
-from runner.sweep.session_results import compare_runs
+from runner.sweep.session_results import compare_runs, read_report
+from runner.views.page.data import SnapshotData
+from runner.views.page.server import PageServer
 from runner.views.table import render_comparison
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
@@ -29,6 +37,12 @@ WIDTH = 110
 SAMPLE_SIDE_PX = 256
 MAY_BE_SHOWN = "synthetic_pcb"
 """Other data sets' images are not ours to publish."""
+PAGE_SIZE = {"width": 1200, "height": 800}
+PAGE_SCALE = 1.5
+TABS = {"answer": "#answer", "trials": "#trials", "curves": "#curves?s=0.9", "detection": "#detection"}
+"""Tab to the address of the view that is shown."""
+SETTLED_MS = 2_000
+"""Until a page that is complete on the screen has drawn its charts and decoded its images."""
 
 
 def comparison_svg(comparison: Comparison, command: str) -> str:
@@ -55,6 +69,27 @@ def samples(run: RunResult) -> Image.Image | None:
     return strip
 
 
+def page_pictures(sweep: Path) -> Iterator[tuple[str, Image.Image]]:
+    """Yield the name and the picture of each tab, in light and in dark colours."""
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    executable = os.environ.get("RUNNER_CHROMIUM") or shutil.which("chromium")
+    with PageServer(SnapshotData([sweep], read_report)) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=as_root)
+        for colours, suffix in (("light", ""), ("dark", "-dark")):
+            context = browser.new_context(
+                viewport=PAGE_SIZE, device_scale_factor=PAGE_SCALE, color_scheme=colours, locale="en-US", reduced_motion="reduce"
+            )
+            for tab, fragment in TABS.items():
+                page = context.new_page()
+                page.goto(server.address + fragment, wait_until="networkidle")
+                page.wait_for_timeout(SETTLED_MS)
+                content = page.get_by_role("main").bounding_box() or {"y": 0, "height": PAGE_SIZE["height"]}
+                clip = {"x": 0, "y": 0, "width": PAGE_SIZE["width"], "height": min(content["y"] + content["height"], PAGE_SIZE["height"])}
+                yield f"page-{tab}{suffix}.webp", Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
+                page.close()
+        browser.close()
+
+
 def main() -> int:
     """Write the pictures."""
     parser = argparse.ArgumentParser(description="Write the README's pictures from a finished sweep.")
@@ -70,6 +105,10 @@ def main() -> int:
     if strip is not None:
         written.append(args.output / "samples.png")
         strip.quantize(128).save(written[-1], optimize=True)  # a third of the bytes, to the eye the same
+    if done and done[0].config.get("dataset") == MAY_BE_SHOWN:
+        for name, picture in page_pictures(args.sweep):
+            written.append(args.output / name)
+            picture.save(written[-1], lossless=True, method=6)
     print(*written, sep="\n")
     if comparison.uncounted:
         print(f"{len(comparison.uncounted)} runs are not in it: they are not done", file=sys.stderr)
