@@ -18,6 +18,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import rich._export_format
 from PIL import Image
@@ -37,7 +38,7 @@ WIDTH = 110
 SAMPLE_SIDE_PX = 256
 MAY_BE_SHOWN = "synthetic_pcb"
 """Other data sets' images are not ours to publish."""
-PAGE_SIZE = {"width": 1200, "height": 800}
+WIDTH_PX, HEIGHT_PX = 1200, 800
 PAGE_SCALE = 1.5
 TABS = {"answer": "#answer", "trials": "#trials", "curves": "#curves?s=0.9", "detection": "#detection"}
 """Tab to the address of the view that is shown."""
@@ -75,17 +76,19 @@ def page_pictures(sweep: Path) -> Iterator[tuple[str, Image.Image]]:
     executable = os.environ.get("RUNNER_CHROMIUM") or shutil.which("chromium")
     with PageServer(SnapshotData([sweep], read_report)) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=as_root)
-        for colours, suffix in (("light", ""), ("dark", "-dark")):
+        schemes: tuple[tuple[Literal["light", "dark"], str], ...] = (("light", ""), ("dark", "-dark"))
+        for colours, suffix in schemes:
             context = browser.new_context(
-                viewport=PAGE_SIZE, device_scale_factor=PAGE_SCALE, color_scheme=colours, locale="en-US", reduced_motion="reduce"
+                viewport={"width": WIDTH_PX, "height": HEIGHT_PX}, device_scale_factor=PAGE_SCALE, color_scheme=colours, locale="en-US"
             )
             for tab, fragment in TABS.items():
                 page = context.new_page()
                 page.goto(server.address + fragment, wait_until="networkidle")
                 page.wait_for_timeout(SETTLED_MS)
-                content = page.get_by_role("main").bounding_box() or {"y": 0, "height": PAGE_SIZE["height"]}
-                clip = {"x": 0, "y": 0, "width": PAGE_SIZE["width"], "height": min(content["y"] + content["height"], PAGE_SIZE["height"])}
-                yield f"page-{tab}{suffix}.webp", Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
+                content = page.get_by_role("main").bounding_box()
+                bottom = min(content["y"] + content["height"], HEIGHT_PX) if content else HEIGHT_PX
+                picture = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH_PX, "height": bottom})
+                yield f"page-{tab}{suffix}.webp", Image.open(io.BytesIO(picture)).convert("RGB")
                 page.close()
         browser.close()
 
