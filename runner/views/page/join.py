@@ -1,8 +1,9 @@
-"""Joining of the page's modules into one script, for a file that has no server to load them from.
+"""Joining of the page's modules into one script: a live page loads it in one request, and a file has no server to load modules from.
 
 Each module becomes a function that is called once, so that its private names stay its own; what it exports is an object that the modules
 behind it take their imports from. Only the forms of the page's own modules are known: named imports from relative paths, and named exports
 of functions, classes and constants, each statement beginning a line. Anything else is an error: this reads lines, not JavaScript.
+Comments that fill whole lines are left out, so a text over several lines must have none that looks like one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ _DECLARED: Final = re.compile(r"export (?=(?:async )?function\*? *([A-Za-z_$][\w
 _LISTED: Final = re.compile(r"export\s*\{([^{}]*)\};?[ \t]*(?://[^\n]*)?$", re.MULTILINE)
 _NAME: Final = re.compile(r"([A-Za-z_$][\w$]*)(?:\s+as\s+([A-Za-z_$][\w$]*))?")
 _STATEMENT: Final = re.compile(r"^[ \t]*(?:import|export)\b(?![ \t]*[:=,.)])", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
 _REFUSED: Final = (
     (re.compile(r"\bimport\s*\("), "import() is not known: import by name, at the top"),
     (re.compile(r"\bimport\.meta\b"), "import.meta is not known: a file has no address of its modules"),
@@ -59,10 +61,11 @@ class _Joined:
         if path not in self._modules:
             text = self._read(path)
             body, exported = self._body(path, text, (*above, path))
+            body = _COMMENT.sub("", body).rstrip()
             variable = f"module{len(self._modules)}"
             self._modules[path] = variable, frozenset(exported)
             returned = ", ".join(name if name == local else f"{name}: {local}" for name, local in exported.items())
-            self.texts.append(f"// {path}\nconst {variable} = (() => {{\n{body.rstrip()}\nreturn {{ {returned} }};\n}})();\n")
+            self.texts.append(f"// {path}\nconst {variable} = (() => {{\n{body}\nreturn {{ {returned} }};\n}})();\n")
         return self._modules[path]
 
     def _body(self, path: str, text: str, above: tuple[str, ...]) -> tuple[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import re
@@ -18,7 +19,7 @@ import pytest
 from support.finished import make_run
 
 from runner.core.errors import InputError
-from runner.views.page.app import STATIC, page_files
+from runner.views.page.app import SCRIPT, STATIC, joined_script, page_files
 from runner.views.page.data import PageView, SnapshotData
 from runner.views.page.guard import HEADERS
 from runner.views.page.part import PARTS, find_part
@@ -89,7 +90,23 @@ def test_the_page_asks_for_nothing_that_is_not_served() -> None:
     for name, file in files.items():
         if file.suffix in (".js", ".html") and not name.startswith("vendor/"):
             for wanted in re.findall(r'(?:from\s+|src=|href=)"(?!data:)([^"]+)"', file.read_text(encoding="utf-8")):
-                assert (file.parent / wanted).resolve().relative_to(STATIC.resolve()).as_posix() in files, (name, wanted)
+                asked = (file.parent / wanted).resolve().relative_to(STATIC.resolve()).as_posix()
+                assert asked in files or asked == SCRIPT, (name, wanted)
+
+
+def test_the_modules_are_served_as_one_script(server: PageServer) -> None:
+    got = ask(server, f"/{SCRIPT}")
+    assert (got.status, got.media) == (200, "text/javascript; charset=utf-8")
+    assert got.body.decode() == joined_script()
+
+
+def test_a_first_load_is_small() -> None:
+    files = page_files()
+    loaded = [
+        joined_script().encode(),
+        *(files[name].read_bytes() for name in ("style.css", "vendor/uPlot.min.css", "vendor/uPlot.iife.min.js")),
+    ]
+    assert sum(len(gzip.compress(text)) for text in loaded) <= 150_000
 
 
 @pytest.mark.parametrize(

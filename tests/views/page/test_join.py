@@ -94,6 +94,12 @@ def test_a_cycle_is_an_error_that_names_its_modules() -> None:
         )
 
 
+def test_comments_that_fill_lines_are_left_out() -> None:
+    script = joined(main='// one\n  // two\nf("// a"); // three\n/** four */\n/*\n * five */\nconst x = 1;\n/* six */ g();\n')
+    assert 'f("// a"); // three\nconst x = 1;\n/* six */ g();' in script
+    assert not any(word in script for word in ("one", "two", "four", "five"))
+
+
 @pytest.mark.parametrize("entry", ["frozen.js", "live.js"])
 def test_the_modules_of_the_page_can_be_joined(entry: str) -> None:
     script = join_modules(lambda name: (STATIC / name).read_text(encoding="utf-8"), entry)
