@@ -180,3 +180,19 @@ def test_hostile_class_names_stay_text(pages: Pages, tmp_path: Path) -> None:
     assert page.locator(".detection-classes tbody th").all_text_contents()[1:] == list(HOSTILE)
     assert page.evaluate("window.pwn") is None
     assert page.evaluate("document.documentElement.scrollWidth") == 1440
+
+
+def test_the_focus_stays_and_open_tables_stay_open(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment="#detection")
+    page.locator(".detection-curves .behind summary").click()
+    worst = page.get_by_role("button", name="worst first")
+    worst.focus()
+    page.keyboard.press("Enter")
+    expect(worst).to_have_attribute("aria-pressed", "true")
+    expect(worst).to_be_focused()
+    assert page.locator(".detection-curves .behind tbody").is_visible()
+    deltas = page.locator(".detection-classes tr:not(.total) .delta .main").all_text_contents()
+    values = [float(text.replace("−", "-")) for text in deltas]
+    assert values == sorted(values)

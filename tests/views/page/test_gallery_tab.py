@@ -211,9 +211,9 @@ def test_the_large_view_by_keyboard(pages: Pages, sweep: Path) -> None:
     page.keyboard.up(" ")
     expect(dialog.locator("figcaption")).to_contain_text("baseline")
     page.keyboard.press("Escape")
+    expect(cards.first).to_be_focused()
     expect(dialog).to_have_count(0)
     assert "img=" not in page.url
-    expect(cards.first).to_be_focused()
 
 
 def test_both_sides_have_one_zoom(pages: Pages, sweep: Path) -> None:

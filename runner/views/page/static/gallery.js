@@ -218,29 +218,33 @@ export class Gallery {
 
   // --------------------------------------------------------------------------------------------------------------- cards
   showCards() {
-    const { page, images } = this;
+    const { page, images, cards } = this;
     const shown = images.slice(0, this.most);
-    if (shown.length) fill(this.cards, shown.map((entry, place) => this.card(entry, place)));
-    else fill(
-      this.cards,
-      h(
-        "li",
-        { class: "empty" },
-        page.text("gallery.empty"),
-        " ",
-        h(
-          "button",
-          { type: "button", class: "quiet", onclick: () => page.state.set({ class: "", as: "", size: "", kind: "", steady: "0" }) },
-          page.text("gallery.all"),
-        ),
-      ),
-    );
+    const signature = JSON.stringify([page.language, shown.map(({ image, changes }) => [image, changes])]);
+    if (signature !== this.carded || this.data !== this.cardedData) {
+      const focused = this.back ?? (cards.contains(document.activeElement) ? document.activeElement.dataset.image : null);
+      fill(cards, shown.length ? shown.map((entry) => this.card(entry)) : this.nothing());
+      if (focused && !page.state.get("img")) this.cardOf(focused)?.focus({ preventScroll: true });
+    }
+    [this.carded, this.cardedData] = [signature, this.data];
     if (this.back && !page.state.get("img")) {
-      this.cards.querySelector(`[data-image="${this.back}"]`)?.focus();
+      this.cardOf(this.back)?.focus();
       this.back = null;
     }
     this.more.hidden = images.length <= shown.length;
     fill(this.more, page.text("gallery.more", { n: images.length - shown.length }));
+  }
+
+  /** The button of an image's card. */
+  cardOf(id) {
+    return this.cards.querySelector(`[data-image="${id}"]`);
+  }
+
+  nothing() {
+    const { page } = this;
+    const clear = () => page.state.set({ class: "", as: "", size: "", kind: "", steady: "0" });
+    const button = h("button", { type: "button", class: "quiet", onclick: clear }, page.text("gallery.all"));
+    return h("li", { class: "empty" }, page.text("gallery.empty"), " ", button);
   }
 
   grow() {
@@ -250,7 +254,7 @@ export class Gallery {
     this.cards.children[first]?.querySelector("button").focus();
   }
 
-  card(entry, place) {
+  card(entry) {
     const { page, data } = this;
     const [id, name, width, height] = data.images[entry.image];
     const stage = this.made.get(id) ?? new Stage(page, data.images[entry.image]);

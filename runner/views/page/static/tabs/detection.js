@@ -9,6 +9,7 @@ import { Gallery, GALLERY_KEYS } from "../gallery.js";
 import { choices } from "../header.js";
 
 const SECTIONS = ["classes", "gallery", "curves", "errors", "confusion", "calibration", "sizes"];
+const FOCUSABLE = "button, summary, [tabindex]";
 const DASH = "5 3"; // of A, so that the sides differ without their colours
 
 export const detectionTab = {
@@ -73,6 +74,7 @@ class DetectionView {
     this.showPickers(answer, error ? chosen : {});
     for (const part of Object.values(this.parts)) part.root.hidden = Boolean(error);
     fill(this.notes, error ? refusal(page, error) : this.remarks(answer));
+    this.drawn = error ? null : this.drawn;
     if (error) return this.gallery.unmount();
     this.draw();
     const reference = answer.a.trial === standard.a.trial ? {} : { a: answer.a.trial };
@@ -169,9 +171,13 @@ class DetectionView {
   }
 
   // ------------------------------------------------------------------------------------------------------------ sections
+  /** Draw the sections, unless they show the same already: the slider of the gallery has to be fast. */
   draw() {
     const { page, answer, pair, parts } = this;
     const options = { pair, provisional: this.isProvisional() };
+    const shown = JSON.stringify([options, page.language, page.state.get("by"), this.all]);
+    if (this.drawn?.answer === answer && this.drawn.shown === shown) return;
+    this.drawn = { answer, shown };
     const more = (name) => () => {
       this.all[name] = true;
       this.draw();
@@ -199,13 +205,18 @@ class DetectionView {
 
   async showCalibration(query, chosen) {
     const { page } = this;
-    let shown;
+    const { calibration } = this.parts;
     try {
-      shown = reliabilityChart(page, await page.source.json("evaluation", { ...query, view: "calibration" }), this.pair);
+      const answer = await page.source.json("evaluation", { ...query, view: "calibration" });
+      if (JSON.stringify(chosen) !== JSON.stringify(this.chosen())) return;
+      const shown = JSON.stringify([this.pair, page.language]);
+      if (this.calibrated?.answer === answer && this.calibrated.shown === shown) return;
+      this.calibrated = { answer, shown };
+      calibration.show(reliabilityChart(page, answer, this.pair));
     } catch (error) {
-      shown = refusal(page, error);
+      this.calibrated = null;
+      calibration.show(refusal(page, error));
     }
-    if (JSON.stringify(chosen) === JSON.stringify(this.chosen())) this.parts.calibration.show(shown);
   }
 
   /** Show the images of a class, or of a cell of the confusion matrix. */
@@ -231,12 +242,14 @@ class Section {
     fill(this.heading, page.text(`detection.${this.name}`));
   }
 
+  /** Replace the content; tables that were open stay so, and the focus stays where it was. */
   show(...content) {
-    const open = [...this.content.querySelectorAll("details.behind")].map((each) => each.open);
+    const all = (selector) => [...this.content.querySelectorAll(selector)];
+    const open = all("details.behind").map((each) => each.open);
+    const focus = all(FOCUSABLE).indexOf(document.activeElement);
     fill(this.content, content);
-    [...this.content.querySelectorAll("details.behind")].forEach((each, index) => {
-      each.open = Boolean(open[index]);
-    });
+    for (const [index, each] of all("details.behind").entries()) each.open = Boolean(open[index]);
+    if (focus >= 0) all(FOCUSABLE)[focus]?.focus({ preventScroll: true });
   }
 
   go() {
