@@ -106,7 +106,7 @@ def _until(row: AttemptRow, line: bytes) -> AttemptRow:
 
 def _events(lines: Iterable[bytes], run: str) -> Iterator[Event]:
     """Yield the events of a run that begin or end an attempt."""
-    name = run.encode()
+    name = run.encode("utf-8", "surrogateescape")
     for line in lines:
         if name in line or b"\\u" in line:
             try:

@@ -23,7 +23,7 @@ from runner.core.errors import InputError
 from runner.views.page import STATIC
 from runner.views.page.data import PageData
 from runner.views.page.join import join_modules
-from runner.views.page.part import PARTS, PartAnswer, find_part
+from runner.views.page.part import PARTS, PartAnswer, encode_json, find_part
 from runner.views.page.parts.curves import read_tags
 from runner.views.page.redaction import Redaction, command_path
 
@@ -185,7 +185,7 @@ def _base64(body: bytes) -> str:
 
 
 def _encode(value: Any) -> str:
-    return escape_json(msgspec.json.encode(value).decode())
+    return escape_json(encode_json(value).decode())
 
 
 def _text(path: Path) -> str:

@@ -57,6 +57,8 @@ class FactsIndex:
             return {}
         rows, results = [], {}
         for run, (files, result) in found.items():
+            if not _is_text(run):  # SQLite does not take it
+                continue
             try:
                 marks, parts = json.dumps(files), _encoded(result)
             except (ValueError, TypeError):
@@ -64,7 +66,8 @@ class FactsIndex:
             rows.append((run, marks, _sum(run, marks, *parts), *parts))
             results[run] = self._result(result.path, *parts)
         self._file.write(
-            ("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?)", rows), ("DELETE FROM facts WHERE run = ?", [(run,) for run in gone])
+            ("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?)", rows),
+            ("DELETE FROM facts WHERE run = ?", [(run,) for run in gone if _is_text(run)]),
         )
         return results
 
@@ -127,6 +130,15 @@ def _marks(run: str, marks: str, total: int, parts: Sequence[bytes]) -> Fingerpr
     if _sum(run, marks, *parts) != total:
         raise ValueError("damaged")
     return tuple(None if mark is None else (mark[0], mark[1], mark[2]) for mark in msgspec.json.decode(marks))
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name can be written as UTF-8: that of a file may be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sum(run: str, marks: str, *parts: bytes) -> int:

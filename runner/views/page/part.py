@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -11,6 +12,8 @@ from runner.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from runner.views.page.data import PageData
+
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 
 Query = Mapping[str, str]
 """Names and values of a query, as in the part of an address behind `?`."""
@@ -84,6 +87,22 @@ def ask(data: PageData, name: str, query: Query) -> PartAnswer:
 
 def json_answer(value: Any) -> PartAnswer:
     """Return dataclasses, mappings, lists and scalars as JSON; numbers that are not finite become null."""
+    return PartAnswer(encode_json(value))
+
+
+def encode_json(value: Any) -> bytes:
+    """Encode what `json_answer` takes. A name that is no text, as a file's may be, has U+FFFD in its place."""
     import msgspec  # noqa: PLC0415 - of the extra `page`
 
-    return PartAnswer(msgspec.json.encode(value))
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_texts(msgspec.to_builtins(value)))
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return _NO_TEXT.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_texts(key): _texts(item) for key, item in value.items()}
+    return [_texts(item) for item in value] if isinstance(value, list | tuple) else value

@@ -7,6 +7,7 @@ import getpass
 import gzip
 import hashlib
 import json
+import os
 import re
 import shutil
 import socket
@@ -23,6 +24,7 @@ from support.detectors import make_detector, make_truth
 from support.finished import START, make_run
 from support.run_dirs import png_bytes
 
+from runner.cli.main import main
 from runner.core.errors import InputError
 from runner.store.media import MediaWriter
 from runner.sweep.session_results import read_report
@@ -401,6 +403,24 @@ def test_hostile_texts_stay_texts_in_the_file(pages: Pages, tmp_path: Path, size
         assert page.evaluate("document.images.length") == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], fragment
         opened.check()
+
+
+def test_names_that_are_no_text_have_a_sign_in_their_place(pages: Pages, tmp_path: Path, cache_folder: Path) -> None:
+    """Names of files may be any bytes, and records may have half of a pair of surrogates."""
+    run = make_run(tmp_path / "sweep", 0, 0)
+    make_run(tmp_path / "sweep", 1, 0, label="b")
+    run.metrics.write_text(run.metrics.read_text().replace("train/loss", "train/l\\ud800ss"))
+    os.rename(run.path, os.fsencode(run.path.parent) + b"/bad \xff name")
+    sweep = tmp_path / os.fsdecode(b"sw\xfeeep")
+    os.rename(tmp_path / "sweep", sweep)
+    for _ in range(2):  # the second time from the cache
+        assert main(["share", str(sweep), "-o", str(tmp_path / "odd.html"), "--force"]) == 0
+    for fragment in ("#answer", "#trials", "#run?id=r0", "#curves?find=train"):
+        opened = Opened(pages, tmp_path / "odd.html", fragment)
+        assert opened.page.locator("h1").text_content() == "sw\ufffdeep"
+        opened.check()
+    page = pages.show(sweep, fragment="#curves?find=train")
+    page.locator(".curve-card").first.wait_for()
 
 
 def test_the_file_is_accessible(pages: Pages, file: File, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -38,7 +37,7 @@ from runner.views.page.curves import (
     thin,
 )
 from runner.views.page.data import PageData, PageRun
-from runner.views.page.part import PartAnswer, Query, json_answer
+from runner.views.page.part import PartAnswer, Query, encode_json, json_answer
 from runner.views.page.reader import Columns
 from runner.views.page.step_units import ALL_AXES, UNKNOWN_OF_IMPORTED, known_axes, x_per_step
 
@@ -398,6 +397,6 @@ class _Writer:
     def bytes(self, header: Mapping[str, Any]) -> bytes:
         """Return the whole."""
         grid = {"from": self.grid.low, "to": self.grid.high, "buckets": self.grid.buckets}
-        text = msgspec.json.encode({**header, **grid, "series": self.series})
+        text = encode_json({**header, **grid, "series": self.series})
         text += b" " * (-(len(MAGIC) + 4 + len(text)) % 8)
         return b"".join([MAGIC, struct.pack("<I", len(text)), text, *self._arrays])

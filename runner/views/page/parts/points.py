@@ -29,7 +29,7 @@ class PointsPart:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(_HEADER)
         writer.writerows(_rows(data, query["tag"]))
-        return PartAnswer(text.getvalue().encode(), "text/csv")
+        return PartAnswer(text.getvalue().encode("utf-8", "replace"), "text/csv")
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield nothing: a frozen file holds thinned curves only."""

@@ -342,8 +342,8 @@ def _facts(place: Place | None) -> dict[str, str]:
         code = facts.get(name)
         if isinstance(code, Mapping) and code.get("commit"):
             changes = str(code.get("diff") or "")
-            shown = f"{str(code['commit'])[:12]}{f' + changes {hashlib.sha256(changes.encode()).hexdigest()[:6]}' if changes else ''}"
-            found[name] = shown
+            digest = hashlib.sha256(changes.encode("utf-8", "surrogatepass")).hexdigest()
+            found[name] = f"{str(code['commit'])[:12]}{f' + changes {digest[:6]}' if changes else ''}"
     for name in _FACTS:
         if name in facts and facts[name] not in (None, "", [], {}):
             value = facts[name]
