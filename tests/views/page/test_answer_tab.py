@@ -244,6 +244,40 @@ def test_a_row_opens_the_curves_of_its_trial_and_pins_it(pages: Pages, sweep: Pa
     expect(page.get_by_role("heading", name="0000-baseline-s1")).to_be_visible()
 
 
+def test_a_trial_in_detail_has_the_classes_and_images_that_changed_most(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    pages.forgive("400|404")  # there is no such image
+    page = pages.open("about:blank")
+    page.route(re.compile("/api/overview"), lambda route: route.fulfill(json={**route.fetch().json(), "detection": True}))
+    classes = [{"name": f"class {at}", "effect": {"delta": (at - 4) / 100, "low": -0.01, "high": 0.02}} for at in range(8)]
+    page.route(re.compile("/api/evaluation"), lambda route: route.fulfill(json={"classes": [*classes, {"name": "empty", "effect": None}]}))
+    side = {"overlap": [[900, 900]] * 3, "confused": [[0, 0]] * 3, "confused_as": [[-1, -1]] * 3, "box": [None, None]}
+    truth = {"image": [0, 1], "label": [0, 0], "size": [0, 0], "box": [[0, 0, 1, 1]] * 2}
+    found = {"a": {**side, "found": [[0, 900]] * 3}, "b": {**side, "found": [[900, 0]] * 2 + [[900, 900]]}}
+    images = [["g0-1", "one.png", 8, 8], ["g0-2", "two.png", 8, 8]]
+    alarms = {"image": [], "label": [], "size": [], "box": [], "score": [[]] * 6, "floor": 0}
+    gallery = {
+        "reason": "",
+        "score": 0.3,
+        "moved": 0.1,
+        "alarm_weight": 0.5,
+        "images": images,
+        "truth": {**truth, **found},
+        "alarms": alarms,
+    }
+    page.route(re.compile("/api/gallery"), lambda route: route.fulfill(json=gallery))
+    page.goto(f"{pages.serve(sweep)}#answer?detail=t1")
+    rows = page.locator(".detail-classes li")
+    expect(rows).to_have_count(5)
+    expect(rows.first).to_have_text("class 0−0.040[−0.010, +0.020]")
+    pictures = page.locator(".detail-images li")
+    expect(pictures).to_have_count(2)
+    expect(pictures.first).to_contain_text("1 gained")
+    expect(pictures.first.locator("a")).to_have_attribute("href", "#detection?a=t0&b=t1&detail=t1&img=g0-1")
+    expect(pictures.nth(1)).to_contain_text("two.png")
+
+
 def test_what_is_pointed_at_is_emphasised_everywhere(pages: Pages, sweep: Path) -> None:
     from playwright.sync_api import expect
 

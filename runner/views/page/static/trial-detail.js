@@ -1,10 +1,13 @@
-// A trial beside the baseline: their curves, the classes that changed most, and where to see more. Below its row on the Answer tab.
+// A trial beside the baseline: their curves, the classes and the images that changed most, and where to see more. Below its row on the
+// Answer tab.
 import { Cursor } from "./chart.js";
 import { CurveCard } from "./curve-card.js";
 import { fill, h } from "./dom.js";
+import { allChanges, byImage, KINDS } from "./gallery-changes.js";
 import { inLightTheme, pageColors } from "./theme.js";
 
 const MOST_CLASSES = 5;
+const MOST_IMAGES = 6;
 const SETTINGS = {
   x: "step",
   g: "",
@@ -24,13 +27,14 @@ export class TrialDetail {
     Object.assign(this, { page, id });
     this.curves = new PairCurves(page, id);
     this.classes = h("div", {});
+    this.images = h("div", {});
     this.links = h("p", { class: "detail-links" });
-    this.root = h("div", { class: "trial-detail" }, this.curves.root, this.classes, this.links);
+    this.root = h("div", { class: "trial-detail" }, this.curves.root, this.classes, this.images, this.links);
   }
 
   async update() {
     this.showLinks();
-    await Promise.all([this.curves.update(), this.showClasses()]);
+    await Promise.all([this.curves.update(), this.showClasses(), this.showImages()]);
   }
 
   destroy() {
@@ -40,6 +44,9 @@ export class TrialDetail {
   showLinks() {
     const { page, id } = this;
     const { state, trials } = page;
+    const signature = JSON.stringify([page.language, state.fragment(), page.overview.detection, trials.byId.get(id).runs]);
+    if (signature === this.linked) return; // one of them may have the focus
+    this.linked = signature;
     const link = (tab, changes, text) => h("a", { href: state.fragment({ tab, ...changes }) }, text);
     const pinned = [...new Set([...state.list("pin"), id])].join(",");
     const runs = trials.byId.get(id).runs.map((run) => link("run", { id: run }, String(trials.runs.get(run).seed)));
@@ -54,15 +61,23 @@ export class TrialDetail {
     );
   }
 
-  /** The classes whose AP differs most from the baseline's; nothing where the runs have no evaluation by class, or a file no such pair. */
-  async showClasses() {
+  /** What a part says of the pair; null where the runs have no evaluation, or a file does not hold this pair. */
+  async ask(part) {
     const { page, id } = this;
     const a = page.trials.baseline().id;
-    let found = [];
-    if (page.overview.detection && id !== a) {
-      const answer = await page.source.json("evaluation", { a, b: id }).catch(() => null);
-      found = (answer?.classes ?? []).filter((row) => row.effect);
+    if (!page.overview.detection || id === a) return null;
+    try {
+      return await page.source.json(part, { a, b: id });
+    } catch {
+      const own = await page.source.json(part).catch(() => null); // the pair that the part chooses, which a file has
+      return own?.a?.trial === a && own.b?.trial === id ? own : null;
     }
+  }
+
+  /** The classes whose AP differs most from the baseline's. */
+  async showClasses() {
+    const { page } = this;
+    const found = ((await this.ask("evaluation"))?.classes ?? []).filter((row) => row.effect);
     found.sort((one, other) => Math.abs(other.effect.delta) - Math.abs(one.effect.delta));
     const rows = found
       .slice(0, MOST_CLASSES)
@@ -76,6 +91,34 @@ export class TrialDetail {
         ),
       );
     fill(this.classes, rows.length ? [h("h3", {}, page.text("detail.classes")), h("ul", { class: "detail-classes" }, rows)] : null);
+  }
+
+  /** The images in which most has changed, by more than half of the seeds, with links to the gallery. */
+  async showImages() {
+    const { page } = this;
+    const data = await this.ask("gallery");
+    if (data === this.pictured && page.language === this.said) return;
+    Object.assign(this, { pictured: data, said: page.language });
+    const seeds = data?.truth ? Math.min(data.truth.a.found.length, data.truth.b.found.length) : 0;
+    const changes = data?.truth && !data.reason ? allChanges(data, { score: data.score, steady: seeds > 1 }) : [];
+    const items = byImage(changes, data?.alarm_weight)
+      .slice(0, MOST_IMAGES)
+      .map((entry) => this.picture(data.images[entry.image], entry));
+    fill(this.images, items.length ? [h("h3", {}, page.text("detection.gallery")), h("ul", { class: "detail-images" }, items)] : null);
+  }
+
+  picture([image, name], { changes }) {
+    const { page, id } = this;
+    const counts = KINDS.map((kind) => [kind, changes.filter((each) => each.kind === kind).length]).filter(([, n]) => n);
+    const said = counts.map(([kind, n]) => page.text(`gallery.kind.${kind}`, { n })).join(", ");
+    const place = h("span", { class: "picture" });
+    const absent = () => fill(place, h("span", { class: "small muted" }, name));
+    page.source.image(image).then((address) => {
+      if (address) fill(place, h("img", { src: address, alt: name, loading: "lazy", onerror: absent }));
+      else absent();
+    });
+    const href = page.state.fragment({ tab: "detection", a: page.trials.baseline().id, b: id, img: image });
+    return h("li", {}, h("a", { href }, place, h("span", { class: "small muted" }, said)));
   }
 }
 

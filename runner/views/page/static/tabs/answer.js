@@ -35,9 +35,9 @@ class AnswerView {
       if (asked !== page.state.fragment()) return; // another one was asked for meanwhile
       const { subject, problem, provisional, report } = answer;
       this.chooseDetail();
-      const { key } = document.activeElement.dataset;
+      const focused = document.activeElement;
       fill(this.root, refused ? otherReport(page, query, refused) : null, this.content(subject, problem, provisional, report));
-      if (key) this.root.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true });
+      this.refocus(focused);
       page.hover.mark();
       if (this.detail?.root.isConnected) this.detail.update();
     } catch (error) {
@@ -107,6 +107,15 @@ class AnswerView {
         texts.map((text) => h("li", {}, prose(text))),
       ),
     );
+  }
+
+  /** Give the focus back to what had it, or to what stands in its place now. */
+  refocus(focused) {
+    if (focused === document.activeElement || focused === document.body) return;
+    const same = (each) =>
+      ["key", "ariaLabel", "textContent"].every((name) => (each.dataset[name] ?? each[name]) === (focused.dataset[name] ?? focused[name]));
+    const found = focused.isConnected ? focused : [...this.root.querySelectorAll(focused.tagName)].find(same);
+    found?.focus({ preventScroll: true });
   }
 
   /** The trial that is shown in detail, as the address says. */
