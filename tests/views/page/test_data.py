@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("cache_folder")
 WAIT_S = 20.0
 
 
-def no_report(roots: Sequence[Path], **options: Any) -> Report:
+def no_report(roots: Sequence[Path], metric: str | None = None, **options: Any) -> Report:
     raise InputError("no report")
 
 
