@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -151,13 +151,20 @@ def side(data: PageData, trial: str) -> Side:
 
 def evaluated_trials(data: PageData) -> list[str]:
     """Return the ids of the trials that have an evaluation by class, the baseline first."""
+    return list(_evaluated(data))
+
+
+def is_evaluated(data: PageData) -> bool:
+    """Return whether some trial has an evaluation by class."""
+    return next(_evaluated(data), None) is not None
+
+
+def _evaluated(data: PageData) -> Iterator[str]:
     runs = data.runs()
-
-    def has(trial: PageTrial) -> bool:
-        results = (runs[run].result for run in trial.runs)
-        return any(result.state == "done" and any(tag.startswith(CLASS_PREFIX) for tag in result.metrics) for result in results)
-
-    return [trial.id for trial in own_trials(data).values() if has(trial)]
+    for trial in own_trials(data).values():
+        done = (result for run in trial.runs if (result := runs[run].result).state == "done")
+        if any(tag.startswith(CLASS_PREFIX) for result in done for tag in result.metrics):
+            yield trial.id
 
 
 def default_pair(data: PageData) -> tuple[str, str]:

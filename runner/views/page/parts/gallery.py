@@ -18,8 +18,8 @@ from runner.views.page.evaluations import (
     chosen_pair,
     evaluated_on,
     evaluated_set,
-    evaluated_trials,
     has_predictions,
+    is_evaluated,
     matched,
     predictions_mark,
 )
@@ -104,7 +104,7 @@ class GalleryPart:
 
     def frozen(self, data: PageData) -> Iterable[Query]:
         """Yield the default pair at both overlaps."""
-        if evaluated_trials(data):
+        if is_evaluated(data):
             yield {}
             yield {"iou": "0.75"}
 
@@ -124,7 +124,7 @@ class _Changes:
 
 def first_images(data: PageData, most: int) -> list[str]:
     """Return the ids of the images that the gallery shows first, for the default pair."""
-    if not evaluated_trials(data):
+    if not is_evaluated(data):
         return []
     a, b = chosen_pair(data, {})
     try:

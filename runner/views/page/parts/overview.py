@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from runner.monitor.progress import STANDINGS
 from runner.views.page.data import PageData, standing_of
-from runner.views.page.evaluations import evaluated_trials
+from runner.views.page.evaluations import is_evaluated
 from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.provisional import Seeds, provisional
 from runner.views.page.redaction import Redaction, command_path
@@ -55,7 +55,7 @@ class OverviewPart:
         planned = {trial.id: trial.waiting + sum(not data.runs()[run].result.copy_of for run in trial.runs) for trial in trials.values()}
         problem = Redaction(data.roots).text(data.problem())
         folders = tuple(command_path(root, root, private=data.is_private) for root in data.roots)
-        detection = bool(evaluated_trials(data))
+        detection = is_evaluated(data)
         runs = {name: counts[name] for name in STANDINGS if counts[name]}
         missing = provisional(data)
         return json_answer(PageOverview(data.title, folders, data.revision, runs, planned, len(trials), missing, problem, detection))
