@@ -61,6 +61,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _write_file(args: argparse.Namespace) -> int:
     import time  # noqa: PLC0415
+    from contextlib import closing  # noqa: PLC0415
     from functools import partial  # noqa: PLC0415
 
     from runner.core.values import counted  # noqa: PLC0415
@@ -71,15 +72,16 @@ def _write_file(args: argparse.Namespace) -> int:
     check_packages(("msgspec",))
     check_output(output, force=args.force)
 
+    from runner.views.page.column_cache import ColumnCache  # noqa: PLC0415
     from runner.views.page.column_store import ColumnStore  # noqa: PLC0415
     from runner.views.page.data import SnapshotData  # noqa: PLC0415
     from runner.views.page.facts import read_once  # noqa: PLC0415
     from runner.views.page.freeze import freeze  # noqa: PLC0415
 
-    columns = ColumnStore()
-    results = read_once(args.paths, columns.summary)
-    data = SnapshotData(args.paths, partial(read_report, runs=results), results, columns)
-    frozen = freeze(data, made=time.time(), view=args.view or "", images=not args.no_images)
+    with closing(ColumnStore(cache=ColumnCache())) as columns:
+        results = read_once(args.paths, columns.summary)
+        data = SnapshotData(args.paths, partial(read_report, runs=results), results, columns)
+        frozen = freeze(data, made=time.time(), view=args.view or "", images=not args.no_images)
     write_output(output, frozen.text)
     size_mb = output.stat().st_size / _BYTES_PER_MB
     say(f"{output}: {counted(len(data.runs()), 'run')}, {size_mb:.1f} MB; opens in a browser, without a server or a network")

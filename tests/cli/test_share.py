@@ -27,6 +27,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         make_run(sweep, trial, 0, label=f"lr={trial}" if trial else "baseline")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return sweep
 
 

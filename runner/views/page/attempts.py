@@ -121,9 +121,11 @@ def _events(lines: Iterable[bytes], run: str) -> Iterator[Event]:
 def _lines(root: Path, parts: tuple[str, ...]) -> Iterator[bytes]:
     try:
         with open_inside(root, parts) as file:
+            read = 0
             for line in split_lines(file):
                 yield line
-                if file.tell() > _MOST_BYTES:
+                read += len(line) + 1
+                if read > _MOST_BYTES:
                     return
     except OSError:
         return
