@@ -58,7 +58,7 @@ class CacheFile:
             return []
         try:
             return self._database.execute(statement, values).fetchall()
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, UnicodeEncodeError):  # busy; or a name that is no text, which is never written
             return []
         except sqlite3.DatabaseError:
             self.renew()

@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
@@ -65,11 +66,13 @@ class ColumnCache:
         """Remember the columns of some files, and drop the oldest if there are too many."""
         if not found:
             return
-        now = time.time()
-        rows = [(key, name, now, _sum(key, name, data), data) for path, one in found.items() for key, name, data in _parts(path, *one)]
+        now, rows = time.time(), []
+        for path, one in found.items():
+            with suppress(UnicodeEncodeError):  # a name of a file or tag that is no text, which SQLite does not take
+                rows += [(key, name, now, _sum(key, name, data), data) for key, name, data in _parts(path, *one)]
         with self._lock:
             self._file.write(
-                ("DELETE FROM columns WHERE run = ?", [(_key(path),) for path in found]),
+                ("DELETE FROM columns WHERE run = ?", [(run,) for run in {row[0] for row in rows}]),
                 ("INSERT OR REPLACE INTO columns VALUES (?, ?, ?, ?, ?)", rows),
             )
             if self._file.size() > self._most_bytes:
@@ -104,7 +107,7 @@ def _key(path: Path) -> str:
 
 
 def _sum(run: str, name: str, data: bytes) -> int:
-    return zlib.crc32(data, zlib.crc32(f"{run}\0{name}".encode("utf-8", "surrogateescape")))
+    return zlib.crc32(data, zlib.crc32(f"{run}\0{name}".encode()))
 
 
 def _parts(path: Path, mark: Mark, columns: Columns) -> Iterator[tuple[str, str, bytes]]:
