@@ -196,3 +196,23 @@ def test_the_focus_stays_and_open_tables_stay_open(pages: Pages, sweep: Path) ->
     deltas = page.locator(".detection-classes tr:not(.total) .delta .main").all_text_contents()
     values = [float(text.replace("−", "-")) for text in deltas]
     assert values == sorted(values)
+
+
+def test_of_many_classes_those_with_the_most_change_come_first(pages: Pages, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    names = [f"class {index}" for index in range(14)]
+    places = [(5.0 + 28 * (index % 5), 5.0 + 28 * (index // 5), 20.0, 20.0) for index in range(14)]
+    data = make_truth(tmp_path / "boards", {"a.png": list(enumerate(places))}, names, size=(150, 90))
+    for trial in range(2):
+        for seed in range(2):
+            found = [(index, place, 0.9) for index, place in enumerate(places) if index != 13 - 9 * trial]
+            make_detector(tmp_path / "sweep", data, {"a.png": found}, trial, seed, label=f"t{trial}")
+    page = pages.show(tmp_path / "sweep", fragment="#detection")
+    rows = page.locator(".detection-classes tbody th")
+    expect(rows).to_have_count(13)
+    assert set(rows.all_text_contents()[1:3]) == {"class 4", "class 13"}
+    page.get_by_role("button", name="2 more").click()
+    expect(rows).to_have_count(15)
+    page.get_by_role("button", name="class", exact=True).click()
+    assert rows.all_text_contents()[1:] == names

@@ -2,7 +2,7 @@
 import { fill, h } from "./dom.js";
 import { refusal } from "./failure.js";
 
-const MOST_ROWS = 30;
+const MOST_ROWS = 12;
 export const SHAPES = { better: "▲", worse: "▼", open: "○" };
 const PLOT = { y: 14, r: 4.5 };
 
@@ -72,12 +72,14 @@ export function heading(names, numbers = []) {
  *     showAll: function()}} options
  */
 export function classTable(page, answer, { pair, provisional, order, all, filter, sort, showAll }) {
+  const two = answer.b !== null;
   const sorted = [...answer.classes];
   const change = (row) => row.effect?.delta ?? 0;
-  if (order === "change") sorted.sort((one, other) => Math.abs(change(other)) - Math.abs(change(one)));
-  if (order === "worst") sorted.sort((one, other) => change(one) - change(other));
+  const standard = two && sorted.length > MOST_ROWS ? "change" : "class"; // of many classes the most interesting ones come first
+  const by = order || standard;
+  if (by === "change") sorted.sort((one, other) => Math.abs(change(other)) - Math.abs(change(one)));
+  if (by === "worst") sorted.sort((one, other) => change(one) - change(other));
   const shown = all ? sorted : sorted.slice(0, MOST_ROWS);
-  const two = answer.b !== null;
   const cell = (name, ...content) => h("td", { class: name }, content);
   const row = (each, name, first = false) =>
     h(
@@ -103,13 +105,11 @@ export function classTable(page, answer, { pair, provisional, order, all, filter
   );
   const intervals = answer.joint > 1 ? "joint" : answer.joint === 1 ? "single" : "none";
   const names = ["class", "plot", "a", ...(two ? ["b", "delta", "judgement"] : []), "boxes"].map((id) => page.text(`detection.col.${id}`));
-  const orders = ["", "change", "worst"].map((value) =>
-    h(
-      "button",
-      { type: "button", class: "quiet", "aria-pressed": String(order === value), onclick: () => sort(value) },
-      page.text(`detection.order.${value || "class"}`),
-    ),
-  );
+  const orders = ["class", "change", "worst"].map((value) => h(
+    "button",
+    { type: "button", class: "quiet", "aria-pressed": String(by === value), onclick: () => sort(value === standard ? "" : value) },
+    page.text(`detection.order.${value}`),
+  ));
   return [
     two ? h("p", { class: "orders small" }, h("span", { class: "muted" }, page.text("detection.order")), " ", orders) : null,
     h(
