@@ -24,7 +24,7 @@ from runner.views.page.evaluations import (
     predictions_mark,
 )
 from runner.views.page.part import PartAnswer, Query, json_answer
-from runner.views.page.redaction import Redaction, command_path
+from runner.views.page.redaction import Redaction
 
 if TYPE_CHECKING:
     import numpy as np
@@ -185,7 +185,7 @@ def _gallery(data: PageData, a: Side, b: Side | None, iou: float) -> Gallery:
 
 def _side(side: Side) -> GallerySide:
     missing = [run for run, place in side.places.items() if not has_predictions(place)]
-    commands = [f"runner eval {command_path(side.places[run].path, side.places[run].root)} --save-predictions" for run in missing]
+    commands = [f"runner eval {side.places[run].command_path(side.places[run].path)} --save-predictions" for run in missing]
     return GallerySide(side.trial.id, [run for run in side.places if run not in missing], missing, commands)
 
 

@@ -15,6 +15,7 @@ export class TrialModel {
     this.page = page;
     this.trials = trials;
     this.report = report;
+    this.isSearch = answer?.subject === "search";
     this.missing = new Map(Object.entries(answer?.provisional ?? {}));
     this.metric = trials.decides();
     const byTrial = (report?.trials ?? []).flatMap((each) => each.runs.map((run) => [trials.runs.get(run)?.trial, each]));
@@ -90,7 +91,7 @@ export class TrialModel {
 
   standard(withFollowers, isNarrow) {
     const keys = [...this.keys, ...(withFollowers ? this.followers : [])].map((key) => `key:${key}`);
-    const numbers = [`metric:${this.metric}`, "delta"];
+    const numbers = [`metric:${this.metric}`, ...(this.isSearch ? [] : ["delta"])]; // a search ranks its trials, and compares none
     return isNarrow ? [...numbers, "n", ...keys, "time", "state"] : [...keys, "n", ...numbers, "time", "state"];
   }
 

@@ -39,6 +39,7 @@ export class Trials {
     const hidden = new Set(this.state.list("hide"));
     this.matching = this.all.filter((trial) => this.filter.trial(trial, this.runsOf(trial.id)));
     this.shown = this.matching.filter((trial) => !hidden.has(trial.id));
+    this.shownIds = new Set(this.shown.map((trial) => trial.id));
   }
 
   /** Runs of a trial. */
@@ -52,7 +53,7 @@ export class Trials {
   }
 
   isVisible(id) {
-    return this.shown.some((trial) => trial.id === id);
+    return this.shownIds.has(id);
   }
 
   /** Pinned trials, in the order of pinning. */
@@ -65,7 +66,8 @@ export class Trials {
 
   /** The trial that the others are compared with: the one that was picked, or the sweep's. */
   baseline() {
-    return this.comparable().find((trial) => trial.id === this.state.get("base")) ?? this.standard();
+    const picked = this.byId.get(this.state.get("base"));
+    return picked && !picked.imported ? picked : this.standard();
   }
 
   /** The sweep's own baseline, or the trial that stands in for it. */
