@@ -147,11 +147,11 @@ def test_eval_of_a_run_from_its_predictions(cli_here: Cli, trained: Any) -> None
 
 
 @pytest.mark.slow
-def test_eval_anew_and_by_weights_come_to_the_same(cli: Cli, trained: Any) -> None:
+def test_eval_anew_and_by_weights_come_to_the_same(cli_here: Cli, trained: Any) -> None:
     stored = json.loads((trained.run / "eval.json").read_text())["metrics"]
-    anew = json.loads(cli("eval", trained.run, "--checkpoint", "last", "--json").fine())
+    anew = json.loads(cli_here("eval", trained.run, "--checkpoint", "last", "--json").fine())
     weights = json.loads(
-        cli(
+        cli_here(
             "eval",
             "-c",
             trained.config,
@@ -164,13 +164,13 @@ def test_eval_anew_and_by_weights_come_to_the_same(cli: Cli, trained: Any) -> No
 
 
 @pytest.mark.slow
-def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
+def test_predict_draws_and_lists(cli_here: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
     images = sorted((coco / "images").iterdir())[:2]
     (tmp_path / "found ü").mkdir()
     (tmp_path / "found ü" / "predictions.json").write_text("old")
-    assert "would be overwritten" in cli("predict", trained.run, *images, "--output", "found ü").refused()
+    assert "would be overwritten" in cli_here("predict", trained.run, *images, "--output", "found ü").refused()
     assert (tmp_path / "found ü" / "predictions.json").read_text() == "old"
-    out = cli("predict", trained.run, *images, "--score-threshold", "0", "--output", "found ü", "--force").fine()
+    out = cli_here("predict", trained.run, *images, "--score-threshold", "0", "--output", "found ü", "--force").fine()
     assert "pictures: found ü" in out
     listed = json.loads((tmp_path / "found ü" / "predictions.json").read_text())
     assert list(listed) == [str(image) for image in images]
@@ -183,7 +183,7 @@ def test_predict_draws_and_lists(cli: Cli, trained: Any, coco: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_predict_takes_a_folder_and_the_threshold_of_the_runs_best_f1(cli: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
+def test_predict_takes_a_folder_and_the_threshold_of_the_runs_best_f1(cli_here: Cli, trained: Any, coco: Path, tmp_path: Path) -> None:
     photos = Path(shutil.copytree(coco / "images", tmp_path / "photos"))
     first, *others = sorted(photos.iterdir())
     for other in others:
@@ -193,7 +193,7 @@ def test_predict_takes_a_folder_and_the_threshold_of_the_runs_best_f1(cli: Cli, 
     results = json.loads((run / "eval.json").read_text(encoding="utf-8"))
     results["metrics"] |= {"bbox/best_f1": 0.625, "bbox/best_f1_threshold": 0.25}
     (run / "eval.json").write_text(json.dumps(results), encoding="utf-8")
-    assert "score threshold: 0.25, that of the best F1 (0.62) in the run's evaluation" in cli("predict", run, "photos").fine()
+    assert "score threshold: 0.25, that of the best F1 (0.62) in the run's evaluation" in cli_here("predict", run, "photos").fine()
     assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == sorted(
         [f"{first.name}.png", f"{first.stem}.bmp.png", "predictions.json"]
     )

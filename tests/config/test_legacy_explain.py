@@ -34,8 +34,8 @@ def line_of(name: str, text: str) -> int:
     return next(number for number, line in enumerate((CONFIGS / name).read_text().splitlines(), 1) if text in line)
 
 
-def test_explain_prints_a_config_with_its_reasons_above(cli: Cli, old: Path) -> None:
-    out = cli("config", "show", "-c", "fcos_1x.yml", "--explain").fine()
+def test_explain_prints_a_config_with_its_reasons_above(cli_here: Cli, old: Path) -> None:
+    out = cli_here("config", "show", "-c", "fcos_1x.yml", "--explain").fine()
     assert "# fcos_1x.yml: translated from PaddleDetection's older dialect (0.x), " in out
     place = line_of("fcos_1x.yml", "feature_maps")
     assert f"# line {place}: ResNet.feature_maps: [3, 4, 5] → ResNet.return_idx: [1, 2, 3]\n#     counted from res2" in out
@@ -44,15 +44,17 @@ def test_explain_prints_a_config_with_its_reasons_above(cli: Cli, old: Path) -> 
     lines = [int(line.split()[2].rstrip(":")) for line in out.splitlines() if line.startswith("# line ")]
     assert lines == sorted(lines) and len(lines) > 30
     (old / "new.yml").write_text(out)
-    again = cli("config", "show", "-c", "new.yml", "--explain").fine()
+    again = cli_here("config", "show", "-c", "new.yml", "--explain").fine()
     assert again.startswith("# new.yml: nothing to translate\n")
     (old / "again.yml").write_text(again)
     first, second = (load_config(old / name) for name in ("new.yml", "again.yml"))
     assert first.plain() == second.plain() and require(bind(first, TorchConfig)).max_iters == 3558
 
 
-def test_explain_needs_no_backend_and_takes_overrides(cli: Cli, old: Path) -> None:
-    out = cli("config", "show", "-c", "yolov3_darknet.yml", "--explain", "--format", "json", "-o", "backend=paddle", "max_iters=5").fine()
+def test_explain_needs_no_backend_and_takes_overrides(cli_here: Cli, old: Path) -> None:
+    out = cli_here(
+        "config", "show", "-c", "yolov3_darknet.yml", "--explain", "--format", "json", "-o", "backend=paddle", "max_iters=5"
+    ).fine()
     shown = json.loads(out)
     assert shown["config"]["max_iters"] == 5 and shown["config"]["backend"] == "paddle"
     assert shown["config"]["TrainReader"]["batch_transforms"][0]["BatchRandomResize"]["target_size"] == [640, 704, 768]
@@ -64,28 +66,28 @@ def test_explain_needs_no_backend_and_takes_overrides(cli: Cli, old: Path) -> No
     )
 
 
-def test_explain_names_the_file_that_a_reader_stands_in(cli: Cli, old: Path) -> None:
-    out = cli("config", "show", "-c", "faster_rcnn_vd.yml", "--explain").fine()
+def test_explain_names_the_file_that_a_reader_stands_in(cli_here: Cli, old: Path) -> None:
+    out = cli_here("config", "show", "-c", "faster_rcnn_vd.yml", "--explain").fine()
     assert f"# fpn_reader.yml:{line_of('fpn_reader.yml', 'worker_num')}: TrainReader.worker_num: 2 → worker_num: 2" in out
     assert f"# line {line_of('faster_rcnn_vd.yml', '_READER_')}: _READER_: fpn_reader.yml → (dropped)" in out
 
 
-def test_a_newer_config_has_nothing_to_explain(cli: Cli) -> None:
-    out = cli("config", "show", "-c", "configs/fcos_tiny.yml", "--explain").fine()
+def test_a_newer_config_has_nothing_to_explain(cli_here: Cli) -> None:
+    out = cli_here("config", "show", "-c", "configs/fcos_tiny.yml", "--explain").fine()
     assert out.startswith("# configs/fcos_tiny.yml: nothing to translate\n") and "architecture: FCOS" in out
 
 
-def test_explain_refuses_what_it_cannot_translate(cli: Cli, old: Path) -> None:
+def test_explain_refuses_what_it_cannot_translate(cli_here: Cli, old: Path) -> None:
     (old / "fcos_1x.yml").write_text((old / "fcos_1x.yml").read_text().replace("DecodeImage {to_rgb: true}", "DecodeImag {}"))
-    message = cli("config", "show", "-c", "fcos_1x.yml", "--explain").refused()
+    message = cli_here("config", "show", "-c", "fcos_1x.yml", "--explain").refused()
     place = line_of("fcos_1x.yml", "!DecodeImage")
     assert "older dialect" in message
     assert f"fcos_1x.yml:{place}: TrainReader.sample_transforms.0: operator DecodeImag is not translated" in message
-    assert message == cli("config", "check", "-c", "fcos_1x.yml").refused()
+    assert message == cli_here("config", "check", "-c", "fcos_1x.yml").refused()
 
 
-def test_an_old_config_is_fine_for_torch_with_one_note(cli: Cli, old: Path) -> None:
-    out = cli("config", "check", "-c", "fcos_1x.yml").fine()
+def test_an_old_config_is_fine_for_torch_with_one_note(cli_here: Cli, old: Path) -> None:
+    out = cli_here("config", "check", "-c", "fcos_1x.yml").fine()
     (note,) = [line for line in out.splitlines() if "older dialect" in line]
     assert note.startswith("note: translated from PaddleDetection's older dialect: ") and "config show -c fcos_1x.yml --explain" in note
 
