@@ -1,14 +1,14 @@
 # Each target works alone on a fresh machine that has Python 3.11 or newer and make; the first one called creates the environment.
 # All paths are relative, so the checkout may lie in a folder whose name has spaces.
 #   make test PYTHON=python3.13     with another interpreter, in an environment of its own: .venv-python3.13
-#   make test WORKERS=4             processes that run tests side by side
+#   make test WORKERS=4             processes that run tests side by side; the default suits 2 cores, as tests of processes mostly wait
 ifneq ($(filter command override,$(origin PYTHON)),)
 VENV := .venv-$(notdir $(PYTHON))
 else
 PYTHON := $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 endif
-WORKERS ?= 2
+WORKERS ?= 3
 DEBIAN := git chromium fonts-wqy-microhei
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadsco
 
 help:
 	@echo "make demo       run the article's experiment (see README.md) in small and compare the runs (about 9 minutes on 2 cores); report.html shows them"
-	@echo "make test       what every change must pass (about 10 minutes on 2 cores)"
+	@echo "make test       what every change must pass (about 17 minutes on 2 cores, those in a browser included)"
 	@echo "make test-all   the exhaustive tests too: every PaddleDetection model, damage at every byte, fifty kills"
 	@echo "make test-fast  the tests that take less than 10 seconds each"
 	@echo "make system     Debian packages that some tests use ($(DEBIAN)); without them those tests are skipped"
