@@ -360,6 +360,8 @@ def test_the_gallery_has_its_images_in_the_file_unless_they_are_left_out(pages: 
     image = opened.page.locator("img").first
     expect(image).to_have_attribute("src", re.compile("^data:image/"))
     assert image.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
+    opened.page.get_by_role("button", name="Share").click()
+    expect(opened.page.get_by_role("dialog")).to_contain_text("In it: 1 image of the evaluated data set.")
     opened.check()
     bare = Opened(pages, written(without.text, tmp_path), "#detection").page
     expect(bare.get_by_role("tabpanel")).to_contain_text("a.png")

@@ -62,13 +62,14 @@ export function showShare(page) {
 }
 
 function showFile(page) {
-  const { made, version } = page.source;
+  const { made, version, images } = page.source;
   const time = new Intl.DateTimeFormat(page.language, { dateStyle: "long", timeStyle: "short" }).format(new Date(made * 1000));
   const name = decoded(location.pathname.split("/").pop());
   show(
     page,
     page.text("share.this"),
     h("p", {}, page.text("share.made", { time, version })),
+    images ? h("p", {}, page.text("share.images", { n: images })) : null,
     h("p", {}, page.text("share.left")),
     h("p", {}, prose(page.text("share.instead"))),
     h("p", {}, page.text("share.view")),

@@ -13,6 +13,7 @@ export class FileSource {
   constructor() {
     const { strings, parts, bytes, ...facts } = JSON.parse(read("frozen"));
     Object.assign(this, facts, { texts: strings, language: "en", parts: new Map(Object.entries(parts)), read: new Map() });
+    this.images = bytes.filter(({ part }) => part === "image").length;
     this.bytes = new Map(bytes.map((each) => [each.part + addressQuery(each.query), each]));
   }
 
