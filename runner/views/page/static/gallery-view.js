@@ -85,33 +85,33 @@ export class GalleryView {
       { type: "button", "aria-label": label, title: label, onclick, ...attributes },
       text,
     );
-    const text = (key, values) => page.text(`gallery.view.${key}`, values);
+    const say = (key, values) => page.text(`gallery.view.${key}`, values);
     const focus = this.tools.contains(document.activeElement) ? [...this.tools.children].indexOf(document.activeElement) : -1;
     fill(
       this.head,
       h("h2", {}, name),
-      h("span", { class: "muted small" }, place >= 0 ? text("place", { place: place + 1, of }) : "", ` ${width} × ${height}`),
+      h("span", { class: "muted small" }, place >= 0 ? say("place", { place: place + 1, of }) : "", ` ${width} × ${height}`),
       button("×", page.text("close"), () => this.close(), { class: "round" }),
     );
-    this.tools.setAttribute("aria-label", text("tools"));
+    this.tools.setAttribute("aria-label", say("tools"));
     const toggle = (key, letter) => button(
       letter,
-      text(`toggle.${key}`),
+      say(`toggle.${key}`),
       () => this.toggle(key),
       { "aria-pressed": String(this.shown[key]), class: "letter" },
     );
     fill(
       this.tools,
-      button("‹ K", text("previous"), () => this.actions.move(-1), { disabled: place <= 0 }),
-      button("J ›", text("next"), () => this.actions.move(1), { disabled: place < 0 || place + 1 >= of }),
-      button(text("single"), text("single.what"), () => this.switchLayout(), { "aria-pressed": String(this.single) }),
+      button("‹ K", say("previous"), () => this.actions.move(-1), { disabled: place <= 0 }),
+      button("J ›", say("next"), () => this.actions.move(1), { disabled: place < 0 || place + 1 >= of }),
+      button(say("single"), say("single.what"), () => this.switchLayout(), { "aria-pressed": String(this.single) }),
       toggle("truth", "T"),
       toggle("a", "A"),
       toggle("b", "B"),
-      button("−", text("out"), () => this.zoomBy(1 / STEP)),
+      button("−", say("out"), () => this.zoomBy(1 / STEP)),
       h("output", { class: "small" }, `${page.number(this.zoom, 1)}×`),
-      button("+", text("in"), () => this.zoomBy(STEP)),
-      button("0", text("fit"), () => this.fit()),
+      button("+", say("in"), () => this.zoomBy(STEP)),
+      button("0", say("fit"), () => this.fit()),
     );
     if (focus >= 0) this.tools.children[focus]?.focus();
     this.drawPictures();
@@ -123,9 +123,9 @@ export class GalleryView {
       return h("li", {}, h("button", { type: "button", class: `change ${each.kind}`, ...actions }, mark, " ", this.actions.describe(each)));
     });
     const signature = JSON.stringify([page.language, this.id, entry.changes.map((each) => [each.kind, each.index, each.a, each.b])]);
-    if (signature !== this.listed) fill(this.list, items.length ? items : h("li", { class: "muted" }, text("unchanged")));
+    if (signature !== this.listed) fill(this.list, items.length ? items : h("li", { class: "muted" }, say("unchanged")));
     this.listed = signature;
-    fill(this.keys, text("keys"));
+    fill(this.keys, say("keys"));
   }
 
   drawPictures() {
