@@ -77,7 +77,8 @@ def prepared(coco: Path, paddle_python: Path, tmp_path_factory: pytest.TempPathF
 def trained(work: Preloaded, prepared: Callable[..., RunDir], request: pytest.FixtureRequest) -> Mapping[str, Trained]:
     """Each model that a selected test is about, trained."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
-    selected = {item.callspec.params.get("model") for item in items if hasattr(item, "callspec")}
+    params = [item.callspec.params for item in items if hasattr(item, "callspec")]
+    selected = {model for each in params for model in (each.get("model"), *each.get("models", ()))}
     runs = {model: prepared(model, model) for model in MODELS if model in selected}
     return {model: Trained(run, work(run)) for model, run in runs.items()}
 
@@ -120,9 +121,10 @@ def test_its_checkpoint_is_evaluated_and_predicts(used: Any, trained: Mapping[st
 
 
 @pytest.mark.exhaustive
-def test_some_find_something_and_some_nothing(used: Any) -> None:
+@pytest.mark.parametrize("models", [MODELS], ids=["all"])
+def test_some_find_something_and_some_nothing(used: Any, models: tuple[str, ...]) -> None:
     """An evaluation without a single box is one too."""
-    assert sum(bool(uses["predict"]) for uses in used.values()) >= 4
+    assert sum(bool(used[model]["predict"]) for model in models) >= 4
     assert not used["ppyoloe"]["predict"]
 
 
