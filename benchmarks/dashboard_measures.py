@@ -49,10 +49,11 @@ _MOST_LATENCIES = 10_000
 
 def starts(browser: Browser, sweep: Path, repeats: int) -> Iterator[Row]:
     """Start the server and open its table, with an empty cache and with a filled one; memory of server and tab."""
-    cold, answers, tables, memory, tab = [], [], [], [], []
+    cold, cold_cpu, answers, tables, warm_cpu, memory, tab = [], [], [], [], [], [], []
     for _ in range(repeats):
         with browser.shows(sweep, fragment="#trials", cold=True, table=TABLE) as (server, page):
             cold.append(appeared(page, "table") - server.began)
+            cold_cpu.append(server.cpu_s())
     with browser.server(sweep) as server:
         all_read(server)
     for _ in range(repeats):
@@ -63,13 +64,16 @@ def starts(browser: Browser, sweep: Path, repeats: int) -> Iterator[Row]:
             page.goto(f"{server.address}#trials", wait_until="commit")
             answers.append(answered - server.began)
             tables.append(appeared(page, "table") - answered)
+            warm_cpu.append(server.cpu_s())
             page.evaluate(_SETTLE)
             memory.append(server.memory_mb())
             tab.append(tab_memory_mb(page))
     what = f"{_count(sweep):,} runs"
     yield Row(f"cold: command → table of {what} painted", cold, "s", 4.0)
+    yield Row("  processor time of the server until then", cold_cpu, "s")
     yield Row(f"warm: command → page and overview of {what} answered", answers, "s", 1.5)
     yield Row("warm: from there → table painted", tables, "s", 1.0)
+    yield Row("  processor time of the server until then", warm_cpu, "s")
     yield Row(f"memory of the server, {what}, warm", memory, "MB", 150.0)
     yield Row(f"memory of the tab, table of {what}", tab, "MB", 250.0)
 

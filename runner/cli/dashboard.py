@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from contextlib import closing
 from pathlib import Path
+
+_SWITCH_S = 0.0005
+"""Time after which Python lets another thread go on: an answer waits for that many times as often as it touches a file, while records are
+read."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,6 +51,7 @@ def _serve(args: argparse.Namespace) -> int:
     from runner.views.page.live import LiveData  # noqa: PLC0415
     from runner.views.page.server import LOOPBACK, PageServer  # noqa: PLC0415
 
+    sys.setswitchinterval(_SWITCH_S)
     host = args.host or LOOPBACK
     with closing(LiveData(args.paths, read_report, is_private=host in (LOOPBACK, "localhost", "::1"))) as data:
         server = PageServer(data, host=host, port=args.port, language=args.language)
