@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browser import NARROW, Pages
+from support.browser import NARROW, WIDE, Pages
 from support.finished import make_run
 
 from runner.results.comparison import Comparison
@@ -294,14 +294,13 @@ def test_what_is_pointed_at_is_emphasised_everywhere(pages: Pages, sweep: Path) 
     expect(page.locator(".hovered")).to_have_count(0)
 
 
-def test_warnings_are_folded_to_a_line_on_a_telephone(pages: Pages, tmp_path: Path) -> None:
+@pytest.mark.parametrize("viewport", [WIDE, NARROW])
+def test_warnings_are_folded_to_a_line(pages: Pages, tmp_path: Path, viewport: dict[str, int]) -> None:
     from playwright.sync_api import expect
 
     sweep = make_sweep(tmp_path / "s", [(0.40, 0.41), (0.50, 0.51)])
     (sweep / "runs" / "0001-lr=0.004-s1" / "override.json").write_bytes(b"{")
-    address = pages.serve(sweep)
-    expect(pages.open(address).locator(".warnings li").first).to_contain_text("override.json")
-    page = pages.open(address, viewport=NARROW)
+    page = pages.show(sweep, viewport=viewport)
     warnings = page.locator(".warnings")
     expect(warnings.locator("summary")).to_contain_text(re.compile(r"\d warnings?"))
     expect(warnings.locator("li").first).to_be_hidden()

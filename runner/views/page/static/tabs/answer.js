@@ -22,7 +22,7 @@ class AnswerView {
     this.page = page;
     this.root = h("div", { class: "answer" });
     this.all = false; // whether every row of a long table is shown
-    this.warned = innerWidth > 720; // whether the warnings are unfolded: on a telephone they would push the answer out of sight
+    this.warned = false; // whether the warnings are unfolded: they would push the answer out of sight
     setTimeout(() => this.root.hasChildNodes() || fill(this.root, skeleton(page)), 150);
   }
 
