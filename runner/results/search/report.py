@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from runner.results.answer import SweepFacts
 from runner.results.collect import RunResult
+from runner.results.comparison import summary_data
 from runner.results.format import show_summary
 from runner.results.notes import ReportNote, note
 from runner.results.search.answer import answer_search, verdict
@@ -15,6 +16,7 @@ from runner.results.search.audit import Audit, audit_notes, audit_pruning
 from runner.results.search.importance import Importances, importances
 from runner.results.search.shapes import Parallel, ParetoFront, Slice, parallel, pareto_front, slices
 from runner.results.search.trials import SearchResults
+from runner.stats.intervals import Summary
 from runner.store.records import encode_number
 
 FORMAT = 2
@@ -114,6 +116,8 @@ def _winner_notes(results: SearchResults) -> Iterator[ReportNote]:
 def _plain(value: Any) -> Any:
     if isinstance(value, ReportNote):
         return value.data()
+    if isinstance(value, Summary):
+        return summary_data(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):

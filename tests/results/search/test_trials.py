@@ -140,6 +140,7 @@ def test_from_real_directories_to_json(tmp_path: Path) -> None:
     assert json.loads(json.dumps(data, allow_nan=False)) == data and data["format"] == 2
     assert data["ranked"][:2] == [12, 11] and len(data["trials"]) == 14
     assert data["trials"][0]["parameters"] == {RATE: 0.002}
+    assert data["trials"][0]["values"] == {AP.name: {"n": 1, "mean": 0.4, "std": None, "values": [0.4]}}, "as a comparison has it"
     assert data["importances"][0]["parameters"][0]["share"] == 1.0
     assert data["pareto"]["front"] == [12] and data["slices"][0]["key"] == RATE
     assert len(data["parallel"][0]["lines"]) == 14 and data["audit"]["pruned"] == 1 and data["audit"]["notes"][0]["id"] == "audit"

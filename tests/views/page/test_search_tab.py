@@ -93,6 +93,24 @@ def test_a_search_shows_history_importances_slices_and_the_rest(pages: Pages, se
     assert importances.method in page.locator(".search-main").inner_text()
 
 
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_the_answer_lists_the_best_trials_with_their_numbers(pages: Pages, locale: str) -> None:
+    """A trial of one seed has a mean as well; new seeds have a column of their own."""
+    points = {number: {"rate": number / 10} for number in (1, 2)}
+    single = [run(0, 0.41), run(1, 0.52, point=points[1]), run(2, 0.47, point=points[2])]
+    page = pages.show(data=page_of(*single), fragment="#answer", locale=locale)
+    rows = page.locator(".answer table.plain tbody tr")
+    rows.first.wait_for()
+    assert [row.locator("td").nth(1).inner_text() for row in rows.all()] == ["0.520", "0.470", "0.410"]
+    again = [run(1, value, seed=seed, point=points[1]) for seed, value in enumerate((0.50, 0.52), 1)]
+    data = page_of(*single, *again, seeds=(0,))
+    page = pages.show(data=data, fragment="#answer", locale=locale)
+    page.locator(".answer table.plain").wait_for()
+    winner = report_of(data).results.winner
+    assert winner is not None
+    assert page.locator(".answer table.plain tbody tr").first.locator("td").nth(2).inner_text() == show_summary(winner.fresh[AP.name])
+
+
 def test_the_table_of_a_chart_has_the_numbers_of_the_report(pages: Pages, search: PageView) -> None:
     page = pages.show(data=search, fragment="#search")
     card(page, "history").get_by_role("button", name="As table").click()
