@@ -29,9 +29,9 @@ _GRACE_S: Final = 2
 _BACKLOG: Final = 128
 
 
-def check_packages(needed: Sequence[str] = PACKAGES) -> None:
-    """Raise InputError where a package is missing that the page needs."""
-    if missing := [package for package in needed if util.find_spec(package) is None]:
+def check_packages(needed: Sequence[str] | None = None) -> None:
+    """Raise InputError where a package is missing: one of `needed`, by default of all that the page needs."""
+    if missing := [package for package in needed or PACKAGES if util.find_spec(package) is None]:
         raise InputError(f"the page needs {', '.join(missing)}, not installed in this environment: {how_to_install(REQUIREMENT)}")
 
 
