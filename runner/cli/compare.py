@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from runner.cli.options import check_output, write_output
+from runner.cli.options import check_output, output_file, write_output
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--format", default="table", metavar="NAME", help="table, md, csv (one row per run), json (everything), or an installed renderer"
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to a file instead of the terminal")
+    parser.add_argument("-o", "--output", type=output_file, metavar="FILE", help="write to a file instead of the terminal")
     parser.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
     for option in _REPLACED:
         parser.add_argument(option, action=_Replaced, nargs=0, help=argparse.SUPPRESS)

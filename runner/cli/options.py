@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,13 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
+def output_file(text: str) -> Path:
+    """Read the path of a file to write. Raises argparse.ArgumentTypeError for an empty text, and for ``-``, which is no file's name here."""
+    if text in ("", "-"):
+        raise argparse.ArgumentTypeError(f"expected the name of a file, got {text!r}" + (" (a file of that name: ./-)" if text else ""))
+    return Path(text)
+
+
 def fraction(text: str) -> float:
     """Read a number from 0 to 1. Raises argparse.ArgumentTypeError for anything else."""
     try:
@@ -90,16 +97,40 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def check_output(file: Path, *, force: bool) -> None:
-    """Raise InputError where a file cannot be written, or exists already and is not to be overwritten."""
+def check_output(file: Path, *, force: bool, is_earlier: Callable[[Path], bool] = lambda file: True) -> None:
+    """Raise InputError where a file cannot be written, or exists already and is not to be overwritten.
+
+    Args:
+        force: overwrite it, unless it belongs to a run or a sweep.
+        is_earlier: whether the file that is there is what the command wrote before. Another one is not overwritten.
+    """
     from runner.core.errors import InputError, Problem  # noqa: PLC0415
 
     if not file.parent.is_dir():
         raise InputError(Problem("the folder does not exist", where=str(file.parent)))
     if file.exists() and not file.is_file():
         raise InputError(Problem("is not a regular file: give another -o FILE", where=str(file)))
+    if owner := _owner(file):
+        raise InputError(Problem(f"belongs to {owner}, which it would damage: give another -o FILE", where=str(file)))
+    if file.exists() and file.stat().st_size and not is_earlier(file):
+        raise InputError(Problem("exists already and is no earlier report: give another -o FILE", where=str(file)))
     if file.exists() and not force:
         raise InputError(Problem("exists already: give another -o FILE, or --force to overwrite it", where=str(file)))
+
+
+def _owner(file: Path) -> str:
+    """Return whose file this is: a sweep or run, with its directory; empty: nobody's."""
+    from runner.store.run_dir import RunDir  # noqa: PLC0415
+    from runner.sweep.sweep_dir import SweepDir  # noqa: PLC0415
+
+    real = Path(os.path.realpath(file))
+    for folder in real.parents:
+        run, sweep = RunDir(folder), SweepDir(folder)
+        if run.exists() and (real in run.files() or folder in real.parent.parents and real.exists()):
+            return f"the run {folder.name}"
+        if os.path.isfile(sweep.plan_file) and (real in sweep.files() or real.parent == sweep.runs):
+            return f"the sweep {folder.name}"
+    return ""
 
 
 def write_output(file: Path, text: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from runner.cli.options import check_output, write_output
+from runner.cli.options import check_output, output_file, write_output
 from runner.core.text import say
 
 _DEFAULT: Final = Path("report.html")
@@ -23,8 +23,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Declare the command."""
     parser = commands.add_parser("share", help="write the page on runs into one file, to send to others")
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="sweep or run directories")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"the file; default: {_DEFAULT}")
-    parser.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
+    parser.add_argument("-o", "--output", type=output_file, metavar="FILE", help=f"the file; default: {_DEFAULT}")
+    parser.add_argument("--force", action="store_true", help="overwrite FILE if it is an earlier report")
     parser.add_argument(
         "--view",
         type=_fragment,
@@ -40,10 +40,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _fragment(text: str) -> str:
-    """Return the part of an address from # on. Raises argparse.ArgumentTypeError: there is none."""
+    """Return the part of an address from # on. Raises argparse.ArgumentTypeError: there is none, or it names no tab."""
+    from urllib.parse import unquote  # noqa: PLC0415
+
+    from runner.core.errors import what_exists  # noqa: PLC0415
+    from runner.views.page import TABS  # noqa: PLC0415
+
     _, sign, fragment = text.partition("#")
     if not sign or not fragment:
         raise argparse.ArgumentTypeError(f"expected the page's address from # on, such as '#curves?s=0.9', got {text!r}")
+    tab = unquote(fragment.partition("?")[0])
+    if tab and tab not in TABS:
+        raise argparse.ArgumentTypeError(f"the page has no tab {tab!r}; {what_exists(tab, TABS)}")
     return sign + fragment
 
 
@@ -70,14 +78,14 @@ def _write_file(args: argparse.Namespace) -> int:
 
     output = args.output or _DEFAULT
     check_packages(("msgspec",))
-    check_output(output, force=args.force)
 
     from runner.views.page.column_cache import ColumnCache  # noqa: PLC0415
     from runner.views.page.column_store import ColumnStore  # noqa: PLC0415
     from runner.views.page.data import SnapshotData  # noqa: PLC0415
     from runner.views.page.facts import read_once  # noqa: PLC0415
-    from runner.views.page.freeze import freeze  # noqa: PLC0415
+    from runner.views.page.freeze import freeze, is_frozen  # noqa: PLC0415
 
+    check_output(output, force=args.force, is_earlier=is_frozen)
     with closing(ColumnStore(cache=ColumnCache())) as columns:
         results = read_once(args.paths, columns.summary)
         data = SnapshotData(args.paths, partial(read_report, runs=results), results, columns)

@@ -74,6 +74,10 @@ class SweepDir:
         self.lock = self.path / "sweep.lock"
         self.study = self.path / "study.db"
 
+    def files(self) -> tuple[Path, ...]:
+        """Return the paths of a sweep's own files, whether they exist or not."""
+        return (self.given, self.plan_file, self.journal, self.control, self.lock, self.study)
+
     def plan(self) -> dict[str, Any]:
         """Return what plan.json holds; empty if it is missing, incomplete, or has values of the wrong types."""
         plan = read_json(self.plan_file)

@@ -61,15 +61,59 @@ def test_the_view_is_an_address_from_its_hash_on(sweep: Path, view: str, capsys:
         main(["share", str(sweep), "--view", "curves"])
     assert ended.value.code == 2
     assert "--view: expected the page's address from # on" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["share", str(sweep), "--view", "#curvs?s=0.9"])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert "--view: the page has no tab 'curvs'; did you mean 'curves'? Known: answer, trials, curves, detection, search, run" in err
 
 
-def test_an_existing_file_is_overwritten_by_force_only(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("report.html").write_text("mine")
+def test_an_earlier_report_is_overwritten_by_force_only(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("report.html").touch()  # as mktemp does
+    assert main(["share", str(sweep), "--force"]) == 0
+    written = Path("report.html").read_bytes()
     assert main(["share", str(sweep)]) == 2
     assert capsys.readouterr().err == "runner: report.html: exists already: give another -o FILE, or --force to overwrite it\n"
-    assert Path("report.html").read_text() == "mine"
+    assert Path("report.html").read_bytes() == written
     assert main(["share", str(sweep), "--force"]) == 0
-    assert Path("report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("notes.html", "exists already and is no earlier report"),
+        ("plan.json", "belongs to the sweep 汉字 #1 50% 'x', which it would damage"),
+        ("runs/0000-baseline-s0/metrics.jsonl", "belongs to the run 0000-baseline-s0"),
+        ("runs/0000-baseline-s0/run.json", "belongs to the run 0000-baseline-s0"),
+        ("runs/0000-baseline-s0/checkpoints/1.ckpt", "belongs to the run 0000-baseline-s0"),
+    ],
+)
+@pytest.mark.parametrize("linked", [False, True])
+def test_force_overwrites_nothing_but_an_earlier_report(
+    sweep: Path, capsys: pytest.CaptureFixture[str], file: str, message: str, linked: bool
+) -> None:
+    (sweep / "plan.json").write_text("{}")
+    path = sweep / file
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        path.write_text("mine")
+    before = path.read_bytes()
+    if linked:
+        Path("link").symlink_to(path)
+    for command in ("share", "compare") if file != "notes.html" else ("share",):
+        assert main([command, str(sweep), "-o", "link" if linked else str(path), "--force"]) == 2
+        assert message in capsys.readouterr().err
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["share", "compare"])
+@pytest.mark.parametrize("name", ["", "-"])
+def test_what_is_no_name_of_a_file_is_refused(sweep: Path, capsys: pytest.CaptureFixture[str], command: str, name: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, str(sweep), "-o", name])
+    assert ended.value.code == 2
+    assert f"expected the name of a file, got {name!r}" in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_an_error_before_anything_is_read(tmp_path: Path) -> None:
@@ -218,7 +262,8 @@ def test_what_the_service_does_not_take_is_refused_before(
     ("arguments", "message"),
     [
         (["--service", "tensorboard"], "tensorboard has no service to send logs to; those that have one: visualdl"),
-        (["--service", "visualdll"], "unknown viewer 'visualdll'; did you mean 'visualdl'?"),
+        (["--service", "visualdll"], "unknown service 'visualdll'; did you mean 'visualdl'?"),
+        (["--service", "foo"], "unknown service 'foo'; allowed: visualdl"),
         (["--service", "visualdl", "-o", "x.html"], "--output, --force, --view and --no-images are for a file"),
         (["--yes"], "--yes is for --service"),
     ],

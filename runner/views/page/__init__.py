@@ -10,3 +10,5 @@ from typing import Final
 
 STATIC: Final = Path(__file__).with_name("static")
 """The page's files, as the browser loads them."""
+TABS: Final = ("answer", "trials", "curves", "detection", "search", "run")
+"""Names of the tabs in the page's address, as ``static/tabs.js`` has them."""

@@ -30,6 +30,9 @@ from runner.views.page.redaction import Redaction, command_path
 FORMAT: Final = 1
 """Version of the list of answers in a file."""
 
+_GENERATOR: Final = '<meta name="generator" content="runner '
+_HEAD_BYTES: Final = 1 << 12
+"""Bytes at the start of a file within which `_GENERATOR` stands."""
 _POLICY: Final = (
     "default-src 'none'; script-src {script}; style-src {style}; img-src data: blob:; base-uri 'none'; form-action 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
@@ -91,6 +94,15 @@ def freeze(data: PageData, *, made: float, view: str = "", images: bool = True) 
     index = _element("frozen", _encode({**facts, "strings": strings, "parts": parts, "bytes": contents}), _JSON)
     held = sum(each["part"] == _IMAGES for each in contents)
     return Frozen(_document([index, *elements.texts]), held, tuple(unanswered))
+
+
+def is_frozen(file: Path) -> bool:
+    """Return whether a file is a page that `freeze` made; False for one that cannot be read."""
+    try:
+        with open(file, "rb") as opened:
+            return _GENERATOR.encode() in opened.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def escape_json(text: str) -> str:
@@ -161,7 +173,7 @@ def _document(elements: Iterable[str]) -> str:
     style = f"{texts['vendor/uPlot.min.css']}\n{texts['style.css']}"
     script = f"{texts['vendor/uPlot.iife.min.js']}\n{join_modules(lambda name: _text(STATIC / name), 'frozen.js')}"
     policy = _POLICY.format(script=_hash(script), style=_hash(style))
-    head = f'<meta http-equiv="content-security-policy" content="{policy}">\n<meta name="generator" content="runner {__version__}">\n'
+    head = f'<meta http-equiv="content-security-policy" content="{policy}">\n{_GENERATOR}{__version__}">\n'
     page = _LOADED.sub("", texts["index.html"])
     page = page.replace('<meta charset="utf-8">\n', f'<meta charset="utf-8">\n{head}')
     page = page.replace("</head>", f"<style>{style}</style>\n{''.join(elements)}</head>")

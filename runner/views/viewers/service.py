@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.errors import InputError, RunnerError
+from runner.core.errors import InputError, RunnerError, nearest
 from runner.core.importing import child_environment
 from runner.store.run_dir import RunDir
 from runner.trackers.base import TRACKERS
@@ -62,9 +62,11 @@ def prepare_upload(kind: str, runs: Sequence[RunDir]) -> Iterator[LogUpload]:
     Raises:
         InputError: it is not installed or has no service, or the logs are larger than the service takes.
     """
+    names = [name for name, tracker in TRACKERS.usable() if isinstance(tracker.viewer, SharingViewer)]
+    if kind not in TRACKERS:
+        raise InputError(f"unknown service {kind!r}; {nearest(kind, names)}".rstrip("; "))
     viewer = viewer_of(kind)
     if not isinstance(viewer, SharingViewer):
-        names = [name for name, tracker in TRACKERS.usable() if isinstance(tracker.viewer, SharingViewer)]
         raise InputError(f"{kind} has no service to send logs to; those that have one: {', '.join(names) or 'none is installed'}")
     with tempfile.TemporaryDirectory(prefix=f"runner-{kind}-") as work:
         folder = Path(work)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.views.page.app import STATIC
+from runner.views.page import STATIC, TABS
 
 OWN = sorted(path for path in STATIC.rglob("*") if path.suffix in (".js", ".css") and "vendor" not in path.parts)
 LONGEST = 140
@@ -18,6 +18,13 @@ def test_no_line_is_longer_than_a_screen(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith(("//", "/*")), "a module begins with a comment that says what it is"
     assert [line for line in lines if len(line) > LONGEST] == []
+
+
+def test_the_tabs_are_those_that_a_frozen_file_may_open_with() -> None:
+    shown = re.search(r"export const TABS = \[(.*?)\]", (STATIC / "tabs.js").read_text(encoding="utf-8"))
+    assert shown is not None and shown[1] == ", ".join(f"{tab}Tab" for tab in TABS)
+    for tab in TABS:
+        assert f'id: "{tab}",' in (STATIC / "tabs" / f"{tab}.js").read_text(encoding="utf-8")
 
 
 def test_every_rule_of_the_style_sheet_is_closed() -> None:
