@@ -73,7 +73,7 @@ def folder(text: str) -> Path:
 
 
 def output_file(text: str) -> Path:
-    """Read the path of a file to write. Raises argparse.ArgumentTypeError for an empty text, and for ``-``, which is no file's name here."""
+    """Read the path of a file to write. Raises argparse.ArgumentTypeError for an empty text and for ``-``, which names no file here."""
     if text in ("", "-"):
         raise argparse.ArgumentTypeError(f"expected the name of a file, got {text!r}" + (" (a file of that name: ./-)" if text else ""))
     return Path(text)
