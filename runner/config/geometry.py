@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from runner.core.sentences import sentence
 from runner.core.values import format_value, same_value
 
 READERS: Final = ("TrainReader", "EvalReader")
@@ -115,19 +116,19 @@ def _with_lists(value: Any) -> Any:
 
 
 def _of_all(found: ReaderDifference) -> str:
-    fix = f"; to evaluate as in training, set {found.eval_key}" if found.eval_key else ""
-    return f"training and evaluation differ in {found}: the model is evaluated on images unlike those it was trained on{fix}"
+    known = {"what": found.what, "train": found.train, "eval": found.eval}
+    return sentence("geometry-fix", **known, key=found.eval_key) if found.eval_key else sentence("geometry", **known)
 
 
 def _of_trial(label: str, found: ReaderDifference, varied: Collection[str]) -> str:
-    text = f"training and evaluation differ in {found} (trial {label}), not in the baseline: an effect may be due to the evaluation alone"
+    known = {"what": found.what, "train": found.train, "eval": found.eval, "trial": label}
     for source, target in ((found.train_key, found.eval_key), (found.eval_key, found.train_key)):
         if target and target not in varied and source.split(".")[-2:] == target.split(".")[-2:]:
             keys = [key for key in varied if key == source or (key.startswith(f"{source}.") and key[len(source) + 1 :].isdecimal())]
             if keys:
                 pairs = ", ".join(f"{target}{key[len(source) :]}: {key}" for key in sorted(keys))
-                return f"{text}; to let the other reader follow: derive: {{{pairs}}}"
-    return f"{text}; set {found.eval_key or 'EvalReader'} in the same trial (design: list or zip)"
+                return sentence("geometry-trial-derive", **known, fix=f"derive: {{{pairs}}}")
+    return sentence("geometry-trial-set", **known, key=found.eval_key or "EvalReader")
 
 
 def _geometry(reader: Mapping[str, Any], name: str) -> Geometry:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from runner.core.sentences import sentence
 from runner.core.values import counted, format_value, is_number
 
 LEFT: Final = 0.1
@@ -85,16 +86,13 @@ def _cosine(config: Mapping[str, Any], images: int | None, length: Length, keys:
     named = f"{span} (PaddleDetection's default)" if default else str(span)
     unit = "max_iters" if config.get("max_iters") is not None else "max_epochs"
     value = config.get("max_iters") if config.get("max_iters") is not None else config.get("epoch")
-    fix = f"to make both end together: -o {here}.{unit}={value}"
+    known = {"place": here, "span": named, "length": length, "fix": f"-o {here}.{unit}={value}"}
     left = 0.5 * (1 + math.cos(math.pi * min(share, 1)))
     if left > LEFT:
-        yield (
-            f"{here}: the cosine takes {named} but training ends after {length}, when the learning rate has fallen only "
-            f"{100 * (1 - left):.0f} % of the way; {fix}"
-        )
+        yield sentence("cosine-late", **known, share=f"{100 * (1 - left):.0f}")
     elif share > 1 / (1 - LEFT):
         then = "stays at its lowest" if keys.get("use_warmup", True) or keys.get("last_plateau_epochs") else "rises again"
-        yield f"{here}: the cosine ends after {named} but training continues to {length}: from there the learning rate {then}; {fix}"
+        yield sentence("cosine-early", **known, then=then)
 
 
 def _piecewise(config: Mapping[str, Any], images: int | None, length: Length, keys: Mapping[str, Any], here: str) -> Iterator[str]:
@@ -112,10 +110,7 @@ def _piecewise(config: Mapping[str, Any], images: int | None, length: Length, ke
             late.append(place)
     if late:
         where = f"{', '.join(map(format_value, late))} {'epochs' if unit == 'milestones' else 'iterations'}"
-        yield (
-            f"{here}: the learning rate does not fall at {where}, because training ends before, after {length}; "
-            f"set {here}.{unit}, or train longer"
-        )
+        yield sentence("milestones-late", place=here, places=where, length=length, key=f"{here}.{unit}")
 
 
 def _warmup(config: Mapping[str, Any], images: int | None, length: Length, keys: Mapping[str, Any], here: str) -> Iterator[str]:
@@ -124,7 +119,7 @@ def _warmup(config: Mapping[str, Any], images: int | None, length: Length, keys:
     span = _both(config, images, steps, epochs)
     share = _share(span, length) if span is not None else None
     if share is not None and share >= 1 and steps != 0:
-        yield f"{here}: the warm-up takes {span} but training ends after {length}: the rate never reaches base_lr; reduce {here}.steps"
+        yield sentence("warm-up-late", place=here, span=span, length=length, key=f"{here}.steps")
 
 
 def _both(config: Mapping[str, Any], images: int | None, iterations: Any, epochs: Any) -> Length | None:

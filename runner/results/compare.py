@@ -132,7 +132,7 @@ def _compare_groups(
         against=asked.against,
         uncounted=tuple(uncounted),
         digits={key: enough_digits(trial.parameters[key] for trial in trials) for key in keys if not key.endswith(CONTENT)},
-        warnings=(*map(given, dict.fromkeys([*warnings, *_geometry(groups, varied), *data_warnings(runs)])), *read_problems(runs)),
+        warnings=(*map(given, dict.fromkeys([*warnings, *_geometry(groups, varied)])), *data_warnings(runs), *read_problems(runs)),
     )
 
 

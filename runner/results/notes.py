@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.core.sentences import recognize
 from runner.results.texts import TEXTS
 
 
@@ -55,8 +56,8 @@ def note(id: str, **arguments: Any) -> ReportNote:
 
 
 def given(text: str) -> ReportNote:
-    """Make a note of a sentence that another part of the program has written."""
-    return ReportNote("given", {"text": text})
+    """Make a note of a sentence that another part of the program has written: of its own id, where it is one that is recognised."""
+    return ReportNote(*(recognize(text) or ("given", {"text": text})))
 
 
 def missing_design(name: str, *, installed: bool) -> ReportNote:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from runner.config.stand_ins import STAND_INS
 from runner.core.values import ABSENT, format_value, same_value
 from runner.results.collect import DATA_SECTIONS, RunResult, recorded_content
+from runner.results.notes import ReportNote, note
 from runner.store.run_dir import DATA_PLACES
 
 CONTENT: Final = " (content)"
@@ -60,21 +61,19 @@ def differing_keys(trials: Sequence[dict[str, Any]], first: Sequence[str] = ()) 
     return found
 
 
-def data_warnings(runs: Sequence[RunResult]) -> list[str]:
-    """Return a sentence for each data set (evaluation, training) that is not the same for all of `runs`."""
-    result = []
-    consequence = {
-        "eval": "their metrics are not comparable",
-        "train": "differences may come from the data and not from the parameters",
-    }
+def data_warnings(runs: Sequence[RunResult]) -> list[ReportNote]:
+    """Return a note for each data set (evaluation, training) that is not the same for all of `runs`."""
+    result: list[ReportNote] = []
     for which, section in (("eval", DATA_SECTIONS["eval"]), ("train", DATA_SECTIONS["train"])):
         by_data: dict[str, list[str]] = {}
         for run in runs:
             if run.config:
                 by_data.setdefault(data_identity(run, section), []).append(run.id)
         if len(by_data) > 1:
-            groups = "; ".join(f"{len(ids)} on {data} ({ids[0]}{', …' if len(ids) > 1 else ''})" for data, ids in by_data.items())
-            result.append(f"{section} is not the same for all runs, so {consequence[which]}: {groups}")
+            counts = {data: len(ids) for data, ids in by_data.items()}
+            first = {data: ids[0] for data, ids in by_data.items()}
+            made = {"section": section, "runs": counts, "first": first}
+            result.append(note("other-data-eval", **made) if which == "eval" else note("other-data-train", **made))
     return result
 
 

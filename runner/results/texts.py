@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from runner.core.sentences import SENTENCES
 from runner.core.values import counted, listed
 from runner.results.format import show_duration, show_range, show_signed
 from runner.stats.power import MOST_SEEDS
@@ -240,6 +241,14 @@ def _winner_confirmed(trial: int, search: str, confirmed: str, seeds: int, ranke
     )
 
 
+def _other_data(consequence: str) -> Callable[..., str]:
+    def text(section: str, runs: Mapping[str, int], first: Mapping[str, str]) -> str:
+        groups = "; ".join(f"{count} on {data} ({first[data]}{', …' if count > 1 else ''})" for data, count in runs.items())
+        return f"{section} is not the same for all runs, so {consequence}: {groups}"
+
+    return text
+
+
 def _trials_differ_in_length(shortest: int, longest: int) -> str:
     return f"trials train for {shortest} to {longest} steps: the same step is not the same share of the training"
 
@@ -370,6 +379,9 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "uncounted-metric": _uncounted_metric,
     "uncounted-repeat": _template("same trial and seed as {other}: a repeat, not a further seed"),
     # warnings
+    **{id: _template(text) for id, text in SENTENCES.items()},
+    "other-data-eval": _other_data("their metrics are not comparable"),
+    "other-data-train": _other_data("differences may come from the data and not from the parameters"),
     "read-problem": _template("{path}: {problem}"),
     "unlearned-trial": _unlearned_trial,
     "unlearned-effect": _template("{trial}: Δ {metric} with them: {with_them}; without them: {without_them}"),

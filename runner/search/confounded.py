@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from runner.core.expression import Expression
+from runner.core.sentences import sentence
 from runner.core.values import ABSENT, format_value, same_value
 from runner.search.base import DESIGNS, Baseline
 from runner.search.points import BASE
@@ -36,38 +37,37 @@ def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
     factor = f"sqrt({ratio})" if "Adam" in str(baseline(_OPTIMIZER)) else ratio
     if rate is not ABSENT and any(LEARNING_RATE not in keys for keys in moved):
         found.append(
-            f"{BATCH_SIZE} is varied and {LEARNING_RATE} stays at {format_value(rate)}: a difference may come from the batch size or from "
-            f"a rate that no longer suits it; to let the rate follow: "
-            f'derive: {{{LEARNING_RATE}: "base * {factor}"}}'
+            sentence(
+                "confounded-rate",
+                size=BATCH_SIZE,
+                rate=LEARNING_RATE,
+                value=format_value(rate),
+                fix=f'derive: {{{LEARNING_RATE}: "base * {factor}"}}',
+            )
         )
     if any(not keys & {ITERATIONS, EPOCHS} for keys in moved):
         if iterations not in (None, ABSENT):
-            found.append(
-                f"{BATCH_SIZE} is varied and {ITERATIONS} stays at {format_value(iterations)}: {_times(spec, size, 'sees', 'images')}, so "
-                f"a difference may come from either; to hold the images: "
-                f'derive: {{{ITERATIONS}: "round(base * {format_value(size)} / {BATCH_SIZE})"}}'
-            )
+            fix = f'derive: {{{ITERATIONS}: "round(base * {format_value(size)} / {BATCH_SIZE})"}}'
+            found.append(_of_length("images", spec, size, ITERATIONS, iterations, fix=fix))
         elif epochs not in (None, ABSENT):
-            found.append(
-                f"{BATCH_SIZE} is varied and {EPOCHS} stays at {format_value(epochs)}: {_times(spec, size, 'makes', 'steps')}, so a "
-                f"difference may come from either"
-            )
+            found.append(_of_length("steps", spec, size, EPOCHS, epochs))
     return [*found, *_fixed_decay(spec, baseline), *_off_the_baseline(spec, baseline)]
 
 
-def _times(spec: SweepSpec, size: Any, verb: Literal["sees", "makes"], what: str) -> str:
+def _of_length(what: Literal["images", "steps"], spec: SweepSpec, size: Any, length: str, value: Any, **fix: str) -> str:
     """Describe how many more images or fewer steps the varied batch sizes bring: "a batch of 3 instead of 2 sees 1.5 times the images"."""
+    known = {"size": BATCH_SIZE, "length": length, "value": format_value(value), **fix}
     given = spec.space.get(BATCH_SIZE, ())
     values: Iterable[Any] = (given.low, given.high) if isinstance(given, Span) else given.choices if isinstance(given, Choice) else given
     factors = spec.factors()
     values = [*values, *(factors[BATCH_SIZE].values if BATCH_SIZE in factors else ()), *(trial.get(BATCH_SIZE) for trial in spec.trials)]
     numbers = sorted({value for value in values if type(value) in (int, float) and value > 0 and value != size})
     if type(size) not in (int, float) or not numbers:
-        return f"another batch {verb} more or fewer {what}"
+        return sentence(f"confounded-{what}-unknown", **known)
     ends = list(dict.fromkeys((numbers[0], numbers[-1])))
-    times = [value / size if verb == "sees" else size / value for value in ends]
+    times = [value / size if what == "images" else size / value for value in ends]
     batches, shown = (" or ".join(map(format_value, each)) for each in (ends, [float(f"{one:.3g}") for one in times]))
-    return f"a batch of {batches} instead of {format_value(size)} {verb} {shown} times the {what}"
+    return sentence(f"confounded-{what}", **known, batch=batches, before=format_value(size), factor=shown)
 
 
 def _moved_together(spec: SweepSpec) -> list[set[str]]:
@@ -90,19 +90,22 @@ def _fixed_decay(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
         places = baseline(f"{scheduler}.{steps}")
         for length in lengths if isinstance(places, list | tuple) and places else ():
             instead = f"vary {unit} instead and " if unit != length else ""
-            yield (
-                f"{length} is varied and the learning rate decays at {format_value(places)}{_in(unit, length)} all the same: a longer "
-                f"training is one with more time at the lowest rate; to let it follow, {instead}derive {scheduler}.{steps}.0, .1, …"
+            yield sentence(
+                "confounded-milestones",
+                length=length,
+                places=f"{format_value(places)}{_in(unit, length)}",
+                fix=f"{instead}derive {scheduler}.{steps}.0, .1, …",
             )
         unit, steps = _given(baseline, scheduler, COSINE)
         end, whole = baseline(f"{scheduler}.{steps}"), baseline(unit)
         for length in lengths if end not in (None, ABSENT) else ():
             instead = f"vary {unit} instead; " if unit != length else ""
             follow = f'derive: {{{scheduler}.{steps}: "round(base * {unit} / {format_value(whole)})"}}'
-            yield (
-                f"{length} is varied and the cosine of the learning rate ends at {format_value(end)}{_in(unit, length)} all the same: a "
-                f"trial of another length ends in the middle of it or continues after it; to let it follow: "
-                f"{instead}{follow if whole not in (None, ABSENT) else f'set {scheduler}.{steps} in each trial'}"
+            yield sentence(
+                "confounded-cosine",
+                length=length,
+                end=f"{format_value(end)}{_in(unit, length)}",
+                fix=f"{instead}{follow if whole not in (None, ABSENT) else f'set {scheduler}.{steps} in each trial'}",
             )
 
 
@@ -130,9 +133,8 @@ def _off_the_baseline(spec: SweepSpec, baseline: Baseline) -> Iterable[str]:
             continue
         if not _same(value, baseline(key)):
             at = ", ".join(f"{name} {format_value(item)}" for name, item in sorted(values.items()) if name != BASE)
-            yield (
-                f"{key} is derived as {text!r}, which gives {format_value(value)} at the baseline ({at}), whose value is "
-                f"{format_value(baseline(key))}: every trial that derives it has this difference too"
+            yield sentence(
+                "confounded-derived", key=key, expression=repr(text), value=format_value(value), at=at, before=format_value(baseline(key))
             )
 
 

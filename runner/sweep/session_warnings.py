@@ -10,6 +10,7 @@ from runner.config.length import length_warnings
 from runner.config.node import Source, from_plain
 from runner.config.overrides import apply_mapping
 from runner.core.errors import InputError, Problem
+from runner.core.sentences import sentence
 from runner.core.values import value_key
 from runner.resolve import training_images
 from runner.search.base import Trial
@@ -59,7 +60,9 @@ def space_warnings(spec: SweepSpec, plan: SweepPlan) -> list[str]:
         if len(refused) == len(points):
             problems += refused[0].problems
         else:
-            warnings += [f"space.{key} contains values that are refused: {problem}" for error in refused for problem in error.problems[:1]]
+            warnings += [
+                sentence("space-refused", key=f"space.{key}", problem=problem) for error in refused for problem in error.problems[:1]
+            ]
     if problems:
         raise InputError(dict.fromkeys(problems))
     return warnings

@@ -7,12 +7,14 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
 from support.browser import Pages
 from support.finished import make_run
 
+from runner.core.sentences import SENTENCES
 from runner.results.format import show_duration, show_range, show_signed, show_summary
 from runner.results.texts import TEXTS
 from runner.stats.intervals import summarize
@@ -96,3 +98,10 @@ def test_every_template_can_be_filled_in(evaluate: Callable[..., Any]) -> None:
       return failed;
     }"""  # noqa: E501 - JavaScript
     assert evaluate(script, LANGUAGES) == []
+
+
+def test_every_warning_has_a_text_in_chinese_with_the_same_arguments() -> None:
+    for id, template in SENTENCES.items():
+        names = {name for _, name, _, _ in Formatter().parse(template) if name}
+        assert set(re.findall(r"\{(\w+)[,}]", LANGUAGES["zh"][f"note.{id}"])) >= names
+    assert {f"note.other-data-{which}" for which in ("eval", "train")} <= set(LANGUAGES["zh"])
