@@ -294,6 +294,30 @@ def test_what_is_pointed_at_is_emphasised_everywhere(pages: Pages, sweep: Path) 
     expect(page.locator(".hovered")).to_have_count(0)
 
 
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+@pytest.mark.parametrize("value", ["x`", "`x`=1", "{{7*7}}${alert(1)}'\"`<!--", "`"])
+def test_marks_in_a_value_are_text(pages: Pages, tmp_path: Path, value: str, locale: str) -> None:
+    from playwright.sync_api import expect
+
+    written: Any = json.dumps(value)
+    for seed in range(3):
+        make_run(tmp_path / "s", 0, seed, ap=0.40 + seed / 100)
+        make_run(tmp_path / "s", 1, seed, label="x", ap=0.60 + seed / 100, overrides={"LearningRate.base_lr": value}, base_lr=written)
+    page = pages.show(tmp_path / "s", locale=locale)
+    expect(page.locator(".sentences .lead")).to_contain_text(f"base_lr {value}")
+    expect(page.locator(".sentences p").last).to_contain_text(f"base_lr {value}")
+    expect(page.locator(".sentences p code")).to_have_count(0)
+
+
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_marks_of_a_sentence_itself_are_code(pages: Pages, tmp_path: Path, locale: str) -> None:
+    from playwright.sync_api import expect
+
+    make_run(tmp_path / "s", 0, 0)
+    page = pages.show(tmp_path / "s", locale=locale)
+    expect(page.locator(".sentences p code")).to_have_text("runner sweep")
+
+
 @pytest.mark.parametrize("viewport", [WIDE, NARROW])
 def test_warnings_are_folded_to_a_line(pages: Pages, tmp_path: Path, viewport: dict[str, int]) -> None:
     from playwright.sync_api import expect

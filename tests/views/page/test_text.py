@@ -16,6 +16,7 @@ from support.finished import make_run
 
 from runner.core.sentences import SENTENCES
 from runner.results.format import show_duration, show_range, show_signed, show_summary
+from runner.results.notes import note
 from runner.results.texts import TEXTS
 from runner.stats.intervals import summarize
 from runner.views.page.app import STATIC
@@ -68,6 +69,33 @@ def test_templates(evaluate: Callable[..., Any]) -> None:
     ]
     script = 'async (cases) => { const { format } = await import("/text.js"); return cases.map(([t, v, l]) => format(t, v, l)); }'
     assert evaluate(script, [case[:3] for case in cases]) == [case[3] for case in cases]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_only_marks_of_the_sentence_itself_are_code(evaluate: Callable[..., Any], language: str) -> None:
+    """Those of an argument are text, also where the sentence has given it a capital."""
+    notes = [
+        note("answer-train", trial="trial 1 (a=`x`)"),
+        note(
+            "answer-better", key="", reference="the baseline", metric="AP", best="trial 1 (a=`x`)", better=1, delta=0.1, low=None, high=None
+        ),
+        note("answer-fresh-elsewhere", seeds=3),
+        note("given", text="`derive: {a: b}` helps"),
+        note("given", text="a=` changes"),
+    ]
+    script = """async ([notes, strings, language]) => {
+      const { Texts } = await import("/text.js");
+      const texts = new Texts({ strings: async () => strings });
+      await texts.use(language);
+      const shown = notes.map((note) => texts.sentence(note));
+      const text = (part) => part.textContent ?? part;
+      return shown.map((parts) => [parts.map(text).join(""), parts.filter((part) => part.tagName === "CODE").map(text)]);
+    }"""
+    shown = evaluate(script, [[each.data() for each in notes], LANGUAGES[language], language])
+    assert [code for _, code in shown] == [[], [], ["runner sweep"], ["derive: {a: b}"], []]
+    for text, _ in shown[:2]:
+        assert "（a=`x`）" in text if language == "zh" else "rial 1 (a=`x`)" in text
+    assert shown[-1][0] == "a=` changes"
 
 
 def test_both_languages_have_the_same_texts() -> None:

@@ -65,7 +65,17 @@ export function fill(element, ...children) {
   return append(element, children);
 }
 
-/** A sentence whose parts between backticks are code. */
+/** Stands for a backtick that is text, in a sentence whose other backticks mark code. */
+const VERBATIM = "\uE060";
+
+/** A value of a run, for a sentence that `prose` shows: its backticks stay text. */
+export function verbatim(value) {
+  return value.replaceAll("`", VERBATIM);
+}
+
+/** A sentence whose parts between backticks are code; one with a backtick that has no partner is text alone. */
 export function prose(text) {
-  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+  const parts = text.split("`");
+  const shown = parts.length % 2 ? parts : [text];
+  return shown.map((part) => part.replaceAll(VERBATIM, "`")).map((part, index) => (index % 2 ? h("code", {}, part) : part));
 }

@@ -264,6 +264,7 @@ function makePage(frame) {
     },
     text: (id, values) => frame.texts.text(id, values),
     note: (note) => frame.texts.note(note),
+    sentence: (note) => frame.texts.sentence(note),
     number: showNumber,
     signed: showSigned,
     range: showRange,

@@ -5,6 +5,7 @@
 //   {name, select, better {…} other {…}}     by the argument's text; "none" where it is missing or empty
 //   {name, each, {key}: {value}}             for each entry of an object or list, joined by the language's comma
 //   {name, trial}                            the name of a trial in a sentence of the report
+import { prose, verbatim } from "./dom.js";
 import { showDuration, showNumber, showSigned } from "./format.js";
 
 export const LANGUAGES = Object.freeze({ en: "English", zh: "中文" });
@@ -125,6 +126,30 @@ export class Texts {
     const id = `note.${note.id}`;
     return this.strings.has(id) ? this.text(id, note.arguments) : note.text;
   }
+
+  /** A note as children of an element: code where its own text marks it, nothing but text where a name or value of a run has such marks. */
+  sentence(note) {
+    const id = `note.${note.id}`;
+    if (this.strings.has(id)) return prose(this.text(id, eachText(note.arguments, verbatim)));
+    let { text } = note;
+    if (note.id !== "given") eachText(note.arguments, (value) => (text = textOfValue(text, value)));
+    return prose(text);
+  }
+}
+
+/** A value with `change` applied to every text in it. */
+function eachText(value, change) {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((item) => eachText(item, change));
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [change(key), eachText(item, change)]));
+}
+
+/** An English sentence in which the backticks of an argument are text; the sentence may have its first letter as a capital. */
+function textOfValue(text, value) {
+  if (!value.includes("`")) return text;
+  const found = value.startsWith("`") ? value : value.slice(1);
+  return text.replaceAll(found, () => verbatim(found));
 }
 
 /** The language to begin with: that of the address, then the saved one, then the browser's. */

@@ -48,7 +48,7 @@ class AnswerView {
 
   content(subject, problem, provisional, report) {
     const { page } = this;
-    if (!report && problem) return [lead(page.text("answer.none", { problem })), progressList(page)];
+    if (!report && problem) return [lead(prose(page.text("answer.none", { problem }))), progressList(page)];
     if (!report) return [skeleton(page), progressList(page)];
     if (subject === "search")
       return [this.warnings(report), sentences(page, report.answer), searchAnswer(page, report), notes(page, report.notes)];
@@ -76,7 +76,7 @@ class AnswerView {
         ? h(
             "section",
             { class: "aside" },
-            images.map((note) => h("p", {}, prose(page.note(note)))),
+            images.map((note) => h("p", {}, page.sentence(note))),
           )
         : null,
       open ? progressList(page) : null,
@@ -92,7 +92,6 @@ class AnswerView {
   warnings({ warnings: found }) {
     const { page } = this;
     if (!found.length) return null;
-    const texts = found.map((note) => page.note(note));
     const ontoggle = (event) => {
       this.warned = event.target.open;
     };
@@ -100,11 +99,11 @@ class AnswerView {
     return h(
       "details",
       { class: "warnings", open: this.warned, ontoggle },
-      h("summary", {}, count, h("span", { class: "first", "aria-hidden": "true" }, texts[0])),
+      h("summary", {}, count, h("span", { class: "first", "aria-hidden": "true" }, page.note(found[0]))),
       h(
         "ul",
         {},
-        texts.map((text) => h("li", {}, prose(text))),
+        found.map((note) => h("li", {}, page.sentence(note))),
       ),
     );
   }
@@ -170,8 +169,8 @@ function standIn(page, report) {
   return stands ? page.text("answer.stand-in", { label: reference.label }) : "";
 }
 
-function lead(text) {
-  return h("p", { class: "lead" }, prose(text));
+function lead(content) {
+  return h("p", { class: "lead" }, content);
 }
 
 /** The answer: its first sentence large, commands as blocks to copy. */
@@ -179,15 +178,16 @@ function sentences(page, found, open = null, more = "") {
   const blocks = [];
   let text = [];
   const end = () => {
-    if (text.length) blocks.push(h("p", {}, prose(text.join(page.language === "zh" ? "" : " "))));
+    const between = page.language === "zh" ? "" : " ";
+    if (text.length) blocks.push(h("p", {}, text.map((each, index) => [index ? between : "", each])));
     text = [];
   };
   for (const [index, note] of found.entries()) {
     if (note.id === "command") {
       end();
       blocks.push(copyable(page, note.text));
-    } else if (index === 0) blocks.push(lead(page.note(note)));
-    else text.push(page.note(note));
+    } else if (index === 0) blocks.push(lead(page.sentence(note)));
+    else text.push(page.sentence(note));
   }
   if (more) text.push(more);
   end();
@@ -197,7 +197,7 @@ function sentences(page, found, open = null, more = "") {
 
 function notes(page, found) {
   if (!found.length) return null;
-  const items = found.map((note) => h("li", {}, prose(page.note(note))));
+  const items = found.map((note) => h("li", {}, page.sentence(note)));
   return h("section", { class: "notes" }, h("h2", {}, page.text("answer.notes")), h("ul", {}, items));
 }
 
