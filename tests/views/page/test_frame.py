@@ -99,9 +99,24 @@ def test_a_wrong_filter_says_why_and_the_last_good_one_stays(pages: Pages, sweep
     rows = page.locator(".forest tbody tr")
     expect(rows).to_have_count(2)
     page.locator("#filter").fill("0.004 nokey>3")
-    expect(page.locator(".says.wrong")).to_contain_text("No key or metric nokey")
+    expect(page.locator("#filter-says.wrong")).to_contain_text("No key or metric nokey")
     expect(page.locator("#filter")).to_have_attribute("aria-invalid", "true")
     expect(rows).to_have_count(2)
+    page.locator("#filter").fill("(")
+    expect(page.locator("#filter-says")).to_contain_text("a regular expression is written /…/")
+
+
+@pytest.mark.parametrize(("text", "says"), [("bbox/AP>abc", "compared with a number, not with abc"), ("bbox/AP>", "missing after bbox/AP>")])
+def test_a_wrong_filter_is_said_on_a_telephone_and_in_place_of_an_empty_table(pages: Pages, sweep: Path, text: str, says: str) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment=f"#trials?f={text}", viewport=NARROW)
+    expect(page.locator(".selection > .says")).to_be_visible()
+    expect(page.locator(".selection > .says")).to_contain_text(says)
+    page.locator(".sheet").click()
+    page.locator("#filter").fill("nothing")
+    page.locator("#filter").fill(text)
+    expect(page.locator(".panel")).to_contain_text(says)
 
 
 def test_what_an_address_has_too_much_is_dropped_and_said(pages: Pages, sweep: Path) -> None:

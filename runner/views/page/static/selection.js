@@ -27,7 +27,8 @@ export class Selection {
       this.reset,
     );
     this.sheet = h("button", { type: "button", class: "sheet", "aria-controls": "selection-fields", onclick: () => this.toggleSheet() });
-    this.root = h("section", { class: "selection" }, this.sheet, fields, this.chips);
+    this.wrong = h("p", { class: "says wrong outside", "aria-hidden": "true" }); // the same, where the sheet with the fields is closed
+    this.root = h("section", { class: "selection" }, this.sheet, this.wrong, fields, this.chips);
   }
 
   /** Put a choice into the address, or take it out where it is the one that holds without. */
@@ -66,6 +67,7 @@ export class Selection {
     this.filter.setAttribute("aria-invalid", String(Boolean(trials.filterError)));
     this.says.classList.toggle("wrong", Boolean(trials.filterError));
     fill(this.says, this.sentence());
+    fill(this.wrong, trials.filterError ? this.sentence() : null);
     choices(
       this.base,
       text("selection.base"),
@@ -96,7 +98,10 @@ export class Selection {
     const { page } = this;
     const { trials, state } = page;
     if (trials.filterError) return page.text(trials.filterError.id, trials.filterError);
-    return state.get("f") ? page.text("filter.matches", { n: trials.matching.length, all: trials.all.length }) : "";
+    if (!state.get("f")) return "";
+    const n = trials.matching.length;
+    const found = page.text("filter.matches", { n, all: trials.all.length });
+    return !n && LIKE_A_PATTERN.test(state.get("f")) ? `${found}. ${page.text("filter.literal")}` : found;
   }
 
   updateChips() {
@@ -130,5 +135,7 @@ export class Selection {
   }
 }
 
+/** A filter without a regular expression that looks as if it was meant to be one. */
+const LIKE_A_PATTERN = /^[^/]*[()[\]*+?^$|\\][^/]*$/;
 const LONGEST = 60;
 const shorten = (name) => (name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name);

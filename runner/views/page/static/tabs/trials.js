@@ -156,9 +156,11 @@ class TrialsView {
     const clear = (key, id) => h("button", { type: "button", onclick: () => state.set({ [key]: "" }) }, page.text(id));
     const filter = state.get("f");
     const hidden = page.trials.matching.length > 0;
+    const { filterError } = page.trials;
+    const none = filterError ? page.text(filterError.id, filterError) : page.text("trials.none", { filter });
     fill(
       this.empty,
-      h("p", {}, hidden ? page.text("trials.all-hidden") : page.text("trials.none", { filter })),
+      h("p", {}, hidden ? page.text("trials.all-hidden") : none),
       hidden ? clear("hide", "trials.show-hidden") : clear("f", "trials.clear-filter"),
     );
   }
