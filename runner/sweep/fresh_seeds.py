@@ -125,8 +125,11 @@ def _digest(file: Path) -> str | None:
 
 
 def _seen_from(cwd: str, path: Path) -> Path:
-    """Return a path as it has to be written in the folder `cwd`."""
-    return path if os.path.realpath(cwd) == os.path.realpath(os.curdir) else Path(os.path.relpath(path.absolute(), cwd))
+    """Return a path as it has to be written in the folder `cwd`: there, or absolute."""
+    if os.path.realpath(cwd) == os.path.realpath(os.curdir):
+        return path
+    absolute = Path(os.path.abspath(path))
+    return absolute.relative_to(cwd) if absolute.is_relative_to(cwd) else absolute
 
 
 def _command(
@@ -139,7 +142,7 @@ def _command(
     runs: int,
     trials: Sequence[Mapping[str, Any]] | None = None,
 ) -> str:
-    """Return the command line of a sweep with other seeds, all of them from the start, in another directory.
+    """Return the command line of a sweep with other seeds, all of them from the start, in another directory; it works in this folder.
 
     Args:
         changes: further settings.
@@ -157,4 +160,5 @@ def _command(
     kept = [setting for setting in request.settings if not re.match(rf"({'|'.join(map(re.escape, keys))})[.=]", setting)]
     elsewhere = os.path.realpath(cwd) != os.path.realpath(os.curdir)
     words = replace(request, settings=(*kept, *changed), folder=_seen_from(cwd, folder)).command()
-    return f"{f'cd {shell_path(cwd)} && ' if elsewhere else ''}runner {shlex.join(words)}"
+    command = f"runner {shlex.join(words)}"
+    return f"(cd {shell_path(cwd)} && {command})" if elsewhere else command  # in a shell of its own: the next command is for this folder

@@ -31,9 +31,18 @@ class Answer:
 
 
 def shell_lines(command: str, width: int) -> list[str]:
-    """Write a command line in lines of at most `width`, as far as its words allow, each but the last continued by a backslash."""
+    """Write a command line in lines of at most `width`, as far as its words allow, each but the last continued by a backslash.
+
+    Args:
+        command: words, `&&` between two commands, and parentheses around all of it.
+    """
+    inner = command.removeprefix("(")
+    is_subshell = inner != command
+    words = [part if part == "&&" else shlex.quote(part) for part in shlex.split(inner.removesuffix(")") if is_subshell else inner)]
+    if is_subshell:
+        words[0], words[-1] = f"({words[0]}", f"{words[-1]})"
     lines: list[str] = []
-    for word in (part if part == "&&" else shlex.quote(part) for part in shlex.split(command)):
+    for word in words:
         if lines and len(lines[-1]) + len(word) + 3 <= width:  # a space before it, and a backslash after it
             lines[-1] += f" {word}"
         else:

@@ -6,15 +6,19 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import runner
 from runner.cli.main import main
 from runner.sweep.fresh_seeds import fresh_folder, joined_warnings, sweep_facts
 from runner.sweep.session_plan import SweepRequest
 from runner.sweep.sweep_dir import SweepDir
+from runner.views.answer import shell_lines
 
 CONFIG = "{backend: fake, max_iters: 4, parameters: {lr: 0.02}, metrics: {bbox/AP: 0.3 + parameters.lr + 0.02 * noise}}"
 
@@ -39,7 +43,12 @@ def compared(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, A
 
 
 def commands(report: dict[str, Any]) -> list[list[str]]:
-    return [shlex.split(each["arguments"]["command"]) for each in report["answer"] if each["id"] == "command"]
+    """Return the words of the commands, without parentheses around them."""
+    return [shlex.split(command[1:-1] if command.startswith("(") else command) for command in texts(report)]
+
+
+def texts(report: dict[str, Any]) -> list[str]:
+    return [each["arguments"]["command"] for each in report["answer"] if each["id"] == "command"]
 
 
 def test_the_proposed_command_runs_and_its_seeds_are_judged_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,15 +68,28 @@ def test_the_proposed_command_runs_and_its_seeds_are_judged_alone(folder: Path, 
     assert "judged together they give more than 5 % of false verdicts" in together["warnings"][0]["text"]
 
 
-def test_from_another_folder_the_command_goes_back(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("directory", ["runs/lr", "other 'runs'/lr"])
+def test_from_another_folder_both_commands_work_one_after_the_other(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, directory: str
 ) -> None:
-    run("lr.yml")
+    (folder / "project").mkdir()
+    monkeypatch.chdir("project")
+    for name in ("fake.yml", "lr.yml"):
+        shutil.move(folder / name, name)
+    run("lr.yml", "--dir", f"../{directory}")
     (folder / "elsewhere").mkdir()
-    monkeypatch.chdir("elsewhere")
-    made, judged = commands(compared(capsys, "../runs/lr"))
-    assert made[:4] == ["cd", str(folder), "&&", "runner"] and made[-1] == "--dir=runs/lr-confirm"
-    assert judged == ["runner", "compare", "../runs/lr-confirm"]
+    monkeypatch.chdir(folder / "elsewhere")
+    made, judged = texts(compared(capsys, f"../{directory}"))
+    confirm = shlex.quote(f"--dir={folder / directory}-confirm")
+    assert made.startswith(f"(cd {folder}/project && runner sweep lr.yml ") and made.endswith(f" {confirm})")
+    assert shlex.split(judged) == ["runner", "compare", f"../{directory}-confirm"]
+    script = f'runner() {{ {shlex.quote(sys.executable)} -m runner "$@"; }}\n{made} >&2 || exit\n{judged} --format json'
+    environment = os.environ | {"PYTHONPATH": str(Path(runner.__file__).parents[1])}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [trial["number"] for trial in json.loads(done.stdout)["trials"]] == [0, 1, 2]
+    printed = "".join(line.removesuffix("\\").strip() + " " for line in shell_lines(made, 40))
+    assert printed.rstrip() == made
 
 
 def test_a_raced_sweep_is_confirmed_without_racing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -332,6 +332,9 @@ def test_what_a_file_cannot_do_is_said(pages: Pages, file: File, tmp_path: Path)
     expect(run.locator(".run-samples")).to_contain_text("1 image that this run made is not in this file")
     expect(run.locator(".run-config")).to_contain_text("not in this file")
     expect(run.locator("pre.log")).to_contain_text("read …/our 汉字 #1 50% 'sweep'/data")
+    expect(run.locator(".run-commands .copyable").first).to_contain_text("…/'our 汉字 #1")
+    expect(run.locator(".run-commands button")).to_have_count(0)  # it would copy what works nowhere
+    expect(run.locator(".run-commands")).to_contain_text("…: a folder whose path is not shown here")
     expect(Opened(pages, path, "#run?id=r0").page.locator(".run-log")).to_contain_text("logs of failed runs only")
     curves = Opened(pages, path, "#curves?x=time&g=TrainReader.batch_size").page
     expect(curves.locator(".curves > p")).to_contain_text("curves over steps, by trial")

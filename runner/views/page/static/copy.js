@@ -8,6 +8,12 @@ export function copyable(page, text) {
   return h("div", { class: "copyable" }, h("code", {}, text), button);
 }
 
+/** A block with a command to copy; without the button where a path in it is not shown (`…/`), so that it does not work as it stands. */
+export function commandBlock(page, command) {
+  if (!command.includes("…/")) return copyable(page, command);
+  return h("div", {}, h("div", { class: "copyable" }, h("code", {}, command)), h("p", { class: "small muted" }, page.text("copy.place")));
+}
+
 async function copy(page, text, button) {
   const done = await copyText(text);
   fill(button, page.text(done ? "copy.done" : "copy.failed"));

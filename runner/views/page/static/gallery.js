@@ -1,6 +1,6 @@
 // The gallery: the images that changed most between two trials, with filters that need no server.
 import { fill, h } from "./dom.js";
-import { copyable } from "./copy.js";
+import { commandBlock } from "./copy.js";
 import { refusal } from "./failure.js";
 import { allChanges, byImage, filtered, KINDS, totals } from "./gallery-changes.js";
 import { changedBoxes, hatches, MARKS, otherTruth, squareAround, Stage } from "./gallery-draw.js";
@@ -134,7 +134,7 @@ export class Gallery {
       "section",
       { class: "warnings" },
       h("p", { class: "small" }, page.text("gallery.missing", { n: runs.length, runs })),
-      commands.map((command) => copyable(page, command)),
+      commands.map((command) => commandBlock(page, command)),
     );
   }
 

@@ -1,5 +1,5 @@
 // The dialogs of the header: the keyboard, and how to share the page.
-import { copyable, shellWord } from "./copy.js";
+import { commandBlock, copyable, shellWord } from "./copy.js";
 import { h, prose } from "./dom.js";
 
 const KEYS = [
@@ -55,7 +55,7 @@ export function showShare(page) {
     page,
     page.text("share"),
     h("p", {}, page.text("share.file")),
-    copyable(page, command),
+    commandBlock(page, command),
     h("p", {}, page.text("share.address")),
     copyable(page, location.href),
   );

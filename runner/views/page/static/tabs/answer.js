@@ -1,5 +1,5 @@
 // Tab Answer: what one would tell a colleague. Warnings, the sentences of the report, the differences, noise, cost, what is not counted.
-import { copyable, shellWord } from "../copy.js";
+import { commandBlock, shellWord } from "../copy.js";
 import { fill, h, prose } from "../dom.js";
 import { failure } from "../failure.js";
 import { folders } from "../help.js";
@@ -149,7 +149,7 @@ function otherReport(page, { metric, against }, refused) {
   }
   const options = [metric ? ["--metric", metric] : [], number === null ? [] : ["--against", String(number)]].flat();
   const command = ["runner", "compare", ...folders(page), ...options].map(shellWord).join(" ");
-  return h("section", { class: "notice" }, h("p", {}, page.text("answer.other", { metric: trials.metric })), copyable(page, command));
+  return h("section", { class: "notice" }, h("p", {}, page.text("answer.other", { metric: trials.metric })), commandBlock(page, command));
 }
 
 /**
@@ -185,7 +185,7 @@ function sentences(page, found, open = null, more = "") {
   for (const [index, note] of found.entries()) {
     if (note.id === "command") {
       end();
-      blocks.push(copyable(page, note.text));
+      blocks.push(commandBlock(page, note.text));
     } else if (index === 0) blocks.push(lead(page.sentence(note)));
     else text.push(page.sentence(note));
   }

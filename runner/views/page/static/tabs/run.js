@@ -1,5 +1,5 @@
 // Tab Run: one run. Its state and attempts, config as a difference, environment, samples, files, log and the commands for it.
-import { copyable } from "../copy.js";
+import { commandBlock } from "../copy.js";
 import { fill, h } from "../dom.js";
 import { firstLine } from "../trial-columns.js";
 
@@ -58,7 +58,7 @@ class RunView {
       title(page, "run.commands"),
       view.commands.map((each) => [
         h("p", { class: "small muted" }, page.text(`run.command.${each.purpose}`)),
-        copyable(page, each.command),
+        commandBlock(page, each.command),
       ]),
     );
     for (const part of ["config", "log", "commands"]) sections[part].hidden = view.imported !== "";

@@ -1,5 +1,5 @@
 // Tab Trials: a row per trial, unfolded to its runs; sorted, grouped, with the columns of one's choice; failures by cause; exports.
-import { copyable } from "../copy.js";
+import { commandBlock } from "../copy.js";
 import { fill, h } from "../dom.js";
 import { saveFile } from "../download.js";
 import { askReport } from "../report.js";
@@ -252,7 +252,7 @@ class TrialsView {
         const view = await page.source.json("run", { id: runs[0].id });
         fill(
           commands,
-          view.commands.filter(({ purpose }) => ["retry", "resume"].includes(purpose)).map(({ command }) => copyable(page, command)),
+          view.commands.filter(({ purpose }) => ["retry", "resume"].includes(purpose)).map(({ command }) => commandBlock(page, command)),
         );
       } catch (error) {
         fill(commands, h("p", { class: "small muted" }, error.message));
