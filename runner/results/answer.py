@@ -250,12 +250,12 @@ class _AnswerWriter:
         return trial.number == 0 or (self._found.against is None and trial is self._reference)
 
     def _named(self, trial: ComparedTrial) -> str:
-        """Name a trial in a sentence: ``batch_size 16``; where several keys were varied ``trial 1 (batch_size=16)``."""
+        """Name a trial in a sentence: ``lr 0.01``, ``the baseline (lr 0.02)``; where several keys were varied ``trial 1 (lr=0.01)``."""
         found = self._found
         base = self._is_baseline(trial)
         if key := self._key():
             value = found.shown(found.parameters[0], trial)
-            return f"the baseline's {value}" if base else f"{key} {value}"
+            return f"the baseline ({key} {value})" if base else f"{key} {value}"
         return "the baseline" if base else f"trial {trial.number} ({trial.label})" if trial.number >= 0 else trial.label
 
 

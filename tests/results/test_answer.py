@@ -32,7 +32,7 @@ def facts(**changes: Any) -> SweepFacts:
 
 
 def rates(sweep: Path, values: Mapping[int, list[float]], **how: Any) -> Path:
-    """A sweep of `base_lr`, the baseline's 0.002: trial number to the AP of each seed."""
+    """A sweep of `base_lr`, the baseline (base_lr 0.002): trial number to the AP of each seed."""
     for number, results in values.items():
         point = {"overrides": {"LearningRate.base_lr": RATES[number]}, "base_lr": RATES[number]} if number else {}
         for seed, value in enumerate(results):
@@ -54,7 +54,7 @@ def of(sweep: Path, known: SweepFacts | None = None, **options: Any) -> tuple[st
 def test_nothing_is_shown_and_what_would_show_it(tmp_path: Path) -> None:
     text, commands = of(rates(tmp_path / "lr", {0: [0.40, 0.42, 0.44], 1: [0.38, 0.40, 0.42], 2: [0.43, 0.45, 0.47]}))
     assert text == (
-        "No base_lr is shown to be better than the baseline's 0.002 in bbox/AP; base_lr 0.004 is the best guess "
+        "No base_lr is shown to be better than the baseline (base_lr 0.002) in bbox/AP; base_lr 0.004 is the best guess "
         "(+0.030, 95 % interval [−0.017, +0.077]). With 3 seeds per trial only differences above 0.062 bbox/AP are detectable. "
         "To settle it, if the difference is as large as it seems: 10 new seeds, judged alone (30 runs, about 30:00 one after the other)."
     )
@@ -71,7 +71,8 @@ def test_a_difference_too_small_for_twenty_seeds(tmp_path: Path) -> None:
 def test_the_baseline_is_the_best_guess(tmp_path: Path) -> None:
     text, commands = of(rates(tmp_path / "lr", {0: [0.40, 0.42, 0.44], 1: [0.39, 0.41, 0.43], 2: [0.2, 0.21, 0.22]}))
     assert text.startswith(
-        "No base_lr is shown to be better than the baseline's 0.002 in bbox/AP, which is also the best guess: the nearest is base_lr 0.001 "
+        "No base_lr is shown to be better than the baseline (base_lr 0.002) in bbox/AP, which is also the best guess: the nearest is "
+        "base_lr 0.001 "
     )
     assert "10 new seeds, judged alone, detect differences above" in text and commands[0].endswith(" 30")
 
@@ -79,11 +80,15 @@ def test_the_baseline_is_the_best_guess(tmp_path: Path) -> None:
 def test_everything_is_worse(tmp_path: Path) -> None:
     sweep = rates(tmp_path / "lr", {0: [0.50, 0.51, 0.52], 1: [0.3, 0.31, 0.32], 2: [0.2, 0.21, 0.22]})
     text, commands = of(sweep)
-    assert text.startswith("Every other base_lr is worse than the baseline's 0.002 in bbox/AP; the nearest is base_lr 0.001 (−0.200, ")
+    assert text.startswith(
+        "Every other base_lr is worse than the baseline (base_lr 0.002) in bbox/AP; the nearest is base_lr 0.001 (−0.200, "
+    )
     assert commands == [f"runner train -c {sweep}/runs/0000-baseline-s0/config.yml"]
     text, _ = of(rates(tmp_path / "one", {0: [0.50, 0.51, 0.52], 1: [0.3, 0.31, 0.32]}))
-    assert text.startswith("base_lr 0.001 is worse than the baseline's 0.002 in bbox/AP: −0.200, 95 % interval [")
-    assert of(sweep, goal="minimize")[0].startswith("base_lr 0.004 is the best guess of the 2 that are better than the baseline's 0.002")
+    assert text.startswith("base_lr 0.001 is worse than the baseline (base_lr 0.002) in bbox/AP: −0.200, 95 % interval [")
+    assert of(sweep, goal="minimize")[0].startswith(
+        "base_lr 0.004 is the best guess of the 2 that are better than the baseline (base_lr 0.002)"
+    )
 
 
 def test_one_is_better_and_what_it_costs(tmp_path: Path) -> None:
@@ -105,7 +110,7 @@ def test_one_is_better_and_what_it_costs(tmp_path: Path) -> None:
 def test_several_are_better_and_can_or_cannot_be_told_apart(tmp_path: Path) -> None:
     base = {0: [0.10, 0.11, 0.12]}
     text, commands = of(rates(tmp_path / "apart", {**base, 1: [0.50, 0.51, 0.52], 2: [0.30, 0.31, 0.32]}))
-    assert "base_lr 0.001 is the best guess of the 2 that are better than the baseline's 0.002" in text
+    assert "base_lr 0.001 is the best guess of the 2 that are better than the baseline (base_lr 0.002)" in text
     assert "It is also better than base_lr 0.004." in text and len(commands) == 1 and "0001-base_lr=0.001-s0/config.yml" in commands[0]
     text, commands = of(rates(tmp_path / "near", {**base, 1: [0.50, 0.51, 0.52], 2: [0.51, 0.52, 0.53], 3: [0.3, 0.31, 0.32]}))
     assert "Whether base_lr 0.004 is better than base_lr 0.001 cannot be told; it is better than base_lr 0.008." in text
@@ -122,7 +127,7 @@ def test_a_single_seed_and_a_single_trial(tmp_path: Path) -> None:
         "trials otherwise. For a verdict: 3 new seeds, judged alone (9 runs, about 9:00 one after the other)."
     )
     assert commands[0] == "runner sweep lr.yml [3, 4, 5] 9"
-    assert "the baseline's 0.002 is the best guess, but" in of(rates(tmp_path / "worse", {0: [0.4], 1: [0.3]}), images=False)[0]
+    assert "the baseline (base_lr 0.002) is the best guess, but" in of(rates(tmp_path / "worse", {0: [0.4], 1: [0.3]}), images=False)[0]
     text, commands = of(rates(tmp_path / "alone", {0: [0.40, 0.42]}))
     assert text == (
         "There is one trial only, so nothing is compared: bbox/AP is 0.410 ± 0.014 (2 seeds). To compare changes, list them in a sweep "
@@ -135,7 +140,9 @@ def test_no_baseline_and_no_noise_and_other_data(tmp_path: Path) -> None:
     rates(tmp_path / "lr", {1: [0.5, 0.51]})
     make_run(tmp_path / "lr", 0, state="failed", reason="crashed")
     text, commands = of(tmp_path / "lr")
-    assert text == "No answer: the baseline's 0.002 has no finished run to compare with." and commands == ["runner retry runs/lr --failed"]
+    assert text == "No answer: the baseline (base_lr 0.002) has no finished run to compare with." and commands == [
+        "runner retry runs/lr --failed"
+    ]
     assert "gave the same value" in of(rates(tmp_path / "flat", {0: [0.4, 0.4], 1: [0.5, 0.5]}))[0]
     rates(tmp_path / "data", {0: [0.4, 0.41]})
     for seed in range(2):
@@ -151,6 +158,8 @@ def test_an_unfinished_sweep_is_continued_first(tmp_path: Path) -> None:
     text, commands = of(sweep, facts(left=1))
     assert text == "No answer yet: 8 of 9 runs have ended; so far the best guess is base_lr 0.001."
     assert commands == ["runner resume runs/lr"]
+    worse = rates(tmp_path / "worse", {0: [0.5, 0.51, 0.52], 1: [0.1, 0.11, 0.12]})
+    assert of(worse, facts(left=1))[0].endswith("so far the best guess is the baseline (base_lr 0.002).")
 
 
 def test_fresh_seeds_that_were_run_and_a_command_that_is_not_known(tmp_path: Path) -> None:

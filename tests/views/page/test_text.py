@@ -64,7 +64,7 @@ def test_templates(evaluate: Callable[..., Any]) -> None:
         ("{low, signed} {high, fixed} {s, duration}", {"low": -0.01, "high": 0.5, "s": 70}, "en", "−0.010 0.500 1:10"),
         ("{d, each, {key}: {value, fixed}}", {"d": {"3": 0.1, "5": 0.2}}, "en", "3: 0.100, 5: 0.200"),
         ("{list, trial}", {"list": ["trial 2 (a=1)", "the baseline"]}, "zh", "试验组 2（a=1）、基线"),
-        ("比{reference, trial}更好", {"reference": "the baseline's 0.002"}, "zh", "比基线的 0.002 更好"),
+        ("比{reference, trial}更好", {"reference": "the baseline (lr 0.002)"}, "zh", "比基线（lr 0.002）更好"),
         ("{text}", {"text": "{n} <b>"}, "en", "{n} <b>"),
     ]
     script = 'async (cases) => { const { format } = await import("/text.js"); return cases.map(([t, v, l]) => format(t, v, l)); }'

@@ -46,8 +46,7 @@ const COMMA = { en: ", ", zh: "、" };
 function trialName(name, language) {
   if (language !== "zh") return name;
   return String(name)
-    .replace(/^the baseline's /, "基线的 ")
-    .replace(/^the baseline$/, "基线")
+    .replace(/^the baseline(?: \((.*)\))?$/s, (_, value) => (value === undefined ? "基线" : `基线（${value}）`))
     .replace(/^trial (\d+)(?: \((.*)\))?$/s, (_, number, label) =>
       label === undefined ? `试验组 ${number}` : `试验组 ${number}（${label}）`,
     );
