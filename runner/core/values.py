@@ -28,7 +28,7 @@ ABSENT: Final = Absent()
 _MAX_NAME_BYTES = 255
 MAX_STEM_BYTES = 200
 """Largest size in UTF-8 of a name that others are made from: ``NAME-confirm-2``, ``.NAME.preparing-x1y2z3``."""
-_UNSAFE = re.compile(r"[^A-Za-z0-9.=,+-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9.=,+\x80-\U0010ffff-]+")
 
 
 def same_value(one: Any, other: Any) -> bool:
@@ -152,17 +152,30 @@ def is_stem(text: str) -> bool:
     return is_name(text) and len(text.encode("utf-8", "surrogatepass")) <= MAX_STEM_BYTES
 
 
-def safe_name(text: str, limit: int = 60) -> str:
-    """Turn `text` into part of a file name that is safe everywhere: ASCII letters and digits and ``. = , + - _``, at most `limit` long.
+def safe_name(text: str, limit: int = 60, *, any_script: bool = False) -> str:
+    """Turn `text` into part of a file name that is safe everywhere: letters and digits and ``. = , + - _``, at most `limit` bytes long.
 
     Different texts may give the same name; a shortened text carries a hash, so that equal beginnings stay distinct.
+
+    Args:
+        any_script: letters and digits of any script, not of ASCII only.
     """
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    if any_script:
+        kept = "".join(each if each.isascii() or _is_letter(each) else "_" for each in unicodedata.normalize("NFC", text))
+    else:
+        kept = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    name = _UNSAFE.sub("_", ascii_text.replace(", ", ",").replace("[", "").replace("]", "")).strip("._-,")
+    name = _UNSAFE.sub("_", kept.replace(", ", ",").replace("[", "").replace("]", "")).strip("._-,")
     if not name or name.endswith("="):
         name += digest  # nothing was left of the value, for example of one in Chinese
-    return name if len(name) <= limit else f"{name[: limit - 7].rstrip('._-,')}-{digest}"
+    if len(encoded := name.encode()) <= limit:
+        return name
+    return f"{encoded[: limit - 7].decode('utf-8', 'ignore').rstrip('._-,')}-{digest}"
+
+
+def _is_letter(sign: str) -> bool:
+    """Return whether a character is a letter or a digit of some script, or a mark on one."""
+    return unicodedata.category(sign)[0] in "LNM"
 
 
 def shell_path(path: Path | str) -> str:

@@ -19,6 +19,7 @@ FORMATS: Final[Mapping[str, type[LogFormat]]] = {"events.out.tfevents.": TensorB
 """Beginning of a log's name to its format."""
 _MOST_ENTRIES: Final = 200_000
 _MOST_NAME: Final = 100
+"""Bytes of a run's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class LogFolder:
     @property
     def name(self) -> str:
         """Name of the run's directory."""
-        return safe_name(self.label, _MOST_NAME)
+        return safe_name(self.label, _MOST_NAME, any_script=True)
 
 
 def find_log_folders(given: Sequence[Path]) -> list[LogFolder]:

@@ -82,11 +82,33 @@ def test_a_folder_that_cannot_be_searched_whole_is_refused(tmp_path: Path, monke
         find_log_folders([tmp_path / "logs"])
 
 
-@pytest.mark.parametrize("name", [b"\xff\xfe", "汉字".encode(), b"a\nb", b"-x", b"'; rm -rf"])
-def test_any_name_gets_a_safe_one(tmp_path: Path, name: bytes) -> None:
-    folder = tmp_path / "logs" / os.fsdecode(name)
-    folder.mkdir(parents=True)
-    log(folder)
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("实验一", "实验一"),
+        ("我的 <b>x", "我的_b_x"),
+        ("Größe=8, नमूना", "Größe=8,नमूना"),
+        ("e\u0301", "é"),
+        ("a\nb", "a_b"),
+        ("-x", "x"),
+        ("'; rm -rf", "rm_-rf"),
+        ("a\u202e\u200b/😀b", "a_b"),
+        ("😀", "f0443a"),
+    ],
+)
+def test_the_name_of_a_run_keeps_letters_of_any_script(tmp_path: Path, name: str, safe: str) -> None:
+    log(tmp_path / "logs" / name)
     (found,) = find_log_folders([tmp_path / "logs"])
-    assert found.name.isascii() and found.name[0].isalnum() and not set("/*'; \n") & set(found.name)
-    found.label.encode()
+    assert found.name == safe
+
+
+def test_bytes_that_are_no_text_and_long_names_get_a_name_too(tmp_path: Path) -> None:
+    log(tmp_path / "logs" / os.fsdecode(b"\xff\xfe"))
+    for end in "ab":
+        log(tmp_path / "logs" / ("实" * 80 + end))
+    odd, first, second = sorted(find_log_folders([tmp_path / "logs"]), key=lambda found: len(found.name))
+    assert odd.name.isalnum() and odd.name.isascii()
+    odd.label.encode()
+    for found in (first, second):
+        assert len(found.name.encode()) <= 100 and found.name.startswith("实" * 30 + "实-")
+    assert first.name != second.name
