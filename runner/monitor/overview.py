@@ -190,7 +190,9 @@ def count_standings(sweep: SweepFiles, *, driven: bool) -> dict[str, int]:
 def _known(sweep: SweepFiles, identities: Identities, events: Sequence[Event], metric: str | None, *, driven: bool) -> list[_RunState]:
     """Return the runs of a sweep, those that are planned too; without a metric without their values."""
     last: dict[str, Event] = {event.run: event for event in events if isinstance(event, RunStarted | RunEnded | RunRetried)}
-    names = list(dict.fromkeys([*_planned(sweep.plan()), *sorted([*identities.runs, *identities.unclear], key=natural)]))
+    planned = dict.fromkeys(_planned(sweep.plan()))
+    found = [name for name in identities.runs if name in planned or name in last or os.path.lexists(identities.run_dir(name).identity_file)]
+    names = list(dict.fromkeys([*planned, *sorted([*found, *identities.unclear], key=natural)]))
     known = []
     stopped = stopped_on_request(events)
     pruned = {str(event.trial) for event in events if isinstance(event, TrialPruned)} | stopped

@@ -58,6 +58,7 @@ class RunResult:
         flat: loss terms that hardly moved (`runner.training.learning`); empty for a run that learned, or has not done half of its steps.
         copy_of: name of the directory of the sweep's run that it is a copy of, and does not count beside; empty if it counts.
         unclear: True for one of several copies of a run, of which none has the run's name: none of them counts.
+        unidentified: True where run.json is damaged: nothing says of which trial the run is, and on which data it was trained.
     """
 
     path: Path
@@ -90,6 +91,7 @@ class RunResult:
     flat: tuple[FlatTerm, ...] = ()
     copy_of: str = ""
     unclear: bool = False
+    unidentified: bool = False
 
     def __repr__(self) -> str:
         return f"RunResult({str(self.path)!r}, {self.state!r})"
@@ -292,6 +294,8 @@ def read_summary(path: Path, steps: int | None) -> RecordsSummary:
                 kept.append(record)
     except OSError:
         pass  # reported in `problem` by the run's other files
+    else:
+        seen.problem = seen.problem or ("" if seen.ends else no_record(os.path.getsize(path), steps))
     return RecordsSummary(
         list(seen.evaluations),
         seen.time_spent_s(),
@@ -301,6 +305,11 @@ def read_summary(path: Path, steps: int | None) -> RecordsSummary:
         flat_terms(path, steps) if kept is None else judge(kept, steps),
         seen.problem,
     )
+
+
+def no_record(size: int, steps: int | None) -> str:
+    """Describe the damage of a metrics.jsonl of `size` bytes that has no record; empty while the run is not over, or where it is empty."""
+    return "metrics.jsonl is damaged: it has no record" if size and steps is None else ""
 
 
 def no_summary(path: Path, steps: int | None) -> RecordsSummary:
@@ -317,10 +326,10 @@ def read_run(run_dir: RunDir, *, config: bool = True, records: ReadSummary = rea
             has an eval.json.
     """
     identity, status, results = run_dir.identity(), run_status(run_dir), run_dir.results()
-    problems = [f"{file} is not whole" for file in ([] if identity else [run_dir.identity_file])]
+    problems = [f"{file.name} is damaged" for file in ([] if identity else [run_dir.identity_file])]
     whole = [run_dir.identity_file, *([run_dir.evaluation] if results is not None else [])]
     whole += [run_dir.status_file] if status.heartbeat else []  # only status.json says that
-    problems += [f"{file} is not whole" for file in run_dir.damaged(whole)]
+    problems += [f"{file.name} is damaged" for file in run_dir.damaged(whole)]
     imported = identity is not None and is_imported(identity.facts)
     flat_config, problem = _read_config(run_dir.config) if config and not imported else ({}, "")
     problems += filter(None, [problem])
@@ -350,6 +359,7 @@ def read_run(run_dir: RunDir, *, config: bool = True, records: ReadSummary = rea
         trial_keys=_trial_keys(identity, flat_config),
         metric=identity.metric if identity else FORMER_METRIC,
         cause=status.cause,
+        unidentified=identity is None,
     )
     return summary.added_to(result)
 

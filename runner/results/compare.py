@@ -82,8 +82,11 @@ def compare(
     if not runs:
         raise InputError("no runs to compare")
     imported = [run.label for run in runs if run.imported]
-    runs = own_runs(runs)
-    check_clear(runs)
+    every = own_runs(runs)
+    check_clear(every)
+    if not (runs := [run for run in every if not run.unidentified]):
+        raise InputError("no runs to compare: run.json of each of them is damaged; `runner dashboard` shows their curves")
+    unidentified = [run for run in every if run.unidentified]
     asked = _Question(metric or runs[0].metric.name, goal or runs[0].metric.goal, metrics, tuple(looks), images, against)
     runs = with_memory(runs, (asked.metric, *metrics))
     check_metrics(runs, [asked.metric])
@@ -94,6 +97,11 @@ def compare(
         found = replace(found, warnings=(*found.warnings, *describe_unlearned(found, without)))
     named = imported[:_MOST_NAMED]
     left_out = [note("imported", runs=len(imported), names=named, more=len(imported) - len(named))] if imported else []
+    found = replace(
+        found,
+        uncounted=(*found.uncounted, *((run, note("uncounted-unidentified")) for run in unidentified)),
+        warnings=(*found.warnings, *read_problems(unidentified)),
+    )
     return replace(found, answer=tuple(answer(found, sweep)), notes=(*explain(found), *left_out))
 
 
@@ -347,4 +355,4 @@ def _on_images(mine: Sequence[RunResult], baseline: Sequence[RunResult], metric:
 
 def read_problems(runs: Iterable[RunResult]) -> list[ReportNote]:
     """List the runs of which something could not be read."""
-    return [note("read-problem", path=str(run.path), problem=run.problem) for run in runs if run.problem]
+    return [note("read-problem", path=str(run.path), run=run.path.name, problem=run.problem) for run in runs if run.problem]

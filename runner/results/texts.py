@@ -375,6 +375,7 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     # runs that are not counted
     "uncounted-copy": _template("copy of {original}"),
     "uncounted-state": _uncounted_state,
+    "uncounted-unidentified": _template("its run.json is damaged, so that nothing says of which trial it is"),
     "uncounted-left-out": _template("left out"),
     "uncounted-metric": _uncounted_metric,
     "uncounted-repeat": _template("same trial and seed as {other}: a repeat, not a further seed"),
@@ -382,7 +383,7 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     **{id: _template(text) for id, text in SENTENCES.items()},
     "other-data-eval": _other_data("their metrics are not comparable"),
     "other-data-train": _other_data("differences may come from the data and not from the parameters"),
-    "read-problem": _template("{path}: {problem}"),
+    "read-problem": lambda path, run, problem: f"{path}: {problem}",
     "unlearned-trial": _unlearned_trial,
     "unlearned-effect": _template("{trial}: Δ {metric} with them: {with_them}; without them: {without_them}"),
     "unlearned-runs": _unlearned_runs,

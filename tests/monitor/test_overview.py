@@ -321,3 +321,10 @@ def test_what_was_stopped_on_request_counts_as_pruned(tmp_path: Path) -> None:
     overview = read_sweep(sweep, driven=False)
     assert overview.counts == {"waiting": 1, "pruned": 4} and overview.waiting == [names[3]]
     assert overview.stopped == names[:3] == overview.to_json()["stopped"]
+
+
+def test_a_directory_without_a_run_json_that_nothing_planned_is_no_run(tmp_path: Path) -> None:
+    sweep = tmp_path / "s"
+    make_run(sweep)
+    (sweep / "runs" / "junk").mkdir()
+    assert read_sweep(planned(sweep, ["0000-baseline-s0"]), driven=False).counts == {"done": 1}

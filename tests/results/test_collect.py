@@ -100,7 +100,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     run_dir = make_run(tmp_path)
     for content in ('{"a": 1', "", "[1]"):
         (run_dir.path / name).write_text(content)
-        assert read_run(run_dir).problem == f"{run_dir.path / name} is not whole"
+        assert read_run(run_dir).problem == f"{name} is damaged"
 
 
 def test_a_config_with_code_is_not_run(tmp_path: Path) -> None:

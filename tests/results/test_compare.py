@@ -464,3 +464,22 @@ def test_a_comparison_and_its_parts_are_one_short_line_each(sweep: Path) -> None
     assert repr(found) == "Comparison('bbox/AP', 'maximize', 3 trials, 8 runs)"
     assert repr(found.trials[1]) == "ComparedTrial('1 batch_size=16', 2 runs, verdict='cannot tell')"
     assert repr(found.trials[1].runs[0]) == f"RunResult({str(found.trials[1].runs[0].path)!r}, 'done')"
+
+
+def test_a_run_with_a_damaged_run_json_is_of_no_trial_and_is_not_counted(tmp_path: Path) -> None:
+    sweep = tmp_path / "s"
+    runs = [make_run(sweep, 0, seed, ap=0.4 + seed / 100) for seed in range(3)]
+    runs += [make_run(sweep, 1, seed, label="batch_size=16", ap=0.5 + seed / 100, batch_size=16) for seed in range(3)]
+    runs[0].identity_file.write_text("{", encoding="utf-8")
+    runs[4].metrics.write_bytes(b"\xff\x00\n" * 100)
+    found = compared(sweep)
+    assert [(trial.number, trial.metrics["bbox/AP"].n) for trial in found.trials] == [(0, 2), (1, 3)]
+    assert [(run.path.name, why.id) for run, why in found.uncounted] == [("0000-baseline-s0", "uncounted-unidentified")]
+    assert [warning.text for warning in found.warnings] == [
+        f"{runs[4].path}: metrics.jsonl is damaged: it has no record",
+        f"{runs[0].path}: run.json is damaged",
+    ]
+    for run in runs:
+        run.identity_file.write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=r"run\.json of each of them is damaged"):
+        compared(sweep)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.results.collect import MEMORY_TAGS, MOST_PACES, MOST_VALUES, RecordsSummary, read_summary
+from runner.results.collect import MEMORY_TAGS, MOST_PACES, MOST_VALUES, RecordsSummary, no_record, read_summary
 from runner.training.learning import HEAD_BYTES, LOSSES, FlatTerm, ends, judge_terms
 from runner.views.page.reader import Columns, columns_of_lines
 
@@ -25,7 +25,9 @@ def summarize(columns: Columns, path: Path, steps: int | None) -> RecordsSummary
         return read_summary(path, steps)
     memory, gpu_memory = (_largest(columns, tag) for tag in MEMORY_TAGS)
     flat = _flat_terms(columns if columns.file[2] <= HEAD_BYTES else columns_of_lines(ends(path)), steps)
-    return RecordsSummary(evaluations, _time_s(columns), _pace(columns), memory, gpu_memory, flat)
+    time_s = _time_s(columns)
+    problem = no_record(columns.file[2], steps) if time_s is None else ""
+    return RecordsSummary(evaluations, time_s, _pace(columns), memory, gpu_memory, flat, problem)
 
 
 def _largest(columns: Columns, tag: str) -> float | None:

@@ -152,9 +152,9 @@ def test_a_damaged_run_is_listed_with_its_problem(tmp_path: Path, open_live: Ope
     data = open_live(sweep)
     found = problems(data)
     assert whole.path.name not in found
-    assert "run.json is not whole" in found[torn.path.name]
-    assert "eval.json is not whole" in found[fifo.path.name]
-    assert "eval.json is not whole" in found[empty.path.name]
+    assert "run.json is damaged" in found[torn.path.name]
+    assert "eval.json is damaged" in found[fifo.path.name]
+    assert "eval.json is damaged" in found[empty.path.name]
     assert found[linked.path.name] == "eval.json is a link to outside of the folder; it is not followed"
     assert not any(0.99 in run.result.metrics.values() for run in data.runs().values())
     assert len(data.runs()) == 5

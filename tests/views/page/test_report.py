@@ -104,18 +104,19 @@ def test_another_metric_and_another_baseline_make_another_report(tmp_path: Path)
 
 
 def test_a_report_that_cannot_be_made_is_refused_without_a_path(tmp_path: Path) -> None:
-    data = SnapshotData([make_sweep(tmp_path, 2, 2, records=24)], read_report)
+    sweep = make_sweep(tmp_path, 2, 2, records=24)
+    data = SnapshotData([sweep], read_report)
     with pytest.raises(InputError, match="no trial 't9'"):
         ask(data, "report", {"against": "t9"})
     with pytest.raises(InputError) as refused:
         ask(data, "report", {"metric": "bbox/AP5"})
     assert "bbox/AP5" in str(refused.value)
     assert str(tmp_path) not in str(refused.value)
-    alone = make_run(tmp_path / "alone", 0, 0)
-    identity = json.loads(alone.identity_file.read_text(encoding="utf-8"))
-    alone.identity_file.write_text(json.dumps({**identity, "sweep": None, "trial": -1}), encoding="utf-8")
+    (sweep / "runs" / "0001-lr=0.001-s0" / "run.json").write_text("{", encoding="utf-8")
+    data = SnapshotData([sweep], read_report)
+    unidentified = next(trial.id for trial in data.trials().values() if trial.number < 0)
     with pytest.raises(InputError, match="belongs to no sweep"):
-        ask(SnapshotData([alone.path], read_report), "report", {"against": "t0"})
+        ask(data, "report", {"against": unidentified})
 
 
 def test_without_a_report_the_reason_is_said(tmp_path: Path) -> None:

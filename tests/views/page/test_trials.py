@@ -125,5 +125,5 @@ def test_no_path_is_in_the_table(tmp_path: Path) -> None:
     torn.evaluation.write_bytes(b"{")
     found = table(sweep)
     assert str(tmp_path) not in json.dumps(found)
-    assert "eval.json is not whole" in found["runs"][1]["problem"]
+    assert "eval.json is damaged" in found["runs"][1]["problem"]
     assert "worker.log" in found["runs"][0]["reason"]
