@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.dashboard_measures import CHART, CHARTS, all_read
 from benchmarks.dashboard_server import TIMEOUT_S, Browser, Row, appeared, navigated
+from runner.core.importing import child_environment
 from runner.store.run_dir import find_runs
 from runner.trackers.base import rebuild_log
 
@@ -121,7 +122,8 @@ def _started(peer: Peer, logs: Path) -> Iterator[tuple[str, float]]:
         port = probe.getsockname()[1]
     began = time.time()
     command = [sys.executable, "-P", *(part.format(logs=logs, port=port) for part in peer.command)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    silent = subprocess.DEVNULL
+    process = subprocess.Popen(command, env=child_environment(), stdout=silent, stderr=silent, start_new_session=True)
     address = f"http://127.0.0.1:{port}/"
     try:
         _await(address + peer.ready, f"{TAG.rpartition('/')[2]}", time.monotonic() + TIMEOUT_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from runner.foreign.visualdl import VisualDLLog
 
 FORMATS: Final[Mapping[str, type[LogFormat]]] = {"events.out.tfevents.": TensorBoardLog, "vdlrecords.": VisualDLLog}
 """Beginning of a log's name to its format."""
+_OF_PARENT: Final = re.compile(r"[0-9]{9,}\.[0-9]+")
+"""Name of the folder, a time, in which torch's `SummaryWriter.add_hparams` puts a run's hyper-parameters and results."""
 _MOST_ENTRIES: Final = 200_000
 _MOST_NAME: Final = 100
 """Bytes of a run's name."""
@@ -30,7 +33,7 @@ class LogFolder:
         path: the folder.
         label: its name for people: its path below the folder that was given, whose own name it is for that one.
         origin: where it comes from, for people: the label, below the name of the folder that was given.
-        logs: files in it, in the order of their names.
+        logs: files in it, in the order of their names; then those of its only folder that `add_hparams` made, if there is one.
     """
 
     path: Path
@@ -94,11 +97,16 @@ def _search(top: Path) -> Iterator[LogFolder]:
         names = {entry.name for entry in entries}
         if "run.json" in names:
             continue
-        waiting += [folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        logs = tuple(folder / entry.name for entry in entries if is_log(entry.name) and not entry.is_dir())
+        below = [folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        logs = [folder / entry.name for entry in entries if is_log(entry.name) and not entry.is_dir()]
+        added = [each for each in below if logs and _OF_PARENT.fullmatch(each.name)]
+        if len(added) == 1 and os.access(added[0], os.R_OK):  # several are runs of their own
+            logs += sorted(path for path in added[0].iterdir() if is_log(path.name) and not os.path.isdir(path))
+            below.remove(added[0])
+        waiting += below
         if logs:
             label = own if folder == top else _readable(folder.relative_to(top).as_posix())
-            yield LogFolder(folder, label, own if folder == top else f"{own}/{label}", logs)
+            yield LogFolder(folder, label, own if folder == top else f"{own}/{label}", tuple(logs))
 
 
 def is_log(name: str) -> bool:

@@ -214,16 +214,26 @@ def test_imported_runs_are_not_compared_with_ours(here: Path, capsys: pytest.Cap
     assert "imported runs only" in wrong
 
 
-def test_settings_are_facts(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", [".", None])
+def test_settings_are_facts_of_their_run(here: Path, capsys: pytest.CaptureFixture[str], name: str | None) -> None:
+    """Without a name, torch puts them into a folder of the writer's, whose name is the time."""
     writer_module = pytest.importorskip("torch.utils.tensorboard")
     writer = writer_module.SummaryWriter(str(here / "hp"))
     writer.add_scalar("loss", 1.0, 1)
-    writer.add_hparams({"lr": float("nan"), "opt": "sgd"}, {"hparam/ap": 0.5}, run_name=".")
+    writer.add_hparams({"lr": float("nan"), "opt": "sgd"}, {"hparam/ap": 0.5}, run_name=name)
     writer.close()
-    run(capsys, "import", "hp")
+    said, _ = run(capsys, "import", "hp")
+    assert said.startswith("1 run imported") and "hp: 2 values of hparam/ap, loss; steps to 1" in said
     identity = RunDir(here / "runs" / "imported" / "hp").identity()
     assert identity is not None and identity.facts["imported"]["settings"] == {"lr": "NaN", "opt": "sgd"}
     assert identity.facts["imported"]["logs"] == 2
+
+
+def test_several_sets_of_settings_are_several_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("hp", "hp/1795949717.9798589", "hp/1795949718.5"):
+        write_tensorboard(here / name / LOG, [("loss", 1, 1, 1.0)])
+    said, _ = run(capsys, "import", "hp")
+    assert said.startswith("3 runs imported")
 
 
 @pytest.mark.parametrize("command", [["train", "-r"], ["train", "--from"], ["resume"], ["eval"], ["predict"]])

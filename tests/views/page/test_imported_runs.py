@@ -150,6 +150,17 @@ def test_the_table_marks_them_and_offers_none_as_baseline(old: Path, new: Path, 
     assert page.evaluate("window.pwn") is None
 
 
+def test_without_the_deciding_metric_no_run_is_said_to_be_missing(tmp_path: Path, new: Path, pages: Pages) -> None:
+    from playwright.sync_api import expect
+
+    write_tensorboard(tmp_path / "logs" / "curves only" / LOG, [("loss", 1, 1, 1.0)])
+    import_runs([tmp_path / "logs"], tmp_path / "old")
+    page = pages.show(tmp_path / "old", new, fragment="#trials", viewport=WIDE)
+    row = page.locator(".windowed tr[data-id]").filter(has_text="curves only")
+    expect(row).to_contain_text("imported")
+    expect(row).not_to_contain_text("0 of 1")
+
+
 def test_its_tab_has_no_config_and_no_commands(old: Path, pages: Pages) -> None:
     from playwright.sync_api import expect
 

@@ -270,6 +270,7 @@ const FACT_COLUMNS = {
 
 function countCell(model, trial) {
   const n = trial.metrics[model.metric]?.n ?? 0;
+  if (trial.imported && !n) return "–"; // it has the tags of another program
   const all = Object.values(trial.states).reduce((sum, number) => sum + number, 0);
   return n === all ? String(n) : model.page.text("trials.n.of", { n, all });
 }
