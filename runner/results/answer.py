@@ -73,6 +73,8 @@ class _AnswerWriter:
         self._found = comparison
         self._sweep = sweep
         self._reference, *others = comparison.trials
+        numbers = [trial.number for trial in comparison.trials if trial.number >= 0]
+        self._several_sweeps = len(set(numbers)) < len(numbers)
         self._sign = 1 if comparison.goal == "maximize" else -1
         measured = [trial for trial in others if trial.effects.get(comparison.metric) is not None]
         self._measured = sorted(measured, key=lambda trial: -self._gain(trial))
@@ -242,12 +244,13 @@ class _AnswerWriter:
         return self._sign * trial.effects[self._found.metric].delta
 
     def _key(self) -> str:
-        """Return the short name of the only key that was varied; empty where there are several."""
+        """Return the short name of the only key that was varied; empty where there are several, or several sweeps."""
         found = self._found
-        return found.short[found.parameters[0]] if found.varied == 1 else ""
+        return found.short[found.parameters[0]] if found.varied == 1 and not self._several_sweeps else ""
 
     def _is_baseline(self, trial: ComparedTrial) -> bool:
-        return trial.number == 0 or (self._found.against is None and trial is self._reference)
+        only = trial.number == 0 and sum(each.number == 0 for each in self._found.trials) == 1
+        return only or (self._found.against is None and trial is self._reference)
 
     def _named(self, trial: ComparedTrial) -> str:
         """Name a trial in a sentence: ``lr 0.01``, ``the baseline (lr 0.02)``; where several keys were varied ``trial 1 (lr=0.01)``."""

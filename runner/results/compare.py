@@ -124,7 +124,9 @@ def _compare_groups(
     shown = _shown_metrics(runs, metric, asked.metrics)
     tags = tuple(dict.fromkeys([*shown, *(tag for group in counted for run in group for tag in run.metrics)]))
     judged = _judge(counted, tags, metric, asked.looks)
-    trials = tuple(_trial(group, counted, index, shown_values[index], tags, judged[index], asked) for index, group in enumerate(groups))
+    trials = _told_apart(
+        [_trial(group, counted, index, shown_values[index], tags, judged[index], asked) for index, group in enumerate(groups)]
+    )
     deciding = [effects[metric] for effects in judged if metric in effects]
     confidence = look_confidence(asked.looks, max(1, len(deciding))) if asked.looks else CONFIDENCE
     return Comparison(
@@ -142,6 +144,23 @@ def _compare_groups(
         digits={key: enough_digits(trial.parameters[key] for trial in trials) for key in keys if not key.endswith(CONTENT)},
         warnings=(*map(given, dict.fromkeys([*warnings, *_geometry(groups, varied)])), *data_warnings(runs), *read_problems(runs)),
     )
+
+
+def _told_apart(trials: Sequence[ComparedTrial]) -> tuple[ComparedTrial, ...]:
+    """Write the name of its sweep into the label of each trial of one sweep, where trials of several sweeps have the same number."""
+    sweeps = [names.pop() if len(names := {run.sweep for run in trial.runs}) == 1 else None for trial in trials]
+    if not several_sweeps((trial.number, sweep) for trial, sweep in zip(trials, sweeps, strict=True)):
+        return tuple(trials)
+    pairs = zip(trials, sweeps, strict=True)
+    return tuple(trial if sweep is None else replace(trial, label=f"{sweep} · {trial.label}") for trial, sweep in pairs)
+
+
+def several_sweeps(trials: Iterable[tuple[int, str | None]]) -> bool:
+    """Tell whether trials, each given by its number and its sweep, of several sweeps have the same number; −1 is none."""
+    found: dict[int, set[str | None]] = {}
+    for number, sweep in trials:
+        found.setdefault(number, set()).add(sweep)
+    return any(len(sweeps) > 1 for number, sweeps in found.items() if number >= 0)
 
 
 def _differing_values(groups: Sequence[_Group], varied: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:

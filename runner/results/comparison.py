@@ -31,7 +31,7 @@ class ComparedTrial:
 
     Args:
         number: in its sweep; −1 where runs of several sweeps were joined or there is none.
-        label: for people.
+        label: for people; the sweep's name is in it where several sweeps have a trial of the same number.
         is_baseline: the other trials are compared with this one, the baseline or another one that was asked for.
         parameters: value of each of `Comparison.parameters`; `ABSENT` where its config has no such key.
         runs: all of them, whatever their state.

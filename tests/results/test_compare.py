@@ -109,6 +109,15 @@ def test_a_trial_in_which_no_run_learned(tmp_path: Path) -> None:
     assert "without them: no runs" in found.warnings[0].text and "without them: – (no verdict)" in found.warnings[1].text
 
 
+def test_trials_of_several_sweeps_with_the_same_number_have_the_name_of_theirs(tmp_path: Path) -> None:
+    make_trial(tmp_path / "a", 0, [0.40, 0.41])
+    make_trial(tmp_path / "b", 0, [0.60, 0.61], batch_size=16)
+    found = compared(tmp_path)
+    assert [trial.name for trial in found.trials] == ["0 a · baseline", "0 b · baseline"]
+    assert found.answer[0].text.startswith("Trial 0 (b · baseline) is better than the baseline in bbox/AP")
+    assert [trial.name for trial in compared(tmp_path / "b").trials] == ["0 baseline"]
+
+
 def test_seeds_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     make_trial(tmp_path / "sw", 0, [0.4] * 12)
     found = compared(tmp_path)
@@ -299,7 +308,7 @@ def test_two_sweeps_with_one_baseline_are_joined(sweep: Path, tmp_path: Path) ->
     make_run(tmp_path / "other", 0, 7, ap=0.405)
     make_trial(tmp_path / "other", 1, [0.3, 0.31], label="base_lr=0.1", base_lr=0.1, overrides={"LearningRate.base_lr": 0.1})
     found = compared(sweep, tmp_path / "other")
-    assert [t.label for t in found.trials] == ["baseline", "batch_size=16", "schedule=600", "base_lr=0.1"]
+    assert [t.label for t in found.trials] == ["baseline", "sw · batch_size=16", "sw · schedule=600", "other · base_lr=0.1"]
     assert [run.seed for run in found.trials[0].counted] == [0, 1, 2, 7]
     ((twin, why),) = found.uncounted
     assert twin.path.parts[-3] == "other" and "same trial and seed" in why.text

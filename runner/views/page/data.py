@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from runner.core.errors import InputError, RunnerError
 from runner.monitor.progress import standing
 from runner.results.collect import RunResult, collect, with_memory
+from runner.results.compare import several_sweeps
 from runner.store.run_dir import FORMER_METRIC, PrimaryMetric, Status
 from runner.views.page.column_store import ColumnStore
 from runner.views.page.plan import PLAN_FILE, PagePlan, read_plan
@@ -49,7 +50,7 @@ class PageTrial:
     Args:
         id: ``t0``, ``t1``, …
         number: in its sweep; −1 for runs that belong to no sweep.
-        label: for people.
+        label: for people; the sweep's name is in it where several sweeps have a trial of the same number.
         is_baseline: the others are compared with it.
         runs: ids of its runs; none of a trial that is planned and has not begun.
         imported: its run was made of another program's logs: it is compared with nothing.
@@ -250,6 +251,7 @@ class Ids:
         order = sorted(groups, key=lambda group: (imported.get(group, False), group[1] != 0, group[0] or "", group[1], group[2]))
         runs: dict[str, PageRun] = {}
         trials: dict[str, PageTrial] = {}
+        several = several_sweeps((key[1], key[0]) for key in order)
         for index, key in enumerate(order):
             trial, members = self._trial_id(key, groups[key], trials), []
             for result in groups[key]:
@@ -260,7 +262,8 @@ class Ids:
             values = groups[key][0].overrides if groups[key] else overrides.get(key, {})
             foreign = imported.get(key, False)
             is_baseline = index == 0 and not foreign
-            trials[trial] = PageTrial(trial, key[1], key[2], is_baseline, tuple(members), dict(values), waiting.get(key, 0), foreign)
+            label = f"{key[0]} · {key[2]}" if several and key[1] >= 0 else key[2]
+            trials[trial] = PageTrial(trial, key[1], label, is_baseline, tuple(members), dict(values), waiting.get(key, 0), foreign)
         return runs, trials
 
     def _trial_id(self, key: _Key, members: Sequence[RunResult], taken: Mapping[str, PageTrial]) -> str:

@@ -320,6 +320,27 @@ def test_marks_of_a_sentence_itself_are_code(pages: Pages, tmp_path: Path, local
     expect(page.locator(".sentences p code")).to_have_text("runner sweep")
 
 
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+def test_trials_of_several_sweeps_are_told_apart(pages: Pages, tmp_path: Path, locale: str) -> None:
+    from playwright.sync_api import expect
+
+    for sweep, base, rate, ap in (("live", 8, 0.004, 0.3), ("grid", 16, 0.001, 0.6)):
+        for seed in range(3):
+            make_run(tmp_path / sweep, 0, seed, ap=0.4 + seed / 100, batch_size=base)
+            override = {"LearningRate.base_lr": rate}
+            make_run(tmp_path / sweep, 1, seed, ap=ap + seed / 100, label=f"lr={rate}", base_lr=rate, batch_size=base, overrides=override)
+    page = pages.show(tmp_path / "live", tmp_path / "grid", locale=locale)
+    page.locator(".forest").wait_for()
+    names = ["0 live · baseline", "1 live · lr=0.004", "0 grid · baseline", "1 grid · lr=0.001"]
+    assert sorted(page.locator(".forest tr.row button.main").all_inner_texts()) == sorted(names)
+    options = page.locator("select").filter(has=page.locator("option", has_text="grid")).first.locator("option").all_inner_texts()
+    assert sorted(options) == sorted(names)
+    winner = (
+        "Trial 1 (grid · lr=0.001) is better than the baseline" if locale == "en" else "试验组 1（grid · lr=0.001）在 bbox/AP 上比基线更好"
+    )
+    expect(page.locator(".sentences .lead")).to_contain_text(winner)
+
+
 @pytest.mark.parametrize("viewport", [WIDE, NARROW])
 def test_warnings_are_folded_to_a_line(pages: Pages, tmp_path: Path, viewport: dict[str, int]) -> None:
     from playwright.sync_api import expect
