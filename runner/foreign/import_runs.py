@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import tempfile
 import time
@@ -168,7 +169,7 @@ def _stage(folder: LogFolder, into: Path, stage: Path, rename: Mapping[str, str]
         return run
     found = target.identity()
     if found is None or found.key != run.identity.key:
-        raise InputError(Problem(_taken(found), where=str(target.path)))
+        raise InputError(Problem(_taken(found, renamed), where=str(target.path)))
     return replace(run, is_new=False)
 
 
@@ -187,10 +188,18 @@ def _identity(folder: LogFolder, history: LogHistory, origin: Mapping[str, Any],
     )
 
 
-def _taken(found: Identity | None) -> str:
-    if found is not None and found.facts.get(IMPORTED):
-        return "was imported before, from logs with other content or other --rename; delete it, or give another --into"
-    return "exists already; it is not overwritten: give another --into"
+def _taken(found: Identity | None, renamed: Mapping[str, str]) -> str:
+    """Say why a run's place is taken. `renamed`: tags that were renamed now, to their new names."""
+    imported = None if found is None else found.facts.get(IMPORTED)
+    if not isinstance(imported, Mapping) or not imported:
+        return "exists already; it is not overwritten: give another --into"
+    before = imported.get("renamed") or {}
+    if before == renamed:
+        return "was imported before, from logs with other content; delete it, or give another --into"
+    pairs = [f"{old}={new}" for old, new in before.items()] if isinstance(before, Mapping) else []
+    return (
+        f"was imported before, {f'with --rename {shlex.join(pairs)}' if pairs else 'without --rename'}; delete it, or give another --into"
+    )
 
 
 def _read(folder: LogFolder) -> tuple[list[LogValues], tuple[str, ...], list[str]]:

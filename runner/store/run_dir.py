@@ -373,7 +373,8 @@ def not_a_directory(path: Path) -> Problem:
         runs = Path("runs", path.stem)
         hint = f"; did you mean {shell_path(runs)}?" if path.suffix in (".yml", ".yaml") and runs.is_dir() else ""
         return Problem(f"is a file; give the directory of a sweep or a run, such as runs/NAME{hint}", where=str(path))
-    return Problem(f"no such directory{similar_name(path) or _LISTED}", where=str(path))
+    text = similar_name(path) or f"{_LISTED}; a sweep makes its directory when it starts: start the sweep first"
+    return Problem(f"no such directory{text}", where=str(path))
 
 
 def find_runs(paths: list[Path]) -> Iterator[RunDir]:

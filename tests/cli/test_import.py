@@ -87,7 +87,7 @@ def test_nothing_is_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) 
     said, wrong = run(capsys, "import", "logs", code=2)
     assert said.startswith("1 run imported")
     assert "imported/new: exists already; it is not overwritten: give another --into" in wrong
-    assert "imported/scalar7116: was imported before, from logs with other content or other --rename; delete it, or give another" in wrong
+    assert "imported/scalar7116: was imported before, from logs with other content; delete it, or give another" in wrong
     assert {name: data for name, data in tree(here / "runs").items() if "other" not in name} == before
 
 
@@ -98,6 +98,11 @@ def test_tags_get_the_names_of_ours(here: Path, capsys: pytest.CaptureFixture[st
     assert found.primary_metric().name == "bbox/AP"
     said, _ = run(capsys, "ls", "runs/old")
     assert "imported" in said and "0.200" in said
+    _, wrong = run(capsys, "import", "logs/scalar3558", "--into", "runs/old", code=2)
+    assert "old/scalar3558: was imported before, with --rename loss=train/loss bbox-mAP=bbox/AP; delete it, or give another --into" in wrong
+    run(capsys, "import", "logs/scalar7116", "--into", "runs/old")
+    _, wrong = run(capsys, "import", "logs/scalar7116", "--rename", "loss=train/loss", "--into", "runs/old", code=2)
+    assert "old/scalar7116: was imported before, without --rename; delete it, or give another --into" in wrong
 
 
 @pytest.mark.parametrize(

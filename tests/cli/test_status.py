@@ -87,4 +87,9 @@ def test_what_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["status", str(tmp_path / "nothing")]) == 2
     assert main(["status", str(tmp_path)]) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert first.endswith("nothing: no such directory; `runner ls` lists the runs") and "neither a sweep nor a run" in second
+    assert (
+        first.endswith(
+            "nothing: no such directory; `runner ls` lists the runs; a sweep makes its directory when it starts: start the sweep first"
+        )
+        and "neither a sweep nor a run" in second
+    )
