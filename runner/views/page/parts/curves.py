@@ -374,6 +374,15 @@ def round_mantissa(array: npt.NDArray[np.float32], bits: int) -> npt.NDArray[np.
     return np.where(np.isfinite(rounded), rounded, array)
 
 
+def _round_between(array: npt.NDArray[np.float32], bits: int) -> npt.NDArray[np.float32]:
+    """Round the mantissas of a curve's numbers, its first and its last one excepted: they are shown in digits."""
+    rounded = round_mantissa(array, bits)
+    known = np.flatnonzero(np.isfinite(array))
+    ends = known[[0, -1]] if len(known) else known
+    rounded[ends] = array[ends]
+    return rounded
+
+
 class _Writer:
     """Builds the binary form."""
 
@@ -389,7 +398,7 @@ class _Writer:
         offset = self._size
         for number, array in enumerate(arrays):
             if number and self._bits < _MANTISSA_BITS:
-                array = round_mantissa(array, self._bits)
+                array = _round_between(array, self._bits)
             self._arrays.append(array.astype("<f4", copy=False).tobytes())
             self._size += len(self._arrays[-1])
         return offset
