@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,10 @@ def test_the_pair_is_in_the_address(pages: Pages, sweep: Path) -> None:
     expect(second).to_have_value("t2")
     second.select_option("t1")
     expect(page.locator(".sides-notes .lead")).to_contain_text("1 lr=1 against 0 baseline")
+    counts = re.search(
+        r"Of (\d+) class(?:es)?, (\d+) better, (\d+) worse, (\d+) cannot tell\.", page.locator(".sides-notes .lead").inner_text()
+    )
+    assert counts and int(counts[1]) == sum(map(int, counts.groups()[1:]))
     assert "b=t1" in page.url
     page.get_by_role("button", name="Exchange A and B").click()
     expect(first).to_have_value("t1")

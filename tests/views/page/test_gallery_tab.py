@@ -104,8 +104,9 @@ def test_the_page_counts_what_python_counts(pages: Pages, sweep: Path, score: fl
     names = page.locator(".gallery-card .name").all_text_contents()
     assert names == order[: len(names)]
     assert len(names) == min(10, len(order))
-    lost = counts["lost"] + counts["confused"]
-    expect(page.locator(".gallery-totals strong")).to_contain_text(f"{counts['gained']} gained, {lost} lost of")
+    expect(page.locator(".gallery-totals strong")).to_contain_text(
+        f"{counts['gained']} gained, {counts['lost']} lost, {counts['confused']} now wrong class, of"
+    )
     expect(page.locator(".gallery-totals strong")).to_contain_text(f"at score ≥ {score:.2f}")
 
 

@@ -192,7 +192,7 @@ export class Gallery {
 
   showTotals(chosen, counts) {
     const { page } = this;
-    const values = { ...counts, lost: counts.lost + counts.confused, score: page.number(chosen.score, 2), alarms: counts.alarm };
+    const values = { ...counts, score: page.number(chosen.score, 2), alarms: counts.alarm };
     fill(
       this.totals,
       h("strong", {}, page.text("gallery.totals", values)),

@@ -147,6 +147,8 @@ class DetectionView {
         range: page.range(total.effect.low, total.effect.high),
         better: count("better"),
         worse: count("worse"),
+        open: count("open"),
+        without: count(null),
         n: answer.classes.length,
       };
       lines.push(h("p", { class: "lead" }, page.text(answer.joint ? "detection.lead" : "detection.lead.single", values)));
