@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,18 @@ def test_verdicts_are_provisional_while_seeds_are_missing(pages: Pages, tmp_path
     grey = page.evaluate("getComputedStyle(document.querySelector('.notes h2 + ul li')).color")
     expect(row.locator(".verdict .main")).to_have_css("color", grey)
     expect(page.locator(".progress")).to_contain_text("1 run waits")
+
+
+@pytest.mark.parametrize(("locale", "said"), [("en", "bbox/AP 0.250 so far"), ("zh-CN", "目前 bbox/AP 0.250")])
+def test_the_newest_value_of_a_run_under_way_is_called_so(pages: Pages, tmp_path: Path, locale: str, said: str) -> None:
+    from playwright.sync_api import expect
+
+    make_run(tmp_path / "s", 0, 0)
+    run = make_run(tmp_path / "s", 0, 1, state="running", step=150, evaluations=[(100, 0.25)])
+    run.write_status(replace(run.status(), heartbeat=time.time(), host="another-machine", phase="training"))
+    page = pages.show(tmp_path / "s", locale=locale)
+    expect(page.locator(".progress li")).to_contain_text(said)
+    expect(page.locator(".progress")).not_to_contain_text("*")
 
 
 def test_a_single_seed_has_no_verdict_and_no_interval(pages: Pages, tmp_path: Path) -> None:

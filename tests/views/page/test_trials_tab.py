@@ -323,6 +323,14 @@ def test_running_rows_have_a_bar_the_newest_value_and_silence_in_amber(tmp_path:
     assert any("silent for" in text for text in shown["silent"])
     assert shown["bars"] and all(label.endswith("% done") for label in shown["bars"])
     assert "0.250*" in cells(page, "x=1")
+    said = "* newest value of a run that has not finished"
+    assert page.locator(".count").first.inner_text().endswith(said)
+    page.goto(page.url.replace("#trials?open=t1", "#trials?hide=t1"))
+    from playwright.sync_api import expect
+
+    expect(page.locator(".count").first).not_to_contain_text("*")
+    page.goto(page.url.replace("hide=t1", "lang=zh"))
+    expect(page.locator(".count").first).to_contain_text("* 尚未完成的运行的最新值")
 
 
 STATES = """(() => ({

@@ -83,6 +83,14 @@ export class TrialModel {
     return trial.runs.map((id) => this.trials.runs.get(id)?.values[tag]).find((value) => typeof value === "number") ?? null;
   }
 
+  /** Whether the value of a row in a column is the newest of a run that has not finished, which an asterisk says. */
+  isNewest(row, columnId) {
+    const [kind, tag] = split(columnId);
+    if (kind !== "metric" || row.kind === "group") return false;
+    if (row.kind === "run") return row.run.state !== "done" && row.run.values[tag] !== undefined;
+    return !row.trial.metrics[tag]?.n && this.newest(row.trial, tag) !== null;
+  }
+
   /** Ids of the columns that can be shown, and of those that are shown without a choice. */
   available() {
     const keys = [...this.keys, ...this.followers].map((key) => `key:${key}`);

@@ -82,7 +82,8 @@ export function progressList(page) {
   const items = running.slice(0, MOST_RUNS).map((run) => {
     const bar = h("progress", { value: run.steps ? Math.min(1, run.step / run.steps) : 0, max: 1, "aria-label": run.name });
     const steps = page.text("progress.running", { step: run.step, steps: run.steps });
-    const newest = run.values[metric] === undefined ? "" : `${metric} ${page.number(run.values[metric])}*`;
+    const value = run.values[metric];
+    const newest = value === undefined ? "" : page.text("progress.newest", { metric, value: page.number(value) });
     return h(
       "li",
       {},

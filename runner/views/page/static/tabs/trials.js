@@ -101,7 +101,8 @@ class TrialsView {
       isHere: (trial) => this.pinned.has(trial.id),
     });
     const runs = shown.reduce((sum, trial) => sum + trial.runs.length, 0);
-    fill(this.count, page.text("trials.count", { n: shown.length, runs }));
+    const newest = rows.some((row) => this.chosen.some((id) => model.isNewest(row, id)));
+    fill(this.count, page.text("trials.count", { n: shown.length, runs }), newest ? ` · * ${page.text("trials.newest")}` : null);
     const followers = model.followers.length;
     this.more.hidden = followers === 0 || state.get("cols") !== "";
     this.more.setAttribute("aria-pressed", String(state.get("more") !== ""));
