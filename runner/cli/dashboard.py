@@ -56,6 +56,8 @@ def _serve(args: argparse.Namespace) -> int:
     with closing(LiveData(args.paths, read_report, is_private=host in (LOOPBACK, "localhost", "::1"))) as data:
         server = PageServer(data, host=host, port=args.port, language=args.language)
         print(f"{data.title} at {server.url} (Ctrl-C ends it)", flush=True)
+        if server.url_by_number:
+            print(f"from a machine that does not know this one's name: {server.url_by_number}", flush=True)
         if server.token:
             print("who has this address can read the runs, and nothing is encrypted; safer: ssh -L, without --host", flush=True)
         if args.open:

@@ -41,10 +41,11 @@ HEADERS: Final = {
     "content-security-policy": CONTENT_POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 """Headers of every answer."""
+OPENER_POLICY: Final = ("cross-origin-opener-policy", "same-origin")
+"""Header of answers to requests under a loopback name. Over http under another one, browsers ignore it, with an error in their console."""
 
 TOKEN_PATH: Final = "/api/token"
 _API: Final = "/api/"
@@ -73,10 +74,13 @@ class PageGuard:
         if scope["type"] != "http":
             return
 
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"host"]
+        fixed = HEADERS | dict([OPENER_POLICY] if any(_name_of(host) in LOOPBACK_NAMES for host in hosts) else [])
+
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [(name, value) for name, value in message.get("headers", ()) if name.decode("latin-1").lower() not in HEADERS]
-                added = {**HEADERS, **({"cache-control": "no-store"} if str(scope["path"]).startswith(_API) else {})}
+                kept = [(name, value) for name, value in message.get("headers", ()) if name.decode("latin-1").lower() not in fixed]
+                added = fixed | ({"cache-control": "no-store"} if str(scope["path"]).startswith(_API) else {})
                 message["headers"] = [*kept, *((name.encode(), value.encode()) for name, value in added.items())]
             await send(message)
 
@@ -95,7 +99,7 @@ class PageGuard:
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         host = headers.get("host", [])
-        if len(host) != 1 or not self._is_ours(host[0]) or not path.startswith("/"):
+        if len(host) != 1 or _name_of(host[0]) not in self.hosts or not path.startswith("/"):
             return 421, "this server answers only under the address that `runner dashboard` has printed", {}
         exchanges = bool(self._token) and path == TOKEN_PATH
         if method not in ("GET", "HEAD") and not (exchanges and method == "POST"):
@@ -111,10 +115,6 @@ class PageGuard:
         if self._token and not exchanges and not self._knows(headers.get("cookie", [])):
             return 401, "open the page by the whole address that `runner dashboard` has printed: it ends with a token", {}
         return None
-
-    def _is_ours(self, host: str) -> bool:
-        found = _AUTHORITY.fullmatch(host)
-        return found is not None and found["name"].lower() in self.hosts
 
     def _knows(self, cookies: list[str]) -> bool:
         for cookie in cookies:
@@ -141,6 +141,12 @@ class PageGuard:
             return
         cookie = f"{self._cookie}={self._session}; HttpOnly; SameSite=Strict; Path=/"
         await JSONResponse({}, headers={"set-cookie": cookie})(scope, receive, send)
+
+
+def _name_of(host: str) -> str:
+    """Return the name in a `Host` header, without its port; empty if it is malformed."""
+    found = _AUTHORITY.fullmatch(host)
+    return "" if found is None else found["name"].lower()
 
 
 def _equal(given: str, expected: str) -> bool:

@@ -44,6 +44,9 @@ class PageServer:
         port: None takes a free one.
         language: of the page; None: the browser's.
 
+    `url` is its address. `url_by_number`, where every interface is served, is the same with the number of this machine instead of its name,
+    which others may not find; else it is empty.
+
     Raises:
         InputError: names each of these that cannot be used.
     """
@@ -59,7 +62,10 @@ class PageServer:
         names = own_names() if ipaddress.ip_address(bound).is_unspecified else [_bracketed(host)]
         self.address = f"http://{names[0]}:{self.socket.getsockname()[1]}/"
         query = {**({"lang": language} if language else {}), **({"token": self.token} if self.token else {})}
-        self.url = f"{self.address}{f'#answer?{urlencode(query)}' if query else ''}"
+        fragment = f"#answer?{urlencode(query)}" if query else ""
+        self.url = f"{self.address}{fragment}"
+        outer = outer_address(self.socket.family) if ipaddress.ip_address(bound).is_unspecified else ""
+        self.url_by_number = f"http://{_bracketed(outer)}:{self.socket.getsockname()[1]}/{fragment}" if outer else ""
         self._server = _make_server(data, names, self.token)
 
     def run(self) -> None:
@@ -85,13 +91,30 @@ class PageServer:
 
 def own_names() -> list[str]:
     """Return the names of this machine by which others may ask for it: its host name, and the addresses of its interfaces."""
+    return list(dict.fromkeys([socket.gethostname(), socket.getfqdn(), *map(_bracketed, _own_addresses())]))
+
+
+def _own_addresses() -> list[str]:
     import psutil  # noqa: PLC0415
 
-    addresses = [each.address.partition("%")[0] for found in psutil.net_if_addrs().values() for each in found if each.family in _FAMILIES]
-    return list(dict.fromkeys([socket.gethostname(), socket.getfqdn(), *map(_bracketed, addresses)]))
+    families = (socket.AF_INET, socket.AF_INET6)
+    return [each.address.partition("%")[0] for found in psutil.net_if_addrs().values() for each in found if each.family in families]
 
 
-_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
+def outer_address(family: int) -> str:
+    """Return the address at which other machines reach this one: that from which it reaches others, else the first of its interfaces.
+
+    Nothing is sent. Empty: it has none of the socket's family.
+    """
+    elsewhere = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # addresses for documentation
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere[socket.AddressFamily(family)], 9))
+            return str(probe.getsockname()[0])
+    except OSError:  # no way out of its networks
+        version = 4 if family == socket.AF_INET else 6
+        own = [ipaddress.ip_address(each) for each in _own_addresses()]
+        return next((str(each) for each in own if each.version == version and not each.is_loopback and not each.is_link_local), "")
 
 
 def _make_server(data: PageData, names: list[str], token: str) -> uvicorn.Server:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from runner.views.page.guard import CONTENT_POLICY, HEADERS, PageGuard
+from runner.views.page.guard import CONTENT_POLICY, HEADERS, OPENER_POLICY, PageGuard
 
 HOST = "127.0.0.1:8040"
 TOKEN = "the-token"
@@ -60,6 +60,15 @@ def ask(guard: PageGuard, path: str = "/api/overview", *headers: tuple[str, str]
         assert SECRET not in answer.body
         assert json.loads(answer.body)["error"]
     return answer
+
+
+@pytest.mark.parametrize(
+    ("host", "sent"), [("127.0.0.1:1", True), ("localhost", True), ("[::1]:8040", True), ("gpu7:8040", False), ("evil", False)]
+)
+def test_the_policy_on_openers_is_sent_where_browsers_take_it(host: str, sent: bool) -> None:
+    """Under other names than the loopback ones, they take it from https only, and complain."""
+    headers = ask(PageGuard(application, ["gpu7"]), "/", ("Host", host)).headers
+    assert headers.get(OPENER_POLICY[0]) == (OPENER_POLICY[1] if sent else None)
 
 
 def test_the_policy_allows_the_pages_own_files_alone() -> None:

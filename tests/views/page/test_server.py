@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -193,6 +194,32 @@ def beyond(monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotData) -> Iterator[
         yield server
 
 
+@pytest.mark.parametrize("has_way_out", [True, False])
+def test_beyond_this_machine_its_number_is_told_too(snapshot: SnapshotData, monkeypatch: pytest.MonkeyPatch, has_way_out: bool) -> None:
+    """Others may not find it by its name."""
+    own = [SimpleNamespace(family=socket.AF_INET, address=each) for each in ("127.0.0.1", "169.254.1.1", "192.168.7.9")]
+    monkeypatch.setattr("psutil.net_if_addrs", lambda: {"any": own})
+    if has_way_out:
+        monkeypatch.setattr(socket.socket, "getsockname", lambda self: ("10.1.2.3" if self.type == socket.SOCK_DGRAM else "0.0.0.0", 80))
+    monkeypatch.setattr(socket.socket, "connect", lambda self, where: None if has_way_out else refuse())
+    monkeypatch.setattr(socket, "getfqdn", lambda: "here")
+    server = PageServer(snapshot, host="0.0.0.0")
+    server.socket.close()
+    end = f":{urlsplit(server.address).port or 80}/#answer?token={server.token}"
+    assert server.url_by_number == f"http://{'10.1.2.3' if has_way_out else '192.168.7.9'}{end}"
+    assert server.url == f"http://{socket.gethostname()}{end}"
+
+
+def refuse() -> None:
+    raise OSError("Network is unreachable")
+
+
+def test_on_this_machine_there_is_one_address(snapshot: SnapshotData) -> None:
+    server = PageServer(snapshot)
+    server.socket.close()
+    assert server.url_by_number == ""
+
+
 def test_the_token_is_exchanged_and_leaves_the_address(pages: Pages, beyond: PageServer) -> None:
     from playwright.sync_api import expect
 
@@ -238,7 +265,7 @@ def test_the_command_prints_the_address_and_ends_quietly(sweep: Path) -> None:
 def test_no_request_and_no_token_is_logged(sweep: Path) -> None:
     with dashboard(sweep, "--host", "0.0.0.0", cwd=sweep.parent) as (process, address):
         assert process.stdout is not None
-        warning = process.stdout.readline()
+        warning = next(line for line in process.stdout if "nothing is encrypted" in line)
         token = address.rpartition("=")[2]
         local = f"http://127.0.0.1:{urlsplit(address).port}/"
         for path in ("", f"?token={token}", f"api/overview?token={token}", "nowhere"):
@@ -249,7 +276,7 @@ def test_no_request_and_no_token_is_logged(sweep: Path) -> None:
         urllib.request.urlopen(urllib.request.Request(f"{local}api/token", data=token.encode()), timeout=30).close()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
-    assert "nothing is encrypted" in warning and token not in warning
+    assert token not in warning
     assert (out, err) == ("", "")
 
 
