@@ -259,7 +259,10 @@ class _AnswerWriter:
         if key := self._key():
             value = found.shown(found.parameters[0], trial)
             return f"the baseline ({key} {value})" if base else f"{key} {value}"
-        return "the baseline" if base else f"trial {trial.number} ({trial.label})" if trial.number >= 0 else trial.label
+        if base:
+            sweeps = {run.sweep for run in trial.runs}
+            return f"the baseline ({sweeps.pop()})" if self._several_sweeps and len(sweeps) == 1 else "the baseline"
+        return f"trial {trial.number} ({trial.label})" if trial.number >= 0 else trial.label
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def test_trials_of_several_sweeps_with_the_same_number_have_the_name_of_theirs(t
     make_trial(tmp_path / "b", 0, [0.60, 0.61], batch_size=16)
     found = compared(tmp_path)
     assert [trial.name for trial in found.trials] == ["0 a · baseline", "0 b · baseline"]
-    assert found.answer[0].text.startswith("Trial 0 (b · baseline) is better than the baseline in bbox/AP")
+    assert found.answer[0].text.startswith("Trial 0 (b · baseline) is better than the baseline (a) in bbox/AP")
     assert [trial.name for trial in compared(tmp_path / "b").trials] == ["0 baseline"]
 
 

@@ -349,9 +349,8 @@ def test_trials_of_several_sweeps_are_told_apart(pages: Pages, tmp_path: Path, l
     assert sorted(page.locator(".forest tr.row button.main").all_inner_texts()) == sorted(names)
     options = page.locator("select").filter(has=page.locator("option", has_text="grid")).first.locator("option").all_inner_texts()
     assert sorted(options) == sorted(names)
-    winner = (
-        "Trial 1 (grid · lr=0.001) is better than the baseline" if locale == "en" else "试验组 1（grid · lr=0.001）在 bbox/AP 上比基线更好"
-    )
+    english = "Trial 1 (grid · lr=0.001) is better than the baseline (live)"
+    winner = english if locale == "en" else "试验组 1（grid · lr=0.001）在 bbox/AP 上比基线（live）更好"
     expect(page.locator(".sentences .lead")).to_contain_text(winner)
 
 
