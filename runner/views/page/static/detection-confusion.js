@@ -47,6 +47,8 @@ function choice(confusion, background) {
 function matrix(page, confusion, order, background, view, value, choose) {
   const difference = view === "difference";
   const most = Math.max(1e-9, ...order.flatMap((row) => order.map((column) => Math.abs(value(row, column)))));
+  const whole = order.every((row) => order.every((column) => Number.isInteger(value(row, column)) || Math.abs(value(row, column)) >= 10));
+  const digits = whole ? 0 : 1; // the same in all cells
   const name = (index, side) => (index === background ? page.text(
     side === "row" ? "detection.confusion.nothing" : "detection.confusion.missed",
   ) : confusion.names[index]);
@@ -56,7 +58,6 @@ function matrix(page, confusion, order, background, view, value, choose) {
     const good = row === column ? number > 0 : number < 0;
     const share = Math.round(40 * Math.sqrt(Math.abs(number) / most));
     const color = difference ? (good ? "--better" : "--worse") : row === column ? "--muted" : "--worse";
-    const digits = Number.isInteger(number) || Math.abs(number) >= 10 ? 0 : 1;
     const text = difference ? page.signed(number, digits) : page.number(number, digits);
     const label = page.text("detection.confusion.cell", { row: name(row, "row"), column: name(column, "column"), value: text });
     const pick = () => choose(row === background ? null : confusion.names[row], column === background ? null : confusion.names[column]);

@@ -97,6 +97,7 @@ function clockLabel(seconds, values) {
   const whole = Math.round(Math.abs(seconds));
   const two = (value) => String(value).padStart(2, "0");
   if (step >= DAY && whole % DAY === 0) return `${sign}${whole / DAY} d`;
+  if (Math.max(...values.map(Math.abs)) < 3600) return `${sign}${Math.floor(whole / 60)}:${two(whole % 60)}`; // as durations elsewhere
   const clock = `${sign}${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}`;
   return step < 60 ? `${clock}:${two(whole % 60)}` : clock;
 }

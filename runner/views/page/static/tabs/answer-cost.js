@@ -86,7 +86,7 @@ function labels(points, x, y) {
       const free = taken.every(
         (other) => box.left > other.right || box.right < other.left || box.top > other.bottom || box.bottom < other.top,
       );
-      if (!free || box.left < 0 || box.right > size.width + 40) continue;
+      if (!free || box.left < 0 || box.right > size.width) continue;
       taken.push(box);
       const place = { transform: `translate(${8 * side}px, ${shift}px)` };
       return h(

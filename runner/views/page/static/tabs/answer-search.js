@@ -30,14 +30,14 @@ export function searchAnswer(page, report) {
   );
   const table = h(
     "table",
-    { class: "plain" },
+    { class: "plain ranking" },
     h(
       "thead",
       {},
       h(
         "tr",
         {},
-        head.map((name) => h("th", { scope: "col" }, name)),
+        head.map((name, index) => h("th", { scope: "col", class: index === 1 ? "" : "number" }, name)),
       ),
     ),
     h("tbody", {}, rows),
