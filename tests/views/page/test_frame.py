@@ -75,7 +75,7 @@ def test_the_selection_is_in_the_address(pages: Pages, sweep: Path) -> None:
     page.keyboard.press("/")
     expect(page.locator("#filter")).to_be_focused()
     page.keyboard.type("lr state:done")
-    expect(page.locator(".says")).to_have_text("2 of 3 trials")
+    expect(page.locator("#filter-says")).to_have_text("2 of 3 trials")
     page.get_by_role("button", name="Pin 1 lr=0.004").click()
     page.get_by_label("Metric", exact=True).select_option("bbox/AP50")
     page.get_by_label("Baseline", exact=True).select_option("t2")
