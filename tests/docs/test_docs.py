@@ -167,7 +167,9 @@ README_PARTS: dict[str, Callable[[list[str]], object]] = {
     "list items": lambda lines: sum(line.startswith("- ") for line in lines),
     "code": lambda lines: [re.split(r"\s{2,}|(?<=/) ", line.strip())[0] for line in lines if line.startswith("    ")],
     "links": lambda lines: [
-        target.replace(".zh-CN", "") for target in re.findall(r"\]\(([^)]+)\)", "\n".join(lines)) if not target.startswith("README")
+        target.replace(".zh-CN", "").split("#")[0]
+        for target in re.findall(r"\]\(([^)]+)\)", "\n".join(lines))
+        if not target.startswith("README")
     ],
     "first columns": lambda lines: [re.findall(r"`[^`]+`", line.split("|")[1]) for line in lines if line.startswith("| `")],
     "words in code": lambda lines: Counter(re.findall(r"`[^`]+`", "\n".join(lines))),
