@@ -38,10 +38,10 @@ WIDTH = 110
 SAMPLE_SIDE_PX = 256
 MAY_BE_SHOWN = "synthetic_pcb"
 """Other data sets' images are not ours to publish."""
-WIDTH_PX, HEIGHT_PX = 1200, 800
+WIDTH_PX = 1200
 PAGE_SCALE = 1.5
-TABS = {"answer": "#answer", "trials": "#trials", "curves": "#curves?s=0.9", "detection": "#detection"}
-"""Tab to the address of the view that is shown."""
+TABS = {"answer": ("#answer", 800), "trials": ("#trials", 800), "curves": ("#curves?s=0.9", 800), "detection": ("#detection", 1500)}
+"""Tab to the address of the view that is shown, and to the most pixels of it from the top."""
 SETTLED_MS = 2_000
 """Until a page that is complete on the screen has drawn its charts and decoded its images."""
 
@@ -78,15 +78,14 @@ def page_pictures(sweep: Path) -> Iterator[tuple[str, Image.Image]]:
         browser = playwright.chromium.launch(executable_path=executable, args=as_root)
         schemes: tuple[tuple[Literal["light", "dark"], str], ...] = (("light", ""), ("dark", "-dark"))
         for colours, suffix in schemes:
-            context = browser.new_context(
-                viewport={"width": WIDTH_PX, "height": HEIGHT_PX}, device_scale_factor=PAGE_SCALE, color_scheme=colours, locale="en-US"
-            )
-            for tab, fragment in TABS.items():
+            context = browser.new_context(device_scale_factor=PAGE_SCALE, color_scheme=colours, locale="en-US")
+            for tab, (fragment, height) in TABS.items():
                 page = context.new_page()
+                page.set_viewport_size({"width": WIDTH_PX, "height": height})
                 page.goto(server.address + fragment, wait_until="networkidle")
                 page.wait_for_timeout(SETTLED_MS)
                 content = page.get_by_role("main").bounding_box()
-                bottom = min(content["y"] + content["height"], HEIGHT_PX) if content else HEIGHT_PX
+                bottom = min(content["y"] + content["height"], height) if content else height
                 picture = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH_PX, "height": bottom})
                 yield f"page-{tab}{suffix}.webp", Image.open(io.BytesIO(picture)).convert("RGB")
                 page.close()
@@ -111,7 +110,7 @@ def main() -> int:
     if done and done[0].config.get("dataset") == MAY_BE_SHOWN:
         for name, picture in page_pictures(args.sweep):
             written.append(args.output / name)
-            picture.save(written[-1], lossless=True, method=6)
+            picture.save(written[-1], lossless="detection" not in name, quality=85, method=6)
     print(*written, sep="\n")
     if comparison.uncounted:
         print(f"{len(comparison.uncounted)} runs are not in it: they are not done", file=sys.stderr)
