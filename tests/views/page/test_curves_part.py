@@ -18,6 +18,7 @@ from support.run_dirs import make_run_dir
 from runner.core.errors import InputError
 from runner.store.records import Record, RecordWriter, read_records
 from runner.store.run_dir import Identity, RunDir, Status
+from runner.sweep.session_results import read_report
 from runner.views.page.data import PageView, SnapshotData
 from runner.views.page.part import ask, find_part
 from runner.views.page.parts.curves import round_mantissa
@@ -47,6 +48,13 @@ def curves(data: PageView, **query: str) -> tuple[dict[str, Any], dict[str, npt.
     answer = ask(data, "curves", {key.rstrip("_"): value for key, value in query.items()})
     assert answer.media == "application/octet-stream"
     return decode(answer.body)
+
+
+def without_configs(data: SnapshotData) -> PageView:
+    """Return the data as a live page has them."""
+    view = {each.name: getattr(data, each.name) for each in fields(PageView)}
+    runs = {id: replace(run, result=replace(run.result, config={})) for id, run in data.runs().items()}
+    return PageView(**{**view, "by_id": runs})
 
 
 def run(
@@ -120,9 +128,7 @@ def test_steps_in_other_units(tmp_path: Path) -> None:
         make_run(tmp_path / "s", trial, 0, label=f"batch_size={size}", batch_size=size, steps=200 + 200 * trial)
     make_run(tmp_path / "s", 2, 0, label="lost").config.unlink()
     snapshot = SnapshotData([tmp_path / "s"], no_report)
-    view = {each.name: getattr(snapshot, each.name) for each in fields(PageView)}
-    without_configs = {id: replace(run, result=replace(run.result, config={})) for id, run in snapshot.runs().items()}
-    for data in (snapshot, PageView(**{**view, "by_id": without_configs})):
+    for data in (snapshot, without_configs(snapshot)):
         ends = {each["id"]: each["last"][0] for each in curves(data, tag="train/loss", x="images")[0]["series"] if each["kind"] == "run"}
         assert ends == {"r0": 8 * 200, "r1": 16 * 400}
         ends = {each["id"]: each["last"][0] for each in curves(data, tag="train/loss", x="relative")[0]["series"] if each["kind"] == "run"}
@@ -139,6 +145,17 @@ def test_groups_by_a_key_and_none(sweep: SnapshotData) -> None:
     assert [each["group"] for each in header["series"] if each["kind"] == "run"] == ["g2", "g2", "g0", "g0"]
     header, _ = curves(sweep, tag="bbox/AP", g="none")
     assert [(each["kind"], each["group"]) for each in header["series"]] == [("run", None)] * 4
+
+
+def test_groups_by_a_key_that_some_runs_have_from_their_config(tmp_path: Path) -> None:
+    """They are those of the trials' table: live data keep no config, and an override may repeat the baseline's value."""
+    tried: list[dict[str, Any]] = [{}, {"max_iters": 600}, {"max_iters": 300, "LearningRate.base_lr": 0.1}]
+    for trial, overrides in enumerate(tried):
+        iterations, rate = overrides.get("max_iters", 300), overrides.get("LearningRate.base_lr", 0.002)
+        make_run(tmp_path / "s", trial, 0, label=f"trial {trial}", overrides=overrides, max_iters=iterations, base_lr=rate)
+    header, _ = curves(without_configs(SnapshotData([tmp_path / "s"], read_report)), tag="bbox/AP", g="max_iters")
+    groups = [(each["value"], each["members"]) for each in header["series"] if each["kind"] == "group"]
+    assert groups == [(300, 2), (600, 1)]
 
 
 def test_a_tag_that_no_run_has(sweep: SnapshotData) -> None:

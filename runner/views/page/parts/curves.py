@@ -38,6 +38,7 @@ from runner.views.page.curves import (
 )
 from runner.views.page.data import PageData, PageRun
 from runner.views.page.part import PartAnswer, Query, encode_json, json_answer
+from runner.views.page.parts.trials import read_parameters
 from runner.views.page.reader import Columns
 from runner.views.page.step_units import ALL_AXES, UNKNOWN_OF_IMPORTED, known_axes, x_per_step
 
@@ -304,8 +305,9 @@ def _groups(data: PageData, group: str) -> list[_Members]:
         return [each for each in found if each.runs]
     by_value: dict[Any, tuple[Any, list[PageRun]]] = {}
     known: set[str] = set()
+    _, parameters = read_parameters(data)  # a live page has no configs at hand: the report says what those of the trials have
     for run in counted.values():
-        values = {**run.result.config, **run.result.overrides}
+        values = {**run.result.config, **run.result.overrides, **parameters.get(run.trial, {})}
         known.update(values)
         value = values.get(group)
         by_value.setdefault(value_key(value), (value, []))[1].append(run)

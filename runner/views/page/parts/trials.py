@@ -107,7 +107,20 @@ def read_trials(data: PageData) -> Trials:
     """Make the table."""
     runs, trials, metric = data.runs(), data.trials(), data.metric
     tags = tuple(dict.fromkeys([*metric.shown, *(tag for run in runs.values() for tag in (*run.result.metric.also, *run.result.metrics))]))
-    report = data.report()
+    keys, parameters = read_parameters(data)
+    hide = Redaction(data.roots)
+    rows = [_run(run, tags, hide) for run in runs.values()]
+    table = []
+    for trial in trials.values():
+        values = {key: hide.value(value) for key, value in parameters[trial.id].items()}
+        shown = replace(trial, label=hide.text(trial.label), overrides=values)
+        table.append(_trial(shown, [runs[run].result for run in trial.runs], tags, metric.name))
+    return Trials(metric.name, metric.goal, tags, short_keys(keys), table, rows)
+
+
+def read_parameters(data: PageData) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Return the keys that were varied, and id of each trial to its parameters (see `TrialRow`)."""
+    runs, trials, report = data.runs(), data.trials(), data.report()
     keys = list(dict.fromkeys(key for trial in trials.values() for key in trial.overrides if key != "seed"))
     values: dict[Path, Mapping[str, Any]] = {}
     if isinstance(report, Comparison):
@@ -117,15 +130,11 @@ def read_trials(data: PageData) -> Trials:
         keys = list(dict.fromkeys([*report.results.parameters, *keys]))
         tried = {trial.number: {**trial.derived, **trial.parameters} for trial in report.results.trials}
         values = {run.path: tried[run.trial] for run in report.runs if run.trial in tried}
-    hide = Redaction(data.roots)
-    rows = [_run(run, tags, hide) for run in runs.values()]
-    table = []
+    parameters = {}
     for trial in trials.values():
         known = next((values[path] for run in trial.runs if (path := runs[run].result.path) in values), {})
-        parameters = {**trial.overrides, **{key: known[key] for key in keys if known.get(key, ABSENT) is not ABSENT}}
-        shown = replace(trial, label=hide.text(trial.label), overrides={key: hide.value(value) for key, value in parameters.items()})
-        table.append(_trial(shown, [runs[run].result for run in trial.runs], tags, metric.name))
-    return Trials(metric.name, metric.goal, tags, short_keys(keys), table, rows)
+        parameters[trial.id] = {**trial.overrides, **{key: known[key] for key in keys if known.get(key, ABSENT) is not ABSENT}}
+    return keys, parameters
 
 
 def _run(run: PageRun, tags: Sequence[str], hide: Redaction) -> RunRow:
