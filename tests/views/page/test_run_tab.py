@@ -143,13 +143,14 @@ def test_the_log_shows_its_end_as_text(sweep: Path, pages: Pages) -> None:
     assert log.evaluate("(element) => element.scrollTop + element.clientHeight >= element.scrollHeight - 8")
 
 
-def test_commands_are_copied_and_files_listed(sweep: Path, pages: Pages) -> None:
+def test_commands_are_copied_and_files_listed(sweep: Path, pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     from playwright.sync_api import expect
 
+    monkeypatch.chdir(sweep.parent)  # elsewhere the command's path is not shown, and so not copied
     page = open_run(pages, sweep, permissions=["clipboard-read", "clipboard-write"])
     page.locator(".run-commands").get_by_role("button").nth(1).press("Enter")
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("runner eval ") and copied.endswith(f"{NAME} --pictures pictures")
+    assert copied == f"runner eval batchsize/runs/{NAME} --pictures pictures"
     page.locator(".run-files summary").press("Enter")
     expect(page.locator(".run-files tbody")).to_contain_text("config.yml")
 
