@@ -429,7 +429,18 @@ def test_the_pgfplots_table_has_plain_names_and_nan_for_what_is_missing(pages: P
     assert names == ["step", *(name + ending for name in trials for ending in ("", "_low", "_high"))]
     assert {len(row) for row in rows} == {7}
     assert rows[-1][:4] == ["380", "nan", "nan", "nan"]
-    assert "# 1_base_lr_0_01: 1 base_lr=0.01" in lines
+    assert "# 1_base_lr_0_01: 1 base_lr=0.01 (_low: min, _high: max)" in lines
+
+
+@pytest.mark.parametrize(
+    ("band", "low", "high"), [("std", "mean - std", "mean + std"), ("interval", "95 % low", "95 % high")], ids=["std", "interval"]
+)
+def test_exported_columns_say_what_the_ends_of_a_band_are(pages: Pages, sweep: Path, band: str, low: str, high: str) -> None:
+    page = pages.show(sweep, fragment=f"#curves?band={band}")
+    (names, *_) = csv.reader(io.StringIO(content(export(page, "bbox/AP", "CSV, as shown")).decode()))
+    assert names[-3:] == ["1 base_lr=0.01", f"1 base_lr=0.01 ({low})", f"1 base_lr=0.01 ({high})"]
+    table = content(export(page, "bbox/AP", "pgfplots table")).decode()
+    assert f"# 1_base_lr_0_01: 1 base_lr=0.01 (_low: {low}, _high: {high})\n" in table
 
 
 # ------------------------------------------------------------------------------------------------- size, narrow, languages

@@ -6,6 +6,7 @@ import { tickLabels, ticks } from "./ticks.js";
 
 const SIZE = { width: 960, height: 420, left: 72, right: 24, top: 44, bottom: 56 };
 const LEGEND_ROW = 20;
+const EDGES = { minmax: ["min", "max"], std: ["mean - std", "mean + std"], interval: ["95 % low", "95 % high"] }; // of a line's band
 
 /** A text as XML: what XML cannot contain is replaced. */
 export function xmlText(text) {
@@ -135,12 +136,12 @@ export function csvNumber(value) {
 
 /** What is shown as CSV: one row per x, and per line its value and the ends of its band. */
 export function csvTable(figure, xName) {
-  const columns = figure.lines.flatMap(({ name, ys, low, high }) => [
+  const columns = figure.lines.flatMap(({ name, ys, low, high, edges }) => [
     [name, ys],
     ...(low && high
       ? [
-          [`${name} (min)`, low],
-          [`${name} (max)`, high],
+          [`${name} (${EDGES[edges][0]})`, low],
+          [`${name} (${EDGES[edges][1]})`, high],
         ]
       : []),
   ]);
@@ -170,7 +171,8 @@ export function pgfplotsTable(figure, xName, title) {
   const columns = figure.lines.map((line) => ({ line, name: columnName(line.name) }));
   const header = columns.flatMap(({ line, name }) => (line.low && line.high ? [name, `${name}_low`, `${name}_high`] : [name]));
   const comment = (text) => `# ${text.replace(/\s+/g, " ")}`;
-  const rows = [comment(title), ...columns.map(({ line, name }) => comment(`${name}: ${line.name}`)), [x, ...header].join(",")];
+  const meaning = ({ name, low, high, edges }) => (low && high ? `${name} (_low: ${EDGES[edges][0]}, _high: ${EDGES[edges][1]})` : name);
+  const rows = [comment(title), ...columns.map(({ line, name }) => comment(`${name}: ${meaning(line)}`)), [x, ...header].join(",")];
   const cell = (value) => csvNumber(value) || "nan";
   figure.xs.forEach((position, index) => {
     const values = columns.flatMap(({ line }) =>

@@ -81,7 +81,7 @@ function marksOfMembers({ series }, { id, marks }) {
 
 function makeLine(series, { name, color, dash, width, strong = false }, xs, options) {
   const ys = valuesOf(series, options);
-  const [low, high] = band(series, options);
+  const [low, high, edges] = band(series, options);
   const last = series.last?.[0] ?? Infinity;
   const ended = (series.ended ?? []).filter((x) => x < last).sort((a, b) => a - b);
   const breaks = series.kind === "run" ? series.marks.filter(({ kind }) => kind !== "resumed").map(({ x }) => x) : [];
@@ -96,6 +96,7 @@ function makeLine(series, { name, color, dash, width, strong = false }, xs, opti
     ys,
     low,
     high,
+    edges,
     series,
     alpha: series.kind === "group" ? 0.16 : options.smoothing > 0 ? 0.15 : 0.28,
     ends: ended[0] ?? null,
@@ -109,16 +110,16 @@ function valuesOf({ kind, data }, { smoothing }) {
   return smoothing > 0 ? data.smooth : data.last;
 }
 
-/** Lower and upper edge of the band: of a run what its buckets hold, of a group the spread of its members. */
+/** Lower and upper edge of the band, and what they are: of a run what its buckets hold, of a group the spread of its members. */
 function band({ kind, members, data }, { band: wanted, interval }) {
   if (wanted === "none") return [null, null];
-  if (kind === "run") return data.n.some((count) => count > 1) ? [data.min, data.max] : [null, null];
+  if (kind === "run") return data.n.some((count) => count > 1) ? [data.min, data.max, "minmax"] : [null, null];
   if (members < 2) return [null, null];
-  if (wanted === "minmax") return [data.low, data.high];
+  if (wanted === "minmax") return [data.low, data.high, wanted];
   const factor = (index) => (wanted === "interval" ? interval[data.n[index]] : 1);
   const half = (index) => (data.n[index] > 1 ? factor(index) * data.std[index] : 0); // one member alone has none
   const at = (sign) => data.mean.map((value, index) => value + sign * half(index));
-  return [at(-1), at(1)];
+  return [at(-1), at(1), wanted];
 }
 
 function marksOf(series, ys, xs, ended, { log }) {
