@@ -311,6 +311,27 @@ def test_a_drag_zooms_all_charts_and_a_double_click_shows_everything(pages: Page
     page.wait_for_url(re.compile(r"#curves$"))
 
 
+def end_of_axis(page: Page, tag: str) -> float:
+    """What the right end of a chart's x axis is, by a zoom to its last tenth."""
+    box = area(page, tag)
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 0.5, box["y"] + 60, steps=4)
+    page.mouse.up()
+    return float(wait_for_fragment(page, "zoom=").partition("zoom=")[2].split(",")[1])
+
+
+def test_dates_have_no_log_axis_and_the_margin_of_one_is_a_part_of_its_span(pages: Pages, sweep: Path) -> None:
+    page = pages.show(sweep, fragment="#curves?log=xy&x=wall")
+    card(page, "bbox/AP")
+    box = page.get_by_label("log x")
+    assert box.is_disabled() and not box.is_checked()
+    assert START < end_of_axis(page, "train/loss") < START + 1000
+    page.get_by_label("x axis").select_option("step")
+    assert box.is_enabled() and box.is_checked()
+    assert 380 < end_of_axis(page, "train/loss") < 380 * (380 / 20) ** 0.016
+
+
 def test_shift_drag_zooms_the_values_of_one_chart_and_ctrl_wheel_the_x_axis(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#curves")
     card(page, "bbox/AP")

@@ -264,7 +264,7 @@ export function axisKind(x) {
 
 function xRange(answer, settings, figure) {
   const range = settings.zoom ?? withMargin(settings.x === "relative" ? { from: 0, to: 100 } : answer.whole, figure, settings);
-  const positive = settings.logX && range.low <= 0 ? (figure.xs.find((x) => x > 0) ?? 1) : range.low;
+  const positive = settings.logX && range.low <= 0 ? firstPositive(figure) : range.low;
   const high = range.high > positive ? range.high : positive + 1;
   return { low: positive, high, log: settings.logX, kind: axisKind(settings.x) };
 }
@@ -273,8 +273,18 @@ function xRange(answer, settings, figure) {
 function withMargin({ from, to }, figure, { logX: log, x }) {
   const places = occupied(figure);
   if (places.length === 1 && !log && x !== "relative") return { low: figure.xs[places[0]] - 1, high: figure.xs[places[0]] + 1 };
-  const margin = log ? 0 : EDGE * (to - from);
-  return { low: from - margin, high: log ? to * (1 + EDGE) : to + margin };
+  if (log) {
+    const low = from > 0 ? from : firstPositive(figure);
+    const factor = Math.max(1, to / low) ** EDGE;
+    return { low: low / factor, high: to * factor };
+  }
+  const margin = EDGE * (to - from);
+  return { low: from - margin, high: to + margin };
+}
+
+/** Where a log axis begins. */
+function firstPositive({ xs }) {
+  return xs.find((x) => x > 0) ?? 1;
 }
 
 function lastOf(ys) {

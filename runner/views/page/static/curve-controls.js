@@ -7,6 +7,11 @@ export const SMOOTHING = Object.freeze([0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.99
 const AXES = ["step", "relative", "epoch", "images", "time", "wall"];
 const BANDS = ["minmax", "std", "interval", "none"];
 
+/** Whether an x axis can be logarithmic: dates have no zero. */
+export function hasLog(x) {
+  return x !== "wall";
+}
+
 export class CurveControls {
   constructor(page) {
     this.page = page;
@@ -47,7 +52,8 @@ export class CurveControls {
     this.fields.members.checked = state.get("members") === "1";
     this.fields.ghosts.checked = state.get("ghosts") === "1";
     this.fields.trim.checked = state.get("trim") === "1";
-    this.fields.logx.checked = state.get("log").includes("x");
+    this.fields.logx.disabled = !this.page.source.frozen && !hasLog(state.get("x"));
+    this.fields.logx.checked = state.get("log").includes("x") && !this.fields.logx.disabled;
     this.fields.logy.checked = state.get("log").includes("y");
     this.fields.reset.disabled = !state.get("zoom");
     fill(this.fields.shown, SMOOTHING[Number(this.fields.smooth.value)] || this.page.text("curves.smoothing.none"));

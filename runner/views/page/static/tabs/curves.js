@@ -3,7 +3,7 @@
 
 import { Cursor } from "../chart.js";
 import { CurveCard } from "../curve-card.js";
-import { CurveControls, SMOOTHING } from "../curve-controls.js";
+import { CurveControls, SMOOTHING, hasLog } from "../curve-controls.js";
 import { fill, h } from "../dom.js";
 import { failure } from "../failure.js";
 import { inLightTheme, pageColors } from "../theme.js";
@@ -174,8 +174,9 @@ class CurvesView {
     const listed = (key) => this.tagsIn(key).includes(tag);
     const log = state.get("log");
     const zoom = state.get("zoom").split(",").map(Number);
+    const x = this.frozen ? "step" : state.get("x");
     return {
-      x: this.frozen ? "step" : state.get("x"),
+      x,
       g: this.groupKey(),
       smoothing: SMOOTHING.includes(Number(state.get("s"))) ? Number(state.get("s")) : 0,
       band: state.get("band"),
@@ -184,7 +185,7 @@ class CurvesView {
       log: log.includes("y") !== listed("logy"),
       logY: log.includes("y") !== listed("logy"),
       logYHere: listed("logy"),
-      logX: log.includes("x"),
+      logX: log.includes("x") && hasLog(x),
       trim: state.get("trim") === "1",
       zoom: zoom.length === 2 && zoom[1] - zoom[0] > NARROWEST ? { low: zoom[0], high: zoom[1] } : null,
       top: listed("top"),
