@@ -442,6 +442,20 @@ def test_the_file_is_accessible(pages: Pages, file: File, tmp_path: Path) -> Non
     assert [item["id"] for item in found] == []
 
 
+@pytest.mark.parametrize("name", ["CSV, as shown", "pgfplots table"])
+def test_exported_values_have_the_digits_that_the_file_holds(pages: Pages, tmp_path: Path, name: str) -> None:
+    """They are rounded to fewer bits in it, which gave digits that the run has not."""
+    make_run(tmp_path / "s", 0, 0, ap=0.51234567, evaluations=((100, 0.32773414), (200, 0.41177777)))
+    path = written(freeze(SnapshotData([tmp_path / "s"], read_report), made=START).text, tmp_path)
+    card = Opened(pages, path, "#curves").page.locator('.curve-card[data-tag="bbox/AP"]')
+    card.locator("summary").click()
+    with card.page.expect_download() as waiting:
+        card.get_by_role("button", name=name, exact=True).click()
+    lines = [line.split(",") for line in Path(waiting.value.path()).read_text().splitlines() if not line.startswith("#")]
+    assert [float(x) for x, _ in lines[1:]] == [100, 200, 300]
+    assert [value for _, value in lines[1:]] == ["0.328", "0.412", "0.512"]
+
+
 def test_curves_in_the_file_begin_with_their_header(file: File) -> None:
     for each in file.index["bytes"]:
         if each["part"] == "curves":

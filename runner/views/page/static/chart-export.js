@@ -125,17 +125,18 @@ export function csvCell(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** A number as the shortest text that means the same f32; empty for NaN. */
-export function csvNumber(value) {
+/** A number as the shortest text that means the same f32, or with so many significant digits; empty for NaN. */
+export function csvNumber(value, digits = null) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "" : String(value);
+  if (digits !== null) return String(Number(value.toPrecision(digits)));
   if (Math.fround(value) !== value) return String(value);
   for (let digits = 1; digits < 9; digits++)
     if (Math.fround(Number(value.toPrecision(digits))) === value) return String(Number(value.toPrecision(digits)));
   return String(value);
 }
 
-/** What is shown as CSV: one row per x, and per line its value and the ends of its band. */
-export function csvTable(figure, xName) {
+/** What is shown as CSV: one row per x, and per line its value and the ends of its band, with so many `digits` (see csvNumber). */
+export function csvTable(figure, xName, digits) {
   const columns = figure.lines.flatMap(({ name, ys, low, high, edges }) => [
     [name, ys],
     ...(low && high
@@ -148,13 +149,13 @@ export function csvTable(figure, xName) {
   const rows = [[xName, ...columns.map(([name]) => name)].map(csvCell)];
   figure.xs.forEach((x, index) => {
     if (columns.some(([, values]) => !Number.isNaN(values[index])))
-      rows.push([csvNumber(x), ...columns.map(([, values]) => csvNumber(values[index]))]);
+      rows.push([csvNumber(x), ...columns.map(([, values]) => csvNumber(values[index], digits))]);
   });
   return `${rows.map((row) => row.join(",")).join("\r\n")}\r\n`;
 }
 
 /** What is shown as a table for pgfplots: names of letters, digits and underscores, nan for what is missing, the full names in comments. */
-export function pgfplotsTable(figure, xName, title) {
+export function pgfplotsTable(figure, xName, title, digits) {
   const taken = new Set();
   const columnName = (text) => {
     const plain =
@@ -173,7 +174,7 @@ export function pgfplotsTable(figure, xName, title) {
   const comment = (text) => `# ${text.replace(/\s+/g, " ")}`;
   const meaning = ({ name, low, high, edges }) => (low && high ? `${name} (_low: ${EDGES[edges][0]}, _high: ${EDGES[edges][1]})` : name);
   const rows = [comment(title), ...columns.map(({ line, name }) => comment(`${name}: ${meaning(line)}`)), [x, ...header].join(",")];
-  const cell = (value) => csvNumber(value) || "nan";
+  const cell = (value) => csvNumber(value, digits) || "nan";
   figure.xs.forEach((position, index) => {
     const values = columns.flatMap(({ line }) =>
       [line.ys, ...(line.low && line.high ? [line.low, line.high] : [])].map((array) => array[index]),

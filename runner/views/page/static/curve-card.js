@@ -3,7 +3,7 @@
 import { Chart, hoverKey } from "./chart.js";
 import { occupied } from "./chart-range.js";
 import { csvTable, pgfplotsTable, pngBlob, svgDocument } from "./chart-export.js";
-import { CurveLoader } from "./curve-loader.js";
+import { CurveLoader, FROZEN_DIGITS } from "./curve-loader.js";
 import { makeFigure } from "./curve-figure.js";
 import { Readout, curveNumber } from "./curve-readout.js";
 import { valueTable } from "./curve-table.js";
@@ -158,10 +158,10 @@ export class CurveCard {
         { class: "sheet-of-menu" },
         item("curves.export.svg", () => this.save("svg", "image/svg+xml", this.svg())),
         item("curves.export.png", async () => this.save("png", "image/png", await pngBlob(this.svg()))),
-        item("curves.export.shown", () => this.save("csv", "text/csv", csvTable(this.figure, this.xName()))),
+        item("curves.export.shown", () => this.save("csv", "text/csv", csvTable(this.figure, this.xName(), this.digits))),
         this.page.source.frozen ? null : item("curves.export.whole", () => this.saveWhole()),
         item("curves.export.pgfplots", () =>
-          this.save("dat.csv", "text/csv", pgfplotsTable(this.figure, this.tab.settings(this.tags).x, this.title)),
+          this.save("dat.csv", "text/csv", pgfplotsTable(this.figure, this.tab.settings(this.tags).x, this.title, this.digits)),
         ),
       ),
     );
@@ -185,6 +185,11 @@ export class CurveCard {
     const tables = await Promise.all(this.tags.map((tag) => this.page.source.binary("points", { tag })));
     const texts = tables.map((table) => new TextDecoder().decode(table));
     this.save("all.csv", "text/csv", texts.map((text, place) => (place ? text.slice(text.indexOf("\n") + 1) : text)).join(""));
+  }
+
+  /** Significant digits of exported values; null: all. */
+  get digits() {
+    return this.page.source.frozen ? FROZEN_DIGITS : null;
   }
 
   xName() {

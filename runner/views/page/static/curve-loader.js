@@ -3,6 +3,8 @@
 import { alignGrids, densest, parseCurves, smoothHere } from "./curves-data.js";
 
 const FROZEN = { px: "400", bits: "11", members: "1" }; // how a frozen file has its curves: FROZEN of parts/curves.py
+/** Significant digits that hold in a frozen file, after the rounding to its `bits`. */
+export const FROZEN_DIGITS = 3;
 
 export class CurveLoader {
   /** @param {object} source see source-http.js  @param {string[]} tags */
