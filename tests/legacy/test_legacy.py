@@ -22,7 +22,7 @@ from runner.sweep.sweep_dir import SweepDir
 
 SWEEPS = ("finished", "interrupted", "optuna", "racing")
 _MEASURED = ("time_s", "images_per_s", "memory_gb", "memory_gib", "runs")
-_ADDED = ("format", "derived", "notes", "warnings", "audit", "constraints", "importances")
+_ADDED = ("format", "n", "derived", "notes", "warnings", "audit", "constraints", "importances")
 _VOLATILE = frozenset((*_MEASURED, *_ADDED))
 
 
