@@ -393,6 +393,32 @@ def test_the_pointer_means_the_nearest_line_and_a_click_freezes_the_values(pages
     assert chart.locator(".readout-head strong").inner_text() == "step 300"
 
 
+def test_a_frozen_chart_is_zoomed_by_a_drag_and_released_by_a_double_click(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment="#curves")
+    chart = card(page, "train/loss")
+    box = area(page, "train/loss")
+    x, y = box["x"] + 0.5 * box["width"], box["y"] + 50
+    page.mouse.click(x, y)
+    release = chart.get_by_role("button", name="Release")
+    expect(release).to_be_visible()
+    head = chart.locator(".readout-head strong").inner_text()
+    page.mouse.move(x - 0.1 * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(x + 0.3 * box["width"], y, steps=4)
+    page.mouse.up()
+    wait_for_fragment(page, "zoom=")
+    expect(release).to_be_visible()
+    assert chart.locator(".readout-head strong").inner_text() == head == "step 200"
+    page.wait_for_timeout(300)
+    line = chart.locator(".u-cursor-x").bounding_box()
+    assert line["x"] - box["x"] == pytest.approx(0.25 * box["width"], abs=5)  # where step 200 is now
+    page.mouse.dblclick(x, y)
+    page.wait_for_url(re.compile(r"#curves$"))
+    expect(release).to_have_count(0)
+
+
 def test_several_tags_share_one_chart(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#curves")
     card(page, "bbox/AP").get_by_label("Add a tag to the chart of bbox/AP").select_option("bbox/AP50")

@@ -111,7 +111,7 @@ export class Chart {
         y: false,
         points: { show: false },
         drag: { x: true, y: false, setScale: false, dist: 5 },
-        bind: { mousedown: (plot, _, handle) => (event) => this.pressedButton(event, handle), dblclick: () => () => this.reset() },
+        bind: { mousedown: (plot, _, handle) => (event) => this.pressedButton(event, handle), dblclick: () => () => this.doubleClicked() },
       },
       scales: { x: { time: false, distr: axes.x.log ? 3 : 1, range: range("x") }, y: { distr: axes.log ? 3 : 1, range: range("y") } },
       axes: [
@@ -123,7 +123,7 @@ export class Chart {
       ],
       series: [{}, { scale: "y", paths: () => null, points: { show: false } }],
       hooks: {
-        draw: [() => this.draw()],
+        draw: [() => this.draw(), () => this.cursor.frozen && this.follow(null)], // what is frozen has its place on the new axis
         setSelect: [() => this.selected()],
         setCursor: [() => this.moved()],
         setSize: [() => this.sizeOverlay()],
@@ -286,7 +286,14 @@ export class Chart {
     this.pressedAt = [event.clientX, event.clientY];
     const { drag } = this.plot.cursor;
     [drag.x, drag.y] = [!event.shiftKey, event.shiftKey];
+    this.plot.cursor._lock = false; // a frozen chart can be zoomed: uPlot drags nothing while it is locked
     handle(event);
+    document.addEventListener("mouseup", () => this.cursor.frozen && this.follow(null), { once: true });
+  }
+
+  doubleClicked() {
+    this.cursor.freeze(false);
+    this.reset();
   }
 
   clicked(event) {
