@@ -332,7 +332,7 @@ def test_dates_have_no_log_axis_and_the_margin_of_one_is_a_part_of_its_span(page
     assert 380 < end_of_axis(page, "train/loss") < 380 * (380 / 20) ** 0.016
 
 
-def test_shift_drag_zooms_the_values_of_one_chart_and_ctrl_wheel_the_x_axis(pages: Pages, sweep: Path) -> None:
+def test_shift_drag_zooms_the_values_of_one_chart_until_everything_is_shown_and_ctrl_wheel_the_x_axis(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#curves")
     card(page, "bbox/AP")
     before = content(export(page, "train/loss", "SVG"))
@@ -345,6 +345,10 @@ def test_shift_drag_zooms_the_values_of_one_chart_and_ctrl_wheel_the_x_axis(page
     page.keyboard.up("Shift")
     assert fragment(page) == "#curves"
     assert content(export(page, "train/loss", "SVG")) != before
+    everything = page.get_by_role("button", name="show everything")
+    everything.click()
+    assert everything.is_disabled()
+    assert content(export(page, "train/loss", "SVG")) == before
     page.keyboard.down("Control")
     page.mouse.move(box["x"] + 200, box["y"] + 100)
     page.mouse.wheel(0, -100)

@@ -41,8 +41,8 @@ export function hoverKey({ trial, series }) {
 export class Chart {
   /**
    * @param {Cursor} cursor shared by the page's charts
-   * @param {{zoom: function(?{low: number, high: number}), moved: function(), said: function(), pointed: function(?object)}} handlers
-   *   zoom(range or null) asks for another x range; moved() after the cursor or the focus moved; said() after the keyboard moved the
+   * @param {{zoom: function(?{low: number, high: number}), moved: function(), said: function(), pointed: function(?object), scaled: function()}}
+   *   handlers zoom(range or null) asks for another x range; scaled() after the y range was set by hand, or freed; moved() after the cursor or the focus moved; said() after the keyboard moved the
    *   cursor; pointed(line or null) after the pointer moved
    */
   constructor(cursor, handlers) {
@@ -69,7 +69,7 @@ export class Chart {
     const mode = `${axes.x.log} ${axes.x.kind} ${axes.log} ${axes.lang}`;
     if (this.plot && this.shown.mode !== mode) {
       this.close();
-      this.byHand = null;
+      if (this.byHand) this.setByHand(null);
     }
     this.shown = { figure, axes, look, mode, used: occupied(figure) };
     this.root.setAttribute("aria-label", words.help);
@@ -314,8 +314,13 @@ export class Chart {
     else this.handlers.zoom(range);
   }
 
-  setValues(range) {
+  setByHand(range) {
     this.byHand = range;
+    this.handlers.scaled();
+  }
+
+  setValues(range) {
+    this.setByHand(range);
     this.paint();
   }
 

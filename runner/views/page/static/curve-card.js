@@ -17,7 +17,8 @@ export class CurveCard {
   /**
    * @param {object} page see tabs.js
    * @param {string[]} tags shown in this chart
-   * @param {object} tab what the tab's cards share: cursor, settings(), line(series), zoom(range), setList(key, value, on),
+   * @param {object} tab what the tab's cards share: cursor, settings(), line(series), zoom(range), scaled() (a y range was set), setList(key,
+   *   value, on),
    *   overlay(tags, tag); `plain`: its cards have no controls but the export
    */
   constructor(page, tags, tab) {
@@ -30,6 +31,7 @@ export class CurveCard {
     });
     const handlers = {
       zoom: (range) => tab.zoom(range),
+      scaled: () => tab.scaled(),
       moved: () => this.told(),
       said: () => this.say(),
       pointed: (line) => page.hover.set(line && hoverKey(line)),

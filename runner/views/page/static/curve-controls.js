@@ -13,8 +13,9 @@ export function hasLog(x) {
 }
 
 export class CurveControls {
-  constructor(page) {
-    this.page = page;
+  /** @param {object} page see tabs.js  @param {{isScaled: function(): boolean, showAll: function()}} charts whether a y range was set */
+  constructor(page, charts) {
+    Object.assign(this, { page, charts });
     this.form = h("form", { class: "curve-controls", onsubmit: (event) => event.preventDefault() });
     this.summary = h("summary");
     const narrow = matchMedia("(max-width: 720px)"); // there they are folded: they would fill the screen
@@ -55,7 +56,7 @@ export class CurveControls {
     this.fields.logx.disabled = !this.page.source.frozen && !hasLog(state.get("x"));
     this.fields.logx.checked = state.get("log").includes("x") && !this.fields.logx.disabled;
     this.fields.logy.checked = state.get("log").includes("y");
-    this.fields.reset.disabled = !state.get("zoom");
+    this.fields.reset.disabled = !state.get("zoom") && !this.charts.isScaled();
     fill(this.fields.shown, SMOOTHING[Number(this.fields.smooth.value)] || this.page.text("curves.smoothing.none"));
     this.fields.smooth.setAttribute("aria-valuetext", this.fields.shown.textContent);
   }
@@ -91,7 +92,7 @@ export class CurveControls {
       trim: box(check("trim")),
       from: end(),
       to: end(),
-      reset: h("button", { type: "button", class: "quiet", onclick: () => state.set({ zoom: "" }) }, text("curves.zoom.reset")),
+      reset: h("button", { type: "button", class: "quiet", onclick: () => this.charts.showAll() }, text("curves.zoom.reset")),
       find: h("input", { type: "search", spellcheck: "false", autocomplete: "off", oninput: set("find") }),
     };
     const { fields } = this;

@@ -176,6 +176,9 @@ class PairCurves {
     this.cards.forEach((card) => card.update());
   }
 
+  /** Here no button shows that a y range was set. */
+  scaled() {}
+
   look() {
     return pageColors();
   }

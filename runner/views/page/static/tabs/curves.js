@@ -45,7 +45,7 @@ export const curvesTab = {
 class CurvesView {
   constructor(page) {
     Object.assign(this, { page, cursor: new Cursor(), cards: new Map(), tags: [], order: "", densest: 0 });
-    this.controls = new CurveControls(page);
+    this.controls = new CurveControls(page, { isScaled: () => this.scaledCharts().length > 0, showAll: () => this.showAll() });
     this.status = h("p", { class: "muted", role: "status" });
     this.list = h("div", {});
     setTimeout(() => this.order || this.status.hasChildNodes() || fill(this.status, page.text("curves.loading")), 150);
@@ -210,6 +210,22 @@ class CurvesView {
     const unit = range ? 10 ** Math.floor(Math.log10((range.high - range.low) / 1000)) : 1;
     const rounded = (value) => Number((Math.round(value / unit) * unit).toPrecision(12));
     this.page.state.set({ zoom: range ? `${rounded(range.low)},${rounded(range.high)}` : "" });
+  }
+
+  /** Charts of which the y range was set by hand. */
+  scaledCharts() {
+    return [...this.cards.values()].map(({ chart }) => chart).filter(({ byHand }) => byHand);
+  }
+
+  /** A y range was set by hand, or freed. */
+  scaled() {
+    this.controls.update(this.tags, this.coarseStops());
+  }
+
+  /** Show the whole of both axes in all charts. */
+  showAll() {
+    for (const chart of this.scaledCharts()) chart.setValues(null);
+    this.zoom(null);
   }
 
   /** Tags that a chart could show as well. */
