@@ -384,6 +384,18 @@ def test_the_keyboard_moves_the_cursor_of_all_charts_freezes_it_and_zooms(pages:
     page.wait_for_url(re.compile(r"#curves$"))
 
 
+@pytest.mark.parametrize("more", ["", "log=x&"])
+def test_the_keyboard_zooms_out_to_everything_and_no_further(pages: Pages, sweep: Path, more: str) -> None:
+    page = pages.show(sweep, fragment=f"#curves?{more}zoom=100,140")
+    chart = card(page, "train/loss").locator(".curve-chart")
+    for _ in range(8):
+        chart.press("-")
+    assert fragment(page) == f"#curves?{more}".rstrip("?&")
+    chart.press("+")
+    low, high = map(float, wait_for_fragment(page, "zoom=").partition("zoom=")[2].split(","))
+    assert 14 < low < high < 390
+
+
 def test_the_pointer_means_the_nearest_line_and_a_click_freezes_the_values(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#curves")
     chart = card(page, "bbox/AP")

@@ -62,8 +62,8 @@ export class Chart {
   }
 
   /**
-   * Show a figure (see chart-draw.js). `axes` is {x: {low, high, log, kind}, log, trim, lang}; `look` has the colours ink, muted, rule,
-   * paper; `words` says what is to be seen (`summary`) and what the keys do (`help`).
+   * Show a figure (see chart-draw.js). `axes` is {x: {low, high, log, kind}, whole: {low, high}, log, trim, lang}; `look` has the colours
+   * ink, muted, rule, paper; `words` says what is to be seen (`summary`) and what the keys do (`help`).
    */
   show(figure, axes, look, words) {
     const mode = `${axes.x.log} ${axes.x.kind} ${axes.log} ${axes.lang}`;
@@ -335,11 +335,15 @@ export class Chart {
     this.scaleBy(event.deltaY > 0 ? 1.25 : 0.8, event.offsetX / (this.plot.bbox.width / uPlot.pxRatio));
   }
 
-  /** Zoom by a factor, around a place of the x axis from 0 to 1. */
+  /** Zoom by a factor, around a place of the x axis from 0 to 1; out no further than to everything. */
   scaleBy(factor, place) {
     const width = this.plot.bbox.width / uPlot.pxRatio;
     const edge = (fraction) => this.plot.posToVal(fraction * width, "x");
-    this.handlers.zoom({ low: edge(place - place * factor), high: edge(place + (1 - place) * factor) });
+    const { whole } = this.shown.axes;
+    let [low, high] = [edge(place - place * factor), edge(place + (1 - place) * factor)];
+    if (factor > 1) [low, high] = [Math.max(low, whole.low), Math.min(high, whole.high)];
+    const isPart = low < high && (low > whole.low || high < whole.high);
+    this.handlers.zoom(factor < 1 || isPart ? { low, high } : null);
   }
 
   pressed(event) {

@@ -84,7 +84,8 @@ export class CurveCard {
       context: (series) => this.tab.isContext(series),
     });
     this.figure = figure;
-    this.axes = { x: xRange(answers[0], settings, figure), log: settings.logY, trim: settings.trim, lang: this.page.language };
+    const whole = wholeRange(answers[0], settings, figure);
+    this.axes = { x: xRange(answers[0], settings, whole), whole, log: settings.logY, trim: settings.trim, lang: this.page.language };
     this.summary = this.describe(figure);
     this.chart.show(figure, this.axes, look, { summary: this.summary, help: text("curves.keys", { tag: this.title }) });
     this.told();
@@ -269,31 +270,26 @@ export function axisKind(x) {
   return x === "time" || x === "wall" ? x : "number";
 }
 
-function xRange(answer, settings, figure) {
-  const range = settings.zoom ?? withMargin(settings.x === "relative" ? { from: 0, to: 100 } : answer.whole, figure, settings);
-  const positive = settings.logX && range.low <= 0 ? firstPositive(figure) : range.low;
+function xRange({ whole: { positive: first } }, settings, whole) {
+  const range = settings.zoom ?? whole;
+  const positive = settings.logX && range.low <= 0 ? first : range.low;
   const high = range.high > positive ? range.high : positive + 1;
   return { low: positive, high, log: settings.logX, kind: axisKind(settings.x) };
 }
 
 /** The whole of the x axis and a little more, so that first and last points are not cut; around a single place, as much on each side. */
-function withMargin({ from, to }, figure, { logX: log, x }) {
+function wholeRange({ whole }, { logX: log, x, zoom }, figure) {
+  const { from, to } = x === "relative" ? { from: 0, to: 100 } : whole;
   const places = occupied(figure);
-  if (places.length === 1 && !log && x !== "relative") return { low: figure.xs[places[0]] - 1, high: figure.xs[places[0]] + 1 };
+  if (places.length === 1 && !log && !zoom && x !== "relative") return { low: figure.xs[places[0]] - 1, high: figure.xs[places[0]] + 1 };
   if (log) {
-    const low = from > 0 ? from : firstPositive(figure);
+    const low = from > 0 ? from : whole.positive;
     const factor = Math.max(1, to / low) ** EDGE;
     return { low: low / factor, high: to * factor };
   }
   const margin = EDGE * (to - from);
   return { low: from - margin, high: to + margin };
 }
-
-/** Where a log axis begins. */
-function firstPositive({ xs }) {
-  return xs.find((x) => x > 0) ?? 1;
-}
-
 function lastOf(ys) {
   for (let index = ys.length - 1; index >= 0; index--) if (!Number.isNaN(ys[index])) return ys[index];
   return null;

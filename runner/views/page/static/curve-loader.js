@@ -45,6 +45,7 @@ export class CurveLoader {
     const whole = {
       from: Math.min(...this.whole.answers.map(({ from }) => from)),
       to: Math.max(...this.whole.answers.map(({ to }) => to)),
+      positive: Math.min(...this.whole.answers.map(({ xs }) => xs.find((x) => x > 0) ?? 1)), // where a log axis begins
     };
     return alignGrids(answers).map((answer) => ({ ...answer, whole }));
   }
