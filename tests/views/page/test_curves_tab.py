@@ -295,6 +295,19 @@ def test_controls_change_the_address_and_the_address_the_controls(pages: Pages, 
     assert again.locator("table tr").evaluate_all(rows) == page.locator("table tr").evaluate_all(rows)
 
 
+@pytest.mark.parametrize("zoom", ["9,1", "1", ",5", "a,b", "1,2,3", "1,Infinity"])
+def test_wrong_values_in_the_address_are_dropped_and_it_says_so(pages: Pages, sweep: Path, zoom: str) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment=f"#curves?x=foo&band=zzz&s=0.7&log=z&members=2&zoom={zoom}&trim=1")
+    card(page, "train/loss")
+    expect(page.locator(".notice")).to_contain_text(f"were dropped: x=foo, band=zzz, s=0.7, log=z, members=2, zoom={zoom}")
+    assert page.get_by_label("x axis").input_value() == "step"
+    assert page.get_by_label("band over seeds").input_value() == "minmax"
+    assert page.get_by_label("without outliers").is_checked()
+    assert page.locator(".failure").count() == 0
+
+
 def test_a_drag_zooms_all_charts_and_a_double_click_shows_everything(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#curves")
     card(page, "bbox/AP")

@@ -4,8 +4,8 @@ import { fill, h } from "./dom.js";
 
 /** Stops of the smoothing: the weight that an exponential average keeps with each point. */
 export const SMOOTHING = Object.freeze([0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999]);
-const AXES = ["step", "relative", "epoch", "images", "time", "wall"];
-const BANDS = ["minmax", "std", "interval", "none"];
+export const AXES = ["step", "relative", "epoch", "images", "time", "wall"];
+export const BANDS = ["minmax", "std", "interval", "none"];
 
 /** Whether an x axis can be logarithmic: dates have no zero. */
 export function hasLog(x) {

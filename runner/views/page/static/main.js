@@ -24,7 +24,8 @@ export async function start(source) {
 class Frame {
   constructor(source) {
     this.source = source;
-    this.state = new State(TABS[0].id, Object.assign({}, ...TABS.map((tab) => tab.keys)));
+    const all = (name) => Object.assign({}, ...TABS.map((tab) => tab[name]));
+    this.state = new State(TABS[0].id, all("keys"), all("checks"));
     this.texts = new Texts(source);
     this.hover = new Hover();
     this.trials = null;
@@ -113,7 +114,10 @@ class Frame {
   async changed() {
     this.applyTheme();
     await this.applyLanguage();
-    this.trials?.read();
+    if (this.trials) {
+      this.trials.read();
+      this.dropStale();
+    }
     this.update();
   }
 

@@ -13,8 +13,13 @@ export const DEFAULTS = Object.freeze({
 });
 
 export class State {
-  /** @param {string} tab the tab that opens first  @param {Object<string, string>} defaults of further keys, from the tabs */
-  constructor(tab, defaults = {}) {
+  /**
+   * @param {string} tab the tab that opens first
+   * @param {Object<string, string>} defaults of further keys, from the tabs
+   * @param {Object<string, function(string): boolean>} checks of keys whose values are not free: a wrong one is dropped, with a notice
+   */
+  constructor(tab, defaults = {}, checks = {}) {
+    this.checks = new Map(Object.entries(checks));
     this.defaults = new Map(Object.entries({ ...DEFAULTS, ...defaults }));
     this.first = tab;
     this.listeners = new Set();
@@ -31,8 +36,10 @@ export class State {
     this.values = new Map();
     this.dropped = [];
     for (const [key, value] of new URLSearchParams(query)) {
-      if (this.defaults.has(key)) this.values.set(key, value);
-      else this.dropped.push(key);
+      const isRight = this.checks.get(key) ?? (() => true);
+      if (!this.defaults.has(key)) this.dropped.push(key);
+      else if (value === this.defaults.get(key) || isRight(value)) this.values.set(key, value);
+      else this.dropped.push(`${key}=${value}`);
     }
     if (tell) this.tell();
   }

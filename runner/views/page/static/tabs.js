@@ -1,6 +1,7 @@
 // The tabs, in their order. Each module exports an object
 //   id         in the address
 //   keys       keys of the address's query that belong to it, with their defaults
+//   checks     of these keys, those whose values are not free, each with a function that tells whether a value is right (optional)
 //   shows(overview, state)   whether the tab is shown (optional)
 //   help       its keys, for the dialog of the keyboard: pairs of [keys, id of a text] (optional)
 //   mount(page)         returns {root, update(), unmount()}: `root` is an element; update() is called after mount() and after a change of

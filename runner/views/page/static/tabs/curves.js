@@ -3,7 +3,7 @@
 
 import { Cursor } from "../chart.js";
 import { CurveCard } from "../curve-card.js";
-import { CurveControls, SMOOTHING, hasLog } from "../curve-controls.js";
+import { AXES, BANDS, CurveControls, SMOOTHING, hasLog } from "../curve-controls.js";
 import { fill, h } from "../dom.js";
 import { failure } from "../failure.js";
 import { inLightTheme, pageColors } from "../theme.js";
@@ -32,6 +32,16 @@ export const curvesTab = {
     find: "", // words in the tags that are shown
     groups: "", // groups of tags that are unfolded
   },
+  checks: {
+    x: oneOf(AXES),
+    s: oneOf(SMOOTHING.map(String)),
+    band: oneOf(BANDS),
+    members: oneOf(["1"]),
+    ghosts: oneOf(["1"]),
+    log: oneOf(["x", "y", "xy"]),
+    trim: oneOf(["1"]),
+    zoom: (value) => readZoom(value) !== null,
+  },
   help: [
     ["← →", "curves.key.move"],
     ["Enter", "curves.key.freeze"],
@@ -41,6 +51,17 @@ export const curvesTab = {
   ],
   mount: (page) => new CurvesView(page),
 };
+
+function oneOf(values) {
+  return (value) => values.includes(value);
+}
+
+/** The part of the x axis that the address asks for; null if it makes no sense. */
+function readZoom(text) {
+  const ends = text.split(",");
+  const [low, high] = ends.map((end) => (end.trim() ? Number(end) : NaN));
+  return ends.length === 2 && Number.isFinite(low) && Number.isFinite(high) && high - low > NARROWEST ? { low, high } : null;
+}
 
 class CurvesView {
   constructor(page) {
@@ -173,12 +194,11 @@ class CurvesView {
     const tag = tags.join(",");
     const listed = (key) => this.tagsIn(key).includes(tag);
     const log = state.get("log");
-    const zoom = state.get("zoom").split(",").map(Number);
     const x = this.frozen ? "step" : state.get("x");
     return {
       x,
       g: this.groupKey(),
-      smoothing: SMOOTHING.includes(Number(state.get("s"))) ? Number(state.get("s")) : 0,
+      smoothing: Number(state.get("s")),
       band: state.get("band"),
       members: state.get("members") === "1",
       ghosts: state.get("ghosts") === "1" && !this.page.source.frozen,
@@ -187,7 +207,7 @@ class CurvesView {
       logYHere: listed("logy"),
       logX: log.includes("x") && hasLog(x),
       trim: state.get("trim") === "1",
-      zoom: zoom.length === 2 && zoom[1] - zoom[0] > NARROWEST ? { low: zoom[0], high: zoom[1] } : null,
+      zoom: readZoom(state.get("zoom")),
       top: listed("top"),
       wide: listed("wide"),
       table: listed("table"),
