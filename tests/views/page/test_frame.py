@@ -127,6 +127,9 @@ def test_what_an_address_has_too_much_is_dropped_and_said(pages: Pages, sweep: P
     expect(page.locator(".chip")).to_have_count(1)
     page.get_by_role("button", name="Dismiss").click()
     expect(page.locator(".notice")).to_have_count(0)
+    page.evaluate("location.hash = '#trials?pin=t77,t1&base=t99&metric=zzz'")  # typed into the open page
+    expect(page.locator(".notice")).to_contain_text("were dropped: pin, base, metric")
+    expect(page).to_have_url(re.compile(r"#trials\?pin=t1$"))
     other = pages.show(sweep, fragment="#nonsense")
     expect(other.locator(".notice")).to_contain_text("nonsense")
     expect(other.get_by_role("tab", name="Answer")).to_have_attribute("aria-selected", "true")

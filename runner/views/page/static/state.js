@@ -25,12 +25,13 @@ export class State {
     this.listeners = new Set();
     this.dropped = [];
     this.read();
-    addEventListener("popstate", () => this.read(true));
-    addEventListener("hashchange", () => this.read(true));
+    // a new address may cause both events: the second one must not forget what the first one dropped
+    for (const event of ["popstate", "hashchange"]) addEventListener(event, () => location.hash !== this.known && this.read(true));
   }
 
   /** Read the address again. */
   read(tell = false) {
+    this.known = location.hash;
     const [tab, query = ""] = location.hash.slice(1).split(/\?(.*)/s);
     this.tab = decoded(tab) || this.first;
     this.values = new Map();
@@ -65,6 +66,7 @@ export class State {
       else this.values.set(key, String(value));
     }
     history[push ? "pushState" : "replaceState"](null, "", this.fragment());
+    this.known = location.hash;
     this.tell();
   }
 
