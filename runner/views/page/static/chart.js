@@ -41,9 +41,9 @@ export function hoverKey({ trial, series }) {
 export class Chart {
   /**
    * @param {Cursor} cursor shared by the page's charts
-   * @param {{zoom: function(?{low: number, high: number}), moved: function(), said: function(), pointed: function(?object), scaled: function()}}
-   *   handlers zoom(range or null) asks for another x range; scaled() after the y range was set by hand, or freed; moved() after the cursor or the focus moved; said() after the keyboard moved the
-   *   cursor; pointed(line or null) after the pointer moved
+   * @param {object} handlers functions: zoom(range or null) asks for another x range; scaled() after the y range was set by hand, or freed;
+   *   moved() after the cursor or the focus moved; said() after the keyboard moved the cursor; pointed(line or null) after the pointer
+   *   moved
    */
   constructor(cursor, handlers) {
     this.cursor = cursor;
