@@ -17,9 +17,8 @@ export class CurveCard {
   /**
    * @param {object} page see tabs.js
    * @param {string[]} tags shown in this chart
-   * @param {object} tab what the tab's cards share: cursor, settings(), line(series), zoom(range), scaled() (a y range was set), setList(key,
-   *   value, on),
-   *   overlay(tags, tag); `plain`: its cards have no controls but the export
+   * @param {object} tab what the tab's cards share: cursor, settings(), line(series), zoom(range), scaled() (a y range was set),
+   *   setList(key, value, on), overlay(tags, tag); `plain`: its cards have no controls but the export
    */
   constructor(page, tags, tab) {
     Object.assign(this, { page, tags, tab });
