@@ -135,6 +135,18 @@ def test_what_an_address_has_too_much_is_dropped_and_said(pages: Pages, sweep: P
     expect(other.get_by_role("tab", name="Answer")).to_have_attribute("aria-selected", "true")
 
 
+def test_the_filters_field_follows_back(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment="#answer")
+    page.locator(".forest").wait_for()
+    page.evaluate("location.hash = '#answer?f=0.004'")
+    expect(page.locator("#filter")).to_have_value("0.004")
+    page.locator("#filter").focus()
+    page.go_back()
+    expect(page.locator("#filter")).to_have_value("")
+
+
 def test_language_and_theme_change_without_a_reload(pages: Pages, sweep: Path) -> None:
     from playwright.sync_api import expect
 

@@ -58,6 +58,7 @@ def test_templates(evaluate: Callable[..., Any]) -> None:
         ("{n, plural, one {# run} other {# runs}}", {"n": 1}, "en", "1 run"),
         ("{n, plural, one {# run} other {# runs}}", {"n": 5000}, "en", "5,000 runs"),
         ("{n, plural, one {# run} other {# runs}}", {"n": 0}, "en", "0 runs"),
+        ("{n, count} of {all, count}", {"n": 12, "all": 5000}, "en", "12 of 5,000"),
         ("{n, plural, =0 {no run} other {{n} runs}}", {"n": 0}, "en", "no run"),
         ("{x, select, better {▲} none {–} other {?}}", {"x": "better"}, "en", "▲"),
         ("{x, select, better {▲} none {–} other {?}}", {}, "en", "–"),

@@ -155,6 +155,32 @@ def test_row_keys_move_pin_hide_choose_the_baseline_unfold_and_open(sweep: Path,
     table(page)
 
 
+def test_the_focus_stays_in_the_panel_when_a_run_is_opened_and_left(sweep: Path, pages: Pages) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment="#trials")
+    table(page)
+    row(page, "lr=0.01").focus()
+    page.keyboard.press("Enter")
+    page.locator(".run-view").wait_for()
+    expect(page.locator("#panel")).to_be_focused()
+    page.go_back()
+    table(page)
+    expect(page.locator("#panel")).to_be_focused()
+
+
+def test_a_trial_is_pinned_or_hidden(sweep: Path, pages: Pages) -> None:
+    from playwright.sync_api import expect
+
+    page = pages.show(sweep, fragment="#trials?pin=t2")
+    table(page)
+    row(page, "lr=0.01").focus()
+    page.keyboard.press("h")
+    expect(page.locator(".chip.hide")).to_have_count(1)
+    expect(page.locator(".chip.pin")).to_have_count(0)
+    assert fragment(page) == "trials?hide=t2"
+
+
 def test_the_same_by_mouse(sweep: Path, pages: Pages) -> None:
     from playwright.sync_api import expect
 

@@ -149,7 +149,9 @@ class Frame {
       this.open_?.view?.unmount();
       this.open_ = { tab, view: null };
       this.open_.view = tab.mount(this.page);
+      const hadFocus = this.panel.contains(document.activeElement);
       fill(this.panel, this.open_.view.root);
+      if (hadFocus) this.panel.focus({ preventScroll: true });
       await this.open_.view.update();
     } catch (error) {
       if (this.open_?.tab !== tab) return;

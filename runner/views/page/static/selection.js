@@ -62,7 +62,7 @@ export class Selection {
     const chosen = KEYS.filter((key) => state.get(key) !== "").length;
     fill(this.sheet, text("selection.sheet"), chosen ? h("span", { class: "count" }, chosen) : null);
     for (const name of Object.keys(this.labels)) fill(this.labels[name], text(`selection.${name}`));
-    if (document.activeElement !== this.filter) this.filter.value = state.get("f");
+    if (this.filter.value.trim() !== state.get("f")) this.filter.value = state.get("f"); // not what is being typed, so Back holds too
     this.filter.setAttribute("placeholder", text("selection.filter.example"));
     this.filter.setAttribute("aria-invalid", String(Boolean(trials.filterError)));
     this.says.classList.toggle("wrong", Boolean(trials.filterError));

@@ -1,6 +1,7 @@
 // Texts of the page in the reader's language. Templates are a small part of ICU's message format:
 //   {name}                                   an argument
 //   {name, fixed} {name, signed} {name, times} {name, duration}   a number as format.js writes it (times: 2.0)
+//   {name, count}                            a number of things with the language's separators: 5,000
 //   {name, plural, one {# run} other {# runs}}      by Intl.PluralRules; # is the number
 //   {name, select, better {…} other {…}}     by the argument's text; "none" where it is missing or empty
 //   {name, each, {key}: {value}}             for each entry of an object or list, joined by the language's comma
@@ -60,6 +61,7 @@ function argument(text, values, language) {
   if (kind === "fixed") return showNumber(value);
   if (kind === "signed") return showSigned(value);
   if (kind === "duration") return showDuration(value);
+  if (kind === "count") return showCount(value, language);
   if (kind === "times") return showNumber(value, 1);
   if (kind === "trial") return (Array.isArray(value) ? value : [value]).map((each) => trialName(each, language)).join(COMMA[language]);
   if (kind === "each") {

@@ -85,10 +85,12 @@ export class Trials {
     return this.metrics.includes(this.state.get("metric")) ? this.state.get("metric") : this.metric;
   }
 
-  /** Put a trial's id into a list of the address ("pin" or "hide"), or take it out. */
+  /** Put a trial's id into a list of the address ("pin" or "hide") and out of the other one, or take it out. */
   toggle(list, id) {
-    const ids = this.state.list(list);
-    this.state.set({ [list]: (ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id]).join(",") });
+    const without = (key) => this.state.list(key).filter((each) => each !== id);
+    const other = list === "pin" ? "hide" : "pin";
+    if (this.state.list(list).includes(id)) this.state.set({ [list]: without(list).join(",") });
+    else this.state.set({ [list]: [...this.state.list(list), id].join(","), [other]: without(other).join(",") });
   }
 
   /** {css, dash} of a trial: the same in every tab, whatever else is shown. `css` is a colour that a canvas knows too. */
