@@ -21,6 +21,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -300,29 +301,32 @@ class _Converter:
 
     def __init__(self, loader: Any, source: Callable[[int], Source], anchors: dict[tuple[int, str], str]) -> None:
         self._loader = loader
-        self._source = source
+        self._source = cache(source)
         self._anchors = anchors
         self._count = 0
 
-    def convert(self, node: yaml.Node, depth: int = 0) -> Node:
+    def convert(self, node: yaml.Node, depth: int = 0, key: Source | None = None) -> Node:
+        """Convert a node. `key`: where the key is written that it is the value of, which is where a user looks."""
         source = self._source(node.start_mark.line + 1)
+        place = key or source
         self._count += 1
         if self._count > MAX_NODES or depth > MAX_DEPTH:
             what = f"to more than {MAX_NODES} values" if self._count > MAX_NODES else f"beyond {MAX_DEPTH} levels of nesting"
             raise InputError(Problem(f"expands {what}, with each alias replaced by its value", where=str(source)))
         tag = self._tag(node, source)
-        anchor = self._anchors.pop(_position(node), None)  # popped: a later alias leads to the same node, but is written without
+        # popped: a later alias leads to the same node, but is written without
+        anchor = self._anchors.pop(_position(node), None) if self._anchors else None
         if isinstance(node, yaml.MappingNode):
-            return Node(self._mapping(node, depth), source, tag, anchor=anchor)
+            return Node(self._mapping(node, depth), place, tag, anchor=anchor)
         if isinstance(node, yaml.SequenceNode):
-            return Node(tuple(self.convert(item, depth + 1) for item in node.value), source, tag, anchor=anchor)
+            return Node(tuple(self.convert(item, depth + 1) for item in node.value), place, tag, anchor=anchor)
         if tag is not None:
             if node.value != "":
                 raise InputError(Problem(f"!{tag} takes a mapping, a list or nothing, not {node.value!r}", where=str(source)))
-            return Node(None, source, tag, anchor=anchor)
+            return Node(None, place, tag, anchor=anchor)
         try:
             value = check_number(self._loader.construct_object(node))
-            return Node(value, source, anchor=anchor, text=None if isinstance(value, str) else node.value)
+            return Node(value, place, anchor=anchor, text=None if isinstance(value, str) else node.value)
         except (ValueError, KeyError) as error:
             name = node.tag.removeprefix(_STANDARD)
             raise InputError(Problem(f"{_short(node.value)} is not a valid !!{name}", where=str(source))) from error
@@ -342,7 +346,8 @@ class _Converter:
         merged: dict[str, Node] = {}
         for key_node, value_node in node.value:
             where = self._source(key_node.start_mark.line + 1)
-            self._anchors.pop(_position(key_node), None)
+            if self._anchors:
+                self._anchors.pop(_position(key_node), None)
             if key_node.tag == f"{_STANDARD}merge":
                 if merged:
                     raise InputError(Problem(f"{TWICE}; write one key with a list: <<: [*a, *b]", where=str(where), key="<<"))
@@ -358,8 +363,7 @@ class _Converter:
             if key in own:
                 first = f"{TWICE} (first at {own[key].source})"
                 raise InputError(Problem(f"{first}; delete one (PaddleDetection uses the last)", where=str(where), key=key))
-            value = self.convert(value_node, depth + 1)
-            own[key] = replace(value, source=where)  # the line of the key is where a user looks
+            own[key] = self.convert(value_node, depth + 1, where)
         return {**merged, **own}
 
 

@@ -74,7 +74,8 @@ def _without_verdict(comparison: Comparison, others: list[ComparedTrial]) -> Ite
     with_effect = [trial for trial in others if trial.effects]
     if any(min(len(trial.counted), len(baseline.counted)) < 2 for trial in with_effect):
         yield note("one-seed", reference=comparison.reference)
-    if any(evaluated_on(trial.counted) != evaluated_on(baseline.counted) for trial in with_effect):
+    data = evaluated_on(baseline.counted)
+    if any(evaluated_on(trial.counted) != data for trial in with_effect):
         yield note("other-data", reference=comparison.reference)
     for trial in others:
         if (images := trial.images) is None:

@@ -22,7 +22,7 @@ def parameters(run: RunResult) -> dict[str, Any]:
     """Return dotted key to value of what identifies the run's trial, as its run.json says, and its data sets' content hashes."""
     keys = frozenset(run.trial_keys)
     content = {f"{section}{CONTENT}": found for section, found in recorded_content(run.facts).items()}
-    return {key: value for key, value in run.config.items() if _is_or_lies_below(key, keys)} | content
+    return {key: run.config[key] for key in run.config if _is_or_lies_below(key, keys)} | content
 
 
 def standing_for(varied: Iterable[str], run: RunResult) -> dict[str, Any]:
@@ -84,7 +84,8 @@ def evaluated_on(runs: Iterable[RunResult]) -> set[str]:
 
 def data_identity(run: RunResult, section: str) -> str:
     """Return the data set in words: where it lies, or its content where that was recorded, and how it is read."""
-    fields = {key.partition(".")[2]: value for key, value in run.config.items() if key.startswith(f"{section}.")}
+    prefix = f"{section}."
+    fields = {key.removeprefix(prefix): run.config[key] for key in run.config if key.startswith(prefix)}
     content = recorded_content(run.facts).get(section)
     settings = {key: value for key, value in fields.items() if key not in (*DATA_PLACES, "name", "data_fields")}
     if content:

@@ -16,6 +16,7 @@ from runner.store.run_dir import Identity, RunDir, Status
 
 START = 1_780_000_000.0
 EVALUATIONS = 12
+BASELINE_LR = 0.0205  # no other trial's
 CLASSES = ("missing_hole", "mouse_bite", "open_circuit", "short", "spur", "spurious_copper")
 
 
@@ -31,15 +32,15 @@ def make_sweep(folder: Path, trials: int, seeds: int = 5, *, records: int = 192,
     config = {
         "backend": "fake",
         "max_iters": 10 * records,
-        "parameters": {"lr": 0.02},
+        "parameters": {"lr": BASELINE_LR},
         "metrics": {"bbox/AP": "0.4 + 0.01 * noise"},
         "more": {f"section_{index}": {f"key_{key}": index * key for key in range(9)} for index in range(config_lines // 10)},
     }
-    text = yaml.safe_dump(config)
     planned = []
     for trial in range(trials):
         label = "baseline" if trial == 0 else f"lr={trial / 1000:g}"
         overrides = {} if trial == 0 else {"parameters.lr": trial / 1000}
+        text = yaml.dump(config | {"parameters": {"lr": overrides.get("parameters.lr", BASELINE_LR)}}, Dumper=yaml.CSafeDumper)
         for seed in range(seeds):
             run = f"{trial:04}-{label}-s{seed}"
             key = f"key-{trial}-{seed}"
