@@ -18,10 +18,13 @@ POWER: Final = 0.8
 MOST_SEEDS: Final = 100
 _EXAMPLES: Final = (3, 5, 10, 20, 40)
 _STEP, _START, _END = 0.02, math.log(1e-3), math.log(6.0)
+_MOST_FREEDOM: Final = 1000.0
+"""Beyond, the density of log s is narrower than its steps, and that of this many degrees of freedom is as good."""
 
 
 def power(effect: float, freedom: float, critical: float) -> float:
     """Return P(|T| > `critical`) where T is noncentral t: the power for a difference of `effect` standard errors."""
+    freedom = min(freedom, _MOST_FREEDOM)
     log_constant = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)
     total = 0.0
     for index in range(math.ceil((_END - _START) / _STEP)):  # over log s, s the estimated spread by the true one

@@ -173,3 +173,15 @@ def test_permutation_p_of_draws_is_near_and_the_same_each_time() -> None:
     p = permutation_p(one, other)
     assert p == permutation_p(one, other) == pytest.approx(stats.ttest_ind(one, other).pvalue, abs=0.02)
     assert permutation_p([0.0] * 10, [1.0 + i for i in range(10)]) == pytest.approx(1 / 10_001, abs=1e-3)
+
+
+@pytest.mark.parametrize("freedom", [900, 1600, 4000, 19_000, 99_000])
+def test_power_with_many_degrees_of_freedom_is_nearly_that_of_the_normal(freedom: float) -> None:
+    for effect in (0.0, 2.0, 4.0, 1000.0):
+        normal = stats.norm.sf(3.0 - effect) + stats.norm.cdf(-3.0 - effect)
+        assert power(effect, freedom, 3.0) == pytest.approx(normal, abs=2e-3)
+
+
+def test_smallest_difference_is_found_among_a_thousand_trials() -> None:
+    few, many = (smallest_difference(1.0, 5, comparisons) for comparisons in (99, 999))
+    assert few < many < 1.5 * few
