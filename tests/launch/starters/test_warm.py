@@ -55,7 +55,17 @@ def no_process_is_left() -> Iterator[None]:
     BEFORE.clear()
     BEFORE.update(process.pid for process in psutil.Process().children(recursive=True))
     yield
-    assert [process for process in psutil.Process().children(recursive=True) if process.pid not in BEFORE] == []
+    assert started() == []
+
+
+def started() -> list[psutil.Process]:
+    """All processes under this one, zombies too, but not those from before nor theirs: a browser of the session starts some at any time."""
+    found = psutil.Process().children(recursive=True)
+    theirs = set(BEFORE)
+    for process in found:  # parents come before their children
+        if process.ppid() in theirs:
+            theirs.add(process.pid)
+    return [process for process in found if process.pid not in theirs]
 
 
 @pytest.fixture
@@ -81,8 +91,8 @@ def importers(folder: Path) -> list[int]:
 
 
 def below() -> list[psutil.Process]:
-    """All processes under this one, zombies too, but not the launchers' guards nor who was there before."""
-    return [process for process in psutil.Process().children(recursive=True) if process.pid not in BEFORE and not is_guard(process)]
+    """The processes of `started`, but not the launchers' guards."""
+    return [process for process in started() if not is_guard(process)]
 
 
 def is_guard(process: psutil.Process) -> bool:
