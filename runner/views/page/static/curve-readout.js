@@ -3,6 +3,7 @@
 import { hoverKey } from "./chart.js";
 import { valuesAt } from "./chart-range.js";
 import { fill, h } from "./dom.js";
+import { curveSwatch } from "./swatch.js";
 import { minus, tickLabels } from "./ticks.js";
 
 const SHOWN = 8;
@@ -89,7 +90,7 @@ export class Readout {
     return h(
       "li",
       { class: line.id === near ? "near" : "", "data-hover": hoverKey(line), ...events },
-      swatch(line),
+      curveSwatch(line),
       h("span", { class: "readout-value" }, curveNumber(value)),
       h("span", { class: "readout-name", title: line.name }, line.name),
     );
@@ -126,20 +127,6 @@ export class Readout {
     if (!this.place) return "";
     return [this.place, ...this.values.slice(0, 3).map(({ line, value }) => `${line.name} ${curveNumber(value)}`)].join(", ");
   }
-}
-
-/** A short piece of a line, as it is drawn. */
-export function swatch({ color, dash, width }) {
-  const line = h("line", {
-    x1: 0,
-    x2: 18,
-    y1: 5,
-    y2: 5,
-    stroke: color,
-    "stroke-width": width,
-    "stroke-dasharray": dash.length ? dash.join(" ") : null,
-  });
-  return h("svg", { class: "curve-swatch", width: 18, height: 10, viewBox: "0 0 18 10", "aria-hidden": "true" }, line);
 }
 
 function lastValues(figure) {

@@ -1,6 +1,7 @@
 // The columns of the table of trials: what each shows of a trial and of a run, and what it is sorted by.
 import { h } from "./dom.js";
 import { pageTrial } from "./report.js";
+import { trialSwatch } from "./swatch.js";
 
 export const SILENT_S = 30;
 const MARKS = { better: "▲", worse: "▼", "cannot tell": "○" };
@@ -393,16 +394,7 @@ function pinCell(model, row, actions) {
     },
     pinned ? "★" : "☆",
   );
-  const line = h("line", {
-    x1: 0,
-    x2: 20,
-    y1: 6,
-    y2: 6,
-    stroke: color.css,
-    "stroke-width": 3,
-    "stroke-dasharray": color.dash.join(" ") || null,
-  });
-  return [button, h("svg", { class: "swatch", width: 20, height: 12, viewBox: "0 0 20 12", "aria-hidden": "true" }, line)];
+  return [button, trialSwatch(color)];
 }
 
 function nameCell(model, row, actions) {

@@ -1,6 +1,7 @@
 // Tab Run: one run. Its state and attempts, config as a difference, environment, samples, files, log and the commands for it.
 import { commandBlock } from "../copy.js";
 import { fill, h } from "../dom.js";
+import { trialSwatch } from "../swatch.js";
 import { firstLine } from "../trial-columns.js";
 
 const LOG_LINES = "500";
@@ -69,16 +70,6 @@ class RunView {
   head(view) {
     const { page } = this;
     const { trials } = page;
-    const color = trials.color(view.trial);
-    const line = h("line", {
-      x1: 0,
-      x2: 20,
-      y1: 6,
-      y2: 6,
-      stroke: color.css,
-      "stroke-width": 3,
-      "stroke-dasharray": color.dash.join(" ") || null,
-    });
     const members = trials.byId.get(view.trial)?.runs.map((run) => trials.runs.get(run)) ?? [];
     const links = members.map((run) =>
       h(
@@ -101,7 +92,7 @@ class RunView {
       h(
         "p",
         { class: "small" },
-        h("svg", { class: "swatch", width: 20, height: 12, viewBox: "0 0 20 12", "aria-hidden": "true" }, line),
+        trialSwatch(trials.color(view.trial)),
         " ",
         trials.byId.has(view.trial) ? trials.label(view.trial) : view.label,
         view.imported ? null : h(
