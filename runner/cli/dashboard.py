@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from contextlib import closing
 from pathlib import Path
-
-_SWITCH_S = 0.0005
-"""Time after which Python lets another thread go on: an answer waits for that many times as often as it touches a file, while records are
-read."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(args: argparse.Namespace) -> int:
     from runner.core.errors import InputError, Problem  # noqa: PLC0415
-    from runner.store.run_dir import not_a_directory  # noqa: PLC0415
+    from runner.store.run_dir import check_directories  # noqa: PLC0415
 
     if args.viewer is None:
         from runner.views.page.server import check_packages  # noqa: PLC0415
@@ -39,8 +34,7 @@ def _run(args: argparse.Namespace) -> int:
         check_packages()
     elif args.host is not None:
         raise InputError(f"--host is for the page; --with {args.viewer} serves this machine only: its viewer asks for no password")
-    if wrong := [path for path in args.paths if not path.is_dir()]:
-        raise InputError([not_a_directory(path) for path in wrong])
+    check_directories(args.paths)
     if wrong := [path for path in args.paths if not os.access(path, os.R_OK | os.X_OK)]:
         raise InputError([Problem("the folder cannot be read: permission denied", where=str(path)) for path in wrong])
     return _serve(args) if args.viewer is None else _view(args)
@@ -51,7 +45,6 @@ def _serve(args: argparse.Namespace) -> int:
     from runner.views.page.live import LiveData  # noqa: PLC0415
     from runner.views.page.server import LOOPBACK, PageServer  # noqa: PLC0415
 
-    sys.setswitchinterval(_SWITCH_S)
     host = args.host or LOOPBACK
     with closing(LiveData(args.paths, read_report, is_private=host in (LOOPBACK, "localhost", "::1"))) as data:
         server = PageServer(data, host=host, port=args.port, language=args.language)

@@ -106,7 +106,7 @@ def _write_file(args: argparse.Namespace) -> int:
 def _send(args: argparse.Namespace) -> int:
     from runner.core.errors import InputError  # noqa: PLC0415
     from runner.core.values import counted  # noqa: PLC0415
-    from runner.store.run_dir import find_runs, not_a_directory  # noqa: PLC0415
+    from runner.store.run_dir import check_directories, find_runs, no_runs  # noqa: PLC0415
     from runner.views.viewers.service import LogUpload, prepare_upload, send_logs  # noqa: PLC0415
 
     def confirmed(upload: LogUpload) -> bool:
@@ -123,11 +123,10 @@ def _send(args: argparse.Namespace) -> int:
         print("send them? [y/N] ", end="", flush=True)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
-    if wrong := [path for path in args.paths if not path.is_dir()]:
-        raise InputError([not_a_directory(path) for path in wrong])
+    check_directories(args.paths)
     runs = list(find_runs(args.paths))
     if not runs:
-        raise InputError(f"no run in {', '.join(map(str, args.paths))}: a run directory has a run.json")
+        raise no_runs(args.paths)
     with prepare_upload(args.service, runs) as upload:
         if not confirmed(upload):
             say("nothing was sent")

@@ -21,7 +21,18 @@ from runner.monitor.progress import run_status
 from runner.store import legacy
 from runner.store.identities import identify
 from runner.store.records import Record, decode_number, stream_all_records
-from runner.store.run_dir import FORMER_METRIC, IMPORTED, Goal, Identity, PrimaryMetric, RunDir, State, find_runs, not_a_directory
+from runner.store.run_dir import (
+    FORMER_METRIC,
+    IMPORTED,
+    Goal,
+    Identity,
+    PrimaryMetric,
+    RunDir,
+    State,
+    check_directories,
+    find_runs,
+    no_runs,
+)
 from runner.training.learning import HEAD_BYTES, FlatTerm, flat_terms, judge
 
 DATA_SECTIONS: Final = {"train": "TrainDataset", "eval": "EvalDataset"}
@@ -170,11 +181,10 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
         InputError: a path that does not exist, or no run below any of them.
     """
     given = list(paths)
-    if wrong := [path for path in given if not path.is_dir()]:
-        raise InputError([not_a_directory(path) for path in wrong])
+    check_directories(given)
     results = relate([read_run(run_dir) for run_dir in find_runs(given)])
     if not results:
-        raise InputError(f"no run in {', '.join(map(str, given))}: a run directory has a run.json")
+        raise no_runs(given)
     return results
 
 

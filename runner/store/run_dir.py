@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -375,6 +375,17 @@ def not_a_directory(path: Path) -> Problem:
         return Problem(f"is a file; give the directory of a sweep or a run, such as runs/NAME{hint}", where=str(path))
     text = similar_name(path) or f"{_LISTED}; a sweep makes its directory when it starts: start the sweep first"
     return Problem(f"no such directory{text}", where=str(path))
+
+
+def check_directories(paths: Iterable[Path]) -> None:
+    """Raise InputError where a path is no directory, naming each."""
+    if wrong := [path for path in paths if not path.is_dir()]:
+        raise InputError([not_a_directory(path) for path in wrong])
+
+
+def no_runs(paths: Iterable[Path]) -> InputError:
+    """Return the error that there is no run at or below any of `paths`."""
+    return InputError(f"no run in {', '.join(map(str, paths))}: a run directory has a run.json")
 
 
 def find_runs(paths: list[Path]) -> Iterator[RunDir]:

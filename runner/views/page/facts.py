@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner.core.errors import InputError
 from runner.core.values import keys_overlap, natural
 from runner.monitor.progress import run_status
 from runner.results.collect import ReadSummary, RunResult, no_summary, read_run, read_summary, relate
-from runner.store.run_dir import FINISHED, RunDir, not_a_directory
+from runner.store.run_dir import FINISHED, RunDir, check_directories, no_runs
 from runner.views.page.cache_file import cache_path
 from runner.views.page.index import FactsIndex
 from runner.views.page.plan import PLAN_FILE
@@ -216,8 +215,7 @@ def read_once(roots: Sequence[Path], summary: ReadSummary) -> list[RunResult]:
     Raises:
         InputError: a folder that does not exist, or no run below any of them.
     """
-    if wrong := [path for path in roots if not path.is_dir()]:
-        raise InputError([not_a_directory(path) for path in wrong])
+    check_directories(roots)
     path = cache_path(roots)
     index = FactsIndex(path.with_name(f"{path.stem}-whole.db"))
     try:
@@ -228,7 +226,7 @@ def read_once(roots: Sequence[Path], summary: ReadSummary) -> list[RunResult]:
     finally:
         index.close()
     if not facts.known:
-        raise InputError(f"no run in {', '.join(map(str, roots))}: a run directory has a run.json")
+        raise no_runs(roots)
     return relate(facts.results())
 
 

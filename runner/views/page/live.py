@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.core.errors import InputError, RunnerError
 from runner.results.collect import RunResult, relate, with_memory
-from runner.store.run_dir import PrimaryMetric, not_a_directory
+from runner.store.run_dir import PrimaryMetric, check_directories, no_runs
 from runner.views.page.cache_file import cache_path
 from runner.views.page.column_cache import ColumnCache
 from runner.views.page.column_store import ColumnStore
@@ -56,8 +56,7 @@ class LiveData:
     """
 
     def __init__(self, roots: Sequence[Path], read_report: ReadReport, *, is_private: bool = False) -> None:
-        if wrong := [path for path in roots if not path.is_dir()]:
-            raise InputError([not_a_directory(path) for path in wrong])
+        check_directories(roots)
         self._roots = tuple(roots)
         self._read_report = read_report
         self.is_private = is_private
@@ -65,7 +64,7 @@ class LiveData:
         self._facts = RunFacts(RunSearch(self._roots), FactsIndex(cache_path(self._roots)), self.columns.summary)
         self._facts.search.look()
         if not self._facts.search.runs and not self._facts.search.sweeps:
-            raise InputError(f"no run in {', '.join(map(str, roots))}: a run directory has a run.json")
+            raise no_runs(roots)
         self._ids = Ids()
         self._related: _Related | None = None
         self._view: PageView | None = None
