@@ -119,7 +119,7 @@ def check_output(file: Path, *, force: bool, is_earlier: Callable[[Path], bool] 
 
 
 def _owner(file: Path) -> str:
-    """Return whose file this is: a sweep or run, with its directory; empty: nobody's."""
+    """Return the run or sweep that a file belongs to, by name; empty if it belongs to none."""
     from runner.store.run_dir import RunDir  # noqa: PLC0415
     from runner.sweep.sweep_dir import SweepDir  # noqa: PLC0415
 

@@ -21,7 +21,7 @@ FLOOR: Final = 0.05
 MOVED: Final = 0.1
 """A box that both find has moved if its overlap with the true box differs by this much on average."""
 _DIGITS: Final = 3
-"""Of an overlap: what is shown elsewhere, with as many, moves at the same score."""
+"""Decimal digits to which overlaps are rounded. The page has them with as many, so both count the same boxes as moved."""
 _MOST_FALSE: Final = 60_000
 _SAME: Final = 0.5
 """False alarms of one class that overlap by this much are the same."""

@@ -17,7 +17,7 @@ from runner.views.page.summary import summarize
 MOST_BYTES = 40_000_000
 _MOST_WAITING_BYTES = 8_000_000
 _QUIET_S = 60.0
-"""Age from which a file counts as one that nobody writes any more: only its columns go to the cache on the disk."""
+"""Seconds since the last change after which a file counts as finished. Only columns of finished files are cached on the disk."""
 
 
 class ColumnStore:

@@ -325,7 +325,7 @@ def test_a_drag_zooms_all_charts_and_a_double_click_shows_everything(pages: Page
 
 
 def end_of_axis(page: Page, tag: str) -> float:
-    """What the right end of a chart's x axis is, by a zoom to its last tenth."""
+    """The right end of a chart's x axis, read from the address after a zoom to its last tenth."""
     box = area(page, tag)
     page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 50)
     page.mouse.down()

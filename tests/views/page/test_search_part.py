@@ -1,4 +1,4 @@
-"""What a sweep has explored: every number is the report's, for each kind of sweep and at each moment of its life."""
+"""Part `search`: its numbers are those of the report, for each kind of sweep, unfinished or finished."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def fragment(page: Page) -> str:
 
 
 def content(page: Page, name: str, kind: str) -> bytes:
-    """What a chart is exported as."""
+    """The bytes of a chart's export."""
     chart = card(page, name)
     chart.locator("summary", has_text="Export").click()
     with page.expect_download() as waiting:

@@ -258,7 +258,7 @@ def read_curves(data: PageData, request: CurvesQuery) -> bytes:
 
 
 def _left_out(groups: Sequence[_Members], runs: Sequence[PageRun], request: CurvesQuery) -> frozenset[str]:
-    """Return the ids of runs whose own curves are left out: of groups of several runs, where there are many that nobody asked for."""
+    """Return the ids of runs whose own curves are left out: with many runs, members of groups that the query does not ask for."""
     if request.members or request.runs is not None or len(runs) <= MOST_MEMBERS:
         return frozenset()
     return frozenset(run.id for group in groups if len(group.runs) > 1 for run in group.runs)
