@@ -150,7 +150,7 @@ def configs(cls: type[Any], classes: int = 6) -> st.SearchStrategy[Any]:
     return st.builds(cls, **{info.attribute: _field(info, classes) for info in field_infos(cls)})
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(configs(TorchConfig))
 def test_any_config_survives_the_round_trip(config: TorchConfig) -> None:
     assert again(config) == config
@@ -177,7 +177,7 @@ SWITCHES: dict[str, list[Any]] = {
 }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(sorted(SWITCHES)).flatmap(lambda key: st.tuples(st.just(key), st.sampled_from(SWITCHES[key]))), max_size=6))
 def test_valid_overrides_in_any_order_survive_the_round_trip(write_config: Callable[..., Path], chosen: list[tuple[str, Any]]) -> None:
     texts = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in chosen]

@@ -202,7 +202,7 @@ def arithmetic() -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(arithmetic())
 def test_it_computes_what_python_computes(text: str) -> None:
     try:
@@ -219,7 +219,7 @@ def test_it_computes_what_python_computes(text: str) -> None:
     assert result == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet="xy.0123/*+-<>=!()`'\" andormx,@", max_size=40))
 def test_any_text_is_an_expression_or_a_value_error(text: str) -> None:
     try:

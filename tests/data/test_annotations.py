@@ -146,7 +146,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=CHANGES)
 def test_what_is_trained_on_can_be_evaluated(
     changes: list[tuple[str, int, str, Any]], make_document: Callable[..., Document], tmp_path: Path

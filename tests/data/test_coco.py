@@ -192,7 +192,7 @@ def test_line_and_byte_of_broken_json(tmp_path: Path) -> None:
         read_annotations(tmp_path / "none.json")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),

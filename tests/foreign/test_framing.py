@@ -39,7 +39,7 @@ def test_torn_at_every_byte(tmp_path: Path, form: type[LogFormat], write: Callab
 
 @pytest.mark.parametrize("form", [TensorBoardLog, VisualDLLog])
 @given(st.binary(max_size=400))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_behind_a_good_start_are_lost_or_read(tmp_path: Path, form: type[LogFormat], rest: bytes) -> None:
     write = write_tensorboard if form is TensorBoardLog else write_visualdl
     path = write(tmp_path / "log", VALUES)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.store.records import Record, RecordWriter
@@ -102,7 +102,6 @@ def test_zoomed_is_cropped(points: dict[float, float], others: list[dict[float, 
         np.testing.assert_allclose(part[: len(full[cut])], full[cut], rtol=1e-5, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(members=st.lists(POINTS, min_size=1, max_size=6), buckets=st.integers(1, 300))
 def test_groups_are_of_all_members(members: list[dict[float, float]], buckets: int) -> None:
     grid = Grid(0, 1001, buckets)

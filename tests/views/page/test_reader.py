@@ -99,7 +99,7 @@ def check_equal(path: Path, columns: Columns) -> None:
     assert [(mark.attempt, mark.step, mark.epoch, mark.time) for mark in columns.marks] == marks
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(lines=LINES, end=ENDS, cut=st.integers(0, 2000), appended=st.lists(st.integers(0, 400), max_size=6))
 def test_any_file_at_once_and_as_it_grows(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], end: bytes, cut: int, appended: list[int]

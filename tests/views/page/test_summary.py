@@ -39,7 +39,7 @@ def check_equal(path: Path, steps: int | None) -> RecordsSummary:
     return found
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(lines=LINES, steps=STEPS)
 def test_any_file(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], steps: int | None) -> None:
     path = tmp_path_factory.mktemp("run") / "metrics.jsonl"

@@ -82,7 +82,7 @@ box = st.tuples(quarter, quarter, st.integers(1, 280), st.integers(1, 280)).map(
 image = st.lists(st.tuples(box, st.integers(0, 2)), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     images=st.lists(image, min_size=1, max_size=3),
     radius=st.sampled_from([0.0, 1.5, 0.75]),
