@@ -14,6 +14,7 @@ from runner.results.collect import RunResult, collect, with_memory
 from runner.results.compare import several_sweeps
 from runner.store.run_dir import FORMER_METRIC, PrimaryMetric, Status
 from runner.views.page.column_store import ColumnStore
+from runner.views.page.memo import Memo
 from runner.views.page.plan import PLAN_FILE, PagePlan, read_plan
 from runner.views.renderers.base import Report
 
@@ -92,6 +93,10 @@ class PageData(Protocol):
         """The numbers in the runs' records."""
 
     @property
+    def memo(self) -> Memo:
+        """Values that parts made of the runs for earlier answers."""
+
+    @property
     def metric(self) -> PrimaryMetric:
         """The deciding metric and those beside it: as the plan has them, else as the first run states them."""
 
@@ -159,6 +164,7 @@ class PageView:
     others: OtherReports | None = None
     is_private: bool = False
     columns: ColumnStore = field(default_factory=ColumnStore, compare=False)
+    memo: Memo = field(default_factory=Memo, compare=False)
 
     def now(self) -> PageData:
         """Return itself."""

@@ -17,6 +17,7 @@ from runner.views.page.column_store import ColumnStore
 from runner.views.page.data import Ids, OtherReports, PageRun, PageTrial, PageView, ReadReport, deciding, title_of
 from runner.views.page.facts import FactsChange, RunFacts, read_once
 from runner.views.page.index import FactsIndex
+from runner.views.page.memo import Memo
 from runner.views.page.plan import PagePlan, read_plan
 from runner.views.page.scan import RunSearch
 from runner.views.renderers.base import Report
@@ -60,7 +61,7 @@ class LiveData:
         self._roots = tuple(roots)
         self._read_report = read_report
         self.is_private = is_private
-        self.columns = ColumnStore(cache=ColumnCache())
+        self.columns, self.memo = ColumnStore(cache=ColumnCache()), Memo()
         self._facts = RunFacts(RunSearch(self._roots), FactsIndex(cache_path(self._roots)), self.columns.summary)
         self._facts.search.look()
         if not self._facts.search.runs and not self._facts.search.sweeps:
@@ -161,7 +162,7 @@ class LiveData:
         """Replace the view by one with `changes` and the next revision."""
         with self._changed:
             before = self._view or PageView(
-                self._roots, self.title, 0, PrimaryMetric(""), {}, {}, is_private=self.is_private, columns=self.columns
+                self._roots, self.title, 0, PrimaryMetric(""), {}, {}, is_private=self.is_private, columns=self.columns, memo=self.memo
             )
             self._view = replace(before, revision=before.revision + 1, **changes)  # type: ignore[arg-type]
             self._changed.notify_all()

@@ -109,13 +109,15 @@ def read_trials(data: PageData) -> Trials:
     tags = tuple(dict.fromkeys([*metric.shown, *(tag for run in runs.values() for tag in (*run.result.metric.also, *run.result.metrics))]))
     keys, parameters = read_parameters(data)
     hide = Redaction(data.roots)
-    rows = [_run(run, tags, hide) for run in runs.values()]
-    table = []
-    for trial in trials.values():
-        values = {key: hide.value(value) for key, value in parameters[trial.id].items()}
-        shown = replace(trial, label=hide.text(trial.label), overrides=values)
-        table.append(_trial(shown, [runs[run].result for run in trial.runs], tags, metric.name))
+    rows = data.memo.recall("run", {id: (run, tags) for id, run in runs.items()}, lambda run, tags: _run(run, tags, hide))
+    wanted = {id: (trial, parameters[id], tuple(runs[run].result for run in trial.runs), tags, metric.name) for id, trial in trials.items()}
+    table = data.memo.recall("trial", wanted, lambda trial, values, *others: _trial(_hidden(trial, values, hide), *others))
     return Trials(metric.name, metric.goal, tags, short_keys(keys), table, rows)
+
+
+def _hidden(trial: PageTrial, parameters: Mapping[str, Any], hide: Redaction) -> PageTrial:
+    """Return a trial with its parameters as overrides, and without what the page does not tell."""
+    return replace(trial, label=hide.text(trial.label), overrides={key: hide.value(value) for key, value in parameters.items()})
 
 
 def read_parameters(data: PageData) -> tuple[list[str], dict[str, dict[str, Any]]]:
