@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from runner.core.errors import Problem
 from runner.core.registry import Registry
 from runner.evaluation import MetricSet
 from runner.training.common_config import CommonConfig
 from runner.training.context import RunContext
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,27 @@ class ImageRef:
         id: image id in `predictions.json`.
         path: the file.
         size: (width, height) in pixels that the annotation gives, None if there is none.
+        pixels: UInt8[H, W, 3], RGB, of an image that has been read already (a tile, a frame of a video); None: it is read from the file.
     """
 
     id: int
     path: Path
     size: tuple[int, int] | None = None
+    pixels: NDArray[np.uint8] | None = None
+
+
+class Predictor(Protocol):
+    """A loaded model."""
+
+    def predict(self, images: Sequence[ImageRef], progress: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
+        """Compute COCO results of `images` in their order; category_id is the contiguous class index from 0.
+
+        Args:
+            progress: called after every batch with the number of images done and of all; may raise to end it.
+
+        Raises:
+            InputError: an image cannot be read.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +137,16 @@ class Backend(Protocol):
             InputError: no checkpoint, or one that is damaged.
         """
 
-    def predict(
-        self,
-        config: Any,
-        weights: Path,
-        images: Sequence[ImageRef],
-        *,
-        reader: str = "EvalReader",
-        progress: Callable[[int, int], None] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Compute COCO results (category_id is the contiguous class index from 0 until the caller maps it) of `images` by the model in
-        `weights`."""
+    def predictor(self, config: Any, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
+        """Load the model in `weights`.
+
+        Args:
+            reader: section of the config whose transforms prepare an image.
+            batch_size: images per step, in place of that section's.
+
+        Raises:
+            InputError: no checkpoint, one of another model, or the config has no such section.
+        """
 
 
 @runtime_checkable

@@ -47,7 +47,8 @@ def _run(args: argparse.Namespace) -> int:
     from runner.resolve import backend_in  # noqa: PLC0415
     from runner.views.counting import count_progress  # noqa: PLC0415
     from runner.views.evaluation import print_evaluation  # noqa: PLC0415
-    from runner.worker.predict import backend_of, evaluate_run, evaluate_weights, needs_backend  # noqa: PLC0415
+    from runner.worker.evaluate import evaluate_run, evaluate_weights, needs_backend  # noqa: PLC0415
+    from runner.worker.trained_model import backend_of  # noqa: PLC0415
 
     if (args.run_dir is None) == (args.config is None):
         raise InputError("expected either a run (runner eval RUN) or a config with weights (runner eval -c CONFIG -o weights=FILE)")

@@ -10,6 +10,9 @@ from runner.core.errors import InputError, Problem
 from runner.core.files import similar_name
 from runner.data.formats.base import IMAGE_SUFFIXES
 
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv"})
+"""Files of these suffixes are videos where `runner predict` is given one."""
+
 
 def find_images(given: Iterable[Path]) -> list[Path]:
     """Return the images of files, folders and patterns, each once, in the order given; those of a folder or pattern by name.
@@ -39,6 +42,11 @@ def find_images(given: Iterable[Path]) -> list[Path]:
     if problems:
         raise InputError(problems)
     return list(found)
+
+
+def is_video(path: Path) -> bool:
+    """Return whether a file is a video, by its suffix."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _is_image(path: Path) -> bool:

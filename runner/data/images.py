@@ -21,7 +21,7 @@ _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 # Boards are photographed in large; beyond twice that size Pillow's error remains. Set once: changing filters a call is not safe in threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, TypeError, MemoryError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, TypeError, MemoryError)
 """Exceptions of Pillow's decoders on damaged files."""
 
 
@@ -57,12 +57,12 @@ def decode_image(file: IO[bytes], path: Path | str, expected_size: tuple[int, in
     try:
         with Image.open(file) as image:
             image.load()
-            return _to_array(_upright(image, expected_size), path)
+            return to_array(upright(image, expected_size), path)
     except Image.DecompressionBombError as error:
         raise _unusable(path, f"{error}; split it into smaller images") from error
     except UnidentifiedImageError as error:
         raise _unusable(path, "unreadable image (wrong format, or empty); replace it") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _damaged(path, error) from error
 
 
@@ -89,7 +89,7 @@ def image_sizes(path: Path | str) -> tuple[tuple[int, int], tuple[int, int]]:
             turned = image.format != "TIFF" and _orientation(image, path) in _SWAPS_SIDES
     except FileNotFoundError as error:
         raise _unusable(path, "missing image") from error
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+    except (*UNREADABLE, Image.DecompressionBombError) as error:
         raise _unusable(path, "unreadable image; replace it") from error
     return (width, height), (height, width) if turned else (width, height)
 
@@ -111,7 +111,7 @@ def _orientation(image: Image.Image, path: Path | str) -> int | None:
     try:
         exif = Image.Image.getexif(image) if image.format == "PNG" and not _has_texts_at_its_end(path) else image.getexif()
         return exif.get(_ORIENTATION)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None  # damaged EXIF says nothing about the pixels
 
 
@@ -144,21 +144,29 @@ def _unusable(path: Path | str, message: str) -> InputError:
     return InputError(Problem(message, os.fspath(path)))
 
 
-def _upright(image: Image.Image, expected_size: tuple[int, int] | None) -> Image.Image:
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of an opened image, 1 to 8; 1 where there is none, or none that makes sense."""
     try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
-    except _UNREADABLE:
-        return image  # damaged EXIF says nothing about the pixels
-    if orientation in (None, 1):
+        found = image.getexif().get(_ORIENTATION, 1)
+    except UNREADABLE:
+        return 1  # damaged EXIF says nothing about the pixels
+    return found if found in range(1, 9) else 1
+
+
+def upright(image: Image.Image, expected_size: tuple[int, int] | None) -> Image.Image:
+    """Rotate an opened image as its EXIF data say, unless its stored pixels have `expected_size` (see `read_image`)."""
+    turned = orientation(image)
+    if turned == 1:
         return image
     stored = image.size
-    rotated = (stored[1], stored[0]) if orientation in _SWAPS_SIDES else stored
+    rotated = (stored[1], stored[0]) if turned in _SWAPS_SIDES else stored
     if expected_size is not None and tuple(expected_size) == stored and rotated != stored:
         return image
     return ImageOps.exif_transpose(image)
 
 
-def _to_array(image: Image.Image, path: Path | str) -> NDArray[np.uint8]:
+def to_array(image: Image.Image, path: Path | str) -> NDArray[np.uint8]:
+    """Convert a decoded image to UInt8[H, W, 3] RGB as `read_image` does. Raises InputError: its white is not defined."""
     mode = image.mode
     if mode == "L":
         return _repeat_grey(np.asarray(image))

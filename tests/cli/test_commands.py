@@ -171,7 +171,7 @@ def test_predict_draws_and_lists(cli_here: Cli, trained: Any, coco: Path, tmp_pa
     assert "would be overwritten" in cli_here("predict", trained.run, *images, "--output", "found ü").refused()
     assert (tmp_path / "found ü" / "predictions.json").read_text() == "old"
     out = cli_here("predict", trained.run, *images, "--score-threshold", "0", "--output", "found ü", "--force").fine()
-    assert "pictures: found ü" in out
+    assert "results: found ü" in out
     listed = json.loads((tmp_path / "found ü" / "predictions.json").read_text())
     assert list(listed) == [str(image) for image in images]
     assert all(
@@ -195,12 +195,12 @@ def test_predict_takes_a_folder_and_the_threshold_of_the_runs_best_f1(cli_here: 
     (run / "eval.json").write_text(json.dumps(results), encoding="utf-8")
     assert "score threshold: 0.25, that of the best F1 (0.62) in the run's evaluation" in cli_here("predict", run, "photos").fine()
     assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == sorted(
-        [f"{first.name}.png", f"{first.stem}.bmp.png", "predictions.json"]
+        [f"{first.name}.png", f"{first.stem}.bmp.png", "predictions.json", "predictions.jsonl"]
     )
 
 
 def test_the_score_threshold_without_a_best_f1(trained: Any, tmp_path: Path) -> None:
-    from runner.worker.predict import default_threshold
+    from runner.worker.trained_model import default_threshold
 
     run = Path(shutil.copytree(trained.run, tmp_path / "copy"))
     (run / "eval.json").unlink()

@@ -25,5 +25,5 @@ def test_a_run_predicts_where_its_data_and_its_gpu_are_not(cli: Cli, trained: An
     assert image.name in result.fine() and re.search("short|open circuit", result.out)
     assert "predicting on the CPU" in result.err
     refused = cli("predict", moved, image).refused()
-    assert "would be overwritten" in refused and "--force" in refused
+    assert "other settings (--score-threshold 0.0, now " in refused and "--force" in refused
     assert "annotation file is missing" in cli("eval", moved, "--checkpoint", "last").refused()

@@ -1,236 +1,193 @@
-"""Weights and predictions on data whose annotations list the classes in another order than at training."""
+"""Prediction on a user's images and videos: what is written, what a second call does, and what is said of unusable files."""
 
 from __future__ import annotations
 
-import hashlib
+import csv
 import json
-import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
+from PIL import Image
 
+from runner.backends.base import ImageRef
 from runner.core.errors import InputError
-from runner.data.manifest import Manifest, SplitFacts, write_manifest
-from runner.evaluation.pictures import FILES
-from runner.resolve import resolve
-from runner.store.run_dir import RunDir
-from runner.worker.predict import evaluate_run, evaluate_weights, predict_images
+from runner.data.images import read_image
+from runner.worker import predict
+from runner.worker.predict import Summary, predict_images
+from runner.worker.prediction_files import PredictionFiles, Settings
+from runner.worker.trained_model import TrainedModel
+
+EVERYTHING = ("images", "json", "csv", "yolo")
 
 
-def quiet(*_: Any) -> None:
-    """No progress."""
+class WhiteFinder:
+    """A model that finds the white rectangle of an image, as class 1, and counts what it is given."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.largest_call = 0
+        self.stop_after: int | None = None
+
+    def predict(self, images: Sequence[ImageRef], progress: Any = None) -> list[dict[str, Any]]:
+        self.largest_call = max(self.largest_call, len(images))
+        results = []
+        for image in images:
+            pixels = read_image(image.path) if image.pixels is None else image.pixels
+            self.seen.append(image.path.name)
+            if self.stop_after is not None and len(self.seen) > self.stop_after:
+                raise KeyboardInterrupt
+            rows, columns = np.nonzero(pixels[:, :, 0] > 128)
+            if len(rows):
+                left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+                bbox = [float(left), float(top), float(right - left), float(bottom - top)]
+                results += [{"image_id": image.id, "category_id": 1, "bbox": bbox, "score": score} for score in (0.75, 0.1)]
+        progress(len(images), len(images))
+        return results
 
 
-def relist(folder: Path, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
-    """Rewrite the categories of both annotation files; `change` gets (id, name) entries, and boxes keep the class they name."""
-    for name in ("train.json", "val.json"):
-        document = json.loads((folder / name).read_text(encoding="utf-8"))
-        names = {category["id"]: category["name"] for category in document["categories"]}
-        document["categories"] = change(document["categories"])
-        numbers = {category["name"]: category["id"] for category in document["categories"]}
-        for box in document["annotations"]:
-            box["category_id"] = numbers.get(names[box["category_id"]], box["category_id"])
-        (folder / name).write_text(json.dumps(document), encoding="utf-8")
-
-
-def reverse(categories: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same numbers, given to the names in the other order."""
-    return [{**entry, "name": other["name"]} for entry, other in zip(categories, reversed(categories), strict=True)]
-
-
-def renumber(categories: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same order under other numbers, of which one was the other class's."""
-    return [{**entry, "id": number} for entry, number in zip(categories, (7, 8), strict=True)]
-
-
-def rename(categories: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [categories[0], {**categories[1], "name": "spur"}]
+def write_image(file: Path, *, size: tuple[int, int] = (120, 80), x: int = 30) -> Path:
+    pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+    pixels[20:40, x : x + 30] = 255
+    Image.fromarray(pixels).save(file)
+    return file
 
 
 @pytest.fixture
-def data(coco: Path, tmp_path: Path) -> Path:
-    """A copy of the data that may be changed."""
-    return Path(shutil.copytree(coco, tmp_path / "data"))
+def photos(tmp_path: Path) -> list[Path]:
+    (tmp_path / "photos ü").mkdir()
+    return [write_image(tmp_path / "photos ü" / f"{number}.png", x=10 * number) for number in range(5)]
 
 
-@pytest.fixture
-def run(trained: Any, data: Path, tmp_path: Path) -> Path:
-    """A copy of the run, made on that copy, with predictions of both classes whatever four steps have taught it."""
-    path = Path(shutil.copytree(trained.run, tmp_path / "run"))
-    text = (path / "config.yml").read_text(encoding="utf-8")
-    text, count = re.subn(r"dataset_dir: .*?(?=,?\s+image_dir: )", lambda _: f"dataset_dir: {json.dumps(str(data))}", text, flags=re.DOTALL)
-    assert count == 2
-    (path / "config.yml").write_text(re.sub(r"score_threshold: [0-9.]+", "score_threshold: 0.0", text), encoding="utf-8")
-    truth = json.loads((data / "val.json").read_text(encoding="utf-8"))
-    found = [{key: box[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.9} for box in truth["annotations"]]
-    (path / "predictions.json").write_text(json.dumps(found), encoding="utf-8")
-    return path
+def call(model: WhiteFinder, images: Sequence[Path], output: Path, /, *, force: bool = False, **settings: Any) -> Summary:
+    files = PredictionFiles(output, Settings(**{"model": "a", "score_threshold": 0.5, **settings}), images, force=force)
+    return predict_images(TrainedModel(model, ("hole", "short")), images, files, progress=lambda *_: None)
 
 
-def evaluate(run: Path, checkpoint: Any = None) -> dict[str, Any]:
-    metrics: dict[str, Any] = evaluate_run(run, checkpoint=checkpoint, progress=quiet)["metrics"]
-    return metrics
+def test_everything_that_can_be_saved(photos: list[Path], tmp_path: Path) -> None:
+    output = tmp_path / "found"
+    summary = call(WhiteFinder(), photos, output, save=EVERYTHING)
+    assert (summary.images, summary.boxes, summary.earlier, summary.problems) == (5, 5, 0, [])
+    listed = json.loads((output / "predictions.json").read_text(encoding="utf-8"))
+    assert listed == {
+        str(photo): [{"class": "short", "score": 0.75, "bbox": [10 * number, 20, 30, 20]}] for number, photo in enumerate(photos)
+    }
+    with open(output / "predictions.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [str(photo) for photo in photos]
+    assert rows[2] == {
+        **{"image": str(photos[2]), "frame": "", "time_s": "", "class": "short", "score": "0.75"},
+        **{"x": "20.0", "y": "20.0", "width": "30.0", "height": "20.0"},
+    }
+    assert (output / "labels" / "2.txt").read_text() == "1 0.291667 0.375000 0.250000 0.250000\n"
+    assert (output / "classes.txt").read_text() == "hole\nshort\n"
+    assert all(read_image(output / f"{number}.png").any() for number in range(5))
 
 
-@pytest.mark.slow
-def test_a_run_without_its_data_has_the_numbers_it_recorded(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    computed, recorded = evaluate(run), json.loads((run / "eval.json").read_text())
-    image = next(path for path in data.rglob("*") if path.suffix in (".png", ".jpg"))
-    image.unlink()
-    assert evaluate(run) == computed, "its predictions need no images"
-    shutil.rmtree(data)
-    capsys.readouterr()
-    assert evaluate_run(run, checkpoint=None, progress=quiet) == recorded != {}
-    assert f"the evaluation set is not at {data}" in capsys.readouterr().err
-    with pytest.raises(InputError, match="val.json"):
-        evaluate(run, "last")
-    (run / "eval.json").unlink()
-    with pytest.raises(InputError, match="val.json"):
-        evaluate(run)
+def test_a_second_call_predicts_only_what_is_new_or_changed(photos: list[Path], tmp_path: Path) -> None:
+    output, model = tmp_path / "found", WhiteFinder()
+    call(model, photos[:4], output, save=EVERYTHING)
+    before = (output / "predictions.json").read_bytes()
+    model.seen.clear()
+    assert call(model, photos[:4], output, save=EVERYTHING).earlier == 4 and model.seen == []
+    assert (output / "predictions.json").read_bytes() == before
+    write_image(photos[1], x=80)
+    summary = call(model, photos, output, save=EVERYTHING)
+    assert model.seen == ["1.png", "4.png"] and summary.earlier == 3
+    listed = json.loads((output / "predictions.json").read_text(encoding="utf-8"))
+    assert len(listed) == 5 and listed[str(photos[1])][0]["bbox"][0] == 80
 
 
-@pytest.mark.slow
-def test_missing_predictions_are_made_with_the_last_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (run / "predictions.json").read_bytes()
-    with pytest.raises(InputError, match=r"predictions\.json: exists already and is not overwritten"):
-        evaluate_run(run, checkpoint=None, progress=quiet, save_predictions=True)
-    assert (run / "predictions.json").read_bytes() == before
-    (run / "predictions.json").unlink()
-    others = {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
-    made = evaluate_run(run, checkpoint=None, progress=quiet, save_predictions=True)
-    assert f"{run / 'predictions.json'} was written" in capsys.readouterr().err
-    assert evaluate(run) == made["metrics"]
-    assert {file: file.stat().st_mtime_ns for file in others} == others
+def test_a_call_that_was_interrupted_is_continued(photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "_MOST_AT_ONCE", 2)
+    output, model = tmp_path / "found", WhiteFinder()
+    model.stop_after = 3
+    with pytest.raises(KeyboardInterrupt):
+        call(model, photos, output)
+    assert not (output / "predictions.json").exists()
+    with open(output / "predictions.jsonl", "ab") as file:
+        file.write(b'{"image": "torn')
+    model.stop_after, model.seen = None, []
+    summary = call(model, photos, output)
+    assert (summary.earlier, model.seen, model.largest_call) == (2, ["2.png", "3.png", "4.png"], 2)
+    whole = tmp_path / "whole"
+    call(WhiteFinder(), photos, whole)
+    assert (output / "predictions.json").read_bytes() == (whole / "predictions.json").read_bytes()
 
 
-@pytest.mark.slow
-def test_predictions_that_would_not_belong_to_the_evaluation_are_not_saved(run: Path, data: Path) -> None:
-    (run / "predictions.json").unlink()
-    relist(data, renumber)
-    with pytest.raises(InputError, match="would not belong to eval.json"):
-        evaluate_run(run, checkpoint=None, progress=quiet, save_predictions=True)
-    (run / "eval.json").unlink()
-    with pytest.raises(InputError, match="is not done, or has no evaluation"):
-        evaluate_run(run, checkpoint=None, progress=quiet, save_predictions=True)
-    assert not (run / "predictions.json").exists()
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"score_threshold": 0.6}, r"--score-threshold 0.5, now 0.6"),
+        ({"model": "b"}, r"model a, now b"),
+        ({"tile_px": 32}, r"--tile none, now 32"),
+        ({"save": ("csv",)}, r"--save images,json, now csv"),
+    ],
+)
+def test_other_settings_do_not_continue(photos: list[Path], tmp_path: Path, settings: dict[str, Any], words: str) -> None:
+    output, model = tmp_path / "found", WhiteFinder()
+    call(model, photos, output)
+    before = {file: file.read_bytes() for file in output.iterdir()}
+    with pytest.raises(InputError, match=f"other settings .{words}.* --force"):
+        call(model, photos, output, **settings)
+    assert {file: file.read_bytes() for file in output.iterdir()} == before
+    assert call(model, photos, output, force=True, **settings).images == 5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("change", [reverse, renumber])
-def test_a_runs_own_predictions_are_matched_by_name(run: Path, data: Path, change: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    before = evaluate(run)
-    assert before["bbox/AP"] == pytest.approx(1.0)
-    relist(data, change)
-    assert evaluate(run) == before
-    assert "matched by name" in capsys.readouterr().err
+def test_an_unreadable_image_is_named_and_the_others_are_predicted(photos: list[Path], tmp_path: Path) -> None:
+    photos[1].write_bytes(photos[1].read_bytes()[:60])
+    photos[3].write_bytes(b"")
+    for number, settings in enumerate(({}, {"tile_px": 64})):
+        summary = call(WhiteFinder(), photos, tmp_path / f"found {number}", **settings)
+        assert summary.images == 3 and sorted(problem.where for problem in summary.problems) == [str(photos[1]), str(photos[3])]
+        assert len(json.loads((tmp_path / f"found {number}" / "predictions.json").read_text(encoding="utf-8"))) == 3
+    write_image(photos[1])
+    shutil.copy(photos[0], photos[3])
+    assert call(WhiteFinder(), photos, tmp_path / "found 0").earlier == 3
 
 
-@pytest.mark.slow
-def test_predictions_without_recorded_numbers_are_refused_in_another_order(run: Path, data: Path) -> None:
-    relist(data, reverse)
-    evaluation = json.loads((run / "eval.json").read_text(encoding="utf-8"))
-    assert evaluation.pop("category_ids") == [3, 7]
-    (run / "eval.json").write_text(json.dumps(evaluation), encoding="utf-8")
-    with pytest.raises(InputError, match="in another order .*--checkpoint last"):
-        evaluate(run)
+def test_tiles_find_what_the_whole_image_has(tmp_path: Path) -> None:
+    model, output = WhiteFinder(), tmp_path / "found"
+    image = write_image(tmp_path / "large.png", size=(500, 300), x=130)
+    summary = call(model, [image], output, tile_px=150, overlap=0.2, save=EVERYTHING)
+    assert len(model.seen) == 12 and summary.images == 1
+    assert json.loads((output / "predictions.json").read_text())[str(image)][0]["bbox"] == [130, 20, 30, 20]
+    assert read_image(output / "large.png").shape == (300, 500, 3)
+    assert (output / "labels" / "large.txt").read_text() == "1 0.290000 0.100000 0.060000 0.066667\n"
 
 
-@pytest.mark.slow
-def test_a_checkpoint_is_evaluated_by_name(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = evaluate(run, "last")
-    relist(data, reverse)
-    assert evaluate(run, "last") == before
-    assert "in another order" in capsys.readouterr().err
-    weights = [f"weights={run / 'checkpoints' / 'last.pt'}"]
-    assert evaluate_weights(run / "config.yml", weights, progress=quiet)["metrics"] == before
+def test_a_video_is_predicted_frame_by_frame(photos: list[Path], tmp_path: Path) -> None:
+    from runner.data.video import Video, VideoWriter
+
+    clip = tmp_path / "clip.mp4"
+    writer = VideoWriter(clip, 10)
+    for number in range(20):
+        pixels = np.zeros((80, 120, 3), dtype=np.uint8)
+        pixels[20:40, 2 * number : 2 * number + 30] = 255
+        writer.write(pixels)
+    writer.close(keep=True)
+    output, model = tmp_path / "found", WhiteFinder()
+    summary = call(model, [photos[0], clip], output, every=5, save=EVERYTHING)
+    assert (summary.images, summary.frames, summary.problems) == (1, 4, [])
+    frames = json.loads((output / "predictions.json").read_text())[str(clip)]
+    assert [(frame["frame"], frame["time_s"]) for frame in frames] == [(0, 0.0), (5, 0.5), (10, 1.0), (15, 1.5)]
+    assert frames[2]["boxes"][0]["bbox"][0] == pytest.approx(20, abs=2)
+    with Video(output / "clip.mp4") as drawn:
+        assert len(list(drawn.frames())) == 4 and drawn.frames_per_s == pytest.approx(2)
+    assert sorted(file.name for file in (output / "labels").iterdir()) == ["0.txt", *(f"clip_{n:06d}.txt" for n in (0, 5, 10, 15))]
+    with open(output / "predictions.csv", newline="") as file:
+        assert [row["frame"] for row in csv.DictReader(file)] == ["", "0", "5", "10", "15"]
+    model.seen.clear()
+    assert call(model, [photos[0], clip], output, every=5, save=EVERYTHING).earlier == 2 and model.seen == []
 
 
-@pytest.mark.slow
-def test_an_evaluation_needs_no_full_batch_of_training_images(run: Path) -> None:
-    options = [f"weights={run / 'checkpoints' / 'last.pt'}", "TrainReader.batch_size=1000", "TrainReader.drop_last=true"]
-    assert evaluate_weights(run / "config.yml", options, progress=quiet)["metrics"] == evaluate(run, "last")
-    with pytest.raises(InputError, match="training images do not fill one step of 1000"):
-        resolve(run / "config.yml", options)
-
-
-@pytest.mark.slow
-def test_weights_of_other_classes_are_refused_by_name(run: Path, data: Path) -> None:
-    relist(data, rename)
-    for checkpoint in (None, "last"):
-        with pytest.raises(InputError, match="only in the file: open circuit; only in the data: spur"):
-            evaluate(run, checkpoint)
-    with pytest.raises(InputError, match="weights: .*only in the file: open circuit"):
-        evaluate_weights(run / "config.yml", [f"weights={run / 'checkpoints' / 'best.pt'}"], progress=quiet)
-
-
-@pytest.mark.slow
-def test_images_are_labelled_by_the_weights_own_names(run: Path, data: Path, tmp_path: Path) -> None:
-    image = next(iter((data / "images").iterdir()))
-
-    def found(folder: str) -> Any:
-        return predict_images(run, [image], tmp_path / folder, checkpoint="last", score_threshold=0.0, progress=quiet)[image]
-
-    before = found("one")
-    assert before
-    (run / "eval.json").unlink()
-    relist(data, reverse)
-    assert found("other") == before
-
-
-@pytest.mark.slow
-def test_a_checkpoint_without_names_is_taken_in_the_datas_order(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = evaluate(run, "last")
-    checkpoint = RunDir(run).checkpoints / "old.pt"
-    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
-    assert state.pop("classes") == ["short", "open circuit"]
-    torch.save(state, checkpoint)
-    assert evaluate_weights(run / "config.yml", [f"weights={checkpoint}"], progress=quiet)["metrics"] == before
-    assert "names no classes" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_the_test_split_is_evaluated_on_request_and_changes_nothing(run: Path, data: Path) -> None:
-    with pytest.raises(InputError, match="has no test split"):
-        evaluate_run(run, checkpoint=None, progress=quiet, split="test")
-    (data / "annotations").mkdir()
-    document = json.loads((data / "val.json").read_text(encoding="utf-8"))
-    document["images"] = document["images"][:1]
-    document["annotations"] = [box for box in document["annotations"] if box["image_id"] == document["images"][0]["id"]]
-    path = data / "annotations" / "test.json"
-    path.write_text(json.dumps(document), encoding="utf-8")
-    facts = SplitFacts(1, len(document["annotations"]), "annotations/test.json", hashlib.sha256(path.read_bytes()).hexdigest())
-    write_manifest(data, Manifest("x", ("short", "open circuit"), {"test": facts}, "", "", "", "x"))
-    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
-    result = evaluate_run(run, checkpoint=None, progress=quiet, split="test")
-    assert result["split"] == "test" and sum(entry["boxes"] for entry in result["per_class"]) == len(document["annotations"])
-    assert "bbox/AP" in result["metrics"] and "split" not in evaluate_run(run, checkpoint=None, progress=quiet)
-    weights = [f"weights={run / 'checkpoints' / 'last.pt'}"]
-    assert evaluate_weights(run / "config.yml", weights, progress=quiet, split="test")["metrics"] == result["metrics"]
-    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
-    path.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    with pytest.raises(InputError, match="has changed since the set was prepared"):
-        evaluate_run(run, checkpoint=None, progress=quiet, split="test")
-
-
-@pytest.mark.slow
-def test_pictures_of_a_run_are_drawn_with_what_is_left_of_its_data(
-    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def drawn(folder: str) -> tuple[list[str], str]:
-        evaluate_run(run, checkpoint=None, progress=quiet, pictures=tmp_path / folder)
-        return sorted(path.name for path in (tmp_path / folder).iterdir()), capsys.readouterr().err
-
-    files, said = drawn("all")
-    assert files == sorted(FILES) and "note: " not in said and f"pictures: {tmp_path / 'all'}: confusion.png" in said
-    recorded = json.loads((run / "predictions.json").read_text(encoding="utf-8"))
-    (run / "predictions.json").write_text(json.dumps(recorded[1:]), encoding="utf-8")
-    shutil.rmtree(data / "images")
-    files, said = drawn("no images")
-    assert files == sorted(FILES) and "note: 1 image cannot be read, so its tile shows boxes alone" in said
-    (data / "val.json").unlink()
-    files, said = drawn("no annotations")
-    assert files == ["confusion.png", "errors.png", "pr_curves.png"] and "their sheets were not written" in said
+def test_an_unreadable_video_is_one_problem(photos: list[Path], tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"no video")
+    summary = call(WhiteFinder(), [clip, photos[0]], tmp_path / "found")
+    assert summary.images == 1 and [str(problem) for problem in summary.problems] == [
+        f"{clip}: is no video that OpenCV can read: damaged, truncated, or of another format; restore it, or convert it to MP4 (H.264)"
+    ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.backends.base import ImageRef, Probe
+from runner.backends.base import Predictor, Probe
 from runner.backends.fake.schema import FakeConfig
 from runner.backends.fake.script import Script
 from runner.backends.fake.training import FakeTrainer
@@ -55,14 +55,6 @@ class FakeBackend:
         """Return nothing: the fake backend has no classes."""
         return ()
 
-    def predict(
-        self,
-        config: FakeConfig,
-        weights: Path,
-        images: Sequence[ImageRef],
-        *,
-        reader: str = "EvalReader",
-        progress: Callable[[int, int], None] | None = None,
-    ) -> list[dict[str, Any]]:
+    def predictor(self, config: FakeConfig, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
         """Raise InputError: the fake backend has no model."""
         raise InputError("the fake backend has no model, and predicts nothing")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.base import ImageRef, Ranks
+from runner.backends.base import Ranks
 from runner.backends.paddle.config_rules import check
 from runner.backends.paddle.schema import PaddleConfig
 from runner.core.errors import Problem
@@ -16,7 +16,7 @@ from runner.evaluation import MetricSet, box_metrics
 from runner.training.context import RunContext
 
 if TYPE_CHECKING:
-    from runner.backends.base import Probe
+    from runner.backends.base import Predictor, Probe
 
 log = logging.getLogger("runner.backends.paddle")
 
@@ -67,20 +67,12 @@ class PaddleBackend:
 
         return read_class_names(weights)
 
-    def predict(
-        self,
-        config: PaddleConfig,
-        weights: Path,
-        images: Sequence[ImageRef],
-        *,
-        reader: str = "EvalReader",
-        progress: Callable[[int, int], None] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Predict COCO results of `images`, see `runner.backends.paddle.predict`."""
+    def predictor(self, config: PaddleConfig, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
+        """Load the model in `weights`, see `runner.backends.paddle.predict`."""
         _use_threads(config.cpu_threads)
-        from runner.backends.paddle.predict import predict_files  # noqa: PLC0415 - Paddle is loaded only where it is used
+        from runner.backends.paddle.predict import PaddlePredictor  # noqa: PLC0415 - Paddle is loaded only where it is used
 
-        return predict_files(config, weights, images, reader=reader, progress=progress, say=log.info)
+        return PaddlePredictor(config, weights, reader=reader, batch_size=batch_size, say=log.info)
 
 
 def _use_threads(count: int) -> None:

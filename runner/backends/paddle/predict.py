@@ -25,38 +25,43 @@ from runner.backends.paddle.run_config import ppdet_config  # noqa: E402
 from runner.backends.paddle.state import SUFFIX, load_weights, read_state  # noqa: E402
 
 
-def predict_files(
-    config: PaddleConfig,
-    weights: Path,
-    images: Sequence[ImageRef],
-    *,
-    reader: str,
-    progress: Callable[[int, int], None] | None,
-    say: Callable[[str], None],
-) -> list[dict[str, Any]]:
-    """Predict with the model in `weights`, a checkpoint or a run directory (its newest one); by the averaged weights if there are any.
+class PaddlePredictor:
+    """The model in a checkpoint, or in the newest one of a run directory; the averaged weights where there are some.
 
     Raises:
-        InputError: no checkpoint, one of another model, or an image cannot be read.
+        InputError: see `runner.backends.base.Backend.predictor`.
     """
-    device.prepare(config)
-    read = functools.partial(read_state, key="weights")
-    if weights.is_dir():
-        folder, entry, state = read_newest(weights, read, say, suffix=SUFFIX)
-        source = folder.path / entry.file
-    else:  # the file that was named, or an error: never another one in its place
-        source, state = weights, read_verified(weights, read, suffix=SUFFIX)
-    with refusals_told():
-        cfg = ppdet_config(config)
-        trainer = quiet(lambda: Trainer(cfg, mode="test"))
-    trainer._callbacks = []
-    trainer._compose_callback = ComposeCallback([])
-    load_weights(trainer.model, state["weights"], source)
-    return evaluate_images(trainer, reader, images, config, progress)
+
+    def __init__(self, config: PaddleConfig, weights: Path, *, reader: str, batch_size: int | None, say: Callable[[str], None]) -> None:
+        self._config, self._reader, self._batch_size = config, reader, batch_size
+        device.prepare(config)
+        read = functools.partial(read_state, key="weights")
+        if weights.is_dir():
+            folder, entry, state = read_newest(weights, read, say, suffix=SUFFIX)
+            source = folder.path / entry.file
+        else:  # the file that was named, or an error: never another one in its place
+            source, state = weights, read_verified(weights, read, suffix=SUFFIX)
+        with refusals_told():
+            cfg = ppdet_config(config)
+            trainer = quiet(lambda: Trainer(cfg, mode="test"))
+        trainer._callbacks = []
+        trainer._compose_callback = ComposeCallback([])
+        load_weights(trainer.model, state["weights"], source)
+        self._trainer = trainer
+
+    def predict(self, images: Sequence[ImageRef], progress: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
+        """Predict COCO results of `images`, see `runner.backends.base.Predictor`."""
+        return evaluate_images(self._trainer, self._reader, images, self._config, progress, batch_size=self._batch_size)
 
 
 def evaluate_images(
-    trainer: Any, reader: str, images: Sequence[ImageRef], config: PaddleConfig, progress: Callable[[int, int], None] | None
+    trainer: Any,
+    reader: str,
+    images: Sequence[ImageRef],
+    config: PaddleConfig,
+    progress: Callable[[int, int], None] | None,
+    *,
+    batch_size: int | None = None,
 ) -> list[dict[str, Any]]:
     """Predict COCO results of `images` by the model of a ppdet `Trainer` as it is; category_id is the contiguous class index from 0.
 
@@ -68,7 +73,7 @@ def evaluate_images(
     trainer._metrics = [collected]
     try:
         with paddle.no_grad():
-            trainer._eval_with_loader(image_reader(reader, images, config.worker_num))
+            trainer._eval_with_loader(image_reader(reader, images, config.worker_num, batch_size))
     finally:
         trainer._metrics = metrics
         trainer.status.update(status)

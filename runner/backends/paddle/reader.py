@@ -27,6 +27,7 @@ from runner.training.sampler import epoch_order
 
 load_ppdet()
 
+import cv2  # noqa: E402
 import paddle  # noqa: E402
 from ppdet.core.workspace import get_registered_modules  # noqa: E402
 from ppdet.data import reader as ppdet_reader  # noqa: E402
@@ -128,18 +129,27 @@ def train_by(course: Course) -> None:
     get_registered_modules()["TrainReader"].pymodule = sys.modules[__name__]
 
 
-def image_reader(name: str, images: Sequence[ImageRef], workers: int) -> Any:
+def image_reader(name: str, images: Sequence[ImageRef], workers: int, batch_size: int | None = None) -> Any:
     """Batches of `images` in their order, as ppdet's reader `name` makes them; ``im_id`` is the position in `images`."""
     from ppdet.core.workspace import create  # noqa: PLC0415
 
     dataset = ImageFolder()
-    dataset.roidbs = [{"im_id": np.array([number]), "im_file": str(image.path)} for number, image in enumerate(images)]
+    dataset.roidbs = [
+        {"im_id": np.array([number]), "im_file": str(image.path), **_encoded(image.pixels)} for number, image in enumerate(images)
+    ]
     loader = create(name)
     dataset.set_transform(loader._sample_transforms)
     dataset.set_kwargs()
-    size = int(loader.batch_size)
+    size = batch_size or int(loader.batch_size)
     batches = [list(range(first, min(first + size, len(images)))) for first in range(0, len(images), size)]
     return _iterate(dataset, batches, loader._batch_transforms, workers, loader.use_shared_memory)
+
+
+def _encoded(pixels: Any) -> dict[str, bytes]:
+    """Return what ppdet's Decode takes in place of a file's content; nothing where the file is to be read."""
+    if pixels is None:
+        return {}
+    return {"image": cv2.imencode(".bmp", np.ascontiguousarray(pixels[:, :, ::-1]))[1].tobytes()}
 
 
 def _iterate(dataset: Any, batches: Sequence[Sequence[Any]], collate: Callable[[Any], Any], workers: int, shared: bool) -> Iterator[Any]:

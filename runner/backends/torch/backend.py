@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.base import ImageRef
 from runner.backends.torch.check import check
 from runner.backends.torch.models.base import packages_of
 from runner.backends.torch.schema import TorchConfig
@@ -16,7 +15,7 @@ from runner.evaluation import MetricSet, box_metrics
 from runner.training.context import RunContext
 
 if TYPE_CHECKING:
-    from runner.backends.base import Probe
+    from runner.backends.base import Predictor, Probe
 
 log = logging.getLogger("runner.backends.torch")
 
@@ -65,16 +64,8 @@ class TorchBackend:
 
         return read_class_names(weights)
 
-    def predict(
-        self,
-        config: TorchConfig,
-        weights: Path,
-        images: Sequence[ImageRef],
-        *,
-        reader: str = "EvalReader",
-        progress: Callable[[int, int], None] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Predict COCO results of `images`, see `runner.backends.torch.predict`."""
-        from runner.backends.torch.predict import predict_files  # noqa: PLC0415 - torch is loaded only where it is used
+    def predictor(self, config: TorchConfig, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
+        """Load the model in `weights`, see `runner.backends.torch.predict`."""
+        from runner.backends.torch.predict import TorchPredictor  # noqa: PLC0415 - torch is loaded only where it is used
 
-        return predict_files(config, weights, images, reader=reader, progress=progress, say=log.info)
+        return TorchPredictor(config, weights, reader=reader, batch_size=batch_size, say=log.info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,24 @@ from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 
 
-def predict_files(
-    config: TorchConfig,
-    weights: Path,
-    images: Sequence[ImageRef],
-    *,
-    reader: str,
-    progress: Callable[[int, int], None] | None,
-    say: Callable[[str], None],
-) -> list[dict[str, Any]]:
-    """Call `predict` with the model in `weights`: a checkpoint, or a run directory for its newest one. The averaged weights
-    where there are some.
+class TorchPredictor:
+    """The model in a checkpoint, or in the newest one of a run directory; the averaged weights where there are some.
 
     Raises:
-        InputError: no checkpoint, one of another model, or an image cannot be read.
+        InputError: see `runner.backends.base.Backend.predictor`.
     """
-    device = prepare(config)
-    model = load_model(config, weights, say).to(device)
-    if config.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    return predict(model, config, reader_section(config, reader), images, device, progress=progress)
+
+    def __init__(self, config: TorchConfig, weights: Path, *, reader: str, batch_size: int | None, say: Callable[[str], None]) -> None:
+        self._config = config
+        section = reader_section(config, reader)
+        self._reader = section if batch_size is None else replace(section, batch_size=batch_size)
+        self._device = prepare(config)
+        model = load_model(config, weights, say).to(self._device)
+        self._model = model.to(memory_format=torch.channels_last) if config.channels_last else model
+
+    def predict(self, images: Sequence[ImageRef], progress: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
+        """Predict COCO results of `images`, see `runner.backends.base.Predictor`."""
+        return predict(self._model, self._config, self._reader, images, self._device, progress=progress)
 
 
 def load_model(config: TorchConfig, weights: Path, say: Callable[[str], None]) -> Detector:

@@ -158,7 +158,7 @@ def inference_batches(
         InputError: as `training_steps`.
     """
     none, no_classes = np.empty((0, 4), dtype=np.float32), np.empty(0, dtype=np.int64)
-    sources = [SourceImage(image.id, image.path, image.size, none, no_classes) for image in images]
+    sources = [SourceImage(image.id, image.path, image.size, none, no_classes, image.pixels) for image in images]
     workers = min(config.worker_num, -(-len(sources) // reader.batch_size))
     samples = Samples(
         sources,

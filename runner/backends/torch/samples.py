@@ -28,6 +28,7 @@ class SourceImage:
         size: (width, height) in pixels that the annotation gives, None if there is none.
         boxes: Float32[N, 4], xyxy in pixels; crowd boxes are left out already.
         classes: Int64[N], 0-based.
+        pixels: UInt8[H, W, 3], RGB, where it has been read already.
     """
 
     id: int
@@ -35,6 +36,7 @@ class SourceImage:
     size: tuple[int, int] | None
     boxes: NDArray[np.float32]
     classes: NDArray[np.int64]
+    pixels: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Samples(torch.utils.data.Dataset[PackedBatch | FailedBatch]):
         """
         source = self.sources[number % len(self.sources)]
         self._mark_read(number)
-        image = read_image(source.path, expected_size=source.size)
+        image = read_image(source.path, expected_size=source.size) if source.pixels is None else source.pixels
         found = (image.shape[1], image.shape[0])
         if source.size is not None and found != source.size:
             message = "the image is {} x {} pixels, its annotation says {} x {}: the boxes cannot be trusted; correct the annotation file"

@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.backends.paddle import training  # noqa: F401 - so that it is loaded once
-from runner.worker.predict import evaluate_run, predict_images
+from runner.worker.evaluate import evaluate_run
+from runner.worker.predict import predict_images
+from runner.worker.prediction_files import PredictionFiles, Settings
+from runner.worker.trained_model import load_trained
 
 
 def forked(work: Callable[[], Any], answer: Path) -> Any:
@@ -36,9 +39,10 @@ def forked(work: Callable[[], Any], answer: Path) -> Any:
 
 def shown(run: Path, image: Path, output: Path) -> list[Any]:
     """The boxes of one image, the picture written beside."""
-    found = predict_images(run, [image], output / run.name, checkpoint="last", score_threshold=0.0, progress=lambda *_: None)
+    files = PredictionFiles(output / run.name, Settings("x", 0.0), [image])
+    found = predict_images(load_trained(run, "last"), [image], files, progress=lambda *_: None)
     assert (output / run.name / f"{image.stem}.png").is_file()
-    return list(found[image])
+    return [(box.name, box.score, box.bbox) for box in found.shown[0][1]]
 
 
 def main(answer: Path, image: Path, runs: list[Path]) -> None:

@@ -25,6 +25,7 @@ from runner.backends.torch.models.base import build_model
 from runner.backends.torch.models.fcos import schema as fcos
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError, Interrupted, TrainingFailed
+from runner.data.images import read_image
 
 Config = Callable[..., TorchConfig]
 NewRun = Callable[..., Any]
@@ -200,7 +201,7 @@ def test_a_checkpoint_of_another_model(config: Config, new_run: NewRun) -> None:
     assert "architecture.neck.out_channel: 32 in the checkpoint, 64 here" in str(caught.value)
     assert "(32, 128, 1, 1) in the checkpoint, (64, 128, 1, 1) here" in str(caught.value)
     with pytest.raises(InputError, match="another model"):
-        TorchBackend().predict(changed, other.run_dir.path, [])
+        TorchBackend().predictor(changed, other.run_dir.path)
 
 
 @pytest.mark.parametrize(
@@ -335,14 +336,15 @@ def test_predictions_are_those_of_the_evaluation(config: Config, new_run: NewRun
     images = reader.evaluation_images(here)
     seen: list[tuple[int, int]] = []
     for source in (run.run_dir.path, run.run_dir.checkpoints / "last.pt"):
-        assert (
-            TorchBackend().predict(here, source, images, progress=lambda done, total: seen.append((done, total))) == run.evaluations[-1][2]
-        )
+        predictor = TorchBackend().predictor(here, source)
+        assert predictor.predict(images, lambda done, total: seen.append((done, total))) == run.evaluations[-1][2]
     assert seen[:3] == [(3, 8), (6, 8), (8, 8)]
     without_size = [ImageRef(image.id, image.path) for image in images]
-    assert TorchBackend().predict(here, run.run_dir.path, without_size) == run.evaluations[-1][2]
+    assert TorchBackend().predictor(here, run.run_dir.path).predict(without_size) == run.evaluations[-1][2]
+    read = [ImageRef(image.id, Path("frame"), pixels=read_image(image.path)) for image in images]
+    assert TorchBackend().predictor(here, run.run_dir.path, batch_size=3).predict(read) == run.evaluations[-1][2]
     with pytest.raises(InputError, match="no TestReader"):
-        TorchBackend().predict(here, run.run_dir.path, images, reader="TestReader")
+        TorchBackend().predictor(here, run.run_dir.path, reader="TestReader")
 
 
 def test_a_flipped_bit_is_found_when_predicting_too(config: Config, new_run: NewRun) -> None:
@@ -350,7 +352,7 @@ def test_a_flipped_bit_is_found_when_predicting_too(config: Config, new_run: New
     flip_a_bit(run.run_dir.checkpoints / "step-00000005.pt")  # in place: last.pt and best.pt are the same file
     for name in ("last.pt", "best.pt", "step-00000005.pt"):
         with pytest.raises(InputError, match=f"{name} is damaged"):
-            TorchBackend().predict(config(), run.run_dir.checkpoints / name, [])
+            TorchBackend().predictor(config(), run.run_dir.checkpoints / name)
 
 
 def flip_a_bit(file: Path) -> None:
@@ -366,17 +368,17 @@ def test_the_file_that_is_read_is_checked_where_a_copied_run_has_it_twice(config
     assert not last.samefile(newest)
     flip_a_bit(last)
     with pytest.raises(InputError, match=r"last\.pt is damaged.*step-00000005\.pt is intact"):
-        TorchBackend().predict(config(), last, [])
+        TorchBackend().predictor(config(), last)
     for whole in (best, newest, folder):
-        assert TorchBackend().predict(config(), whole, []) == []
+        assert TorchBackend().predictor(config(), whole).predict([]) == []
     flip_a_bit(newest)  # that of the folder is damaged now, best.pt is not: what is named is what counts
-    assert TorchBackend().predict(config(), best, []) == []
+    assert TorchBackend().predictor(config(), best).predict([]) == []
     with pytest.raises(InputError, match=r"last\.pt is damaged") as caught:
-        TorchBackend().predict(config(), last, [])
+        TorchBackend().predictor(config(), last)
     assert "is intact" not in str(caught.value)
     last.unlink()
     with pytest.raises(InputError, match=r"checkpoint .*last\.pt does not exist"):
-        TorchBackend().predict(config(), last, [])
+        TorchBackend().predictor(config(), last)
 
 
 def test_going_on_from_a_damaged_copy_says_which_file_is_read(config: Config, new_run: NewRun, tmp_path: Path) -> None:
@@ -398,7 +400,7 @@ def test_a_cut_off_checkpoint_is_told_in_our_words_alone(config: Config, tmp_pat
         write_state({"model": {"weight": torch.zeros(100_000)}})(target)
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * part)])
     with pytest.raises(InputError) as caught:
-        TorchBackend().predict(config(), file, [])
+        TorchBackend().predictor(config(), file)
     assert str(caught.value) == f"checkpoint {file} is damaged, incomplete, or not a checkpoint of this program"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from runner.backends.base import ImageRef, Probe
+from runner.backends.base import Predictor, Probe
 from runner.config.schema import Doc, Neutral, Range
 from runner.core.errors import InputError, Problem
 from runner.evaluation.result import MetricSet
@@ -132,14 +132,6 @@ class TallyBackend:
         """It has no classes."""
         return ()
 
-    def predict(
-        self,
-        config: TallyConfig,
-        weights: Path,
-        images: Sequence[ImageRef],
-        *,
-        reader: str = "EvalReader",
-        progress: Callable[[int, int], None] | None = None,
-    ) -> list[dict[str, Any]]:
+    def predictor(self, config: TallyConfig, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
         """It cannot."""
         raise InputError("a tally predicts nothing")
