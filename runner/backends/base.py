@@ -67,6 +67,19 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class AmpChoice:
+    """Number format that ``amp_dtype: auto`` means on this machine.
+
+    Args:
+        dtype: a value of amp_dtype; None where single precision is at least as fast, so that amp is switched off.
+        why: the reason, for people: what was found or measured.
+    """
+
+    dtype: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ranks:
     """Command that starts the ranks of an attempt.
 
@@ -155,6 +168,15 @@ class LoadsModels(Protocol):
 
     def model_packages(self, config: Any) -> Sequence[str]:
         """Return the distributions of that code; empty where all of it is the backend's own. Their versions go into the run's key."""
+
+
+@runtime_checkable
+class ChoosesAmp(Protocol):
+    """A backend whose config has ``amp_dtype: auto``."""
+
+    def choose_amp(self, *, gpu: bool, threads: int) -> AmpChoice:
+        """Choose the number format of amp on this machine's GPU or CPU, by a measurement where support alone does not decide. Loads the
+        framework: call it in a process of its own."""
 
 
 def _config_faults(name: str, backend: type[Backend]) -> Iterator[str]:

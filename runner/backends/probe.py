@@ -1,6 +1,7 @@
 """Questions about this machine: what a backend finds on it, and the NVIDIA driver, without a framework.
 
-`python -P -m runner.backends.probe NAME FILE` asks the backend NAME in a process of its own and writes the answer as JSON.
+`python -P -m runner.backends.probe NAME FILE` asks the backend NAME in a process of its own and writes the answer as JSON;
+`… NAME FILE cpu THREADS` and `… NAME FILE gpu THREADS` ask for its number format of amp.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from runner.backends.base import BACKENDS, Backend
+from runner.backends.base import BACKENDS, AmpChoice, Backend, ChoosesAmp, Probe
 from runner.core.errors import RunnerError
 from runner.core.importing import find_program
 
 
-def main(name: str, answer: str) -> None:
-    """Write the `Probe` of backend `name` to the file `answer`."""
+def main(name: str, answer: str, device: str = "", threads: str = "1") -> None:
+    """Write the `Probe` of backend `name` to the file `answer`, or with a `device` (cpu or gpu) its `AmpChoice`."""
     backend: Backend = BACKENDS.get(name)()
-    Path(answer).write_text(json.dumps(asdict(backend.probe())), encoding="utf-8")
+    found: Probe | AmpChoice = backend.probe()
+    if device and isinstance(backend, ChoosesAmp):
+        found = backend.choose_amp(gpu=device == "gpu", threads=int(threads))
+    Path(answer).write_text(json.dumps(asdict(found)), encoding="utf-8")
 
 
 def driver_version() -> str:

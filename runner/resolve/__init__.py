@@ -110,7 +110,7 @@ def resolve(
         expand_dataset(resolution, make_dataset)
     _fill_stand_ins(resolution)
     find_interpreter(resolution)
-    resolve_autos(resolution, threads)
+    resolve_autos(resolution, threads, settled=settled)
     bound = _bind_and_check(resolution, to_train=to_train)
     resolution.raise_problems(to_run=to_run)
     return Resolved(

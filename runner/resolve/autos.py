@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner.backends.base import Probe
+from runner.backends.base import AmpChoice, ChoosesAmp, Probe
 from runner.config.bind import field_infos
 from runner.config.node import Node, Source
 from runner.core.errors import InputError, Problem, RunnerError
@@ -37,8 +37,13 @@ def find_interpreter(resolution: Resolution) -> None:
         resolution.missing += [replace(problem, where=problem.where or where) for problem in error.problems]
 
 
-def resolve_autos(resolution: Resolution, threads: int | None) -> None:
-    """Replace every ``auto``, and what is left out and means the same. `threads` is what ``cpu_threads: auto`` means, if given."""
+def resolve_autos(resolution: Resolution, threads: int | None, *, settled: bool) -> None:
+    """Replace every ``auto``, and what is left out and means the same.
+
+    Args:
+        threads: what ``cpu_threads: auto`` means, if given.
+        settled: the config is a run's own: what it leaves out was added to the schema after the run began.
+    """
     autos = {info.key for info in field_infos(resolution.backend.config_class) if info.auto}
     _resolve_gpu(resolution, has_auto="use_gpu" in autos)
     python = resolution.python
@@ -50,6 +55,8 @@ def resolve_autos(resolution: Resolution, threads: int | None) -> None:
     for key, value in defaults.items():
         if key in autos:
             resolution.set_default(key, value)
+    if "amp_dtype" in autos:
+        _resolve_amp(resolution, settled=settled)
     _apply_tracker_switches(resolution)
     classes = resolution.tree.get("num_classes")
     if classes is not None and classes.value == AUTO:  # a number in its place: checking the rest says why they could not be counted
@@ -76,6 +83,27 @@ def _resolve_gpu(resolution: Resolution, *, has_auto: bool) -> None:
         resolution.missing.append(Problem(text, where=str(count.source), key="processes"))
 
 
+def _resolve_amp(resolution: Resolution, *, settled: bool) -> None:
+    """Choose the number format of amp, or switch amp off where single precision is as fast. Without amp there is none (null)."""
+    amp, given = resolution.tree.get("amp"), resolution.tree.get("amp_dtype")
+    if amp is None or amp.value is not True:
+        if given is not None and given.value not in (None, AUTO):
+            resolution.notes.append("amp_dtype has no effect without amp: true")
+        resolution.set("amp_dtype", None, given.source if given else Source(AUTO))
+        return
+    backend, python = resolution.backend, resolution.python
+    is_chosen = settled if given is None else given.value != AUTO
+    if is_chosen or python is None or not isinstance(backend, ChoosesAmp):
+        return
+    gpu, threads = resolution.tree.get("use_gpu"), resolution.tree.get("cpu_threads")
+    count = threads.value if threads is not None and isinstance(threads.value, int) else available_cores()
+    choice = probe_amp(backend.name, python, gpu=gpu is not None and gpu.value is True, threads=count)
+    resolution.set("amp_dtype", choice.dtype, given.source if given else Source(AUTO))
+    if choice.dtype is None:
+        resolution.set("amp", False, amp.source)
+    resolution.notes.append(f"amp_dtype: auto picks {choice.dtype or 'single precision, so amp is off'} ({choice.why})")
+
+
 @functools.lru_cache(maxsize=8)
 def probe_backend(name: str, python: Path) -> Probe:
     """Ask the backend `name` what it finds on this machine, in a process of the interpreter `python` (loading a framework takes seconds,
@@ -84,9 +112,20 @@ def probe_backend(name: str, python: Path) -> Probe:
     Raises:
         RunnerError: the process failed; its output is in the message.
     """
+    data = _ask(name, python)
+    return Probe(versions=data["versions"], gpus=tuple(data["gpus"]), gpu_problem=data["gpu_problem"], driver=data["driver"])
+
+
+@functools.lru_cache(maxsize=8)
+def probe_amp(name: str, python: Path, *, gpu: bool, threads: int) -> AmpChoice:
+    """Ask the backend `name` which number format amp uses on this machine, as `probe_backend` asks. Raises RunnerError."""
+    return AmpChoice(**_ask(name, python, "gpu" if gpu else "cpu", str(threads)))
+
+
+def _ask(name: str, python: Path, *question: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "probe.json"
-        command = [str(python), "-P", "-m", "runner.backends.probe", name, str(answer)]
+        command = [str(python), "-P", "-m", "runner.backends.probe", name, str(answer), *question]
         try:
             environment = child_environment()
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
@@ -94,8 +133,8 @@ def probe_backend(name: str, python: Path) -> Probe:
             raise RunnerError(f"backend {name} did not start within {_PROBE_TIMEOUT_S} s; run `runner doctor` for details") from error
         if done.returncode != 0:
             raise RunnerError(f"backend {name} cannot be loaded; its output:\n{done.stderr.strip() or done.stdout.strip()}")
-        data = json.loads(answer.read_text(encoding="utf-8"))
-    return Probe(versions=data["versions"], gpus=tuple(data["gpus"]), gpu_problem=data["gpu_problem"], driver=data["driver"])
+        found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    return found
 
 
 def automatic_trackers(python: Path) -> list[str]:

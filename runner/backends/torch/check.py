@@ -18,6 +18,9 @@ def check(config: TorchConfig) -> list[Problem]:
     """Find every problem in `config` and in the files it names; none if it can be trained."""
     model = model_of(config)
     problems = [*model.check(config), *_optional_keys(config, model)]
+    if config.amp_dtype == "float16" and not config.use_gpu:
+        text = "float16 needs a GPU, for its loss scaling; on a CPU give bfloat16, or auto to use it only where it is faster"
+        problems.append(Problem(text, key="amp_dtype"))
     if config.pretrain_weights is not None:
         problems += check_weights(config.pretrain_weights)
     problems += [*check_length(config), *_learning_rate(config.learning_rate), *_optimizer(config), *_readers(config, model)]

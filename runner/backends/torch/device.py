@@ -11,10 +11,11 @@ import torchvision
 
 from runner.backends.base import Probe
 from runner.backends.probe import driver_version
+from runner.backends.torch.amp import amp_type
 from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.transforms import is_fixed_size
 from runner.core.errors import InputError, Problem
-from runner.core.values import GIB
+from runner.core.values import GIB, counted
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -23,13 +24,16 @@ def select_device(config: TorchConfig) -> torch.device:
     """Return the CPU, or the GPU if use_gpu asks for it.
 
     Raises:
-        InputError: use_gpu without a usable GPU; the message says what was found and what to do.
+        InputError: use_gpu without a usable GPU, or bfloat16 on one that lacks it; the message says what was found and what to do.
     """
     if not config.use_gpu:
         return torch.device("cpu")
     problem = gpu_problem()
     if problem:
         raise InputError(Problem(f"{problem}; to train on the CPU: -o use_gpu=false", key="use_gpu"))
+    if config.amp_dtype == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        text = f"{torch.cuda.get_device_name()} has no bfloat16; give float16, or auto"
+        raise InputError(Problem(text, key="amp_dtype"))
     return torch.device("cuda", torch.cuda.current_device())
 
 
@@ -72,10 +76,11 @@ def keep_freed_memory() -> None:
 
 def describe(device: torch.device, config: TorchConfig) -> str:
     """Return the device in words, for the log."""
+    half = f", amp in {str(dtype).removeprefix('torch.')}" if (dtype := amp_type(config, device)) is not None else ""
     if device.type == "cuda":
         below = f"driver {driver_version() or 'unknown'}, CUDA {torch.version.cuda}"
-        return f"{torch.cuda.get_device_name(device)} ({below}), torch {torch.__version__}"
-    return f"CPU, {config.cpu_threads} {'thread' if config.cpu_threads == 1 else 'threads'}, torch {torch.__version__}"
+        return f"{torch.cuda.get_device_name(device)} ({below}), torch {torch.__version__}{half}"
+    return f"CPU, {counted(config.cpu_threads, 'thread')}, torch {torch.__version__}{half}"
 
 
 def probe() -> Probe:

@@ -11,6 +11,7 @@ import torch
 
 from runner.backends.base import ImageRef
 from runner.backends.torch import schema
+from runner.backends.torch.amp import amp_type
 from runner.backends.torch.checkpoint import load_weights, read_newest, read_verified
 from runner.backends.torch.device import prepare
 from runner.backends.torch.models.base import build_model
@@ -70,10 +71,10 @@ def predict(
     """
     results: list[dict[str, Any]] = []
     done = 0
-    half = torch.float16 if device.type == "cuda" else torch.bfloat16
+    half = amp_type(config, device)
     for packed in inference_batches(config, reader, images, pin_memory=device.type == "cuda"):
         batch = packed.to_batch(device, channels_last=config.channels_last)
-        with torch.autocast(device.type, dtype=half, enabled=config.amp):
+        with torch.autocast(device.type, dtype=half, enabled=half is not None):
             detections = model.predict(batch)
         for image_id, found in zip(batch.ids, detections, strict=True):
             results += coco_results(image_id, found)

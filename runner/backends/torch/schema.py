@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from runner.backends.initial_distance import InitialDistance
 from runner.backends.paddle import ppdet_names
 from runner.backends.torch.models.base import architecture_classes, batch_transform_classes, why_unusable
-from runner.config.schema import Doc, Form, Fraction, FromPlugins, Key, Neutral, Positive, Range, Shared
+from runner.config.schema import AddedLater, Auto, Doc, Form, Fraction, FromPlugins, Key, Neutral, Positive, Range, Shared
 from runner.training.common_config import COCODataSetKeys, CommonConfig
 
 
@@ -305,6 +305,15 @@ class TorchConfig(CommonConfig):
     optimizer_builder: Annotated[OptimizerBuilder, Key("OptimizerBuilder")] = field(default_factory=OptimizerBuilder)
     gradient_accumulation: Annotated[int, Doc("ours: batches whose gradients are averaged into one step"), Range(1)] = 1
     amp_level: Annotated[Literal["O1"], Doc("only O1")] = "O1"
+    amp_dtype: Annotated[
+        Literal["float16", "bfloat16"] | None,
+        Doc(
+            "ours: number format of amp; auto: on a GPU bfloat16 if it has it, else float16; on a CPU bfloat16 if it has it and that is"
+            " faster, else amp is off; null without amp"
+        ),
+        Auto(),
+        AddedLater(),
+    ] = None
     channels_last: Annotated[bool, Doc("ours: memory layout of the convolutions; changes speed and rounding")] = False
     sync_bn: Annotated[Literal[False], Doc("give norm_type: sync_bn instead")] = False
     find_unused_parameters: Annotated[bool, Doc("no effect here"), Neutral()] = False

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from runner.backends.torch.amp import amp_type
 from runner.backends.torch.ema import ModelEMA
 from runner.backends.torch.models.detector import Detector
 from runner.backends.torch.optimizer import Optimizer
@@ -49,9 +50,9 @@ class TrainStep:
         self.model.train()
         self.optimizer = Optimizer(self.model.named_parameters(), self.model.parameter_settings(), config)
         self.ema = ModelEMA(self.model, config) if config.use_ema else None
-        half = torch.float16 if device.type == "cuda" else torch.bfloat16
-        self._autocast: Any = {"device_type": device.type, "dtype": half, "enabled": config.amp}
-        scales = config.amp and half == torch.float16  # bfloat16 has float32's range
+        half = amp_type(config, device)
+        self._autocast: Any = {"device_type": device.type, "dtype": half, "enabled": half is not None}
+        scales = half == torch.float16  # bfloat16 has float32's range
         self.scaler = torch.amp.GradScaler(device.type, init_scale=_INITIAL_LOSS_SCALE, enabled=scales)
 
     def __call__(self, batches: Sequence[PackedBatch], rate: float) -> StepResult:
