@@ -34,15 +34,20 @@ def _optional_keys(config: TorchConfig, model: DetectorModel) -> Iterator[Proble
 
 def _learning_rate(config: schema.LearningRate) -> Iterator[Problem]:
     key = "LearningRate.schedulers"
-    if not config.schedulers or isinstance(config.schedulers[0], schema.LinearWarmup):
-        yield Problem("the first one decays: !PiecewiseDecay or !CosineDecay", key=key)
+    decay, rest = next(iter(config.schedulers), None), config.schedulers[1:]
+    if isinstance(decay, schema.OneCycle):
+        if rest:
+            yield Problem("!OneCycle warms up by itself; take the others out", key=key)
         return
-    decay, *rest = config.schedulers
-    if decay.use_warmup and (not rest or not isinstance(rest[0], schema.LinearWarmup)):  # type: ignore[union-attr]
-        yield Problem("use_warmup: true (the default) needs a !LinearWarmup as the second one; else give use_warmup: false", key=key)
-    if len(rest) > 1 or (rest and not isinstance(rest[0], schema.LinearWarmup)):
+    if not isinstance(decay, schema.Decay):
+        yield Problem("the first one decays: !PiecewiseDecay, !CosineDecay or !OneCycle", key=key)
+        return
+    if decay.use_warmup and (not rest or not isinstance(rest[0], schema.Warmup)):
+        text = "use_warmup: true (the default) needs a !LinearWarmup or !ExpWarmup as the second one; else give use_warmup: false"
+        yield Problem(text, key=key)
+    if len(rest) > 1 or (rest and not isinstance(rest[0], schema.Warmup)):
         yield Problem(
-            f"at most two are understood, a decay and a LinearWarmup, not {', '.join(type(one).__name__ for one in config.schedulers)}",
+            f"at most two are understood, a decay and a warm-up, not {', '.join(type(one).__name__ for one in config.schedulers)}",
             key=key,
         )
     if isinstance(decay, schema.PiecewiseDecay):

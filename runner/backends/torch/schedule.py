@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from runner.backends.torch.schema import CosineDecay, LinearWarmup, PiecewiseDecay, TorchConfig
+from runner.backends.torch.schema import CosineDecay, Decay, ExpWarmup, LinearWarmup, OneCycle, PiecewiseDecay, TorchConfig, Warmup
 from runner.core.errors import InputError, Problem, TooFewImages
 
 
@@ -59,7 +59,10 @@ def learning_rate(config: TorchConfig, step: int, steps_per_epoch: int) -> float
     """
     base = config.learning_rate.base_lr
     decay = config.learning_rate.schedulers[0]
-    if isinstance(decay, LinearWarmup):
+    if isinstance(decay, OneCycle):
+        length = config.max_iters if config.max_iters is not None else (config.epoch or 0) * steps_per_epoch
+        return base * one_cycle(decay, step, length)
+    if not isinstance(decay, Decay):
         raise InputError(
             Problem("the first scheduler decays (PiecewiseDecay or CosineDecay), the second warms up", key="LearningRate.schedulers")
         )
@@ -74,12 +77,14 @@ def learning_rate(config: TorchConfig, step: int, steps_per_epoch: int) -> float
 def warmup_steps(config: TorchConfig, steps_per_epoch: int) -> int:
     """Return the number of warm-up steps; 0 if the decay has use_warmup: false."""
     schedulers = config.learning_rate.schedulers
-    if isinstance(schedulers[0], LinearWarmup) or not schedulers[0].use_warmup:
+    if not isinstance(schedulers[0], Decay) or not schedulers[0].use_warmup:
         return 0
     warmup = schedulers[1] if len(schedulers) > 1 else None
-    if not isinstance(warmup, LinearWarmup):
-        raise InputError(Problem("use_warmup: true needs a LinearWarmup as the second scheduler", key="LearningRate.schedulers"))
-    steps = warmup.epochs * steps_per_epoch if warmup.epochs_first and warmup.epochs is not None else warmup.steps
+    if not isinstance(warmup, Warmup):
+        text = "use_warmup: true needs a LinearWarmup or ExpWarmup as the second scheduler"
+        raise InputError(Problem(text, key="LearningRate.schedulers"))
+    in_epochs = warmup.epochs is not None and (isinstance(warmup, ExpWarmup) or warmup.epochs_first)
+    steps = (warmup.epochs or 0) * steps_per_epoch if in_epochs else warmup.steps
     return max(steps, 1)  # PaddleDetection's: a warm-up of 0 steps still gives step 0 the start factor
 
 
@@ -99,10 +104,33 @@ def milestones(decay: PiecewiseDecay) -> tuple[int, ...]:
     return decay.milestones if decay.milestones is not None else (8, 11)
 
 
+def one_cycle(cycle: OneCycle, step: int, length: int) -> float:
+    """Return the factor of the base rate at `step` of a training of `length` steps: torch.optim.lr_scheduler.OneCycleLR's, whose max_lr is
+    the base rate (arXiv 1708.07120). Like torch's, it ends a phase at a fraction of a step.
+    """
+    first = 1 / cycle.div_factor
+    last = first / cycle.final_div_factor
+    risen = cycle.pct_start * length - 1
+    phases = [(risen, first, 1.0), (length - 1, 1.0, last)]
+    if cycle.three_phase:
+        phases[1:] = [(2 * cycle.pct_start * length - 2, 1.0, first), (length - 1, first, last)]
+    begin = 0.0
+    for end, start_factor, end_factor in phases:
+        if step <= end:
+            share = (step - begin) / (end - begin) if end > begin else 1.0
+            if cycle.anneal_strategy == "cos":
+                return end_factor + (start_factor - end_factor) / 2 * (1 + math.cos(math.pi * share))
+            return start_factor + (end_factor - start_factor) * share
+        begin = end
+    return last
+
+
 def _warming(config: TorchConfig, step: int, warmup: int) -> float:
     scheduler = config.learning_rate.schedulers[1]
-    start = scheduler.start_factor if isinstance(scheduler, LinearWarmup) else 1.0
     alpha = step / warmup
+    if isinstance(scheduler, ExpWarmup):
+        return float(config.learning_rate.base_lr * alpha**scheduler.power)
+    start = scheduler.start_factor if isinstance(scheduler, LinearWarmup) else 1.0
     return config.learning_rate.base_lr * (start * (1 - alpha) + alpha)
 
 

@@ -187,12 +187,36 @@ class LinearWarmup:
     epochs_first: Annotated[bool, Doc("epochs goes before steps where both are given")] = True
 
 
-Scheduler = PiecewiseDecay | CosineDecay | LinearWarmup
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpWarmup:
+    """Raise the learning rate from 0 by a power of the share of the warm-up that is done."""
+
+    form: ClassVar[Form] = "tag"
+    steps: Annotated[int, Doc("length in iterations"), Range(0)] = 1000
+    epochs: Annotated[int | None, Doc("length in epochs; goes before steps"), Range(0)] = None
+    power: Annotated[float, Doc("exponent"), Positive] = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneCycle:
+    """Raise the learning rate to the base rate, then lower it until the training ends (ours; torch's OneCycleLR, momentum constant)."""
+
+    form: ClassVar[Form] = "tag"
+    pct_start: Annotated[float, Doc("share of the training in which the rate rises"), Fraction] = 0.3
+    anneal_strategy: Annotated[Literal["cos", "linear"], Doc("form of rise and fall")] = "cos"
+    div_factor: Annotated[float, Doc("base rate / first rate"), Positive] = 25.0
+    final_div_factor: Annotated[float, Doc("first rate / last rate"), Positive] = 10000.0
+    three_phase: Annotated[bool, Doc("fall to the first rate in as many steps as the rise took, then to the last one")] = False
+
+
+Decay = PiecewiseDecay | CosineDecay
+Warmup = LinearWarmup | ExpWarmup
+Scheduler = Decay | Warmup | OneCycle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearningRate:
-    """schedulers[0] decays, [1] warms up."""
+    """schedulers[0] decays, [1] warms up; a OneCycle does both."""
 
     form: ClassVar[Form] = "section"
     base_lr: Annotated[float, Doc("learning rate after the warm-up"), Positive] = 0.01

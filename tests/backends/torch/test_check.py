@@ -13,7 +13,7 @@ from PIL import Image
 
 from runner.backends.torch import schema
 from runner.backends.torch.backend import TorchBackend
-from runner.backends.torch.schema import CosineDecay, LearningRate, LinearWarmup, PiecewiseDecay, TorchConfig
+from runner.backends.torch.schema import CosineDecay, ExpWarmup, LearningRate, LinearWarmup, OneCycle, PiecewiseDecay, TorchConfig
 from runner.core.errors import Remark
 from runner.training.checks import check_data
 
@@ -64,6 +64,8 @@ def test_keys_that_do_not_fit(config: Config, changes: dict[str, Any], key: str,
         ((PiecewiseDecay(values=(1.0, 0.1, 0.01)), WARM), "warm-up"),
         ((PiecewiseDecay(values=(1.0, 0.1), use_warmup=False),), "need 3 values"),
         ((CosineDecay(max_epochs=3, max_iters=4), WARM), "both given"),
+        ((OneCycle(), WARM), "warms up by itself"),
+        ((ExpWarmup(), WARM), "first one decays"),
     ],
 )
 def test_schedules_that_do_not_fit(config: Config, schedulers: tuple[Any, ...], words: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from runner.backends.torch import schedule
-from runner.backends.torch.schema import CosineDecay, LearningRate, LinearWarmup, PiecewiseDecay, TorchConfig
+from runner.backends.torch.schema import CosineDecay, ExpWarmup, LearningRate, LinearWarmup, OneCycle, PiecewiseDecay, TorchConfig
 from runner.core.errors import InputError
 
 Config = Callable[..., TorchConfig]
@@ -92,6 +92,43 @@ def test_cosine_takes_the_length_of_a_training_given_in_iterations(config: Confi
 )
 def test_length_of_the_warmup(config: Config, warmup: LinearWarmup, steps: int) -> None:
     assert schedule.warmup_steps(config(learning_rate=LearningRate(schedulers=(PiecewiseDecay(), warmup))), 7) == steps
+
+
+@pytest.mark.parametrize("warmup", [ExpWarmup(steps=9), ExpWarmup(steps=100, epochs=1, power=3), ExpWarmup(steps=0)])
+def test_exponential_warmup_is_a_power(config: Config, warmup: ExpWarmup) -> None:
+    steps = {9: 9, 100: 7, 0: 1}[warmup.steps]
+    here = config(learning_rate=LearningRate(base_lr=2.0, schedulers=(PiecewiseDecay(gamma=0.1, milestones=(2, 3)), warmup)))
+    expected = [2.0 * (step / steps) ** warmup.power for step in range(steps)]
+    assert rates(here, 14, 7) == expected + [2.0] * (14 - steps)
+
+
+@pytest.mark.parametrize("strategy", ["cos", "linear"])
+@pytest.mark.parametrize(("length", "start", "three_phase"), [(40, 0.3, False), (41, 0.3, True), (7, 0.0, False), (1, 0.3, False)])
+def test_one_cycle_is_torchs(config: Config, length: int, start: float, strategy: str, three_phase: bool) -> None:
+    import torch
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    there = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=0.02,
+        total_steps=length,
+        pct_start=start,
+        anneal_strategy=strategy,
+        cycle_momentum=False,
+        three_phase=three_phase,
+        final_div_factor=100.0,
+    )
+    expected = []
+    for _ in range(length):
+        expected.append(there.get_last_lr()[0])
+        optimizer.step()
+        if len(expected) < length:
+            there.step()
+    cycle = OneCycle(pct_start=start, anneal_strategy=strategy, three_phase=three_phase, final_div_factor=100.0)  # type: ignore[arg-type]
+    rate = LearningRate(base_lr=0.02, schedulers=(cycle,))
+    assert rates(config(epoch=None, max_iters=length, learning_rate=rate), length, 7) == pytest.approx(expected, rel=1e-9)
+    if length == 7:
+        assert rates(config(epoch=1, learning_rate=rate), length, 7) == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_warmup_of_nothing_still_gives_the_first_step_the_start_factor(config: Config) -> None:
