@@ -25,6 +25,7 @@ from runner.core.errors import ElsewhereKnown, InputError, Problem, TooFewImages
 from runner.resolve.autos import find_interpreter, resolve_autos
 from runner.resolve.dataset import expand_dataset, with_absolute_folders
 from runner.resolve.resolution import AUTO, DATA_SECTIONS, Resolution
+from runner.training.early_stop import check_early_stop
 
 if TYPE_CHECKING:
     from runner.data.coco import CocoSet
@@ -217,6 +218,8 @@ def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
     backend = resolution.backend
     bound = bind(resolution.tree, backend.config_class)
     found = list(backend.check(bound.value)) if bound.value is not None and resolution.python is not None else []
+    if bound.value is not None:
+        found += check_early_stop(bound.value, backend.metrics(bound.value))
     unknown = {problem.key for problem in found if isinstance(problem, UnknownKey)}
     only_names = [key for key, node in (resolution.tree.mapping or {}).items() if key in unknown and node.anchor is not None]
     if only_names:

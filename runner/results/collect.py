@@ -58,6 +58,8 @@ class RunResult:
         undefined: tags of metrics that are not finite there.
         evaluations: (step, tag → number) of every evaluation that counts, in order.
         step, steps: optimiser steps done, and in all (0: not known).
+        early_stop: why its training ended before the planned length; empty if it did not.
+        planned_steps: that length; `steps` if it did not.
         time_s: seconds spent on the steps that count, evaluations included, over all attempts.
         images_per_s: median over the records; None if there is none.
         memory_gib, gpu_memory_gib: the most that was recorded.
@@ -87,6 +89,8 @@ class RunResult:
     evaluations: Sequence[tuple[int, Mapping[str, float]]] = ()
     step: int = 0
     steps: int = 0
+    early_stop: str = ""
+    planned_steps: int = 0
     time_s: float | None = None
     images_per_s: float | None = None
     memory_gib: float | None = None
@@ -361,6 +365,8 @@ def read_run(run_dir: RunDir, *, config: bool = True, records: ReadSummary = rea
         undefined=undefined,
         step=status.step,
         steps=status.steps,
+        early_stop=status.early_stop,
+        planned_steps=status.planned_steps or status.steps,
         attempts=status.attempt,
         heartbeat=status.heartbeat,
         config=flat_config,

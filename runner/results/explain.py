@@ -33,10 +33,19 @@ def explain(comparison: Comparison) -> Iterator[ReportNote]:
     for trial in judged:
         if lost := [run for run in trial.runs if run.state == "failed"]:
             yield note("failed-runs", trial=trial.name, runs=len(lost))
+    yield from _stopped_early(comparison)
     if reused := sum(run.reason is not None for trial in comparison.trials for run in trial.counted):
         yield note("reused", runs=reused)
     if any(trial.best.n and trial.best.mean != trial.metrics[comparison.metric].mean for trial in comparison.trials):
         yield note("last-checkpoint")
+
+
+def _stopped_early(comparison: Comparison) -> Iterator[ReportNote]:
+    for trial in comparison.trials:
+        if stopped := [run for run in trial.counted if run.early_stop]:
+            lengths = {"shortest": min(run.steps for run in stopped), "longest": max(run.steps for run in stopped)}
+            planned = max(run.planned_steps for run in stopped)
+            yield note("stopped-early", trial=trial.name, runs=len(stopped), counted=len(trial.counted), planned=planned, **lengths)
 
 
 def _interval(comparison: Comparison, judged: list[ComparedTrial]) -> Iterator[ReportNote]:

@@ -116,6 +116,14 @@ def _unlearned_trial(trial: str, runs: Mapping[str, Sequence[str]], counted: int
     )
 
 
+def _stopped_early(trial: str, runs: int, counted: int, planned: int, shortest: int, longest: int) -> str:
+    length = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
+    return (
+        f"{trial}: {runs} of {_runs(counted)} stopped early, after {length} of {planned} steps, and {'counts' if runs == 1 else 'count'} as"
+        " whole: compared is the last checkpoint at the stop, not the best"
+    )
+
+
 def _unlearned_runs(runs: Mapping[str, Sequence[str]]) -> str:
     listed = ", ".join(f"{run} ({', '.join(terms)})" for run, terms in runs.items())
     return f"{counted(len(runs), 'run')} hardly learned, and {'is' if len(runs) == 1 else 'are'} counted: {listed}"
@@ -331,6 +339,7 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "no-noise": _template("no interval where all seeds gave the same value: there is no noise to judge by"),
     "failed-runs": _failed_runs,
     "reused": _reused,
+    "stopped-early": _stopped_early,
     "imported": _imported,
     "design-missing": _design_missing,
     "last-checkpoint": _template("metrics are those of the last checkpoint; the best evaluation of a run is optimistic"),

@@ -112,6 +112,8 @@ class Status:
         process: identifies the process behind `pid`, see `runner.core.process.process_mark`; empty if unknown.
         note: what the attempt found before it began to train, for people (the weights that it loaded); empty if nothing.
         host: the machine that it runs on; empty in files of older versions, which knew one machine.
+        early_stop: why training ended before its planned length (`early_stop` of the config); empty if it did not.
+        planned_steps: that length in optimiser steps, `steps` being those that were made; 0 if it did not.
         warning: a problem the attempt noticed in its training, for people (`runner.training.learning`); empty if nothing.
     """
 
@@ -130,6 +132,8 @@ class Status:
     warning: str = ""
     note: str = ""
     host: str = ""
+    early_stop: str = ""
+    planned_steps: Count = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 _EARLY_STOPPING: Final = (
-    "a run is not ended early, so that trials are compared after the same training: evaluate at every snapshot (--eval) and use the best"
-    " checkpoint (`runner eval RUN --checkpoint best`, also `predict`); in a sweep by optuna, `pruner` ends unpromising trials"
+    "the key is early_stop, at the top level: {metric: bbox/AP, patience: 5, min_delta: 0.001}, with eval_at_snapshot: true; the last"
+    " checkpoint is compared, and `runner eval RUN --checkpoint best` evaluates the best"
 )
 _CLASS_WEIGHTS: Final = (
     "classes cannot be weighted: to show a rare class more often, list its images several times in the training annotations (COCO JSON,"
@@ -20,7 +20,7 @@ _ONE_PROCESS: Final = (
 
 ABSENT_KEYS: Final[Mapping[str, str]] = {
     # features that do not exist, in any section
-    r"(.*\.)?(early_?stop\w*|patience)": _EARLY_STOPPING,
+    r".+\.early_?stop\w*|early_?stop(p\w*|er)|earlystop|(?!early_stop\.)(.+\.)?patience": _EARLY_STOPPING,
     r"(.*\.)?((cls|class|classes|category|label)_?(weights?|balanc\w*)|over_?sampl\w*|balanced?\w*|sampler)": _CLASS_WEIGHTS,
     r"processes|(num_)?gpus|devices|gpu_ids?|nproc\w*|world_size": _ONE_PROCESS,
     # what has another name here, at the top level

@@ -9,9 +9,21 @@ from typing import Annotated, Any, ClassVar, Literal
 from runner.config.bind import bind, section_classes
 from runner.config.load import parse
 from runner.config.node import Source
-from runner.config.schema import Auto, Doc, Form, Neutral, Range, Registered
+from runner.config.schema import AddedLater, Auto, Doc, Form, Neutral, Range, Registered
 from runner.trackers.base import TRACKERS
 from runner.training.absent_keys import ABSENT_KEYS, EVERY_KEY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStop:
+    """Condition under which a training ends before its length."""
+
+    form: ClassVar[Form] = "plain"
+    metric: Annotated[
+        str | None, Doc("tag of an evaluation's metric, which counts in the direction of the deciding one; default: that one")
+    ] = None
+    patience: Annotated[int, Doc("training ends after this many evaluations in a row without an improvement"), Range(1)]
+    min_delta: Annotated[float, Doc("an improvement is larger than this"), Range(0)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +61,11 @@ class CommonConfig:
     # how long, how
     epoch: Annotated[int | None, Doc("length of training in epochs"), Range(1)] = None
     max_iters: Annotated[int | None, Doc("ours: length of training in iterations, in place of epoch"), Range(1)] = None
+    early_stop: Annotated[
+        EarlyStop | None,
+        Doc("ours: end training when a metric of its evaluations has stopped improving; the last checkpoint is compared, not the best"),
+        AddedLater(),
+    ] = None
     use_ema: Annotated[bool, Doc("evaluate and keep an exponential moving average of the weights")] = False
     ema_decay: Annotated[float, Doc("decay of the average"), Range(0, 1)] = 0.9998
     ema_decay_type: Annotated[Literal["threshold", "normal", "exponential"], Doc("growth of the decay at the start")] = "threshold"

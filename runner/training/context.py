@@ -62,6 +62,9 @@ class RunContext(Protocol):
             RunnerError: another rank has ended and will never call it.
         """
 
+    def stopped_early(self, reason: str, planned: int) -> None:
+        """State, for the log and for those who watch the run or read it later, that training ends before its `planned` steps."""
+
     def say(self, message: str) -> None:
         """Write a line to the log."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,16 @@ from runner.data.classes import differing, listed, read_names
 from runner.store.checkpoints import CheckpointFolder, Entry, read_newest
 from runner.training.common_config import CommonConfig
 from runner.training.context import RunContext
+from runner.training.early_stop import EarlyStopping
 from runner.training.meter import Meter
 
 
 class _StopEvaluation(Exception):
     """Ends an evaluation between two batches."""
+
+
+class _StoppedEarly(Exception):
+    """Ends the training after a snapshot, as `early_stop` has it."""
 
 
 class Trainer(ABC):
@@ -47,6 +52,7 @@ class Trainer(ABC):
         if run.rank == 0:
             self.folder.prepare()
         self.meter = self._new_meter()
+        self.early_stopping = EarlyStopping(config.early_stop, run.primary_metric)
         self.step = 0
         self.saved: Entry | None = None
         """The checkpoint of the present step, None while the step has none."""
@@ -64,10 +70,12 @@ class Trainer(ABC):
             self._begin()
             recorded = self.step - 1 if self.evaluation_due else self.step  # else the present step's records would come twice
             self.run_context.resumed(recorded, recorded / self.per_epoch)
-            if self.evaluation_due and self.step < self.total:
-                self._snapshot()
-            if self.step < self.total:
-                self._train()
+            with suppress(_StoppedEarly):
+                self._refuse_further_steps()
+                if self.evaluation_due and self.step < self.total:
+                    self._snapshot()
+                if self.step < self.total:
+                    self._train()
             self._end()
 
     # -------------------------------------------------------------------------------------------- a backend's own part
@@ -140,13 +148,28 @@ class Trainer(ABC):
 
     def _snapshot(self) -> None:
         self.evaluation_due = self.config.eval_at_snapshot
-        metric = self._evaluate(final=False) if self.evaluation_due else None
+        # an evaluation that may turn out to be the last one leaves what the last one leaves; a later one replaces it
+        metric = self._evaluate(final=self.early_stopping.may_end_next) if self.evaluation_due else None
         self.evaluation_due = False
         self._record()
         self._save(metric)
+        self._refuse_further_steps()
+
+    def _refuse_further_steps(self) -> None:
+        """End the training here if `early_stop` says so. The checkpoint of this step and its evaluation are then the last."""
+        if self.early_stopping.has_ended and self.step < self.total:
+            reason = self.early_stopping.reason(self.step, self.total)
+            self.run_context.stopped_early(reason, self.total)
+            self.total = self.step
+            self._progress("training")
+            raise _StoppedEarly
 
     def _end(self) -> None:
         """Save the last checkpoint, evaluate, and mark that both are done."""
+        if self.early_stopping.has_ended and self.saved is not None and not self.evaluation_due:
+            if self.run_context.rank == 0:
+                self.folder.finish(self.saved, self.saved.metric)
+            return
         self.evaluation_due = True
         entry = self._last_checkpoint()
         self._stop_if_asked()
@@ -164,7 +187,7 @@ class Trainer(ABC):
             return
         self._share_meter()
         self._refuse_non_finite()
-        values = self._values()
+        values = {**self._values(), **self.early_stopping.values()}
         self.run_context.record(self.step, self.epoch, values)
         self._progress("training", values)
         self.meter = self._new_meter()
@@ -173,16 +196,18 @@ class Trainer(ABC):
     def _evaluate(self, *, final: bool) -> float | None:
         """Have the weights scored by the first process."""
         self.meter.pause()
-        outcome: tuple[bool, float | None] | None = None
+        outcome: tuple[bool, float | None, float | None] | None = None
         if self.run_context.rank == 0:
             try:
-                outcome = False, self._score(final=final).get(self.run_context.primary_metric.name)
+                metrics = self._score(final=final)
+                outcome = False, metrics.get(self.run_context.primary_metric.name), metrics.get(self.early_stopping.metric)
             except _StopEvaluation:
-                outcome = True, None
-        first: tuple[bool, float | None] = self.run_context.all_gather(outcome)[0]
-        was_stopped, metric = first
+                outcome = True, None, None
+        first: tuple[bool, float | None, float | None] = self.run_context.all_gather(outcome)[0]
+        was_stopped, metric, watched = first
         if was_stopped:
             self._stop_if_asked()
+        self.early_stopping.add(self.step, watched)
         self.meter.start()
         return metric
 
@@ -224,6 +249,7 @@ class Trainer(ABC):
             "classes": list(self.classes),
             "window": self.meter.state_dict(),  # the key of every checkpoint so far
             "evaluation_due": self.evaluation_due,
+            "early_stop": self.early_stopping.state_dict(),
         }
         self.saved = self.folder.save(self._state_writer(state), self.step, self.epoch, metric=metric)
         self.meter.start()
@@ -264,10 +290,12 @@ class Trainer(ABC):
             raise InputError(f"{source} is at step {step}, this config ends at {self.total}: give a larger epoch or max_iters")
         self._load_state(state, source)
         self.step = step
+        self.early_stopping.load_state_dict(state.get("early_stop"))
         was_the_end = entry.finished and step < self.total  # of a shorter training; its records stay valid
         self.evaluation_due = bool(state["evaluation_due"]) and not was_the_end
         self.meter = self._new_meter(state["window"] if self.evaluation_due else None)
-        self.saved = entry if folder.path.resolve() == self.folder.path.resolve() and self.evaluation_due else None
+        is_own = folder.path.resolve() == self.folder.path.resolve()
+        self.saved = entry if is_own and (self.evaluation_due or self.early_stopping.has_ended) else None
         self.run_context.say(f"resuming from {source} at step {step} of {self.total}")
 
     def _what_is_left(self) -> str:

@@ -103,7 +103,7 @@ def _ending(run: RunMonitor) -> str:
     status = run.status
     if status.state == "done":
         metrics = [f"{tag} {value:.3f}" for tag in run.run_dir.primary_metric().shown[:_METRICS] if (value := run.metric(tag)) is not None]
-        return ", ".join(["done", *metrics, *filter(None, [status.warning])])
+        return ", ".join(["done", *metrics, *filter(None, [status.early_stop, status.warning])])
     word = standing(status, at_work=False)
     return f"{word} after step {status.step}" + (f": {status.reason}" if status.reason else "")
 

@@ -91,7 +91,7 @@ class _RunsView:
     def _reasons(self) -> Iterator[Text]:
         """List why runs ended, what could not be read of them, and what the star means."""
         for run in self._runs:
-            for text in filter(None, (run.reason, run.problem, f"! {in_words(run.flat)}" if run.flat else "")):
+            for text in filter(None, (run.reason, run.early_stop, run.problem, f"! {in_words(run.flat)}" if run.flat else "")):
                 yield plain(f"{self._name(run)}: {text}")
         if any(run.state != "done" and run.evaluations for run in self._runs):
             yield Text("* of the newest evaluation; the run is not done", style="dim")

@@ -128,6 +128,11 @@ class Attempt:
         """See `RunContext.all_gather`."""
         return self._member.all_gather(value) if self._member is not None else [value]
 
+    def stopped_early(self, reason: str, planned: int) -> None:
+        """See `RunContext.stopped_early`."""
+        self.say(reason)
+        self._status.change(early_stop=reason, planned_steps=planned)
+
     def say(self, message: str) -> None:
         """Write a line to worker.log."""
         log.info("%s", message)

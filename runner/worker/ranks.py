@@ -145,6 +145,10 @@ class OtherRank:
         """Return None: the first rank is asked."""
         return None
 
+    def stopped_early(self, reason: str, planned: int) -> None:
+        """Do nothing: the first rank says the same."""
+        log.debug("%s", reason)
+
     def say(self, message: str) -> None:
         """Do nothing: the first rank says the same."""
         log.debug("%s", message)

@@ -346,7 +346,7 @@ def test_what_yaml_reads_as_few_people_mean_it_is_noted(override: str, note: str
         ),
         (["YOLOv3Head={}"], "YOLOv3Head: unknown key; the backend paddle has it (-o backend=paddle)"),
         (["processes=2"], "processes: unknown key; a run trains in one process, and on one GPU (only the backend paddle has `processes`)"),
-        (["patience=3"], "patience: unknown key; a run is not ended early"),
+        (["patience=3"], "patience: unknown key; the key is early_stop"),
         (["FCOSHead.fcos_loss.class_weight=[1]"], "class_weight: unknown key of FCOSLoss; classes cannot be weighted"),
         (["quux=3"], "quux: unknown key; `runner config show -c FILE` prints every key"),
         (["lr=3"], "lr: unknown key; the key is LearningRate.base_lr"),

@@ -26,7 +26,7 @@ from runner.results.format import show_delta, show_duration, show_interval
 from runner.results.interactions import contrast, interactions
 from runner.results.notes import ReportNote, given
 from runner.stats.intervals import Difference, summarize
-from runner.store.run_dir import Override
+from runner.store.run_dir import Override, RunDir
 from runner.views.renderers.csv_file import CsvRenderer
 from runner.views.renderers.json_file import JsonRenderer
 from runner.views.renderers.markdown import MarkdownRenderer
@@ -492,3 +492,17 @@ def test_a_run_with_a_damaged_run_json_is_of_no_trial_and_is_not_counted(tmp_pat
         run.identity_file.write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match=r"run\.json of each of them is damaged"):
         compared(sweep)
+
+
+def test_runs_that_stopped_early_are_whole_and_named(sweep: Path) -> None:
+    for name, step in (("0002-schedule=600-s0", 300), ("0002-schedule=600-s2", 420)):
+        run = next(run for run in collect([sweep]) if run.id == name)
+        run_dir = RunDir(run.path)
+        run_dir.write_status(replace(run_dir.status(), step=step, steps=step, planned_steps=600, early_stop="stopped early after …"))
+    found = compared(sweep)
+    assert [len(trial.counted) for trial in found.trials] == [3, 2, 3]
+    assert [text for text in texts(found.notes) if "early" in text] == [
+        "2 schedule=600: 2 of 3 runs stopped early, after 300 to 420 of 600 steps, and count as whole: compared is the last checkpoint at the"
+        " stop, not the best"
+    ]
+    assert [run.planned_steps for run in collect([sweep])] == [300] * 5 + [600] * 3

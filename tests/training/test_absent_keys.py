@@ -14,7 +14,7 @@ from runner.training.absent_keys import ABSENT_KEYS
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        *((key, "--checkpoint best") for key in ("early_stop", "early_stopping", "earlystop", "patience", "TrainReader.patience")),
+        *((key, "--checkpoint best") for key in ("early_stopping", "earlystop", "patience", "TrainReader.patience")),
         *((key, "several times") for key in ("class_weight", "class_weights", "cls_weight", "FCOSLoss.class_weights", "oversample")),
         *((key, "side by side") for key in ("processes", "gpus", "num_gpus", "nproc_per_node")),
         *((key, "TrainReader.batch_size") for key in ("batch_size", "batch", "batchsize")),

@@ -43,8 +43,8 @@ class SearchTrial:
         violated: the constraints that it violates.
         curve: (step, mean of the deciding metric) of the evaluations that all its runs with the search's seeds have; runs without any
             are left out.
-        step, steps: optimiser steps of the run that has done most, and of a whole run (0: unknown).
-        steps_done, steps_full: optimiser steps over all of the search's seeds: done, and planned.
+        step, steps: optimiser steps of the run that has done most, and of a whole run as planned (0: unknown).
+        steps_done, steps_full: optimiser steps over all of the search's seeds: done, and planned without those that early stopping saved.
     """
 
     number: int
@@ -210,7 +210,7 @@ def _trial(
     names = [metric.name for metric in metrics]
     state, reason = trial_state(search, seeds, names)
     searched, derived = keys
-    steps = max((run.steps for run in search), default=0)
+    steps = max((run.planned_steps for run in search), default=0)
     values = _summaries(search, names)
     return SearchTrial(
         number=number,
@@ -226,7 +226,7 @@ def _trial(
         step=max((run.step for run in search), default=0),
         steps=steps,
         steps_done=sum(run.step for run in search),
-        steps_full=steps * max(len(seeds), len(search)),
+        steps_full=steps * max(len(seeds), len(search)) - sum(run.planned_steps - run.steps for run in search),
     )
 
 

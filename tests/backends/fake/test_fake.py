@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,47 @@ def test_a_killed_run_goes_on_exactly(work: Any, new_run: NewRun, step: int) -> 
     assert numbers(run) == numbers(undisturbed) and run.results() == undisturbed.results()
     assert run.status().attempt == 2
     assert ("resuming from" in run.log.read_text()) == (step > 4)
+
+
+PEAK = {"metrics": {"bbox/AP": "0.5 - abs(step - 8) / 20"}, "early_stop": {"patience": 2}, "max_iters": 40}
+"""Best at step 8; with evaluations every 4 steps training ends after 16."""
+
+
+@pytest.mark.parametrize("step", [None, 9, 16])
+def test_it_stops_early_and_is_done(work: Any, new_run: NewRun, step: int | None) -> None:
+    faults = {} if step is None else {"faults": {"crash_at": step, "only_attempt": 1}}
+    run = new_run(**PEAK, **faults)
+    if step is not None:
+        assert work(run) == -signal.SIGKILL
+    assert work(run) == 0, run.log.read_text()
+    status = run.status()
+    assert (status.state, status.step, status.steps, status.planned_steps, status.reason) == ("done", 16, 16, 40, None)
+    assert status.early_stop == (
+        "stopped early after step 16 of 40: bbox/AP did not improve in 2 evaluations in a row (best 0.5 at step 8)"
+    )
+    assert status.early_stop in run.log.read_text()
+    assert [at for at, _ in scores(run)] == [4, 8, 12, 16], "each evaluation is recorded once"
+    assert {at: values["train/early_stop_waited"] for at, values in numbers(run) if at % 4 == 0 and "train/loss" in values} == {
+        4: 0, 8: 0, 12: 1, 16: 2
+    }  # fmt: skip
+    results = run.results()
+    assert results is not None and results["step"] == 16 and results["metrics"]["bbox/AP"] == pytest.approx(0.1)
+    last = CheckpointFolder(run.checkpoints, suffix=".json").entries()[-1]
+    assert (last.step, last.finished, last.metric) == (16, True, pytest.approx(0.1))
+
+
+def test_killed_between_its_stop_and_its_end(work: Any, new_run: NewRun) -> None:
+    run = new_run(**PEAK)
+    assert work(run) == 0
+    done, records = run.status(), run.metrics.read_bytes()
+    index = run.checkpoints / "index.json"
+    index.write_text(index.read_text().replace('"finished": true', '"finished": false'))
+    run.write_status(replace(done, state="running", early_stop="", planned_steps=0, steps=40, pid=0))
+    assert work(run) == 0, run.log.read_text()
+    again = run.status()
+    assert (again.early_stop, again.planned_steps, again.steps) == (done.early_stop, 40, 16)
+    assert '"finished": true' in index.read_text() and [at for at, _ in scores(run)] == [4, 8, 12, 16]
+    assert len(run.metrics.read_bytes().splitlines()) == len(records.splitlines()) + 1  # the mark of the second attempt
 
 
 def test_a_run_that_lacks_only_its_last_evaluation(work: Any, new_run: NewRun) -> None:

@@ -32,7 +32,7 @@ def check(paddle_python: Path, coco: Path) -> Check:
     [
         ("fcos", "FCOSHead.num_conv=4", "FCOSHead.num_conv", "unknown key of FCOSHead; allowed: centerness_on_reg, "),
         ("fcos", "FCOSHead.fcos_feat.num_conv=4", "FCOSHead.fcos_feat.num_conv", "unknown key of FCOSFeat; did you mean 'num_convs'"),
-        ("fcos", "patience=3", "patience", "unknown key; a run is not ended early"),
+        ("fcos", "patience=3", "patience", "unknown key; the key is early_stop"),
         ("fcos", "FCOSLoss.class_weight=[1]", "FCOSLoss.class_weight", "unknown key of FCOSLoss; classes cannot be weighted"),
         ("fcos", "quux=3", "quux", "unknown key; `runner config show -c FILE` prints every key"),
         ("fcos", "FCOSHaed={num_shift: 0.5}", "FCOSHaed", "unknown key; did you mean 'FCOSHead'"),

@@ -133,6 +133,9 @@ class Remembering:
     def stop_requested(self) -> str | None:
         return "asked to" if self.stop_at is not None and self.steps and self.steps[-1] >= self.stop_at else None
 
+    def stopped_early(self, reason: str, planned: int) -> None:
+        self.said.append(reason)
+
     def say(self, message: str) -> None:
         self.said.append(message)
 

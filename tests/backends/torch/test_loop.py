@@ -26,6 +26,8 @@ from runner.backends.torch.models.fcos import schema as fcos
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError, Interrupted, TrainingFailed
 from runner.data.images import read_image
+from runner.store.checkpoints import CheckpointFolder
+from runner.training.common_config import EarlyStop
 
 Config = Callable[..., TorchConfig]
 NewRun = Callable[..., Any]
@@ -95,6 +97,21 @@ def test_the_same_config_twice_and_another_seed(config: Config, new_run: NewRun)
     assert_same_bits(one, other)
     third = train(config(seed=1), new_run("third"))
     assert not torch.equal(weights(one)["model.backbone.conv1.weight"], weights(third)["model.backbone.conv1.weight"])
+
+
+def test_stopped_early_and_resumed_before_it(config: Config, new_run: NewRun) -> None:
+    stop = EarlyStop(metric="bbox/AP@0.33", patience=2)  # which is never there
+    here = config(epoch=4, snapshot_iter=3, eval_at_snapshot=True, early_stop=stop, worker_num=1)
+    straight = train(here, new_run("straight"))
+    assert [(step, final) for step, final, _ in straight.evaluations] == [(3, False), (6, True)]
+    assert straight.said[-1].startswith("stopped early after step 6 of 20: bbox/AP@0.33 did not improve in 2 evaluations")
+    assert CheckpointFolder(straight.run_dir.checkpoints).entries()[-1].finished
+    first = new_run("parts", stop_at=4)
+    with pytest.raises(Interrupted):
+        train(here, first)
+    second = train(here, new_run("parts", attempt=2, resume_from=first.run_dir.checkpoints))
+    assert second.marks == [(4, 0.8)] and [step for step, _, _ in second.evaluations] == [6]
+    assert_same_bits(straight, second)
 
 
 @pytest.mark.parametrize("stop_at", [3, 7])
