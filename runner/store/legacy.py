@@ -46,7 +46,7 @@ _NEUTRAL = frozenset(
     ).split()
 )
 NEUTRAL_KEYS: Mapping[str, frozenset[str]] = {
-    "torch": _NEUTRAL | {"TestDataset", "TestReader", "find_unused_parameters"},
+    "torch": _NEUTRAL | {"TestDataset", "TestReader", "find_unused_parameters", "gradient_checkpointing"},
     "paddle": _NEUTRAL | {"TestDataset"},
     "fake": _NEUTRAL
     | set("amp cpu_threads eval_iou_thresholds memory_gb memory_gib num_classes pretrain_weights startup_s step_s use_ema use_gpu".split()),

@@ -78,9 +78,7 @@ def check_early_stop(config: CommonConfig, metrics: MetricSet) -> Iterator[Probl
     if config.early_stop is None:
         return
     if not config.eval_at_snapshot:
-        text = (
-            "needs evaluations during training: set eval_at_snapshot: true (--eval), and their distance by snapshot_epoch or snapshot_iter"
-        )
+        text = "needs evaluations during training: set eval_at_snapshot: true (--eval); they come at each snapshot_epoch or snapshot_iter"
         yield Problem(text, key="early_stop")
     metric = config.early_stop.metric
     if metric is not None and not metrics.has(metric):

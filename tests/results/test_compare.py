@@ -502,7 +502,7 @@ def test_runs_that_stopped_early_are_whole_and_named(sweep: Path) -> None:
     found = compared(sweep)
     assert [len(trial.counted) for trial in found.trials] == [3, 2, 3]
     assert [text for text in texts(found.notes) if "early" in text] == [
-        "2 schedule=600: 2 of 3 runs stopped early, after 300 to 420 of 600 steps, and count as whole: compared is the last checkpoint at the"
-        " stop, not the best"
+        "2 schedule=600: 2 of 3 runs stopped early, after 300 to 420 of 600 steps, and count as whole: compared is the last checkpoint"
+        " at the stop, not the best"
     ]
     assert [run.planned_steps for run in collect([sweep])] == [300] * 5 + [600] * 3

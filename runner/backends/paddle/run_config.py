@@ -15,8 +15,8 @@ from runner.config.dump import canonical, to_yaml
 
 _OURS = frozenset(
     "weights dataset eval_iou_thresholds max_iters backend backend_python cpu_threads seed snapshot_iter keep_checkpoints eval_at_snapshot "
-    "early_stop sample_images initial_distance trackers use_vdl vdl_log_dir gradient_accumulation processes pretrain_weights save_dir epoch "
-    "TestDataset".split()
+    "early_stop sample_images initial_distance trackers use_vdl vdl_log_dir gradient_accumulation processes pretrain_weights save_dir "
+    "epoch TestDataset".split()
 )
 """Keys that are not for ppdet: this program handles them."""
 

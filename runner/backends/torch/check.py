@@ -30,6 +30,8 @@ def check(config: TorchConfig) -> list[Problem]:
 def _optional_keys(config: TorchConfig, model: DetectorModel) -> Iterator[Problem]:
     if "initial_distance" not in model.honoured_keys:
         yield from check_initial_distance(config.initial_distance, has_effect=False)
+    if config.gradient_checkpointing and "gradient_checkpointing" not in model.honoured_keys:
+        yield Problem(f"{model.schema.__name__} does not have it; remove the key, or use a smaller batch", key="gradient_checkpointing")
 
 
 def _learning_rate(config: schema.LearningRate) -> Iterator[Problem]:

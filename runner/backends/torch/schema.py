@@ -338,6 +338,9 @@ class TorchConfig(CommonConfig):
         Auto(),
         AddedLater(),
     ] = None
+    gradient_checkpointing: Annotated[
+        bool, Doc("ours: keep less during a step and compute the backbone twice instead: less memory, the same numbers"), Neutral()
+    ] = False
     channels_last: Annotated[bool, Doc("ours: memory layout of the convolutions; changes speed and rounding")] = False
     sync_bn: Annotated[Literal[False], Doc("give norm_type: sync_bn instead")] = False
     find_unused_parameters: Annotated[bool, Doc("no effect here"), Neutral()] = False

@@ -48,6 +48,8 @@ class TrainStep:
         # nn.Module.to takes a memory format beside the device; its stub lists them apart
         self.model = model.to(device, memory_format=torch.channels_last) if config.channels_last else model.to(device)  # type: ignore[call-overload]
         self.model.train()
+        if config.gradient_checkpointing:
+            self.model.checkpoint_gradients()
         self.optimizer = Optimizer(self.model.named_parameters(), self.model.parameter_settings(), config)
         self.ema = ModelEMA(self.model, config) if config.use_ema else None
         half = amp_type(config, device)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from runner.backends.torch import schema
 from runner.backends.torch.backend import TorchBackend
+from runner.backends.torch.models.fcos import FCOSModel
 from runner.backends.torch.schema import CosineDecay, ExpWarmup, LearningRate, LinearWarmup, OneCycle, PiecewiseDecay, TorchConfig
 from runner.core.errors import Remark
 from runner.training.checks import check_data
@@ -48,6 +49,13 @@ def test_a_good_config_has_no_problem(config: Config) -> None:
 )
 def test_keys_that_do_not_fit(config: Config, changes: dict[str, Any], key: str, words: str) -> None:
     assert any(key in where and words in message for where, message in found(config(**changes)))
+
+
+def test_an_architecture_without_gradient_checkpointing(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = config(gradient_checkpointing=True)
+    assert not any(key == "gradient_checkpointing" for key, _ in found(here))
+    monkeypatch.setattr(FCOSModel, "honoured_keys", frozenset())
+    assert ("gradient_checkpointing", "FCOS does not have it; remove the key, or use a smaller batch") in found(here)
 
 
 @pytest.mark.parametrize(

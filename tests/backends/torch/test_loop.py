@@ -334,6 +334,7 @@ def test_accumulated_batches_make_the_gradient_of_their_mean(config: Config) -> 
     [
         {"amp": True},
         {"channels_last": True},
+        {"gradient_checkpointing": True, "amp": True},
         {"optimizer_builder": schema.OptimizerBuilder(optimizer=schema.AdamW())},
         {"gradient_accumulation": 2},
     ],

@@ -78,6 +78,11 @@ class Detector(nn.Module, ABC):
         finally:
             self.train(training)
 
+    def checkpoint_gradients(self) -> None:
+        """Have training keep less and compute parts of the network twice instead (`gradient_checkpointing`), with the same numbers. Called
+        only where the architecture names that key in `DetectorModel.honoured_keys`."""
+        raise NotImplementedError
+
     def from_paddle(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the tensors of a PaddleDetection file to this network's names; what the network has no place for keeps its own.
 

@@ -54,6 +54,10 @@ class FCOSDetector(Detector):
         outputs, locations = self._run_head(batch.images)
         return detections.detect(outputs, locations, batch.scales, self.config.fcos_head)
 
+    def checkpoint_gradients(self) -> None:
+        """Have the backbone's stages computed twice."""
+        self.backbone.recompute = True
+
     def from_paddle(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the tensors of an FCOS of PaddleDetection's, or of what another network there shares with it."""
         named = renamed(tensors, paddle_names(self.state_dict(), self.config.fcos_head.fpn_stride))

@@ -10,6 +10,7 @@ from torchvision import models
 from runner.backends.torch.models.detector import ParameterSetting, prefixed, settings
 from runner.backends.torch.models.layers import schema
 from runner.backends.torch.models.layers.norms import init_backbone, norm_layer
+from runner.backends.torch.models.layers.recompute import recomputed
 
 
 class ResNetBackbone(nn.Module):
@@ -22,6 +23,8 @@ class ResNetBackbone(nn.Module):
 
     channels: tuple[int, ...]
     """Channels of each level handed on."""
+    recompute: bool
+    """Training computes each stage a second time in place of keeping its features (gradient checkpointing)."""
 
     def __init__(self, config: schema.ResNet) -> None:
         super().__init__()
@@ -32,6 +35,7 @@ class ResNetBackbone(nn.Module):
             whole.layer1[0].downsample = nn.Sequential(nn.Conv2d(64, 64, 1, bias=False), norm(64))
         init_backbone(whole)
         self.config = config
+        self.recompute = False
         self.conv1, self.bn1, self.relu, self.maxpool = whole.conv1, whole.bn1, whole.relu, whole.maxpool
         stages = range(max(config.return_idx) + 1)
         for stage in stages:
@@ -51,7 +55,7 @@ class ResNetBackbone(nn.Module):
         out = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         levels = []
         for stage in range(max(self.config.return_idx) + 1):
-            out = self._stage(stage)(out)
+            out = recomputed(self._stage(stage), out) if self.recompute else self._stage(stage)(out)
             if stage in self.config.return_idx:
                 levels.append(out)
         return levels
@@ -82,6 +86,8 @@ class MobileNetV3Backbone(nn.Module):
 
     channels: tuple[int, ...]
     """Channels of each level handed on."""
+    recompute: bool
+    """Training computes each block a second time in place of keeping its features (gradient checkpointing)."""
 
     def __init__(self, config: schema.MobileNetV3) -> None:
         super().__init__()
@@ -93,6 +99,7 @@ class MobileNetV3Backbone(nn.Module):
         )
         init_backbone(whole)
         self.config = config
+        self.recompute = False
         self.features = whole.features[: max(config.feature_maps)]
         self.channels = tuple(_output_channels(self.features[layer - 1]) for layer in config.feature_maps)
 
@@ -100,7 +107,7 @@ class MobileNetV3Backbone(nn.Module):
         """Compute Float[B, 3, H, W] → a Float[B, C, ceil(H / stride), ceil(W / stride)] for each layer of `feature_maps`."""
         out, levels = images, []
         for number, layer in enumerate(self.features, start=1):
-            out = layer(out)
+            out = recomputed(layer, out) if self.recompute else layer(out)
             if number in self.config.feature_maps:
                 levels.append(out)
         return levels
