@@ -52,7 +52,12 @@ NEUTRAL_KEYS: Mapping[str, frozenset[str]] = {
     | set("amp cpu_threads eval_iou_thresholds memory_gb memory_gib num_classes pretrain_weights startup_s step_s use_ema use_gpu".split()),
 }
 """Backend to the top-level keys that could not change a result, when run.json did not say which keys identify a trial."""
-ADDED_LATER: Mapping[str, Any] = {"initial_distance": 0.0, "goal": "maximize", "amp_dtype": None, "early_stop": None}
+ADDED_LATER: Mapping[str, Any] = {
+    "initial_distance": 0.0,
+    "goal": "maximize",
+    "amp_dtype": None,
+    "early_stop": None,
+}
 """Keys that older configs lack, with their implicit value: at that value they do not identify a trial."""
 _DATA_PLACES = ("dataset_dir", "image_dir", "anno_path")
 

@@ -30,6 +30,9 @@ def check(config: TorchConfig) -> list[Problem]:
 def _optional_keys(config: TorchConfig, model: DetectorModel) -> Iterator[Problem]:
     if "initial_distance" not in model.honoured_keys:
         yield from check_initial_distance(config.initial_distance, has_effect=False)
+    if config.optimizer_builder.layer_decay != 1 and "OptimizerBuilder.layer_decay" not in model.honoured_keys:
+        text = f"{model.schema.__name__} does not have it; remove the key, or give optimizer.param_groups factors"
+        yield Problem(text, key="OptimizerBuilder.layer_decay")
     if config.gradient_checkpointing and "gradient_checkpointing" not in model.honoured_keys:
         yield Problem(f"{model.schema.__name__} does not have it; remove the key, or use a smaller batch", key="gradient_checkpointing")
 

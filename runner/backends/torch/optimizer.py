@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.backends.torch import schema
-from runner.backends.torch.models.detector import ParameterSetting
+from runner.backends.torch.parameter_groups import ParameterFacts, Treatment, treatments
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 
@@ -25,23 +25,23 @@ class Optimizer:
 
     Args:
         parameters: by name; those that require no gradient are left out.
-        settings: by name; a name that is missing has factor 1 and the optimiser's regulariser.
+        facts: the architecture's settings of them, and what groups of them are found by.
         config: the run's.
     """
 
-    def __init__(
-        self, parameters: Iterable[tuple[str, nn.Parameter]], settings: Mapping[str, ParameterSetting], config: TorchConfig
-    ) -> None:
+    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], facts: ParameterFacts, config: TorchConfig) -> None:
         builder = config.optimizer_builder
         self._norm_limit, self._value_limit = builder.clip_grad_by_norm, builder.clip_grad_by_value
-        groups: dict[tuple[float, float, float], list[nn.Parameter]] = {}
-        for name, parameter in parameters:
-            if parameter.requires_grad:
-                setting = settings.get(name)
-                l1, l2 = _regularizer(builder.regularizer, setting, adamw=isinstance(builder.optimizer, schema.AdamW))
-                groups.setdefault((setting.lr_mult if setting else 1.0, l1, l2), []).append(parameter)
+        trained = {name: parameter for name, parameter in parameters if parameter.requires_grad}
+        groups: dict[Treatment, list[nn.Parameter]] = {}
+        for name, treatment in treatments(trained, facts, config).items():
+            groups.setdefault(treatment, []).append(trained[name])
         self.parameters = [parameter for members in groups.values() for parameter in members]
         self._torch = _build(builder.optimizer, groups)
+        together: dict[int, list[nn.Parameter]] = {}
+        for treatment, members in groups.items():
+            together.setdefault(treatment.group, []).extend(members)
+        self._clipped_together = list(together.values())
 
     @property
     def torch_optimizer(self) -> torch.optim.Optimizer:
@@ -65,7 +65,9 @@ class Optimizer:
         norm = None
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         if self._norm_limit is not None:
-            norm = clip_global_norm(gradients, self._norm_limit)
+            limit = self._norm_limit
+            norms = [clip_global_norm([p.grad for p in members if p.grad is not None], limit) for members in self._clipped_together]
+            norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
         elif self._value_limit is not None:
             torch._foreach_clamp_min_(gradients, -self._value_limit)
             torch._foreach_clamp_max_(gradients, self._value_limit)
@@ -107,26 +109,16 @@ def clip_global_norm(gradients: list[Tensor], limit: float) -> Tensor:
     return norm
 
 
-def _regularizer(regularizer: schema.Regularizer | None, setting: ParameterSetting | None, *, adamw: bool) -> tuple[float, float]:
-    """Return the (L1, L2) coefficients of one parameter: its own if it has one (Paddle's ParamAttr goes before the optimiser's)."""
-    if setting is not None and setting.decay is not True:
-        return 0.0, float(setting.decay)
-    if regularizer is None or adamw:
-        return 0.0, 0.0
-    return (regularizer.factor, 0.0) if regularizer.type == "L1" else (0.0, regularizer.factor)
-
-
-def _build(
-    config: schema.Momentum | schema.Adam | schema.AdamW, groups: Mapping[tuple[float, float, float], list[nn.Parameter]]
-) -> torch.optim.Optimizer:
+def _build(config: schema.Momentum | schema.Adam | schema.AdamW, groups: Mapping[Treatment, list[nn.Parameter]]) -> torch.optim.Optimizer:
     """torch's optimiser. Paddle's Momentum is SGD without dampening; its Adam divides as torch's does (epsilon
     outside the bias correction).
     """
     decoupled = isinstance(config, schema.AdamW)
     torch_groups: list[dict[str, Any]] = []
-    for (lr_mult, l1, l2), parameters in groups.items():
-        inside = {} if decoupled else {"weight_decay": l2}
-        torch_groups.append({"params": parameters, "lr_mult": lr_mult, "l1": l1, "l2": l2 if decoupled else 0.0, **inside})
+    for one, parameters in groups.items():
+        added = one.l2 if decoupled else 0.0  # else torch adds it
+        weight_decay = one.decoupled if decoupled else one.l2
+        torch_groups.append({"params": parameters, "lr_mult": one.lr_mult, "l1": one.l1, "l2": added, "weight_decay": weight_decay})
     if not torch_groups:
         raise InputError("no parameter is left to train: everything is frozen")
     # fused: one pass over parameter, gradient and state; the rate is set before every step
@@ -135,5 +127,5 @@ def _build(
         return torch.optim.SGD(torch_groups, lr=0.0, momentum=config.momentum, nesterov=nesterov, fused=True)
     betas = (config.beta1, config.beta2)
     if isinstance(config, schema.AdamW):
-        return torch.optim.AdamW(torch_groups, lr=0.0, betas=betas, eps=config.epsilon, weight_decay=config.weight_decay, fused=True)
+        return torch.optim.AdamW(torch_groups, lr=0.0, betas=betas, eps=config.epsilon, fused=True)
     return torch.optim.Adam(torch_groups, lr=0.0, betas=betas, eps=config.epsilon, fused=True)

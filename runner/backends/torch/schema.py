@@ -226,12 +226,29 @@ class LearningRate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParamGroup:
+    """Parameters that are trained in a way of their own. Where there are groups, the architecture's own factors and (but for AdamW)
+    regularisers do not count, as in PaddleDetection."""
+
+    form: ClassVar[Form] = "plain"
+    params: Annotated[tuple[str, ...], Doc("parts of names, PaddleDetection's or torch's; a parameter with one of them is in the group")]
+    learning_rate: Annotated[float, Doc("factor of the learning rate"), Range(0)] = 1.0
+    weight_decay: Annotated[
+        float | None, Doc("coefficient of L2, with AdamW of the decoupled decay; default: the optimiser's"), Range(0)
+    ] = None
+
+
+ParamGroups = Annotated[tuple[ParamGroup, ...], Doc("parameters that are trained in a way of their own"), AddedLater()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Momentum:
     """Stochastic gradient descent with momentum."""
 
     form: ClassVar[Form] = "type"
     momentum: Annotated[float, Doc("momentum"), Range(0, 1)] = 0.9
     use_nesterov: Annotated[bool, Doc("Nesterov's")] = False
+    param_groups: ParamGroups = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +259,7 @@ class Adam:
     beta1: Annotated[float, Doc("decay of the first moment"), Fraction] = 0.9
     beta2: Annotated[float, Doc("decay of the second moment"), Fraction] = 0.999
     epsilon: Annotated[float, Doc("added to the denominator"), Positive] = 1e-8
+    param_groups: ParamGroups = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +271,7 @@ class AdamW:
     beta2: Annotated[float, Doc("decay of the second moment"), Fraction] = 0.999
     epsilon: Annotated[float, Doc("added to the denominator"), Positive] = 1e-8
     weight_decay: Annotated[float, Doc("decoupled weight decay"), Range(0)] = 0.01
+    param_groups: ParamGroups = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +292,12 @@ class OptimizerBuilder:
     regularizer: Regularizer | None = field(default_factory=Regularizer)
     clip_grad_by_norm: Annotated[float | None, Doc("clip the norm of all gradients together"), Positive] = None
     clip_grad_by_value: Annotated[float | None, Doc("clip each element"), Positive] = None
+    layer_decay: Annotated[
+        float,
+        Doc("ours: factor of the learning rate from each layer of the backbone to the one before it, the last layer's included"),
+        Range(0, 1, open_low=True),
+        AddedLater(),
+    ] = 1.0
 
 
 # ---------------------------------------------------------------------------------------------------------- data sets

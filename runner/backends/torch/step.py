@@ -13,6 +13,7 @@ from runner.backends.torch.amp import amp_type
 from runner.backends.torch.ema import ModelEMA
 from runner.backends.torch.models.detector import Detector
 from runner.backends.torch.optimizer import Optimizer
+from runner.backends.torch.parameter_groups import ParameterFacts
 from runner.backends.torch.samples import PackedBatch
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError, Problem
@@ -50,7 +51,7 @@ class TrainStep:
         self.model.train()
         if config.gradient_checkpointing:
             self.model.checkpoint_gradients()
-        self.optimizer = Optimizer(self.model.named_parameters(), self.model.parameter_settings(), config)
+        self.optimizer = Optimizer(self.model.named_parameters(), _facts(self.model, config), config)
         self.ema = ModelEMA(self.model, config) if config.use_ema else None
         half = amp_type(config, device)
         self._autocast: Any = {"device_type": device.type, "dtype": half, "enabled": half is not None}
@@ -107,3 +108,8 @@ class TrainStep:
             self.ema.load_state_dict(state["ema"])
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
+
+
+def _facts(model: Detector, config: TorchConfig) -> ParameterFacts:
+    layers = model.layers() if config.optimizer_builder.layer_decay != 1 else ()
+    return ParameterFacts(model.parameter_settings(), model.paddle_names(), layers)

@@ -116,7 +116,15 @@ def other_definitions(config: dict[str, Any]) -> None:
     config["FCOSHead"]["fcos_loss"]["iou_loss_type"] = "linear_iou"  # its iou gives NaN: log(0) of the background, times 0
     target = config["TrainReader"]["batch_transforms"][-1]["Gt2FCOSTarget"]
     target |= {"norm_reg_targets": False, "num_shift": 0.25, "center_sampling_radius": 0}
-    config["OptimizerBuilder"]["optimizer"] = {"type": "Momentum", "momentum": 0.9, "use_nesterov": True}
+    config["OptimizerBuilder"]["optimizer"] = {
+        "type": "Momentum",
+        "momentum": 0.9,
+        "use_nesterov": True,
+        "param_groups": [
+            {"params": ["res5", "fcos_head_cls"], "learning_rate": 0.1, "weight_decay": 0.002},
+            {"params": ["tower_conv"], "learning_rate": 0.5},
+        ],
+    }
 
 
 def one_level(config: dict[str, Any]) -> None:
@@ -132,7 +140,9 @@ def one_level(config: dict[str, Any]) -> None:
     target = config["TrainReader"]["batch_transforms"][-1]["Gt2FCOSTarget"]
     target |= {"object_sizes_boundary": [], "downsample_ratios": [8]}
     config["LearningRate"]["schedulers"][0] = Tagged("CosineDecay", {"max_epochs": 12})
-    config["OptimizerBuilder"] = {"optimizer": {"type": "AdamW", "weight_decay": 0.01}, "regularizer": None, "clip_grad_by_norm": 10.0}
+    groups = [{"params": ["backbone"], "learning_rate": 0.1, "weight_decay": 0.05}]  # each is clipped by its own norm
+    optimizer = {"type": "AdamW", "weight_decay": 0.01, "param_groups": groups}
+    config["OptimizerBuilder"] = {"optimizer": optimizer, "regularizer": None, "clip_grad_by_norm": 10.0}
 
 
 CASES = {"article": lambda config: None, "other definitions": other_definitions, "one level": one_level}

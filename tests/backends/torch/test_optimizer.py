@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from runner.backends.torch import schema
 from runner.backends.torch.models.detector import ParameterSetting
 from runner.backends.torch.optimizer import Optimizer, clip_global_norm
+from runner.backends.torch.parameter_groups import ParameterFacts
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 
@@ -26,7 +27,9 @@ def steps(
     """The parameter before, and after each of `count` steps with gradient 0.3 * step + 0.5 and sign changes."""
     start = torch.tensor([1.0, -2.0, 0.5, 3.0])
     parameter = nn.Parameter(start.clone())
-    optimizer = Optimizer([("p", parameter)], settings or {}, replace(config, optimizer_builder=schema.OptimizerBuilder(**builder)))  # type: ignore[arg-type]
+    optimizer = Optimizer(
+        [("p", parameter)], ParameterFacts(settings or {}), replace(config, optimizer_builder=schema.OptimizerBuilder(**builder))
+    )  # type: ignore[arg-type]
     seen = []
     for step in range(count):
         parameter.grad = gradient(step)
@@ -117,24 +120,24 @@ def test_adamw_adds_a_parameters_own_decay_to_its_gradient(config: Config) -> No
 
 def test_a_state_goes_on_exactly_and_fits_its_own_optimizer_only(config: Config) -> None:
     parameter = nn.Parameter(torch.ones(3))
-    optimizer = Optimizer([("p", parameter)], {}, config())
+    optimizer = Optimizer([("p", parameter)], ParameterFacts(), config())
     parameter.grad = torch.ones(3)
     optimizer.set_learning_rate(0.1)
     optimizer.torch_optimizer.step()
     state = copy.deepcopy(optimizer.state_dict())
     twin_parameter = nn.Parameter(parameter.detach().clone())
-    twin = Optimizer([("p", twin_parameter)], {}, config())
+    twin = Optimizer([("p", twin_parameter)], ParameterFacts(), config())
     twin.load_state_dict(state)
     for one, values in ((optimizer, parameter), (twin, twin_parameter)):
         values.grad = torch.ones(3)
         one.set_learning_rate(0.1)
         one.torch_optimizer.step()
     assert torch.equal(parameter, twin_parameter)
-    other = Optimizer([("p", twin_parameter)], {}, config(optimizer_builder=schema.OptimizerBuilder(optimizer=schema.Adam())))
+    other = Optimizer([("p", twin_parameter)], ParameterFacts(), config(optimizer_builder=schema.OptimizerBuilder(optimizer=schema.Adam())))
     with pytest.raises(InputError, match="SGD.*Adam"):
         other.load_state_dict(state)
 
 
 def test_everything_frozen_is_an_error(config: Config) -> None:
     with pytest.raises(InputError, match="frozen"):
-        Optimizer([("p", nn.Parameter(torch.ones(1), requires_grad=False))], {}, config())
+        Optimizer([("p", nn.Parameter(torch.ones(1), requires_grad=False))], ParameterFacts(), config())

@@ -38,7 +38,8 @@ class DetectorModel(Protocol):
     to the network (as PaddleDetection's Gt2FCOSTarget)."""
 
     honoured_keys: frozenset[str] = frozenset()
-    """Optional top-level keys of `TorchConfig` that this architecture honours: gradient_checkpointing, initial_distance."""
+    """Optional keys of `TorchConfig` that this architecture honours: gradient_checkpointing, initial_distance,
+    OptimizerBuilder.layer_decay."""
 
     packages: tuple[str, ...] = ()
     """Distributions whose arithmetic the network uses, beyond torch and torchvision. Their versions go into the run's key, as does that of

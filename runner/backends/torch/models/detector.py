@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -67,6 +67,15 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def parameter_settings(self) -> dict[str, ParameterSetting]:
         """Give every parameter's setting by its name, those of frozen ones (requires_grad False) too."""
+
+    def paddle_names(self) -> Mapping[str, str]:
+        """Map the names of parameters to PaddleDetection's, where it has the parameter: `param_groups` of a config may use either."""
+        return {}
+
+    def layers(self) -> Sequence[tuple[str, ...]]:
+        """List the beginnings of the names of each layer's parameters, from the images on, without what comes after the last one. Called
+        only where the architecture names OptimizerBuilder.layer_decay in `DetectorModel.honoured_keys`."""
+        raise NotImplementedError
 
     def predict(self, batch: Batch) -> list[Detections]:
         """Find the objects on each image of `batch`, in pixels of the stored images, whatever the mode before; it is the same after."""

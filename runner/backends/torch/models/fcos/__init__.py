@@ -17,7 +17,7 @@ class FCOSModel(DetectorModel):
     schema = FCOS
     network = "runner.backends.torch.models.fcos.network:build"
     batch_transforms = (Gt2FCOSTarget,)
-    honoured_keys = frozenset({"gradient_checkpointing", "initial_distance"})
+    honoured_keys = frozenset({"gradient_checkpointing", "initial_distance", "OptimizerBuilder.layer_decay"})
 
     def check(self, config: TorchConfig) -> Sequence[Problem]:
         """Find what does not fit together."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -54,13 +54,21 @@ class FCOSDetector(Detector):
         outputs, locations = self._run_head(batch.images)
         return detections.detect(outputs, locations, batch.scales, self.config.fcos_head)
 
+    def paddle_names(self) -> Mapping[str, str]:
+        """Map the names of its tensors to PaddleDetection's."""
+        return paddle_names(self.state_dict(), self.config.fcos_head.fpn_stride)
+
+    def layers(self) -> Sequence[tuple[str, ...]]:
+        """List the backbone's stem and stages."""
+        return [tuple(f"backbone.{name}." for name in names) for names in self.backbone.layers()]
+
     def checkpoint_gradients(self) -> None:
         """Have the backbone's stages computed twice."""
         self.backbone.recompute = True
 
     def from_paddle(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the tensors of an FCOS of PaddleDetection's, or of what another network there shares with it."""
-        named = renamed(tensors, paddle_names(self.state_dict(), self.config.fcos_head.fpn_stride))
+        named = renamed(tensors, self.paddle_names())
         why = other_network(named)
         if why is not None and isinstance(self.config.backbone, ResNet):
             raise InputError(f"is of {why}; its parts that fit would not work together")

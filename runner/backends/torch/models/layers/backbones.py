@@ -71,6 +71,10 @@ class ResNetBackbone(nn.Module):
             )
         return found
 
+    def layers(self) -> list[tuple[str, ...]]:
+        """List the modules of each layer: the stem, then the stages."""
+        return [("conv1", "bn1"), *((f"layer{stage + 1}",) for stage in range(max(self.config.return_idx) + 1))]
+
     def _stage(self, index: int) -> nn.Module:
         return self.get_submodule(f"layer{index + 1}")
 
@@ -125,6 +129,10 @@ class MobileNetV3Backbone(nn.Module):
                 settings(layer, lr_mult=factor, decay=self.config.conv_decay or False, norm_decay=self.config.norm_decay),
             )
         return found
+
+    def layers(self) -> list[tuple[str, ...]]:
+        """List the modules of each layer: the stem, then the blocks."""
+        return [(f"features.{index}",) for index in range(len(self.features))]
 
 
 def _output_channels(block: nn.Module) -> int:
