@@ -130,7 +130,10 @@ def warnings_of(resolved: Resolved) -> list[str]:
     """Collect warnings about a config that is probably not intended: evaluation unlike training, a learning rate that does not end with the
     training, a batch that does not fit into memory, boxes that do not suit the size of the images or the levels."""
     plain, data = resolved.plain, _training_set(resolved.config)
-    warnings = [*geometry_warnings([("", plain)]), *schedule_warnings(plain, None if data is None else len(data.images))]
+    warnings = [
+        *geometry_warnings([("", plain)]),
+        *schedule_warnings(plain, None if data is None else _images_of_epoch(resolved.config, data)),
+    ]
     from runner.advice.hints import memory_hint, size_hints  # noqa: PLC0415 - they bring NumPy too
 
     available_gib = _available_gib(resolved)
@@ -154,9 +157,19 @@ def _available_gib(resolved: Resolved) -> float | None:
 
 
 def training_images(config: Any) -> int | None:
-    """Count the images of an epoch of a bound config, each counted once; None where it has no data, or the data is not there."""
+    """Count the images of an epoch of a bound config, each counted once, or as often as its sampler shows it; None where it has no data,
+    or the data is not there."""
     data = _training_set(config)
-    return None if data is None else len(data.images)
+    return None if data is None else _images_of_epoch(config, data)
+
+
+def _images_of_epoch(config: Any, data: CocoSet) -> int:
+    sampler = getattr(getattr(config, "train_reader", None), "sampler", None)
+    if sampler is None:
+        return len(data.images)
+    from runner.training.sampler import images_of_epoch, repeat_factors  # noqa: PLC0415 - it brings NumPy
+
+    return images_of_epoch(repeat_factors([image.classes[~image.is_crowd] for image in data.images], sampler.oversample_thresh))
 
 
 def _training_set(config: Any) -> CocoSet | None:

@@ -10,8 +10,9 @@ _EARLY_STOPPING: Final = (
     " checkpoint is compared, and `runner eval RUN --checkpoint best` evaluates the best"
 )
 _CLASS_WEIGHTS: Final = (
-    "classes cannot be weighted: to show a rare class more often, list its images several times in the training annotations (COCO JSON,"
-    " each entry with an id of its own); `runner eval RUN` prints the AP of each class"
+    "classes cannot be weighted: to show rare ones more often, give TrainReader.sampler={type: class_balanced, oversample_thresh: 0.1}"
+    " (backend torch), or list their images several times in the training annotations (COCO JSON, each entry with an id of its own);"
+    " `runner eval RUN` prints the AP of each class"
 )
 _ONE_PROCESS: Final = (
     "a run trains in one process, and on one GPU (only the backend paddle has `processes`); the runs of a sweep train side by side, one per"
@@ -21,7 +22,8 @@ _ONE_PROCESS: Final = (
 ABSENT_KEYS: Final[Mapping[str, str]] = {
     # features that do not exist, in any section
     r".+\.early_?stop\w*|early_?stop(p\w*|er)|earlystop|(?!early_stop\.)(.+\.)?patience": _EARLY_STOPPING,
-    r"(.*\.)?((cls|class|classes|category|label)_?(weights?|balanc\w*)|over_?sampl\w*|balanced?\w*|sampler)": _CLASS_WEIGHTS,
+    r"(.*\.)?((cls|class|classes|category|label)_?(weights?|balanc\w*)|over_?sampl\w*|balanced?\w*)": _CLASS_WEIGHTS,
+    r"(?!TrainReader\.)(.+\.)?sampler": _CLASS_WEIGHTS,
     r"processes|(num_)?gpus|devices|gpu_ids?|nproc\w*|world_size": _ONE_PROCESS,
     # what has another name here, at the top level
     r"device|cuda": "use_gpu (true, false or auto) chooses between the GPU and the CPU",

@@ -15,7 +15,10 @@ from runner.training.absent_keys import ABSENT_KEYS
     ("key", "words"),
     [
         *((key, "--checkpoint best") for key in ("early_stopping", "earlystop", "patience", "TrainReader.patience")),
-        *((key, "several times") for key in ("class_weight", "class_weights", "cls_weight", "FCOSLoss.class_weights", "oversample")),
+        *(
+            (key, "several times")
+            for key in ("class_weight", "class_weights", "cls_weight", "FCOSLoss.class_weights", "oversample", "sampler")
+        ),
         *((key, "side by side") for key in ("processes", "gpus", "num_gpus", "nproc_per_node")),
         *((key, "TrainReader.batch_size") for key in ("batch_size", "batch", "batchsize")),
         *((key, "max_iters") for key in ("steps", "max_steps", "max_iter", "iterations")),

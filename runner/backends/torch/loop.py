@@ -95,7 +95,9 @@ class TorchTrainer(Trainer):
             torch.cuda.set_rng_state_all(state["rng"]["cuda"])
 
     def _data_identity(self) -> dict[str, int]:
+        balanced = {} if self.data.factors is None else {"images_per_epoch": self.data.images_per_epoch}
         return {
+            **balanced,
             "images": len(self.data.sources),
             "repeat": self.config.train_dataset.repeat,
             "batch_size": self.config.train_reader.batch_size,

@@ -26,6 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
@@ -36,7 +37,7 @@ from runner.backends.torch.schedule import steps_per_epoch, total_steps
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 from runner.data.coco import CocoSet, load_coco
-from runner.training.sampler import epoch_order
+from runner.training.sampler import balanced_order, describe_factors, epoch_order, images_of_epoch, repeat_factors
 
 Pairs = list[tuple[int, int]]
 """The samples of one batch as (epoch, sample) pairs."""
@@ -48,14 +49,18 @@ class TrainingData:
 
     Args:
         sources: the images.
+        images_per_epoch: samples of an epoch, each counted `repeat` times; as many as images unless a sampler shows some more often.
+        factors: Float64[N], how often it shows each image; None without one.
         steps_per_epoch, total_steps: optimiser steps.
         notes: what was left out of the annotation file, for people.
         classes: names in the order of the model's outputs.
     """
 
     sources: tuple[SourceImage, ...]
+    images_per_epoch: int
     steps_per_epoch: int
     total_steps: int
+    factors: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
 
@@ -64,8 +69,15 @@ def load_training_data(config: TorchConfig) -> TrainingData:
     """Read TrainDataset. Raises InputError where it cannot be used, or does not fill one step."""
     data = load_dataset(config.train_dataset, evaluation=False)
     sources = tuple(_source(data, image_index) for image_index in range(len(data.images)))
-    steps = steps_per_epoch(config, len(sources)), total_steps(config, len(sources))
-    return TrainingData(sources, *steps, data.notes, data.class_names)
+    factors, notes = None, data.notes
+    images = len(sources)
+    if (sampler := config.train_reader.sampler) is not None:
+        classes = [source.classes for source in sources]
+        factors = repeat_factors(classes, sampler.oversample_thresh)
+        images = images_of_epoch(factors)
+        notes = (*notes, describe_factors(factors, classes, data.class_names))
+    steps = steps_per_epoch(config, images), total_steps(config, images)
+    return TrainingData(sources, images, *steps, factors, notes, data.class_names)
 
 
 def load_dataset(dataset: schema.COCODataSet, *, evaluation: bool) -> CocoSet:
@@ -101,22 +113,28 @@ def training_batches(config: TorchConfig, data: TrainingData, first: int, last: 
     """
     batch_size = config.train_reader.batch_size
     group_size = batch_size * config.gradient_accumulation
-    n_samples = len(data.sources) * config.train_dataset.repeat
     order, order_epoch = np.empty(0, dtype=np.int64), -1
     for step in range(first, last):
         epoch, place = divmod(step, data.steps_per_epoch)
         if epoch != order_epoch:
-            order, order_epoch = epoch_order(config.seed, epoch, n_samples, shuffle=config.train_reader.shuffle), epoch
+            order, order_epoch = _order(config, data, epoch), epoch
         group = [(epoch, int(number)) for number in order[place * group_size : (place + 1) * group_size]]
         for start in range(0, len(group), batch_size):
             yield group[start : start + batch_size]
+
+
+def _order(config: TorchConfig, data: TrainingData, epoch: int) -> NDArray[np.int64]:
+    n_samples, shuffle = data.images_per_epoch * config.train_dataset.repeat, config.train_reader.shuffle
+    if data.factors is None:
+        return epoch_order(config.seed, epoch, n_samples, shuffle=shuffle)
+    return balanced_order(config.seed, epoch, data.factors, n_samples, shuffle=shuffle)
 
 
 def batches_of_step(config: TorchConfig, data: TrainingData, step: int) -> int:
     """Return the number of batches of `step`: gradient_accumulation, or fewer at the end of an epoch without drop_last."""
     batch_size = config.train_reader.batch_size
     group_size = batch_size * config.gradient_accumulation
-    left = len(data.sources) * config.train_dataset.repeat - (step % data.steps_per_epoch) * group_size
+    left = data.images_per_epoch * config.train_dataset.repeat - (step % data.steps_per_epoch) * group_size
     return -(-min(group_size, left) // batch_size)
 
 

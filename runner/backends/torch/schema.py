@@ -99,6 +99,19 @@ BatchTransform = Annotated[Any, FromPlugins(_batch_transforms)]
 
 # ------------------------------------------------------------------------------------------------------------ readers
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """Choice of the images of an epoch."""
+
+    form: ClassVar[Form] = "plain"
+    type: Annotated[Literal["class_balanced"], Doc("images of rare classes are shown more often, by LVIS's repeat factors")]
+    oversample_thresh: Annotated[
+        float,
+        Doc("share of the images from which on a class is not rare; one on a share f of them is shown sqrt(oversample_thresh / f) times"),
+        Range(0, 1, open_low=True),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReader:
     """Reader of training batches."""
 
@@ -107,6 +120,7 @@ class TrainReader:
     batch_transforms: tuple[BatchTransform, ...]
     batch_size: Annotated[int, Doc("images per step (per GPU)"), Range(1)] = 1
     shuffle: Annotated[bool, Doc("a new order every epoch")] = True
+    sampler: Annotated[Sampler | None, Doc("ours: which images an epoch has; default: each one once"), AddedLater()] = None
     drop_last: Annotated[bool, Doc("leave out the last, smaller batch of an epoch")] = True
     collate_batch: Annotated[bool, Doc("no effect here: boxes are always collated")] = True
     use_shared_memory: Annotated[bool, Doc("no effect here: workers always share memory")] = False

@@ -40,6 +40,32 @@ def test_an_epoch_sees_every_image_once_and_the_next_in_another_order(config: Co
     assert ids[:23] != ids[23:]
 
 
+def test_rare_classes_are_shown_more_often(config: Config, make_data: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_data(tmp_path / "d")
+    file = folder / "train.json"
+    content = json.loads(file.read_text())
+    for annotation in content["annotations"]:  # the second class is on two images only
+        annotation["category_id"] = 7 if annotation["image_id"] in (100, 101) else 3
+    file.write_text(json.dumps(content))
+    here = config(epoch=2, train_dataset=schema.COCODataSet(dataset_dir=str(folder), image_dir="images", anno_path="train.json"))
+    balanced = schema.Sampler(type="class_balanced", oversample_thresh=0.5)
+    here = replace(here, train_reader=replace(here.train_reader, sampler=balanced))
+    data = reader.load_training_data(here)
+    factor = (0.5 / (2 / 23)) ** 0.5
+    assert data.images_per_epoch == round(21 + 2 * factor) == 26 and data.steps_per_epoch == 6 and data.total_steps == 12
+    assert (
+        data.notes[-1] == f"an epoch shows 26 images, 23 of them different (times that an image with a class is shown: spur {factor:.2f})"
+    )
+    steps = read_all(here)
+    ids = [image_id for step in steps[:6] for batch in step for image_id in batch.ids]
+    assert sum(ids.count(rare) for rare in (100, 101)) >= 4
+    assert all(
+        equal(one, other) for left, right in zip(steps[4:], read_all(here, 4), strict=True) for one, other in zip(left, right, strict=True)
+    )
+    seen = [batch.images[place] for step in steps for batch in step for place, image in enumerate(batch.ids) if image == 100]
+    assert len(seen) >= 4 and any(not torch.equal(seen[0], other) for other in seen[1:] if other.shape == seen[0].shape)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("first", [0, 3, 7])
 def test_a_step_sees_the_same_whatever_the_workers_and_the_start(config: Config, workers: int, first: int) -> None:
