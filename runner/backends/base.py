@@ -80,6 +80,19 @@ class AmpChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchSizeChoice:
+    """Value that ``TrainReader.batch_size: auto`` means for a config on this machine.
+
+    Args:
+        value: images per step.
+        why: what was measured, for people.
+    """
+
+    value: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ranks:
     """Command that starts the ranks of an attempt.
 
@@ -177,6 +190,24 @@ class ChoosesAmp(Protocol):
     def choose_amp(self, *, gpu: bool, threads: int) -> AmpChoice:
         """Choose the number format of amp on this machine's GPU or CPU, by a measurement where support alone does not decide. Loads the
         framework: call it in a process of its own."""
+
+
+@runtime_checkable
+class MeasuresBatchSize(Protocol):
+    """A backend whose config has ``TrainReader.batch_size: auto``."""
+
+    def choose_batch_size(self, config: Any, *, gpu_share: float, memory_gib: float | None) -> BatchSizeChoice:
+        """Measure which batch size suits a bound config, whose own is ignored, on this machine. Takes a minute or two, and loads the
+        framework: call it in a process of its own.
+
+        Args:
+            gpu_share: the share of a GPU that a run has.
+            memory_gib: the memory that a run may hold (2**30 bytes); None: no limit.
+
+        Raises:
+            OutOfMemory: not even one image fits.
+            InputError: a file the config names cannot be used.
+        """
 
 
 def _config_faults(name: str, backend: type[Backend]) -> Iterator[str]:

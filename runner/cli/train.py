@@ -52,11 +52,11 @@ def _run(args: argparse.Namespace) -> int:
     if args.resume:
         run = plan_resumed(args.resume, args.config, _overrides(args))
     elif args.source:
-        run = plan_from(args.source, args.config, _overrides(args), named_for=args.opt, run_dir=args.run_dir)
+        run = plan_from(args.source, args.config, _overrides(args), named_for=args.opt, run_dir=args.run_dir, launcher=launcher)
     elif args.config is None:
         raise InputError("no config: expected -c configs/fcos_tiny.yml, -r RUN to continue a run, or --from RUN to start from its weights")
     else:
-        run = plan_training(args.config, _overrides(args), named_for=args.opt, run_dir=args.run_dir)
+        run = plan_training(args.config, _overrides(args), named_for=args.opt, run_dir=args.run_dir, launcher=launcher)
     if runs_here and run.resolved is not None:
         run_where_backend_is(run.resolved.backend.name, run.resolved.config.backend_python)
     return report_outcome(run_one(run, progress_console(), launcher=launcher, retry_failed=bool(args.resume)))

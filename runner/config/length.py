@@ -51,6 +51,8 @@ def steps_per_epoch(config: Mapping[str, Any], images: int | None) -> int | None
         return None
     repeat = data.get("repeat", 1) if isinstance(data, Mapping) else 1
     sizes = (reader.get("batch_size", 1), config.get("gradient_accumulation", 1), config.get("processes", 1))
+    if sizes[0] == "auto":
+        return None  # measured when training starts
     group = math.prod(size if isinstance(size, int) else 1 for size in sizes)
     steps = images * repeat / max(group, 1)
     return (int(steps) if reader.get("drop_last", True) else math.ceil(steps)) or None

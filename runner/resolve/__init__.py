@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.base import BACKENDS, DEFAULT_BACKEND, Backend, Probe
+from runner.backends.base import BACKENDS, DEFAULT_BACKEND, Backend, BatchSizeChoice, Probe
 from runner.config.bind import Bound, bind, require
 from runner.config.dump import canonical, to_plain, to_yaml
 from runner.config.geometry import geometry_warnings
@@ -24,6 +24,7 @@ from runner.config.stand_ins import STAND_INS
 from runner.core.errors import ElsewhereKnown, InputError, Problem, TooFewImages, UnknownKey
 from runner.resolve.autos import find_interpreter, resolve_autos
 from runner.resolve.dataset import expand_dataset, with_absolute_folders
+from runner.resolve.measured import resolve_batch_size, resolve_learning_rate
 from runner.resolve.resolution import AUTO, DATA_SECTIONS, Resolution
 from runner.training.early_stop import check_early_stop
 
@@ -44,6 +45,8 @@ class Resolved:
         probe: findings of the backend on this machine; None if they were not needed (the config uses no GPU).
         missing: what a run would need and this machine lacks; empty where the config was resolved to run.
         counted: whether the number of classes is known; otherwise it is set to 1 until the data exists.
+        unmeasured: dotted keys that are ``auto`` and have to be measured before training (`TrainReader.batch_size`, and what follows from
+            it); `config` has stand-ins for them.
     """
 
     config: Any
@@ -54,11 +57,15 @@ class Resolved:
     probe: Probe | None = None
     missing: tuple[Problem, ...] = ()
     counted: bool = True
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def tree(self) -> dict[str, Any]:
         """The canonical tree (see `runner.config.dump`)."""
         tree = canonical(self.config)
+        for key in self.unmeasured:
+            section, _, name = key.partition(".")
+            tree = {**tree, section: {**tree[section], name: AUTO}}
         return tree if self.counted else {**tree, "num_classes": AUTO}
 
     @property
@@ -85,6 +92,7 @@ def resolve(
     to_run: bool = True,
     to_train: bool = True,
     settled: bool = False,
+    batch_size: BatchSizeChoice | None = None,
 ) -> Resolved:
     """Resolve the config in `path`.
 
@@ -96,6 +104,7 @@ def resolve(
         make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
         to_run: data, weights, a GPU or an environment that is missing is an error; else it is in `Resolved.missing`.
         to_train: a training set that is too small for a step is an error.
+        batch_size: what ``TrainReader.batch_size: auto`` means; without it the key is in `Resolved.unmeasured`.
         settled: the config is a run's own: `dataset` is a mere name for what its sections say.
 
     Raises:
@@ -112,6 +121,8 @@ def resolve(
     _fill_stand_ins(resolution)
     find_interpreter(resolution)
     resolve_autos(resolution, threads, settled=settled)
+    resolve_batch_size(resolution, batch_size)
+    resolve_learning_rate(resolution)
     bound = _bind_and_check(resolution, to_train=to_train)
     resolution.raise_problems(to_run=to_run)
     return Resolved(
@@ -123,6 +134,7 @@ def resolve(
         resolution.probe,
         tuple(dict.fromkeys(resolution.missing)),
         resolution.counted,
+        resolution.unmeasured,
     )
 
 

@@ -27,6 +27,7 @@ class Resolution:
         probe: what the backend found on this machine; None if it was not asked.
         has_data: the data set that the config names is known and prepared; else its sections say nothing yet.
         counted: whether the number of classes is known; otherwise it is set to 1 until the data exists.
+        unmeasured: dotted keys that are ``auto`` and get their value when training starts; stand-ins are in their place.
         notes: sentences for people.
         problems: what is wrong.
         missing: what a run would need and this machine lacks.
@@ -38,6 +39,7 @@ class Resolution:
     probe: Probe | None = None
     has_data: bool = True
     counted: bool = True
+    unmeasured: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     missing: list[Problem] = field(default_factory=list)

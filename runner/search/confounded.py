@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from runner.core.expression import Expression
 from runner.core.sentences import sentence
-from runner.core.values import ABSENT, format_value, same_value
+from runner.core.values import ABSENT, format_value, is_number, same_value
 from runner.search.base import DESIGNS, Baseline
 from runner.search.points import BASE
 from runner.search.spec import Choice, Span, SweepSpec
@@ -35,7 +35,7 @@ def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
     moved = [keys for keys in _moved_together(spec) if BATCH_SIZE in keys]
     ratio = f"{BATCH_SIZE} / {format_value(size)}"
     factor = f"sqrt({ratio})" if "Adam" in str(baseline(_OPTIMIZER)) else ratio
-    if rate is not ABSENT and any(LEARNING_RATE not in keys for keys in moved):
+    if rate is not ABSENT and not _rate_follows(baseline) and any(LEARNING_RATE not in keys for keys in moved):
         found.append(
             sentence(
                 "confounded-rate",
@@ -52,6 +52,17 @@ def confounded(spec: SweepSpec, baseline: Baseline) -> list[str]:
         elif epochs not in (None, ABSENT):
             found.append(_of_length("steps", spec, size, EPOCHS, epochs))
     return [*found, *_fixed_decay(spec, baseline), *_off_the_baseline(spec, baseline)]
+
+
+def _rate_follows(baseline: Baseline) -> bool:
+    """Return whether the rate is that of ``base_lr: auto``, so that every trial has the one that its batch size asks for."""
+    keys = ("LearningRate.reference.batch_size", "LearningRate.reference.base_lr", BATCH_SIZE, "gradient_accumulation", LEARNING_RATE)
+    size, rate, own, times, found = (value if is_number(value := baseline(key)) else None for key in keys)
+    if not size or rate is None or own is None or found is None:
+        return False
+    ratio = own * (times or 1) / size
+    factor = math.sqrt(ratio) if baseline("LearningRate.scaling") == "sqrt" else ratio
+    return math.isclose(found, rate * factor, rel_tol=1e-9)
 
 
 def _of_length(what: Literal["images", "steps"], spec: SweepSpec, size: Any, length: str, value: Any, **fix: str) -> str:

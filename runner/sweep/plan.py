@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from runner import __version__, evaluation
-from runner.backends.base import BACKENDS, LoadsModels
+from runner.backends.base import BACKENDS, BatchSizeChoice, LoadsModels
 from runner.config.bind import former_names
 from runner.config.dump import affecting_keys, result_affecting
 from runner.config.load import OVERRULED_BY, load_config
-from runner.config.node import flatten
+from runner.config.node import Node, flatten
 from runner.config.overrides import apply_overrides
 from runner.config.varied import varied, varied_text
 from runner.core.checkout import code_state
@@ -33,6 +33,7 @@ from runner.core.lock import hold_folder
 from runner.core.values import ABSENT, MAX_STEM_BYTES, format_value, is_name, same_value, shell_path, value_key
 from runner.environments.interpreters import versions
 from runner.resolve import Resolved, resolve
+from runner.resolve.measured import BATCH_SIZE
 from runner.search.base import Baseline, Trial, run_name
 from runner.search.points import BASELINE_LABEL, baseline_values
 from runner.search.spec import Metric, SweepSpec
@@ -96,7 +97,7 @@ def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[
     lost = lost_data(tree)
     given = None
     if config is not None:
-        given = resolve(config, overrides)
+        given = resolve(config, overrides, batch_size=_own_batch_size(tree))
     elif overrides:
         changed = apply_overrides(tree, overrides)
         given = resolve(run_dir.config, overrides, values=moved_data(changed, run_dir) if lost_data(changed) else {}, settled=True)
@@ -113,6 +114,12 @@ def plan_again(run_dir: RunDir, config: Path | None = None, overrides: Sequence[
         resolved = replace(resolved, notes=(*resolved.notes, note))
     trial = Trial(identity.trial, identity.overrides, run_dir.name)
     return PlannedRun(run_dir, trial, identity.seed, resolved, identity)
+
+
+def _own_batch_size(tree: Node) -> BatchSizeChoice | None:
+    """Return what ``auto`` meant for the run whose config this is."""
+    node = tree.get(BATCH_SIZE)
+    return BatchSizeChoice(node.value, "as before") if node is not None and isinstance(node.value, int) else None
 
 
 def _check_data(resolved: Resolved, identity: Identity, run_dir: RunDir, lost: Mapping[str, Path]) -> None:
@@ -208,7 +215,7 @@ class SweepPlan:
     """The runs of a sweep's trials. A trial is resolved, and so fully checked, when its runs are requested.
 
     Args:
-        make_dataset, to_run: see `runner.resolve.resolve`.
+        make_dataset, to_run, batch_size: see `runner.resolve.resolve`.
 
     Raises:
         InputError: the baseline cannot be resolved, or the metric is none that an evaluation has.
@@ -223,9 +230,10 @@ class SweepPlan:
         *,
         make_dataset: Callable[[str], None] | None = None,
         to_run: bool = True,
+        batch_size: BatchSizeChoice | None = None,
     ) -> None:
         self.folder = folder
-        self._source = TrialSource.of(spec, sweep_file, overrides, make_dataset=make_dataset, to_run=to_run)
+        self._source = TrialSource.of(spec, sweep_file, overrides, make_dataset=make_dataset, to_run=to_run, batch_size=batch_size)
         self.first = self._source.resolve({"seed": spec.seeds[0]})
         """The baseline with the first seed."""
         self.spec = spec if spec.metric is not None else replace(spec, metric=_default_metric(self.first))
@@ -284,6 +292,9 @@ class SweepPlan:
             raise InputError(
                 [replace(problem, where=_with_trial(problem, trial, self._source.file)) for problem in error.problems]
             ) from None
+        if resolved.unmeasured and not self.first.unmeasured:
+            text = "is auto in a trial; the batch size is measured once per sweep: set auto in the config and numbers in trials"
+            raise InputError(Problem(text, where=f"{self._source.file} (trial {trial.label})", key=resolved.unmeasured[0]))
         self._refuse_lost(trial, resolved)
         overrides, proposal = dict(trial.overrides), dict(trial.proposal)
         shared = Identity("", self.folder.name, trial.number, 0, overrides, "", label=trial.label, proposal=proposal)

@@ -111,7 +111,7 @@ def task_of(run: PlannedRun) -> Task:
     if backend.ranks(resolved.config) is not None:
         warm = "no"
     preload = (backend.preload, "runner.worker.main")
-    return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, _thread_limits(), preload, warm)
+    return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, thread_limits(), preload, warm)
 
 
 def conclude(
@@ -181,7 +181,7 @@ def _judge(run_dir: RunDir, status: Status, override: Override) -> Status:
     return replace(status, state=override.state, reason=reason, attempt=override.attempt, cause=override.cause)
 
 
-def _thread_limits() -> dict[str, str]:
+def thread_limits() -> dict[str, str]:
     """One thread for libraries that start one per core on import; the backend raises it to the config's cpu_threads."""
     return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 

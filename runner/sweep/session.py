@@ -204,7 +204,7 @@ def train(
     elif file is None:
         raise InputError('no config: expected train("configs/fcos_tiny.yml"), or train(resume="RUN") to continue a run')
     else:
-        run = plan_training(file, settings, run_dir=new)
+        run = plan_training(file, settings, run_dir=new, launcher=launcher)
     outcome = run_one(run, progress_console(quiet=not progress), launcher=launcher, retry_failed=resume is not None)
     path = run.run_dir.path
     if outcome is None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from runner.backends.base import BatchSizeChoice
 from runner.config.load import find_file
 from runner.core.errors import InputError, Problem
 from runner.core.values import counted, shell_path
-from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS
+from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS, TaskResources
 from runner.resolve import resolve
 from runner.search.base import DESIGNS, Design, Trial
 from runner.search.confounded import confounded
@@ -19,6 +20,7 @@ from runner.search.load import load_sweep, meant_for_sweep
 from runner.search.spec import SweepSpec
 from runner.store.events import RunEnded, RunStarted
 from runner.store.journal import read_journal
+from runner.sweep.batch_size import measure_batch_size, read_recorded, recorded
 from runner.sweep.history import History, read_history
 from runner.sweep.plan import (
     ConfigChanged,
@@ -90,6 +92,7 @@ class PlannedSweep:
         trials: the trials known in advance, the baseline first, with their numbers in `folder`.
         history: what earlier drivers did in `folder`.
         warnings: reasons to doubt the results.
+        measured: the values of keys that are ``auto`` in the config, as plan.json has them.
         seen: size and modification time of the journal when `history` was read; None without a journal.
     """
 
@@ -101,6 +104,7 @@ class PlannedSweep:
     trials: Sequence[Trial]
     history: History
     warnings: Sequence[str]
+    measured: Mapping[str, Any] = field(default_factory=dict)
     seen: tuple[int, int] | None = None
     _entries: list[dict[str, Any]] | None = field(default=None, repr=False)
 
@@ -108,6 +112,10 @@ class PlannedSweep:
     def design(self) -> Design:
         """The design that the sweep file names."""
         return DESIGNS.get(self.spec.design)()
+
+    def task_resources(self) -> TaskResources:
+        """Return what one run needs."""
+        return _task_resources(self.spec, self.plan)
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the runs known in advance, as in plan.json. All of them are checked, unless they were before and nothing has changed.
@@ -193,8 +201,16 @@ def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | N
     refuse_long(folder, "--dir DIR")
     refuse_file(folder, "--dir")
     sweep = SweepDir(folder)
+    known = read_recorded(sweep.plan().get("measured"))
+
+    def make_plan(batch_size: BatchSizeChoice | None) -> SweepPlan:
+        return SweepPlan(spec, file, folder, request.overrides, make_dataset=make_dataset, to_run=to_run, batch_size=batch_size)
+
     try:
-        plan = SweepPlan(spec, file, folder, request.overrides, make_dataset=make_dataset, to_run=to_run)
+        plan = make_plan(known)
+        if plan.first.unmeasured and to_run:
+            known = measure_batch_size(plan.first, request.launcher, _task_resources(spec, plan), near=folder.parent)
+            plan = make_plan(known)
     except InputError as error:
         raise InputError(map(meant_for_sweep, error.problems)) from None
     spec = plan.spec
@@ -218,7 +234,13 @@ def plan_sweep(request: SweepRequest, *, make_dataset: Callable[[str], None] | N
         text = f"is {spec.budget.runs}, but {needed}: list fewer trials or raise it"
         raise InputError(Problem(text, where=str(file), key="budget.runs"))
     warnings = [*confounded(spec, plan.baseline), *trial_warnings(spec, plan, trials), *space_warnings(spec, plan)]
-    return PlannedSweep(request, spec, file, sweep, plan, trials, history, warnings, seen)
+    measured = recorded(known) if known is not None else {}
+    return PlannedSweep(request, spec, file, sweep, plan, trials, history, warnings, measured, seen)
+
+
+def _task_resources(spec: SweepSpec, plan: SweepPlan) -> TaskResources:
+    gpus = (spec.resources.gpus or 1.0) if plan.first.config.use_gpu else 0.0
+    return TaskResources(spec.resources.cpus, gpus, spec.resources.memory_gib)
 
 
 def checked_runs(sweep: PlannedSweep, entries: Sequence[Mapping[str, Any]]) -> Callable[[Trial], list[PlannedRun]]:

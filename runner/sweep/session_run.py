@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.core.errors import InputError, Problem
 from runner.core.text import say
-from runner.launch.base import LAUNCHERS, Demand, Launcher, TaskResources
+from runner.launch.base import LAUNCHERS, Demand, Launcher
 from runner.launch.packing import Packing
 from runner.search.base import Search
 from runner.store.commands import Situation
@@ -87,7 +87,8 @@ def run_sweep(sweep: PlannedSweep, console: Console, *, retry_failed: bool = Fal
     with hold(folder.lock) as lock:
         if journal_stamp(folder) != sweep.seen:
             raise InputError(Problem("another driver has just worked on this sweep; run the command again", where=str(folder.path)))
-        write_plan(folder, sweep.file, spec, entries, digest=sweep.plan.digest(), command=sweep.request.command(), warnings=sweep.warnings)
+        known_facts: dict[str, Any] = {"digest": sweep.plan.digest(), "warnings": sweep.warnings, "measured": sweep.measured}
+        write_plan(folder, sweep.file, spec, entries, command=sweep.request.command(), **known_facts)
         search: Search = sweep.design.build(spec, sweep.trials, sweep.plan.baseline, folder.path)
         launcher = _open_launcher(sweep)
         capacity = launcher.capacity()
@@ -149,7 +150,7 @@ def _result(
 def _open_launcher(sweep: PlannedSweep) -> Launcher:
     """Open the launcher of a sweep, and print its remarks. Raises InputError where it has no room for a run."""
     first, resources = sweep.plan.first, sweep.spec.resources
-    demand = Demand(_task_resources(sweep), resources.concurrency, len(first.probe.gpus) if first.probe else 0)
+    demand = Demand(sweep.task_resources(), resources.concurrency, len(first.probe.gpus) if first.probe else 0)
     try:
         launcher = LAUNCHERS.get(sweep.request.launcher).open(demand)
     except InputError as error:
@@ -159,19 +160,13 @@ def _open_launcher(sweep: PlannedSweep) -> Launcher:
     return launcher
 
 
-def _task_resources(sweep: PlannedSweep) -> TaskResources:
-    resources = sweep.spec.resources
-    gpus = (resources.gpus or 1.0) if sweep.plan.first.config.use_gpu else 0.0
-    return TaskResources(resources.cpus, gpus, resources.memory_gib)
-
-
 def _policy(sweep: PlannedSweep) -> Policy:
     resources, budget = sweep.spec.resources, sweep.spec.budget
     return Policy(
         timeout_s=resources.timeout_s,
         stall_s=resources.stall_s,
         retries=resources.retries,
-        resources=_task_resources(sweep),
+        resources=sweep.task_resources(),
         hours=budget.hours,
         gpu_hours=budget.gpu_hours,
         failures_in_a_row=budget.failures_in_a_row,

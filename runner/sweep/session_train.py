@@ -17,12 +17,13 @@ from runner.core.values import shell_path
 from runner.data.prepare import ensure_synthetic
 from runner.data.spec import data_root
 from runner.launch.base import DEFAULT_LAUNCHER, LAUNCHERS, Demand, TaskResources
-from runner.resolve import resolve, warnings_of
+from runner.resolve import Resolved, resolve, warnings_of
 from runner.search.base import FixedSearch
 from runner.search.load import meant_for_sweep
 from runner.store.checkpoints import CheckpointFolder
 from runner.store.lock import hold_run
 from runner.store.run_dir import RunDir, not_a_run, trained_run
+from runner.sweep.batch_size import measure_batch_size, recorded
 from runner.sweep.loop import run_loop
 from runner.sweep.plan import PlannedRun, claim_run_dir, plan_again, plan_single
 from runner.sweep.policy import Policy
@@ -41,6 +42,7 @@ def plan_training(
     named_for: Sequence[str] | None = None,
     run_dir: Path | None = None,
     facts: Mapping[str, Any] | None = None,
+    launcher: str = DEFAULT_LAUNCHER,
 ) -> PlannedRun:
     """Plan a new run of a config; notes and warnings are printed.
 
@@ -49,6 +51,7 @@ def plan_training(
         named_for: those of `overrides` that the run is named for and records; default: all.
         run_dir: its directory; default: the next one in ``SAVE_DIR/CONFIG/``.
         facts: recorded in its identity beside those that every run records.
+        launcher: measures the batch size, if that is auto.
 
     Raises:
         InputError: the config cannot be trained, is a sweep file, or the directory holds a run.
@@ -56,6 +59,10 @@ def plan_training(
     _refuse_sweep_file(config)
     try:
         resolved = resolve(config, overrides, make_dataset=make_dataset)
+        measured: dict[str, Any] = {}
+        if resolved.unmeasured:
+            choice = measure_batch_size(resolved, launcher, _resources(resolved), near=Path(resolved.config.save_dir))
+            resolved, measured = resolve(config, overrides, batch_size=choice), {"measured": recorded(choice)}
     except InputError as error:
         raise InputError(map(meant_for_sweep, error.problems)) from None
     for note in resolved.notes:
@@ -68,7 +75,7 @@ def plan_training(
         text = f"already holds a run; continue it: runner resume {shell_path(run_dir)}, or give another --run-dir"
         raise InputError(Problem(text, where=str(run_dir)))
     run = plan_single(resolved, directory, named)
-    return replace(run, identity=replace(run.identity, facts={**run.identity.facts, **(facts or {})}))
+    return replace(run, identity=replace(run.identity, facts={**run.identity.facts, **measured, **(facts or {})}))
 
 
 def plan_from(
@@ -78,6 +85,7 @@ def plan_from(
     *,
     named_for: Sequence[str] = (),
     run_dir: Path | None = None,
+    launcher: str = DEFAULT_LAUNCHER,
 ) -> PlannedRun:
     """Plan a new run that starts from the weights of the run in `source`: its last checkpoint, without the state of its optimiser.
 
@@ -85,7 +93,7 @@ def plan_from(
 
     Args:
         config: default: the config of `source`.
-        overrides, named_for, run_dir: see `plan_training`.
+        overrides, named_for, run_dir, launcher: see `plan_training`.
 
     Raises:
         InputError: `source` is no run directory or has no checkpoint, or see `plan_training`.
@@ -106,6 +114,7 @@ def plan_from(
         [f"pretrain_weights={json.dumps(weights)}", *overrides],
         named_for=named_for,
         run_dir=run_dir,
+        launcher=launcher,
         facts={"from": {"run": identity.id, "key": identity.key, "directory": os.path.abspath(source), "step": checkpoint.step}},
     )
 
@@ -140,17 +149,17 @@ def run_one(run: PlannedRun, console: Console, *, launcher: str = DEFAULT_LAUNCH
         outcomes = run_loop(
             Workload(FixedSearch([run.trial]), lambda trial: [run]),
             opened,
-            LoopOptions(Policy(resources=_resources(run)), retry_failed=retry_failed),
+            LoopOptions(Policy(resources=_resources(run.resolved)), retry_failed=retry_failed),
             watch=lambda situation: display.update(),
         )
     return outcomes[0] if outcomes else None
 
 
-def _resources(run: PlannedRun) -> TaskResources:
+def _resources(resolved: Resolved | None) -> TaskResources:
     """Return what a single run needs of a launcher that manages several machines."""
-    if run.resolved is None:
+    if resolved is None:
         return TaskResources()
-    config, ranks = run.resolved.config, run.resolved.backend.ranks(run.resolved.config)
+    config, ranks = resolved.config, resolved.backend.ranks(resolved.config)
     return TaskResources(config.cpu_threads, float(ranks.count if ranks is not None else 1) if config.use_gpu else 0.0)
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from runner.core.errors import InputError, Problem
@@ -56,6 +57,7 @@ _PLAN: dict[str, Any] = {
     "given": str,
     "spec": _Spec,
     "warnings": list[str],
+    "measured": Mapping[str, Any],
     "runs": list[_PlanEntry],
 }
 """Types of the values in plan.json."""
@@ -118,9 +120,11 @@ def write_plan(
     digest: str,
     command: Sequence[str],
     warnings: Sequence[str] = (),
+    measured: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write ``sweep.yml`` (the file as given) and ``plan.json``: the spec with its changes, the runs known in advance (see
-    `plan_entry`), the command and the folder where it was given, the hash of the file, and warnings.
+    `plan_entry`), the command and the folder where it was given, the hash of the file, warnings, and the measured values of keys that are
+    ``auto`` in the config (see `runner.sweep.batch_size.recorded`).
 
     Raises:
         InputError: the directory cannot be written.
@@ -129,6 +133,7 @@ def write_plan(
         given = read_bytes(sweep_file)
         plan: dict[str, Any] = {"digest": digest, "command": list(command), "cwd": os.getcwd(), "given": hashlib.sha256(given).hexdigest()}
         plan |= {"spec": asdict(spec), "warnings": list(warnings), "runs": list(runs)}
+        plan |= {"measured": dict(measured)} if measured else {}
         sweep.runs.mkdir(parents=True, exist_ok=True)
         with atomic_open(sweep.given) as file:
             file.write(given)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from runner.backends.base import BatchSizeChoice
 from runner.config.node import Node, Source
 from runner.config.overrides import apply_mapping, apply_overrides, parse_override
 from runner.core.errors import InputError
@@ -24,7 +25,7 @@ class TrialSource:
         overrides: ``KEY=VALUE`` of the command line.
         fixed: what the sweep file's `overrides` set, unless the command line overrides it.
         threads: CPU threads per run.
-        make_dataset, to_run: see `runner.resolve.resolve`.
+        make_dataset, to_run, batch_size: see `runner.resolve.resolve`.
     """
 
     file: Path
@@ -34,14 +35,22 @@ class TrialSource:
     threads: int
     make_dataset: Callable[[str], None] | None = None
     to_run: bool = True
+    batch_size: BatchSizeChoice | None = None
 
     @classmethod
     def of(
-        cls, spec: SweepSpec, file: Path, overrides: Sequence[str], *, make_dataset: Callable[[str], None] | None, to_run: bool
+        cls,
+        spec: SweepSpec,
+        file: Path,
+        overrides: Sequence[str],
+        *,
+        make_dataset: Callable[[str], None] | None,
+        to_run: bool,
+        batch_size: BatchSizeChoice | None = None,
     ) -> TrialSource:
         """Return what the trials of a sweep file are resolved from. Raises InputError if its `overrides` exclude each other."""
         fixed = _fixed(spec.overrides, overrides, file)
-        return cls(file, spec.config_path(file), tuple(overrides), fixed, spec.resources.cpus, make_dataset, to_run)
+        return cls(file, spec.config_path(file), tuple(overrides), fixed, spec.resources.cpus, make_dataset, to_run, batch_size)
 
     def resolve(self, values: Mapping[str, Any]) -> Resolved:
         """Resolve the config with a trial's values. Raises InputError with everything that is wrong."""
@@ -54,6 +63,7 @@ class TrialSource:
             threads=self.threads,
             make_dataset=self.make_dataset,
             to_run=self.to_run,
+            batch_size=self.batch_size,
         )
 
 

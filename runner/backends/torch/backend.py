@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.backends.base import AmpChoice
+from runner.backends.base import AmpChoice, BatchSizeChoice
 from runner.backends.torch.check import check
 from runner.backends.torch.models.base import packages_of
 from runner.backends.torch.schema import TorchConfig
@@ -55,6 +55,12 @@ class TorchBackend:
         from runner.backends.torch import amp  # noqa: PLC0415 - torch is loaded only where it is used
 
         return amp.choose(gpu=gpu, threads=threads)
+
+    def choose_batch_size(self, config: TorchConfig, *, gpu_share: float, memory_gib: float | None) -> BatchSizeChoice:
+        """Measure batch sizes, see `runner.backends.torch.batch_size`."""
+        from runner.backends.torch import batch_size  # noqa: PLC0415 - torch is loaded only where it is used
+
+        return batch_size.choose(config, gpu_share=gpu_share, memory_gib=memory_gib)
 
     def ranks(self, config: TorchConfig) -> None:
         """Return None: one process trains."""

@@ -137,3 +137,10 @@ def memory_in_words(device: torch.device) -> str:
         held = torch.cuda.max_memory_allocated(device) / GIB
         words += f"; the GPU held up to {held:.1f} GiB for it and has {free / GIB:.1f} of {total / GIB:.1f} GiB left"
     return words
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether `error` says that a GPU's or the machine's memory has run out."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "CUDA out of memory"))

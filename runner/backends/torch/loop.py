@@ -11,7 +11,7 @@ import torch
 
 from runner.backends.torch import reader
 from runner.backends.torch.checkpoint import architecture_keys, load_weights, read_state, write_state
-from runner.backends.torch.device import describe, memory_gib, memory_in_words, prepare
+from runner.backends.torch.device import describe, is_out_of_memory, memory_gib, memory_in_words, prepare
 from runner.backends.torch.meter import FiniteCheck, TorchMeter
 from runner.backends.torch.models.base import build_model
 from runner.backends.torch.models.pretrained import load_pretrained
@@ -137,10 +137,3 @@ class TorchTrainer(Trainer):
                 f"{self._last_in_words()}Half the batch_size with gradient_accumulation {2 * times} makes steps of as many images "
                 f"in about half the memory. ({cause})"
             ) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` says that a GPU's or the machine's memory has run out."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "CUDA out of memory"))

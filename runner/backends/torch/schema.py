@@ -118,7 +118,7 @@ class TrainReader:
     form: ClassVar[Form] = "section"
     sample_transforms: tuple[SampleTransform, ...]
     batch_transforms: tuple[BatchTransform, ...]
-    batch_size: Annotated[int, Doc("images per step (per GPU)"), Range(1)] = 1
+    batch_size: Annotated[int, Doc("images per step (per GPU), or auto: measured before training, once per sweep"), Range(1)] = 1
     shuffle: Annotated[bool, Doc("a new order every epoch")] = True
     sampler: Annotated[Sampler | None, Doc("ours: which images an epoch has; default: each one once"), AddedLater()] = None
     drop_last: Annotated[bool, Doc("leave out the last, smaller batch of an epoch")] = True
@@ -229,11 +229,28 @@ Scheduler = Decay | Warmup | OneCycle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateReference:
+    """Learning rate that is known to suit a batch size."""
+
+    form: ClassVar[Form] = "plain"
+    batch_size: Annotated[int, Doc("images per step, those of accumulated batches together"), Range(1)]
+    base_lr: Annotated[float, Doc("learning rate"), Positive]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearningRate:
     """schedulers[0] decays, [1] warms up; a OneCycle does both."""
 
     form: ClassVar[Form] = "section"
-    base_lr: Annotated[float, Doc("learning rate after the warm-up"), Positive] = 0.01
+    base_lr: Annotated[float, Doc("learning rate after the warm-up, or auto: that of `reference`, scaled to the batch size"), Positive] = (
+        0.01
+    )
+    reference: Annotated[RateReference | None, Doc("ours, for base_lr: auto: a batch size and its rate"), Neutral()] = None
+    scaling: Annotated[
+        Literal["linear", "sqrt"],
+        Doc("ours, for base_lr: auto: the rate is proportional to the batch size (suits Momentum), or to its square root (Adam, AdamW)"),
+        Neutral(),
+    ] = "linear"
     schedulers: Annotated[tuple[Scheduler, ...], Doc("the decay, then the warm-up")] = field(
         default_factory=lambda: (PiecewiseDecay(), LinearWarmup())
     )
