@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-import runner.sweep.session_plan
 from runner.backends.base import BatchSizeChoice
 from runner.core.errors import InputError
 from runner.launch.base import TaskResources
