@@ -69,6 +69,7 @@ lint: $(READY)
 bench: $(READY) $(PADDLE)
 	$(PY) -m benchmarks.startup
 	$(PY) -m benchmarks.evaluation
+	$(PY) -m benchmarks.training_step --amp off
 	$(PY) -m benchmarks.training_step
 	$(PY) -m benchmarks.sweep_scale --runs 400
 	$(PY) -m benchmarks.optuna_cost

@@ -1,6 +1,6 @@
 """Images a second of training against a plain torchvision FCOS loop: same backbone, image size, batch, threads and SGD.
 
-    python -m benchmarks.training_step [--size 320] [--batch 2] [--depth 18] [--threads 2] [--pairs 20] [--reader] [--profile]
+    python -m benchmarks.training_step [--amp auto] [--size 320] [--batch 2] [--depth 18] [--threads 2] [--pairs 20] [--reader] [--profile]
 
 Both train FCOS with five levels of 256 channels and four convolutions a tower on a ResNet whose batch norm, stem and first stage are
 frozen (torchvision's fcos_resnet50_fpn). Ours is the loop's real step with what the loop does around it (learning rate, finite check, log
@@ -10,9 +10,13 @@ Without --reader both get the same images and boxes from memory, normalised in a
 resizing is switched off (it would find nothing to do, and is not free). With --reader both decode the same PNG files, mirror half of them,
 resize and normalise, in the training process.
 
+Ours is in single precision with `--amp off`, in bfloat16 with `--amp bfloat16`; by default as `amp: true` with `amp_dtype: auto` would
+have it on this machine (see `runner.backends.torch.amp`). Theirs is in single precision, as the plain loop is.
+
 Runs come in pairs, each in a process of its own, one waiting while the other runs, changing order, so that whatever
 else the machine does slows both. The ratio stands last: geometric mean of the pairs, and the lower bound of its 95 %
-interval (Student's t on the logarithms). Exit code 1 if the mean is below 1.0 or the bound below 0.97.
+interval (Student's t on the logarithms). Required are a mean of 1.0 and a bound of 0.97 in single precision, 1.3 and 1.2 in bfloat16; exit
+code 1 if it is less.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ from torchvision.models.detection.fcos import FCOS
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from torchvision.transforms.v2 import functional as F
 
-from runner.backends.torch import schema
+from runner.backends.torch import amp, schema
 from runner.backends.torch.device import prepare
 from runner.backends.torch.meter import FiniteCheck, TorchMeter
 from runner.backends.torch.models.base import build_model
@@ -56,7 +60,8 @@ from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.step import TrainStep
 from runner.stats.intervals import student_t_quantile
 
-REQUIRED, REQUIRED_LOWER = 1.0, 0.97
+REQUIRED = {None: (1.0, 0.97), "bfloat16": (1.3, 1.2)}
+"""Number format of amp to the required mean and lower bound."""
 CLASSES, IMAGES, BOXES, SEED = 6, 16, 6, 0
 RATE = 0.001
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -67,12 +72,16 @@ Target = dict[str, Tensor]
 def main() -> int:
     """Run the benchmark; 0 if it meets its requirement."""
     options = parse()
+    if options.amp == "auto":
+        choice = amp.choose(gpu=False, threads=options.threads)
+        options.amp = choice.dtype
+        print(f"amp_dtype: auto is {choice.dtype or 'single precision'} ({choice.why})")
     config = make_config(make_data(options.size), options)
     prepare(config)
     print(
         f"FCOS ResNet-{options.depth} FPN, {options.batch} images of {options.size} px a step, {options.threads} threads, "
-        f"{'with' if options.reader else 'without'} reader; torch {torch.__version__}, torchvision {torchvision.__version__}; "
-        f"load average {os.getloadavg()[0]:.1f} before the start"
+        f"{options.amp or 'single precision'}, {'with' if options.reader else 'without'} reader; torch {torch.__version__}, "
+        f"torchvision {torchvision.__version__}; load average {os.getloadavg()[0]:.1f} before the start"
     )
     with ExitStack() as stack:
         ours, step = our_steps(config, options.reader, stack)
@@ -82,12 +91,13 @@ def main() -> int:
         pairs = [timed_pair(ours, theirs, options.steps, first_ours=number % 2 == 0) for number in range(options.pairs)]
         if options.profile:
             print_profile(ours, step)
-    return report(pairs, options.batch * options.steps)
+    return report(pairs, options.batch * options.steps, REQUIRED[options.amp])
 
 
 def parse() -> argparse.Namespace:
     """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--amp", type=amp_option, default="auto", help="auto, off or bfloat16: ours in this number format")
     parser.add_argument("--size", type=int, default=320, help="side of the square images in pixels")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--depth", type=int, default=18, choices=(18, 34, 50, 101))
@@ -100,22 +110,30 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def report(pairs: list[tuple[float, float]], images: int) -> int:
+def amp_option(text: str) -> str | None:
+    """Return auto, bfloat16, or None for off."""
+    if text not in ("auto", "off", "bfloat16"):
+        raise argparse.ArgumentTypeError("expected auto, off or bfloat16")
+    return None if text == "off" else text
+
+
+def report(pairs: list[tuple[float, float]], images: int, required: tuple[float, float]) -> int:
     """Print images a second and the ratio; the exit code.
 
     Args:
         pairs: seconds of ours and of theirs.
         images: of each in a pair.
+        required: mean ratio and lower bound.
     """
     for name, seconds in (("ours", [pair[0] for pair in pairs]), ("torchvision", [pair[1] for pair in pairs])):
         print(f"{name}: median {statistics.median(seconds):.3f} s, {images / statistics.median(seconds):.2f} images/s")
     logs = [math.log(theirs / ours) for ours, theirs in pairs]
     mean, error = statistics.fmean(logs), statistics.stdev(logs) / math.sqrt(len(logs))
     low, high = (math.exp(mean + sign * student_t_quantile(0.975, len(logs) - 1) * error) for sign in (-1, 1))
-    met = math.exp(mean) >= REQUIRED and low >= REQUIRED_LOWER
+    met = math.exp(mean) >= required[0] and low >= required[1]
     print(
         f"images/s, ours / torchvision's: {math.exp(mean):.3f}, 95 % interval {low:.3f} to {high:.3f}, {len(pairs)} pairs "
-        f"(required {REQUIRED:g}, lower bound {REQUIRED_LOWER:g}: {'reached' if met else 'not reached'})"
+        f"(required {required[0]:g}, lower bound {required[1]:g}: {'reached' if met else 'not reached'})"
     )
     return 0 if met else 1
 
@@ -193,6 +211,8 @@ def make_config(data: Path, options: argparse.Namespace) -> TorchConfig:
         use_gpu=False,
         cpu_threads=options.threads,
         channels_last=options.channels_last,
+        amp=options.amp is not None,
+        amp_dtype=options.amp,
     )
     return replace(config, seed=SEED)
 

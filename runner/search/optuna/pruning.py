@@ -75,10 +75,11 @@ class Pruning:
         for seed, reports in result.reports.items():
             steps = max((step for step, _ in reports), default=0)
             for step, tags in reports:
-                value = tags.get(metric)
-                if value is None or step in known.curves.get(seed, {}):
+                value, last = tags.get(metric), seed in result.values and step == steps
+                is_reported = step in known.curves.get(seed, {})
+                if value is None or (is_reported and not (last and seed not in known.finals)):  # a run that stopped early
                     continue
-                at = self.add_evaluation(known, seed, step, value, last=seed in result.values and step == steps)
+                at = self.add_evaluation(known, seed, step, value, last=last)
                 if at is not None and self.wants_reports:
                     with self._live.alone(known.trial.number):
                         self.judge(known.trial.number, at, step=step, steps=steps)
