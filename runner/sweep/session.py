@@ -40,7 +40,7 @@ def open_sweep(
     dir: AnyPath | None = None,  # noqa: A002 - the command line's name
     launcher: str = DEFAULT_LAUNCHER,
 ) -> Sweep:
-    """Read a sweep file and plan its trials; nothing starts yet.
+    """Read a sweep file and plan its trials; no run starts yet (``TrainReader.batch_size: auto`` is measured, which takes a minute or two).
 
     Args:
         file: a sweep file, as for ``runner sweep``.

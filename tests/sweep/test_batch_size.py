@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,15 +52,13 @@ def test_it_is_a_task_of_the_launcher(write_config: WriteConfig, capfd: pytest.C
     assert list(Path("runs").iterdir()) == [] and "auto is measured now" in capfd.readouterr().err
 
 
-def test_what_keeps_it_from_being_measured_is_said(write_config: WriteConfig, tmp_path: Path) -> None:
-    resolved = resolve(write_config(), [AUTO])
-    for image in Path(resolved.config.train_dataset.dataset_dir, "images").iterdir():
-        assert image.exists()
-    broken = tmp_path / "broken.yml"
-    broken.write_text(resolved.yaml.replace("batch_size: auto", "batch_size: 2"))
-    config = resolve(broken, [AUTO, "backend_python=/nowhere/python"], to_run=False)
-    with pytest.raises(InputError, match="TrainReader.batch_size: auto cannot be measured: .*; set a number"):
-        measure_batch_size(config, "local", TaskResources(1), near=Path("runs"))
+def test_what_keeps_it_from_being_measured_is_said(write_config: WriteConfig, coco: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(coco, tmp_path / "a set"))
+    resolved = resolve(write_config(data=data), [AUTO])
+    for image in (data / "images").iterdir():
+        image.write_bytes(b"no image")
+    with pytest.raises(InputError, match="TrainReader.batch_size: auto cannot be measured: .*image.*; set a number"):
+        measure_batch_size(resolved, "inline", TaskResources(1), near=Path("runs"))
 
 
 def write_sweep(config: Path, **keys: Any) -> Path:
