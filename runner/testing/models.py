@@ -156,6 +156,26 @@ class ModelContract:
         assert sorted(settings) == sorted(name for name, _ in model.named_parameters())
         assert all(setting.lr_mult >= 0 and float(setting.decay) >= 0 for setting in settings.values())
 
+    def test_gradient_checkpointing_gives_the_same_bits(self, config: TorchConfig) -> None:
+        if "gradient_checkpointing" not in self.plugin.honoured_keys:
+            pytest.skip("the architecture refuses the key")
+        plain, less = built(config).train(), built(config).train()
+        less.checkpoint_gradients()
+        for model in (plain, less):
+            model(batch())["loss"].backward()
+        assert_equal(plain.state_dict(), less.state_dict())
+        gradients = [{name: one.grad for name, one in model.named_parameters() if one.grad is not None} for model in (plain, less)]
+        assert_equal(*gradients)
+
+    def test_layers_are_parts_of_the_network(self, config: TorchConfig) -> None:
+        if "OptimizerBuilder.layer_decay" not in self.plugin.honoured_keys:
+            pytest.skip("the architecture refuses the key")
+        model = built(config)
+        layers = [beginning for layer in model.layers() for beginning in layer]
+        names = [name for name, _ in model.named_parameters()]
+        assert layers and all(any(name.startswith(beginning) for name in names) for beginning in layers)
+        assert any(not name.startswith(tuple(layers)) for name in names), "what comes after the last layer"
+
     # ------------------------------------------------------------------------------------------------------ detections
     def test_detections_are_sorted_boxes_with_scores_and_classes(self, config: TorchConfig) -> None:
         found = built(config).predict(batch())

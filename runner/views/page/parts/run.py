@@ -225,7 +225,7 @@ def _view(data: PageData, place: Place, query: Query) -> RunView:
         seed=result.seed,
         baseline=other.id if other else None,
         state=result.state,
-        reason=hide.text(result.reason or ""),
+        reason=hide.text(result.reason or result.early_stop),
         cause=result.cause or "",
         problem=hide.text(result.problem),
         warning=hide.text(status.warning),
