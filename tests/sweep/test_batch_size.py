@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from runner.backends.base import BatchSizeChoice
+from runner.config.load import load_config
 from runner.core.errors import InputError
 from runner.launch.base import TaskResources
 from runner.resolve import resolve
@@ -76,7 +77,7 @@ def test_a_sweep_measures_once_and_keeps_the_value(write_config: WriteConfig, me
     vary = {"max_iters": [3], "TrainReader.batch_size": [1]}
     request = SweepRequest(write_sweep(write_config(), vary=vary, resources={"cpus": 1}), (AUTO,), folder=Path("runs/s"))
     sweep = plan_sweep(request)
-    assert sizes(sweep) == [4, 4, 1] and measurements == [("local", TaskResources(1, 0.0, None))]
+    assert sorted(sizes(sweep)) == [1, 4, 4] and measurements == [("local", TaskResources(1, 0.0, None))]
     entries = sweep.entries()
     write_plan(sweep.folder, sweep.file, sweep.spec, entries, digest=sweep.plan.digest(), command=[], measured=sweep.measured)
     recorded = json.loads(Path("runs/s/plan.json").read_text())["measured"]
@@ -102,7 +103,7 @@ def test_a_single_run_records_it_and_is_continued_with_it(write_config: WriteCon
     assert run.resolved is not None and run.resolved.config.train_reader.batch_size == 4
     assert run.identity.facts["measured"] == {"TrainReader.batch_size": {"value": 4, "why": "the fastest"}}
     prepare_run_dir(run)
-    assert yaml.safe_load(run.run_dir.config.read_text())["TrainReader"]["batch_size"] == 4
+    assert load_config(run.run_dir.config).plain()["TrainReader"]["batch_size"] == 4
     assert plan_again(run.run_dir, path, [AUTO, "save_dir=runs"]).identity.key == run.identity.key
     assert len(measurements) == 1
 

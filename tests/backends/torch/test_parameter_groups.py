@@ -82,10 +82,10 @@ RESNET = {
     "backbone.layer2.0.conv1.weight": 0.25,
     "backbone.layer3.0.conv1.weight": 0.5,
 }
-MOBILENET = {"backbone.features.0.0.weight": 0.5**7, "backbone.features.6.block.0.0.weight": 0.5}
+MOBILENET = {"backbone.features.0.0.weight": 0.5**13, "backbone.features.12.block.0.0.weight": 0.5}
 
 
-@pytest.mark.parametrize(("backbone", "factors"), [(None, RESNET), (layers.MobileNetV3(feature_maps=(4, 7)), MOBILENET)])
+@pytest.mark.parametrize(("backbone", "factors"), [(None, RESNET), (layers.MobileNetV3(feature_maps=(7, 13)), MOBILENET)])
 def test_layers_before_the_head_learn_slower(config: Config, backbone: Any, factors: dict[str, float]) -> None:
     here = config(optimizer_builder=schema.OptimizerBuilder(layer_decay=0.5))
     architecture = here.architecture

@@ -30,10 +30,11 @@ def recomputed(module: nn.Module, features: Tensor) -> Tensor:
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
     """Have the batch norms in `module` that train normalise by their batch without counting it."""
     counting = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d) and layer.training and layer.track_running_stats]
+    before = [(layer.momentum, layer.num_batches_tracked) for layer in counting]
     for layer in counting:
-        layer.track_running_stats = False
+        layer.momentum, layer.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for layer in counting:
-            layer.track_running_stats = True
+        for layer, (momentum, batches) in zip(counting, before, strict=True):
+            layer.momentum, layer.num_batches_tracked = momentum, batches
