@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     install.add_argument("--gpu", action="store_true", help="use the framework's build for NVIDIA GPUs")
     install.add_argument("--index", default="", metavar="URL", help="with --gpu: package index with a newer GPU build")
     install.add_argument("--python", default="", metavar="PATH", help="interpreter to build it with")
+    install.add_argument(
+        "--ppdet", default=None, metavar="DIR", help="checkout of PaddleDetection to install in place of its release 2.6.0"
+    )
     install.add_argument("--force", action="store_true", help="rebuild an existing environment")
     install.set_defaults(run=_install)
 
@@ -38,7 +42,8 @@ def _install(args: argparse.Namespace) -> int:
 
     _refuse_plugin(args.name)
     with _Line() as line:
-        made = install(args.name, gpu=args.gpu, index=args.index, python=args.python, force=args.force, progress=line.show)
+        source = Path(args.ppdet).expanduser() if args.ppdet is not None else None
+        made = install(args.name, gpu=args.gpu, index=args.index, python=args.python, source=source, force=args.force, progress=line.show)
     record = made.record
     shown = ", ".join(f"{name} {version}" for name, version in record.check.get("versions", {}).items())
     if not made.fresh:

@@ -23,6 +23,7 @@ from runner.core.process import PARENT_VARIABLE
 from runner.core.shipped import shipped
 from runner.environments import interpreters as environments
 from runner.environments.interpreters import EnvironmentRecord, python_in
+from runner.environments.source_copy import SourceCheckout
 from runner.environments.specs import EnvironmentSpec
 
 Progress = Callable[[str, float], None]
@@ -49,8 +50,8 @@ class Builder:
         self._log = log
         self._progress = progress
 
-    def build(self, base: Path, wish: dict[str, Any], index: str) -> EnvironmentRecord:
-        """Build the environment from the interpreter `base`; return its record.
+    def build(self, base: Path, wish: dict[str, Any], index: str, source: SourceCheckout | None = None) -> EnvironmentRecord:
+        """Build the environment from the interpreter `base`, with a package from its source if there is one; return its record.
 
         Raises:
             RunnerError: a step failed; the caller deletes the folder.
@@ -59,11 +60,15 @@ class Builder:
         self._log.write_bytes(b"")
         python = python_in(self._home)
         self._step("making the environment", [str(base), "-I", "-m", "venv", str(self._home)])
-        linked = _put_runner(self._home / "lib" / f"python{'.'.join(map(str, self._spec.python))}" / "site-packages")
+        site_packages = self._home / "lib" / f"python{'.'.join(map(str, self._spec.python))}" / "site-packages"
+        linked = _put_runner(site_packages)
         pip = [str(python), "-I", "-c", _RUN_MODULE, "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
         pip += [f"--{name}={value}" for name, value in (("extra-index-url", index), ("constraint", constraints(self._spec))) if value]
-        self._step("installing packages", [*pip, wish["framework"], *self._spec.packages, *own_requirements()])
-        if self._spec.bare:
+        further = source.spec.packages if source is not None else ()
+        self._step("installing packages", [*pip, wish["framework"], *self._spec.packages, *further, *own_requirements()])
+        if source is not None:
+            source.copy_to(site_packages)
+        elif self._spec.bare:
             self._step("installing packages", [*pip, "--no-deps", *self._spec.bare])
         answer = self._home / "check.json"
         self._step("checking it with a training step", [str(python), "-I", "-c", _RUN_MODULE, self._spec.check, str(answer)])

@@ -25,6 +25,7 @@ from runner.core.values import GIB
 from runner.environments import interpreters as environments
 from runner.environments.build import Builder, Progress, constraints
 from runner.environments.interpreters import EnvironmentRecord, installed
+from runner.environments.source_copy import SourceCheckout, read_checkout
 from runner.environments.specs import EXTRAS, SPECS, EnvironmentSpec
 
 _RANDOM = "?" * 8  # what tempfile.mkdtemp adds to a prefix
@@ -46,6 +47,7 @@ def install(
     gpu: bool = False,
     index: str = "",
     python: str = "",
+    source: Path | None = None,
     force: bool = False,
     progress: Progress = lambda _stage, _seconds: None,
 ) -> Outcome:
@@ -55,6 +57,7 @@ def install(
         gpu: install the framework's GPU build.
         index: address of a further package index, which has a newer GPU build.
         python: interpreter to build it from; default: this one or ``python3.11``, whichever has the required version.
+        source: checkout of the package that the backend's models come from; default: its release on the package index.
         force: build it anew in any case.
 
     Raises:
@@ -64,7 +67,8 @@ def install(
     spec = _spec_of(backend)
     if index and not gpu:
         raise InputError("--index needs --gpu: it names the index of a newer GPU build")
-    wish = wish_of(spec, gpu=gpu, index=index)
+    checkout = _checkout_of(backend, spec, source)
+    wish = wish_of(spec, gpu=gpu, index=index, checkout=checkout)
     place = environments.folder()
     with _locked(place, backend):
         sweep(place, backend)
@@ -73,10 +77,10 @@ def install(
             return Outcome(present.folder, present.record, fresh=False)
         base = find_python(backend, spec, python)
         _require_space(place, spec.gpu_size_gib if gpu else spec.size_gib)
-        home = Path(tempfile.mkdtemp(prefix=f"{backend}-", dir=place))
+        home = Path(tempfile.mkdtemp(prefix=f"{backend}-", suffix=f"-{checkout.version}" if checkout else "", dir=place))
         try:
             home.chmod(place.stat().st_mode)  # mkdtemp's is for its owner alone
-            record = Builder(backend, spec, home, _log(place, backend), progress).build(base, wish, index)
+            record = Builder(backend, spec, home, _log(place, backend), progress).build(base, wish, index, checkout)
             record.write(place / f"{backend}.json")
         except OSError as error:
             shutil.rmtree(home, ignore_errors=True)
@@ -121,7 +125,7 @@ def sweep(place: Path, backend: str) -> None:
     """Delete the folders of killed installations and those no longer in use. The caller holds the lock."""
     data = read_json(place / f"{backend}.json")
     kept = data.get("directory") if isinstance(data, dict) else None
-    for left in place.glob(f"{backend}-{_RANDOM}/"):
+    for left in _folders(place, backend):
         if left.name != kept and not left.is_symlink() and not _users(left):
             shutil.rmtree(left, ignore_errors=True)
 
@@ -129,7 +133,7 @@ def sweep(place: Path, backend: str) -> None:
 def tidy(backend: str) -> None:
     """Clean up as `sweep` does, unless an installation is running or nothing can be written."""
     place = environments.folder()
-    if any(place.glob(f"{backend}-{_RANDOM}/")):
+    if any(_folders(place, backend)):
         try:
             with _locked(place, backend):
                 sweep(place, backend)
@@ -137,14 +141,30 @@ def tidy(backend: str) -> None:
             return
 
 
-def wish_of(spec: EnvironmentSpec, *, gpu: bool, index: str) -> dict[str, Any]:
+def _folders(place: Path, backend: str) -> Iterator[Path]:
+    """Yield the folders of environments of `backend`, whole or not: named by a random word, and the version of a checkout."""
+    for pattern in (f"{backend}-{_RANDOM}/", f"{backend}-{_RANDOM}-[0-9]*/"):
+        yield from place.glob(pattern)
+
+
+def _checkout_of(backend: str, spec: EnvironmentSpec, folder: Path | None) -> SourceCheckout | None:
+    if folder is None:
+        return None
+    if spec.source is None:
+        raise InputError(f"the backend {backend} takes nothing from a checkout")
+    return read_checkout(folder, spec.source)
+
+
+def wish_of(spec: EnvironmentSpec, *, gpu: bool, index: str, checkout: SourceCheckout | None = None) -> dict[str, Any]:
     """Describe the requested environment, for comparison with the existing one. An index is kept without user and password."""
     parts = urlsplit(index)
     shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     framework = spec.newer_gpu if index else spec.gpu if gpu else spec.cpu
     pins = [line for line in constraints(spec).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     digest = hashlib.sha256("\n".join(sorted(pins)).encode()).hexdigest()
-    return {"framework": framework, "packages": [*spec.packages, *spec.bare], "gpu": gpu, "index": shown, "pins": digest}
+    packages = [*spec.packages, *(checkout.spec.packages if checkout else spec.bare)]
+    source = {"source": f"{checkout.spec.distribution} {checkout.version}"} if checkout else {}
+    return {"framework": framework, "packages": packages, "gpu": gpu, "index": shown, "pins": digest, **source}
 
 
 def find_python(backend: str, spec: EnvironmentSpec, given: str = "") -> Path:

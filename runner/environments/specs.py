@@ -6,6 +6,30 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """Package that can come from a checkout of its source instead of from a package index.
+
+    Args:
+        shown: name of the project, for messages.
+        module: the package, a folder in the checkout.
+        distribution: name under which it is installed.
+        version_file, version_name: Python file and constant that say its version.
+        version_module: file that its installer would write, with ``full_version`` and ``commit``.
+        landmarks: further files by which a checkout is recognised.
+        packages: what a newer version needs beyond the environment's own packages.
+    """
+
+    shown: str
+    module: str
+    distribution: str
+    version_file: str
+    version_name: str
+    version_module: str
+    landmarks: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
     """Environment of a backend: its interpreter, its packages, its smoke test.
 
@@ -21,6 +45,7 @@ class EnvironmentSpec:
         constraints: file of pins in constraints/.
         check: smoke test, run there as ``python -m check FILE``: it fails, or writes its findings as JSON to FILE.
         module_registry: "module:function", called with the new interpreter's path.
+        source: what a checkout may replace `bare` by.
     """
 
     modules: tuple[str, ...]
@@ -38,6 +63,7 @@ class EnvironmentSpec:
     constraints: str
     check: str
     module_registry: str = ""
+    source: SourceSpec | None = None
 
 
 SPECS = {
@@ -63,6 +89,17 @@ SPECS = {
         constraints="paddle.txt",
         check="runner.backends.paddle.smoke_test",
         module_registry="runner.backends.paddle.module_registry:module_registry",
+        source=SourceSpec(
+            shown="PaddleDetection",
+            module="ppdet",
+            distribution="paddledet",
+            version_file="setup.py",
+            version_name="PPDET_VERSION",
+            version_module="ppdet/version.py",
+            landmarks=("ppdet/core/workspace.py", "ppdet/engine/trainer.py"),
+            # What release/2.7 and develop import at the top, most of it for lanes and for tracking.
+            packages=("imgaug>=0.4", "scikit-image==0.22.0", "imageio", "lazy_loader", "networkx", "tifffile==2023.7.10", "six"),
+        ),
     )
 }
 

@@ -20,7 +20,7 @@ from support.sharing import made_once
 from runner.environments import interpreters as environments
 from runner.environments.build import own_requirements
 from runner.environments.interpreters import PLACE_VARIABLE
-from runner.environments.specs import SPECS, EnvironmentSpec
+from runner.environments.specs import SPECS, EnvironmentSpec, SourceSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = EnvironmentSpec(
@@ -38,6 +38,16 @@ SPEC = EnvironmentSpec(
     minutes=1,
     constraints="",
     check="fakedet.check",
+    source=SourceSpec(
+        shown="FakeDetection",
+        module="fakedet",
+        distribution="fakedet",
+        version_file="setup.py",
+        version_name="FAKE_VERSION",
+        version_module="fakedet/version.py",
+        landmarks=("fakedet/core/workspace.py",),
+        packages=(),
+    ),
 )
 _CHECK = """
 import json, os, sys, time
@@ -52,9 +62,11 @@ with open(sys.argv[1], "w") as file:
 """
 _DRIVER = """
 import json, sys
-from runner.environments.specs import SPECS, EnvironmentSpec
+from runner.environments.specs import SPECS, EnvironmentSpec, SourceSpec
+def made(cls, given):
+    return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 given = json.loads(sys.argv.pop(1))
-SPECS["fake"] = EnvironmentSpec(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+SPECS["fake"] = made(EnvironmentSpec, {**given, "source": made(SourceSpec, given["source"])})
 from runner.cli.main import main
 sys.exit(main())
 """
@@ -128,6 +140,26 @@ def made(fake_index: Fake, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.returncode == 0, done.stderr
 
     return made_once(tmp_path_factory, "made", install) / "place"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout of fakedet 2.7.0, whose setup.py must not be run."""
+    files = {
+        "setup.py": "import os\nFAKE_VERSION = '2.7.0'\nos.mkdir('it-ran')\n",
+        "README.md": "not copied\n",
+        "fakedet/__init__.py": "from .version import commit\n",
+        "fakedet/check.py": _CHECK,
+        "fakedet/version.py": "commit = 'of another installation'\n",
+        "fakedet/core/__init__.py": "",
+        "fakedet/core/workspace.py": "WHO = 'the first'\n",
+        "fakedet/core/__pycache__/workspace.pyc": "old",
+    }
+    folder = tmp_path / "some check out"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
 
 
 @pytest.fixture

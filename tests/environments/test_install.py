@@ -75,6 +75,30 @@ def test_from_nothing_to_an_environment_and_back(fake: Fake) -> None:
 
 
 @pytest.mark.slow
+def test_a_checkout_replaces_the_release_until_the_release_is_asked_for_again(installed: Fake, checkout: Path) -> None:
+    done = installed.run("backend", "install", "fake", "--ppdet", str(checkout))
+    assert done.returncode == 0, done.stderr
+    [name] = installed.folders()
+    record = json.loads((installed.place / "fake.json").read_text(encoding="utf-8"))
+    version = record["versions"]["fakedet"]
+    assert (
+        re.fullmatch(r"2\.7\.0\+[0-9a-f]{8}", version) and name.endswith(f"-{version}") and record["wish"]["source"] == f"fakedet {version}"
+    )
+    assert version in installed.run("backend", "list").stdout.replace("\n", "")
+
+    again = installed.run("backend", "install", "fake", "--ppdet", str(checkout))
+    assert again.returncode == 0 and "already there" in again.stdout and installed.folders() == [name]
+
+    (checkout / "fakedet" / "core" / "workspace.py").unlink()
+    wrong = installed.run("backend", "install", "fake", "--ppdet", str(checkout))
+    assert wrong.returncode == 2 and "is no checkout of FakeDetection" in wrong.stderr and installed.folders() == [name]
+
+    back = installed.run("backend", "install", "fake")
+    assert back.returncode == 0 and installed.folders() != [name] and len(installed.folders()) == 1
+    assert json.loads((installed.place / "fake.json").read_text(encoding="utf-8"))["versions"]["fakedet"] == "2.6.0"
+
+
+@pytest.mark.slow
 def test_a_new_request_replaces_the_old_environment_once_it_is_unused(installed: Fake) -> None:
     [old] = installed.folders()
     with subprocess.Popen([installed.place / old / "bin" / "python", "-c", "input()"], stdin=subprocess.PIPE) as user:
