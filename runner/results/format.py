@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from runner.results.comparison import ComparedTrial
 
 MINUS = "\N{MINUS SIGN}"
+_LEAST_GIB = 0.1
 
 
 def show_summary(summary: Summary, digits: int = 3) -> str:
@@ -52,6 +53,11 @@ def show_duration(seconds: float | None) -> str:
     if hours >= 48:
         return f"{hours // 24}d {hours % 24:02d}h"
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def show_memory(gib: float) -> str:
+    """Format an amount of memory in GiB: ``0.7 GiB``; less than 0.1 as ``64 MiB``."""
+    return f"{1024 * gib:.0f} MiB" if gib < _LEAST_GIB else f"{gib:.1f} GiB"
 
 
 def show_verdict(trial: ComparedTrial, against: int | None = None) -> str:

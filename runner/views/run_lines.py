@@ -11,7 +11,7 @@ from rich.text import Text
 from runner.monitor.live import LiveRun
 from runner.monitor.progress import standing
 from runner.monitor.sweep_monitor import RunMonitor
-from runner.results.format import show_duration
+from runner.results.format import show_duration, show_memory
 from runner.store.run_dir import Status
 from runner.views.screen import activity_text
 from runner.views.table import STATE_STYLES
@@ -87,8 +87,9 @@ def numbers(run: LiveRun, *, with_step: bool = True) -> str:
         parts.append(f"step {status.step}" if run.percent is None else f"step {status.step}/{status.steps} ({run.percent} %)")
     parts.append(f"epoch {status.epoch:.2f}")
     shown = (("train/loss", "loss {:.4g}"), ("train/lr", "lr {:.3g}"), ("train/images_per_s", "{:.1f} images/s"))
-    memory = (("resource/memory_gib", "{:.1f} GiB"), ("resource/gpu_memory_gib", "{:.1f} GiB on the GPU"))
-    parts += [form.format(value) for tag, form in (*shown, *memory) if (value := run.number(tag)) is not None]
+    memory = (("resource/memory_gib", ""), ("resource/gpu_memory_gib", " on the GPU"))
+    parts += [form.format(value) for tag, form in shown if (value := run.number(tag)) is not None]
+    parts += [f"{show_memory(value)}{where}" for tag, where in memory if (value := run.number(tag)) is not None]
     if run.left_s is not None and status.phase == "training":
         parts.append(f"{show_duration(run.left_s)} left")
     if status.phase != "training" and with_step:

@@ -23,7 +23,7 @@ from runner.results.comparison import (
     parameter_text,
     uncounted_lines,
 )
-from runner.results.format import show_delta, show_duration, show_interval, show_seeds, show_summary, show_verdict
+from runner.results.format import show_delta, show_duration, show_interval, show_memory, show_seeds, show_summary, show_verdict
 from runner.stats.intervals import Summary
 from runner.views.answer import Answer
 from runner.views.columns import longest_line, table_width
@@ -180,7 +180,7 @@ class _ComparisonView:
             row += [show_summary(trial.metrics[metric]) for metric in metrics]
             row += [f"{show_delta(effect)} {show_interval(effect)}".strip(), self._verdict(trial, " "), _duration(trial.time_s)]
             row += [f"{trial.images_per_s.mean:.1f}" if trial.images_per_s.n else "–"] if "speed" in columns else []
-            row += [f"{trial.memory_gib.mean:.1f} GiB" if trial.memory_gib.n else "–"] if "memory" in columns else []
+            row += [show_memory(trial.memory_gib.mean) if trial.memory_gib.n else "–"] if "memory" in columns else []
             row += [show_summary(trial.best)] if "best" in columns else []
             table.add_row(*row, end_section=len(comparison.trials) > len(groups) and any(trial is group[-1] for group in groups[:-1]))
         return table

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -23,11 +24,11 @@ from runner.core.errors import InputError
 from runner.views.page import STATIC
 from runner.views.page.data import PageData
 from runner.views.page.join import join_modules
-from runner.views.page.part import PARTS, PartAnswer, encode_json, find_part
+from runner.views.page.part import PARTS, PartAnswer, Query, encode_json, find_part
 from runner.views.page.parts.curves import read_tags
 from runner.views.page.redaction import Redaction, command_path
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the list of answers in a file."""
 
 _GENERATOR: Final = '<meta name="generator" content="runner '
@@ -67,33 +68,40 @@ def freeze(data: PageData, *, made: float, view: str = "", images: bool = True) 
 
     Args:
         made: time that the page says it was made, seconds since 1970.
-        view: fragment that it opens with, such as ``#curves?tag=train/loss``; empty: the first tab.
+        view: fragment that it opens with, such as ``#curves?tag=train/loss``, and whose data it holds; empty: the first tab.
         images: with images of the evaluated data set.
     """
     data = data.now()
     elements, hidden = _Elements(), _Hidden(data)
-    parts: dict[str, tuple[str, str]] = {}
+    parts: dict[str, tuple[str, str, list[Query]]] = {}
     contents, unanswered = [], []
+    shown = view_query(view)
     for name in PARTS if images else [name for name in PARTS if name != _IMAGES]:
-        part, texts = find_part(name), []
-        for query in part.frozen(data):
+        part, queries, texts = find_part(name), [], []
+        for query in part.frozen(data, shown):
             try:
                 answer = part.answer(data, query)
             except InputError as error:
                 unanswered.append(f"{name}: {hidden.hide.text(str(error))}")
                 continue
             if answer.media == _JSON:
-                texts.append((query, hidden.value(msgspec.json.decode(answer.body))))
+                queries.append(query)
+                texts.append(hidden.value(msgspec.json.decode(answer.body)))
             else:
                 element, coding = elements.add_bytes(answer)
                 contents.append({"part": name, "query": query, "media": answer.media, "element": element, "coding": coding})
         if texts:
-            parts[name] = elements.add_json(texts)
+            parts[name] = (*elements.add_json(texts), queries)
     strings = {path.stem: msgspec.json.decode(path.read_bytes()) for path in sorted((STATIC / "strings").glob("*.json"))}
     facts = {"format": FORMAT, "version": __version__, "made": made, "view": view}
     index = _element("frozen", _encode({**facts, "strings": strings, "parts": parts, "bytes": contents}), _JSON)
     held = sum(each["part"] == _IMAGES for each in contents)
     return Frozen(_document([index, *elements.texts]), held, tuple(unanswered))
+
+
+def view_query(view: str) -> Query:
+    """Return names and values in a fragment such as ``#curves?tag=train/loss&x=time``."""
+    return dict(parse_qsl(view.partition("?")[2]))
 
 
 def is_frozen(file: Path) -> bool:

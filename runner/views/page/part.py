@@ -45,8 +45,13 @@ class Part(Protocol):
             InputError: the query is not understood, or asks for what does not exist.
         """
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the queries whose answers a frozen file holds."""
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
+        """Yield the queries whose answers a frozen file holds, those that its view needs among them.
+
+        Args:
+            data: the page's data.
+            view: names and values in the address that the file opens with.
+        """
 
 
 PARTS: Final[Mapping[str, str]] = {

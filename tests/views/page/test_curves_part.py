@@ -167,8 +167,9 @@ def test_a_tag_that_no_run_has(sweep: SnapshotData) -> None:
 def test_the_list_of_tags_and_what_a_frozen_file_holds(sweep: SnapshotData) -> None:
     tags = json.loads(ask(sweep, "curves", {}).body)
     assert tags == [{"tag": "bbox/AP", "runs": 4, "kind": "evaluation", "axes": ["step", "relative", "epoch", "time", "wall"]}]
-    frozen = list(find_part("curves").frozen(sweep))
+    frozen = list(find_part("curves").frozen(sweep, {}))
     assert frozen == [{}, {"tag": "bbox/AP", "px": "400", "bits": "11", "members": "1"}]
+    assert list(find_part("curves").frozen(sweep, {"x": "time", "g": "no.key"})) == [*frozen, {**frozen[1], "x": "time"}]
     header, arrays = decode(ask(sweep, "curves", frozen[1]).body)
     whole, exact = curves(sweep, tag="bbox/AP", px="400")
     assert header == whole and header["buckets"] == 200 and list(arrays) == list(exact)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 import re
@@ -73,6 +72,12 @@ def export(page: Page, tag: str, name: str) -> Download:
 
 def content(download: Download) -> bytes:
     return Path(download.path()).read_bytes()
+
+
+def csv_lines(download: Download) -> tuple[list[str], list[str]]:
+    """The comments of a CSV file, and its other lines."""
+    lines = content(download).decode().splitlines()
+    return [line for line in lines if line.startswith("#")], [line for line in lines if not line.startswith("#")]
 
 
 def wait_for_fragment(page: Page, pattern: str) -> str:
@@ -346,6 +351,8 @@ def test_dates_have_no_log_axis_and_the_margin_of_one_is_a_part_of_its_span(page
 
 
 def test_shift_drag_zooms_the_values_of_one_chart_until_everything_is_shown_and_ctrl_wheel_the_x_axis(pages: Pages, sweep: Path) -> None:
+    from playwright.sync_api import expect
+
     page = pages.show(sweep, fragment="#curves")
     card(page, "bbox/AP")
     before = content(export(page, "train/loss", "SVG"))
@@ -356,12 +363,17 @@ def test_shift_drag_zooms_the_values_of_one_chart_until_everything_is_shown_and_
     page.mouse.move(box["x"] + 210, box["y"] + 200, steps=4)
     page.mouse.up()
     page.keyboard.up("Shift")
-    assert fragment(page) == "#curves"
-    assert content(export(page, "train/loss", "SVG")) != before
+    zoomed = re.fullmatch(r"#curves\?y=train/loss:([-\d.]+):([-\d.]+)", wait_for_fragment(page, "y="))
+    assert zoomed and float(zoomed[1]) < float(zoomed[2])
+    picture = content(export(page, "train/loss", "SVG"))
+    assert picture != before
+    page.reload()
+    assert content(export(page, "train/loss", "SVG")) == picture
     everything = page.get_by_role("button", name="show everything")
     everything.click()
-    assert everything.is_disabled()
+    expect(everything).to_be_disabled()
     assert content(export(page, "train/loss", "SVG")) == before
+    box = area(page, "train/loss")
     page.keyboard.down("Control")
     page.mouse.move(box["x"] + 200, box["y"] + 100)
     page.mouse.wheel(0, -100)
@@ -489,7 +501,11 @@ def test_the_picture_is_a_png_of_twice_the_size(pages: Pages, sweep: Path) -> No
 
 def test_the_csv_holds_what_is_shown_and_the_other_one_every_value(pages: Pages, sweep: Path) -> None:
     page = pages.show(sweep, fragment="#curves")
-    shown = list(csv.DictReader(io.StringIO(content(export(page, "bbox/AP", "CSV, as shown")).decode())))
+    notes, lines = csv_lines(export(page, "bbox/AP", "CSV, as shown"))
+    assert notes[0] == "# runs in: " + page.evaluate("fetch('api/overview').then((answer) => answer.json())")["folders"][0]
+    assert "# 1 base_lr=0.01: " + ", ".join(f"0001-base_lr=0.01-s{seed}" for seed in range(3)) in notes
+    assert notes[-1] == "# x axis: step"
+    shown = list(csv.DictReader(lines))
     assert [float(row["step"]) for row in shown] == [100, 200, 300]
     assert [float(row["1 base_lr=0.01"]) for row in shown] == pytest.approx([0.31, 0.41, 0.51])
     assert [float(row["1 base_lr=0.01 (max)"]) for row in shown] == pytest.approx([0.32, 0.42, 0.52])
@@ -513,7 +529,7 @@ def test_the_pgfplots_table_has_plain_names_and_nan_for_what_is_missing(pages: P
 )
 def test_exported_columns_say_what_the_ends_of_a_band_are(pages: Pages, sweep: Path, band: str, low: str, high: str) -> None:
     page = pages.show(sweep, fragment=f"#curves?band={band}")
-    (names, *_) = csv.reader(io.StringIO(content(export(page, "bbox/AP", "CSV, as shown")).decode()))
+    (names, *_) = csv.reader(csv_lines(export(page, "bbox/AP", "CSV, as shown"))[1])
     assert names[-3:] == ["1 base_lr=0.01", f"1 base_lr=0.01 ({low})", f"1 base_lr=0.01 ({high})"]
     table = content(export(page, "bbox/AP", "pgfplots table")).decode()
     assert f"# 1_base_lr_0_01: 1 base_lr=0.01 (_low: {low}, _high: {high})\n" in table

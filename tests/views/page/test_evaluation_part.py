@@ -224,23 +224,27 @@ def test_missing_predictions_are_named_with_the_command(sweep: Path) -> None:
 
 def test_answers_name_no_path_of_this_machine(sweep: Path, tmp_path: Path) -> None:
     data = page(sweep)
-    for query in find_part("evaluation").frozen(data):
+    for query in find_part("evaluation").frozen(data, {}):
         assert str(tmp_path).encode() not in ask(data, "evaluation", query).body
 
 
 def test_the_frozen_queries_are_answered(sweep: Path) -> None:
     data = page(sweep)
-    queries = list(find_part("evaluation").frozen(data))
+    queries = list(find_part("evaluation").frozen(data, {}))
     assert {"a": "t0", "b": "t1"} in queries and {} in queries and {"view": "heat"} in queries
     for query in queries:
         assert ask(data, "evaluation", query).body
+    view = list(find_part("evaluation").frozen(data, {"base": "t2", "b": "t1"}))
+    added = [{"a": "t2", "b": "t1"}, {"a": "t2", "b": "t1", "view": "calibration"}, {"view": "heat", "a": "t2"}]
+    assert sorted(view, key=str) == sorted([*queries, *added], key=str)
+    assert list(find_part("evaluation").frozen(data, {"a": "t99"})) == queries
 
 
 def test_runs_without_an_evaluation_by_class_have_no_tab(tmp_path: Path) -> None:
     make_run(tmp_path / "sweep")
     data = page(tmp_path / "sweep")
     assert answer(data, "overview")["detection"] is False
-    assert list(find_part("evaluation").frozen(data)) == []
+    assert list(find_part("evaluation").frozen(data, {})) == []
     with pytest.raises(InputError, match="no run has been evaluated by class"):
         ask(data, "evaluation", {})
 

@@ -88,7 +88,7 @@ class File:
     def inflated(self) -> Iterator[bytes]:
         """Everything that the file holds, unpacked and put together."""
         yield self.text.encode()
-        for element, coding in self.index["parts"].values():
+        for element, coding, _ in self.index["parts"].values():
             if coding:
                 yield gzip.decompress(base64.b64decode(self.elements[element]))
         for each in self.index["bytes"]:
@@ -102,7 +102,7 @@ def file(data: SnapshotData) -> File:
 
 
 def queries(data: SnapshotData) -> list[tuple[str, Query]]:
-    return [(name, query) for name in PARTS for query in find_part(name).frozen(data)]
+    return [(name, query) for name in PARTS for query in find_part(name).frozen(data, {})]
 
 
 # ------------------------------------------------------------------------------------------------------------ what is in the file
@@ -122,7 +122,8 @@ def test_the_policy_allows_this_style_and_this_script_only(file: File) -> None:
 
 def test_the_file_has_every_answer_that_the_parts_name_and_both_languages(file: File, data: SnapshotData) -> None:
     index = file.index
-    held = [(part, query) for part in index["parts"] for query, _ in json.loads(file.elements[index["parts"][part][0]])]
+    held = [(part, query) for part, (_, _, asked) in index["parts"].items() for query in asked]
+    assert all(len(json.loads(file.elements[element])) == len(asked) for element, _, asked in index["parts"].values())
     held += [(each["part"], each["query"]) for each in index["bytes"]]
     assert sorted(held, key=str) == sorted(((name, dict(query)) for name, query in queries(data)), key=str)
     assert {"overview", "report", "trials", "run", "curves"} <= {part for part, _ in held}
@@ -153,21 +154,21 @@ def test_an_answer_that_cannot_be_given_is_named_and_the_others_are_there(
                 raise InputError(f"{sweep} cannot be read")
             return PartAnswer(b'"fine"')
 
-        def frozen(self, data: PageData) -> Iterator[Query]:
+        def frozen(self, data: PageData, view: Query) -> Iterator[Query]:
             yield from ({"id": "1"}, {"id": "2"})
 
     monkeypatch.setattr(freezing, "PARTS", {**PARTS, "refusing": ""})
     monkeypatch.setattr(freezing, "find_part", lambda name: Refusing() if name == "refusing" else find_part(name))
     frozen = freeze(data, made=START)
     assert frozen.unanswered == (f"refusing: …/{sweep.name} cannot be read",)
-    element, coding = File(frozen.text).index["parts"]["refusing"]
-    assert (File(frozen.text).elements[element], coding) == ('[[{"id":"1"},"fine"]]', "")
+    element, coding, asked = File(frozen.text).index["parts"]["refusing"]
+    assert (File(frozen.text).elements[element], coding, asked) == ('["fine"]', "", [{"id": "1"}])
 
 
 def test_long_texts_are_packed(data: SnapshotData, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freezing, "_LONGEST_TEXT", 10)
     packed = File(freeze(data, made=START).text)
-    for part, (element, coding) in packed.index["parts"].items():
+    for part, (element, coding, _) in packed.index["parts"].items():
         assert coding == "gzip"
         text = gzip.decompress(base64.b64decode(packed.elements[element])).decode()
         assert text == file.elements[file.index["parts"][part][0]], part
@@ -199,7 +200,8 @@ async ([elements, queries, absent]) => {
   const { HttpSource } = await import("/source-http.js");
   const { FileSource } = await import("/source-file.js");
   const sources = [new HttpSource(), new FileSource()];
-  const methods = (source) => ["json", "binary", "strings", "image", "subscribe"].filter((name) => typeof source[name] === "function");
+  const names = ["holds", "json", "binary", "strings", "image", "subscribe"];
+  const methods = (source) => names.filter((name) => typeof source[name] === "function");
   const bytes = (buffer) => [buffer instanceof ArrayBuffer, ...new Uint8Array(buffer)].join();
   const reason = (promise) => promise.then(() => null, (error) => [error instanceof Error, error.message]);
   const answers = [];
@@ -245,7 +247,7 @@ def test_both_sources_keep_the_same_contract(pages: Pages, data: SnapshotData, f
     assert found["refused"] == [[True, absent_text]] * 2 * len(absent) + [[True, chinese]]
     assert found["strings"][0] == found["strings"][1]
     assert found["image"] is None
-    assert found["methods"][0] == found["methods"][1] and len(found["methods"][0]) == 5
+    assert found["methods"][0] == found["methods"][1] and len(found["methods"][0]) == 6
     assert found["frozen"] == [False, True] and found["end"] == "function"
 
 
@@ -291,7 +293,7 @@ def test_the_file_shows_what_the_servers_page_shows(pages: Pages, data: Snapshot
         if "run?" in fragment:
             page.locator(".run-log h2").wait_for()
             expect(panel.locator(".run-config tbody tr").first).to_be_visible()
-            both.append(panel.locator(".run-head, .run-attempts, .run-config, .run-environment").all_inner_texts())
+            both.append(panel.locator(".run-head, .run-attempts, .run-config table, .run-environment").all_inner_texts())
         else:
             expect(panel).to_contain_text("batch_size=16")
             both.append(panel.locator("table").all_inner_texts())
@@ -337,7 +339,8 @@ def test_what_a_file_cannot_do_is_said(pages: Pages, file: File, tmp_path: Path)
     expect(run.locator(".run-commands")).to_contain_text("…: a folder whose path is not shown here")
     expect(Opened(pages, path, "#run?id=r0").page.locator(".run-log")).to_contain_text("logs of failed runs only")
     curves = Opened(pages, path, "#curves?x=time&g=TrainReader.batch_size").page
-    expect(curves.locator(".curves > p")).to_contain_text("curves over steps, by trial")
+    expect(curves.locator(".curves > p")).to_contain_text("For another x axis or groups by a key")
+    expect(curves.get_by_label("x axis")).to_be_hidden()
     expect(curves.locator(".curve-card").first).to_contain_text("0 baseline")
     answer = Opened(pages, path, "#answer?metric=bbox/AR").page
     expect(answer.get_by_role("tabpanel")).to_contain_text("runner compare")

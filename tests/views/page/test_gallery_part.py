@@ -199,10 +199,10 @@ def test_large_images_are_reduced(sweep: Path, tmp_path: Path) -> None:
 def test_a_frozen_file_holds_the_images_that_come_first(sweep: Path) -> None:
     data = page(sweep)
     names = {identifier: name for name, identifier in image_ids(answer(data)).items()}
-    queries = list(find_part("image").frozen(data))
+    queries = list(find_part("image").frozen(data, {}))
     assert [names[query["id"]] for query in queries] == ["c.png", "a.png", "b.png", "empty.png"]
     assert all(ask(data, "image", query).media == "image/png" for query in queries)
-    assert list(find_part("gallery").frozen(data)) == [{}, {"iou": "0.75"}]
+    assert list(find_part("gallery").frozen(data, {})) == [{}, {"iou": "0.75"}]
 
 
 @pytest.mark.parametrize(

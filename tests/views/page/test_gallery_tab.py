@@ -113,7 +113,7 @@ def test_the_page_counts_what_python_counts(pages: Pages, sweep: Path, score: fl
 def test_the_frozen_images_are_those_of_the_first_cards(pages: Pages, sweep: Path) -> None:
     data = SnapshotData([sweep], read_report)
     names = {identifier: name for identifier, name, *_ in json.loads(ask(data, "gallery", {}).body)["images"]}
-    frozen = [names[query["id"]] for query in find_part("image").frozen(data)]
+    frozen = [names[query["id"]] for query in find_part("image").frozen(data, {})]
     page = pages.show(sweep, fragment="#detection")
     page.locator(".gallery-card").first.wait_for()
     assert page.locator(".gallery-card .name").all_text_contents() == frozen[:10]
@@ -215,6 +215,13 @@ def test_the_large_view_by_keyboard(pages: Pages, sweep: Path) -> None:
     expect(cards.first).to_be_focused()
     expect(dialog).to_have_count(0)
     assert "img=" not in page.url
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    expect(dialog.locator("h2")).to_have_text(names[1])
+    page.go_back()
+    expect(dialog).to_have_count(0)
+    expect(page.locator(".gallery-card").first).to_be_visible()
+    assert page.url.endswith("#detection?steady=0")
 
 
 def test_both_sides_have_one_zoom(pages: Pages, sweep: Path) -> None:
@@ -332,11 +339,20 @@ def test_a_frozen_file_has_the_gallery_of_the_first_pair(pages: Pages, sweep: Pa
     page.locator(".gallery-iou select").select_option("0.5")
     loaded = page.locator(".gallery-card img").evaluate_all("all => all.map((each) => each.hidden ? 0 : each.naturalWidth)")
     assert SIZE[0] in loaded
-    page.get_by_role("button", name="Exchange A and B").click()
+    expect(page.get_by_role("button", name="Exchange A and B")).to_be_hidden()
+    expect(page.locator(".detection > p").first).to_contain_text("Other pairs are not in this file")
+    page.goto((tmp_path / "report.html").as_uri() + "#detection?a=t1&b=t0")
     expect(page.locator(".sides-notes")).to_contain_text("not in this file")
     expect(page.locator(".detection-gallery")).to_be_hidden()
-    page.get_by_role("button", name="Exchange A and B").click()
+    other = freeze(data, made=0.0, view="#detection?a=t1&b=t0&steady=0&score=0.3")
+    (tmp_path / "other.html").write_text(other.text, encoding="utf-8")
+    page.goto((tmp_path / "other.html").as_uri())
     expect(page.locator(".gallery-card").first).to_be_visible()
+    there, back = expected(sweep, 0.3, steady=False)[0], shown_counts(page)
+    assert back["lost"] + back.get("confused", 0) == there["gained"]
+    assert back["gained"] == there["lost"] + there["confused"]
+    page.get_by_role("button", name="Exchange A and B").click()
+    expect(page.locator(".sides-notes .lead")).to_contain_text("1 skill=0.85 against 0 baseline")
 
 
 def test_very_many_false_alarms_are_cut_and_that_is_said(pages: Pages, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def test_commands_fit_the_state_and_name_paths_from_here(sweep: Path, monkeypatc
 
 def test_a_frozen_file_holds_each_run_and_the_logs_of_those_that_failed(sweep: Path) -> None:
     make_run(sweep, 2, 0, label="x=1", state="failed", reason="out of memory")
-    queries = list(RunPart().frozen(page(sweep)))
+    queries = list(RunPart().frozen(page(sweep), {}))
     assert queries == [
         {"id": "r0"},
         {"id": "r0", "config": "whole"},

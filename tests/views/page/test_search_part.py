@@ -216,7 +216,7 @@ def test_no_path_is_in_the_answer(tmp_path: Path) -> None:
 
 def test_a_frozen_file_holds_one_answer(tmp_path: Path) -> None:
     data = snapshot(make_grid(tmp_path / "grid"))
-    assert list(SearchPart().frozen(data)) == [{}]
+    assert list(SearchPart().frozen(data, {})) == [{}]
     with pytest.raises(InputError, match="search has no 'tag'"):
         ask(data, "search", {"tag": "bbox/AP"})
 

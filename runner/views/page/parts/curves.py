@@ -4,7 +4,8 @@ An answer is ``RCV1``, the length of the header (u32), the header (JSON, padded 
 of f32, all little endian. A series has its arrays at byte `offset` behind the header, each with one number per bucket, NaN where it is
 empty: n, mean, min, max, last, smooth of a run or a ghost; n, mean, min, max, std over the members of a group. A ghost is what of a run's
 attempt a later one superseded. The header's `places` is the x of each bucket whose points are all at the same place, so that evaluations
-are shown where they were made; its `interval` has, by number of members, what std is multiplied by for half of the mean's 95 % interval.
+are shown where they were made; its `interval` has, by number of members, what std is multiplied by for half of the mean's 95 % interval;
+`superseded` says whether there are ghosts to ask for.
 """
 
 from __future__ import annotations
@@ -149,11 +150,18 @@ class CurvesPart:
             return json_answer(read_tags(data))
         return PartAnswer(read_curves(data, understand(query)), MEDIA)
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the list of tags and each tag, over steps and not smoothed: the page smooths them by the buckets' n and mean."""
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
+        """Yield the list of tags and each tag, over steps and by trial, and over the view's axis and by its key if it has others.
+
+        They are not smoothed: the page smooths them by the buckets' n and mean.
+        """
         yield {}
+        axes = dict.fromkeys(["", view["x"] if view.get("x") in AXES and view["x"] != "step" else ""])
+        keys = dict.fromkeys(["", view["g"] if view.get("g") in read_parameters(data)[0] else ""])
         for row in read_tags(data):
-            yield {"tag": row.tag, **FROZEN}
+            for axis in axes:
+                for key in keys:
+                    yield {"tag": row.tag, **FROZEN, **({"x": axis} if axis else {}), **({"g": key} if key else {})}
 
 
 def understand(query: Query) -> CurvesQuery:
@@ -253,7 +261,9 @@ def read_curves(data: PageData, request: CurvesQuery) -> bytes:
     places = _places(grid, list(curves.values()))
     most = max((series.members for series in writer.series), default=0)
     interval = {n: t_quantile(n - 1) / math.sqrt(n) for n in range(2, most + 1)}
+    superseded = any(columns_of(data, run, request.tag).points(request.tag, superseded=True) is not None for run in needed)
     header = {"tag": request.tag, "x": request.axis, "exact": exact, "smoothing": request.smoothing, "places": places}
+    header["superseded"] = superseded
     return writer.bytes({**header, "interval": interval})
 
 

@@ -104,21 +104,42 @@ class EvaluationPart:
         a, b = chosen_pair(data, query)
         return json_answer(_calibration(data, a, b) if view == "calibration" else _pair(data, a, b))
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the default pair, each trial against the baseline if these are few, and the views of them all."""
-        known = evaluated_trials(data)
-        if not known:
-            return
-        yield {}
-        yield {"view": "calibration"}
-        first, second = default_pair(data)
-        if len(known) > 2:
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
+        """Yield the pairs of `frozen_pairs` with their calibration, and the map of all trials against the first side of each view."""
+        pairs = frozen_pairs(data, view)
+        for pair in pairs:
+            yield pair
+            yield {**pair, "view": "calibration"}
+        if pairs and len(evaluated_trials(data)) > 2:
             yield {"view": "heat"}
-        others = [trial for trial in known if trial not in (first, second)]
-        if len(others) < _FEW_PAIRS and len(_class_names(data, side(data, first))) <= _FEW_CLASSES:
-            for trial in others:
-                yield {"a": first, "b": trial}
-                yield {"a": first, "b": trial, "view": "calibration"}
+            if (picked := _view_pair(data, view)) is not None and picked["a"] != default_pair(data)[0]:
+                yield {"view": "heat", "a": picked["a"]}
+
+
+def frozen_pairs(data: PageData, view: Query) -> list[Query]:
+    """Return the pairs of trials that a frozen file holds, as queries: that of its view, the default one (an empty query), and each trial
+    against the baseline if these are few."""
+    known = evaluated_trials(data)
+    if not known:
+        return []
+    first, second = default_pair(data)
+    others = [trial for trial in known if trial not in (first, second)]
+    few = len(others) < _FEW_PAIRS and len(_class_names(data, side(data, first))) <= _FEW_CLASSES
+    pairs: list[Query] = [{}, *({"a": first, "b": trial} for trial in others if few)]
+    picked = _view_pair(data, view)
+    return pairs if picked is None or picked in pairs else [picked, *pairs]
+
+
+def _view_pair(data: PageData, view: Query) -> Query | None:
+    """Return the pair that a view shows, as a query; None for the default one, and where a trial has no evaluation."""
+    asked = {"a": view.get("a") or view.get("base", ""), "b": view.get("b", "")}
+    known = evaluated_trials(data)
+    if any(trial and trial not in known for trial in asked.values()):
+        return None
+    a, b = chosen_pair(data, asked)
+    if b is None or (a.trial.id, b.trial.id) == default_pair(data):
+        return None
+    return {"a": a.trial.id, "b": b.trial.id}
 
 
 # --------------------------------------------------------------------------------------------------------------------- pair

@@ -19,11 +19,12 @@ from runner.views.page.evaluations import (
     evaluated_on,
     evaluated_set,
     has_predictions,
-    is_evaluated,
     matched,
     predictions_mark,
+    read_evaluation,
 )
 from runner.views.page.part import PartAnswer, Query, json_answer
+from runner.views.page.parts.evaluation import frozen_pairs
 from runner.views.page.redaction import Redaction
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ _SCORE: Final = 0.3
 _MOST_ALARMS: Final = 5_000
 _SMALL, _MEDIUM = 32.0**2, 96.0**2
 _THOUSAND: Final = 1000
+_FEW_BOXES: Final = 20_000
+"""True boxes of all runs of a pair, up to which a frozen file compares its images too: about 100 kB."""
 _ALARMS: Final = Kept(8)
 
 
@@ -102,11 +105,11 @@ class GalleryPart:
             raise InputError(f"iou is {iou!r}; expected one of {', '.join(IOUS)}")
         return json_answer(_gallery(data, *chosen_pair(data, query), IOUS[iou]))
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the default pair at both overlaps."""
-        if is_evaluated(data):
-            yield {}
-            yield {"iou": "0.75"}
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
+        """Yield the pairs of `frozen_galleries` at both overlaps."""
+        for pair in frozen_galleries(data, view):
+            yield pair
+            yield {**pair, "iou": "0.75"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,16 +125,32 @@ class _Changes:
     score: float
 
 
-def first_images(data: PageData, most: int) -> list[str]:
-    """Return the ids of the images that the gallery shows first, for the default pair."""
-    if not is_evaluated(data):
-        return []
-    a, b = chosen_pair(data, {})
+def frozen_galleries(data: PageData, view: Query) -> list[Query]:
+    """Return the pairs of trials whose images a frozen file compares: that of its view, the default one, and the others if small."""
+    pairs = frozen_pairs(data, view)
+    always = pairs.index({}) + 1 if pairs else 0
+    return [*pairs[:always], *(pair for pair in pairs[always:] if _is_small(data, pair))]
+
+
+def _is_small(data: PageData, pair: Query) -> bool:
+    """Return whether two trials have few boxes in all of their runs."""
     try:
-        found = _changes(data, a, b, IOUS["0.5"])
-    except (InputError, _Nothing):
-        return []
-    return [found.evaluated.image_id(index) for index in ranked(found)[:most]]
+        sides = [each for each in chosen_pair(data, pair) if each is not None]
+        return sum(read_evaluation(place).boxes for each in sides for place in each.places.values()) <= _FEW_BOXES
+    except InputError:
+        return False  # an evaluation that cannot be read
+
+
+def first_images(data: PageData, view: Query, most: int) -> list[str]:
+    """Return the ids of the images that the galleries of a frozen file show first, those of its view before the others."""
+    found: dict[str, None] = {}
+    for pair in frozen_galleries(data, view):
+        try:
+            changes = _changes(data, *chosen_pair(data, pair), IOUS["0.5"])
+        except (InputError, _Nothing):
+            continue
+        found.update(dict.fromkeys(changes.evaluated.image_id(index) for index in ranked(changes)))
+    return list(found)[:most]
 
 
 def ranked(found: _Changes) -> list[int]:

@@ -53,9 +53,9 @@ class ImagePart:
         except OSError as error:
             raise InputError(f"the image cannot be read: {error.strerror or error}") from error
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the images that the gallery shows first, small; a frozen file holds no samples of single runs."""
-        for identifier in first_images(data, _FROZEN_IMAGES):
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
+        """Yield the images that the galleries show first, small; a frozen file holds no samples of single runs."""
+        for identifier in first_images(data, view, _FROZEN_IMAGES):
             yield {"id": identifier}
 
 

@@ -60,6 +60,6 @@ class OverviewPart:
         missing = provisional(data)
         return json_answer(PageOverview(data.title, folders, data.revision, runs, planned, len(trials), missing, problem, detection))
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
         """Yield that query."""
         yield {}

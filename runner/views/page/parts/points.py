@@ -31,7 +31,7 @@ class PointsPart:
         writer.writerows(_rows(data, query["tag"]))
         return PartAnswer(text.getvalue().encode("utf-8", "replace"), "text/csv")
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
         """Yield nothing: a frozen file holds thinned curves only."""
         return ()
 

@@ -42,19 +42,22 @@ class ReportPart:
             found["answer"] = value["answer"]  # its commands work here
         return json_answer({"subject": report.subject, "problem": "", "provisional": missing, "report": found})
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the query for the sweep's own report, and where they are few, those by each of its metrics and against each trial."""
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
+        """Yield the query for the sweep's own report, that of the view, and where they are few, those by each of its metrics and against
+        each trial."""
         yield {}
-        trials = [trial for trial in data.trials().values() if trial.number >= 0 and not trial.is_baseline]
-        metrics = data.metric.shown[1:]
-        if data.report() is None or len(metrics) + len(trials) > _FEW_REPORTS:
+        if data.report() is None:
             return
-        for metric in ("", *metrics):
-            for against in ("", *(trial.id for trial in trials)):
-                query = {key: value for key, value in (("metric", metric), ("against", against)) if value}
-                with suppress(InputError):  # there is no such report
-                    if query and data.other_report(metric or None, _number(data, against)):
-                        yield query
+        others = [trial.id for trial in data.trials().values() if trial.number >= 0 and not trial.is_baseline]
+        metrics = data.metric.shown[1:]
+        few = len(metrics) + len(others) <= _FEW_REPORTS
+        wanted = [(metric, against) for metric in ("", *metrics) for against in ("", *others)] if few else []
+        picked = view.get("metric", "") if view.get("metric") != data.metric.name else ""
+        for metric, against in dict.fromkeys([*wanted, (picked, view.get("base", ""))]):
+            query = {key: value for key, value in (("metric", metric), ("against", against)) if value}
+            with suppress(InputError):  # there is no such report
+                if query and data.other_report(metric or None, _number(data, against)):
+                    yield query
 
 
 def _number(data: PageData, against: str | None) -> int | None:

@@ -135,7 +135,7 @@ class RunPart:
             raise InputError(f"config is {query['config']!r}; expected diff or whole")
         return json_answer(_view(data, place, query))
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
         """Yield a query per run, one for the log of each that did not end well, and one for the whole config of the baseline's first."""
         baseline = next((trial for trial in data.trials().values() if trial.is_baseline), None)
         for run in data.runs().values():

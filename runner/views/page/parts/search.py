@@ -21,6 +21,7 @@ from runner.stats.intervals import Summary, summarize
 from runner.store.run_dir import Goal
 from runner.views.page.data import PageData, PageTrial, own_trials
 from runner.views.page.part import PartAnswer, Query, json_answer
+from runner.views.page.parts.report import ReportPart
 from runner.views.page.parts.trials import Trials, read_trials
 from runner.views.page.plan import PlanSpec, read_spec
 from runner.views.page.redaction import Redaction
@@ -158,9 +159,12 @@ class SearchPart:
                 raise InputError(Redaction(data.roots).text(str(error))) from error
         return json_answer(read_explored(data, report))
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
-        """Yield the query by the deciding metric."""
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
+        """Yield the query by the deciding metric, and those by the others of which the file has a report."""
         yield {}
+        for query in ReportPart().frozen(data, view):
+            if set(query) == {"metric"}:
+                yield query
 
 
 def read_explored(data: PageData, report: Report | None) -> Explored:

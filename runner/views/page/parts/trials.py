@@ -98,7 +98,7 @@ class TrialsPart:
         """Answer the table (`Trials`)."""
         return json_answer(read_trials(data))
 
-    def frozen(self, data: PageData) -> Iterable[Query]:
+    def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
         """Yield the only query there is."""
         yield {}
 

@@ -1,6 +1,7 @@
-// Exports of a chart: SVG and PNG with title, axis titles and legend; its values as CSV, and as a table for pgfplots.
+// Exports of a chart: SVG and PNG with title, axis titles and legend; its values as a table, and as one for pgfplots.
 
 import { SvgPen, drawContext, drawLines } from "./chart-draw.js";
+import { commentLine } from "./csv.js";
 import { h } from "./dom.js";
 import { tickLabels, ticks } from "./ticks.js";
 
@@ -118,24 +119,18 @@ export async function pngBlob(svg, ratio = 2) {
   }
 }
 
-/** A cell of a CSV file: quoted where needed; a text that a spreadsheet would take for a formula gets a leading '. */
-export function csvCell(value) {
-  if (typeof value === "number") return csvNumber(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+/** A number as the shortest one that means the same f32, or with so many significant digits. */
+function shortNumber(value, digits) {
+  if (!Number.isFinite(value)) return value;
+  if (digits !== null) return Number(value.toPrecision(digits));
+  for (let count = 1; count < 9; count++) {
+    const short = Number(value.toPrecision(count));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
 }
 
-/** A number as the shortest text that means the same f32, or with so many significant digits; empty for NaN. */
-export function csvNumber(value, digits = null) {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "" : String(value);
-  if (digits !== null) return String(Number(value.toPrecision(digits)));
-  if (Math.fround(value) !== value) return String(value);
-  for (let digits = 1; digits < 9; digits++)
-    if (Math.fround(Number(value.toPrecision(digits))) === value) return String(Number(value.toPrecision(digits)));
-  return String(value);
-}
-
-/** What is shown as CSV: one row per x, and per line its value and the ends of its band, with so many `digits` (see csvNumber). */
+/** What is shown as a table: one row per x, and per line its value and the ends of its band, with so many `digits` (see shortNumber). */
 export function csvTable(figure, xName, digits) {
   const columns = figure.lines.flatMap(({ name, ys, low, high, edges }) => [
     [name, ys],
@@ -146,16 +141,16 @@ export function csvTable(figure, xName, digits) {
         ]
       : []),
   ]);
-  const rows = [[xName, ...columns.map(([name]) => name)].map(csvCell)];
+  const rows = [];
   figure.xs.forEach((x, index) => {
     if (columns.some(([, values]) => !Number.isNaN(values[index])))
-      rows.push([csvNumber(x), ...columns.map(([, values]) => csvNumber(values[index], digits))]);
+      rows.push([shortNumber(x, null), ...columns.map(([, values]) => shortNumber(values[index], digits))]);
   });
-  return `${rows.map((row) => row.join(",")).join("\r\n")}\r\n`;
+  return { head: [xName, ...columns.map(([name]) => name)], rows };
 }
 
-/** What is shown as a table for pgfplots: names of letters, digits and underscores, nan for what is missing, the full names in comments. */
-export function pgfplotsTable(figure, xName, title, digits) {
+/** The same for pgfplots: names of letters, digits and underscores, nan for what is missing, `notes` and the full names in comments. */
+export function pgfplotsTable(figure, xName, digits, notes) {
   const taken = new Set();
   const columnName = (text) => {
     const plain =
@@ -170,16 +165,10 @@ export function pgfplotsTable(figure, xName, title, digits) {
   };
   const x = columnName(xName);
   const columns = figure.lines.map((line) => ({ line, name: columnName(line.name) }));
-  const header = columns.flatMap(({ line, name }) => (line.low && line.high ? [name, `${name}_low`, `${name}_high`] : [name]));
-  const comment = (text) => `# ${text.replace(/\s+/g, " ")}`;
+  const head = columns.flatMap(({ line, name }) => (line.low && line.high ? [name, `${name}_low`, `${name}_high`] : [name]));
   const meaning = ({ name, low, high, edges }) => (low && high ? `${name} (_low: ${EDGES[edges][0]}, _high: ${EDGES[edges][1]})` : name);
-  const rows = [comment(title), ...columns.map(({ line, name }) => comment(`${name}: ${meaning(line)}`)), [x, ...header].join(",")];
-  const cell = (value) => csvNumber(value, digits) || "nan";
-  figure.xs.forEach((position, index) => {
-    const values = columns.flatMap(({ line }) =>
-      [line.ys, ...(line.low && line.high ? [line.low, line.high] : [])].map((array) => array[index]),
-    );
-    if (values.some((value) => !Number.isNaN(value))) rows.push([csvNumber(position), ...values.map(cell)].join(","));
-  });
-  return `${rows.join("\n")}\n`;
+  const named = columns.map(({ line, name }) => `${name}: ${meaning(line)}`);
+  const { rows } = csvTable(figure, xName, digits);
+  const cells = (row) => row.map((value) => (Number.isNaN(value) ? "nan" : String(value))).join(",");
+  return `${[...[...notes, ...named].map(commentLine), [x, ...head].join(","), ...rows.map(cells)].join("\n")}\n`;
 }

@@ -3,6 +3,7 @@
 import { CanvasPen, drawContext, drawFocus, drawLines, positions } from "./chart-draw.js";
 import { nearestIndex, occupied, valueRange, valuesAt } from "./chart-range.js";
 import { h } from "./dom.js";
+import { isPrinting } from "./theme.js";
 import { tickLabels, ticks } from "./ticks.js";
 
 /* global uPlot */
@@ -41,7 +42,7 @@ export function hoverKey({ trial, series }) {
 export class Chart {
   /**
    * @param {Cursor} cursor shared by the page's charts
-   * @param {object} handlers functions: zoom(range or null) asks for another x range; scaled() after the y range was set by hand, or freed;
+   * @param {object} handlers functions: zoom(range or null) asks for another x range, scale(range or null) for another y range;
    *   moved() after the cursor or the focus moved; said() after the keyboard moved the cursor; pointed(line or null) after the pointer
    *   moved
    */
@@ -54,23 +55,26 @@ export class Chart {
       h("div", { role: "img", class: "curve-image" }),
     );
     this.focused = null; // the line that is emphasised
-    this.byHand = null; // y range of a Shift-drag
     this.context = null; // grey lines as a picture, and what it was made for
-    const sizes = new ResizeObserver(() => this.resize());
+    const sizes = new ResizeObserver(() => isPrinting() || this.resize()); // what is drawn while pages are laid out would be blank
     sizes.observe(this.root);
-    this.ends = [cursor.subscribe((origin) => this.follow(origin)), () => sizes.disconnect()];
+    const fit = () => this.resize();
+    addEventListener("printing", fit);
+    this.ends = [
+      cursor.subscribe((origin) => this.follow(origin)),
+      () => sizes.disconnect(),
+      () => removeEventListener("printing", fit),
+    ];
   }
 
   /**
-   * Show a figure (see chart-draw.js). `axes` is {x: {low, high, log, kind}, whole: {low, high}, log, trim, lang}; `look` has the colours
-   * ink, muted, rule, paper; `words` says what is to be seen (`summary`) and what the keys do (`help`).
+   * Show a figure (see chart-draw.js). `axes` is {x: {low, high, log, kind}, whole: {low, high}, y: {low, high} or null for the range of
+   * what is shown, log, trim, lang}; `look` has the colours ink, muted, rule, paper; `words` says what is to be seen (`summary`) and what
+   * the keys do (`help`).
    */
   show(figure, axes, look, words) {
     const mode = `${axes.x.log} ${axes.x.kind} ${axes.log} ${axes.lang}`;
-    if (this.plot && this.shown.mode !== mode) {
-      this.close();
-      if (this.byHand) this.setByHand(null);
-    }
+    if (this.plot && this.shown.mode !== mode) this.close();
     this.shown = { figure, axes, look, mode, used: occupied(figure) };
     this.root.setAttribute("aria-label", words.help);
     this.root.firstChild.setAttribute("aria-label", words.summary);
@@ -80,11 +84,23 @@ export class Chart {
   }
 
   paint() {
-    const { figure, axes } = this.shown;
-    this.range = { x: axes.x, y: this.byHand ?? valueRange(figure, axes.x, axes) };
+    const { axes } = this.shown;
+    this.range = { x: axes.x, y: this.given() ?? this.fitting() };
     const data = [this.range.x, this.range.y].map(({ low, high }) => [low, high]);
     if (this.plot) this.plot.setData(data);
     else this.open(data);
+  }
+
+  /** The y range that was asked for; null where there is none, or a log axis has no place for it. */
+  given() {
+    const { y, log } = this.shown.axes;
+    return y && !(log && y.low <= 0) ? { ...y, log } : null;
+  }
+
+  /** The y range of what is shown. */
+  fitting() {
+    const { figure, axes } = this.shown;
+    return valueRange(figure, axes.x, axes);
   }
 
   open(data) {
@@ -310,23 +326,32 @@ export class Chart {
     const range = { low: value(left, "x"), high: value(left + width, "x") };
     const vertical = this.plot.cursor.drag.y;
     this.plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    if (vertical) this.setValues({ low, high, log: this.shown.axes.log });
+    if (vertical) this.handlers.scale({ low, high });
     else this.handlers.zoom(range);
   }
 
-  setByHand(range) {
-    this.byHand = range;
-    this.handlers.scaled();
-  }
-
-  setValues(range) {
-    this.setByHand(range);
-    this.paint();
-  }
-
   reset() {
-    this.setValues(null);
+    if (this.shown.axes.y) this.handlers.scale(null);
     this.handlers.zoom(null);
+  }
+
+  /** Zoom the y axis by a factor around its middle, or the emphasised line's value at the cursor; out no further than to everything. */
+  scaleValues(factor) {
+    const { low, high, log } = this.range.y;
+    const [to, from] = log ? [Math.log, Math.exp] : [Number, Number];
+    const index = this.index();
+    const value = index === null || !this.focused ? NaN : to(this.focused.ys[index]);
+    const middle = value >= to(low) && value <= to(high) ? value : (to(low) + to(high)) / 2;
+    const next = { low: from(middle - (middle - to(low)) * factor), high: from(middle + (to(high) - middle) * factor) };
+    const whole = this.fitting();
+    this.handlers.scale(factor > 1 && next.low <= whole.low && next.high >= whole.high ? null : next);
+  }
+
+  /** Move the y axis by a part of its length. */
+  moveValues(part) {
+    const { low, high, log } = this.range.y;
+    const shift = log ? (high / low) ** part : part * (high - low);
+    this.handlers.scale(log ? { low: low * shift, high: high * shift } : { low: low + shift, high: high + shift });
   }
 
   wheeled(event) {
@@ -357,6 +382,8 @@ export class Chart {
       Escape: () => this.escape(),
       "+": () => this.scaleBy(0.5, this.place()),
       "-": () => this.scaleBy(2, this.place()),
+      ArrowUp: () => (event.shiftKey ? this.moveValues(0.25) : this.scaleValues(0.5)),
+      ArrowDown: () => (event.shiftKey ? this.moveValues(-0.25) : this.scaleValues(2)),
       0: () => this.reset(),
     };
     if (!Object.hasOwn(actions, event.key)) return;

@@ -2,23 +2,32 @@
 
 import { Chart, hoverKey } from "./chart.js";
 import { occupied } from "./chart-range.js";
-import { csvTable, pgfplotsTable, pngBlob, svgDocument } from "./chart-export.js";
+import { csvTable, pgfplotsTable, svgDocument } from "./chart-export.js";
+import { csvText, sourceNotes } from "./csv.js";
 import { CurveLoader, FROZEN_DIGITS } from "./curve-loader.js";
 import { makeFigure } from "./curve-figure.js";
 import { Readout, curveNumber } from "./curve-readout.js";
 import { valueTable } from "./curve-table.js";
 import { fill, h } from "./dom.js";
-import { saveFile } from "./download.js";
+import { csvKind, exportMenu, figureKinds } from "./export-menu.js";
 import { failure } from "./failure.js";
 
 const EDGE = 0.015; // of the x axis, free beside the curves
+const X_UNITS = {
+  step: "step",
+  relative: "percent of the planned steps",
+  epoch: "epoch",
+  images: "images seen",
+  time: "seconds since the start",
+  wall: "seconds since 1970",
+};
 
 export class CurveCard {
   /**
    * @param {object} page see tabs.js
    * @param {string[]} tags shown in this chart
-   * @param {object} tab what the tab's cards share: cursor, settings(), line(series), zoom(range), scaled() (a y range was set),
-   *   setList(key, value, on), overlay(tags, tag); `plain`: its cards have no controls but the export
+   * @param {object} tab what the tab's cards share: cursor, settings(), line(series), zoom(range), scale(tags, range) of the
+   *   y axis, setList(key, value, on), overlay(tags, tag); `plain`: its cards have no controls but the export
    */
   constructor(page, tags, tab) {
     Object.assign(this, { page, tags, tab });
@@ -30,7 +39,7 @@ export class CurveCard {
     });
     const handlers = {
       zoom: (range) => tab.zoom(range),
-      scaled: () => tab.scaled(),
+      scale: (range) => tab.scale(tags, range),
       moved: () => this.told(),
       said: () => this.say(),
       pointed: (line) => page.hover.set(line && hoverKey(line)),
@@ -63,7 +72,7 @@ export class CurveCard {
       await loading;
       clearTimeout(waiting);
       this.show();
-      if (this.page.source.frozen) this.tab.measured(this.loader.densest());
+      this.tab.read(this.loader);
     } catch (error) {
       clearTimeout(waiting);
       fill(this.notes, failure(this.page, error));
@@ -84,7 +93,8 @@ export class CurveCard {
     });
     this.figure = figure;
     const whole = wholeRange(answers[0], settings, figure);
-    this.axes = { x: xRange(answers[0], settings, whole), whole, log: settings.logY, trim: settings.trim, lang: this.page.language };
+    const { logY: log, trim, values: y } = settings;
+    this.axes = { x: xRange(answers[0], settings, whole), whole, y, log, trim, lang: this.page.language };
     this.summary = this.describe(figure);
     this.chart.show(figure, this.axes, look, { summary: this.summary, help: text("curves.keys", { tag: this.title }) });
     this.told();
@@ -149,44 +159,44 @@ export class CurveCard {
   }
 
   exportMenu() {
-    const { text } = this.page;
-    const item = (id, act) => h("button", { type: "button", onclick: () => this.exported(act) }, text(id));
-    return h(
-      "details",
-      { class: "menu curve-menu" },
-      h("summary", {}, text("curves.export")),
-      h(
-        "div",
-        { class: "sheet-of-menu" },
-        item("curves.export.svg", () => this.save("svg", "image/svg+xml", this.svg())),
-        item("curves.export.png", async () => this.save("png", "image/png", await pngBlob(this.svg()))),
-        item("curves.export.shown", () => this.save("csv", "text/csv", csvTable(this.figure, this.xName(), this.digits))),
-        this.page.source.frozen ? null : item("curves.export.whole", () => this.saveWhole()),
-        item("curves.export.pgfplots", () =>
-          this.save("dat.csv", "text/csv", pgfplotsTable(this.figure, this.tab.settings(this.tags).x, this.title, this.digits)),
-        ),
-      ),
+    const kinds = [
+      ...figureKinds(() => this.svg()),
+      csvKind(() => csvText({ ...csvTable(this.figure, this.xName(), this.digits), notes: this.exportNotes() })),
+      ...(this.page.source.frozen ? [] : [csvKind(() => this.whole(), { text: "export.whole", ending: "all.csv" })]),
+      csvKind(() => pgfplotsTable(this.figure, this.tab.settings(this.tags).x, this.digits, this.exportNotes()), {
+        text: "export.pgfplots",
+        ending: "dat.csv",
+      }),
+    ];
+    return exportMenu(
+      this.page,
+      () => this.tags.join("+"),
+      kinds,
+      (error) => fill(this.notes, failure(this.page, error)),
     );
   }
 
-  async exported(act) {
-    this.head.querySelector("details").open = false;
-    try {
-      await act();
-    } catch (error) {
-      fill(this.notes, failure(this.page, error));
-    }
-  }
-
-  save(ending, media, content) {
-    saveFile(`${this.tags.join("+").replace(/[^\w.+=-]+/g, "_")}.${ending}`, media, content);
+  /** What exported values are: of which runs, which tags, in which unit of the x axis. */
+  exportNotes() {
+    const { x, smoothing } = this.tab.settings(this.tags);
+    const { digits, page } = this;
+    const runs = ({ trial, series }) => (series.kind === "run" ? [series.id] : page.trials.byId.get(trial).runs);
+    const lines = this.figure.lines.filter(({ trial }) => trial !== null);
+    return [
+      ...sourceNotes(
+        page,
+        lines.map((line) => [line.name, runs(line)]),
+      ),
+      `values: ${this.title}${smoothing > 0 ? `, runs smoothed by ${smoothing}` : ""}${digits ? `, ${digits} digits of them` : ""}`,
+      `x axis: ${X_UNITS[x]}`,
+    ];
   }
 
   /** Every value, not thinned; of several tags one below the other. */
-  async saveWhole() {
+  async whole() {
     const tables = await Promise.all(this.tags.map((tag) => this.page.source.binary("points", { tag })));
     const texts = tables.map((table) => new TextDecoder().decode(table));
-    this.save("all.csv", "text/csv", texts.map((text, place) => (place ? text.slice(text.indexOf("\n") + 1) : text)).join(""));
+    return texts.map((text, place) => (place ? text.slice(text.indexOf("\n") + 1) : text)).join("");
   }
 
   /** Significant digits of exported values; null: all. */

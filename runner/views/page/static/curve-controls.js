@@ -13,22 +13,23 @@ export function hasLog(x) {
 }
 
 export class CurveControls {
-  /** @param {object} page see tabs.js  @param {{isScaled: function(): boolean, showAll: function()}} charts whether a y range was set */
+  /** @param {object} page see tabs.js  @param {{showAll: function()}} charts */
   constructor(page, charts) {
     Object.assign(this, { page, charts });
     this.form = h("form", { class: "curve-controls", onsubmit: (event) => event.preventDefault() });
     this.summary = h("summary");
-    const narrow = matchMedia("(max-width: 720px)"); // there they are folded: they would fill the screen
+    const narrow = matchMedia("screen and (max-width: 720px)"); // there they are folded: they would fill the screen
     this.root = h("details", { class: "curve-settings", open: !narrow.matches }, this.summary, this.form);
     narrow.addEventListener("change", () => (this.root.open = !narrow.matches));
     this.made = "";
   }
 
   /**
-   * Make the controls in the page's language, and give them the address's values; only axes that some of the tags have can be chosen, and
-   * no stop of the smoothing in `coarse`.
+   * Make the controls in the page's language, and give them the address's values; only axes that some of the tags have can be chosen, no
+   * stop of the smoothing in `coarse`, and what was superseded if there are `ghosts`. `x` is the axis that is shown; one that `isHeld(x)`
+   * denies is not offered.
    */
-  update(tags, coarse) {
+  update(tags, { coarse, ghosts, x, isHeld }) {
     this.coarse = coarse;
     if (this.made !== this.page.language) {
       this.made = this.page.language;
@@ -36,7 +37,7 @@ export class CurveControls {
     }
     const { state } = this.page;
     const values = {
-      x: state.get("x"),
+      x,
       smooth: String(Math.max(0, SMOOTHING.indexOf(Number(state.get("s"))))),
       band: state.get("band"),
       find: state.get("find"),
@@ -48,15 +49,20 @@ export class CurveControls {
       if (field.value !== value && !(field === document.activeElement && field.tagName === "INPUT" && field.type !== "range"))
         field.value = value;
     }
-    const axes = this.page.source.frozen ? new Set(["step"]) : new Set(tags.flatMap((row) => row.axes ?? AXES));
-    for (const option of this.fields.x.options) option.disabled = !axes.has(option.value);
+    const axes = new Set(tags.flatMap((row) => row.axes ?? AXES));
+    for (const option of this.fields.x.options) {
+      option.disabled = !axes.has(option.value);
+      option.hidden = !isHeld(option.value);
+    }
+    this.fields.x.parentElement.hidden = AXES.filter(isHeld).length < 2;
     this.fields.members.checked = state.get("members") === "1";
     this.fields.ghosts.checked = state.get("ghosts") === "1";
+    this.fields.ghosts.parentElement.hidden = this.page.source.frozen || (!ghosts && !this.fields.ghosts.checked);
     this.fields.trim.checked = state.get("trim") === "1";
-    this.fields.logx.disabled = !this.page.source.frozen && !hasLog(state.get("x"));
+    this.fields.logx.disabled = !hasLog(x);
     this.fields.logx.checked = state.get("log").includes("x") && !this.fields.logx.disabled;
     this.fields.logy.checked = state.get("log").includes("y");
-    this.fields.reset.disabled = !state.get("zoom") && !this.charts.isScaled();
+    this.fields.reset.disabled = !state.get("zoom") && !state.get("y");
     fill(this.fields.shown, SMOOTHING[Number(this.fields.smooth.value)] || this.page.text("curves.smoothing.none"));
     this.fields.smooth.setAttribute("aria-valuetext", this.fields.shown.textContent);
   }
@@ -109,7 +115,7 @@ export class CurveControls {
         {},
         h("legend", {}, text("curves.show")),
         option("curves.members", fields.members),
-        this.page.source.frozen ? null : option("curves.ghosts", fields.ghosts),
+        option("curves.ghosts", fields.ghosts),
         option("curves.logx", fields.logx),
         option("curves.logy", fields.logy),
         option("curves.trim", fields.trim),

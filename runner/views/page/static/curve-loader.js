@@ -2,7 +2,8 @@
 
 import { alignGrids, densest, parseCurves, smoothHere } from "./curves-data.js";
 
-const FROZEN = { px: "400", bits: "11", members: "1" }; // how a frozen file has its curves: FROZEN of parts/curves.py
+/** How a frozen file has its curves: FROZEN of parts/curves.py. */
+export const FROZEN = { px: "400", bits: "11", members: "1" };
 /** Significant digits that hold in a frozen file, after the rounding to its `bits`. */
 export const FROZEN_DIGITS = 3;
 
@@ -68,6 +69,11 @@ export class CurveLoader {
     if (!this.parsed.has(buffer)) this.parsed.set(buffer, parseCurves(buffer));
     const curves = this.parsed.get(buffer);
     return this.source.frozen && settings.smoothing > 0 ? smoothHere(curves, settings.smoothing) : curves;
+  }
+
+  /** Whether something of these curves was superseded. */
+  hasGhosts() {
+    return this.shown.some(({ superseded }) => superseded);
   }
 
   /** The most points that one bucket has. */

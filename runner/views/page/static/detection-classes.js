@@ -144,7 +144,7 @@ export class HeatMap {
 
   update(query, trials) {
     fill(this.title, this.page.text("detection.heat", { n: trials }));
-    this.root.hidden = trials < 3;
+    this.root.hidden = trials < 3 || !this.page.source.holds("evaluation", query);
     const asked = JSON.stringify([
       query,
       this.page.overview.revision,

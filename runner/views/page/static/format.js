@@ -1,6 +1,7 @@
 // Numbers as text, in the same form as `runner compare` prints them (runner/results/format.py).
 
 const MINUS = "\u2212";
+const LEAST_GIB = 0.1;
 
 /** Round like Python's f"{value:.{digits}f}": an exact tie goes to the even digit. */
 function fixed(value, digits) {
@@ -47,9 +48,10 @@ export function showDuration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-/** GiB as "0.7 GiB"; a dash for none. */
+/** GiB as "0.7 GiB", less than 0.1 of it as "64 MiB"; a dash for none. */
 export function showMemory(gib) {
-  return missing(gib) ? "–" : `${showNumber(gib, 1)} GiB`;
+  if (missing(gib)) return "–";
+  return gib < LEAST_GIB ? `${showNumber(1024 * gib, 0)} MiB` : `${showNumber(gib, 1)} GiB`;
 }
 
 /** A value of a config in one short line, as YAML writes it; a dash where the config has no such key (undefined). */

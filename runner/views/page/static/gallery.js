@@ -10,6 +10,7 @@ import { choices } from "./header.js";
 const FIRST = 10;
 const MORE = 20;
 const MOST_NAMED = 3;
+const IOUS = ["0.5", "0.75"];
 const LEAST = 0.05; // lowest score of the slider, below which no detection counts as a false alarm
 
 /** Keys of the address that belong to the gallery. */
@@ -61,8 +62,8 @@ export class Gallery {
   /** Ask for the pair's changes and show them. */
   async update(query, pair) {
     const { page } = this;
-    const iou = page.state.get("iou");
-    const whole = { ...query, ...(iou === "0.5" ? {} : { iou }) };
+    this.pairQuery = query;
+    const whole = this.query(page.state.get("iou"));
     const asked = JSON.stringify(whole);
     this.asked = asked;
     this.pair = pair;
@@ -78,6 +79,11 @@ export class Gallery {
       return;
     }
     this.draw();
+  }
+
+  /** The query of the pair, matched at an overlap. */
+  query(iou) {
+    return { ...this.pairQuery, ...(iou === IOUS[0] ? {} : { iou }) };
   }
 
   hide(...said) {
@@ -113,10 +119,12 @@ export class Gallery {
     for (const element of [this.controls, this.totals, this.kinds, this.cards]) element.hidden = false;
     const cut = data.alarms.floor > LEAST && chosen.score < data.alarms.floor;
     const floor = cut ? h("p", { class: "small muted" }, page.text("gallery.floor", { floor: page.number(data.alarms.floor, 2) })) : null;
-    fill(this.notes, said, floor);
     const changes = allChanges(data, chosen);
     const counts = totals(data, changes, chosen);
     this.images = byImage(filtered(changes, chosen), data.alarm_weight);
+    const isHeld = ({ image }) => page.source.holds("image", { id: data.images[image][0] });
+    const bare = this.images.every(isHeld) ? null : h("p", { class: "small muted" }, page.text("gallery.boxes-only"));
+    fill(this.notes, said, floor, bare);
     this.showControls(chosen, counts);
     this.showTotals(chosen, counts);
     this.showCards();
@@ -145,7 +153,9 @@ export class Gallery {
     if (fields.score !== document.activeElement || fields.score.value === "") fields.score.value = String(chosen.score);
     fill(fields.shown, `≥ ${page.number(chosen.score, 2)}`, chosen.score === data.score ? ` ${page.text("gallery.score.best")}` : "");
     fields.score.setAttribute("aria-valuetext", page.number(chosen.score, 2));
-    choices(fields.iou, page.text("gallery.iou"), [["0.5", "0.50"], ["0.75", "0.75"]], page.state.get("iou"));
+    const overlaps = IOUS.filter((iou) => iou === page.state.get("iou") || page.source.holds("gallery", this.query(iou)));
+    choices(fields.iou, page.text("gallery.iou"), overlaps.map((iou) => [iou, Number(iou).toFixed(2)]), page.state.get("iou"));
+    fields.iou.parentElement.hidden = overlaps.length < 2;
     choices(
       fields.class,
       page.text("gallery.class"),
@@ -275,7 +285,7 @@ export class Gallery {
       "gallery.card",
       { name, n: order.length, changes: order.slice(0, MOST_NAMED).map((each) => this.describe(each)) },
     );
-    const open = () => page.state.set({ img: id });
+    const open = () => page.state.set({ img: id }, { opens: true });
     return h(
       "li",
       { class: "gallery-card" },
@@ -302,8 +312,9 @@ export class Gallery {
   // ------------------------------------------------------------------------------------------------------------ big view
   /** The large view was closed: go back to the card of its image. */
   closed(id) {
+    if (!this.page.state.get("img")) return this.cardOf(id)?.focus(); // Back has closed it
     this.back = id;
-    if (this.page.state.get("img")) this.page.state.set({ img: "" });
+    this.page.state.close({ img: "" });
   }
 
   showView() {

@@ -32,8 +32,10 @@ class Frame {
     this.overview = null;
     this.page = makePage(this);
     this.open_ = null; // {tab, view}: the tab that is mounted
+    this.state.leaving = () => placeOf(document.activeElement, this.panel);
     this.announced = 0;
     this.paused = false;
+    this.printing = false;
   }
 
   /** Show the frame, then the data. */
@@ -45,7 +47,11 @@ class Frame {
     this.state.subscribe(() => this.changed());
     this.source.subscribe((change) => this.heard(change));
     addEventListener("keydown", (event) => this.key(event));
+    addEventListener("click", (event) => this.followed(event));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.update());
+    addEventListener("beforeprint", () => this.print(true));
+    addEventListener("afterprint", () => this.print(false));
+    matchMedia("print").addEventListener("change", ({ matches }) => this.print(matches));
   }
 
   build() {
@@ -60,14 +66,13 @@ class Frame {
     this.selection = new Selection(page);
     this.banner = h("div", { class: "banner", role: "status" });
     this.panel = h("div", { id: "panel", class: "panel", role: "tabpanel", tabindex: "-1" });
+    this.printed = h("p", { class: "printed small muted" }); // on paper only
     this.live = h("div", { class: "offscreen", "aria-live": "polite" });
     const skip = h("button", { type: "button", class: "skip", onclick: () => this.panel.focus() });
     this.skip = skip;
     const main = h("main", {}, this.panel);
-    fill(
-      document.body,
-      h("div", { class: "page" }, skip, this.header.root, this.tabBar.root, this.selection.root, this.banner, main, this.live),
-    );
+    const above = [skip, this.header.root, this.tabBar.root, this.selection.root, this.banner, this.printed];
+    fill(document.body, h("div", { class: "page" }, above, main, this.live));
     this.notices();
   }
 
@@ -153,6 +158,7 @@ class Frame {
       fill(this.panel, this.open_.view.root);
       if (hadFocus) this.panel.focus({ preventScroll: true });
       await this.open_.view.update();
+      if (this.open_.tab === tab) this.goBackTo(this.state.returned);
     } catch (error) {
       if (this.open_?.tab !== tab) return;
       try {
@@ -162,6 +168,38 @@ class Frame {
         fill(this.panel, failure(this.page, error));
       }
     }
+  }
+
+  /** Give the focus to what had it when the view was left, once Back has led to it again. */
+  goBackTo(place) {
+    this.state.returned = null;
+    if (!place || ![this.panel, document.body].includes(document.activeElement)) return;
+    this.open_.view.reveal?.(place);
+    if ([this.panel, document.body].includes(document.activeElement))
+      [...this.panel.querySelectorAll(place.tag)].find((each) => isAt(each, place))?.focus({ preventScroll: true });
+    document.activeElement.scrollIntoView({ block: "nearest" });
+  }
+
+  /** A link within the page: the history learns where the reader was. */
+  followed(event) {
+    const link = event.target.closest?.('a[href^="#"]');
+    if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    link.focus({ preventScroll: true });
+    this.state.follow(link.getAttribute("href"));
+  }
+
+  /** Show everything as it is printed, light and as wide as the paper, before the browser lays the pages out; or no longer. */
+  print(printing) {
+    if (printing === this.printing) return;
+    this.printing = printing;
+    document.documentElement.classList.toggle("printing", printing);
+    this.applyTheme();
+    dispatchEvent(new Event("printing"));
+    const time = new Intl.DateTimeFormat(this.texts.language, { dateStyle: "long", timeStyle: "short" }).format(new Date());
+    const command = ["runner dashboard", ...(this.overview?.folders ?? [])].join(" ");
+    fill(this.printed, this.page.text("print.line", { time, command, view: decodeURI(this.state.fragment()) }));
+    this.update();
   }
 
   choose(key, value) {
@@ -177,7 +215,7 @@ class Frame {
   }
 
   applyTheme() {
-    const theme = this.state.get("theme") || recall("theme");
+    const theme = this.printing ? "light" : this.state.get("theme") || recall("theme");
     if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
   }
@@ -253,6 +291,21 @@ class Frame {
   }
 }
 
+/** What tells an element from others after its view was made anew; null outside of the panel. */
+function placeOf(element, panel) {
+  if (!element || element === panel || !panel?.contains(element)) return null;
+  const row = element.closest("[data-id]")?.dataset.id ?? "";
+  return { tag: element.tagName.toLowerCase(), row, key: element.dataset.key ?? "", name: nameOf(element) };
+}
+
+function isAt(element, { key, name }) {
+  return key ? element.dataset.key === key : nameOf(element) === name;
+}
+
+function nameOf(element) {
+  return `${element.getAttribute("href") ?? ""} ${element.ariaLabel ?? ""} ${element.textContent.slice(0, 200)}`;
+}
+
 /** What a tab is given (see tabs.js). */
 function makePage(frame) {
   return {
@@ -264,6 +317,9 @@ function makePage(frame) {
     },
     get overview() {
       return frame.overview;
+    },
+    get printing() {
+      return frame.printing;
     },
     get language() {
       return frame.texts.language;

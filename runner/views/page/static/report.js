@@ -15,6 +15,14 @@ export async function askReport(page) {
   }
 }
 
+/** Whether there is a report by a metric against the trial of an id: a file has some of them only. */
+export function hasReport({ source, trials }, metric, base) {
+  const query = {};
+  if (metric !== trials.metric) query.metric = metric;
+  if (base !== trials.standard().id) query.against = base;
+  return source.holds("report", query);
+}
+
 /** What the selection asks for. A search compares no trials: it has no baseline to pick. */
 function reportQuery({ trials }, subject) {
   const query = {};

@@ -1,12 +1,13 @@
 // A card of the Search tab with a chart: head, chart, what is emphasised in one line, reading, table, exports.
-import { csvCell, pngBlob } from "./chart-export.js";
+import { csvText, sourceNotes } from "./csv.js";
 import { fill, h } from "./dom.js";
-import { saveFile } from "./download.js";
+import { csvKind, exportMenu, figureKinds } from "./export-menu.js";
 import { failure } from "./failure.js";
 import { figureSvg, SearchPlot } from "./search-plot.js";
 
 const MOST_ROWS = 200;
 const LATER_MS = 50;
+const UNITS = "units: time in seconds, memory in GiB";
 
 export class ChartCard {
   /** @param {object} tab of search-plot.js, and page, look(), lightLook(f) */
@@ -124,29 +125,12 @@ export class ChartCard {
   }
 
   exportMenu() {
-    const { page } = this;
-    const item = (id, act) => h("button", { type: "button", onclick: () => this.exported(act) }, page.text(id));
-    return h(
-      "details",
-      { class: "menu curve-menu" },
-      h("summary", {}, page.text("curves.export")),
-      h(
-        "div",
-        { class: "sheet-of-menu" },
-        item("curves.export.svg", () => this.save("svg", "image/svg+xml", this.svg())),
-        item("curves.export.png", async () => this.save("png", "image/png", await pngBlob(this.svg()))),
-        item("curves.export.shown", () => this.save("csv", "text/csv", this.csv())),
-      ),
+    return exportMenu(
+      this.page,
+      () => this.content.title,
+      [...figureKinds(() => this.svg()), csvKind(() => this.csv())],
+      (error) => fill(this.notes, failure(this.page, error)),
     );
-  }
-
-  async exported(act) {
-    this.head.querySelector("details").open = false;
-    try {
-      await act();
-    } catch (error) {
-      fill(this.notes, failure(this.page, error));
-    }
   }
 
   /** The chart for a paper: on white, whatever the theme. */
@@ -157,11 +141,8 @@ export class ChartCard {
 
   csv() {
     const { head, rows } = this.content.table(true);
-    return [head, ...rows].map((row) => row.map((value) => csvCell(value ?? "")).join(",")).join("\r\n") + "\r\n";
-  }
-
-  save(ending, media, content) {
-    saveFile(`${this.content.title.replace(/[^\w.+=-]+/g, "_").slice(0, 80)}.${ending}`, media, content);
+    const { tag } = this.tab.model;
+    return csvText({ head, rows, notes: [...sourceNotes(this.page, []), `metric: ${tag}, mean and std over the seeds`, UNITS] });
   }
 
   destroy() {

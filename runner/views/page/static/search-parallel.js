@@ -36,6 +36,8 @@ export function parallelFigure(model) {
       begun = true;
     });
   };
+  const drawLabels = (pen, size, look) =>
+    axes.forEach((axis, at) => labelAxis(pen, axis, (part) => point(size, at, part), lies(size), look, size));
   const strokeAll = (pen, size, some, style) => {
     pen.begin();
     some.forEach((row) => path(pen, size, row));
@@ -57,7 +59,8 @@ export function parallelFigure(model) {
         strokeAll(pen, size, done(level), { color: look.muted, width: 1, alpha });
       }
       for (const row of rows) if (row.level === "named") strokeAll(pen, size, [row], lineStyle(row, row.color));
-      axes.forEach((axis, at) => drawAxis(pen, axis, (part) => point(size, at, part), lies(size), look, size));
+      axes.forEach((_, at) => drawAxis(pen, (part) => point(size, at, part), look));
+      drawLabels(pen, size, look);
       brushes.forEach((brush, at) => brush && drawBrush(pen, axes[at], brush, (part) => point(size, at, part), lies(size), look));
     },
     focus(pen, size, look, id) {
@@ -65,6 +68,7 @@ export function parallelFigure(model) {
       if (!shares.has(id)) return;
       strokeAll(pen, size, [row], { color: look.paper, width: 6, alpha: 0.8 });
       strokeAll(pen, size, [row], { ...lineStyle(row, model.page.trials.color(id).css), width: 3 });
+      drawLabels(pen, size, look);
     },
     nearest(x, y, size) {
       let [found, least] = [null, REACH];
@@ -126,12 +130,16 @@ function distanceTo(parts, point, x, y, lies) {
   return Infinity;
 }
 
-function drawAxis(pen, axis, point, lies, look, { width }) {
-  const [start, end] = [point(0), point(1)];
+function drawAxis(pen, point, look) {
   pen.begin();
-  pen.from(...start);
-  pen.to(...end);
+  pen.from(...point(0));
+  pen.to(...point(1));
   pen.stroke({ color: look.edge, width: 1, alpha: 1 });
+}
+
+/** Title and marks of an axis, on a ground that covers the lines below them. */
+function labelAxis(pen, axis, point, lies, look, { width }) {
+  const [start, end] = [point(0), point(1)];
   const title = clipped(axis.short, lies ? width - 32 : ROOM - 8);
   if (lies) {
     halo(pen, start[0] - 2, start[1] - 14, title, look, 13);
@@ -172,7 +180,7 @@ function halo(pen, x, y, text, look, size = 11) {
     [x, y + 7],
   ].forEach(([px, py], index) => pen[index ? "to" : "from"](px, py));
   pen.close();
-  pen.fill({ color: look.paper, alpha: 0.85 });
+  pen.fill({ color: look.paper, alpha: 1 });
 }
 
 function drawBrush(pen, axis, { low, high, chosen }, point, lies, look) {

@@ -10,6 +10,7 @@
 import { CanvasPen, SvgPen } from "./chart-draw.js";
 import { xmlText } from "./chart-export.js";
 import { h } from "./dom.js";
+import { isPrinting } from "./theme.js";
 
 const FONT = 'system-ui, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "WenQuanYi Micro Hei", sans-serif';
 const ANCHOR = { left: "start", center: "middle", right: "end" };
@@ -91,7 +92,7 @@ export class SearchPlot {
     listen("dblclick", (event) => this.act("open", event));
     listen("focus", () => this.emphasise());
     listen("blur", () => this.tab.hover(null));
-    this.sizes = new ResizeObserver(() => this.root.clientWidth !== this.size?.width && this.draw());
+    this.sizes = new ResizeObserver(() => isPrinting() || this.root.clientWidth === this.size?.width || this.draw());
     this.sizes.observe(this.root);
   }
 

@@ -1,6 +1,8 @@
 // The selection bar, the same in every tab: filter, groups, baseline, metric, pinned and hidden trials.
-import { fill, h } from "./dom.js";
+import { FROZEN } from "./curve-loader.js";
+import { fill, h, prose } from "./dom.js";
 import { choices } from "./header.js";
+import { hasReport } from "./report.js";
 
 const KEYS = ["f", "g", "base", "metric", "pin", "hide"];
 
@@ -15,6 +17,7 @@ export class Selection {
     this.group = h("select", { onchange: (event) => this.pick("g", event.target.value, "") });
     this.reset = h("button", { type: "button", class: "quiet", onclick: () => this.clear() });
     this.chips = h("div", { class: "chips" });
+    this.others = h("p", { class: "small muted", hidden: true }); // how to get what a file does not offer
     this.labels = { filter: h("label", { for: "filter" }), base: h("span"), metric: h("span"), group: h("span") };
     const field = (name, ...controls) => h("div", { class: `field ${name}` }, this.labels[name], controls);
     const fields = h(
@@ -25,6 +28,7 @@ export class Selection {
       field("metric", this.metric),
       field("group", this.group),
       this.reset,
+      this.others,
     );
     this.sheet = h("button", { type: "button", class: "sheet", "aria-controls": "selection-fields", onclick: () => this.toggleSheet() });
     this.wrong = h("p", { class: "says wrong outside", "aria-hidden": "true" }); // the same, where the sheet with the fields is closed
@@ -68,29 +72,42 @@ export class Selection {
     this.says.classList.toggle("wrong", Boolean(trials.filterError));
     fill(this.says, this.sentence());
     fill(this.wrong, trials.filterError ? this.sentence() : null);
+    const [base, metric] = [trials.baseline().id, trials.decides()];
+    const bases = trials.comparable().filter(({ id }) => id === base || hasReport(page, metric, id));
+    const metrics = trials.metrics.filter((tag) => tag === metric || hasReport(page, tag, base));
     choices(
       this.base,
       text("selection.base"),
-      trials.comparable().map((trial) => [trial.id, shorten(trials.label(trial.id))]),
-      trials.baseline().id,
+      bases.map(({ id }) => [id, shorten(trials.label(id))]),
+      base,
     );
     choices(
       this.metric,
       text("selection.metric"),
-      trials.metrics.map((tag) => [tag, tag]),
-      trials.decides(),
+      metrics.map((tag) => [tag, tag]),
+      metric,
     );
-    const keys = Object.entries(trials.keys);
+    this.labels.base.parentElement.hidden = page.source.frozen && bases.length < 2;
+    this.labels.metric.parentElement.hidden = page.source.frozen && metrics.length < 2;
+    this.others.hidden = bases.length === trials.comparable().length && metrics.length === trials.metrics.length;
+    fill(this.others, prose(text("selection.others")));
+    const keys = Object.entries(trials.keys).filter(([key]) => this.canGroup(key));
     choices(
       this.group,
       text("selection.group"),
       [["", text("selection.group.trial")], ...keys],
       keys.some(([key]) => key === state.get("g")) ? state.get("g") : "",
     );
-    this.labels.group.parentElement.hidden = keys.length < 2;
+    this.labels.group.parentElement.hidden = Object.keys(trials.keys).length < 2 || !keys.length;
     this.reset.hidden = chosen === 0;
     fill(this.reset, text("selection.reset"));
     this.updateChips();
+  }
+
+  /** Whether the open tab can group by a key: a file has curves by trial, or by the key of its view. */
+  canGroup(key) {
+    const { source, state, trials } = this.page;
+    return state.tab !== "curves" || !source.frozen || source.holds("curves", { tag: trials.metric, ...FROZEN, g: key });
   }
 
   /** What the filter found, or what is wrong with it. */

@@ -1,10 +1,10 @@
 // The data of a frozen file: answers that freeze.py wrote into it. The same methods as those of source-http.js; nothing changes, nothing is
 // asked of a server.
 //
-// Element #frozen lists what there is: {version, made, view, strings: {language: texts}, parts: {part: [element, coding]}, bytes: [{part,
-// query, media, element, coding}]}. An element of `parts` holds a list of [query, answer] as JSON. Codings: "" as it is; "base64"; "gzip":
-// base64 of gzip; {words: n}: gzip, and of what is behind byte n, which is a sequence of 4-byte words, first all first bytes stand, then
-// all second ones, …: that compresses better.
+// Element #frozen lists what there is: {version, made, view, strings: {language: texts}, parts: {part: [element, coding, queries]}, bytes:
+// [{part, query, media, element, coding}]}. An element of `parts` holds the list of the answers to its queries as JSON. Codings: "" as it
+// is; "base64"; "gzip": base64 of gzip; {words: n}: gzip, and of what is behind byte n, which is a sequence of 4-byte words, first all
+// first bytes stand, then all second ones, …: that compresses better.
 import { addressQuery } from "./source-query.js";
 
 export class FileSource {
@@ -14,6 +14,8 @@ export class FileSource {
     const { strings, parts, bytes, ...facts } = JSON.parse(read("frozen"));
     Object.assign(this, facts, { texts: strings, language: "en", parts: new Map(Object.entries(parts)), read: new Map() });
     this.images = bytes.filter(({ part }) => part === "image").length;
+    const queries = [...this.parts].flatMap(([part, [, , asked]]) => asked.map((query) => part + addressQuery(query)));
+    this.held = new Set([...queries, ...bytes.map(({ part, query }) => part + addressQuery(query))]);
     this.bytes = new Map(bytes.map((each) => [each.part + addressQuery(each.query), each]));
   }
 
@@ -25,11 +27,15 @@ export class FileSource {
     return answers.has(address) ? answers.get(address) : this.refuse();
   }
 
+  holds(part, query = {}) {
+    return this.held.has(part + addressQuery(query));
+  }
+
   /** The answers of a part by the address of their queries. */
   async answers(part) {
-    const [element, coding] = this.parts.get(part);
+    const [element, coding, queries] = this.parts.get(part);
     const text = coding ? new TextDecoder().decode(await decoded(element, coding)) : read(element);
-    return new Map(JSON.parse(text).map(([query, answer]) => [addressQuery(query), answer]));
+    return new Map(JSON.parse(text).map((answer, at) => [addressQuery(queries[at]), answer]));
   }
 
   async binary(part, query = {}) {

@@ -7,6 +7,7 @@
 //   strings(language)          promise of the texts of a language, {id: template} (see text.js)
 //   image(id, whole)           promise of an address for <img src>, or null where the file holds no such image; `whole`: with all of its
 //                              pixels, where the source has them
+//   holds(part, query)         whether there is an answer; always true of a server, which is asked
 //   subscribe(f)               f({revision, gone}) after each change on the disk; `gone` is true while there is no server
 // `query` is an object of texts. Answers are kept until the revision changes.
 
@@ -47,6 +48,10 @@ export class HttpSource {
 
   binary(part, query = {}) {
     return this.ask(part, query, (response) => response.arrayBuffer());
+  }
+
+  holds() {
+    return true;
   }
 
   async strings(language) {

@@ -24,9 +24,18 @@ export class State {
     this.first = tab;
     this.listeners = new Set();
     this.dropped = [];
+    this.leaving = () => null; // where the reader is in a view that is left, as Back needs it
+    this.returned = null; // that, of the entry of the history that Back or Forward has led to
     this.read();
     // a new address may cause both events: the second one must not forget what the first one dropped
-    for (const event of ["popstate", "hashchange"]) addEventListener(event, () => location.hash !== this.known && this.read(true));
+    for (const event of ["popstate", "hashchange"]) addEventListener(event, () => this.went());
+  }
+
+  /** The address has changed, by Back or Forward, a link, or by hand. */
+  went() {
+    if (location.hash === this.known) return;
+    this.returned = history.state?.left ?? null;
+    this.read(true);
   }
 
   /** Read the address again. */
@@ -55,19 +64,41 @@ export class State {
     return this.get(key).split(",").filter(Boolean);
   }
 
-  /** Change keys; {tab: …} changes the tab, which adds an entry to the history, as everything else replaces it. */
-  set(changes) {
+  /**
+   * Change keys; {tab: …} changes the tab. A change of the tab, or of what Back should close (`opens`), adds an entry to the history;
+   * everything else replaces it.
+   */
+  set(changes, { opens = false } = {}) {
     const { tab = this.tab, ...values } = changes;
-    const push = tab !== this.tab;
+    const isNew = opens || tab !== this.tab;
     this.tab = tab;
     for (const [key, value] of Object.entries(values)) {
       if (!this.defaults.has(key)) throw new Error(`no key ${key}`);
       if (value === this.defaults.get(key)) this.values.delete(key);
       else this.values.set(key, String(value));
     }
-    history[push ? "pushState" : "replaceState"](null, "", this.fragment());
+    if (isNew) this.push(this.fragment(), opens);
+    else history.replaceState(history.state, "", this.fragment());
     this.known = location.hash;
     this.tell();
+  }
+
+  push(fragment, opens) {
+    history.replaceState({ ...history.state, left: this.leaving() }, "");
+    history.pushState({ opens }, "", fragment);
+  }
+
+  /** Go to a fragment of this page, as a link does. */
+  follow(fragment) {
+    this.push(fragment, false);
+    this.returned = null;
+    this.read(true);
+  }
+
+  /** Undo what `set(…, {opens: true})` did: go back, or where the address itself had it, change the keys. */
+  close(changes) {
+    if (history.state?.opens) history.back();
+    else this.set(changes);
   }
 
   /** The address's fragment for this state, with some changes. */

@@ -1,22 +1,15 @@
 // The table of trials as a file: CSV (a row per run, exact), Markdown and LaTeX (as shown), JSON. Pure functions.
 
-/** A CSV cell. Texts that a spreadsheet would run as a formula get a leading '; numbers never. */
-function cell(value) {
-  if (value === undefined || value === null) return "";
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
-  let text = typeof value === "string" ? value : JSON.stringify(value);
-  if (/^[=+\-@\t\r]/.test(text)) text = `'${text}`;
-  return /[",\n\r]/.test(text) || text !== text.trim() ? `"${text.replaceAll('"', '""')}"` : text;
-}
+import { csvText } from "./csv.js";
 
 /** All runs of some trials: identity, parameters, metrics to the last digit. `parameter(trial, key)` gives a value. */
 export function toCsv(trials, runs, keys, metrics, parameter) {
   const head = ["run", "trial", "label", "baseline", "seed", "state", "reason", ...keys, ...metrics, "time_s", "memory_gib"];
-  const lines = trials.flatMap((trial) =>
+  const rows = trials.flatMap((trial) =>
     trial.runs.map((id) => {
       const run = runs.get(id);
       const numbers = metrics.map((tag) => run.values[tag]);
-      const values = [
+      return [
         run.name,
         trial.number,
         trial.label,
@@ -29,10 +22,9 @@ export function toCsv(trials, runs, keys, metrics, parameter) {
         run.time_s,
         run.memory_gib,
       ];
-      return values.map(cell).join(",");
     }),
   );
-  return `${[head.map(cell).join(","), ...lines].join("\r\n")}\r\n`;
+  return csvText({ head, rows });
 }
 
 /** The table as shown, for a README or an issue. */

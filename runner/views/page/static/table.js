@@ -1,6 +1,7 @@
 // A table of any number of rows: only those in view are elements, in a pool that is filled again while one scrolls. Rows can be folded (a
 // tree grid); keys move from row to row.
 import { fill, h } from "./dom.js";
+import { isPrinting } from "./theme.js";
 
 const POOL = 44;
 const PRINTED = 200;
@@ -41,12 +42,11 @@ export class WindowedTable {
     this.root.addEventListener("scroll", () => this.schedule(), { passive: true });
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.body.addEventListener("click", (event) => this.clicked(event));
-    this.narrow = matchMedia("(max-width: 720px)");
+    this.narrow = matchMedia("screen and (max-width: 720px)");
     this.listeners = [
       [this.narrow, "change", () => this.measure()],
       [window, "resize", () => this.schedule()],
-      [window, "beforeprint", () => this.print(true)],
-      [window, "afterprint", () => this.print(false)],
+      [window, "printing", () => this.print(isPrinting())],
     ];
     for (const [target, name, f] of this.listeners) target.addEventListener(name, f);
     this.measure();

@@ -6,10 +6,11 @@
 //   help       its keys, for the dialog of the keyboard: pairs of [keys, id of a text] (optional)
 //   mount(page)         returns {root, update(), unmount()}: `root` is an element; update() is called after mount() and after a change of
 //                       state, data or language, and may return a promise; unmount() before the tab is left. What they throw is shown in
-//                       the tab.
+//                       the tab. reveal(place), if there is one, brings what had the focus into view before Back gives it back: `place.row`
+//                       is the `data-id` around it.
 // `page` has
 //   source, state, overview, trials       see source-http.js, state.js, trials.js; `overview` is the answer of that part
-//   language, text(id, arguments), note(note)
+//   language, text(id, arguments), note(note), printing
 //   number, signed, range, summary, duration, memory, value    numbers as text (format.js)
 //   hover                                 the trial that is pointed at (hover.js); what stands for one has its id as `data-hover`
 //   announce(sentence)                    for screen readers

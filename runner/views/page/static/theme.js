@@ -6,6 +6,11 @@ export function pageColors() {
   return { ink: color("--ink"), muted: color("--muted"), rule: color("--line"), paper: color("--paper") };
 }
 
+/** Whether the page is shown as it is printed. The window's event "printing" tells that this begins, before pages are laid out, or ends. */
+export function isPrinting() {
+  return document.documentElement.classList.contains("printing");
+}
+
 /** Call f while the page has its light theme; nothing is painted in between. */
 export function inLightTheme(f) {
   const { dataset } = document.documentElement;

@@ -4,6 +4,7 @@ import { Cursor } from "./chart.js";
 import { CurveCard } from "./curve-card.js";
 import { fill, h } from "./dom.js";
 import { allChanges, byImage, KINDS } from "./gallery-changes.js";
+import { hasReport } from "./report.js";
 import { inLightTheme, pageColors } from "./theme.js";
 
 const MOST_CLASSES = 5;
@@ -33,17 +34,17 @@ export class TrialDetail {
   }
 
   async update() {
-    this.showLinks();
-    await Promise.all([this.curves.update(), this.showClasses(), this.showImages()]);
+    await Promise.all([this.showLinks(), this.curves.update(), this.showClasses(), this.showImages()]);
   }
 
   destroy() {
     this.curves.destroy();
   }
 
-  showLinks() {
+  async showLinks() {
     const { page, id } = this;
     const { state, trials } = page;
+    const detection = page.source.frozen ? (await this.ask("evaluation")) !== null : page.overview.detection;
     const signature = JSON.stringify([page.language, state.fragment(), page.overview.detection, trials.byId.get(id).runs]);
     if (signature === this.linked) return; // one of them may have the focus
     this.linked = signature;
@@ -53,9 +54,9 @@ export class TrialDetail {
     fill(
       this.links,
       link("curves", { pin: pinned }, page.text("detail.curves")),
-      page.overview.detection ? link("detection", { a: trials.baseline().id, b: id }, page.text("detail.detection")) : null,
+      detection ? link("detection", { a: trials.baseline().id, b: id }, page.text("detail.detection")) : null,
       runs.length ? h("span", {}, page.text("detail.runs"), " ", runs) : null,
-      id === trials.baseline().id
+      id === trials.baseline().id || !hasReport(page, trials.decides(), id)
         ? null
         : h("button", { type: "button", class: "quiet", onclick: () => state.set({ base: id, detail: "" }) }, page.text("detail.base")),
     );
@@ -127,7 +128,7 @@ class PairCurves {
   plain = true;
 
   constructor(page, id) {
-    Object.assign(this, { page, id, cursor: new Cursor(), cards: [], range: null });
+    Object.assign(this, { page, id, cursor: new Cursor(), cards: [], range: null, scales: new Map() });
     this.root = h("div", { class: "curve-cards" });
   }
 
@@ -155,9 +156,10 @@ class PairCurves {
     return [...new Set([this.page.trials.baseline().id, this.id])];
   }
 
-  settings() {
+  settings(tags) {
     const { byId } = this.page.trials;
-    return { ...SETTINGS, zoom: this.range, runs: this.pair().flatMap((id) => byId.get(id)?.runs ?? []) };
+    const runs = this.pair().flatMap((id) => byId.get(id)?.runs ?? []);
+    return { ...SETTINGS, zoom: this.range, values: this.scales.get(tags.join(",")) ?? null, runs };
   }
 
   line({ trial }) {
@@ -176,8 +178,10 @@ class PairCurves {
     this.cards.forEach((card) => card.update());
   }
 
-  /** Here no button shows that a y range was set. */
-  scaled() {}
+  scale(tags, range) {
+    this.scales.set(tags.join(","), range);
+    this.cards.forEach((card) => card.update());
+  }
 
   look() {
     return pageColors();
@@ -191,5 +195,5 @@ class PairCurves {
     return [];
   }
 
-  measured() {}
+  read() {}
 }

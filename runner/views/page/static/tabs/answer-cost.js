@@ -7,13 +7,19 @@ const MOST_LABELS = 12;
 const MOST_COLOURED = 24; // of more points, only the named ones have their colour
 const EQUAL = 1.05; // ratio of times that the report calls equal
 
-/** The chart; a sentence where all take the same time, null where fewer than two trials have both numbers. */
-export function costChart(page, report) {
-  const { metric, goal } = report;
-  const points = report.trials
+/** Points of the chart, {trial, x, y, std}, and those that no other beats. */
+export function costPoints(page, { metric, goal, trials }) {
+  const points = trials
     .filter((trial) => trial.baseline || page.trials.isVisible(pageTrial(page, trial)))
     .filter((trial) => trial.metrics[metric]?.n && trial.time_s.n && typeof trial.metrics[metric].mean === "number")
     .map((trial) => ({ trial, x: trial.time_s.mean, y: trial.metrics[metric].mean, std: trial.metrics[metric].std ?? 0 }));
+  return { points, front: paretoFront(points, goal === "maximize" ? 1 : -1) };
+}
+
+/** The chart; a sentence where all take the same time, null where fewer than two trials have both numbers. `tools`: its menu. */
+export function costChart(page, report, tools = null) {
+  const { metric } = report;
+  const { points, front } = costPoints(page, report);
   if (points.length < 2) return null;
   const times = points.map((point) => point.x);
   if (Math.max(...times) <= EQUAL * Math.min(...times)) {
@@ -24,12 +30,11 @@ export function costChart(page, report) {
       h("p", {}, page.text("cost.equal", { time: Math.max(...times) })),
     );
   }
-  const front = paretoFront(points, goal === "maximize" ? 1 : -1);
   const x = scale(0, Math.max(...times), 0.1);
   const y = scale(Math.min(...points.map((point) => point.y - point.std)), Math.max(...points.map((point) => point.y + point.std)), 0.1);
   const text = page.text("cost.summary", { n: points.length, metric, best: front.map((point) => point.trial.label) });
   const named = labelled(page, points, front);
-  const names = labels(named, x, y);
+  const names = labels(named, front, x, y);
   const coloured = new Set(points.length > MOST_COLOURED ? named : points);
   const svg = h(
     "svg",
@@ -42,7 +47,7 @@ export function costChart(page, report) {
   return h(
     "section",
     { class: "card cost" },
-    h("h2", {}, page.text("cost.title", { metric })),
+    h("header", { class: "card-head" }, h("h2", {}, page.text("cost.title", { metric })), tools),
     h("div", { class: "plane" }, svg),
     h("p", { class: "small muted" }, page.text("cost.reading")),
   );
@@ -64,14 +69,20 @@ function labelled(page, points, front) {
   return [...points].sort((a, b) => weight(b) - weight(a)).slice(0, MOST_LABELS);
 }
 
-/** Names beside points, each where it covers neither a point nor another name; one that fits nowhere is left out. */
-function labels(points, x, y) {
+/** Names beside points, each where it covers no point, no other name, and no line of `front`; one that fits nowhere is left out. */
+function labels(points, front, x, y) {
   const size = { width: Math.min(innerWidth - 90, 720), height: 240 }; // about the size of the plane, in px
   const centre = (point) => ({ left: size.width * x.share(point.x), top: size.height * (1 - y.share(point.y)) });
   const taken = points.map((point) => {
     const { left, top } = centre(point);
     return { left: left - 6, right: left + 6, top: top - 6, bottom: top + 6 };
   });
+  for (const [index, point] of front.entries()) {
+    const { left, top } = centre(point);
+    const next = index + 1 < front.length ? centre(front[index + 1]) : { left: size.width, top };
+    const lines = [{ right: next.left, top }, { left: next.left, right: next.left, top: next.top + 10 }];
+    taken.push(...lines.map((line) => ({ left: left + 10, bottom: top, ...line })));
+  }
   return points.map((point) => {
     const { left, top } = centre(point);
     const text = point.trial.label.length > 28 ? `${point.trial.label.slice(0, 27)}…` : point.trial.label;

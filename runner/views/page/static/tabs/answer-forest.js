@@ -13,9 +13,9 @@ const CLASSES = { better: "better", worse: "worse", "cannot tell": "open" };
  * @param {object} report a comparison as `runner compare --format json` prints it
  * @param {{provisional: string, all: boolean, showAll: function()}} options `provisional`: what to say while runs are missing; empty
  *     once the verdicts are final; `all`: show a long table whole; `detail`: what is shown below the row of a trial, {id, root}, or null;
- *     `toggle(id)`: show or hide that. A sentence instead of the table while nothing has finished.
+ *     `toggle(id)`: show or hide that; `tools`: the menu beside the heading. A sentence instead of the table while nothing has finished.
  */
-export function forest(page, report, { provisional, all, showAll, detail, toggle }) {
+export function forest(page, report, { provisional, all, showAll, detail, toggle, tools }) {
   if (!report.trials.some((trial) => trial.metrics[report.metric]?.n)) return h("p", { class: "muted" }, page.text("forest.nothing"));
   const rows = selectRows(page, report, all);
   const scale = makeScale(
@@ -39,7 +39,7 @@ export function forest(page, report, { provisional, all, showAll, detail, toggle
   return h(
     "section",
     { class: "forest" },
-    h("h2", { id: "forest-title" }, report.trials.length > 1 ? page.text("forest.title", { metric: report.metric }) : report.metric),
+    h("header", { class: "card-head" }, h("h2", { id: "forest-title" }, forestTitle(page, report)), tools),
     h(
       "table",
       { role: "table", "aria-labelledby": "forest-title", class: scale ? "" : "without-plot" },
@@ -51,6 +51,11 @@ export function forest(page, report, { provisional, all, showAll, detail, toggle
     shown < total ? more(page, shown, total, showAll, report) : null,
     scale ? legend(page, report) : null,
   );
+}
+
+/** Heading of the table. */
+export function forestTitle(page, { trials, metric }) {
+  return trials.length > 1 ? page.text("forest.title", { metric }) : metric;
 }
 
 // ------------------------------------------------------------------------------------------------------------------- rows
@@ -324,6 +329,7 @@ function legend(page, report) {
 
 /** A sentence for the whole table. */
 function summary(page, report) {
+  if (report.trials.length < 2) return page.text("forest.alone", { metric: report.metric });
   const count = (word) => report.trials.filter((trial) => trial.verdict === word).length;
   return page.text("forest.summary", {
     reference: otherReference(report),

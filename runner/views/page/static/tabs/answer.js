@@ -1,13 +1,17 @@
 // Tab Answer: what one would tell a colleague. Warnings, the sentences of the report, the differences, noise, cost, what is not counted.
 import { commandBlock, shellWord } from "../copy.js";
+import { csvText, sourceNotes } from "../csv.js";
 import { fill, h, prose } from "../dom.js";
+import { elementsSvg } from "../element-svg.js";
+import { csvKind, exportMenu, figureKinds } from "../export-menu.js";
 import { failure } from "../failure.js";
 import { folders } from "../help.js";
 import { askReport } from "../report.js";
 import { TrialDetail } from "../trial-detail.js";
 import { interactionTable, noiseCard, progressList, uncountedList } from "./answer-cards.js";
-import { costChart } from "./answer-cost.js";
-import { forest } from "./answer-forest.js";
+import { costChart, costPoints } from "./answer-cost.js";
+import { costTable, differencesTable } from "./answer-export.js";
+import { forest, forestTitle } from "./answer-forest.js";
 import { searchAnswer } from "./answer-search.js";
 
 /** Notes that a card of their own shows. */
@@ -59,16 +63,14 @@ class AnswerView {
     const { page } = this;
     const images = report.notes.filter((note) => note.id.startsWith("images-"));
     const rest = report.notes.filter((note) => !SHOWN_ELSEWHERE.has(note.id) && !images.includes(note));
-    const table = forest(page, report, {
-      provisional: open && page.text("answer.provisional", open),
-      all: this.all,
-      showAll: () => {
-        this.all = true;
-        this.update();
-      },
-      detail: this.detail,
-      toggle: (id) => this.toggle(id),
-    });
+    const shown = { provisional: open && page.text("answer.provisional", open), all: this.all };
+    this.compared = { report, shown };
+    const showAll = () => {
+      this.all = true;
+      this.update();
+    };
+    const { differences, cost } = this.menus();
+    const table = forest(page, report, { ...shown, showAll, detail: this.detail, toggle: (id) => this.toggle(id), tools: differences });
     return [
       this.warnings(report),
       sentences(page, report.answer, open, standIn(page, report)),
@@ -81,11 +83,41 @@ class AnswerView {
         : null,
       open ? progressList(page) : null,
       table,
-      h("div", { class: "cards" }, costChart(page, report), noiseCard(page, report)),
+      h("div", { class: "cards" }, costChart(page, report, cost), noiseCard(page, report)),
       interactionTable(page, report),
       uncountedList(page, report),
       notes(page, rest),
     ];
+  }
+
+  /** The menus of what can be saved of the comparison that is shown; an open one stays open while that changes. */
+  menus() {
+    const { page } = this;
+    if (this.offered?.language === page.language) return this.offered;
+    const name = (run) => page.trials.runs.get(run)?.name ?? run;
+    const csv = (table) => csvText({ ...table, notes: [...sourceNotes(page, []), ...table.notes] });
+    const figure = (title, make) => figureKinds(() => elementsSvg(make, { scope: "answer", title: title() }));
+    const menu = (title, kinds) =>
+      h("div", { class: "card-tools" }, exportMenu(page, title, kinds, (error) => this.root.prepend(failure(page, error))));
+    const titles = [
+      () => forestTitle(page, this.compared.report),
+      () => page.text("cost.title", { metric: this.compared.report.metric }),
+    ];
+    const plain = { detail: null, toggle: () => {}, showAll: () => {}, tools: null };
+    const costs = () => {
+      const { points, front } = costPoints(page, this.compared.report);
+      const unbeaten = new Set(front.map(({ trial }) => trial));
+      return costTable(this.compared.report, points.map(({ trial }) => trial), unbeaten, name);
+    };
+    this.offered = {
+      language: page.language,
+      differences: menu(titles[0], [
+        ...figure(titles[0], () => forest(page, this.compared.report, { ...this.compared.shown, ...plain })),
+        csvKind(() => csv(differencesTable(this.compared.report, name))),
+      ]),
+      cost: menu(titles[1], [...figure(titles[1], () => costChart(page, this.compared.report)), csvKind(() => csv(costs()))]),
+    };
+    return this.offered;
   }
 
   /** The warnings, folded or not; folded, their number and the beginning of the first. */
@@ -93,12 +125,12 @@ class AnswerView {
     const { page } = this;
     if (!found.length) return null;
     const ontoggle = (event) => {
-      this.warned = event.target.open;
+      if (!page.printing && event.target.isConnected) this.warned = event.target.open;
     };
     const count = h("strong", {}, page.text("answer.warnings", { n: found.length }));
     return h(
       "details",
-      { class: "warnings", open: this.warned, ontoggle },
+      { class: "warnings", open: this.warned || page.printing, ontoggle },
       h("summary", {}, count, h("span", { class: "first", "aria-hidden": "true" }, page.note(found[0]))),
       h(
         "ul",

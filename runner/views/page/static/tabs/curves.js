@@ -3,6 +3,7 @@
 
 import { Cursor } from "../chart.js";
 import { CurveCard } from "../curve-card.js";
+import { FROZEN } from "../curve-loader.js";
 import { AXES, BANDS, CurveControls, SMOOTHING, hasLog } from "../curve-controls.js";
 import { fill, h } from "../dom.js";
 import { failure } from "../failure.js";
@@ -26,6 +27,7 @@ export const curvesTab = {
     logy: "", // tags of which the y axis is the other way
     trim: "", // "1": the y axis leaves out the lowest and highest percent
     zoom: "", // "from,to" of the x axis
+    y: "", // "tags:low:high,…" of the y axes of charts
     top: "", // tags whose charts come first
     wide: "", // tags whose charts have the full width
     table: "", // tags whose values are shown as a table
@@ -41,11 +43,13 @@ export const curvesTab = {
     log: oneOf(["x", "y", "xy"]),
     trim: oneOf(["1"]),
     zoom: (value) => readZoom(value) !== null,
+    y: (value) => value.split(",").every((item) => readScale(item) !== null),
   },
   help: [
     ["← →", "curves.key.move"],
     ["Enter", "curves.key.freeze"],
     ["+ − 0", "curves.key.zoom"],
+    ["↑ ↓", "curves.key.values"],
     ["⇤⇥", "curves.key.drag"],
     ["Ctrl ⇅", "curves.key.wheel"],
   ],
@@ -63,10 +67,23 @@ function readZoom(text) {
   return ends.length === 2 && Number.isFinite(low) && Number.isFinite(high) && high - low > NARROWEST ? { low, high } : null;
 }
 
+/** The y range of a chart, {tags, low, high}, that an item of the address asks for; null if it makes no sense. */
+function readScale(item) {
+  const [, tags, ...ends] = /^(.+):([^:]+):([^:]+)$/s.exec(item) ?? [];
+  const [low, high] = ends.map(Number);
+  return Number.isFinite(low) && Number.isFinite(high) && high > low ? { tags: tags.replaceAll("%2C", ","), low, high } : null;
+}
+
+/** A number with no more digits than a range needs of its ends. */
+function rounded(value, { low, high }) {
+  const unit = 10 ** Math.floor(Math.log10((high - low) / 1000));
+  return Number((Math.round(value / unit) * unit).toPrecision(12));
+}
+
 class CurvesView {
   constructor(page) {
-    Object.assign(this, { page, cursor: new Cursor(), cards: new Map(), tags: [], order: "", densest: 0 });
-    this.controls = new CurveControls(page, { isScaled: () => this.scaledCharts().length > 0, showAll: () => this.showAll() });
+    Object.assign(this, { page, cursor: new Cursor(), cards: new Map(), tags: [], order: "", densest: 0, ghosts: false });
+    this.controls = new CurveControls(page, { showAll: () => this.page.state.set({ zoom: "", y: "" }) });
     this.status = h("p", { class: "muted", role: "status" });
     this.list = h("div", {});
     setTimeout(() => this.order || this.status.hasChildNodes() || fill(this.status, page.text("curves.loading")), 150);
@@ -84,7 +101,7 @@ class CurvesView {
       this.order = "";
       return;
     }
-    this.controls.update(this.tags, this.coarseStops());
+    this.showControls();
     this.arrange();
     this.tell();
     for (const card of this.cards.values()) card.update();
@@ -159,7 +176,7 @@ class CurvesView {
           metric: trials.decides(),
         }),
       );
-    if (this.frozen && (this.page.state.get("g") || this.page.state.get("x") !== "step")) sentences.push(text("curves.only-steps"));
+    if (this.frozen && this.tags.length) sentences.push(text("curves.axes-in-file"));
     const coarse = this.coarseStops();
     if (coarse.length) sentences.push(text("curves.coarse.stop", { stops: coarse }));
     fill(this.status, sentences.join(" "));
@@ -169,17 +186,39 @@ class CurvesView {
     return this.page.source.frozen;
   }
 
-  /** The key by which runs are grouped; empty: by trial, as a file has them. */
+  /** The key by which runs are grouped; empty: by trial, as a file has them unless its view has a key. */
   groupKey() {
-    return this.frozen ? "" : this.page.state.get("g");
+    const g = this.page.state.get("g");
+    return this.holds({ g }) ? g : "";
   }
 
-  /** A card of a file has its curves: the more points a bucket has, the fewer stops of the smoothing mean something. */
-  measured(points) {
-    if (points <= this.densest) return;
-    this.densest = points;
-    this.controls.update(this.tags, this.coarseStops());
+  /** The x axis: that of the address, if there are curves over it. */
+  axis() {
+    const x = this.page.state.get("x");
+    return this.holds({ x }) ? x : "step";
+  }
+
+  /** Whether there are curves over the axis `x`, or by the key `g`: a file has steps and trials, and what its view has. */
+  holds({ x = "step", g = "" }) {
+    const query = { ...(x === "step" ? {} : { x }), ...(g ? { g } : {}) };
+    return !this.frozen || !this.tags.length || this.page.source.holds("curves", { tag: this.tags[0].tag, ...FROZEN, ...query });
+  }
+
+  /**
+   * A card has its curves. In a file, the more points a bucket has, the fewer stops of the smoothing mean something; what was superseded
+   * can be chosen where there is such a thing.
+   */
+  read(loader) {
+    const densest = Math.max(this.densest, this.frozen ? loader.densest() : 0);
+    const ghosts = this.ghosts || (!this.frozen && loader.hasGhosts());
+    if (densest === this.densest && ghosts === this.ghosts) return;
+    Object.assign(this, { densest, ghosts });
+    this.showControls();
     this.tell();
+  }
+
+  showControls() {
+    this.controls.update(this.tags, { coarse: this.coarseStops(), ghosts: this.ghosts, x: this.axis(), isHeld: (x) => this.holds({ x }) });
   }
 
   /** Stops of the smoothing that reach less than a bucket. */
@@ -194,7 +233,7 @@ class CurvesView {
     const tag = tags.join(",");
     const listed = (key) => this.tagsIn(key).includes(tag);
     const log = state.get("log");
-    const x = this.frozen ? "step" : state.get("x");
+    const x = this.axis();
     return {
       x,
       g: this.groupKey(),
@@ -208,6 +247,7 @@ class CurvesView {
       logX: log.includes("x") && hasLog(x),
       trim: state.get("trim") === "1",
       zoom: readZoom(state.get("zoom")),
+      values: state.list("y").map(readScale).find((range) => range?.tags === tag) ?? null,
       top: listed("top"),
       wide: listed("wide"),
       table: listed("table"),
@@ -227,25 +267,15 @@ class CurvesView {
   /** Zoom all charts; null shows everything. */
   zoom(range) {
     if (range && !(range.high - range.low > NARROWEST)) return;
-    const unit = range ? 10 ** Math.floor(Math.log10((range.high - range.low) / 1000)) : 1;
-    const rounded = (value) => Number((Math.round(value / unit) * unit).toPrecision(12));
-    this.page.state.set({ zoom: range ? `${rounded(range.low)},${rounded(range.high)}` : "" });
+    this.page.state.set({ zoom: range ? `${rounded(range.low, range)},${rounded(range.high, range)}` : "" });
   }
 
-  /** Charts of which the y range was set by hand. */
-  scaledCharts() {
-    return [...this.cards.values()].map(({ chart }) => chart).filter(({ byHand }) => byHand);
-  }
-
-  /** A y range was set by hand, or freed. */
-  scaled() {
-    this.controls.update(this.tags, this.coarseStops());
-  }
-
-  /** Show the whole of both axes in all charts. */
-  showAll() {
-    for (const chart of this.scaledCharts()) chart.setValues(null);
-    this.zoom(null);
+  /** Set the y range of the chart of some tags; null shows everything. */
+  scale(tags, range) {
+    const chart = tags.join(",");
+    const others = this.page.state.list("y").filter((item) => readScale(item)?.tags !== chart);
+    const own = range && `${chart.replaceAll(",", "%2C")}:${rounded(range.low, range)}:${rounded(range.high, range)}`;
+    this.page.state.set({ y: [...others, ...(own && readScale(own) ? [own] : [])].join(",") });
   }
 
   /** Tags that a chart could show as well. */

@@ -1,10 +1,23 @@
 // Tab Detection: two trials as detectors. By class, what they find and miss in the images, curves, kinds of errors, confusion, calibration.
+import { csvText, sourceNotes } from "../csv.js";
 import { classTable, HeatMap } from "../detection-classes.js";
 import { confusionMatrices } from "../detection-confusion.js";
 import { errorTable, sizeTable } from "../detection-errors.js";
+import {
+  bestTable,
+  calibrationTable,
+  classesTable,
+  confusionTable,
+  curvesTable,
+  errorsTable,
+  heatTable,
+  sizesTable,
+} from "../detection-export.js";
 import { curveGrid, reliabilityChart } from "../detection-planes.js";
-import { fill, h } from "../dom.js";
-import { refusal } from "../failure.js";
+import { fill, h, prose } from "../dom.js";
+import { elementsSvg } from "../element-svg.js";
+import { csvKind, exportMenu, figureKinds } from "../export-menu.js";
+import { failure, refusal } from "../failure.js";
 import { Gallery, GALLERY_KEYS } from "../gallery.js";
 import { choices } from "../header.js";
 
@@ -33,13 +46,15 @@ class DetectionView {
     this.swap = h("button", { type: "button", onclick: () => this.exchange() }, "⇄");
     this.labels = { a: h("label"), b: h("label") };
     this.pickers = h("div", { class: "sides" }, this.labels.a, this.swap, this.labels.b);
+    this.others = h("p", { class: "small muted", hidden: true }); // how to get a pair that a file does not offer
     this.notes = h("div", { class: "sides-notes" });
     this.jumps = h("nav", { class: "jumps" });
     this.parts = Object.fromEntries(SECTIONS.map((name) => [name, new Section(name)]));
     this.heat = new HeatMap(page);
     this.gallery = new Gallery(page);
     this.parts.gallery.show(this.gallery.root);
-    this.root = h("div", { class: "detection" }, this.pickers, this.notes, this.jumps, SECTIONS.map((name) => this.parts[name].root));
+    const head = [this.pickers, this.others, this.notes, this.jumps];
+    this.root = h("div", { class: "detection" }, head, SECTIONS.map((name) => this.parts[name].root));
     this.all = { classes: false, curves: false };
   }
 
@@ -48,37 +63,50 @@ class DetectionView {
     this.gallery.unmount();
   }
 
-  /** The chosen trials, {a, b}: empty where the part's choice holds. */
+  /** The chosen trials, {a, b}: those of the address, else the baseline that was picked and the trials that the part chooses itself. */
   chosen() {
     const { state, trials } = this.page;
-    const [a, b] = ["a", "b"].map((side) => (trials.byId.has(state.get(side)) ? state.get(side) : ""));
-    return { a: a || (state.get("base") ? trials.baseline().id : ""), b };
+    const [first, second] = [this.standard.a.trial, this.standard.b?.trial ?? ""];
+    const given = (side) => (trials.byId.has(state.get(side)) ? state.get(side) : "");
+    const base = state.get("base") && this.partners(trials.baseline().id).length ? trials.baseline().id : "";
+    const a = given("a") || base || first;
+    return { a, b: given("b") || (second !== a ? second : first !== a ? first : "") };
+  }
+
+  /** The query of a pair; empty for the one that the part chooses itself: a file has that, whatever it leaves out. */
+  query({ a, b }) {
+    const isStandard = a === this.standard.a.trial && b === (this.standard.b?.trial ?? "");
+    return isStandard ? {} : { a, ...(b ? { b } : {}) };
+  }
+
+  /** Trials with which one can be compared as A: a file has some pairs only. */
+  partners(a) {
+    const { source, trials } = this.page;
+    const others = this.standard.trials.filter((id) => id !== a && trials.byId.has(id));
+    return source.frozen ? others.filter((b) => source.holds("evaluation", this.query({ a, b }))) : others;
   }
 
   async update() {
     const { page } = this;
+    const standard = (this.standard = await page.source.json("evaluation", {}));
     const chosen = this.chosen();
-    const standard = await page.source.json("evaluation", {});
-    // the pair that the part chooses itself is asked for without a query: a file holds that, whatever it leaves out
-    const own = (!chosen.a || chosen.a === standard.a.trial) && (!chosen.b || chosen.b === standard.b?.trial);
-    const query = own ? {} : Object.fromEntries(Object.entries(chosen).filter(([, id]) => id));
+    const query = this.query(chosen);
     let [answer, error] = [standard, null];
     try {
-      if (!own) answer = await page.source.json("evaluation", query);
+      answer = await page.source.json("evaluation", query);
     } catch (caught) {
       error = caught;
     }
-    if (this.unmounted || JSON.stringify(chosen) !== JSON.stringify(this.chosen())) return;
+    if (this.unmounted || JSON.stringify(chosen) !== JSON.stringify(this.chosen())) return; // another pair was chosen meanwhile
     this.answer = answer;
     this.pair = this.makePair(answer);
-    this.showPickers(answer, error ? chosen : {});
+    this.showPickers(answer, chosen);
     for (const part of Object.values(this.parts)) part.root.hidden = Boolean(error);
     fill(this.notes, error ? refusal(page, error) : this.remarks(answer));
     this.drawn = error ? null : this.drawn;
     if (error) return this.gallery.unmount();
     this.draw();
-    const reference = answer.a.trial === standard.a.trial ? {} : { a: answer.a.trial };
-    this.heat.update({ view: "heat", ...reference }, answer.trials.length);
+    this.heat.update(this.heatQuery(), answer.trials.length);
     await Promise.all([this.gallery.update(query, this.pair), this.showCalibration(query, chosen)]);
   }
 
@@ -90,13 +118,15 @@ class DetectionView {
   }
 
   // ---------------------------------------------------------------------------------------------------------------- pair
-  showPickers(answer, asked) {
+  showPickers(answer, { a, b }) {
     const { page } = this;
-    const options = answer.trials.filter((id) => page.trials.byId.has(id)).map((id) => [id, page.trials.label(id)]);
-    const [a, b] = [asked.a || answer.a.trial, asked.b || answer.b?.trial || ""];
+    const known = answer.trials.filter((id) => page.trials.byId.has(id));
+    const { frozen } = page.source;
+    const offered = { a: known.filter((id) => id !== b && (id === a || !frozen || this.partners(id).length)), b: this.partners(a) };
+    if (b && !offered.b.includes(b)) offered.b.push(b);
     this.shown = { a, b };
-    for (const [side, select, value, other] of [["a", this.a, a, b], ["b", this.b, b, a]]) {
-      choices(select, page.text(`detection.side.${side}`), options.filter(([id]) => id !== other), value);
+    for (const [side, select, value] of [["a", this.a, a], ["b", this.b, b]]) {
+      choices(select, page.text(`detection.side.${side}`), offered[side].map((id) => [id, page.trials.label(id)]), value);
       const runs = answer[side]?.runs.length ?? 0;
       fill(
         this.labels[side],
@@ -109,8 +139,10 @@ class DetectionView {
         runs ? h("span", { class: "small muted" }, page.text("detection.seeds", { n: runs })) : null,
       );
     }
-    this.pickers.hidden = options.length < 2;
-    this.swap.hidden = !b;
+    this.pickers.hidden = known.length < 2;
+    this.swap.hidden = !b || !this.partners(b).includes(a);
+    this.others.hidden = !frozen || known.every((id) => this.partners(id).length + 1 === known.length);
+    fill(this.others, prose(page.text("detection.others")));
     this.swap.setAttribute("aria-label", page.text("detection.swap"));
     this.swap.setAttribute("title", page.text("detection.swap"));
     this.jumps.setAttribute("aria-label", page.text("detection.jumps"));
@@ -125,8 +157,9 @@ class DetectionView {
   }
 
   pick(side, id) {
-    const other = side === "a" ? "b" : "a";
-    this.page.state.set({ [side]: id, [other]: this.shown[other] });
+    const { a, b } = { ...this.shown, [side]: id };
+    const partners = this.partners(a);
+    this.page.state.set({ a, b: partners.includes(b) ? b : (partners[0] ?? "") });
   }
 
   exchange() {
@@ -187,22 +220,61 @@ class DetectionView {
     for (const name of SECTIONS) parts[name].title(page);
     const order = page.state.get("by");
     const sort = (value) => page.state.set({ by: value });
-    parts.classes.show(
-      classTable(
-        page,
-        answer,
-        { ...options, order, sort, all: this.all.classes, showAll: more("classes"), filter: (name) => this.filter(name, name) },
-      ),
-      this.heat.root,
-    );
-    parts.curves.show(answer.curves.length ? curveGrid(
-      page,
-      answer,
-      { ...options, all: this.all.curves, showAll: more("curves"), chosen: "" },
-    ) : h("p", { class: "muted" }, page.text("detection.curves.none")));
-    parts.errors.show(errorTable(page, answer, options));
-    parts.confusion.show(confusionMatrices(page, answer, (row, column) => this.filter(row, column)));
-    parts.sizes.show(sizeTable(page, answer, options));
+    const filter = (row, column) => this.filter(row, column);
+    const classes = { order, sort, all: this.all.classes, showAll: more("classes"), filter: (name) => filter(name, name) };
+    const curves = { all: this.all.curves, showAll: more("curves"), chosen: "" };
+    const none = h("p", { class: "muted" }, page.text("detection.curves.none"));
+    const views = {
+      classes: (made) => classTable(page, answer, { ...made, ...classes }),
+      curves: (made) => (answer.curves.length ? curveGrid(page, answer, { ...made, ...curves }) : none),
+      errors: (made) => errorTable(page, answer, made),
+      confusion: () => confusionMatrices(page, answer, filter),
+      sizes: (made) => sizeTable(page, answer, made),
+    };
+    for (const [name, view] of Object.entries(views)) parts[name].show(view(options), name === "classes" ? this.heat.root : null);
+    const offer = (name, is, ...kinds) => parts[name].offer(page, is ? [...this.figure(name, views[name]), ...kinds] : []);
+    const csv = (make, kind) => csvKind(() => this.csv(make(answer)), kind);
+    const heat = csvKind(() => this.heatCsv(), { text: "detection.export.heat", ending: "heat.csv" });
+    offer("classes", true, csv(classesTable), ...(this.hasHeat() ? [heat] : []));
+    offer("curves", answer.curves.length, csv(curvesTable), csv(bestTable, { text: "detection.export.best", ending: "best.csv" }));
+    offer("errors", answer.errors.length, csv(errorsTable));
+    offer("confusion", answer.confusion, csv(confusionTable));
+    offer("sizes", answer.sizes.length, csv(sizesTable));
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- exports
+  /** The kinds of a section's figure: what `view` makes for the colours of the two sides, with their names below it. */
+  figure(name, view) {
+    const { page, answer } = this;
+    const make = () => {
+      const pair = this.makePair(answer);
+      const sides = ["a", "b"].filter((side) => answer[side]);
+      const key = (side) => h("span", { class: `side-key ${side}`, style: { color: pair[side].css } }, side.toUpperCase());
+      const names = sides.map((side) => h("p", { class: "side-name" }, key(side), " ", page.trials.label(answer[side].trial)));
+      return h("section", { class: `detection-${name}` }, names, view({ pair, provisional: this.isProvisional() }));
+    };
+    return figureKinds(() => elementsSvg(make, { scope: "detection", title: page.text(`detection.${name}`) }));
+  }
+
+  csv(table) {
+    const { page, answer } = this;
+    const sides = ["a", "b"].filter((side) => answer[side]);
+    const named = sides.map((side) => [`${side}, trial ${page.trials.label(answer[side].trial)}`, answer[side].runs]);
+    return csvText({ ...table, notes: [...sourceNotes(page, named), ...table.notes] });
+  }
+
+  heatQuery() {
+    const { trial } = this.answer.a;
+    return { view: "heat", ...(trial === this.standard.a.trial ? {} : { a: trial }) };
+  }
+
+  hasHeat() {
+    return this.answer.trials.length > 2 && this.page.source.holds("evaluation", this.heatQuery());
+  }
+
+  async heatCsv() {
+    const answer = await this.page.source.json("evaluation", this.heatQuery());
+    return this.csv(heatTable(answer, (id) => this.page.trials.label(id)));
   }
 
   async showCalibration(query, chosen) {
@@ -215,9 +287,13 @@ class DetectionView {
       if (this.calibrated?.answer === answer && this.calibrated.shown === shown) return;
       this.calibrated = { answer, shown };
       calibration.show(reliabilityChart(page, answer, this.pair));
+      const csv = csvKind(() => this.csv(calibrationTable(answer)));
+      const figure = this.figure("calibration", ({ pair }) => reliabilityChart(page, answer, pair));
+      calibration.offer(page, answer.a || answer.b ? [...figure, csv] : []);
     } catch (error) {
       this.calibrated = null;
       calibration.show(refusal(page, error));
+      calibration.offer(page, []);
     }
   }
 
@@ -235,8 +311,12 @@ class Section {
   constructor(name) {
     this.name = name;
     this.heading = h("h2", { tabindex: "-1", id: `detection-${name}` });
+    this.tools = h("div", { class: "card-tools" });
+    this.problem = h("div");
     this.content = h("div");
-    this.root = h("section", { class: `detection-${name}`, "aria-labelledby": `detection-${name}` }, this.heading, this.content);
+    const head = h("header", { class: "card-head" }, this.heading, this.tools);
+    const attributes = { class: `detection-${name}`, "aria-labelledby": `detection-${name}` };
+    this.root = h("section", attributes, head, this.problem, this.content);
   }
 
   title(page) {
@@ -252,6 +332,15 @@ class Section {
     fill(this.content, content);
     for (const [index, each] of all("details.behind").entries()) each.open = Boolean(open[index]);
     if (focus >= 0) all(FOCUSABLE)[focus]?.focus({ preventScroll: true });
+  }
+
+  /** Offer what can be saved of it (see export-menu.js). */
+  offer(page, kinds) {
+    const failed = (error) => fill(this.problem, failure(page, error));
+    const focused = this.tools.contains(document.activeElement);
+    fill(this.problem);
+    fill(this.tools, kinds.length ? exportMenu(page, () => this.heading.textContent, kinds, failed) : null);
+    if (focused) this.tools.querySelector("summary")?.focus();
   }
 
   go() {

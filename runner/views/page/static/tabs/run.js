@@ -39,14 +39,9 @@ class RunView {
     const { page } = this;
     const id = page.state.get("id") || page.trials.runs.keys().next().value || "";
     const base = page.state.get("base");
-    const query = { id, ...(base ? { base } : {}) };
-    let view;
-    try {
-      view = await page.source.json("run", query);
-    } catch (error) {
-      if (!page.source.frozen || !base) throw error;
-      view = await page.source.json("run", { id }); // a file holds the comparison with the sweep's baseline
-    }
+    const wanted = { id, ...(base ? { base } : {}) };
+    const query = page.source.holds("run", wanted) ? wanted : { id }; // a file has the comparison with the sweep's baseline
+    const view = await page.source.json("run", query);
     if (this.unmounted || (page.state.get("id") || id) !== id) return;
     const { sections } = this;
     fill(sections.head, this.head(view));
@@ -245,10 +240,12 @@ class Config {
     fill(this.label, page.text("run.config.search"));
     fill(this.whole, page.text(isWhole ? "run.config.differing" : "run.config.whole", { n: view.keys }));
     this.whole.setAttribute("aria-pressed", String(isWhole));
+    const whole = { ...query, config: "whole" };
+    this.whole.hidden = !isWhole && !page.source.holds("run", whole);
     this.draw();
     if (!isWhole) return;
     try {
-      const { config } = await page.source.json("run", { ...query, config: "whole" });
+      const { config } = await page.source.json("run", whole);
       if (this.view === view) this.rows = config;
     } catch (error) {
       this.problem = error.message;

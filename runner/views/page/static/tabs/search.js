@@ -55,8 +55,8 @@ class SearchView {
     this.legend = h("ul", { class: "legend" });
     this.problem = h("div", {});
     this.root = h("div", { class: "search" }, this.problem, this.controls.root, this.said, this.legend, this.heat.root, this.main);
-    this.print = () => this.cards.forEach((card) => card.due && card.draw());
-    addEventListener("beforeprint", this.print);
+    this.print = () => this.drawAll();
+    addEventListener("printing", this.print);
     this.watch = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => this.near(target, isIntersecting)), {
       rootMargin: "25% 0px",
     });
@@ -64,9 +64,17 @@ class SearchView {
 
   unmount() {
     this.unmounted = true;
-    removeEventListener("beforeprint", this.print);
+    removeEventListener("printing", this.print);
     this.watch.disconnect();
     this.cards.forEach((card) => card.destroy());
+  }
+
+  /** Draw every chart now, also those that are not in view, in the present colours and size. */
+  drawAll() {
+    if (!this.model) return;
+    this.model = new SearchModel(this.page, this.model.explored);
+    this.draw();
+    this.cards.forEach((card) => card.draw());
   }
 
   near(target, isNear) {

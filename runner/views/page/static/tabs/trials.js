@@ -1,8 +1,9 @@
 // Tab Trials: a row per trial, unfolded to its runs; sorted, grouped, with the columns of one's choice; failures by cause; exports.
 import { commandBlock } from "../copy.js";
 import { fill, h } from "../dom.js";
-import { saveFile } from "../download.js";
-import { askReport } from "../report.js";
+import { exportMenu } from "../export-menu.js";
+import { failure } from "../failure.js";
+import { askReport, hasReport } from "../report.js";
 import { toCsv, toJson, toLatex, toMarkdown } from "../table-export.js";
 import { WindowedTable } from "../table.js";
 import { firstLine, split, TrialModel } from "../trial-columns.js";
@@ -44,7 +45,8 @@ class TrialsView {
     this.count = h("p", { class: "count muted small" });
     this.more = h("button", { type: "button", onclick: () => page.state.set({ more: page.state.get("more") ? "" : "1" }) });
     this.picker = new Picker(this);
-    this.exports = h("details", { class: "menu" });
+    this.exports = h("div", {});
+    this.failedExport = h("div", {});
     this.failed = h("section", { class: "failures" });
     this.empty = h("div", { class: "empty" });
     this.root = h(
@@ -52,6 +54,7 @@ class TrialsView {
       { class: "trials" },
       this.failed,
       h("div", { class: "bar-of-tools" }, this.count, this.more, this.picker.root, this.exports),
+      this.failedExport,
       this.empty,
       this.table.root,
     );
@@ -79,6 +82,11 @@ class TrialsView {
     if (this.unmounted || answer === this.report) return;
     this.report = answer;
     this.draw();
+  }
+
+  /** The row that was left is the active one again. */
+  reveal({ row }) {
+    if (row) this.table.activate(row);
   }
 
   // ------------------------------------------------------------------------------------------------------------ drawing
@@ -167,42 +175,24 @@ class TrialsView {
   }
 
   drawExports() {
-    const { page, exports } = this;
+    const { page } = this;
+    if (this.exported === page.language) return;
+    this.exported = page.language;
+    const columns = () => this.columns.filter((column) => column.text);
+    const kind = (ending, hint, media, make) => ({ text: `trials.${ending}`, hint, ending, media, make });
+    const keys = () => [...this.model.keys, ...this.model.followers];
+    const parameter = (trial, key) => this.model.parameter(trial, key);
     const kinds = [
-      ["csv", "CSV", "trials.csv"],
-      ["md", "Markdown", "trials.shown"],
-      ["tex", "LaTeX", "trials.shown"],
-      ["json", "JSON", "trials.json"],
+      kind("csv", "trials.csv.what", "text/csv", () => toCsv(this.sorted, page.trials.runs, keys(), page.trials.metrics, parameter)),
+      kind("md", "trials.shown", "text/markdown", () => toMarkdown(columns(), this.sorted)),
+      kind("tex", "trials.shown", "application/x-tex", () => toLatex(columns(), this.sorted)),
+      kind("json", "trials.json.what", "application/json", () => toJson(this.title(), this.sorted, page.trials, this.model.report)),
     ];
-    const buttons = kinds.map(([kind, name, hint]) =>
-      h(
-        "button",
-        { type: "button", class: "quiet", onclick: () => this.save(kind) },
-        name,
-        " ",
-        h("span", { class: "muted" }, page.text(hint)),
-      ),
-    );
-    if (exports.open) return;
-    fill(exports, h("summary", {}, page.text("trials.export")), h("div", { class: "sheet-of-menu" }, buttons));
+    fill(this.exports, exportMenu(page, () => this.title(), kinds, (error) => fill(this.failedExport, failure(page, error))));
   }
 
-  save(kind) {
-    const { page, model, sorted } = this;
-    const columns = this.columns.filter((column) => column.text);
-    const title = page.overview?.title ?? "runner";
-    const keys = [...model.keys, ...model.followers];
-    const content = {
-      csv: () => toCsv(sorted, page.trials.runs, keys, page.trials.metrics, (trial, key) => model.parameter(trial, key)),
-      md: () => toMarkdown(columns, sorted),
-      tex: () => toLatex(columns, sorted),
-      json: () => toJson(title, sorted, page.trials, this.model.report),
-    }[kind]();
-    const media = { csv: "text/csv", md: "text/markdown", tex: "application/x-tex", json: "application/json" }[kind];
-    saveFile(`${title.replace(/[^\w.=+-]+/g, "_").slice(0, 60)}.${kind}`, media, content);
-    this.exports.open = false;
-    this.exports.querySelector("summary").focus();
-    page.announce(page.text("trials.saved", { n: sorted.length }));
+  title() {
+    return this.page.overview?.title ?? "runner";
   }
 
   /** Failed runs by cause, each with its names and, once it is unfolded, the commands that start them again. */
@@ -333,6 +323,7 @@ class TrialsView {
   makeBaseline(trial) {
     const { state, trials } = this.page;
     if (trial.imported) this.page.announce(this.page.text("trials.imported.why"));
+    else if (!hasReport(this.page, trials.decides(), trial.id)) this.page.announce(this.page.text("frozen.absent"));
     else state.set({ base: [trials.baseline().id, trials.standard().id].includes(trial.id) ? "" : trial.id });
   }
 
