@@ -58,6 +58,7 @@ from runner.backends.torch.samples import PackedBatch
 from runner.backends.torch.schedule import learning_rate
 from runner.backends.torch.schema import TorchConfig
 from runner.backends.torch.step import TrainStep
+from runner.backends.torch.transforms import schema as transforms
 from runner.stats.intervals import student_t_quantile
 
 REQUIRED = {None: (1.0, 0.97), "bfloat16": (1.3, 1.2)}
@@ -181,11 +182,11 @@ def make_config(data: Path, options: argparse.Namespace) -> TorchConfig:
     strides = (8, 16, 32, 64, 128)
     targets = fcos.Gt2FCOSTarget(object_sizes_boundary=(64.0, 128.0, 256.0, 512.0), center_sampling_radius=1.5, downsample_ratios=strides)
     sample = (
-        schema.Decode(),
-        schema.RandomFlip(),
-        schema.Resize(target_size=options.size, keep_ratio=False),
-        schema.NormalizeImage(mean=MEAN, std=STD),
-        schema.Permute(),
+        transforms.Decode(),
+        transforms.RandomFlip(),
+        transforms.Resize(target_size=options.size, keep_ratio=False),
+        transforms.NormalizeImage(mean=MEAN, std=STD),
+        transforms.Permute(),
     )
     files = schema.COCODataSet(dataset_dir=str(data), image_dir="images", anno_path="train.json")
     schedulers = (schema.PiecewiseDecay(gamma=(0.1,), milestones=(10**6,)), schema.LinearWarmup(steps=1))
@@ -200,7 +201,7 @@ def make_config(data: Path, options: argparse.Namespace) -> TorchConfig:
         eval_dataset=files,
         train_reader=schema.TrainReader(
             sample_transforms=sample,
-            batch_transforms=(schema.PadBatch(pad_to_stride=32), targets),
+            batch_transforms=(transforms.PadBatch(pad_to_stride=32), targets),
             batch_size=options.batch,
             num_classes=CLASSES,
         ),

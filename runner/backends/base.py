@@ -93,6 +93,23 @@ class BatchSizeChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingImage:
+    """An image as the model sees it in training.
+
+    Args:
+        image: UInt8[H, W, 3], RGB: the normalisation is undone, and what exceeds 0 to 255 is cut off. With the padding of its batch.
+        boxes: Float32[N, 4], xyxy in pixels of `image`.
+        classes: Int64[N], 0-based.
+        name: file name.
+    """
+
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ranks:
     """Command that starts the ranks of an attempt.
 
@@ -207,6 +224,18 @@ class MeasuresBatchSize(Protocol):
         Raises:
             OutOfMemory: not even one image fits.
             InputError: a file the config names cannot be used.
+        """
+
+
+@runtime_checkable
+class ShowsBatches(Protocol):
+    """A backend that can show what a training learns from."""
+
+    def first_batch(self, config: Any) -> tuple[Sequence[TrainingImage], Sequence[str]]:
+        """Return the images of the first batch that a training with this config reads, and the names of the classes.
+
+        Raises:
+            InputError: the training set cannot be used.
         """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from runner.cli.options import add_config
 from runner.core.text import say
 from runner.core.values import counted
 
@@ -41,8 +42,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     check.add_argument("name")
     check.set_defaults(run=_check)
     stats = actions.add_parser("stats", help="print counts and box sizes, and draw a picture")
-    stats.add_argument("name")
+    stats.add_argument("name", nargs="?", help="name of a data set; with -c it may be left out")
     stats.add_argument("--picture", type=Path, metavar="FILE.png", help="file of the picture; default: beside the data")
+    stats.add_argument("--augmented", action="store_true", help="draw the first training batch instead, as the model sees it")
+    add_config(stats, required=False)
     stats.set_defaults(run=_stats)
 
 
@@ -97,9 +100,12 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _stats(args: argparse.Namespace) -> int:
+    if args.augmented:
+        return _augmented(args)
     from runner.advice.hints import size_hints  # noqa: PLC0415
     from runner.advice.measures import measure  # noqa: PLC0415
     from runner.advice.written import BASE  # noqa: PLC0415
+    from runner.core.errors import InputError  # noqa: PLC0415
     from runner.data.choice import dataset_choice  # noqa: PLC0415
     from runner.data.picture import write_picture  # noqa: PLC0415
     from runner.data.spec import data_root  # noqa: PLC0415
@@ -108,6 +114,8 @@ def _stats(args: argparse.Namespace) -> int:
     from runner.views.data import render_stats  # noqa: PLC0415
     from runner.views.terminal import Terminal  # noqa: PLC0415
 
+    if args.name is None or args.config is not None or args.opt:
+        raise InputError("expected the name of a data set: runner data stats NAME; -c and -o are for --augmented")
     choice = dataset_choice(args.name)
     sides = load_sides(choice)
     Terminal().print(render_stats(stats(sides)))
@@ -118,6 +126,32 @@ def _stats(args: argparse.Namespace) -> int:
     for hint in size_hints(small.plain, measure(sides["train"])):
         say(f"hint, with {BASE}: {hint}")
     say(f"for a config that suits this data: runner init --data {args.name}")
+    return 0
+
+
+def _augmented(args: argparse.Namespace) -> int:
+    """Draw the first batch that a training with the config reads."""
+    from runner.advice.written import BASE  # noqa: PLC0415
+    from runner.backends.base import ShowsBatches  # noqa: PLC0415
+    from runner.cli.backend_process import run_where_backend_is  # noqa: PLC0415
+    from runner.core.errors import InputError, Problem  # noqa: PLC0415
+    from runner.evaluation.batch_picture import write_batch  # noqa: PLC0415
+    from runner.resolve import backend_in, resolve  # noqa: PLC0415
+    from runner.sweep.session_train import make_dataset  # noqa: PLC0415
+
+    if args.name is None and args.config is None:
+        raise InputError("expected a config or the name of a data set: runner data stats --augmented -c CONFIG")
+    path = args.config or BASE
+    overrides = [*args.opt, *([f"dataset={args.name}"] if args.name else []), "use_gpu=false", "worker_num=0", "pretrain_weights=null"]
+    run_where_backend_is(*backend_in(path, overrides))
+    resolved = resolve(path, overrides, make_dataset=make_dataset)
+    if not isinstance(resolved.backend, ShowsBatches):
+        raise InputError(Problem(f"the backend {resolved.backend.name} cannot show its batches; torch can", key="backend"))
+    images, names = resolved.backend.first_batch(resolved.config)
+    picture = args.picture or Path(resolved.config.train_dataset.dataset_dir, "augmented.png")
+    write_batch(images, names, picture)
+    boxes = sum(len(image.boxes) for image in images)
+    say(f"{counted(len(images), 'image')}, {counted(boxes, 'box')}: {picture}")
     return 0
 
 

@@ -321,6 +321,7 @@ class _Binder:
     def _bind_variant(self, kind: Any, classes: list[type[Any]], node: Node, path: str) -> Any:
         """Bind one of several declared classes, named by a tag, by `name` / `type`, by a single key, or by a section's name."""
         by_name = {cls.__name__: cls for cls in classes}
+        open_names = [cls.names for cls in classes if hasattr(cls, "names")]
         if all(cls.form == "plain" for cls in classes):  # its keys, not a name, select the class
             if node.mapping is None:
                 raise _Mismatch
@@ -331,6 +332,12 @@ class _Binder:
         if name is None:
             self._problem(node, path, f"expected {describe(kind, None)}, got {_show(node)}")
             return None
+        if (found := next((one for one in open_names if name.startswith(one.prefix)), None)) is not None:
+            try:
+                by_name = {name: found.find(name)}
+            except InputError as error:
+                self._problem(node, path, str(error))
+                return None
         if name not in by_name:
             elsewhere, everything = self._elsewhere(name), "allowed: " + ", ".join(sorted(by_name))
             hints = "; ".join(dict.fromkeys(filter(None, (elsewhere or nearest(name, sorted(by_name)), everything))))

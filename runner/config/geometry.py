@@ -11,12 +11,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from runner.config.node import key_parts
 from runner.core.sentences import sentence
 from runner.core.values import format_value, same_value
 
 READERS: Final = ("TrainReader", "EvalReader")
 _RESIZES: Final = ("Resize", "RandomResize", "BatchRandomResize", "LetterBoxResize")
-_UNKNOWN: Final = ("Crop", "Mosaic", "Select", "Resize", "Expand", "Warp", "Affine", "Perspective")
+_UNKNOWN: Final = (
+    *("Crop", "Mosaic", "Select", "Resize", "Expand", "Warp", "Affine", "Perspective"),
+    *("ScaleJitter", "ZoomOut", "Rotation", "Elastic", "ShortestSize", "v2.Pad"),
+)
 """Substrings of the names of operators whose effect on an image's size is not known here."""
 _NORMALIZATION: Final = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "is_scale": True, "norm_type": "mean_std"}
 
@@ -96,7 +100,7 @@ def readers_of(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Return the readers of a flattened config (dotted key to scalar or list) as nested mappings and lists."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():
-        parts = key.split(".")
+        parts = key_parts(key)
         if parts[0] in READERS:
             node = nested
             for part in parts[:-1]:
@@ -146,7 +150,7 @@ def _geometry(reader: Mapping[str, Any], name: str) -> Geometry:
                 "normalization_key": key,
             }
         elif operator == "PadBatch":
-            found |= {"stride": int(keys.get("pad_to_stride") or 0), "stride_key": f"{key}.pad_to_stride"}
+            found |= {"stride": max(int(keys.get("pad_to_stride") or 0), 0), "stride_key": f"{key}.pad_to_stride"}
         channels += [(part, value) for part, value in keys.items() if part in ("to_rgb", "to_bgr")]
     return Geometry(**found, channels=tuple(channels))
 

@@ -2,7 +2,7 @@
 
 A layer of a config (a file, the command line, a trial) that sets it replaces the sizes of the layers below: fixed sizes become it, and
 lists of sizes to draw from are scaled with it. At the end, `fill` gives it to every operator that has no size of its own, and finds what
-contradicts it. Anchors in pixels do not follow; a note says so.
+contradicts it. Anchors in pixels and the sizes of some operators do not follow; a note says so.
 """
 
 from __future__ import annotations
@@ -22,6 +22,13 @@ _PADDED: Final = {"Pad": "size"}
 _FOLLOWING: Final = frozenset((*_SIZED.values(), *_PADDED.values(), "eval_size", "image_shape"))
 _DRAWING: Final = ("RandomResize", "BatchRandomResize")
 """Operators that draw from the list `target_size`, unless ``random_size: false``."""
+_NOT_FOLLOWING: Final = frozenset(
+    (
+        "RandomSelect RandomShortSideResize RandomSizeCrop RandomResizeCrop v2.Resize v2.ScaleJitter v2.RandomShortestSize v2.RandomResize"
+        " v2.RandomResizedCrop v2.RandomCrop v2.CenterCrop"
+    ).split()
+)
+"""Operators with sizes that do not follow `image_size`."""
 _ANCHORS: Final = frozenset(("anchors", "anchor_sizes", "min_sizes", "max_sizes", "steps"))
 """Keys of anchors, which are in pixels of the resized image."""
 _STRIDE_PX: Final = 32
@@ -79,6 +86,8 @@ def fill(tree: Node) -> tuple[Node, list[Problem], list[str]]:
     problems = [_contradiction(dotted, node, size, bool(filled)) for dotted, node in fixed if _size_in(node) != new]
     scaled = [f"{dotted} is {_shown(node.plain())}" for dotted, node in drawn if node.source == size.source]
     notes = [f"image_size {list(new)}: the sizes to draw from are scaled with it: {'; '.join(scaled)}"] if scaled else []
+    if kept := [dotted for dotted, name, _ in operators(tree) if name in _NOT_FOLLOWING]:
+        notes.append(f"image_size does not change the sizes in {', '.join(kept)}: give them there")
     if anchors := sorted(_anchors(tree)):
         notes.append(f"image_size does not change anchors, which are in pixels of the resized image: {', '.join(anchors)}")
     return tree, problems, notes

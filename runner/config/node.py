@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -60,7 +61,7 @@ class Node:
     def get(self, dotted: str) -> Node | None:
         """Return the node at a dotted key (list elements by index), or None."""
         node: Node | None = self
-        for part in dotted.split("."):
+        for part in key_parts(dotted):
             if node is None:
                 return None
             if node.mapping is not None:
@@ -73,7 +74,8 @@ class Node:
 
     def with_node(self, dotted: str, node: Node) -> Node:
         """Return the same tree with `node` at a dotted key; mappings on the way that do not exist are made, list elements have to exist."""
-        part, _, rest = dotted.partition(".")
+        part, *more = key_parts(dotted)
+        rest = ".".join(more)
         if self.items is not None:
             index = int(part)
             below = self.items[index].with_node(rest, node) if rest else node
@@ -100,6 +102,15 @@ class Node:
     def without(self, *keys: str) -> Node:
         """Return the same mapping without some keys."""
         return replace(self, value={name: node for name, node in (self.mapping or {}).items() if name not in keys})
+
+
+_DOT = re.compile(r"(?<!(?<![\w-])v2)\.")
+
+
+def key_parts(dotted: str) -> list[str]:
+    """Split a dotted key into its parts. The dot in a name such as ``v2.RandomIoUCrop`` (see `runner.config.schema.OpenNames`) splits
+    nothing."""
+    return _DOT.split(dotted)
 
 
 def quoted(text: str) -> str:

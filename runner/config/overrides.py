@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from runner.config.load import OVERRULED_BY, merge, parse, put_aside, put_replaced_aside
-from runner.config.node import Node, Source, from_plain, quoted
+from runner.config.node import Node, Source, from_plain, key_parts, quoted
 from runner.core.errors import InputError, Problem
 
 _LONGEST_SHOWN = 80
@@ -122,7 +122,7 @@ def assign(tree: Node, dotted: str, value: Node) -> Node:
     Raises:
         InputError: the key leads through a number or a string, or past the end of a list.
     """
-    return _assign(tree, dotted.split("."), value, ())
+    return _assign(tree, key_parts(dotted), value, ())
 
 
 def _assign(node: Node, parts: list[str], value: Node, done: tuple[str, ...]) -> Node:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import re
 import sys
 import types
 import typing
@@ -52,7 +53,7 @@ def reference(cls: type[Any], command: str) -> str:
         "",
         *_INTRODUCTION,
         "",
-        "Modules: " + ", ".join(f"[{item.__name__}](#{item.__name__.lower()})" for item in modules),
+        "Modules: " + ", ".join(f"[{item.__name__}](#{_anchor(item)})" for item in modules),
         "",
         "## Top level",
         "",
@@ -67,7 +68,7 @@ def table(cls: type[Any]) -> str:
     """Write the keys of one declared class as a Markdown table."""
     infos = field_infos(cls)
     if not infos:
-        return "It has no keys."
+        return "Its keys are those of the class that is named." if hasattr(cls, "names") else "It has no keys."
     return "\n".join(["| key | value | default | |", "| --- | --- | --- | --- |", *map(_row, infos)])
 
 
@@ -81,6 +82,10 @@ def _row(info: FieldInfo) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def _anchor(cls: type[Any]) -> str:
+    return re.sub(r"[^\w-]", "", cls.__name__.lower())
+
+
 def _escape(text: str) -> str:
     """Escape what Markdown would read as HTML; in a code span it is text already."""
     return "`".join(part if inside % 2 else part.replace("<", "&lt;") for inside, part in enumerate(text.split("`")))
@@ -90,7 +95,7 @@ def _value_in_words(info: FieldInfo) -> str:
     """Describe a type as `describe` does, with a link to each declared module."""
     words = describe(info.type, info.range)
     for cls in sorted(set(_classes(info.type)), key=lambda item: -len(item.__name__)):
-        linked = f"[{cls.__name__}](#{cls.__name__.lower()})"
+        linked = f"[{cls.__name__}](#{_anchor(cls)})"
         words = " ".join(word.replace(cls.__name__, linked) if word.strip("()") == cls.__name__ else word for word in words.split(" "))
     return words
 

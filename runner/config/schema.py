@@ -138,6 +138,17 @@ class FromPlugins:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenNames:
+    """Names of classes that are declared when a config asks for them. A declared class that stands for all of them has it as its class
+    attribute ``names``."""
+
+    prefix: str
+    """Start of each of these names."""
+    find: Callable[[str], type[Any]]
+    """Returns the declared class of a name, a subclass of the one that has these names. Raises InputError where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tagged:
     """Tagged value, ``!name {keys}`` or ``!name [elements]``, in a part of a config that no schema declares, and in a canonical tree."""
 

@@ -57,6 +57,8 @@ ADDED_LATER: Mapping[str, Any] = {
     "goal": "maximize",
     "amp_dtype": None,
     "early_stop": None,
+    "TrainReader.mixup_epoch": None,
+    "TrainReader.mosaic_epoch": None,
 }
 """Keys that older configs lack, with their implicit value: at that value they do not identify a trial."""
 _DATA_PLACES = ("dataset_dir", "image_dir", "anno_path")

@@ -24,7 +24,8 @@ from torch import Tensor
 from runner.backends.torch.batch import Batch
 from runner.backends.torch.models.base import DetectorModel, build_model, load_model
 from runner.backends.torch.models.detector import Detections, Detector
-from runner.backends.torch.schema import COCODataSet, EvalReader, PadBatch, TorchConfig, TrainReader
+from runner.backends.torch.schema import COCODataSet, EvalReader, TorchConfig, TrainReader
+from runner.backends.torch.transforms.schema import PadBatch
 from runner.core.errors import InputError
 from runner.core.importing import child_environment
 

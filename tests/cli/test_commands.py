@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import runner
 from runner.cli.main import build_parser
@@ -240,6 +241,19 @@ def test_data_list(cli_here: Cli) -> None:
     out = cli_here("data", "list").fine()
     assert [line for line in out.splitlines() if line.startswith("synthetic_pcb")][0].split()[1:5] == ["made", "at", "first", "use"]
     assert "not prepared" in out
+
+
+def test_a_training_batch_is_drawn_as_the_model_sees_it(cli_here: Cli, write_config: WriteConfig, tmp_path: Path) -> None:
+    config = write_config()
+    change = "TrainReader.sample_transforms.1={RandomExpand: {prob: 0.0}}"
+    out = cli_here("data", "stats", "--augmented", "-c", config, "--picture", "a.png", "-o", change).fine()
+    assert re.fullmatch(r"2 images, \d box(es)?: a.png\n", out)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (12 + 2 * (384 + 12), 12 + 384 + 22 + 12)
+    gone = cli_here("data", "stats", "--augmented", "-c", config, "--picture", "gone/a.png")
+    assert gone.code == 2 and "cannot be written to gone/a.png" in gone.err
+    assert "runner data stats --augmented -c CONFIG" in cli_here("data", "stats", "--augmented").err
+    assert "expected the name of a data set" in cli_here("data", "stats", "-c", config).err
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,10 +14,11 @@ from runner.backends.torch import schema
 from runner.backends.torch.models.layers import schema as layers
 from runner.backends.torch.schema import TorchConfig
 from runner.config.bind import Bound, bind, describe, field_infos, require, section_classes
+from runner.config.dump import canonical
 from runner.config.load import load_config, parse
 from runner.config.node import Source
 from runner.config.overrides import apply_overrides
-from runner.config.schema import Doc, Form, FromPlugins, Key, Range, Shared
+from runner.config.schema import Doc, Form, FromPlugins, Key, OpenNames, Range, Shared
 from runner.core.errors import InputError
 
 BindTiny = Callable[..., Bound[TorchConfig]]
@@ -341,8 +342,8 @@ def test_what_yaml_reads_as_few_people_mean_it_is_noted(override: str, note: str
             "OptimizerBuilder.optimizer: unknown name 'Adagrad'; the backend paddle has it (-o backend=paddle); allowed: Adam, AdamW",
         ),
         (
-            ["TrainReader.sample_transforms.1={RandomCrop: {}}"],
-            "unknown name 'RandomCrop'; the backend paddle has it (-o backend=paddle); allowed: Decode, NormalizeImage",
+            ["TrainReader.sample_transforms.1={LetterBoxResize: {}}"],
+            "unknown name 'LetterBoxResize'; the backend paddle has it (-o backend=paddle); allowed: AugmentHSV, AutoAugment",
         ),
         (["YOLOv3Head={}"], "YOLOv3Head: unknown key; the backend paddle has it (-o backend=paddle)"),
         (["processes=2"], "processes: unknown key; a run trains in one process, and on one GPU (only the backend paddle has `processes`)"),
@@ -356,7 +357,7 @@ def test_what_yaml_reads_as_few_people_mean_it_is_noted(override: str, note: str
         ),
         (
             ["TrainReader.sample_transforms.1={RandomFlop: {}}"],
-            "TrainReader.sample_transforms.1: unknown name 'RandomFlop'; did you mean 'RandomFlip'?",
+            "TrainReader.sample_transforms.1: unknown name 'RandomFlop'; did you mean 'RandomFlip'",
         ),
         (["FCOS.backbone=ResNext"], "FCOS.backbone: unknown name 'ResNext'; did you mean 'ResNet'?"),
         (["ResNet.depth=20"], "ResNet.depth: expected one of 18, 34, 50, 101, got 20"),
@@ -442,3 +443,37 @@ def test_a_plugin_that_cannot_be_used_says_why() -> None:
     assert problem.key == "one" and problem.message == "is broken" and problem.where == "a.yml:1"
     (problem,) = bind_open("{one: Smal}").problems
     assert "'Small'" in problem.message
+
+
+# ----------------------------------------------------------------------------------------------------- names that are open
+@dataclass(frozen=True, kw_only=True)
+class Toy:
+    form: ClassVar[Form] = "key"
+    names: ClassVar[OpenNames] = OpenNames("v2.", lambda name: toy(name))
+
+
+def toy(name: str) -> type[Any]:
+    if name == "v2.Car":
+        return make_dataclass(name, [("wheels", int, field(default=4))], bases=(Toy,), frozen=True, kw_only=True)
+    raise InputError(f"no toy is called {name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toys:
+    form: ClassVar[Form] = "section"
+    many: tuple[Step | Toy, ...] = ()
+
+
+def test_classes_with_open_names_are_declared_when_they_are_asked_for() -> None:
+    tree = parse("many: [{v2.Car: {wheels: 3}}, {Step: {by: 2}}]", lambda line: Source("a.yml", line))
+    found = require(bind(tree, Toys)).many
+    assert [type(one).__name__ for one in found] == ["v2.Car", "Step"] and found[0].wheels == 3  # type: ignore[union-attr]
+    assert canonical(Toys(many=found[:1])) == {"many": [{"v2.Car": {"wheels": 3}}]}
+    changed = apply_overrides(tree, ["many.0.v2.Car.wheels=5"])
+    assert require(bind(changed, Toys)).many[0].wheels == 5 and changed.get("many.0.v2.Car.wheels") is not None  # type: ignore[union-attr]
+    for text, message in (
+        ("v2.Cart: {}", "no toy is called v2.Cart"),
+        ("v2.Car: {wheel: 1}", "unknown key of v2.Car; did you mean 'wheels'?"),
+    ):
+        (problem,) = bind(parse(f"many: [{text}]", lambda line: Source("a.yml", line)), Toys).problems
+        assert message in problem.message

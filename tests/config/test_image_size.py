@@ -89,6 +89,13 @@ def test_what_has_no_size_of_its_own_gets_it() -> None:
     ]
 
 
+def test_sizes_that_do_not_follow_are_named() -> None:
+    own = [{"Resize": {"keep_ratio": False}}, {"RandomSelect": {"transforms1": [], "transforms2": []}}, {"v2.ScaleJitter": {}}]
+    _, _, (note,) = image_size.fill(from_plain({"image_size": 96, "TrainReader": {"sample_transforms": own}}, Source("here")))
+    names = ("1.RandomSelect", "2.v2.ScaleJitter")
+    assert all(f"TrainReader.sample_transforms.{name}" in note for name in names) and "does not change the sizes" in note
+
+
 def test_what_contradicts_it_is_an_error(tmp_path: Path) -> None:
     operators = "    - Resize: {target_size: [128, 128]}\n    - PadResize: {target_size: 96}\n"
     path = write(tmp_path, "both.yml", f"image_size: [96, 96]\nEvalReader:\n  sample_transforms:\n{operators}")

@@ -16,7 +16,7 @@ from runner.evaluation import MetricSet, box_metrics
 from runner.training.context import RunContext
 
 if TYPE_CHECKING:
-    from runner.backends.base import Predictor, Probe
+    from runner.backends.base import Predictor, Probe, TrainingImage
 
 log = logging.getLogger("runner.backends.torch")
 
@@ -43,6 +43,12 @@ class TorchBackend:
     def model_packages(self, config: TorchConfig) -> Sequence[str]:
         """Return the distributions that a third party's architecture comes from."""
         return packages_of(config)
+
+    def first_batch(self, config: TorchConfig) -> tuple[Sequence[TrainingImage], Sequence[str]]:
+        """Read the first batch of a training, see `runner.backends.torch.shown_batch`."""
+        from runner.backends.torch.shown_batch import first_batch  # noqa: PLC0415 - torch is loaded only where it is used
+
+        return first_batch(config)
 
     def probe(self) -> Probe:
         """Find the versions of torch and its libraries, and the GPUs."""

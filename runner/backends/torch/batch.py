@@ -16,7 +16,7 @@ class Batch:
         boxes: B of Float[N, 4], xyxy in pixels.
         classes: B of Int64[N], 0-based, without background.
         scales: Float[B, 2], (resized / stored) of height and width: boxes divided by it are in stored pixels.
-        sizes: Int64[B, 2], height and width in pixels before padding.
+        sizes: Int64[B, 2], height and width in pixels before padding (by PadBatch, or by Pad or PadResize right and below).
         ids: B image ids.
         names: B file names, for messages.
     """

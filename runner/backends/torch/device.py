@@ -13,7 +13,7 @@ from runner.backends.base import Probe
 from runner.backends.probe import driver_version
 from runner.backends.torch.amp import amp_type
 from runner.backends.torch.schema import TorchConfig
-from runner.backends.torch.transforms import is_fixed_size
+from runner.backends.torch.transforms.sizes import is_fixed_size
 from runner.core.errors import InputError, Problem
 from runner.core.values import GIB, counted
 
@@ -55,9 +55,7 @@ def prepare(config: TorchConfig) -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that writes every new tensor
     if on_cpu:
         keep_freed_memory()
-    torch.backends.cudnn.benchmark = not on_cpu and is_fixed_size(
-        config.train_reader.sample_transforms
-    )  # pays where every batch has one size
+    torch.backends.cudnn.benchmark = not on_cpu and is_fixed_size(config.train_reader)  # pays where every batch has one size
     torch.manual_seed(config.seed)
     return device
 

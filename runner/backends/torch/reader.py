@@ -138,6 +138,12 @@ def batches_of_step(config: TorchConfig, data: TrainingData, step: int) -> int:
     return -(-min(group_size, left) // batch_size)
 
 
+def mixed_until(train_reader: schema.TrainReader) -> tuple[int, int] | None:
+    """Return how many images a sample is mixed of and before which epoch (0: in all); None if none ever is."""
+    mixing = [(2, train_reader.mixup_epoch), (5, train_reader.mosaic_epoch)]
+    return next(((images, epochs) for images, epochs in mixing if epochs is not None and epochs >= 0), None)
+
+
 @contextmanager
 def training_steps(
     config: TorchConfig, data: TrainingData, first: int, *, pin_memory: bool = False
@@ -154,6 +160,7 @@ def training_steps(
         config.train_reader.sample_transforms,
         config.train_reader.batch_transforms,
         seed=config.seed,
+        mixed_until=mixed_until(config.train_reader),
         channels_last=config.channels_last,
         reading=reading,
     )

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.backends.torch import schema
 from runner.backends.torch.batch import Batch
-from runner.backends.torch.transforms import ImageSample, Step, apply_steps, build_steps, sample_rng
+from runner.backends.torch.transforms import schema
+from runner.backends.torch.transforms.sample import ImageSample, batch_rng, sample_rng
+from runner.backends.torch.transforms.steps import apply_steps, build_steps
 from runner.core.errors import InputError, Problem
 from runner.data.images import read_image
 
@@ -98,6 +99,8 @@ class Samples(torch.utils.data.Dataset[PackedBatch | FailedBatch]):
         sources: the images; sample number s is image s modulo their number.
         transforms, batch_transforms: as configured.
         seed: the run's.
+        mixed_until: (images, epochs): how many images a sample is mixed of (2 for Mixup, 5 for Mosaic), in the epochs before that one; 0
+            epochs: in all.
         channels_last: memory layout of the images handed over.
         reading: shared Int64[workers, 2] in which each worker notes its process id and the sample it reads (for the
             message if it dies), or None.
@@ -110,12 +113,14 @@ class Samples(torch.utils.data.Dataset[PackedBatch | FailedBatch]):
         batch_transforms: Sequence[schema.BatchTransform],
         *,
         seed: int,
+        mixed_until: tuple[int, int] | None = None,
         channels_last: bool = False,
         reading: Tensor | None = None,
     ) -> None:
         self.sources = sources
         self.reading = reading
-        self._steps: list[Step] = build_steps([*transforms, *batch_transforms])
+        self._steps, self._batch_steps = build_steps(transforms), build_steps(batch_transforms)
+        self._mixed_until = mixed_until
         self._stride = next((t.pad_to_stride for t in batch_transforms if isinstance(t, schema.PadBatch)), 0)
         self._seed = seed
         self._channels_last = channels_last
@@ -123,25 +128,39 @@ class Samples(torch.utils.data.Dataset[PackedBatch | FailedBatch]):
     def __getitem__(self, batch: Sequence[tuple[int, int]]) -> PackedBatch | FailedBatch:
         """Read one batch. `batch` holds one (epoch, sample) pair per image."""
         try:
-            return collate([self.read(epoch, number) for epoch, number in batch], self._stride, channels_last=self._channels_last)
+            samples = [self._finish(self.read(epoch, number), batch[0]) for epoch, number in batch]
+            return collate(samples, self._stride, channels_last=self._channels_last)
         except InputError as error:
             return FailedBatch(error.problems)
 
     def read(self, epoch: int, number: int) -> ImageSample:
-        """Read sample `number` of `epoch` and transform it.
+        """Read sample `number` of `epoch` and apply the sample transforms.
 
         Raises:
             InputError: the image cannot be read, or is not of the size its annotation gives.
         """
-        source = self.sources[number % len(self.sources)]
+        rng = sample_rng(self._seed, epoch, number)
+        others = [self._load(int(rng.integers(len(self.sources)))) for _ in range(self._mixed_with(epoch))]
+        return apply_steps(self._load(number), self._steps, rng, others)
+
+    def _finish(self, sample: ImageSample, first: tuple[int, int]) -> ImageSample:
+        """Apply the batch transforms. Every image of a batch draws the same, from the generator of the batch's `first` sample."""
+        return apply_steps(sample, self._batch_steps, batch_rng(self._seed, *first))
+
+    def _mixed_with(self, epoch: int) -> int:
+        """Return the number of other images that a sample of `epoch` is mixed with."""
+        images, epochs = self._mixed_until or (1, 0)
+        return images - 1 if epochs == 0 or epoch < epochs else 0
+
+    def _load(self, number: int) -> ImageSample:
         self._mark_read(number)
+        source = self.sources[number % len(self.sources)]
         image = read_image(source.path, expected_size=source.size) if source.pixels is None else source.pixels
         found = (image.shape[1], image.shape[0])
         if source.size is not None and found != source.size:
             message = "the image is {} x {} pixels, its annotation says {} x {}: the boxes cannot be trusted; correct the annotation file"
             raise InputError(Problem(message.format(*found, *source.size), str(source.path)))
-        sample = ImageSample(image, source.boxes, source.classes, (1.0, 1.0), source.id, source.path.name)
-        return apply_steps(sample, self._steps, sample_rng(self._seed, epoch, number))
+        return ImageSample(image, source.boxes, source.classes, (1.0, 1.0), source.id, source.path.name)
 
     def _mark_read(self, number: int) -> None:
         worker = torch.utils.data.get_worker_info()
@@ -150,11 +169,11 @@ class Samples(torch.utils.data.Dataset[PackedBatch | FailedBatch]):
 
 
 def collate(samples: Sequence[ImageSample], stride: int, *, channels_last: bool = False) -> PackedBatch:
-    """Pad the images with zeros, right and below, to a multiple of `stride` pixels (0: to the largest), and pack the
+    """Pad the images with zeros, right and below, to a multiple of `stride` pixels (0 or less: to the largest), and pack the
     objects.
     """
     sizes = np.asarray([sample.size for sample in samples], dtype=np.int64)
-    height, width = (int(side) if stride == 0 else -(-int(side) // stride) * stride for side in sizes.max(axis=0))
+    height, width = (int(side) if stride <= 0 else -(-int(side) // stride) * stride for side in sizes.max(axis=0))
     layout = torch.channels_last if channels_last else torch.contiguous_format
     padded = bool((sizes != (height, width)).any())
     images = (torch.zeros if padded else torch.empty)((len(samples), 3, height, width), dtype=torch.float32)
@@ -168,7 +187,7 @@ def collate(samples: Sequence[ImageSample], stride: int, *, channels_last: bool 
         boxes=torch.from_numpy(np.concatenate([sample.boxes for sample in samples]).astype(np.float32, copy=False)),
         classes=torch.from_numpy(np.concatenate([sample.classes for sample in samples]).astype(np.int64, copy=False)),
         scales=torch.tensor([sample.scale for sample in samples], dtype=torch.float32),
-        sizes=torch.from_numpy(sizes),
+        sizes=torch.tensor([sample.unpadded or sample.size for sample in samples]),
         counts=tuple(len(sample.boxes) for sample in samples),
         ids=tuple(sample.id for sample in samples),
         names=tuple(sample.name for sample in samples),

@@ -1,4 +1,4 @@
-"""Config of the torch backend but for its architectures: every module, key, type, range and default. Imports no torch.
+"""Config of the torch backend but for its architectures and transforms: every module, key, type, range and default. Imports no torch.
 
 Defaults are PaddleDetection 2.6's where it has the key. A value typed as a Literal of what changes nothing is known there and not honoured
 here.
@@ -11,90 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from runner.backends.initial_distance import InitialDistance
 from runner.backends.paddle import ppdet_names
-from runner.backends.torch.models.base import architecture_classes, batch_transform_classes, why_unusable
+from runner.backends.torch.models.base import architecture_classes, why_unusable
+from runner.backends.torch.transforms.schema import BatchTransform, SampleTransform
 from runner.config.schema import AddedLater, Auto, Doc, Form, Fraction, FromPlugins, Key, Neutral, Positive, Range, Shared
 from runner.training.common_config import COCODataSetKeys, CommonConfig
-
-
-# --------------------------------------------------------------------------------------------------------- transforms
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decode:
-    """Read the image as RGB."""
-
-    form: ClassVar[Form] = "key"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resize:
-    """Resize image and boxes."""
-
-    form: ClassVar[Form] = "key"
-    target_size: Annotated[
-        int | tuple[int, int], Doc("[height, width], or one number for both; with keep_ratio [shorter, longer] at most"), Range(1)
-    ]
-    keep_ratio: Annotated[bool, Doc("keep the aspect ratio")]
-    interp: Annotated[Literal[0, 1, 2, 3, 4], Doc("OpenCV's: 0 nearest, 1 linear, 2 cubic, 3 area, 4 Lanczos")] = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RandomResize:
-    """Resize to a size drawn for each sample."""
-
-    form: ClassVar[Form] = "key"
-    target_size: Annotated[
-        tuple[int, ...] | tuple[tuple[int, int], ...], Doc("sizes to draw from; with random_range the two ends of a range"), Range(1)
-    ]
-    keep_ratio: Annotated[bool, Doc("keep the aspect ratio")] = True
-    interp: Annotated[Literal[0, 1, 2, 3, 4], Doc("see Resize")] = 1
-    random_range: Annotated[bool, Doc("draw the shorter side between the two target sizes")] = False
-    random_size: Annotated[bool, Doc("draw from target_size")] = True
-    random_interp: Annotated[bool, Doc("draw the interpolation too")] = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RandomFlip:
-    """Mirror left to right."""
-
-    form: ClassVar[Form] = "key"
-    prob: Annotated[float, Doc("probability"), Fraction] = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NormalizeImage:
-    """(pixel / 255 - mean) / std per channel, RGB."""
-
-    form: ClassVar[Form] = "key"
-    mean: Annotated[tuple[float, ...], Doc("mean per channel")] = (0.485, 0.456, 0.406)
-    std: Annotated[tuple[float, ...], Doc("standard deviation per channel"), Positive] = (0.229, 0.224, 0.225)
-    is_scale: Annotated[bool, Doc("divide by 255 first")] = True
-    norm_type: Annotated[Literal["mean_std", "none"], Doc("none: only the division")] = "mean_std"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permute:
-    """Height-width-channel to channel-height-width."""
-
-    form: ClassVar[Form] = "key"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PadBatch:
-    """Pad the images of a batch with zeros, right and below, to one size."""
-
-    form: ClassVar[Form] = "key"
-    pad_to_stride: Annotated[int, Doc("a multiple of this many pixels; 0 is the largest image's size"), Range(0)] = 0
-
-
-SampleTransform = Decode | Resize | RandomResize | RandomFlip | NormalizeImage | Permute
-SHARED_BATCH_TRANSFORMS = (Permute, NormalizeImage, PadBatch)
-"""Batch transforms of every architecture; others leave them to their network (`DetectorModel.batch_transforms`)."""
-
-
-def _batch_transforms() -> list[type[Any]]:
-    return [*SHARED_BATCH_TRANSFORMS, *batch_transform_classes()]
-
-
-BatchTransform = Annotated[Any, FromPlugins(_batch_transforms)]
 
 
 # ------------------------------------------------------------------------------------------------------------ readers
@@ -122,6 +42,12 @@ class TrainReader:
     shuffle: Annotated[bool, Doc("a new order every epoch")] = True
     sampler: Annotated[Sampler | None, Doc("ours: which images an epoch has; default: each one once"), AddedLater()] = None
     drop_last: Annotated[bool, Doc("leave out the last, smaller batch of an epoch")] = True
+    mixup_epoch: Annotated[
+        int | None, Doc("Mixup is applied in the epochs before this one; 0: in all, -1 or null: in none"), Range(-1), AddedLater()
+    ] = None
+    mosaic_epoch: Annotated[
+        int | None, Doc("Mosaic is applied in the epochs before this one; 0: in all, -1 or null: in none"), Range(-1), AddedLater()
+    ] = None
     collate_batch: Annotated[bool, Doc("no effect here: boxes are always collated")] = True
     use_shared_memory: Annotated[bool, Doc("no effect here: workers always share memory")] = False
     num_classes: Annotated[int, Doc("the top-level num_classes"), Range(1), Shared()] = 80

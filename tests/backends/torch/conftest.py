@@ -16,6 +16,7 @@ from runner.backends.torch import schema
 from runner.backends.torch.models.fcos import schema as fcos
 from runner.backends.torch.models.layers import schema as layers
 from runner.backends.torch.schema import TorchConfig
+from runner.backends.torch.transforms import schema as transforms
 from runner.store.run_dir import FORMER_METRIC, PrimaryMetric, RunDir
 
 CLASSES = ("short", "spur")
@@ -56,7 +57,7 @@ def write_data(folder: Path, *, n: int = 24, seed: int = 0) -> Path:
 def small_config(data: Path, **changes: Any) -> TorchConfig:
     """FCOS on three stages of ResNet-18, 32 channels wide, 64 px, batches of 4, one epoch. `changes` are keys of TorchConfig."""
     target = fcos.Gt2FCOSTarget(object_sizes_boundary=(24.0, 48.0), center_sampling_radius=1.5, downsample_ratios=(8, 16, 32))
-    after = (schema.NormalizeImage(), schema.Permute())
+    after = (transforms.NormalizeImage(), transforms.Permute())
     config = TorchConfig(
         architecture=fcos.FCOS(
             backbone=layers.ResNet(depth=18, freeze_norm=False, freeze_at=-1, return_idx=(1, 2), num_stages=3),
@@ -72,14 +73,19 @@ def small_config(data: Path, **changes: Any) -> TorchConfig:
         train_dataset=schema.COCODataSet(dataset_dir=str(data), image_dir="images", anno_path="train.json"),
         eval_dataset=schema.COCODataSet(dataset_dir=str(data), image_dir="images", anno_path="train.json", sample_num=8),
         train_reader=schema.TrainReader(
-            sample_transforms=(schema.Decode(), schema.RandomResize(target_size=(56, 64), keep_ratio=True), schema.RandomFlip(), *after),
-            batch_transforms=(schema.PadBatch(pad_to_stride=32), target),
+            sample_transforms=(
+                transforms.Decode(),
+                transforms.RandomResize(target_size=(56, 64), keep_ratio=True),
+                transforms.RandomFlip(),
+                *after,
+            ),
+            batch_transforms=(transforms.PadBatch(pad_to_stride=32), target),
             batch_size=4,
             num_classes=2,
         ),
         eval_reader=schema.EvalReader(
-            sample_transforms=(schema.Decode(), schema.Resize(target_size=64, keep_ratio=True), *after),
-            batch_transforms=(schema.PadBatch(pad_to_stride=32),),
+            sample_transforms=(transforms.Decode(), transforms.Resize(target_size=64, keep_ratio=True), *after),
+            batch_transforms=(transforms.PadBatch(pad_to_stride=32),),
             batch_size=3,
             num_classes=2,
         ),

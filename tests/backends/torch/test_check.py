@@ -15,6 +15,7 @@ from runner.backends.torch import schema
 from runner.backends.torch.backend import TorchBackend
 from runner.backends.torch.models.fcos import FCOSModel
 from runner.backends.torch.schema import CosineDecay, ExpWarmup, LearningRate, LinearWarmup, OneCycle, PiecewiseDecay, TorchConfig
+from runner.backends.torch.transforms.schema import Decode, NormalizeImage, PadBatch, Permute, RandomResize, Resize
 from runner.core.errors import Remark
 from runner.training.checks import check_data
 
@@ -82,8 +83,8 @@ def test_schedules_that_do_not_fit(config: Config, schedulers: tuple[Any, ...], 
     assert words in message
 
 
-NORMALIZE, PERMUTE, DECODE, PAD = schema.NormalizeImage(), schema.Permute(), schema.Decode(), schema.PadBatch()
-RESIZE = schema.Resize(target_size=64, keep_ratio=True)
+NORMALIZE, PERMUTE, DECODE, PAD = NormalizeImage(), Permute(), Decode(), PadBatch()
+RESIZE = Resize(target_size=64, keep_ratio=True)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +96,9 @@ RESIZE = schema.Resize(target_size=64, keep_ratio=True)
         ((DECODE, RESIZE, NORMALIZE), (PAD, PERMUTE), "Permute must come before PadBatch"),
         ((DECODE, RESIZE, NORMALIZE, PERMUTE), (), "add PadBatch"),
         ((DECODE, RESIZE, NORMALIZE, NORMALIZE, PERMUTE), (PAD,), "NormalizeImage is given 2 times"),
-        ((DECODE, schema.NormalizeImage(mean=(0.5,)), PERMUTE), (PAD,), "three means"),
-        ((DECODE, schema.RandomResize(target_size=((4, 8),), random_range=True), PERMUTE), (PAD,), "random_range needs two"),
-        ((DECODE, schema.RandomResize(target_size=(4, 8, 9), random_size=False), PERMUTE), (PAD,), "needs one size"),
+        ((DECODE, NormalizeImage(mean=(0.5,)), PERMUTE), (PAD,), "three means"),
+        ((DECODE, RandomResize(target_size=((4, 8),), random_range=True), PERMUTE), (PAD,), "random_range needs two"),
+        ((DECODE, RandomResize(target_size=(4, 8, 9), random_size=False), PERMUTE), (PAD,), "needs one size"),
     ],
 )
 def test_transforms_that_do_not_fit(config: Config, transforms: Any, batch_transforms: Any, words: str) -> None:
@@ -110,7 +111,7 @@ def test_transforms_that_do_not_fit(config: Config, transforms: Any, batch_trans
 
 def test_normalizing_in_the_batch_is_understood_and_fixed_sizes_need_no_padding(config: Config) -> None:
     here = config()
-    fixed = schema.Resize(target_size=64, keep_ratio=False)
+    fixed = Resize(target_size=64, keep_ratio=False)
     reader = replace(here.eval_reader, sample_transforms=(DECODE, fixed), batch_transforms=(NORMALIZE, PERMUTE))
     assert found(replace(here, eval_reader=reader)) == []
 

@@ -13,6 +13,7 @@ from runner.backends.torch import schema
 from runner.backends.torch.batch import Batch
 from runner.backends.torch.models.fcos import schema as fcos
 from runner.backends.torch.models.layers import schema as layers
+from runner.backends.torch.transforms.schema import BatchTransform, PadBatch
 
 MakeConfig = Callable[..., schema.TorchConfig]
 MakeBatch = Callable[..., Batch]
@@ -41,7 +42,7 @@ def make_config() -> MakeConfig:
         loss: dict[str, Any] | None = None,
         nms: dict[str, Any] | None = None,
         targets: dict[str, Any] | None = None,
-        batch_transforms: tuple[schema.BatchTransform, ...] | None = None,
+        batch_transforms: tuple[BatchTransform, ...] | None = None,
         **top: Any,
     ) -> schema.TorchConfig:
         fcos_feat = fcos.FCOSFeat(**{"feat_in": 32, "feat_out": 32, "num_convs": 2, "norm_type": "gn", **(feat or {})})
@@ -75,7 +76,7 @@ def make_config() -> MakeConfig:
                 **(targets or {}),
             }
         )
-        transforms = (schema.PadBatch(pad_to_stride=32), target) if batch_transforms is None else batch_transforms
+        transforms = (PadBatch(pad_to_stride=32), target) if batch_transforms is None else batch_transforms
         data = schema.COCODataSet()
         config = schema.TorchConfig(
             architecture=fcos.FCOS(backbone=backbone or default, neck=fpn, fcos_head=fcos_head),

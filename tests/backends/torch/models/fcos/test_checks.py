@@ -14,6 +14,7 @@ from runner.backends.torch.models.fcos import schema as fcos
 from runner.backends.torch.models.fcos.checks import check_fcos
 from runner.backends.torch.models.layers import schema as layers
 from runner.backends.torch.models.layers.checks import pyramid_strides
+from runner.backends.torch.transforms.schema import BatchTransform
 
 TARGET = fcos.Gt2FCOSTarget(
     object_sizes_boundary=(64.0, 128.0, 256.0, 512.0),
@@ -26,7 +27,7 @@ def config(
     backbone: layers.ResNet | layers.MobileNetV3 | None = None,
     neck: dict[str, Any] | None = None,
     head: dict[str, Any] | None = None,
-    transforms: tuple[schema.BatchTransform, ...] = (TARGET,),
+    transforms: tuple[BatchTransform, ...] = (TARGET,),
 ) -> schema.TorchConfig:
     """The article's model: ResNet-50, levels of stride 8 to 128."""
     default = {"spatial_scales": (1 / 8, 1 / 16, 1 / 32), "extra_stage": 2, "has_extra_convs": True, "use_c5": False}

@@ -1,0 +1,1 @@
+"""Transforms of images and their boxes, between the file and the batch."""
