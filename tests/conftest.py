@@ -18,6 +18,7 @@ import pytest
 import yaml
 from support.browser import chromium, pages  # noqa: F401 - fixtures
 from support.sharing import made_once
+from support.weights import site, store  # noqa: F401 - fixtures
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start a thousand processes, and each would compile the package again
 sys.dont_write_bytecode = False

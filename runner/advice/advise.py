@@ -9,13 +9,14 @@ from typing import Final
 from runner.advice.choices import ENOUGH_VIEWS, Device, Speed, TrainingChoice, first_choice, fitted_choice, length_within, mirrored_classes
 from runner.advice.measures import Measures, measure
 from runner.advice.probe import ProbeFailed, probe
-from runner.advice.weights import RESNET18, stored_weights
 from runner.advice.written import Plan, expectation, to_config
 from runner.core.errors import InputError
 from runner.core.values import counted
 from runner.data.choice import DatasetChoice
 from runner.data.stats import load_sides
+from runner.weights.locate import weights_problems
 
+_RESNET18: Final = "ResNet18_Weights.IMAGENET1K_V1"
 _BUSY: Final = 0.75
 """Share of the cores left by other processes below which a note says that the times are those of a busy machine."""
 
@@ -64,8 +65,8 @@ def advise(
     data, eval_images = measure(sides["train"]), len(sides["val"].images)
     if not len(data.boxes):
         raise InputError(f"{chosen.name}: the training set has no boxes; check the source and its split: runner data stats {chosen.name}")
-    weights = stored_weights(RESNET18)
-    plan = Plan(request.dataset, data, first_choice(data, request.device), request.command, "", str(weights or ""), request.minutes)
+    weights = "" if weights_problems(_RESNET18) else _RESNET18  # those that this project has locked and this machine has
+    plan = Plan(request.dataset, data, first_choice(data, request.device), request.command, "", weights, request.minutes)
     prober = _Prober(plan, say, measure_speed)
     choice, speed = prober.measure(plan.choice)
     fitted = fitted_choice(data, choice, speed, 60 * request.minutes, eval_images)

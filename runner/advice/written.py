@@ -38,7 +38,7 @@ class Plan:
         choice: the chosen keys.
         command: the command line that wrote it.
         expectation: one sentence on time and memory; empty before the probe.
-        weights: file of published weights; empty: random weights.
+        weights: name of published weights; empty: random weights.
         minutes: time for the training.
     """
 
@@ -75,12 +75,12 @@ def expectation(choice: TrainingChoice, speed: Speed, eval_images: int) -> str:
 
 def _head(plan: Plan) -> Iterator[tuple[str, str]]:
     choice = plan.choice
-    reason = "random weights learn fastest in a small network" if not plan.weights else "its published weights are on this machine"
+    reason = "random weights learn fastest in a small network" if not plan.weights else "weights.lock has its published weights"
     yield f"_BASE_: {BASE}", f"FCOS on a ResNet-18: no anchors to fit to the boxes; {reason}"
     yield f"dataset: {_quoted(plan.dataset)}", ""
     yield f"use_gpu: {str(choice.device == 'gpu').lower()}", ""
     if plan.weights:
-        yield f"pretrain_weights: {_quoted(plan.weights)}", "ImageNet weights that torchvision downloaded before"
+        yield f"pretrain_weights: {plan.weights}", "torchvision's, trained on ImageNet"
         yield "ResNet: {first_shortcut: identity}", "as in the network that these weights are of"
 
 

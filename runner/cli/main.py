@@ -35,6 +35,7 @@ from runner.cli import (
     sweep,
     train,
     verify,
+    weights,
 )
 from runner.cli.streams import expendable_output
 from runner.core.errors import InputError, Problem, RunnerError, nearest
@@ -45,7 +46,7 @@ _COMMANDS = {
     "train and sweep": (train, sweep),
     "while it runs": (status, pause, resume, stop, retry, verify),
     "compare and see": (compare, dashboard, share, evaluate, predict, ls, import_logs),
-    "data and configs": (data, init, config),
+    "data, configs and weights": (data, init, config, weights),
     "this machine": (doctor, backend, drill, completion),
 }
 """Modules of the commands by task, in the order of `runner --help`."""

@@ -310,6 +310,12 @@ def blocked_by(folder: Path) -> Path | None:
     return None if nearest.is_dir() and os.access(nearest, os.W_OK) else nearest
 
 
+def user_cache() -> Path:
+    """Return the folder of this program's caches: ``$XDG_CACHE_HOME/runner``, by default ``~/.cache/runner``."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".cache") / "runner"
+
+
 def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)

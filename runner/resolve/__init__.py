@@ -21,12 +21,14 @@ from runner.config.load import load_config
 from runner.config.node import Node, Source
 from runner.config.overrides import apply_mapping
 from runner.config.stand_ins import STAND_INS
-from runner.core.errors import ElsewhereKnown, InputError, Problem, TooFewImages, UnknownKey
+from runner.core.errors import ElsewhereKnown, InputError, Missing, Problem, TooFewImages, UnknownKey
 from runner.resolve.autos import find_interpreter, resolve_autos
 from runner.resolve.dataset import expand_dataset, with_absolute_folders
 from runner.resolve.measured import resolve_batch_size, resolve_learning_rate
 from runner.resolve.resolution import AUTO, DATA_SECTIONS, Resolution
 from runner.training.early_stop import check_early_stop
+from runner.weights.in_config import with_digests
+from runner.weights.names import KEY as PRETRAIN_WEIGHTS
 
 if TYPE_CHECKING:
     from runner.data.coco import CocoSet
@@ -103,9 +105,9 @@ def resolve(
         threads: what ``cpu_threads: auto`` means; default: the cores this process may use.
         make_dataset: called with the name of a generated data set that does not exist yet; without it such a set is only named.
         to_run: data, weights, a GPU or an environment that is missing is an error; else it is in `Resolved.missing`.
-        to_train: a training set that is too small for a step is an error.
+        to_train: a training set that is too small for a step is an error, and initial weights are needed.
         batch_size: what ``TrainReader.batch_size: auto`` means; without it the key is in `Resolved.unmeasured`.
-        settled: the config is a run's own: `dataset` is a mere name for what its sections say.
+        settled: the config is a run's own: `dataset` is a mere name for what its sections say, and weights are what they were.
 
     Raises:
         InputError: with everything that is wrong.
@@ -116,6 +118,7 @@ def resolve(
     resolution = Resolution(with_absolute_folders(tree), _backend(tree))
     if translated:
         resolution.notes.append(translation_note(translated, path))
+    _lock_weights(resolution, settled=settled, to_train=to_train)
     if not settled:
         expand_dataset(resolution, make_dataset)
     _fill_stand_ins(resolution)
@@ -219,6 +222,12 @@ def _fill_stand_ins(resolution: Resolution) -> None:
         resolution.notes += notes
 
 
+def _lock_weights(resolution: Resolution, *, settled: bool, to_train: bool) -> None:
+    """Add the digests of weights.lock to the names of published weights, so that they are in the run's config and key."""
+    resolution.tree, found = with_digests(resolution.tree, lock=not settled)
+    resolution.add_findings((problem for problem in found if to_train or not isinstance(problem, Missing)), ())
+
+
 def _backend(tree: Node) -> Backend:
     node = tree.get("backend")
     name = DEFAULT_BACKEND if node is None else node.value
@@ -235,6 +244,11 @@ def _is_known(problem: Problem, resolution: Resolution) -> bool:
     that would fill it cannot be used."""
     refused = any(f"{problem.key}.".startswith(f"{other.key}.") and problem.where == other.where for other in resolution.problems)
     return refused or (not resolution.has_data and problem.key in DATA_SECTIONS and resolution.tree.get(problem.key) is None)
+
+
+def _is_for_training(problem: Problem) -> bool:
+    """Return whether a problem prevents training alone: an evaluation needs no initial weights, and no full batch."""
+    return isinstance(problem, TooFewImages) or (isinstance(problem, Missing) and problem.key == PRETRAIN_WEIGHTS)
 
 
 def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
@@ -255,5 +269,5 @@ def _bind_and_check(resolution: Resolution, *, to_train: bool) -> Bound[Any]:
     # the other sections are those of another backend's model: one reason, not dozens
     resolution.problems += foreign or [problem for problem in bound.problems if not _is_known(problem, resolution)]
     moot = (*DATA_SECTIONS, "num_classes") if not resolution.has_data else () if resolution.counted else ("num_classes",)
-    resolution.add_findings((problem for problem in found if to_train or not isinstance(problem, TooFewImages)), moot)
+    resolution.add_findings((problem for problem in found if to_train or not _is_for_training(problem)), moot)
     return bound

@@ -24,6 +24,7 @@ from runner.stats.permutation import LEAST_SEEDS, permutation_p
 from runner.stats.power import noise, seeds_to_tell
 from runner.stats.sequential import look_confidence, raced_effects
 from runner.store.run_dir import Goal
+from runner.weights.names import short_pin
 
 _MOST_LISTED: Final = 12
 _MOST_NAMED: Final = 5
@@ -243,7 +244,8 @@ def _shown_parameters(groups: Sequence[_Group]) -> list[dict[str, Any]]:
     result = []
     for group in groups:
         config = {key: value for run in reversed(group.runs) for key, value in run.config.items()}
-        result.append({key: value for key in keys if (value := group.parameters.get(key, config.get(key, ABSENT))) is not ABSENT})
+        found = {key: value for key in keys if (value := group.parameters.get(key, config.get(key, ABSENT))) is not ABSENT}
+        result.append({key: short_pin(value) if isinstance(value, str) else value for key, value in found.items()})
     return result
 
 

@@ -28,7 +28,6 @@ from runner.config.varied import varied, varied_text
 from runner.core.checkout import code_state
 from runner.core.errors import InputError, Problem, RunnerError, nearest
 from runner.core.expression import Expression
-from runner.core.files import open_descriptor
 from runner.core.lock import hold_folder
 from runner.core.values import ABSENT, MAX_STEM_BYTES, format_value, is_name, same_value, shell_path, value_key
 from runner.environments.interpreters import versions
@@ -42,6 +41,9 @@ from runner.store.run_dir import DATA_PLACES, Identity, PrimaryMetric, RunDir
 from runner.sweep.moved import data_of, lost_data, moved_data
 from runner.sweep.origin import all_changes, original_file
 from runner.sweep.trial_source import TrialSource
+from runner.weights.locate import weights_fingerprint
+from runner.weights.names import KEY as PRETRAIN_WEIGHTS
+from runner.weights.names import without_pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,7 @@ class SweepPlan:
         self.spec = spec if spec.metric is not None else replace(spec, metric=_default_metric(self.first))
         """The sweep, its metric decided."""
         _check_metrics(self.spec, self.first, sweep_file)
-        self.baseline_values: Mapping[str, Any] = dict(flatten(self.first.plain))
+        self.baseline_values: Mapping[str, Any] = dict(flatten(_as_written(self.first)))
         """Dotted key to the baseline's resolved value."""
         self._baseline = _values(self.first)
         self._given = load_config(self._source.config).plain()
@@ -387,7 +389,7 @@ def run_key(resolved: Resolved) -> str:
         "config": result_affecting(config),
         "train": dataset_fingerprint(config.train_dataset),
         "eval": dataset_fingerprint(config.eval_dataset),
-        "weights": _weights_fingerprint(config.pretrain_weights),
+        "weights": weights_fingerprint(config.pretrain_weights),
         "versions": numerics_versions(resolved),
         "numerics": [resolved.backend.numerics_version, evaluation.NUMERICS_VERSION],
     }
@@ -451,14 +453,6 @@ def _fingerprint(annotations: Path, images: Path, _changed_ns: int) -> str:
     return fingerprint(annotations, images)
 
 
-def _weights_fingerprint(source: str | None) -> str:
-    """Content hash of a file of weights; anything else is its name."""
-    if source is None or not Path(source).expanduser().is_file():
-        return source or ""
-    with open(Path(source).expanduser(), "rb", opener=open_descriptor) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _package_versions(resolved: Resolved) -> dict[str, str]:
     if resolved.python is None:
         return {}
@@ -494,8 +488,15 @@ def _shown(value: Any) -> str:
 
 def _values(resolved: Resolved) -> Baseline:
     """Return the values of a resolved config by their keys, and by former names that a sweep of an older version may use."""
-    plain, former = resolved.plain, former_names(type(resolved.config))
+    plain, former = _as_written(resolved), former_names(type(resolved.config))
     return baseline_values(plain | {old: plain[new] for old, new in former.items()})
+
+
+def _as_written(resolved: Resolved) -> dict[str, Any]:
+    """Return a resolved config without the digest of initial weights: a sweep file has their name alone."""
+    plain = resolved.plain
+    weights = plain.get(PRETRAIN_WEIGHTS)
+    return {**plain, PRETRAIN_WEIGHTS: without_pin(weights)} if isinstance(weights, str) else plain
 
 
 def _same_runs(runs: Sequence[PlannedRun], sweep_file: Path) -> list[Problem]:

@@ -213,7 +213,7 @@ def _check_config(run: RunDir, identity: Identity, sweep: SweepDir, findings: Fi
     try:
         if load_config(run.config).get("backend") is None:
             raise InputError("it names no backend")
-        resolved = resolve(run.config, to_run=False)
+        resolved = resolve(run.config, to_run=False, settled=True)
     except PluginError as error:
         findings.note(run.config, f"was not checked: {error}")
         return

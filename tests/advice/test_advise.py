@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.resolving import copy_source, prepared
+from support.weights import lock
 
 from runner.advice.advise import Advice, AdviceRequest, advise
 from runner.advice.choices import Speed
@@ -19,7 +20,6 @@ def _small(coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder with the prepared data set `small`, on a machine without published weights."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNNER_DATA", raising=False)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     prepared("small", copy_source(coco, tmp_path / "source"))
 
 
@@ -78,13 +78,12 @@ def test_a_busy_machine_is_mentioned() -> None:
     assert not any("busy" in note for note in idle)
 
 
-def test_published_weights_on_this_machine_are_used(tmp_path: Path) -> None:
-    file = tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
-    file.parent.mkdir(parents=True)
-    file.touch()
+def test_published_weights_that_are_locked_are_used(store: Path) -> None:
+    assert "pretrain_weights" not in advised()[0].config
+    lock("ResNet18_Weights.IMAGENET1K_V1", b"content", ".pth")
     Path("small.yml").write_text(advised()[0].config, encoding="utf-8")
     tree = load_config(Path("small.yml")).plain()
-    assert tree["pretrain_weights"] == str(file) and tree["ResNet"]["first_shortcut"] == "identity"
+    assert tree["pretrain_weights"] == "ResNet18_Weights.IMAGENET1K_V1" and tree["ResNet"]["first_shortcut"] == "identity"
 
 
 def test_an_unprepared_set_is_refused_with_the_command() -> None:

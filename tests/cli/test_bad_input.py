@@ -78,7 +78,7 @@ def test_a_config_that_is_none(
         ("TrainDataset.anno_path=tarin.json", ["TrainDataset.anno_path", "did you mean 'train.json'"]),
         ("dataset=pcb", ["pcb"]),
         ("pretrain_weights=nowhere.pth", ["pretrain_weights", "nowhere.pth"]),
-        ("pretrain_weights=https://host/w.pdparams", ["pretrain_weights", "URL"]),
+        ("pretrain_weights=https://host/w.pdparams", ["pretrain_weights", "runner weights fetch https://host/w.pdparams"]),
         ("pretrain_weights=w.pdparams", ["pretrain_weights", "file w.pdparams does not exist"]),
         ("just_a_word", ["expected KEY=VALUE"]),
         ("max_iters=[", ["invalid YAML"]),

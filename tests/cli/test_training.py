@@ -100,10 +100,15 @@ def assert_same_end(run: RunDir, other: RunDir) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ the article's command
-def test_the_articles_command_without_gpu_and_data_names_both(cli: Cli, tmp_path: Path) -> None:
+def test_the_articles_command_without_gpu_data_and_weights_names_all(cli: Cli, tmp_path: Path) -> None:
     result = cli(*ARTICLE, env={"CUDA_VISIBLE_DEVICES": ""})
     message = result.refused()
-    assert "2 problems" in message and "no usable GPU" in message and "-o use_gpu=false" in message
+    assert (
+        "3 problems" in message
+        and "runner weights fetch ResNet50_Weights.IMAGENET1K_V1" in message
+        and "no usable GPU" in message
+        and "-o use_gpu=false" in message
+    )
     assert "runner data prepare pcb --source" in message
     assert list(tmp_path.iterdir()) == []
 

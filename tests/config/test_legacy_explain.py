@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.weights import lock
 
 from runner.backends.torch.schema import TorchConfig
 from runner.config.bind import bind, require
@@ -92,11 +93,12 @@ def test_an_old_config_is_fine_for_torch_with_one_note(cli_here: Cli, old: Path)
     assert note.startswith("note: translated from PaddleDetection's older dialect: ") and "config show -c fcos_1x.yml --explain" in note
 
 
-def test_resolved_it_is_a_newer_config(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(old)
+def test_resolved_it_is_a_newer_config(old: Path, store: Path) -> None:
+    address = "https://paddledet.bj.bcebos.com/models/pretrained/ResNet50_cos_pretrained"
+    path = lock(f"{address}.pdparams", b"content", ".pdparams", address)
     first = resolve("fcos_1x.yml", ["TrainReader.batch_size=4", "EvalReader.sample_transforms.2.Resize.target_size=[640, 1000]"])
     assert first.config.train_reader.batch_size == 4 and first.config.max_iters == 3558
-    assert first.config.pretrain_weights == "ResNet50_Weights.IMAGENET1K_V1"
+    assert first.config.pretrain_weights == f"{address}.pdparams#sha256={path.stem}"
     Path("resolved.yml").write_text(first.yaml)
     again = resolve("resolved.yml")
     assert again.config == first.config and not any("older" in note for note in again.notes)

@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 from support.resolving import NO_GPU, ROOT, WriteConfig, no_data, refusal
+from support.weights import lock
 
 from runner.backends.base import Probe
 from runner.config.bind import bind, require
 from runner.config.load import load_config
 from runner.core.errors import InputError
 from runner.resolve import Resolved, resolve
+from runner.weights.in_config import names_in_config
 
 
-def test_gpu_and_data_missing_are_both_named_once(write_config: WriteConfig, probed: Callable[[Probe], list[str]]) -> None:
+def test_gpu_data_and_weights_missing_are_each_named_once(write_config: WriteConfig, probed: Callable[[Probe], list[str]]) -> None:
     probed(NO_GPU)
     found = refusal("configs/fcos_r50_fpn_1x.yml", ["use_gpu=true"])
-    assert [message.split(": ")[1] for message in found] == ["dataset", "use_gpu"], found
+    assert [message.split(": ")[1] for message in found] == ["dataset", "use_gpu", "pretrain_weights"], found
 
 
 def test_all_kinds_of_problems_come_together(write_config: WriteConfig, probed: Callable[[Probe], list[str]]) -> None:
@@ -83,10 +85,14 @@ def test_there_are_configs() -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_every_shipped_config_resolves_and_survives_its_own_yaml(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_every_shipped_config_resolves_and_survives_its_own_yaml(
+    name: str, tmp_path: Path, store: Path, request: pytest.FixtureRequest
+) -> None:
     if load_config(f"configs/{name}").plain().get("backend") == "paddle":
         request.getfixturevalue("paddle_python")  # skips where there is none
     given = [] if name == "fake.yml" else [*stub_data(tmp_path / "stub", 6), "TrainReader.batch_size=2"]  # that one has no data
+    for weights in names_in_config(Path(f"configs/{name}")):
+        lock(weights, b"content", ".pdparams")
     resolved: Resolved = resolve(f"configs/{name}", given)
     text = resolved.yaml
     assert ": auto" not in text

@@ -37,6 +37,7 @@ class Preloaded:
     """
 
     def __init__(self, python: Path | str, modules: Sequence[str], cwd: Path, env: dict[str, str] | None = None) -> None:
+        self.cwd = cwd
         argv = [str(python), "-P", __file__, *modules]
         merged = child_environment({"OMP_NUM_THREADS": "1"}, env or {})
         self._process = subprocess.Popen(argv, cwd=cwd, env=merged, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

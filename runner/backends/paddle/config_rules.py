@@ -20,6 +20,10 @@ from runner.core.values import counted, is_numeric
 from runner.environments.interpreters import interpreter
 from runner.training.absent_keys import ABSENT_KEYS, EVERY_KEY
 from runner.training.checks import check_data, check_length
+from runner.weights.formats import file_name, suffix_of
+from runner.weights.locate import weights_problems
+from runner.weights.names import KEY as PRETRAIN_WEIGHTS
+from runner.weights.names import parse_name
 
 READERS = ("TrainReader", "EvalReader", "TestReader")
 _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_param_lr_func", "model_name"))
@@ -39,7 +43,7 @@ OTHER_TASKS = {
     "finds rotated boxes": ("FCOSRHead", "PPYOLOERHead", "S2ANet"),
 }
 """Modules of ppdet for tasks other than upright boxes, by task."""
-_PREFIXES = ("http://", "https://", "ppdet://")
+_SUFFIX = ".pdparams"
 
 
 def check(config: PaddleConfig) -> list[Problem]:
@@ -273,17 +277,20 @@ def _shown(value: Any) -> str:
 
 def _weights(config: PaddleConfig) -> Iterator[Problem]:
     source = config.pretrain_weights
-    if source is None or source.startswith(_PREFIXES):
+    if source is None:
         return
-    path = Path(source).expanduser()
-    if path.suffix not in ("", ".pdparams"):
+    name = parse_name(source)
+    text = file_name(name.url) if name.kind == "url" else name.text
+    if name.kind == "torchvision" or suffix_of(text) not in ("", _SUFFIX) or (name.kind == "url" and suffix_of(text) == ""):
         yield Problem(
-            f"{source}: expected a .pdparams file, null, or an address that starts with https:// or ppdet://", key="pretrain_weights"
+            f"{name.text}: expected a {_SUFFIX} file, null, or the address of one that begins with https:// or ppdet://",
+            key=PRETRAIN_WEIGHTS,
         )
-    elif not path.with_suffix(".pdparams").is_file():
-        yield Missing(
-            f"file {path.with_suffix('.pdparams')} does not exist{similar_name(path.with_suffix('.pdparams'))}", key="pretrain_weights"
-        )
+    elif name.kind == "url" or name.path.is_file():
+        yield from weights_problems(source)
+    else:
+        file = Path(name.text).expanduser().with_suffix(_SUFFIX)
+        yield Missing(f"file {file} does not exist{similar_name(file)}", key=PRETRAIN_WEIGHTS)
 
 
 def _schedule(config: PaddleConfig) -> Iterator[Problem]:

@@ -114,14 +114,22 @@ def _say_errors_once() -> None:
 
 
 def _never_download() -> None:
-    """Prevent downloads: ppdet 2.6.0 fetches COCO if a data path does not exist (ppdet/utils/download.py). The config's check has checked
-    the paths; any other failure has to be visible here."""
+    """Prevent downloads: ppdet 2.6.0 fetches COCO if a data path does not exist, and weights from any address (ppdet/utils/download.py,
+    paddle.utils.download), unchecked. The config's check has checked the paths, and weights come from the store (`runner weights fetch`);
+    any other failure has to be visible here."""
+    import paddle  # noqa: PLC0415
     from ppdet.data.source import dataset  # noqa: PLC0415
+    from ppdet.utils import download  # noqa: PLC0415
 
     def existing(path: str, _annotation: str, _image_dir: str) -> str:
         return path
 
+    def refuse(url: Any, *_args: Any, **_options: Any) -> Any:
+        raise InputError(f"ppdet asks for {url}, and a run downloads nothing: runner weights fetch {url}, then start a new run")
+
     dataset.get_dataset_path = existing
+    download.get_path = download._download_dist = download._download = refuse
+    paddle.utils.download.get_weights_path_from_url = paddle.utils.download.get_path_from_url = refuse
 
 
 def _read_weights_safely() -> None:

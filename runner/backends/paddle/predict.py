@@ -42,7 +42,7 @@ class PaddlePredictor:
         else:  # the file that was named, or an error: never another one in its place
             source, state = weights, read_verified(weights, read, suffix=SUFFIX)
         with refusals_told():
-            cfg = ppdet_config(config)
+            cfg = ppdet_config(config, to_train=False)
             trainer = quiet(lambda: Trainer(cfg, mode="test"))
         trainer._callbacks = []
         trainer._compose_callback = ComposeCallback([])

@@ -12,6 +12,9 @@ from runner.backends.paddle import schedule
 from runner.backends.paddle.ppdet import load_ppdet
 from runner.backends.paddle.schema import PaddleConfig
 from runner.config.dump import canonical, to_yaml
+from runner.config.schema import Tagged
+from runner.weights.locate import weights_file
+from runner.weights.names import parse_name
 
 _OURS = frozenset(
     "weights dataset eval_iou_thresholds max_iters backend backend_python cpu_threads seed snapshot_iter keep_checkpoints eval_at_snapshot "
@@ -21,15 +24,23 @@ _OURS = frozenset(
 """Keys that are not for ppdet: this program handles them."""
 
 
-def ppdet_config(config: PaddleConfig) -> Any:
+def ppdet_config(config: PaddleConfig, *, to_train: bool = True) -> Any:
     """Make ppdet's global config for `config`, its lengths in iterations kept exact. Once per process: ppdet has one, and merges into it.
 
     The length of training is left open (`epoch` is 1): who trains sets it when the data is loaded.
+
+    Args:
+        to_train: modules that load weights by themselves (``SwinTransformer.pretrained``) get the stored files; otherwise null, as
+            all weights come from a checkpoint.
+
+    Raises:
+        InputError: such weights are not on this machine.
     """
     load_ppdet()
     from ppdet.core.workspace import load_config  # noqa: PLC0415
 
     tree = {key: value for key, value in canonical(config).items() if key not in _OURS and value is not None}
+    tree = _with_files(tree, to_train=to_train)
     tree |= {"epoch": 1, "save_dir": ".", "use_vdl": False, "TestDataset": {"name": "ImageFolder"}}
     schedulers = schedule.split(config)
     if schedulers is not None:
@@ -47,6 +58,19 @@ def ppdet_config(config: PaddleConfig) -> Any:
         counted = schedulers.in_iterations | spanning
         members[:] = [_InIterations(member) if index in counted else member for index, member in enumerate(members)]
     return cfg
+
+
+def _with_files(value: Any, *, to_train: bool, key: str = "") -> Any:
+    """Replace pinned addresses of weights by the files in the store."""
+    if isinstance(value, Tagged):
+        return Tagged(value.name, _with_files(value.keys, to_train=to_train, key=key))
+    if isinstance(value, Mapping):
+        return {name: _with_files(item, to_train=to_train, key=f"{key}.{name}".lstrip(".")) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_files(item, to_train=to_train, key=key) for item in value]
+    if isinstance(value, str) and parse_name(value).kind == "url" and parse_name(value).sha256:
+        return str(weights_file(value, key)) if to_train else None
+    return value
 
 
 class _InIterations:

@@ -44,7 +44,9 @@ class PaddleConfig(CommonConfig):
         "channels_last": "a memory layout of the torch backend",
     }
     architecture: Annotated[str, Doc("one of ppdet's architectures")]
-    pretrain_weights: Annotated[str | None, Doc("null, a .pdparams file, or an address of Paddle's model store")] = None
+    pretrain_weights: Annotated[
+        str | None, Doc("null, a .pdparams file, or the address of one (https://…, ppdet://…) that weights.lock has")
+    ] = None
     # on what
     train_dataset: Annotated[COCODataSet, Key("TrainDataset")]
     eval_dataset: Annotated[COCODataSet, Key("EvalDataset")]

@@ -20,12 +20,14 @@ from runner.backends.pdparams import read_pdparams
 from runner.core.errors import InputError, Problem
 from runner.data.classes import class_sources, copy_rows, describe_taken, differing, read_names
 from runner.store.checkpoints import read_verified
+from runner.weights.fitting import LoadReport, few, lines_of
+from runner.weights.locate import weights_file
+from runner.weights.names import without_pin
 
 load_ppdet()
 
 import paddle  # noqa: E402
 from ppdet.utils.checkpoint import match_state_dict  # noqa: E402
-from ppdet.utils.download import get_weights_path  # noqa: E402
 
 FORMAT = "runner-paddle-1"
 SUFFIX = ".pdparams"
@@ -100,25 +102,20 @@ def load_pretrained(
     *,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Copy what fits of a file of weights, or of Paddle's model store, by ppdet's matching of names. Of a checkpoint of this program the
-    outputs of the classes are matched by the classes' names.
+    """Copy what fits of a file of weights by ppdet's matching of names, and say what did not. Of a checkpoint of this program the
+    outputs of the classes are matched by the classes' names. Nothing is downloaded: an address is looked up in weights.lock.
 
     Args:
+        source: a path, without its suffix if need be, or the address of published weights; perhaps pinned (see `runner.weights.names`).
         say: takes a line for the log.
         classes: names in the order of the model's outputs.
         announce: takes the line that says how many tensors were loaded; default: `say`.
 
     Raises:
-        InputError: it cannot be fetched or read, or nothing in it fits; or it lists the classes in another order, and which outputs are
-            the classes' is not known of such a model.
+        InputError: it is not on this machine or cannot be read, or nothing in it fits; or it lists the classes in another order, and which
+            outputs are the classes' is not known of such a model.
     """
-    file = Path(source).expanduser().with_suffix(SUFFIX)
-    if "://" in source:
-        try:
-            file = Path(get_weights_path(source))
-        except (OSError, RuntimeError, ValueError) as error:
-            text = f"cannot be fetched ({error}); fetch it by hand and give the file, or give pretrain_weights=null"
-            raise InputError(Problem(f"{source} {text}", key="pretrain_weights")) from error
+    file, shown = weights_file(source), without_pin(source)
     content = read_pdparams(file)
     arrays = {name: value for name, value in content.items() if isinstance(value, np.ndarray)}
     own = model.state_dict()
@@ -130,9 +127,28 @@ def load_pretrained(
     except ValueError as error:
         raise InputError(Problem(f"{file}: {error}", key="pretrain_weights")) from error
     if not fitting:
-        raise InputError(Problem(f"no weight in {file} fits this model", key="pretrain_weights"))
+        text = f"nothing in {shown} fits the model: it holds {few(list(arrays))}; the model has {few(list(own))}"
+        raise InputError(Problem(text, key="pretrain_weights"))
     model.set_state_dict({name: paddle.to_tensor(array).astype(own[name].dtype) for name, array in fitting.items()})
-    (announce or say)(f"pretrain_weights {file}: {len(fitting)} of {len(own)} tensors loaded")
+    (announce or say)(f"pretrain_weights {shown}: {len(fitting)} of {len(own)} tensors loaded")
+    for line in lines_of(_report(own, arrays, fitting)):
+        say(line)
+
+
+def _report(own: Mapping[str, Any], arrays: Mapping[str, Any], fitting: Mapping[str, Any]) -> LoadReport:
+    """Compare the model's and the file's tensors. ppdet takes for a tensor the longest name in the file that its own name ends with."""
+    by_end = {name: _longest_end(name, arrays) for name in own}
+    taken = {end for name, end in by_end.items() if name in fitting or end}
+    misfit = tuple((name, tuple(arrays[end].shape), tuple(own[name].shape)) for name, end in by_end.items() if end and name not in fitting)
+    missing = tuple(name for name, end in by_end.items() if not end and name not in fitting)
+    return LoadReport(tuple(fitting), missing, misfit, tuple(name for name in arrays if name not in taken))
+
+
+def _longest_end(name: str, arrays: Mapping[str, Any]) -> str:
+    """Return the longest of ``a.b.c``, ``b.c``, ``c`` that is in `arrays`; empty if none is."""
+    parts = name.split(".")
+    ends = (".".join(parts[index:]) for index in range(len(parts)))
+    return next((end for end in ends if end in arrays), "")
 
 
 def _match_classes(

@@ -293,8 +293,9 @@ class TorchConfig(CommonConfig):
     pretrain_weights: Annotated[
         str | None,
         Doc(
-            "null, a file of weights (.pt, .pth, PaddleDetection's .pdparams), or a torchvision weights name"
-            " (ResNet50_Weights.IMAGENET1K_V1)"
+            "null, a file of weights (.pt, .pth, .safetensors, PaddleDetection's .pdparams), or published weights that weights.lock has:"
+            " a torchvision name (ResNet50_Weights.IMAGENET1K_V1), a model of the hub (PekingU/rtdetr_r18vd), a URL;"
+            " {file: …, sha256: …} pins one"
         ),
     ] = None
     # on what

@@ -126,7 +126,7 @@ def as_newer_dialect(tree: Node, overrides: Iterable[str] = (), backend: Any = N
 
 
 def _overridden_backend(overrides: list[str]) -> Node | None:
-    """Return the value of the last ``-o backend=…``; the initial weights depend on it."""
+    """Return the value of the last ``-o backend=…``; where batch norm is configured depends on it."""
     chosen = None
     for text in overrides:
         if text.partition("=")[0].strip() == "backend":
@@ -142,9 +142,7 @@ def _trains_on_torch(tree: Node) -> bool:
 def _weights(top: Keys, model: Model, record: TranslationLog) -> None:
     node = top.take("pretrain_weights")
     if node is not None:
-        resnet = model.sections.get("ResNet")
-        plain = {} if resnet is None else resnet.plain()
-        top.new["pretrain_weights"] = translate_weights(node, plain, for_torch=model.for_torch, record=record)
+        top.new["pretrain_weights"] = translate_weights(node, record)
 
 
 def _classes(top: Keys, tree: Node, architecture: str, record: TranslationLog) -> None:

@@ -13,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from runner.core.files import user_cache
+
 _BUSY_S = 1.0
 
 
 def cache_folder() -> Path:
     """Return the folder of all caches: ``$XDG_CACHE_HOME/runner/page``."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path(os.path.expanduser("~")) / ".cache") / "runner" / "page"
+    return user_cache() / "page"
 
 
 def cache_path(roots: Iterable[Path]) -> Path:

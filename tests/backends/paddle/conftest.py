@@ -11,7 +11,9 @@ from support.preloaded import Preloaded
 
 @pytest.fixture(scope="module")
 def work(paddle_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
-    """Works on a run in a process of its own that has Paddle loaded."""
-    preloaded = Preloaded(paddle_python, ["runner.backends.paddle.training", "runner.worker.main"], tmp_path_factory.mktemp("cwd"))
+    """Works on a run in a process of its own that has Paddle loaded. Its store of weights is in its folder."""
+    folder = tmp_path_factory.mktemp("cwd")
+    modules = ["runner.backends.paddle.training", "runner.worker.main"]
+    preloaded = Preloaded(paddle_python, modules, folder, {"RUNNER_WEIGHTS": str(folder / "weights")})
     yield preloaded
     preloaded.close()

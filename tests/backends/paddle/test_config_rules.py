@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.weights import lock
 
 from runner.core.errors import InputError
 from runner.resolve import Resolved, resolve
@@ -105,3 +106,25 @@ def test_a_key_that_only_names_its_value_is_no_problem_and_goes(check: Check, tm
 def test_the_optimiser_with_a_rate_a_layer_has_the_keys_of_its_builder(check: Check) -> None:
     keys = "{type: AdamWDL, betas: [0.9, 0.999], layer_decay: 0.75, num_layers: 12, weight_decay: 0.05}"
     assert check("fcos", f"OptimizerBuilder.optimizer={keys}", "OptimizerBuilder.regularizer=null").config.modules
+
+
+def test_weights_are_looked_up_in_the_lock(check: Check, store: Path) -> None:
+    """Of the run and of a module that loads some by itself: what is missing is named with the command, what is there is pinned."""
+    url, swin = "ppdet://models/pretrained/R50.pdparams", "https://example.org/swin.pdparams"
+    overrides = (f"pretrain_weights={url}", f"SwinTransformer.pretrained={swin}")
+    with pytest.raises(InputError) as caught:
+        check("fcos", *overrides)
+    found = {problem.key: problem.message for problem in caught.value.problems}
+    assert found["pretrain_weights"].endswith(f"runner weights fetch {url}")
+    assert found["SwinTransformer.pretrained"].endswith(f"runner weights fetch {swin}")
+    path = lock(url, b"one", ".pdparams")
+    lock(swin, b"two", ".pdparams")
+    resolved = check("fcos", *overrides)
+    assert resolved.config.pretrain_weights == f"{url}#sha256={path.stem}"
+    assert resolved.plain["SwinTransformer"]["pretrained"].startswith(f"{swin}#sha256=")
+
+
+@pytest.mark.parametrize("source", ["ResNet50_Weights.IMAGENET1K_V1", "https://example.org/a.pth", "https://example.org/a.tar", "a.pth"])
+def test_weights_that_paddle_cannot_read(check: Check, store: Path, source: str) -> None:
+    with pytest.raises(InputError, match=r"expected a \.pdparams file, null, or the address of one"):
+        check("fcos", f"pretrain_weights={source}")

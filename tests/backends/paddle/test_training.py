@@ -18,6 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 from support.preloaded import Preloaded
+from support.weights import lock
 
 from runner.backends.pdparams import read_pdparams
 from runner.resolve import resolve
@@ -258,6 +259,32 @@ def test_a_checkpoint_of_another_model_is_refused(work: Preloaded, new_run: NewR
     shutil.copytree(run.checkpoints, other.checkpoints)
     assert work(other) == 2
     assert "is a checkpoint of another model" in (other.status().reason or "")
+
+
+def test_published_weights_come_from_the_store(work: Preloaded, new_run: NewRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fits of them is loaded, and what does not is listed."""
+    first = new_run("first", max_iters=1)
+    assert work(first) == 0, first.log.read_text()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNNER_WEIGHTS", str(work.cwd / "weights"))
+    path = lock("ppdet://models/first.pdparams", (first.checkpoints / "last.pdparams").read_bytes(), ".pdparams")
+    head = {
+        "fcos_feat": {"name": "FCOSFeat", "feat_in": 16, "feat_out": 16, "num_convs": 2, "norm_type": "bn"},
+        "fpn_stride": [4, 8],
+        "nms": {"name": "MultiClassNMS", "nms_top_k": 50, "keep_top_k": 10},
+    }
+    backbone = {"depth": 34, "freeze_at": -1, "freeze_norm": False, "num_stages": 2, "return_idx": [0, 1]}
+    changes = {"FCOSHead": head, "ResNet": backbone, "pretrain_weights": "ppdet://models/first.pdparams", "max_iters": 1}
+    tuned = new_run("tuned", **changes)
+    assert work(tuned) == 0, tuned.log.read_text()
+    said = tuned.log.read_text()
+    total = len([name for name in read_pdparams(tuned.checkpoints / "last.pdparams") if name != "runner.state"])
+    assert re.search(rf"pretrain_weights ppdet://models/first.pdparams: \d+ of {total} tensors loaded", said), said
+    assert "pretrain_weights: not in the file, start anew: backbone.res2 (" in said and "fcos_head.fcos_feat (" in said, said
+    again = new_run("again", **changes)
+    path.unlink()
+    assert work(again) == 2
+    assert "its file is not on this machine: runner weights fetch 'ppdet://models/first.pdparams#sha256=" in (again.status().reason or "")
 
 
 def test_a_damaged_checkpoint_is_passed_over(work: Preloaded, new_run: NewRun) -> None:

@@ -45,7 +45,7 @@ def test_a_good_config_has_no_problem(config: Config) -> None:
         ({"num_classes": 3}, "num_classes", "has 2: short, spur"),
         ({"use_ema": True, "ema_decay_type": "normal", "ema_decay": 1.0}, "ema_decay", "never"),
         ({"optimizer_builder": schema.OptimizerBuilder(clip_grad_by_norm=1.0, clip_grad_by_value=1.0)}, "by_value", "take one out"),
-        ({"pretrain_weights": "https://example.org/x.pdparams"}, "pretrain_weights", "URL"),
+        ({"pretrain_weights": "https://example.org/x.pdparams"}, "pretrain_weights", "runner weights fetch https://example.org/x.pdparams"),
     ],
 )
 def test_keys_that_do_not_fit(config: Config, changes: dict[str, Any], key: str, words: str) -> None:

@@ -1,51 +1,33 @@
-"""First weights: from a file of torch's or PaddlePaddle's, or by a torchvision weights name. Only tensors are read; a
-pickle that holds code is refused.
+"""First weights: a file of torch, safetensors or PaddlePaddle, or published weights that weights.lock has. Only tensors are read; a pickle
+that holds code is refused.
 """
 
 from __future__ import annotations
 
+import importlib
 import pickle
-import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from runner.backends.pdparams import PADDLE_STATE, read_pdparams
 from runner.backends.torch.models.detector import Detector
 from runner.backends.torch.models.resnet_depth import resnet_name
-from runner.backends.torch.models.weight_sources import check_weights, is_paddle_file, is_weights_name, weights_hint
-from runner.core.errors import InputError, Problem
+from runner.backends.torch.models.weight_sources import check_weights, is_paddle_file, is_weights_name
+from runner.core.errors import InputError, Problem, how_to_install
 from runner.core.files import open_regular
 from runner.data.classes import class_sources, copy_rows, describe_taken, read_names
+from runner.weights.fitting import LoadReport, few, lines_of
+from runner.weights.locate import weights_file
+from runner.weights.names import KEY as _KEY
+from runner.weights.names import without_pin
 
-_KEY = "pretrain_weights"
 _OWN_NAMES: tuple[tuple[tuple[str, str], ...], ...] = ((), (("module.", ""),))
 """Renamings (see `Detector.renamings`) for a file of the model itself, and for one that was saved from several GPUs."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadReport:
-    """Result of loading: the model's and the file's tensors.
-
-    Args:
-        loaded: names of the model's tensors that were set.
-        missing: names of the model's tensors that the file does not hold; they keep their random values.
-        misfit: of the model's tensors that the file holds in another shape: name, shape in the file, shape in the
-            model; they keep their random values.
-        unused: names in the file, as written there, that the model has no place for.
-    """
-
-    loaded: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    misfit: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
-    unused: tuple[str, ...] = ()
 
 
 def load_pretrained(
@@ -60,28 +42,31 @@ def load_pretrained(
 
     A file may hold a state dict of this model, or one that the model knows a renaming for (of a torchvision classification network, which
     goes into the backbone, or of a torchvision detector), plain or under ``model`` or ``state_dict``. A .pdparams file is one of
-    PaddleDetection's: the same architecture, what another detector shares with it, or a network for classification. A weights name is
-    looked for where torch keeps downloads, and downloaded, which is said, if it is not there. Of a checkpoint of this program, of either
-    backend, the outputs of the classes are matched by the classes' names.
+    PaddleDetection's: the same architecture, what another detector shares with it, or a network for classification. Published weights
+    (a name of torchvision's or of the hub, a URL) are those that weights.lock or the pin says, from the store on this machine; nothing is
+    downloaded. Of a checkpoint of this program, of either backend, the outputs of the classes are matched by the classes' names.
 
     Args:
         model: whose state dict is set.
-        source: None, a path, or a torchvision weights name.
+        source: None, a path, or the name or URL of published weights; perhaps pinned (see `runner.weights.names`).
         say: takes a line for the log.
         classes: names in the order of the model's outputs; empty: the file's order is taken.
         announce: takes the line that says how many tensors were loaded; default: `say`.
 
     Raises:
-        InputError: the source cannot be had or read, holds code, or nothing in it fits.
+        InputError: the source is not on this machine, is not what its digest says, cannot be read, holds code, or nothing in it fits.
     """
     if source is None:
         return LoadReport()
     problems = check_weights(source)
     if problems:
         raise InputError(problems)
-    named = is_weights_name(source)
-    path = _fetch(source, say) if named else Path(source).expanduser()
-    tensors, theirs = _read_paddle(path, model) if is_paddle_file(source) else _read(path)
+    named, path, source = is_weights_name(source), weights_file(source), without_pin(source)
+    theirs: Sequence[str] = ()
+    if path.suffix.lower() == ".safetensors":
+        tensors = _read_safetensors(path)
+    else:
+        tensors, theirs = _read_paddle(path, model) if is_paddle_file(path.name) else _read(path)
     if classes and theirs:
         _match_classes(tensors, model, theirs, classes, announce or say)
     names = _matching(model, tensors)
@@ -90,36 +75,9 @@ def load_pretrained(
         _require_whole_backbone(report, source)
     _copy(model, tensors, names)
     (announce or say)(_summary(report, source, len(model.state_dict()), resnet_name(model.state_dict()), resnet_name(names.values())))
-    for line in _lines(report):
+    for line in lines_of(report):
         say(line)
     return report
-
-
-def _fetch(name: str, say: Callable[[str], None]) -> Path:
-    """Return the file of a torchvision weights name, downloaded to torch's folder if it is not there yet."""
-    try:
-        weights = torchvision.models.get_weight(name)
-    except (ValueError, KeyError, AttributeError) as error:
-        hint = weights_hint(name)
-        raise InputError(Problem(f"torchvision has no weights {name!r}; {hint}".rstrip("; "), key=_KEY)) from error
-    url = str(weights.url)
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-    if path.is_file():
-        return path
-    say(f"{_KEY} {name}: downloading {url} to {path}")
-    digest = re.search(r"-([0-9a-f]{8,})\.", path.name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=digest[1] if digest else None, progress=False)
-    except (OSError, RuntimeError) as error:  # no network or no room; the content is not what its name promises
-        raise InputError(
-            Problem(
-                f"{name} cannot be downloaded ({error}). Get {url} on a machine that can, and put it at {path},"
-                " or give the path of the file",
-                key=_KEY,
-            )
-        ) from error
-    return path
 
 
 def _match_classes(
@@ -149,6 +107,25 @@ def _read(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
             Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}); get an intact copy", key=_KEY)
         ) from error
     return _tensors(content, path), read_names(content.get("classes") if isinstance(content, Mapping) else None)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file by name: a table of contents and plain numbers, no code."""
+    try:
+        load_file = importlib.import_module("safetensors.torch").load_file  # an environment of an older version may lack it
+    except ImportError as error:
+        raise InputError(Problem(f"{path} needs the package safetensors: {how_to_install('.[torch]')}", key=_KEY)) from error
+    try:
+        open_regular(path).close()  # a FIFO would be waited for
+        return _tensors(load_file(path), path)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(Problem(f"{path} cannot be read: {error}", key=_KEY)) from error
+    except Exception as error:  # noqa: BLE001 - its own exceptions, ValueError, KeyError for a type of number that is not known
+        raise InputError(
+            Problem(f"{path} is not a file of safetensors, or is cut off ({_first_line(error)}); get an intact copy", key=_KEY)
+        ) from error
 
 
 def _read_paddle(path: Path, model: Detector) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -220,7 +197,7 @@ def _compare(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], names: Ma
     if all(_is_counter(name) for name in loaded):
         raise InputError(
             Problem(
-                f"nothing in {source} fits the model: it holds {_few(list(tensors))}; the model has {_few(list(own))}",
+                f"nothing in {source} fits the model: it holds {few(list(tensors))}; the model has {few(list(own))}",
                 key=_KEY,
             ),
         )
@@ -269,7 +246,7 @@ def _require_whole_backbone(report: LoadReport, source: str) -> None:
     if left:
         raise InputError(
             Problem(
-                f"{source} belongs to another network than the backbone: {len(left)} tensors do not fit ({_few(left)})",
+                f"{source} belongs to another network than the backbone: {len(left)} tensors do not fit ({few(left)})",
                 key=_KEY,
             )
         )
@@ -281,25 +258,3 @@ def _summary(report: LoadReport, source: str, total: int, own: str, theirs: str)
     if own and theirs and own != theirs:
         text += f"; its backbone is a {theirs}, this model's is a {own}: only tensors of the same name and shape are loaded"
     return text
-
-
-def _lines(report: LoadReport) -> list[str]:
-    lines = []
-    for name, there, here in report.misfit:
-        lines.append(f"{_KEY}: {name} starts anew: its shape is {list(there)} in the file and {list(here)} in the model")
-    if report.missing:
-        lines.append(f"{_KEY}: not in the file, start anew: {_grouped(report.missing)}")
-    if report.unused:
-        lines.append(f"{_KEY}: in the file but not in the model, left out: {_grouped(report.unused)}")
-    return lines
-
-
-def _grouped(names: tuple[str, ...]) -> str:
-    """Group names as ``fcos_head.fcos_feat (32 tensors), …``: by the first two parts of the names; a name that is alone, whole."""
-    groups = Counter(".".join(name.split(".")[:2]) for name in names)
-    alone = {".".join(name.split(".")[:2]): name for name in names}
-    return ", ".join(f"{group} ({count} tensors)" if count > 1 else alone[group] for group, count in groups.items())
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f", … ({len(names)} in all)" if len(names) > 3 else "")

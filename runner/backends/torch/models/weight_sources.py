@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from pathlib import PurePath
 
 from runner.core.errors import Missing, Problem, nearest
+from runner.weights.formats import file_name, suffix_of
+from runner.weights.locate import weights_problems
+from runner.weights.names import KEY, WeightsName, parse_name
 
-_WEIGHTS_NAME = re.compile(r"\w+_Weights\.\w+")
 _KNOWN_WEIGHTS = tuple(f"ResNet{depth}_Weights.IMAGENET1K_V1" for depth in (18, 34, 50, 101)) + (
     "ResNet50_Weights.IMAGENET1K_V2",
     "ResNet101_Weights.IMAGENET1K_V2",
@@ -16,8 +17,8 @@ _KNOWN_WEIGHTS = tuple(f"ResNet{depth}_Weights.IMAGENET1K_V1" for depth in (18, 
     "MobileNet_V3_Small_Weights.IMAGENET1K_V1",
 )
 _ALTERNATIVES = (
-    "give null (start from random weights), the path of a .pth, .pt or .pdparams file, or a torchvision weights name such as"
-    " ResNet50_Weights.IMAGENET1K_V1"
+    "give null (start from random weights), the path of a .pth, .pt, .safetensors or .pdparams file, or published weights by name"
+    " (ResNet50_Weights.IMAGENET1K_V1, PekingU/rtdetr_r18vd) or URL"
 )
 
 _PADDLE_OTHERS = {
@@ -26,42 +27,33 @@ _PADDLE_OTHERS = {
     ".pdiparams": "the weights of an exported PaddlePaddle program, which have no names (the .pdparams it was exported from has them)",
 }
 """File contents by suffix, of the suffixes that are not read."""
+_READ = (".pt", ".pth", ".pdparams", ".safetensors")
 
 
 def check_weights(source: str | None) -> list[Problem]:
-    """Find what is wrong with `pretrain_weights` without reading it: a URL, a kind of file that is not read, a file that is not there."""
-    key = "pretrain_weights"
-    if source is None or is_weights_name(source):
+    """Find what is wrong with `pretrain_weights` without reading it: published weights that are not in weights.lock or not on this machine,
+    a kind of file that is not read, a file that is not there or not the pinned one."""
+    if source is None:
         return []
-    if "://" in source:
-        return [Problem(f"{source} is a URL, and nothing is downloaded from URLs: {_of_paddle(source)}{_ALTERNATIVES}", key=key)]
-    suffix = Path(source).suffix.lower()
-    if suffix in _PADDLE_OTHERS:
-        return [Problem(f"{source} holds {_PADDLE_OTHERS[suffix]}: {_ALTERNATIVES}", key=key)]
-    if suffix == ".safetensors":
-        return [Problem(f"{source}: safetensors files are not read: save the tensors with torch.save, or {_ALTERNATIVES}", key=key)]
-    path = Path(source).expanduser()
-    if path.is_file():
-        return []
-    if path.exists():
-        return [
-            Problem(
-                f"{source} is not a file (a folder with one file per parameter, as in PaddleDetection 0.x, is not read): {_ALTERNATIVES}",
-                key=key,
-            )
-        ]
-    hint = nearest(source, _KNOWN_WEIGHTS) if "weights" in source.lower() else ""
-    kind = Missing if suffix in (".pt", ".pth", ".pdparams") else Problem
-    return [kind(f"file {source} does not exist; {hint + ' Or ' if hint else ''}{_ALTERNATIVES}", key=key)]
+    name = parse_name(source)
+    suffix = suffix_of(file_name(name.url)) if name.kind == "url" else PurePath(name.text).suffix.lower()
+    if name.kind == "url" and suffix == ".tar":
+        text = f"{name.text} has the ending of PaddleDetection 0.x's weights, which are not read: {_ALTERNATIVES}"
+        return [Problem(text, key=KEY)]
+    if name.kind in ("file", "url") and suffix in _PADDLE_OTHERS:
+        return [Problem(f"{name.text} holds {_PADDLE_OTHERS[suffix]}: {_ALTERNATIVES}", key=KEY)]
+    if name.is_published or name.path.is_file():
+        return weights_problems(source)
+    return [_missing_file(name, suffix)]
 
 
-def _of_paddle(url: str) -> str:
-    """Return what to do where PaddleDetection would download `url`; empty if the URL is not one of its own."""
-    if url.endswith(".tar"):
-        return "it has the ending of PaddleDetection 0.x's weights, which are not read; of the .pdparams of 2.x give the path, or "
-    if is_paddle_file(url) or url.startswith("ppdet://"):
-        return "download it and give the path of the file, train with backend: paddle, or "
-    return ""
+def _missing_file(name: WeightsName, suffix: str) -> Problem:
+    if name.path.exists():
+        text = f"{name.text} is not a file (a folder with one file per parameter, as in PaddleDetection 0.x, is not read): {_ALTERNATIVES}"
+        return Problem(text, key=KEY)
+    hint = nearest(name.text, _KNOWN_WEIGHTS) if "weights" in name.text.lower() else ""
+    kind = Missing if suffix in _READ else Problem
+    return kind(f"file {name.text} does not exist; {hint + ' Or ' if hint else ''}{_ALTERNATIVES}", key=KEY)
 
 
 def is_paddle_file(source: str) -> bool:
@@ -71,9 +63,4 @@ def is_paddle_file(source: str) -> bool:
 
 def is_weights_name(source: str) -> bool:
     """Return whether `source` has the form of a torchvision weights name."""
-    return _WEIGHTS_NAME.fullmatch(source) is not None
-
-
-def weights_hint(name: str) -> str:
-    """Name the nearest torchvision weights that a backbone here can take."""
-    return nearest(name, _KNOWN_WEIGHTS)
+    return parse_name(source).kind == "torchvision"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
+from support.weights import lock
 from torchvision import models
 
 from runner.backends.pdparams import PADDLE_STATE
@@ -19,6 +22,7 @@ from runner.backends.torch.models.fcos.weights import paddle_names
 from runner.backends.torch.models.layers import schema as layers
 from runner.backends.torch.models.pretrained import load_pretrained
 from runner.core.errors import InputError
+from runner.weights.locate import locked
 
 MakeConfig = Callable[..., schema.TorchConfig]
 
@@ -182,10 +186,11 @@ def test_nothing_fits(model: FCOSDetector, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "word"),
     [
-        ("https://example.org/r50.pdparams", "is a URL"),
+        ("https://example.org/r50.pdparams", "not in weights.lock"),
+        ("https://example.org/r50.tar", "0.x's weights"),
         ("r50.pdparams", "file r50.pdparams does not exist"),
         ("r50.pdopt", "optimiser"),
-        ("r50.safetensors", "safetensors"),
+        ("r50.safetensors", "file r50.safetensors does not exist"),
         ("missing.pth", "file missing.pth does not exist"),
         (".", "is not a file"),
     ],
@@ -193,53 +198,60 @@ def test_nothing_fits(model: FCOSDetector, folder: Path) -> None:
 def test_sources_that_are_no_file_of_weights(source: str, word: str, model: FCOSDetector) -> None:
     message = refused(model, source)
     assert word in message
-    assert word == "safetensors" or "ResNet50_Weights.IMAGENET1K_V1" in message
+    assert word == "not in weights.lock" or "ResNet50_Weights.IMAGENET1K_V1" in message
 
 
-def test_a_weights_name_is_taken_from_torchs_folder(model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder))
-    (folder / "checkpoints").mkdir()
-    theirs = models.resnet18().state_dict()
-    torch.save(theirs, folder / "checkpoints" / "resnet18-f37072fd.pth")
-    report = load_pretrained(model, "ResNet18_Weights.IMAGENET1K_V1", silent)
+def saved(state: Any) -> bytes:
+    """A state dict as torch writes it."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
+
+
+def test_a_weights_name_is_the_locked_file(model: FCOSDetector, store: Path) -> None:
+    name, theirs = "ResNet18_Weights.IMAGENET1K_V1", models.resnet18().state_dict()
+    assert "not in weights.lock, and a run downloads nothing: runner weights fetch ResNet18_Weights" in refused(model, name)
+    path = lock(name, saved(theirs), ".pth")
+    said: list[str] = []
+    report = load_pretrained(model, locked(name), said.append)
     assert torch.equal(model.get_parameter("backbone.conv1.weight"), theirs["conv1.weight"])
     assert not any(name.startswith("backbone.") for name in report.missing)
+    assert said[0].startswith(f"pretrain_weights {name}: ") and "sha256" not in said[0]
+    path.chmod(0o644)
+    path.write_bytes(saved(models.resnet34().state_dict()))
+    assert "is damaged: runner weights fetch" in refused(model, name)
 
 
-def test_a_weights_name_is_downloaded_and_that_is_said(model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(url: str, path: str, hash_prefix: str | None, progress: bool) -> None:
-        assert url.endswith("resnet18-f37072fd.pth") and hash_prefix == "f37072fd" and not progress
-        torch.save(models.resnet18().state_dict(), path)
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    said: list[str] = []
-    load_pretrained(model, "ResNet18_Weights.IMAGENET1K_V1", said.append)
-    assert "downloading" in said[0] and str(folder) in said[0]
-
-
-def test_without_network_the_message_says_where_to_put_the_file(model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(*_: object, **__: object) -> None:
-        raise OSError("no route")
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    message = refused(model, "ResNet18_Weights.IMAGENET1K_V1")
-    assert "no route" in message and str(folder / "checkpoints" / "resnet18-f37072fd.pth") in message
-
-
-def test_weights_of_another_network_by_name(model: FCOSDetector, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder))
-    (folder / "checkpoints").mkdir()
-    torch.save(models.resnet34().state_dict(), folder / "checkpoints" / "resnet34-b627a593.pth")
+def test_weights_of_another_network_by_name(model: FCOSDetector, store: Path) -> None:
+    lock("ResNet34_Weights.IMAGENET1K_V1", saved(models.resnet34().state_dict()), ".pth")
     # An 18 is the beginning of a 34 in every stage, so this fits.
     load_pretrained(model, "ResNet34_Weights.IMAGENET1K_V1", silent)
-    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, folder / "checkpoints" / "resnet34-b627a593.pth")
-    assert "another network" in refused(model, "ResNet34_Weights.IMAGENET1K_V1")
+    lock("ResNet50_Weights.IMAGENET1K_V1", saved({"conv1.weight": torch.zeros(64, 3, 7, 7)}), ".pth")
+    assert "another network" in refused(model, "ResNet50_Weights.IMAGENET1K_V1")
 
 
-def test_an_unknown_weights_name(model: FCOSDetector) -> None:
-    assert "ResNet50_Weights.IMAGENET1K_V1" in refused(model, "ResNet5_Weights.IMAGENET1K_V1")
+def test_a_file_of_safetensors(model: FCOSDetector, make_config: MakeConfig, store: Path, folder: Path) -> None:
+    other = build_model(make_config())
+    content = safetensors.torch.save({name: value.contiguous() for name, value in other.state_dict().items()})
+    (folder / "a.safetensors").write_bytes(content)
+    report = load_pretrained(model, str(folder / "a.safetensors"), silent)
+    assert not report.missing and not report.misfit and not report.unused
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in model.state_dict().items())
+    lock("a/b", content, ".safetensors")
+    assert not load_pretrained(build_model(make_config()), "a/b", silent).missing
+    for share in (0.0, 0.001, 0.5, 0.999):
+        (folder / "cut.safetensors").write_bytes(content[: int(len(content) * share)])
+        assert "is cut off" in refused(model, folder / "cut.safetensors")
+    (folder / "fake.safetensors").write_bytes(pickle.dumps(Evil(folder / "touched")))
+    assert "not a file of safetensors" in refused(model, folder / "fake.safetensors") and not (folder / "touched").exists()
+
+
+def test_an_address_of_paddles_is_the_locked_file(model: FCOSDetector, make_config: MakeConfig, store: Path) -> None:
+    own = build_model(make_config()).state_dict()
+    arrays = {there: own[key].numpy() for key, there in paddle_names(own, model.config.fcos_head.fpn_stride).items()}
+    lock("ppdet://models/fcos.pdparams", pickle.dumps(arrays, protocol=4), ".pdparams")
+    load_pretrained(model, locked("ppdet://models/fcos.pdparams"), silent)
+    assert torch.equal(model.get_parameter("backbone.conv1.weight"), own["backbone.conv1.weight"])
 
 
 @pytest.mark.parametrize("classes", [("a", "b", "c"), ("c", "a", "b"), ("c", "new", "a"), ("x", "y", "z")])
