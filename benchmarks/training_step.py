@@ -118,22 +118,23 @@ def amp_option(text: str) -> str | None:
     return None if text == "off" else text
 
 
-def report(pairs: list[tuple[float, float]], images: int, required: tuple[float, float]) -> int:
+def report(pairs: list[tuple[float, float]], images: int, required: tuple[float, float], peer: str = "torchvision") -> int:
     """Print images a second and the ratio; the exit code.
 
     Args:
         pairs: seconds of ours and of theirs.
         images: of each in a pair.
         required: mean ratio and lower bound.
+        peer: the other's name.
     """
-    for name, seconds in (("ours", [pair[0] for pair in pairs]), ("torchvision", [pair[1] for pair in pairs])):
+    for name, seconds in (("ours", [pair[0] for pair in pairs]), (peer, [pair[1] for pair in pairs])):
         print(f"{name}: median {statistics.median(seconds):.3f} s, {images / statistics.median(seconds):.2f} images/s")
     logs = [math.log(theirs / ours) for ours, theirs in pairs]
     mean, error = statistics.fmean(logs), statistics.stdev(logs) / math.sqrt(len(logs))
     low, high = (math.exp(mean + sign * student_t_quantile(0.975, len(logs) - 1) * error) for sign in (-1, 1))
     met = math.exp(mean) >= required[0] and low >= required[1]
     print(
-        f"images/s, ours / torchvision's: {math.exp(mean):.3f}, 95 % interval {low:.3f} to {high:.3f}, {len(pairs)} pairs "
+        f"images/s, ours / {peer}'s: {math.exp(mean):.3f}, 95 % interval {low:.3f} to {high:.3f}, {len(pairs)} pairs "
         f"(required {required[0]:g}, lower bound {required[1]:g}: {'reached' if met else 'not reached'})"
     )
     return 0 if met else 1

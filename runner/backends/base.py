@@ -199,6 +199,10 @@ class LoadsModels(Protocol):
     def model_packages(self, config: Any) -> Sequence[str]:
         """Return the distributions of that code; empty where all of it is the backend's own. Their versions go into the run's key."""
 
+    def model_modules(self, config: Any) -> Sequence[str]:
+        """Return the modules of that code, which processes that are kept warm for this config import besides `Backend.preload`. Importing
+        them starts no thread and opens no GPU."""
+
 
 @runtime_checkable
 class ChoosesAmp(Protocol):

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from runner.backends.base import LoadsModels
 from runner.core.errors import Cause, InputError, Problem
 from runner.core.files import NO_ROOM, atomic_write_text, move_aside, read_text
 from runner.environments.interpreters import versions
@@ -110,7 +111,8 @@ def task_of(run: PlannedRun) -> Task:
     warm: Warm = "standby" if versions(python, backend.open_gpu_on_import) else "fork"
     if backend.ranks(resolved.config) is not None:
         warm = "no"
-    preload = (backend.preload, "runner.worker.main")
+    networks = backend.model_modules(resolved.config) if isinstance(backend, LoadsModels) else ()
+    preload = (backend.preload, *networks, "runner.worker.main")
     return Task(str(run_dir.path), argv, Path.cwd(), run_dir.log, thread_limits(), preload, warm)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.backends.base import AmpChoice, BatchSizeChoice
 from runner.backends.torch.check import check
-from runner.backends.torch.models.base import packages_of
+from runner.backends.torch.models.base import network_module, packages_of
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import Problem
 from runner.evaluation import MetricSet, box_metrics
@@ -49,6 +49,10 @@ class TorchBackend:
         from runner.backends.torch.shown_batch import first_batch  # noqa: PLC0415 - torch is loaded only where it is used
 
         return first_batch(config)
+
+    def model_modules(self, config: TorchConfig) -> Sequence[str]:
+        """Return the module of the architecture's network."""
+        return (network_module(config),)
 
     def probe(self) -> Probe:
         """Find the versions of torch and its libraries, and the GPUs."""

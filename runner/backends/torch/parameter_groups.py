@@ -70,10 +70,11 @@ def treatments(names: Iterable[str], facts: ParameterFacts, config: TorchConfig)
 
 def _own(setting: ParameterSetting | None, builder: schema.OptimizerBuilder) -> Treatment:
     """Treat a parameter as the architecture has it: its own regulariser goes before the optimiser's (Paddle's ParamAttr)."""
-    lr_mult = setting.lr_mult if setting is not None else 1.0
-    if setting is not None and setting.decay is not True:
-        return Treatment(lr_mult, 0.0, float(setting.decay), _decoupled(builder))
-    return Treatment(lr_mult, *_regularizer(builder), _decoupled(builder))
+    setting = setting or ParameterSetting()
+    decoupled = _decoupled(builder) if setting.decoupled_decay else 0.0
+    if setting.decay is not True:
+        return Treatment(setting.lr_mult, 0.0, float(setting.decay), decoupled)
+    return Treatment(setting.lr_mult, *_regularizer(builder), decoupled)
 
 
 def _regularizer(builder: schema.OptimizerBuilder) -> tuple[float, float]:

@@ -118,6 +118,12 @@ def test_adamw_adds_a_parameters_own_decay_to_its_gradient(config: Config) -> No
     assert not torch.equal(plain[-1], own[-1])
 
 
+def test_adamws_own_decay_can_leave_a_parameter_alone(config: Config) -> None:
+    start, plain = steps(config(), optimizer=schema.AdamW(weight_decay=0.05), count=1)
+    _, spared = steps(config(), {"p": ParameterSetting(decoupled_decay=False)}, optimizer=schema.AdamW(weight_decay=0.05), count=1)
+    torch.testing.assert_close(spared[0] - plain[0], start * RATE * 0.05)
+
+
 def test_a_state_goes_on_exactly_and_fits_its_own_optimizer_only(config: Config) -> None:
     parameter = nn.Parameter(torch.ones(3))
     optimizer = Optimizer([("p", parameter)], ParameterFacts(), config())

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.core.errors import InputError, PluginError, Problem
+from runner.core.errors import InputError, PluginError, Problem, Remark
 from runner.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class DetectorModel(Protocol):
     the distribution that the plug-in itself comes from."""
 
     def check(self, config: TorchConfig) -> Sequence[Problem]:
-        """Find what keeps the network from being built or trained: values that do not fit together. Runs where there may be no torch."""
+        """Find what keeps the network from being built or trained: values that do not fit together; and remarks. Runs where there may be no
+        torch."""
         return ()
 
 
@@ -58,7 +59,13 @@ def _schema_faults(name: str, model: type[DetectorModel]) -> Iterator[str]:
 
 
 MODELS: Registry[type[DetectorModel]] = Registry(
-    "model", {"FCOS": "runner.backends.torch.models.fcos:FCOSModel"}, DetectorModel, faults=_schema_faults
+    "model",
+    {
+        "FCOS": "runner.backends.torch.models.fcos:FCOSModel",
+        "TransformersDetector": "runner.backends.torch.models.transformers_detector:TransformersModel",
+    },
+    DetectorModel,
+    faults=_schema_faults,
 )
 
 
@@ -105,6 +112,11 @@ def packages_of(config: TorchConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*([own] if own else []), *model_of(config).packages]))
 
 
+def network_module(config: TorchConfig) -> str:
+    """Return the name of the module that the network of a bound config is built by."""
+    return model_of(config).network.partition(":")[0]
+
+
 def build_model(config: TorchConfig) -> Detector:
     """Build the detector that `config` describes, at random weights drawn from torch's global generator, on the CPU.
 
@@ -112,19 +124,11 @@ def build_model(config: TorchConfig) -> Detector:
         InputError: parts of the config do not fit together (`DetectorModel.check`).
     """
     model = model_of(config)
-    problems = model.check(config)
-    if problems:
+    if problems := [problem for problem in model.check(config) if not isinstance(problem, Remark)]:
         raise InputError(problems)
-    module, _, function = model.network.partition(":")
-    detector: Detector = getattr(importlib.import_module(module), function)(config)
+    function = model.network.partition(":")[2]
+    detector: Detector = getattr(importlib.import_module(network_module(config)), function)(config)
     return detector
-
-
-def import_networks() -> None:
-    """Import the modules of all registered networks, as a warm process does before it is forked."""
-    for model in models():
-        with suppress(Exception):  # a stranger's module may raise anything; the run that needs it will say so
-            importlib.import_module(model.network.partition(":")[0])
 
 
 def architecture_classes() -> list[type[Any]]:

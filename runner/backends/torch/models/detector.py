@@ -22,10 +22,12 @@ class ParameterSetting:
         lr_mult: factor of the learning rate.
         decay: True, the optimiser's regulariser applies; False, none does; a number, L2 with this coefficient does
             instead.
+        decoupled_decay: AdamW's own decay, which is not a regulariser, applies. PaddleDetection's reaches every parameter.
     """
 
     lr_mult: float = 1.0
     decay: bool | float = True
+    decoupled_decay: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Detections:
 class Detector(nn.Module, ABC):
     """A network that is trained to find objects. Its state dict is what checkpoints keep, so names in it are for good."""
 
-    class_outputs: ClassVar[tuple[str, ...]] = ()
+    class_outputs: tuple[str, ...] = ()
     """Names of the tensors whose first axis is the classes. Where weights say which classes they are for, rows go by the classes' names."""
 
     renamings: ClassVar[tuple[tuple[tuple[str, str], ...], ...]] = ()
@@ -91,6 +93,10 @@ class Detector(nn.Module, ABC):
         """Have training keep less and compute parts of the network twice instead (`gradient_checkpointing`), with the same numbers. Called
         only where the architecture names that key in `DetectorModel.honoured_keys`."""
         raise NotImplementedError
+
+    def own_name(self, name: str) -> str:
+        """Return this network's name for a tensor of a file that the library which the network comes from has written."""
+        return name
 
     def from_paddle(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the tensors of a PaddleDetection file to this network's names; what the network has no place for keeps its own.

@@ -189,6 +189,7 @@ def _matching(model: Detector, tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """Map names in the file to names in the model, by the renaming under which most of the file fits."""
     own = model.state_dict()
     candidates = [_renamed(tensors, rules) for rules in (*_OWN_NAMES, *model.renamings)]
+    candidates.append({there: model.own_name(there) for there in tensors})
     return max(candidates, key=lambda names: sum(_fits(own, name, tensors[there]) for there, name in names.items()))
 
 
@@ -201,10 +202,10 @@ def _compare(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], names: Ma
                 key=_KEY,
             ),
         )
-    held = set(names.values())
+    held, shared = set(names.values()), {own[name].data_ptr() for name in loaded}
     return LoadReport(
         loaded=loaded,
-        missing=tuple(name for name in own if name not in held and not _is_counter(name)),
+        missing=tuple(name for name in own if name not in held and own[name].data_ptr() not in shared and not _is_counter(name)),
         misfit=tuple(
             (name, tuple(tensors[there].shape), tuple(own[name].shape))
             for there, name in names.items()
