@@ -51,6 +51,8 @@ def _run(args: argparse.Namespace) -> int:
         say(_describe(run))
         for text in run.lost:
             say(f"    {text}")
+    if sessions := sum(run.folder.is_session for run in found.runs):
+        say(f"  {sessions} of these were written by add_hparams below one log: each is a run, as on TensorBoard's HPARAMS page")
     for problem in found.empty:
         say(f"  skipped: {problem}")
     say(f"to see them: runner dashboard {shell_path(args.into)}")

@@ -34,12 +34,15 @@ class LogFolder:
         label: its name for people: its path below the folder that was given, whose own name it is for that one.
         origin: where it comes from, for people: the label, below the name of the folder that was given.
         logs: files in it, in the order of their names; then those of its only folder that `add_hparams` made, if there is one.
+        is_session: it is one of several folders that `add_hparams` made below one log. Each has hyper-parameters of its own, and is a run
+            of its own as on TensorBoard's HPARAMS page.
     """
 
     path: Path
     label: str
     origin: str
     logs: tuple[Path, ...]
+    is_session: bool = False
 
     @property
     def name(self) -> str:
@@ -83,6 +86,7 @@ def _search(top: Path) -> Iterator[LogFolder]:
         raise InputError(Problem(f"no such folder{similar_name(top)}", where=str(top)))
     own = _readable(top.resolve().name) or "root"
     waiting, seen = [top], 0
+    sessions: set[Path] = set()
     while waiting:
         folder = waiting.pop(0)
         try:
@@ -100,13 +104,15 @@ def _search(top: Path) -> Iterator[LogFolder]:
         below = [folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         logs = [folder / entry.name for entry in entries if is_log(entry.name) and not entry.is_dir()]
         added = [each for each in below if logs and _OF_PARENT.fullmatch(each.name)]
-        if len(added) == 1 and os.access(added[0], os.R_OK):  # several are runs of their own
+        if len(added) > 1:
+            sessions.update(added)
+        elif added and os.access(added[0], os.R_OK):
             logs += sorted(path for path in added[0].iterdir() if is_log(path.name) and not os.path.isdir(path))
             below.remove(added[0])
         waiting += below
         if logs:
             label = own if folder == top else _readable(folder.relative_to(top).as_posix())
-            yield LogFolder(folder, label, own if folder == top else f"{own}/{label}", tuple(logs))
+            yield LogFolder(folder, label, own if folder == top else f"{own}/{label}", tuple(logs), folder in sessions)
 
 
 def is_log(name: str) -> bool:

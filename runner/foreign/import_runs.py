@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runner.core.errors import InputError, Problem, nearest
+from runner.core.lock import hold_folder, holder, take
 from runner.core.values import counted, listed
 from runner.foreign.folders import LogFolder, find_log_folders, make_format
 from runner.foreign.framing import read_log
@@ -26,6 +27,9 @@ from runner.store.run_dir import FORMER_METRIC, IMPORTED, Identity, PrimaryMetri
 _METRICS: Final = (FORMER_METRIC.name, "bbox-mAP", "mAP")
 """Tags that decide, the first that a run has: as here, in PaddleDetection, in its version 0.x."""
 _MOST_NAMED: Final = 12
+_STAGE: Final = ".import-"
+"""Beginning of the name of a folder in which runs are made; `_LOCK`: file in it."""
+_LOCK: Final = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +124,18 @@ def _check_place(into: Path) -> None:
 
 @contextmanager
 def _staging(into: Path) -> Iterator[Path]:
-    """Make a folder beside the runs in which they are made. Afterwards it is removed, and so is `into` if it stays empty."""
+    """Make a folder beside the runs in which they are made. Afterwards it is removed, and so is `into` if it stays empty.
+
+    Those that imports left which were killed are removed too: each is locked as long as its process lives.
+    """
     try:
         into.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".import-", dir=into))
+        with hold_folder(into):  # so that none is found before it is locked
+            for left in into.glob(f"{_STAGE}*"):
+                if holder(left / _LOCK) is None:
+                    shutil.rmtree(left, ignore_errors=True)
+            stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=into))
+            lock = take(stage / _LOCK)
     except OSError as error:
         raise InputError(Problem(f"cannot be written: {error.strerror}", where=str(into))) from error
     try:
@@ -131,6 +143,7 @@ def _staging(into: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(Problem(f"cannot be written: {error.strerror}; nothing was imported", where=str(into))) from error
     finally:
+        lock.release()
         shutil.rmtree(stage, ignore_errors=True)
         if not os.listdir(into):
             into.rmdir()

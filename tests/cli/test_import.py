@@ -17,6 +17,7 @@ from support.logs import write_tensorboard, write_visualdl
 from support.run_dirs import png_bytes
 
 from runner.cli.main import main
+from runner.core.lock import take
 from runner.foreign import import_runs
 from runner.store.run_dir import RunDir
 
@@ -179,20 +180,27 @@ def test_an_interrupted_import_leaves_nothing(here: Path, capsys: pytest.Capture
     assert not (here / "runs" / "imported").exists()
 
 
-def test_a_killed_import_leaves_no_run(here: Path) -> None:
+def test_a_killed_import_leaves_no_run_and_the_next_removes_its_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values = [("loss", step, step / 10, 1.0) for step in range(30_000)]
     for number in range(4):
         write_tensorboard(here / "logs" / f"long{number}" / LOG, values)
     command = [sys.executable, "-m", "runner", "import", "logs"]
-    with subprocess.Popen(
-        command, cwd=here, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    ) as process:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, cwd=here, stdout=subprocess.DEVNULL, env=environment) as process:
         end = time.monotonic() + 60
         while not list(here.glob("runs/imported/.import-*/*")) and time.monotonic() < end:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert list(here.glob("runs/imported/.import-*"))
     assert not list(here.rglob("run.json"))
+    living = here / "runs" / "imported" / ".import-living"
+    living.mkdir()
+    lock = take(living / ".lock")
+    subprocess.run([*command[:-1], "logs/scalar3558"], cwd=here, stdout=subprocess.DEVNULL, check=True, env=environment)
+    assert list(here.glob("runs/imported/.import-*")) == [living]
+    lock.release()
+    run(capsys, "import", "logs/scalar7116")
+    assert not list(here.glob("runs/imported/.import-*"))
 
 
 def test_a_full_disk_imports_nothing(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +247,7 @@ def test_several_sets_of_settings_are_several_runs(here: Path, capsys: pytest.Ca
         write_tensorboard(here / name / LOG, [("loss", 1, 1, 1.0)])
     said, _ = run(capsys, "import", "hp")
     assert said.startswith("3 runs imported")
+    assert "2 of these were written by add_hparams below one log: each is a run, as on TensorBoard's HPARAMS page" in said
 
 
 @pytest.mark.parametrize("command", [["train", "-r"], ["train", "--from"], ["resume"], ["eval"], ["predict"]])
