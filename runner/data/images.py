@@ -17,6 +17,9 @@ from runner.core.files import open_regular
 
 _ORIENTATION = 0x0112
 _PNG_TEXTS = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
+_MARKER, _SCAN = 0xFF, 0xDA
+_SEQUENTIAL_FRAMES = frozenset({0xC0, 0xC1})
+"""Markers of a JPEG: the byte before each, the start of a scan, the headers of what is not progressive, and its number of components."""
 _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 # Boards are photographed in large; beyond twice that size Pillow's error remains. Set once: changing filters a call is not safe in threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -52,18 +55,43 @@ def read_image(path: Path | str, expected_size: tuple[int, int] | None = None) -
         raise _damaged(path, error) from error
 
 
-def decode_image(file: IO[bytes], path: Path | str, expected_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Decode an opened image as `read_image` does; `path` is its name in messages. Raises InputError, see there."""
+def decode_image(
+    file: IO[bytes], path: Path | str, expected_size: tuple[int, int] | None = None, *, most_pixels: int | None = None
+) -> NDArray[np.uint8]:
+    """Decode an opened image as `read_image` does; `path` is its name in messages. Raises InputError, see there.
+
+    Args:
+        most_pixels: a JPEG with more is decoded at 1/2, 1/4 or 1/8 of its sides; where `is_row_by_row`, the memory is that of the result.
+    """
     try:
         with Image.open(file) as image:
+            width, height = image.size
+            if most_pixels is not None and width * height > most_pixels:
+                divisor = next((each for each in (2, 4) if (width // each + 1) * (height // each + 1) <= most_pixels), 8)
+                image.draft("RGB", (width // divisor, height // divisor))
             image.load()
-            return to_array(upright(image, expected_size), path)
+            return to_array(upright(image, expected_size, (width, height)), path)
     except Image.DecompressionBombError as error:
         raise _unusable(path, f"{error}; split it into smaller images") from error
     except UnidentifiedImageError as error:
         raise _unusable(path, "unreadable image (wrong format, or empty); replace it") from error
     except UNREADABLE as error:
         raise _damaged(path, error) from error
+
+
+def is_row_by_row(file: IO[bytes]) -> bool:
+    """Return whether a JPEG has all of its components in one scan, so that it is decoded from row to row: all coefficients of one with
+    several, such as a progressive one, are held in memory. The file is left at its start."""
+    file.seek(2)
+    components = 0
+    while len(head := file.read(5)) == 5 and head[0] == _MARKER:
+        if head[1] == _SCAN:
+            break
+        body = file.read(max(0, int.from_bytes(head[2:4], "big") - 3))
+        if head[1] in _SEQUENTIAL_FRAMES and len(body) > 4:
+            components = body[4]
+    file.seek(0)
+    return len(head) == 5 and head[1] == _SCAN and head[4] == components
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
@@ -153,12 +181,16 @@ def orientation(image: Image.Image) -> int:
     return found if found in range(1, 9) else 1
 
 
-def upright(image: Image.Image, expected_size: tuple[int, int] | None) -> Image.Image:
-    """Rotate an opened image as its EXIF data say, unless its stored pixels have `expected_size` (see `read_image`)."""
+def upright(image: Image.Image, expected_size: tuple[int, int] | None, stored: tuple[int, int] | None = None) -> Image.Image:
+    """Rotate an opened image as its EXIF data say, unless its stored pixels have `expected_size` (see `read_image`).
+
+    Args:
+        stored: (width, height) in the file; None: those of `image`.
+    """
     turned = orientation(image)
     if turned == 1:
         return image
-    stored = image.size
+    stored = stored or image.size
     rotated = (stored[1], stored[0]) if turned in _SWAPS_SIDES else stored
     if expected_size is not None and tuple(expected_size) == stored and rotated != stored:
         return image

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from runner.core.errors import InputError
 from runner.views.page.data import PageData
@@ -12,12 +13,14 @@ from runner.views.page.evaluations import evaluated_image
 from runner.views.page.part import PartAnswer, Query
 from runner.views.page.parts.gallery import first_images
 from runner.views.page.parts.run import image_file
-from runner.views.page.run_files import read_inside
+from runner.views.page.run_files import open_inside, read_inside
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _MOST_BYTES: Final = 1 << 25
+_MOST_DATA_BYTES: Final = 1 << 27
+"""Of an image of a data set, which is decoded from its file."""
 _MOST_PIXELS: Final = 1 << 25
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP")
 _DATA_FORMATS: Final = (*_FORMATS, "TIFF", "PPM", "GIF")
@@ -38,7 +41,7 @@ class ImagePart:
         """Answer the image `id`. The ids are those of the parts `run` and `gallery`.
 
         An image of a run is PNG, or JPEG if it is one. One of the evaluated data set is reduced to 640 pixels and about 80 kB;
-        with ``size=whole`` it has all of its pixels.
+        with ``size=whole`` it has all of its pixels, a photo of more than 2**25 those of 1/2, 1/4 or 1/8 of its sides.
         """
         identifier, size = query.get("id", ""), query.get("size", _SIZES[0])
         if size not in _SIZES:
@@ -48,8 +51,8 @@ class ImagePart:
                 return draw_anew(read_inside(*image_file(data, identifier), _MOST_BYTES))
             evaluated, index = evaluated_image(data, identifier)
             image = evaluated.data.images[index]
-            file = read_inside(evaluated.data.image_dir, evaluated.parts(index), _MOST_BYTES)
-            return draw_evaluated(file, (image.width, image.height), small=size == "small")
+            with open_inside(evaluated.data.image_dir, evaluated.parts(index)) as file:
+                return draw_evaluated(file, (image.width, image.height), small=size == "small")
         except OSError as error:
             raise InputError(f"the image cannot be read: {error.strerror or error}") from error
 
@@ -81,27 +84,39 @@ def draw_anew(data: bytes) -> PartAnswer:
     return _encoded(pixels, "JPEG", quality=90) if jpeg else _encoded(pixels, "PNG")
 
 
-def draw_evaluated(data: bytes, size: tuple[int, int], *, small: bool) -> PartAnswer:
-    """Decode an image of a data set as evaluation reads it, and encode its pixels anew.
+def draw_evaluated(file: IO[bytes], size: tuple[int, int], *, small: bool) -> PartAnswer:
+    """Decode an image of a data set as evaluation reads it, and encode its pixels anew. A JPEG with more than 2**25 is reduced.
 
     Args:
+        file: at its start.
         size: (width, height) in the annotations.
         small: reduce it to 640 pixels and about 80 kB.
 
     Raises:
-        InputError: it is of no format that a data set may have, is damaged, or has more than 2**25 pixels.
+        InputError: it is of no format that a data set may have, is damaged, too large, or has too many pixels and cannot be reduced.
     """
     from PIL import Image  # noqa: PLC0415 - takes 50 ms
 
-    from runner.data.images import decode_image  # noqa: PLC0415 - loads numpy
+    from runner.data.images import decode_image, is_row_by_row  # noqa: PLC0415 - loads numpy
 
+    if (length := file.seek(0, os.SEEK_END)) > _MOST_DATA_BYTES:
+        raise InputError(f"the image is not shown: its file has {length >> 20} MiB, more than {_MOST_DATA_BYTES >> 20}")
+    file.seek(0)
     try:
-        with Image.open(io.BytesIO(data), formats=_DATA_FORMATS) as image:
-            _check_pixels(image)
-            jpeg = image.format in ("JPEG", "MPO")
-    except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        image = Image.open(file, formats=_DATA_FORMATS)
+    except Image.DecompressionBombError as error:
+        raise InputError(f"the image is not shown: it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels") from error
+    except (OSError, SyntaxError, ValueError, MemoryError) as error:
         raise InputError("not an image that can be shown") from error
-    pixels = Image.fromarray(decode_image(io.BytesIO(data), "the image", size))
+    jpeg = image.format in ("JPEG", "MPO")
+    if image.width * image.height > _MOST_PIXELS and not (jpeg and is_row_by_row(file)):
+        kind = "progressive JPEG" if jpeg else image.format
+        raise InputError(
+            f"the image is not shown: it has {image.width} × {image.height} pixels, and a {kind} of more than {_MOST_PIXELS} would have to "
+            "be decoded whole; a JPEG that is not progressive is shown reduced"
+        )
+    file.seek(0)
+    pixels = Image.fromarray(decode_image(file, "the image", size, most_pixels=_MOST_PIXELS))
     if not small:
         return _encoded(pixels, "JPEG", quality=92) if jpeg else _encoded(pixels, "PNG")
     if max(pixels.size) > _SMALL_SIDE:

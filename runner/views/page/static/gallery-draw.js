@@ -1,5 +1,5 @@
 // Boxes over an image, as vectors. A stage is an image with its boxes, laid out in percent, so that zooming only changes its size.
-import { h } from "./dom.js";
+import { fill, h } from "./dom.js";
 import { OF_TRUTH } from "./gallery-changes.js";
 
 const LETTER = 8; // width and height of a name's letters in pixels, about
@@ -145,18 +145,20 @@ export function squareAround(boxes, [width, height]) {
   return { x: place((x1 + x2) / 2, width), y: place((y1 + y2) / 2, height), side };
 }
 
-/** An image with room for its boxes. A missing image becomes a grey frame with its name; the boxes stay. */
+/** An image with room for its boxes. One that cannot be shown becomes a grey frame with its name and the reason; the boxes stay. */
 export class Stage {
   constructor(page, [id, name, width, height], { whole = false } = {}) {
     this.size = [width, height];
     this.layer = h("svg", { class: "boxes" });
     this.image = h("img", { alt: "", draggable: "false" });
-    this.frame = h("div", { class: "gone-image", hidden: true }, h("span", { class: "small" }, name));
+    const why = h("span", { class: "small" });
+    this.frame = h("div", { class: "gone-image", hidden: true }, h("span", { class: "small" }, name), why);
     this.sheet = h("div", { class: "sheet-of-image" }, this.frame, this.image, this.layer);
     this.root = h("div", { class: "stage" }, this.sheet);
-    const gone = () => {
+    const gone = async () => {
       this.image.hidden = true;
       this.frame.hidden = false;
+      fill(why, await page.source.imageProblem(id, whole).catch(() => ""));
     };
     this.image.addEventListener("error", gone);
     page.source.image(id, whole).then((address) => (address ? this.image.setAttribute("src", address) : gone()));

@@ -55,6 +55,10 @@ export class FileSource {
     return found ? `data:${found.media};base64,${read(found.element)}` : null;
   }
 
+  async imageProblem() {
+    return "";
+  }
+
   subscribe() {
     return () => {};
   }

@@ -8,6 +8,7 @@
 //   image(id, whole)           promise of an address for <img src>, or null where the file holds no such image; `whole`: with all of its
 //                              pixels, where the source has them
 //   holds(part, query)         whether there is an answer; always true of a server, which is asked
+//   imageProblem(id, whole)    promise of the reason why it has no such image, for people; may be empty
 //   subscribe(f)               f({revision, gone}) after each change on the disk; `gone` is true while there is no server
 // `query` is an object of texts. Answers are kept until the revision changes.
 
@@ -60,6 +61,11 @@ export class HttpSource {
 
   async image(id, whole = false) {
     return `api/image?id=${encodeURIComponent(id)}${whole ? "&size=whole" : ""}`;
+  }
+
+  async imageProblem(id, whole = false) {
+    const response = await fetch(await this.image(id, whole));
+    return response.ok ? "" : (await response.json()).error;
   }
 
   ask(part, query, read) {
