@@ -12,12 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from runner.config.load import parse
-from runner.config.node import Source, flatten
 from runner.core.errors import Cause, InputError, nearest
-from runner.core.files import read_text
 from runner.core.values import format_value, keys_overlap, listed, short_keys
 from runner.monitor.progress import run_status
+from runner.results.run_configs import ConfigReader, ReadConfig, read_config
 from runner.store import legacy
 from runner.store.identities import identify
 from runner.store.records import Record, decode_number, stream_all_records
@@ -186,7 +184,8 @@ def collect(paths: Iterable[Path]) -> list[RunResult]:
     """
     given = list(paths)
     check_directories(given)
-    results = relate([read_run(run_dir) for run_dir in find_runs(given)])
+    configs = ConfigReader()
+    results = relate([read_run(run_dir, config=configs.read) for run_dir in find_runs(given)])
     if not results:
         raise no_runs(given)
     return results
@@ -331,11 +330,11 @@ def no_summary(path: Path, steps: int | None) -> RecordsSummary:
     return RecordsSummary()
 
 
-def read_run(run_dir: RunDir, *, config: bool = True, records: ReadSummary = read_summary) -> RunResult:
+def read_run(run_dir: RunDir, *, config: ReadConfig | None = read_config, records: ReadSummary = read_summary) -> RunResult:
     """Read a run directory. Never raises because of its content: `RunResult.problem` says what could not be read.
 
     Args:
-        config: read config.yml too, which takes most of the time.
+        config: reads config.yml; None: it is not read, and `with_config` completes the result.
         records: reads metrics.jsonl, which takes most of the rest. A run that is done has its final metrics with `no_summary` too, where it
             has an eval.json.
     """
@@ -345,8 +344,8 @@ def read_run(run_dir: RunDir, *, config: bool = True, records: ReadSummary = rea
     whole += [run_dir.status_file] if status.heartbeat else []  # only status.json says that
     problems += [f"{file.name} is damaged" for file in run_dir.damaged(whole)]
     imported = identity is not None and is_imported(identity.facts)
-    flat_config, problem = _read_config(run_dir.config) if config and not imported else ({}, "")
-    problems += filter(None, [problem])
+    if status.state == "done" and not imported and results is None and not os.path.lexists(run_dir.evaluation):
+        problems.append(f"{run_dir.evaluation.name} is missing")
     summary = records(run_dir.metrics, None if status.state == "done" else status.steps)
     metrics, undefined = _final_metrics(results, summary) if status.state == "done" else ({}, ())
     overrides = identity.overrides if identity else {}
@@ -369,21 +368,24 @@ def read_run(run_dir: RunDir, *, config: bool = True, records: ReadSummary = rea
         planned_steps=status.planned_steps or status.steps,
         attempts=status.attempt,
         heartbeat=status.heartbeat,
-        config=flat_config,
         facts=identity.facts if identity else {},
         proposal=identity.proposal if identity else {},
-        trial_keys=_trial_keys(identity, flat_config),
+        trial_keys=identity.trial_keys or () if identity else (),
         metric=identity.metric if identity else FORMER_METRIC,
         cause=status.cause,
         unidentified=identity is None,
     )
-    return summary.added_to(result)
+    result = summary.added_to(result)
+    return result if config is None else with_config(result, config)
 
 
-def _trial_keys(identity: Identity | None, config: Mapping[str, Any]) -> Sequence[str]:
-    if identity is not None and identity.trial_keys is not None:
-        return identity.trial_keys
-    return legacy.trial_keys(config, recorded_content(identity.facts if identity else {}))
+def with_config(result: RunResult, read: ReadConfig) -> RunResult:
+    """Return a result that was read without its config with that. An imported run has none."""
+    if result.imported:
+        return result
+    config, problem = read(RunDir(result.path).config)
+    keys = result.trial_keys or legacy.trial_keys(config, recorded_content(result.facts))
+    return replace(result, config=config, trial_keys=keys, problem="; ".join(filter(None, [result.problem, problem])))
 
 
 def recorded_content(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -392,15 +394,6 @@ def recorded_content(facts: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(data, Mapping):
         return {}
     return {section: str(data[which]) for which, section in DATA_SECTIONS.items() if data.get(which)}
-
-
-def _read_config(path: Path) -> tuple[dict[str, Any], str]:
-    """Return (flat config, what is wrong with it)."""
-    try:
-        tree = parse(read_text(path), lambda line: Source(str(path), line)).plain()
-    except (OSError, UnicodeDecodeError, InputError) as error:
-        return {}, f"{path.name} cannot be read: {error}"
-    return dict(flatten(tree)) if isinstance(tree, Mapping) else {}, ""
 
 
 def _final_metrics(results: Mapping[str, Any] | None, summary: RecordsSummary) -> tuple[dict[str, float], tuple[str, ...]]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from runner.core.values import keys_overlap, natural
 from runner.monitor.progress import run_status
-from runner.results.collect import ReadSummary, RunResult, no_summary, read_run, read_summary, relate
+from runner.results.collect import ReadSummary, RunResult, no_summary, read_run, read_summary, relate, with_config
+from runner.results.run_configs import ConfigReader, read_config
 from runner.store.run_dir import FINISHED, RunDir, check_directories, no_runs
 from runner.views.page.cache_file import cache_path
 from runner.views.page.index import FactsIndex
@@ -70,14 +71,12 @@ class RunFacts:
         search: finds the runs.
         index: remembers what runs said that have ended; None: nothing does.
         summary: reads the records of a run.
-        config: read the whole config of each run too.
         known: directory of a run to what it said.
     """
 
     search: RunSearch
     index: FactsIndex | None = None
     summary: ReadSummary = read_summary
-    config: bool = False
     known: dict[str, _Known] = field(default_factory=dict)
     _stored: dict[str, tuple[Fingerprint, RunResult]] = field(default_factory=dict)
     _brief: set[str] = field(default_factory=set)
@@ -192,10 +191,10 @@ class RunFacts:
         files = fingerprint(path)
         self._unsaved.add(path)
         if not records:
-            result = read_facts(Path(path), self.search.roots, records=no_summary, config=self.config)
+            result = read_facts(Path(path), self.search.roots, records=no_summary)
             if result.state == "done" and result.metrics:
                 return _Known(directory, files, result, whole=False)
-        return _Known(directory, files, read_facts(Path(path), self.search.roots, records=self.summary, config=self.config))
+        return _Known(directory, files, read_facts(Path(path), self.search.roots, records=self.summary))
 
 
 def _runs(path: str) -> bool:
@@ -216,10 +215,9 @@ def read_once(roots: Sequence[Path], summary: ReadSummary) -> list[RunResult]:
         InputError: a folder that does not exist, or no run below any of them.
     """
     check_directories(roots)
-    path = cache_path(roots)
-    index = FactsIndex(path.with_name(f"{path.stem}-whole.db"))
+    index = FactsIndex(cache_path(roots))
     try:
-        facts = RunFacts(RunSearch(tuple(roots)), index, summary, config=True)
+        facts = RunFacts(RunSearch(tuple(roots)), index, summary)
         facts.look()
         while not facts.is_whole:
             facts.read_records(math.inf)
@@ -227,23 +225,25 @@ def read_once(roots: Sequence[Path], summary: ReadSummary) -> list[RunResult]:
         index.close()
     if not facts.known:
         raise no_runs(roots)
-    return relate(facts.results())
+    return with_configs(facts.results(), roots)
 
 
-def read_facts(path: Path, roots: Sequence[Path], *, records: ReadSummary = read_summary, config: bool = False) -> RunResult:
-    """Read a run as `runner.results.collect.read_run` does, but without its config, where its label does not depend on that.
+def with_configs(results: Sequence[RunResult], roots: Sequence[Path]) -> list[RunResult]:
+    """Return what `RunFacts.results` returned as `runner.results.collect.collect` does: each with its config, and related to the others."""
+    read = ConfigReader().read
+    return relate([each if links_outside(each.path, roots) else with_config(each, read) for each in results])
 
-    Args:
-        config: read its config in any case.
-    """
+
+def read_facts(path: Path, roots: Sequence[Path], *, records: ReadSummary = read_summary) -> RunResult:
+    """Read a run as `runner.results.collect.read_run` does, but without its config, where its label does not depend on that."""
     if name := links_outside(path, roots):
         return _unreadable(path, f"{name} is a link to outside of the folder; it is not followed")
     run_dir = RunDir(path)
     try:
-        result = read_run(run_dir, config=config, records=records)
-        if config or not _unexplained(result):
+        result = read_run(run_dir, config=None, records=records)
+        if not _unexplained(result):
             return result
-        whole = read_run(run_dir, records=no_summary)
+        whole = with_config(result, read_config)
         named = {key: value for key, value in whole.config.items() if any(keys_overlap(key, other) for other in result.overrides)}
         return replace(result, config=named, trial_keys=whole.trial_keys)
     except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from runner.core.values import keys_overlap
 from runner.results.collect import RunResult
 from runner.store.records import decode_number, encode_number
 from runner.store.run_dir import PrimaryMetric
@@ -21,12 +19,10 @@ from runner.training.learning import FlatTerm
 from runner.views.page.cache_file import CacheFile
 from runner.views.page.scan import Fingerprint
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the table and of the facts in it."""
 _TABLE = "CREATE TABLE IF NOT EXISTS facts (run TEXT PRIMARY KEY, files TEXT, sum INTEGER, own BLOB, alike BLOB, evaluations BLOB)"
-_OWN = tuple(
-    field.name for field in fields(RunResult) if field.name not in ("path", "facts", "config", "trial_keys", "metric", "evaluations")
-)
+_OWN = tuple(field.name for field in fields(RunResult) if field.name not in ("path", "facts", "trial_keys", "metric", "evaluations"))
 
 
 class FactsIndex:
@@ -84,13 +80,10 @@ class FactsIndex:
             self._alike[alike] = shared
         data: dict[str, Any] = msgspec.json.decode(own)
         facts = {**data.pop("facts"), **shared["facts"]}
-        config = ChainMap(data.pop("config"), shared["config"])
         data["undefined"] = tuple(data["undefined"])
         data["flat"] = tuple(FlatTerm(**term) for term in data["flat"])
         kept = StoredEvaluations(evaluations)
-        return RunResult(
-            path, facts=facts, config=config, trial_keys=shared["trial_keys"], metric=shared["metric"], evaluations=kept, **data
-        )
+        return RunResult(path, facts=facts, trial_keys=shared["trial_keys"], metric=shared["metric"], evaluations=kept, **data)
 
 
 class StoredEvaluations(Sequence[tuple[int, Mapping[str, float]]]):
@@ -153,11 +146,9 @@ def _encoded(result: RunResult) -> tuple[bytes, bytes, bytes]:
     shared = {key: value for key, value in result.facts.items() if isinstance(value, Mapping | list | tuple)}
     own = {name: getattr(result, name) for name in _OWN}
     own["facts"] = {key: value for key, value in result.facts.items() if key not in shared}
-    varied = ("seed", *result.overrides)
-    own["config"] = {key: value for key, value in result.config.items() if any(keys_overlap(key, other) for other in varied)}
-    config = {key: None if key in own["config"] else value for key, value in result.config.items()}  # all keys, for their order
-    json.dumps([own["config"], config], allow_nan=False)
-    alike = {"trial_keys": result.trial_keys, "metric": result.metric, "facts": shared, "config": config}
+    own["config"] = dict(result.config)
+    json.dumps(own["config"], allow_nan=False)
+    alike = {"trial_keys": result.trial_keys, "metric": result.metric, "facts": shared}
     return msgspec.json.encode(own), zlib.compress(msgspec.json.encode(alike), 1), _encoded_evaluations(result.evaluations)
 
 

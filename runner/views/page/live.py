@@ -15,7 +15,7 @@ from runner.views.page.cache_file import cache_path
 from runner.views.page.column_cache import ColumnCache
 from runner.views.page.column_store import ColumnStore
 from runner.views.page.data import Ids, OtherReports, PageRun, PageTrial, PageView, ReadReport, deciding, title_of
-from runner.views.page.facts import FactsChange, RunFacts, read_once
+from runner.views.page.facts import FactsChange, RunFacts, with_configs
 from runner.views.page.index import FactsIndex
 from runner.views.page.memo import Memo
 from runner.views.page.plan import PagePlan, read_plan
@@ -169,7 +169,7 @@ class LiveData:
 
     def _relate(self, change: FactsChange) -> _Related:
         """Return ids and relations of all runs: quickly where only numbers of some runs have changed."""
-        raw = {path: known.result for path, known in self._facts.known.items()}
+        raw = {str(result.path): result for result in self._facts.results()}
         if self._related is not None and not change.gone and not change.sweeps:
             if (found := _with_numbers(self._related, raw, change.runs)) is not None:
                 return found
@@ -182,8 +182,10 @@ class LiveData:
     def _compute(
         self, paths: Sequence[Path], metric: str | None = None, *, against: int | None = None, runs: Sequence[RunResult] | None = None
     ) -> Report:
-        """Compute a report without reading runs again that have ended (see `ReadReport`)."""
-        return self._read_report(paths, metric, against=against, runs=runs or read_once(paths, self.columns.summary))
+        """Compute a report on the runs as they were read last (see `ReadReport`)."""
+        if runs is None:
+            runs = with_configs([*self._related.raw.values()] if self._related is not None else [], paths)
+        return self._read_report(paths, metric, against=against, runs=runs)
 
     def _report_loop(self) -> None:
         self._report_due.wait()
