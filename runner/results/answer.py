@@ -260,8 +260,7 @@ class _AnswerWriter:
             value = found.shown(found.parameters[0], trial)
             return f"the baseline ({key} {value})" if base else f"{key} {value}"
         if base:
-            sweeps = {run.sweep for run in trial.runs}
-            return f"the baseline ({sweeps.pop()})" if self._several_sweeps and len(sweeps) == 1 else "the baseline"
+            return f"the baseline ({trial.sweep})" if trial.sweep else "the baseline"
         return f"trial {trial.number} ({trial.label})" if trial.number >= 0 else trial.label
 
 

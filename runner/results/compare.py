@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from runner.config.geometry import geometry_warnings, readers_of
 from runner.core.errors import InputError, Problem
-from runner.core.values import ABSENT, enough_digits, listed, short_keys
+from runner.core.values import ABSENT, enough_digits, listed, shell_path, short_keys
 from runner.results.answer import SweepFacts, answer
 from runner.results.collect import RunResult, check_metrics, own_runs, with_memory
 from runner.results.comparison import ComparedTrial, Comparison, Verdict
@@ -17,6 +17,7 @@ from runner.results.explain import explain
 from runner.results.images import ImageComparison, compare_on_images
 from runner.results.notes import ReportNote, given, note
 from runner.results.params import CONTENT, data_warnings, differing_keys, evaluated_on, parameters, standing_for, without_followers
+from runner.results.several_sweeps import TrialName, baseline_index, distinct_labels, needed_names, place_of
 from runner.results.unlearned import describe_unlearned, unlearned
 from runner.stats.effects import Effect, effects
 from runner.stats.intervals import CONFIDENCE, summarize
@@ -64,7 +65,7 @@ def compare(
 ) -> Comparison:
     """Group `runs` by what they share apart from the seed, and compare the groups with the baseline. Imported runs are left out.
 
-    The baseline is trial 0 of a sweep, else the first trial given.
+    The baseline is trial 0 of the first sweep given, else the first trial given.
 
     Args:
         metric, goal: deciding metric and its direction; None: as the first run states (see `runner.store.run_dir.PrimaryMetric`).
@@ -101,7 +102,7 @@ def compare(
     found = replace(
         found,
         uncounted=(*found.uncounted, *((run, note("uncounted-unidentified")) for run in unidentified)),
-        warnings=(*found.warnings, *read_problems(unidentified)),
+        warnings=(*found.warnings, *read_problems([*runs, *unidentified])),
     )
     return replace(found, answer=tuple(answer(found, sweep)), notes=(*explain(found), *left_out))
 
@@ -143,25 +144,17 @@ def _compare_groups(
         against=asked.against,
         uncounted=tuple(uncounted),
         digits={key: enough_digits(trial.parameters[key] for trial in trials) for key in keys if not key.endswith(CONTENT)},
-        warnings=(*map(given, dict.fromkeys([*warnings, *_geometry(groups, varied)])), *data_warnings(runs), *read_problems(runs)),
+        warnings=(*map(given, dict.fromkeys([*warnings, *_geometry(groups, varied)])), *data_warnings(runs)),
     )
 
 
 def _told_apart(trials: Sequence[ComparedTrial]) -> tuple[ComparedTrial, ...]:
-    """Write the name of its sweep into the label of each trial of one sweep, where trials of several sweeps have the same number."""
-    sweeps = [names.pop() if len(names := {run.sweep for run in trial.runs}) == 1 else None for trial in trials]
-    if not several_sweeps((trial.number, sweep) for trial, sweep in zip(trials, sweeps, strict=True)):
-        return tuple(trials)
-    pairs = zip(trials, sweeps, strict=True)
-    return tuple(trial if sweep is None else replace(trial, label=f"{sweep} · {trial.label}") for trial, sweep in pairs)
-
-
-def several_sweeps(trials: Iterable[tuple[int, str | None]]) -> bool:
-    """Tell whether trials, each given by its number and its sweep, of several sweeps have the same number; −1 is none."""
-    found: dict[int, set[str | None]] = {}
-    for number, sweep in trials:
-        found.setdefault(number, set()).add(sweep)
-    return any(len(sweeps) > 1 for number, sweeps in found.items() if number >= 0)
+    """Give each trial a label of its own, and the name of its sweep where trials of several have the same number."""
+    places = [found.pop() if len(found := {place_of(run) for run in trial.runs}) == 1 else None for trial in trials]
+    names = [TrialName(place, each.number, each.label, each.runs[0].path) for each, place in zip(trials, places, strict=True)]
+    sweeps = needed_names(names)
+    labelled = zip(trials, distinct_labels(names), places, strict=True)
+    return tuple(replace(trial, label=label, sweep=sweeps.get(place, "") if place else "") for trial, label, place in labelled)
 
 
 def _differing_values(groups: Sequence[_Group], varied: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -261,10 +254,8 @@ def _same_trial(one: RunResult, other: RunResult) -> bool:
 
 
 def _baseline_first(groups: list[_Group]) -> list[_Group]:
-    for group in groups:
-        if any(run.sweep is not None and run.trial == 0 for run in group.runs):
-            return [group, *(other for other in groups if other is not group)]
-    return groups
+    at = baseline_index(group.runs for group in groups) or 0
+    return [groups[at], *groups[:at], *groups[at + 1 :]]
 
 
 def _reference_first(groups: list[_Group], number: int) -> list[_Group]:
@@ -375,5 +366,8 @@ def _on_images(mine: Sequence[RunResult], baseline: Sequence[RunResult], metric:
 
 
 def read_problems(runs: Iterable[RunResult]) -> list[ReportNote]:
-    """List the runs of which something could not be read."""
-    return [note("read-problem", path=str(run.path), run=run.path.name, problem=run.problem) for run in runs if run.problem]
+    """List the runs of which something could not be read, and the command that says more about those of sweeps."""
+    wrong = [run for run in runs if run.problem]
+    found = [note("read-problem", path=str(run.path), run=run.path.name, problem=run.problem) for run in wrong]
+    sweeps = dict.fromkeys(run.path.parent.parent for run in wrong if run.path.parent.name == "runs")
+    return [*found, *(note("read-problem-verify", sweep=shell_path(sweep)) for sweep in sweeps)]

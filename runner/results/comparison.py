@@ -32,6 +32,7 @@ class ComparedTrial:
     Args:
         number: in its sweep; −1 where runs of several sweeps were joined or there is none.
         label: for people; the sweep's name is in it where several sweeps have a trial of the same number.
+        sweep: that name; empty where the label does without it.
         is_baseline: the other trials are compared with this one, the baseline or another one that was asked for.
         parameters: value of each of `Comparison.parameters`; `ABSENT` where its config has no such key.
         runs: all of them, whatever their state.
@@ -67,6 +68,7 @@ class ComparedTrial:
     time_s: Summary
     images_per_s: Summary
     memory_gib: Summary
+    sweep: str = ""
 
     def __repr__(self) -> str:
         return f"ComparedTrial({self.name!r}, {counted(len(self.runs), 'run')}, verdict={self.verdict!r})"

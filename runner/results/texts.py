@@ -393,6 +393,7 @@ TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "other-data-eval": _other_data("their metrics are not comparable"),
     "other-data-train": _other_data("differences may come from the data and not from the parameters"),
     "read-problem": lambda path, run, problem: f"{path}: {problem}",
+    "read-problem-verify": _template("`runner verify {sweep}` says what of this can be repaired; with `--repair` it repairs that"),
     "unlearned-trial": _unlearned_trial,
     "unlearned-effect": _template("{trial}: Δ {metric} with them: {with_them}; without them: {without_them}"),
     "unlearned-runs": _unlearned_runs,

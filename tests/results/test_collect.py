@@ -12,6 +12,7 @@ from support.finished import START, make_run
 
 from runner.core.errors import InputError
 from runner.results.collect import collect, read_run
+from runner.results.compare import read_problems
 from runner.store.records import Record, RecordWriter
 from runner.store.run_dir import Override, RunDir, Status
 
@@ -92,7 +93,18 @@ def test_any_file_may_be_missing_or_cut(tmp_path: Path, name: str) -> None:
         read_run(run_dir)
     file.unlink()
     run = read_run(run_dir)
-    assert bool(run.problem) == (name in ("config.yml", "run.json"))
+    assert bool(run.problem) == (name in ("config.yml", "run.json", "eval.json"))
+
+
+def test_a_run_that_is_done_without_its_result_is_told(tmp_path: Path) -> None:
+    run_dir = make_run(tmp_path / "sw")
+    run_dir.evaluation.unlink()
+    (run,) = collect([tmp_path])
+    assert (run.problem, run.metrics["bbox/AP"]) == ("eval.json is missing", 0.4)  # that of the last evaluation's record
+    warnings = [note.text for note in read_problems([run])]
+    assert warnings[0] == f"{run_dir.path}: eval.json is missing"
+    assert warnings[1].startswith(f"`runner verify {tmp_path / 'sw'}` says what of this can be repaired")
+    assert not read_run(make_run(tmp_path / "other", state="running")).problem
 
 
 @pytest.mark.parametrize("name", ["run.json", "status.json", "eval.json"])

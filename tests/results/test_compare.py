@@ -487,6 +487,7 @@ def test_a_run_with_a_damaged_run_json_is_of_no_trial_and_is_not_counted(tmp_pat
     assert [warning.text for warning in found.warnings] == [
         f"{runs[4].path}: metrics.jsonl is damaged: it has no record",
         f"{runs[0].path}: run.json is damaged",
+        f"`runner verify {sweep}` says what of this can be repaired; with `--repair` it repairs that",
     ]
     for run in runs:
         run.identity_file.write_text("{", encoding="utf-8")

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from runner.core.errors import InputError, RunnerError
 from runner.monitor.progress import standing
 from runner.results.collect import RunResult, collect, with_memory
-from runner.results.compare import several_sweeps
+from runner.results.several_sweeps import SweepPlace, TrialName, baseline_index, distinct_labels, place_of, sweep_names
 from runner.store.run_dir import FORMER_METRIC, PrimaryMetric, Status
 from runner.views.page.column_store import ColumnStore
 from runner.views.page.memo import Memo
@@ -52,6 +52,7 @@ class PageTrial:
         id: ``t0``, ``t1``, …
         number: in its sweep; −1 for runs that belong to no sweep.
         label: for people; the sweep's name is in it where several sweeps have a trial of the same number.
+        sweep: name of its sweep (`runner.results.several_sweeps.sweep_names`); empty where it belongs to none.
         is_baseline: the others are compared with it.
         runs: ids of its runs; none of a trial that is planned and has not begun.
         imported: its run was made of another program's logs: it is compared with nothing.
@@ -67,6 +68,7 @@ class PageTrial:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     waiting: int = 0
     imported: bool = False
+    sweep: str = ""
 
 
 class PageData(Protocol):
@@ -222,12 +224,22 @@ def deciding(plans: Mapping[Path, PagePlan], results: Sequence[RunResult]) -> Pr
     return next((result.metric for result in (*own, *results)), FORMER_METRIC)
 
 
-_Key = tuple[str | None, int, str]
-"""Sweep, number and label of a trial; of an imported run, which is a trial of its own, its directory in place of a sweep."""
+class _Key(NamedTuple):
+    """Properties that the runs of a trial share.
+
+    Args:
+        sweep: None for runs that belong to none.
+        imported: directory of an imported run, which is a trial of its own.
+    """
+
+    sweep: SweepPlace | None
+    number: int
+    label: str
+    imported: Path | None = None
 
 
 def _key(result: RunResult) -> _Key:
-    return (str(result.path), -1, result.label) if result.imported else (result.sweep, result.trial, result.label)
+    return _Key(None, -1, result.label, result.path) if result.imported else _Key(place_of(result), result.trial, result.label)
 
 
 class Ids:
@@ -252,24 +264,30 @@ class Ids:
         groups: dict[_Key, list[RunResult]] = {}
         for result in results:
             groups.setdefault(_key(result), []).append(result)
-        imported = {key: any(result.imported for result in members) for key, members in groups.items()}
         waiting, overrides = _waiting(groups, plans or {})
-        order = sorted(groups, key=lambda group: (imported.get(group, False), group[1] != 0, group[0] or "", group[1], group[2]))
+        baseline, order = _in_order(groups)
+        names = [TrialName(key.sweep, key.number, key.label, groups[key][0].path if groups[key] else None) for key in order]
+        sweeps = sweep_names(key.sweep for key in order if key.sweep is not None)
         runs: dict[str, PageRun] = {}
         trials: dict[str, PageTrial] = {}
-        several = several_sweeps((key[1], key[0]) for key in order)
-        for index, key in enumerate(order):
+        for key, label in zip(order, distinct_labels(names), strict=True):
             trial, members = self._trial_id(key, groups[key], trials), []
             for result in groups[key]:
                 run = self._runs.setdefault(result.path, f"r{len(self._runs)}")
                 self._trials[result.path] = trial
                 runs[run] = PageRun(run, trial, result)
                 members.append(run)
-            values = groups[key][0].overrides if groups[key] else overrides.get(key, {})
-            foreign = imported.get(key, False)
-            is_baseline = index == 0 and not foreign
-            label = f"{key[0]} · {key[2]}" if several and key[1] >= 0 else key[2]
-            trials[trial] = PageTrial(trial, key[1], label, is_baseline, tuple(members), dict(values), waiting.get(key, 0), foreign)
+            trials[trial] = PageTrial(
+                id=trial,
+                number=key.number,
+                label=label,
+                is_baseline=key == baseline,
+                runs=tuple(members),
+                overrides=dict(groups[key][0].overrides if groups[key] else overrides.get(key, {})),
+                waiting=waiting.get(key, 0),
+                imported=key.imported is not None,
+                sweep=sweeps[key.sweep] if key.sweep is not None else "",
+            )
         return runs, trials
 
     def _trial_id(self, key: _Key, members: Sequence[RunResult], taken: Mapping[str, PageTrial]) -> str:
@@ -281,17 +299,35 @@ class Ids:
         return found
 
 
+def _in_order(groups: Mapping[_Key, list[RunResult]]) -> tuple[_Key | None, list[_Key]]:
+    """Return the baseline, as the comparison has it, or one that is planned; and all trials in the order in which they are listed."""
+    compared = [key for key in groups if key.imported is None and not any(run.unidentified for run in groups[key])]
+    begun = [key for key in compared if groups[key]]
+    at = baseline_index(groups[key] for key in begun)
+    planned = next((key for key in compared if not groups[key] and key.number == 0), None)
+    baseline = begun[at] if at is not None else planned or next(iter(begun), None)
+    sweeps = {sweep: index for index, sweep in enumerate(dict.fromkeys(key.sweep for key in groups))}
+    first: dict[_Key | None, int] = {**dict.fromkeys(compared, 1), baseline: 0}
+
+    def place(key: _Key) -> tuple[bool, int, int, int]:
+        return (key.imported is not None, first.get(key, 2), sweeps[key.sweep], key.number)
+
+    return baseline, sorted(groups, key=place)
+
+
 def _waiting(groups: dict[_Key, list[RunResult]], plans: Mapping[Path, PagePlan]) -> tuple[dict[_Key, int], dict[_Key, Mapping[str, Any]]]:
     """Add the planned trials without runs to `groups`; return how many planned runs each trial waits for, and the overrides of those."""
     waiting: dict[_Key, int] = {}
     overrides: dict[_Key, Mapping[str, Any]] = {}
     for sweep, plan in plans.items():
         keys: dict[int, _Key] = {}
+        place = SweepPlace(sweep / "runs", sweep.name)
         seeds: dict[_Key, set[int]] = {}
         names = set()
         for key, members in groups.items():
             for result in members:
-                if result.path.parent.parent == sweep:
+                if result.path.parent == place.folder:
+                    place = key.sweep or place
                     keys.setdefault(result.trial, key)
                     seeds.setdefault(key, set()).add(result.seed)
                     names.add(result.id)
@@ -299,12 +335,12 @@ def _waiting(groups: dict[_Key, list[RunResult]], plans: Mapping[Path, PagePlan]
         for run in plan.runs:
             planned.add(run.trial)
             if run.id not in names:
-                key = keys.setdefault(run.trial, (sweep.name, run.trial, run.label))
+                key = keys.setdefault(run.trial, _Key(place, run.trial, run.label))
                 waiting[key] = waiting.get(key, 0) + 1
                 overrides.setdefault(key, run.overrides)
                 groups.setdefault(key, [])
         for key, found in seeds.items():  # trials that a search proposed
-            if key[1] >= 0 and key[1] not in planned:
+            if key.number >= 0 and key.number not in planned:
                 waiting[key] = waiting.get(key, 0) + len(set(plan.spec.seeds) - found)
     return waiting, overrides
 

@@ -92,7 +92,11 @@ class RunSearch:
 
     def ordered(self) -> list[str]:
         """Return the run directories in the order of `runner.store.run_dir.find_runs`."""
-        return sorted(self.runs, key=natural)
+        if len(self.roots) == 1:
+            return sorted(self.runs, key=natural)
+        return sorted(
+            self.runs, key=lambda run: (next(at for at, root in enumerate(self.roots) if Path(run).is_relative_to(root)), natural(run))
+        )
 
     def _add(self, path: str) -> None:
         if path in self.runs or path in self._folders:

@@ -71,7 +71,8 @@ def test_the_comparison_is_that_of_our_runs_alone(old: Path, new: Path) -> None:
 def test_runs_of_one_name_from_two_imports_are_two_trials(tmp_path: Path, old: Path) -> None:
     import_runs([tmp_path / "logs"], tmp_path / "again")
     trials = SnapshotData([old, tmp_path / "again"], read_report).trials()
-    assert sorted(trial.label for trial in trials.values()) == sorted([HOSTILE, "scalar3558_batchsize*2"] * 2)
+    names = (HOSTILE, "scalar3558_batchsize*2")
+    assert sorted(trial.label for trial in trials.values()) == sorted(f"{into} · {name}" for into in (old.name, "again") for name in names)
     assert not any(trial.is_baseline for trial in trials.values())
 
 

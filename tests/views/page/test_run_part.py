@@ -138,7 +138,24 @@ def test_commands_fit_the_state_and_name_paths_from_here(sweep: Path, monkeypatc
     assert commands["retry"] == "runner retry 'our sweep' --failed"
     assert commands["resume"] == "runner resume 'our sweep'"
     assert commands["eval"] == "runner eval 'our sweep/runs/0002-x=1-s0' --pictures pictures"
-    assert {command["purpose"] for command in view(sweep, "0003-x=2-s0")["commands"]} == {"resume", "viewer"}
+    assert {command["purpose"] for command in view(sweep, "0003-x=2-s0")["commands"]} == {"resume"}
+
+
+def test_viewers_are_those_whose_tracker_logged_the_run(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sweep.parent)
+    config = log_of(sweep).parent / "config.yml"
+    config.write_text(config.read_text() + "trackers: [visualdl, not-installed, tensorboard]\n")
+    found = {row["viewer"]: row["command"] for row in view(sweep, NAME)["commands"] if row["purpose"] == "viewer"}
+    assert found == {name: f"runner dashboard 'our sweep/runs/{NAME}' --with {name}" for name in ("visualdl", "tensorboard")}
+
+
+def test_what_is_wrong_with_a_run_has_a_command(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sweep.parent)
+    run = log_of(sweep).parent
+    (run / "eval.json").unlink()
+    (run.parent / "0000-baseline-s0" / "run.json").write_bytes(b"{")
+    for name in (NAME, "0000-baseline-s0"):
+        assert {"purpose": "verify", "command": "runner verify 'our sweep'", "viewer": ""} in view(sweep, name)["commands"]
 
 
 def test_a_frozen_file_holds_each_run_and_the_logs_of_those_that_failed(sweep: Path) -> None:

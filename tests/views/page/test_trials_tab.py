@@ -100,6 +100,30 @@ def test_failures_are_grouped_by_cause_with_their_first_line_and_the_command(swe
     expect(page.get_by_role("heading", name="0003-batch_size=64-s1")).to_be_visible()
 
 
+def test_what_is_damaged_is_marked_with_the_command_and_sweeps_are_groups(tmp_path: Path, pages: Pages) -> None:
+    from playwright.sync_api import expect
+
+    for name in ("one", "other"):
+        for seed in (0, 1):
+            make_run(tmp_path / name / "lr", 0, seed, batch_size=8 if name == "one" else 16)
+            overrides = {"LearningRate.base_lr": 0.01}
+            make_run(tmp_path / name / "lr", 1, seed, label="lr=0.01", base_lr=0.01, overrides=overrides)
+    runs = tmp_path / "one" / "lr" / "runs"
+    (runs / "0001-lr=0.01-s1" / "eval.json").unlink()
+    (runs / "0001-lr=0.01-s0" / "run.json").write_text("{")
+    page = pages.show(tmp_path / "one" / "lr", tmp_path / "other" / "lr", fragment="#trials?g=sweep")
+    table(page)
+    expect(page.locator(".windowed tr.group .name")).to_have_text(["sweep = one/lr", "sweep = other/lr", "Others: no sweep"])
+    assert page.get_by_label("Group by").locator("option").all_inner_texts() == ["trial", "base_lr", "batch_size", "sweep"]
+    said = ["1 × with a problem: run.json is damaged", "1 × with a problem: eval.json is missing"]
+    assert sorted(page.locator(".failures summary").all_inner_texts()) == sorted(said)
+    for name, problem in (("1 one/lr · lr=0.01", "eval.json is missing"), ("0001-lr=0.01-s0", "run.json is damaged")):
+        assert f"done: {problem}" in cells(page, name)
+        expect(row(page, name).get_by_role("img", name=problem)).to_have_text("⚠")
+    page.locator(".failures summary").first.click()
+    expect(page.locator(".failures code").first).to_contain_text("runner verify")
+
+
 def test_sorting_by_mouse_and_keyboard_leaves_trials_without_a_value_last(sweep: Path, pages: Pages) -> None:
     page = pages.show(sweep, fragment="#trials")
     table(page)

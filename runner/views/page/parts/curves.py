@@ -157,7 +157,8 @@ class CurvesPart:
         """
         yield {}
         axes = dict.fromkeys(["", view["x"] if view.get("x") in AXES and view["x"] != "step" else ""])
-        keys = dict.fromkeys(["", view["g"] if view.get("g") in read_parameters(data)[0] else ""])
+        varied, more, _ = read_parameters(data)
+        keys = dict.fromkeys(["", view["g"] if view.get("g") in (*varied, *more) else ""])
         for row in read_tags(data):
             for axis in axes:
                 for key in keys:
@@ -315,7 +316,7 @@ def _groups(data: PageData, group: str) -> list[_Members]:
         return [each for each in found if each.runs]
     by_value: dict[Any, tuple[Any, list[PageRun]]] = {}
     known: set[str] = set()
-    _, parameters = read_parameters(data)  # a live page has no configs at hand: the report says what those of the trials have
+    _, _, parameters = read_parameters(data)  # a live page has no configs at hand: the report says what those of the trials have
     for run in counted.values():
         values = {**run.result.config, **run.result.overrides, **parameters.get(run.trial, {})}
         known.update(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -11,12 +12,13 @@ from typing import Any, Final
 
 from runner.config.load import parse
 from runner.config.node import Node, Source, flatten
-from runner.core.errors import InputError
+from runner.core.errors import InputError, PluginError
 from runner.core.files import MAX_JSON_BYTES, parse_json
 from runner.core.typed import build
 from runner.core.values import ABSENT, format_value, same_value, shell_path
 from runner.store.media import read_media
 from runner.store.run_dir import IMPORTED, Identity, Status
+from runner.trackers.base import TRACKERS
 from runner.views.page.attempts import AttemptRow, read_attempts
 from runner.views.page.data import PageData, PageRun
 from runner.views.page.part import PartAnswer, Query, json_answer
@@ -70,10 +72,11 @@ class MediumRow:
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """A command to copy; `purpose` is a key of the page's texts."""
+    """A command to copy; `purpose` is a key of the page's texts. `viewer`: of one that starts a viewer, the name of its tracker."""
 
     purpose: str
     command: str
+    viewer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ class Place:
     @property
     def sweep(self) -> tuple[str, ...] | None:
         """Parts of the path of its sweep's directory below the root; None where there is none, or it lies outside."""
-        inside = len(self.parts) > 1 and self.parts[-2] == "runs" and self.identity is not None and self.identity.sweep is not None
+        inside = len(self.parts) > 1 and self.parts[-2] == "runs" and (self.identity is None or self.identity.sweep is not None)
         return self.parts[:-2] if inside else None
 
     def tree(self, parts: tuple[str, ...]) -> Node:
@@ -381,6 +384,8 @@ def _commands(place: Place) -> Iterator[CommandRow]:
     if result.imported:
         return
     run, sweep = place.command_path(place.path), None if place.sweep is None else place.command_path(place.root.joinpath(*place.sweep))
+    if result.problem and sweep:
+        yield CommandRow("verify", f"runner verify {sweep}")
     if result.state == "running":
         yield CommandRow("stop", f"runner stop {sweep} {shell_path(result.path.name)}" if sweep else f"runner stop {run}")
     if result.state == "failed" and sweep:
@@ -390,7 +395,20 @@ def _commands(place: Place) -> Iterator[CommandRow]:
     if result.state != "pending":
         yield CommandRow("predict", f"runner predict {run} 'IMAGES/*.png'")
         yield CommandRow("eval", f"runner eval {run} --pictures pictures")
-    yield CommandRow("viewer", f"runner dashboard {run} --with tensorboard")
+    for viewer in _viewers(place):
+        yield CommandRow("viewer", f"runner dashboard {run} --with {viewer}", viewer)
+
+
+def _viewers(place: Place) -> Iterator[str]:
+    """Yield the trackers that logged the run, as its config says, and have a viewer."""
+    try:
+        names = place.tree((*place.parts, "config.yml")).plain().get("trackers")
+    except (InputError, AttributeError):  # it cannot be read, or is no mapping
+        return
+    for name in names if isinstance(names, list) else ():
+        with suppress(InputError, PluginError):  # one whose distribution is not installed here
+            if TRACKERS.get(name).viewer is not None:
+                yield name
 
 
 def _line_count(text: str) -> int:

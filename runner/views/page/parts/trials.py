@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from runner.core.values import ABSENT, short_keys
 from runner.results.collect import RunResult
@@ -17,6 +17,9 @@ from runner.stats.intervals import summarize
 from runner.views.page.data import PageData, PageRun, PageTrial, standing_of
 from runner.views.page.part import PartAnswer, Query, json_answer
 from runner.views.page.redaction import Redaction
+
+SWEEP: Final = "sweep"
+"""Key of the page for the name of a trial's sweep, where runs of several are shown; no config has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class TrialRow:
     """A trial in the table.
 
     Args:
-        parameters: value by dotted key: what was overridden, and once there is a report every key of `Trials.keys`.
+        parameters: value by dotted key: what was overridden, and once there is a report every key of `Trials.keys` and `Trials.more`.
         states: number of runs per standing, planned ones included, copies not.
         metrics: over the runs that count.
         time_s, memory_gib: means over these.
@@ -79,12 +82,19 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """The table. `keys`: dotted keys that were varied, to their short names; `metrics`: tags, the deciding one first."""
+    """The table.
+
+    Args:
+        metrics: tags, the deciding one first.
+        keys: dotted keys that were varied, to their short names.
+        more: keys that differ too; with runs of several sweeps also `SWEEP`, whose value is the sweep's name.
+    """
 
     metric: str
     goal: str
     metrics: tuple[str, ...]
     keys: Mapping[str, str]
+    more: Mapping[str, str]
     trials: list[TrialRow]
     runs: list[RunRow]
 
@@ -107,12 +117,14 @@ def read_trials(data: PageData) -> Trials:
     """Make the table."""
     runs, trials, metric = data.runs(), data.trials(), data.metric
     tags = tuple(dict.fromkeys([*metric.shown, *(tag for run in runs.values() for tag in (*run.result.metric.also, *run.result.metrics))]))
-    keys, parameters = read_parameters(data)
+    keys, more, parameters = read_parameters(data)
     hide = Redaction(data.roots)
     rows = data.memo.recall("run", {id: (run, tags) for id, run in runs.items()}, lambda run, tags: _run(run, tags, hide))
     wanted = {id: (trial, parameters[id], tuple(runs[run].result for run in trial.runs), tags, metric.name) for id, trial in trials.items()}
     table = data.memo.recall("trial", wanted, lambda trial, values, *others: _trial(_hidden(trial, values, hide), *others))
-    return Trials(metric.name, metric.goal, tags, short_keys(keys), table, rows)
+    short = short_keys([*keys, *more])
+    varied, others = ({key: short[key] for key in each} for each in (keys, more))
+    return Trials(metric.name, metric.goal, tags, varied, others, table, rows)
 
 
 def _hidden(trial: PageTrial, parameters: Mapping[str, Any], hide: Redaction) -> PageTrial:
@@ -120,13 +132,15 @@ def _hidden(trial: PageTrial, parameters: Mapping[str, Any], hide: Redaction) ->
     return replace(trial, label=hide.text(trial.label), overrides={key: hide.value(value) for key, value in parameters.items()})
 
 
-def read_parameters(data: PageData) -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """Return the keys that were varied, and id of each trial to its parameters (see `TrialRow`)."""
+def read_parameters(data: PageData) -> tuple[list[str], list[str], dict[str, dict[str, Any]]]:
+    """Return the keys that were varied, those that differ too, and id of each trial to its parameters (see `Trials` and `TrialRow`)."""
     runs, trials, report = data.runs(), data.trials(), data.report()
+    more: list[str] = []
     keys = list(dict.fromkeys(key for trial in trials.values() for key in trial.overrides if key != "seed"))
     values: dict[Path, Mapping[str, Any]] = {}
     if isinstance(report, Comparison):
         keys = list(report.parameters[: report.varied]) if report.varied else keys
+        more = [key for key in report.parameters if key not in keys]
         values = {run.path: trial.parameters for trial in report.trials for run in trial.runs}
     elif isinstance(report, SearchReport):
         keys = list(dict.fromkeys([*report.results.parameters, *keys]))
@@ -135,8 +149,14 @@ def read_parameters(data: PageData) -> tuple[list[str], dict[str, dict[str, Any]
     parameters = {}
     for trial in trials.values():
         known = next((values[path] for run in trial.runs if (path := runs[run].result.path) in values), {})
-        parameters[trial.id] = {**trial.overrides, **{key: known[key] for key in keys if known.get(key, ABSENT) is not ABSENT}}
-    return keys, parameters
+        shown = {key: known[key] for key in (*keys, *more) if known.get(key, ABSENT) is not ABSENT}
+        parameters[trial.id] = {**trial.overrides, **shown}
+    sweeps = {trial.id: trial.sweep for trial in trials.values() if trial.sweep}
+    if len(set(sweeps.values())) > 1:
+        more.append(SWEEP)
+        for id, sweep in sweeps.items():
+            parameters[id][SWEEP] = sweep
+    return keys, more, parameters
 
 
 def _run(run: PageRun, tags: Sequence[str], hide: Redaction) -> RunRow:

@@ -91,14 +91,15 @@ export class Selection {
     this.labels.metric.parentElement.hidden = page.source.frozen && metrics.length < 2;
     this.others.hidden = bases.length === trials.comparable().length && metrics.length === trials.metrics.length;
     fill(this.others, prose(text("selection.others")));
-    const keys = Object.entries(trials.keys).filter(([key]) => this.canGroup(key));
+    const every = trials.groupKeys();
+    const keys = every.filter((key) => this.canGroup(key));
     choices(
       this.group,
       text("selection.group"),
-      [["", text("selection.group.trial")], ...keys],
-      keys.some(([key]) => key === state.get("g")) ? state.get("g") : "",
+      [["", text("selection.group.trial")], ...keys.map((key) => [key, trials.shortKey(key)])],
+      keys.includes(state.get("g")) ? state.get("g") : "",
     );
-    this.labels.group.parentElement.hidden = Object.keys(trials.keys).length < 2 || !keys.length;
+    this.labels.group.parentElement.hidden = every.length < 2 || !keys.length;
     this.reset.hidden = chosen === 0;
     fill(this.reset, text("selection.reset"));
     this.updateChips();

@@ -24,7 +24,7 @@ export class TrialModel {
     this.reference = report ? pageTrial(page, report.trials[0]) : null;
     const varied = Object.keys(trials.keys).filter((key) => this.differs(key));
     this.keys = varied.length ? varied : [...(report?.varied ?? [])];
-    this.followers = (report?.parameters ?? []).filter((key) => !this.keys.includes(key));
+    this.followers = [...new Set([...(report?.parameters ?? []), ...Object.keys(trials.more)])].filter((key) => !this.keys.includes(key));
   }
 
   differs(key) {
@@ -40,7 +40,7 @@ export class TrialModel {
   }
 
   shortKey(key) {
-    return this.trials.keys[key] ?? key.split(".").slice(-2).join(".");
+    return this.trials.shortKey(key);
   }
 
   /** Effect on the metric that is shown, as the report has it; null where it has none. */
@@ -330,7 +330,7 @@ function stateText(model, trial) {
 function trialState(model, trial) {
   const states = Object.keys(trial.states);
   const runs = trial.runs.map((id) => model.trials.runs.get(id));
-  if (states.length === 1 && states[0] !== "running") return stateWord(model.page, states[0], runs.length === 1 ? runs[0].reason : "");
+  if (states.length === 1 && states[0] !== "running") return stateWord(model.page, states[0], runs.length === 1 ? runs[0] : {});
   const share = runs.reduce((sum, run) => sum + portion(run), 0) / Math.max(1, runs.length);
   const silent = Math.max(0, ...runs.map((run) => silence(model.page, run)));
   const text = stateText(model, trial);
@@ -341,17 +341,17 @@ function trialState(model, trial) {
 }
 
 function runState(page, run) {
-  if (run.state !== "running") return stateWord(page, run.state, run.reason || run.problem);
+  if (run.state !== "running") return stateWord(page, run.state, run);
   const silent = silence(page, run);
   const percent = run.steps ? `${Math.floor((100 * run.step) / run.steps)} %` : page.text("trials.step", { step: run.step });
   return [bar(page, portion(run)), silent ? quiet(page, silent) : h("span", {}, percent)];
 }
 
-function stateWord(page, state, reason) {
+function stateWord(page, state, { reason, problem }) {
   const word = page.text(`state.${state}`);
-  const first = firstLine(reason);
-  const text = first && state !== "done" ? `${word}: ${first}` : word;
-  return h("span", { class: `state ${state}`, title: reason ? `${word}: ${reason}` : word }, text);
+  const first = firstLine(state === "done" ? problem : reason || problem); // a run that is done may have a reason: it was reused
+  const title = [word, ...[reason, problem].filter(Boolean)].join(": ");
+  return h("span", { class: `state ${state}`, title }, first ? `${word}: ${first}` : word);
 }
 
 export const firstLine = (text) => (text ?? "").split("\n")[0];
@@ -410,17 +410,24 @@ function nameCell(model, row, actions) {
       "a",
       { class: "name run", tabindex: "-1", href: actions.address(row.run.id), title: row.run.problem || row.run.name },
       row.run.name,
-      row.run.problem ? " ⚠" : "",
+      problemMark([row.run]),
     );
   const name = trials.label(row.trial.id);
   const one = row.trial.runs.length === 1;
   if (!row.trial.runs.length) return h("span", { class: "name bare", title: name }, name);
+  const mark = problemMark(trials.runsOf(row.trial.id));
   const label = one
-    ? h("a", { class: "name", tabindex: "-1", href: actions.address(row.trial.runs[0]), title: name }, name)
-    : h("span", { class: "name", title: name }, name);
+    ? h("a", { class: "name", tabindex: "-1", href: actions.address(row.trial.runs[0]), title: name }, name, mark)
+    : h("span", { class: "name", title: name }, name, mark);
   if (!row.trial.imported) return [fold(page, row, actions), label];
-  const mark = h("span", { class: "tag", title: page.text("trials.imported.why") }, page.text("trials.imported"));
-  return [fold(page, row, actions), h("span", { class: "tagged" }, label, mark)];
+  const tag = h("span", { class: "tag", title: page.text("trials.imported.why") }, page.text("trials.imported"));
+  return [fold(page, row, actions), h("span", { class: "tagged" }, label, tag)];
+}
+
+/** A sign where something of a run could not be read, with what it was. */
+function problemMark(runs) {
+  const said = runs.filter(({ problem }) => problem).map(({ name, problem }) => (runs.length > 1 ? `${name}: ${problem}` : problem));
+  return said.length ? h("span", { role: "img", "aria-label": said.join("; "), title: said.join("\n") }, " ⚠") : null;
 }
 
 function fold(page, row, actions) {

@@ -84,14 +84,16 @@ export function makeRows(trials, { open, runs, label, group, isHere }) {
   });
 }
 
-/** Failed and interrupted runs by their reason, the commonest first: [{reason, state, runs}]. */
+/** Failed and interrupted runs by their reason, and others by their problem, the commonest first: [{reason, state, runs}]. */
 export function failures(runs) {
   const found = new Map();
   for (const run of runs) {
-    if (!["failed", "infeasible", "interrupted"].includes(run.state)) continue;
-    const reason = run.reason || run.problem;
-    const key = `${run.state} ${reason.replace(/\d+/g, "0").split("\n")[0]}`;
-    if (!found.has(key)) found.set(key, { reason, state: run.state, runs: [] });
+    const ended = ["failed", "infeasible", "interrupted"].includes(run.state);
+    if (!ended && !run.problem) continue;
+    const reason = (ended && run.reason) || run.problem;
+    const state = ended ? run.state : "damaged";
+    const key = `${state} ${reason.replace(/\d+/g, "0").split("\n")[0]}`;
+    if (!found.has(key)) found.set(key, { reason, state, runs: [] });
     found.get(key).runs.push(run);
   }
   return [...found.values()].sort((one, other) => other.runs.length - one.runs.length);

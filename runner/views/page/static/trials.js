@@ -42,6 +42,20 @@ export class Trials {
     this.shownIds = new Set(this.shown.map((trial) => trial.id));
   }
 
+  /** Short name of a key. */
+  shortKey(key) {
+    const names = [this.keys, this.more].find((each) => Object.hasOwn(each, key));
+    return names ? names[key] : key.split(".").slice(-2).join(".");
+  }
+
+  /** Keys by which the shown trials can be grouped: those that differ between them; all that were varied, and the chosen one. */
+  groupKeys() {
+    const first = this.shown[0]?.parameters ?? {};
+    const differs = (key) => this.shown.some(({ parameters }) => JSON.stringify(parameters[key]) !== JSON.stringify(first[key]));
+    const more = Object.keys(this.more).filter((key) => key === this.state.get("g") || differs(key));
+    return [...Object.keys(this.keys), ...more];
+  }
+
   /** Runs of a trial. */
   runsOf(id) {
     return this.byId.get(id).runs.map((run) => this.runs.get(run));

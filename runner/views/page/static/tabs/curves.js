@@ -323,7 +323,7 @@ class CurvesView {
   groupName(value) {
     const { text, trials } = this.page;
     const key = this.groupKey();
-    return value === null ? text("curves.others") : `${trials.keys[key] ?? key}=${this.page.value(value)}`;
+    return value === null ? text("curves.others") : `${trials.shortKey(key)}=${this.page.value(value)}`;
   }
 
   isContext({ trial }) {

@@ -53,7 +53,7 @@ class RunView {
       sections.commands,
       title(page, "run.commands"),
       view.commands.map((each) => [
-        h("p", { class: "small muted" }, page.text(`run.command.${each.purpose}`)),
+        h("p", { class: "small muted" }, page.text(`run.command.${each.purpose}`, each)),
         commandBlock(page, each.command),
       ]),
     );

@@ -11,6 +11,7 @@ import { failures, makeRows, sortTrials } from "../trial-rows.js";
 
 const TICK_MS = 5_000;
 const MOST_NAMED = 8;
+const MENDING = ["retry", "resume", "verify"]; // purposes of the commands for what went wrong
 
 export const trialsTab = {
   id: "trials",
@@ -243,7 +244,7 @@ class TrialsView {
         const view = await page.source.json("run", { id: runs[0].id });
         fill(
           commands,
-          view.commands.filter(({ purpose }) => ["retry", "resume"].includes(purpose)).map(({ command }) => commandBlock(page, command)),
+          view.commands.filter(({ purpose }) => MENDING.includes(purpose)).map(({ command }) => commandBlock(page, command)),
         );
       } catch (error) {
         fill(commands, h("p", { class: "small muted" }, error.message));
