@@ -1,8 +1,9 @@
-"""PaddleDetection's own configs through the `runner` command: seven detectors train, stop, go on, are evaluated and predict.
+"""PaddleDetection's own configs through the `runner` command: detectors train, stop, go on, are evaluated and predict.
 
     python -m benchmarks.paddle_models CHECKOUT [--only NAME] [--steps 12] [--output DIR] [-o KEY=VALUE]
 
-CHECKOUT is a checkout of PaddleDetection 2.6. Its configs are used as they are; what is overridden is the data (dataset:
+CHECKOUT is a checkout of the PaddleDetection that is installed: 2.6, or a newer one (`runner backend install paddle --ppdet CHECKOUT`).
+Models that it has no config of are left out. Its configs are used as they are; what is overridden is the data (dataset:
 synthetic_pcb, some images of it), sizes, the batch, the length, that nothing is downloaded or needs a GPU, and, since they start from
 random weights, the learning rate. Each model is trained twice: undisturbed, and asked to stop after a few steps (SIGTERM) and resumed.
 "equal" says that the second ended with the same weights, bit for bit, and with the same records, no step twice. Exit code 1 if a model
@@ -42,11 +43,13 @@ class Model:
         name: for people, and for --only.
         config: below ``configs/``.
         size: overrides that make its images small.
+        polygons: it is trained on masks, here those of the boxes.
     """
 
     name: str
     config: str
     size: tuple[str, ...]
+    polygons: bool = False
 
 
 @dataclass(slots=True)
@@ -88,6 +91,13 @@ MODELS = (
     Model("RetinaNet", "retinanet/retinanet_r50_fpn_1x_coco.yml", (_SHORTER, *_shown(1, "[128, 160]"))),
     Model("SSD", "ssd/ssd_r34_70e_coco.yml", ()),  # its head is made for 300 pixels
     Model("PicoDet", "picodet/picodet_s_320_coco_lcnet.yml", _LARGER),  # 9 places at stride 64: it wants as many a box
+    Model("RT-DETR", "rtdetr/rtdetr_r18vd_6x_coco.yml", ("image_size=[128, 128]",)),
+    Model("RT-DETRv2", "rtdetrv2/rtdetrv2_r18vd_120e_coco.yml", ("image_size=[128, 128]",)),
+    Model("DINO", "dino/dino_r50_4scale_1x_coco.yml", ("image_size=[96, 128]",)),
+    Model("YOLOX", "yolox/yolox_nano_300e_coco.yml", ("image_size=[128, 128]",)),
+    Model("TOOD", "tood/tood_r50_fpn_1x_coco.yml", ("image_size=[96, 128]",)),
+    Model("GFL", "gfl/gfl_r18vd_1x_coco.yml", ("image_size=[96, 128]",)),
+    Model("Mask R-CNN", "mask_rcnn/mask_rcnn_r50_fpn_1x_coco.yml", ("image_size=[96, 128]",), polygons=True),
 )
 
 
@@ -105,7 +115,7 @@ class Trial:
     def __init__(self, model: Model, checkout: Path, folder: Path, overrides: Sequence[str]) -> None:
         self._folder = folder
         self._train = ["train", "-c", str(checkout / "configs" / model.config)]
-        for override in (*overrides, *model.size):
+        for override in (*(_with_polygons(folder, overrides) if model.polygons else overrides), *model.size):
             self._train += ["-o", override]
         self.result = Result(model)
 
@@ -169,6 +179,22 @@ class Trial:
         return subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def _with_polygons(folder: Path, overrides: Sequence[str]) -> list[str]:
+    """Write the annotations with the outline of each box as its polygon; return `overrides` with these in place of the prepared set."""
+    data = ROOT / "data" / "synthetic_pcb"
+    document = json.loads((data / "annotations" / "train.json").read_text(encoding="utf-8"))
+    for entry in document["annotations"]:
+        x, y, width, height = entry["bbox"]
+        entry["segmentation"] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    path = folder / "polygons.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    places = {"dataset_dir": data, "image_dir": "images"}
+    files = {"Train": path, "Eval": data / "annotations" / "val.json"}
+    sections = [f"{split}Dataset.{key}={value}" for split in files for key, value in (*places.items(), ("anno_path", files[split]))]
+    others = [override for override in overrides if not override.startswith("dataset=")]
+    return [*others, f"num_classes={len(document['categories'])}", *sections]
+
+
 def differences(one: RunDir, other: RunDir) -> list[str]:
     """In what two runs of the same config ended differently."""
     found = []
@@ -202,7 +228,7 @@ def _table(results: Sequence[Result]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run them and print; 0 if every one came through."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paddle_models", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("checkout", type=Path, metavar="CHECKOUT", help="a checkout of PaddleDetection 2.6")
+    parser.add_argument("checkout", type=Path, metavar="CHECKOUT", help="a checkout of the installed PaddleDetection")
     parser.add_argument("--only", action="append", metavar="NAME", help=f"one of {', '.join(model.name for model in MODELS)}")
     parser.add_argument("--steps", type=int, default=12, metavar="N", help="steps of each training; default 12")
     parser.add_argument("--output", type=Path, metavar="DIR", help="keep the runs there")
@@ -211,6 +237,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [model for model in MODELS if not args.only or model.name in args.only]
     if not chosen or not (args.checkout / "configs").is_dir():
         parser.error(f"no such model: {args.only}" if not chosen else f"{args.checkout} is no checkout of PaddleDetection")
+    if absent := [model.name for model in chosen if not (args.checkout / "configs" / model.config).is_file()]:
+        print(f"not in this checkout: {', '.join(absent)}", file=sys.stderr)
+    chosen = [model for model in chosen if model.name not in absent]
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as scratch:
         for model in chosen:

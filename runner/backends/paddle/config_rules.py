@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.backends.initial_distance import check_initial_distance
 from runner.backends.paddle import schedule
+from runner.backends.paddle.masks import check_polygons
 from runner.backends.paddle.module_registry import ModuleRegistry, Signature, module_registry
 from runner.backends.paddle.schema import PaddleConfig
 from runner.config.bind import field_infos, instead_of
@@ -32,6 +33,10 @@ _EVALUATED = frozenset(("norm_layer", "act_fn", "block_fn", "stage_fn", "set_par
 _UNUSED = {("FCOSLoss", "loss_alpha"): 0.25, ("FCOSLoss", "loss_gamma"): 2.0, ("FCOSLoss", "reg_weights"): 1.0}
 """Arguments that ppdet 2.6.0 accepts and ignores, and the value it uses instead."""
 
+NEWER_KEYS = ("master_grad", "reset_norm_param_attr")
+"""Top-level keys that ppdet's trainer reads from release/2.7 on."""
+FROM_CHECKOUT = "release/2.7 and develop do: runner backend install paddle --ppdet CHECKOUT"
+
 _TYPED = frozenset((*(f"{reader}.batch_size" for reader in READERS), "LearningRate.base_lr"))
 """Keys whose values are checked in more detail."""
 
@@ -39,7 +44,7 @@ _NAME = re.compile(r"[A-Za-z_][\w.]*")
 OTHER_TASKS = {
     "tracks objects": ("ByteTrack", "CenterTrack", "DeepSORT", "FairMOT", "JDE"),
     "finds key points": ("HigherHRNet", "METRO_Body", "TinyPose3DHRHeatmapNet", "TinyPose3DHRNet", "TopDownHRNet"),
-    "finds masks": ("MaskHead", "MaskRCNN", "QueryInst", "SOLOv2"),
+    "finds masks": ("MaskRTDETR", "QueryInst", "SOLOv2"),
     "finds rotated boxes": ("FCOSRHead", "PPYOLOERHead", "S2ANet"),
 }
 """Modules of ppdet for tasks other than upright boxes, by task."""
@@ -49,7 +54,10 @@ _SUFFIX = ".pdparams"
 def check(config: PaddleConfig) -> list[Problem]:
     """Find every problem of `config` and of the files it names; empty if it can be trained."""
     known = module_registry(interpreter("paddle", config.backend_python).python)
-    problems = [*check_length(config), *_Modules(config, known).problems(), *_weights(config), *_schedule(config)]
+    modules = _Modules(config, known)
+    problems = [*check_length(config), *modules.problems(), *_weights(config), *_schedule(config)]
+    if modules.has_masks:
+        problems += check_polygons(config)
     problems += check_initial_distance(config.initial_distance, has_effect=_has_relu(config))
     if config.amp and not config.use_gpu:
         problems.append(Problem("ppdet supports half precision on a GPU only; on the CPU set amp: false (-o amp=false)", key="amp"))
@@ -74,6 +82,7 @@ class _Modules:
             yield from other
             return  # such a config may contain more than a detector's
         yield from self._architecture()
+        yield from self._newer_keys()
         for key, value in self._sections.items():
             if key in self._known.modules:
                 yield from self._section(key, value)
@@ -82,6 +91,11 @@ class _Modules:
         for name in READERS:
             if self._sections.get(name) is None and name != "TestReader":
                 yield Problem("missing; expected a reader of images", key=name)
+
+    @property
+    def has_masks(self) -> bool:
+        """True if the model finds masks too, and is trained on polygons."""
+        return "MaskHead" in self._used()
 
     def _other_tasks(self) -> Iterator[Problem]:
         used = self._used()
@@ -110,6 +124,12 @@ class _Modules:
         name = self._config.architecture
         if name not in self._known.modules:
             yield Problem(f"ppdet has no architecture {name!r}{_hint(name, self._known.modules)}", key="architecture")
+
+    def _newer_keys(self) -> Iterator[Problem]:
+        """Find keys of newer versions of ppdet that the installed one would ignore."""
+        for key in NEWER_KEYS:
+            if getattr(self._config, key) and key not in self._known.trainer["Trainer"].keys:
+                yield Problem(f"the installed ppdet does not know it; {FROM_CHECKOUT}", key=key)
 
     def _unknown_top(self, key: str) -> Iterator[Problem]:
         declared = [info.key for info in field_infos(PaddleConfig) if not info.rest]
@@ -176,7 +196,9 @@ class _Modules:
             return ""
         if isinstance(default, bool):
             return "" if value in (True, False) or (operator and isinstance(value, str)) else "true or false"
-        number = is_numeric(value) if isinstance(value, str) else not isinstance(value, Mapping | list)
+        if isinstance(value, list):  # some modules take an integer for each level too
+            return "" if type(default) is int and value and all(type(one) is int for one in value) else "a number"
+        number = is_numeric(value) if isinstance(value, str) else not isinstance(value, Mapping)
         return "" if number else "a number"
 
     def _created(self, value: Any, path: str) -> Iterator[Problem]:

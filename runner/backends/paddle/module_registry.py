@@ -25,13 +25,14 @@ from runner.core.importing import child_environment
 from runner.environments.interpreters import folder, versions
 
 _TIMEOUT_S = 300
-_FORMAT = 4
+_FORMAT = 5
 """Counted up when what is kept changes."""
 _KWARGS = re.compile(r"""kwargs(?:\.get|\.pop)?[\[(]\s*['"](\w+)['"]""")
 _CREATED = re.compile(r"""create\(\s*cfg\[['"](\w+)['"]\]""")
+_READ = (re.compile(r"""cfg(?:\.get\(|\[)\s*['"](\w+)['"]"""), re.compile(r"""['"](\w+)['"] in (?:self\.)?cfg\b"""))
 _MADE = re.compile(r"(\w+)\(\*\*(\w+)\)")
-_READER_KEYS = ("inputs_def", "mixup_epoch", "cutmix_epoch", "mosaic_epoch", "pre_img_epoch", "fuse_normalize", "use_shared_memory")
-"""What readers hand on to data sets and to the exporter without naming it."""
+_READER_KEYS = ("inputs_def", "fuse_normalize", "use_shared_memory")
+"""What readers hand on to the exporter without naming it; to data sets they hand on what `DetDataset.set_kwargs` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class ModuleRegistry:
         optimizers: values of ``OptimizerBuilder.optimizer.type``.
         schedulers: members of ``LearningRate.schedulers``.
         regularizers: values of ``OptimizerBuilder.regularizer.type``.
+        trainer: ``Trainer``, whose keys are those of the top level that ppdet's trainer reads itself.
     """
 
     modules: Mapping[str, Signature]
@@ -76,6 +78,7 @@ class ModuleRegistry:
     optimizers: Mapping[str, Signature]
     schedulers: Mapping[str, Signature]
     regularizers: Mapping[str, Signature]
+    trainer: Mapping[str, Signature]
 
     @property
     def shared(self) -> frozenset[str]:
@@ -133,6 +136,8 @@ def collect() -> dict[str, dict[str, dict[str, Any]]]:
     import yaml  # noqa: PLC0415
     from ppdet.core.workspace import get_registered_modules  # noqa: PLC0415
     from ppdet.data import transform  # noqa: PLC0415
+    from ppdet.data.source.dataset import DetDataset  # noqa: PLC0415
+    from ppdet.engine import Trainer  # noqa: PLC0415
     from ppdet.optimizer import optimizer  # noqa: PLC0415
 
     modules = {name: getattr(found.pymodule, name) for name, found in get_registered_modules().items()}
@@ -151,18 +156,23 @@ def collect() -> dict[str, dict[str, dict[str, Any]]]:
         "optimizers": optimizers,
         "schedulers": schedulers,
     }
-    found = {group: {name: _signature(name, made) for name, made in sorted(members.items())} for group, members in groups.items()}
+    found = {group: {name: _signature(made) for name, made in sorted(members.items())} for group, members in groups.items()}
+    handed_on = (*_READER_KEYS, *_KWARGS.findall(_source(DetDataset.set_kwargs)))
+    for name, signature in found["modules"].items():
+        if name.endswith("Reader"):
+            signature["keys"] = list(dict.fromkeys([*signature["keys"], *handed_on]))
     for signature in (one for group in found.values() for one in group.values()):
         signature["made"] = {key: name for key, name in signature["made"].items() if name in modules}
     for signature in found["optimizers"].values():  # the builder hands these over itself, and understands one of its own
         own = {"learning_rate", "parameters", "grad_clip", "name", "model", "lr"}
         signature["keys"] = [*(key for key in signature["keys"] if key not in own), "param_groups"]
         signature["required"] = []
+    found["trainer"] = {"Trainer": {"keys": sorted({key for pattern in _READ for key in pattern.findall(_source(Trainer))})}}
     found["regularizers"] = {name: {"keys": ["factor"], "required": ["factor"]} for name in ("L1", "L2")}
     return found
 
 
-def _signature(name: str, made: Callable[..., Any]) -> dict[str, Any]:
+def _signature(made: Callable[..., Any]) -> dict[str, Any]:
     """Describe the arguments of a function; of a class, its own and those that it passes to its base classes."""
     owners = [vars(owner).get("__init__") for owner in made.__mro__] if inspect.isclass(made) else [made]
     parameters = [found for owner in owners if (found := _own_parameters(owner, method=inspect.isclass(made))) is not None]
@@ -177,8 +187,6 @@ def _signature(name: str, made: Callable[..., Any]) -> dict[str, Any]:
     source = _source(made)
     if "**" in keys:
         keys |= dict.fromkeys(_KWARGS.findall(source), False)
-    if name.endswith("Reader"):
-        keys |= dict.fromkeys(_READER_KEYS, False)
     keys.pop("**", None)
     return {
         "keys": list(keys),

@@ -62,6 +62,10 @@ class PaddleConfig(CommonConfig):
     custom_white_list: Annotated[tuple[str, ...] | None, Doc("operators that amp computes in half precision too")] = None
     custom_black_list: Annotated[tuple[str, ...] | None, Doc("operators that amp leaves in single precision")] = None
     init_loss_scaling: Annotated[float, Doc("amp's first loss scaling"), Range(0, open_low=True)] = 1024
+    master_grad: Annotated[bool, Doc("ppdet 2.7: with amp, keep gradients in single precision")] = False
+    reset_norm_param_attr: Annotated[
+        bool, Doc("ppdet 2.7: reset the settings of norm layers' parameters, for OptimizerBuilder's groups")
+    ] = False
     to_static: Annotated[bool, Doc("compile the model to a static graph")] = False
     find_unused_parameters: Annotated[bool, Doc("for several processes: some weights are not used in every step")] = False
     use_fused_allreduce_gradients: Annotated[bool, Doc("for several processes: gather gradients at once")] = False

@@ -69,7 +69,14 @@ def check(paddle_python: Path, coco: Path) -> Check:
         ("ppyoloe", "eval_height=32", "eval_height", "unknown key"),  # the file's is only a name for its value
         ("ppyoloe", "ema_skip_names=[proj]", "ema_skip_names", "unknown key"),
         ("fcos", "architecture=FairMOT", "architecture", "FairMOT tracks objects; of ppdet's models only those that find upright boxes"),
-        ("faster_rcnn", "FasterRCNN.bbox_head=MaskHead", "architecture", "MaskHead finds masks"),
+        ("faster_rcnn", "FasterRCNN.bbox_head=QueryInst", "architecture", "QueryInst finds masks"),
+        (
+            "faster_rcnn",
+            "FasterRCNN.bbox_head=MaskHead",
+            "TrainDataset.data_fields",
+            "has no gt_poly: MaskHead is trained on polygons; give -o",
+        ),
+        ("fcos", "reset_norm_param_attr=true", "reset_norm_param_attr", "the installed ppdet does not know it; release/2.7 and develop do"),
         ("ppyoloe", "YOLOv3.yolo_head=PPYOLOERHead", "architecture", "PPYOLOERHead finds rotated boxes"),
         ("ppyoloe", "initial_distance=1", "initial_distance", "only FCOS with norm_reg_targets: true"),
         ("fcos", "initial_distance=-1", "initial_distance", "from 0 to 100"),
@@ -83,6 +90,27 @@ def test_it_is_refused(check: Check, config: str, override: str, key: str, messa
         check(config, override)
     (problem,) = error.value.problems
     assert problem.key == key and message in problem.message and problem.where, problem
+
+
+def test_a_mask_head_needs_a_polygon_of_every_object(check: Check, coco: Path, tmp_path: Path) -> None:
+    overrides = ["FasterRCNN.bbox_head=MaskHead", "TrainDataset.data_fields=[image, gt_bbox, gt_class, gt_poly, is_crowd]"]
+    path = tmp_path / "polygons.json"
+    document = json.loads(next(coco.rglob("*.json")).read_text(encoding="utf-8"))
+    for entry in document["annotations"]:
+        entry["segmentation"] = [[0, 0, 5, 0, 5, 5]]
+    for found, expected in (([[0, 0, 5, 0]], "1 object of"), ([], "1 object of"), ({"counts": [], "size": []}, "1 object of"), (None, "")):
+        if found is not None:
+            document["annotations"][1]["segmentation"] = found
+        else:
+            document["annotations"][1] |= {"iscrowd": 1}
+        path.write_text(json.dumps(document), encoding="utf-8")
+        if not expected:
+            check("faster_rcnn", *overrides, f"TrainDataset.anno_path={json.dumps(str(path))}")
+            continue
+        with pytest.raises(InputError) as error:
+            check("faster_rcnn", *overrides, f"TrainDataset.anno_path={json.dumps(str(path))}")
+        (problem,) = error.value.problems
+        assert expected in problem.message and "no polygons in 'segmentation' (the first is annotation" in problem.message, problem
 
 
 def test_all_problems_at_once(check: Check) -> None:
