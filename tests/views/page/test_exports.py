@@ -127,6 +127,7 @@ def test_cost_is_a_table_and_both_charts_are_figures(pages: Pages, data: Snapsho
         assert len(list(figure.iter(f"{SVG}circle"))) >= 3
         inks = {text.get("fill") for text in figure.iter(f"{SVG}text")}
         assert "rgb(22,25,29)" in inks  # that of the light theme
+        assert {text.get("stroke", "none") for text in figure.iter(f"{SVG}text")} == {"none"}
     picture = saved(page, cost, "PNG")
     assert picture[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">I", picture[16:20]) == (1920,)
     assert page.locator(".figure-sheet").count() == 0

@@ -38,6 +38,7 @@ def check(page: Page, what: str) -> None:
     assert not any(said.nth(at).is_visible() for at in range(said.count())), what
 
 
+@pytest.mark.slow
 def test_every_choice_has_its_data(pages: Pages, data: SnapshotData, tmp_path: Path) -> None:
     page = opened(pages, data, tmp_path)
     count, seen = 0, {"Language", "Theme"}

@@ -190,10 +190,11 @@ def test_the_focus_stays_in_the_panel_when_a_run_is_opened_and_left(sweep: Path,
     expect(page.locator("#panel")).to_be_focused()
     page.go_back()
     expect(row(page, "lr=0.01")).to_be_focused()
-    page.get_by_role("link", name="baseline").first.click()
+    row(page, "baseline").locator(".fold").click()
+    page.locator(".windowed a.run").first.click()
     page.locator(".run-view").wait_for()
     page.go_back()
-    expect(row(page, "baseline")).to_be_focused()
+    expect(row(page, "0000-baseline-s0")).to_be_focused()
 
 
 def test_a_trial_is_pinned_or_hidden(sweep: Path, pages: Pages) -> None:

@@ -145,7 +145,8 @@ class Sheet {
       .map((name) => [name, element.getAttribute(name)]);
     for (const name of PAINTS) {
       const value = style.getPropertyValue(name);
-      const color = value === "none" ? null : this.color(value);
+      const isHalo = name === "stroke" && element.tagName === "text"; // which programs that know no paint-order draw above the text
+      const color = value === "none" || isHalo ? null : this.color(value);
       attributes.push([name, color ? color.css : "none"]);
     }
     for (const name of STYLES) attributes.push([name, style.getPropertyValue(name).replaceAll("px", "")]);

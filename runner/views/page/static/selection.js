@@ -74,7 +74,8 @@ export class Selection {
     fill(this.wrong, trials.filterError ? this.sentence() : null);
     const [base, metric] = [trials.baseline().id, trials.decides()];
     const bases = trials.comparable().filter(({ id }) => id === base || hasReport(page, metric, id));
-    const metrics = trials.metrics.filter((tag) => tag === metric || hasReport(page, tag, base));
+    const needsReport = state.tab !== "search"; // which shows each trial's numbers
+    const metrics = trials.metrics.filter((tag) => tag === metric || !needsReport || hasReport(page, tag, base));
     choices(
       this.base,
       text("selection.base"),
