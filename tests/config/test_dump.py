@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -119,7 +120,8 @@ def values_of(kind: Any, bounds: Range | None) -> st.SearchStrategy[Any]:
     if origin is Annotated and (registered := next((mark for mark in get_args(kind) if isinstance(mark, Registered)), None)):
         return st.sampled_from(registered.registry.names())
     if origin in (types.UnionType, typing.Union):
-        return st.one_of(*(values_of(member, bounds) for member in get_args(kind)))
+        members = [member for member in get_args(kind) if not hasattr(member, "names")]  # of classes with open names there is no list
+        return st.one_of(*(values_of(member, bounds) for member in members))
     if origin is Literal:
         return st.sampled_from(get_args(kind))
     if origin is tuple:
@@ -145,9 +147,10 @@ def _field(info: FieldInfo, classes: int) -> st.SearchStrategy[Any]:
     return st.just(classes) if info.shared or info.key == "num_classes" else values_of(info.type, info.range)
 
 
+@functools.cache
 def configs(cls: type[Any], classes: int = 6) -> st.SearchStrategy[Any]:
-    """Any object of a declared class; what is shared is the same everywhere."""
-    return st.builds(cls, **{info.attribute: _field(info, classes) for info in field_infos(cls)})
+    """Any object of a declared class, which may hold others of it; what is shared is the same everywhere."""
+    return st.deferred(lambda: st.builds(cls, **{info.attribute: _field(info, classes) for info in field_infos(cls)}))
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
