@@ -3,7 +3,8 @@
 Ours: RandomDistort, RandomExpand, RandomCrop, RandomFlip, Resize to 640 pixels, NormalizeImage, Permute (PP-YOLO's list with defaults).
 Theirs: RandomPhotometricDistort, RandomZoomOut, RandomIoUCrop, RandomHorizontalFlip, Resize, ToDtype, Normalize, SanitizeBoundingBoxes, the
 way torchvision's detection reference writes it, on tensors. Both read the same JPEG files with Pillow, on one thread. Their probabilities
-are set equal: each change of colour, and the expansion, in half of the images. Times are processor time, which other work on the machine hardly changes.
+are set equal: each change of colour, and the expansion, in half of the images. Times
+are processor time, which other work on the machine hardly changes.
 """
 
 from __future__ import annotations

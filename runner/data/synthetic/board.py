@@ -16,7 +16,7 @@ _STEPS: tuple[Node, ...] = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), 
 
 
 @dataclass(frozen=True, slots=True)
-class Pad:
+class CopperPad:
     """A pad or via. Positions and lengths are in mask pixels (`SUPER` times the picture's).
 
     Args:
@@ -60,7 +60,7 @@ class Board:
     count: int
     trace_width: float
     traces: list[Trace] = field(default_factory=list)
-    pads: list[Pad] = field(default_factory=list)
+    pads: list[CopperPad] = field(default_factory=list)
     owner: dict[Node, int] = field(default_factory=dict)
     pad_nodes: set[Node] = field(default_factory=set)
 
@@ -129,10 +129,10 @@ def _add_net(dice: Dice, board: Board, start: Node, heading: int, net: int, *, f
         x, y = board.place(node)
         board.pad_nodes.add(node)
         if dice.chance(0.25):
-            board.pads.append(Pad(x, y, board.pitch * dice.between(0.32, 0.4), 0.0, net))
+            board.pads.append(CopperPad(x, y, board.pitch * dice.between(0.32, 0.4), 0.0, net))
         else:
             radius = board.pitch * dice.between(0.38, 0.46)
-            board.pads.append(Pad(x, y, radius, radius * dice.between(0.46, 0.6), net))
+            board.pads.append(CopperPad(x, y, radius, radius * dice.between(0.46, 0.6), net))
 
 
 def _walk(dice: Dice, board: Board, start: Node, heading: int, net: int) -> list[Node]:
