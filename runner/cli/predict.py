@@ -11,7 +11,7 @@ from runner.core.text import say
 from runner.core.values import counted, shell_path
 
 if TYPE_CHECKING:
-    from runner.worker.predict import Summary
+    from runner.worker.predict import PredictionSummary
 
 _SAVED = ("images", "json", "csv", "yolo")
 _MOST_PROBLEMS = 20
@@ -125,7 +125,7 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(found: Summary, output: Path) -> None:
+def _print(found: PredictionSummary, output: Path) -> None:
     for path, boxes in found.shown:
         say(f"{path}: {counted(len(boxes), 'box')}")
         for box in boxes:

@@ -25,7 +25,7 @@ _MISSING_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class VideoFrame:
     """A frame of a video.
 
     Args:
@@ -72,7 +72,7 @@ class Video:
         """Number of frames that are taken, as far as the file states it."""
         return -(-self.stated_frames // self.every)
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[VideoFrame]:
         """Yield the frames in order.
 
         Raises:
@@ -84,7 +84,7 @@ class Video:
                 is_whole, image = self._capture.retrieve()
                 if not is_whole:
                     break
-                yield Frame(number, number / self.frames_per_s, np.ascontiguousarray(image[:, :, ::-1]))
+                yield VideoFrame(number, number / self.frames_per_s, np.ascontiguousarray(image[:, :, ::-1]))
             number += 1
             grabbed = self._capture.grab()
         if number < self.stated_frames * (1 - _MISSING_SHARE) - 1:

@@ -21,7 +21,7 @@ from runner.worker.prediction_files import Box, PredictionFiles, Settings, draw_
 from runner.worker.trained_model import TrainedModel
 
 if TYPE_CHECKING:
-    from runner.data.video import Frame, Video
+    from runner.data.video import Video, VideoFrame
 
 SHOWN_IMAGES = 20
 _MOST_AT_ONCE = 64
@@ -32,7 +32,7 @@ _LONGEST_PICTURE_PX = 8192
 
 
 @dataclass(slots=True)
-class Summary:
+class PredictionSummary:
     """Outcome of a call.
 
     Args:
@@ -66,7 +66,7 @@ class Picture:
         frame: of the video.
     """
 
-    def __init__(self, path: Path, frame: Frame | None = None) -> None:
+    def __init__(self, path: Path, frame: VideoFrame | None = None) -> None:
         self.path, self.frame = path, frame
         self.found: list[tuple[Area, list[dict[str, Any]]]] = []
         self.tiles = 1
@@ -126,7 +126,7 @@ class _Piece:
     ref: ImageRef
 
 
-def predict_images(model: TrainedModel, images: Sequence[Path], files: PredictionFiles, *, progress: Progress) -> Summary:
+def predict_images(model: TrainedModel, images: Sequence[Path], files: PredictionFiles, *, progress: Progress) -> PredictionSummary:
     """Predict on those images and videos that are not done yet. `files` are complete afterwards, whatever could not be read.
 
     Args:
@@ -136,7 +136,7 @@ def predict_images(model: TrainedModel, images: Sequence[Path], files: Predictio
         progress: called with the number of images done, of all, and "images"; for a video with its frames.
     """
     files.classes = model.classes
-    summary = Summary()
+    summary = PredictionSummary()
     waiting = [image for image in images if not files.is_done(image)]
     summary.earlier = len(images) - len(waiting)
     try:
@@ -162,7 +162,9 @@ def open_video(path: Path, every: int = 1) -> Video:
     return Video(path, every)
 
 
-def _predict_still(model: TrainedModel, images: Sequence[Path], files: PredictionFiles, summary: Summary, progress: Progress) -> None:
+def _predict_still(
+    model: TrainedModel, images: Sequence[Path], files: PredictionFiles, summary: PredictionSummary, progress: Progress
+) -> None:
     pictures = map(Picture, images)
     for picture, boxes in _found(model, pictures, len(images), "images", files.settings, summary, progress):
         is_drawn = "images" in files.settings.save
@@ -170,7 +172,7 @@ def _predict_still(model: TrainedModel, images: Sequence[Path], files: Predictio
         summary.add(picture, boxes)
 
 
-def _predict_video(model: TrainedModel, path: Path, files: PredictionFiles, summary: Summary, progress: Progress) -> None:
+def _predict_video(model: TrainedModel, path: Path, files: PredictionFiles, summary: PredictionSummary, progress: Progress) -> None:
     """Predict on the frames of a video, from its first one.
 
     Raises:
@@ -200,7 +202,7 @@ def _predict_video(model: TrainedModel, path: Path, files: PredictionFiles, summ
         raise early_end[0]
 
 
-def _until_error(frames: Iterable[Frame], errors: list[InputError]) -> Iterator[Frame]:
+def _until_error(frames: Iterable[VideoFrame], errors: list[InputError]) -> Iterator[VideoFrame]:
     """Yield the frames of a video; an error ends it, and is added to `errors`."""
     try:
         yield from frames
@@ -209,7 +211,13 @@ def _until_error(frames: Iterable[Frame], errors: list[InputError]) -> Iterator[
 
 
 def _found(
-    model: TrainedModel, pictures: Iterable[Picture], total: int, what: str, settings: Settings, summary: Summary, progress: Progress
+    model: TrainedModel,
+    pictures: Iterable[Picture],
+    total: int,
+    what: str,
+    settings: Settings,
+    summary: PredictionSummary,
+    progress: Progress,
 ) -> Iterator[tuple[Picture, list[Box]]]:
     """Yield each picture with its detections, highest score first. One that cannot be read becomes a problem of the summary."""
     done = 0

@@ -17,7 +17,7 @@ from runner.backends.base import ImageRef
 from runner.core.errors import InputError
 from runner.data.images import read_image
 from runner.worker import predict
-from runner.worker.predict import Summary, predict_images
+from runner.worker.predict import PredictionSummary, predict_images
 from runner.worker.prediction_files import PredictionFiles, Settings
 from runner.worker.trained_model import TrainedModel
 
@@ -62,7 +62,7 @@ def photos(tmp_path: Path) -> list[Path]:
     return [write_image(tmp_path / "photos ü" / f"{number}.png", x=10 * number) for number in range(5)]
 
 
-def call(model: WhiteFinder, images: Sequence[Path], output: Path, /, *, force: bool = False, **settings: Any) -> Summary:
+def call(model: WhiteFinder, images: Sequence[Path], output: Path, /, *, force: bool = False, **settings: Any) -> PredictionSummary:
     files = PredictionFiles(output, Settings(**{"model": "a", "score_threshold": 0.5, **settings}), images, force=force)
     return predict_images(TrainedModel(model, ("hole", "short")), images, files, progress=lambda *_: None)
 
