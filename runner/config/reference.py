@@ -78,7 +78,7 @@ def _row(info: FieldInfo) -> str:
     text = _escape(info.doc) or (_summary(classes[0]) if len(classes) == 1 else "")
     doc = text + "".join(f" *({word})*" for word in notes)
     default = "required" if info.required else "`auto`" if info.auto else f"`{_default(info.default)}`"
-    cells = (f"`{info.key}`", _value_in_words(info), default, doc)
+    cells = ("…", "any value", "none", doc) if info.rest else (f"`{info.key}`", _value_in_words(info), default, doc)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -44,7 +44,7 @@ def config_for(architecture: Any, batch_transforms: Sequence[Any] = (), **change
         train_reader=TrainReader(
             sample_transforms=(), batch_transforms=(PadBatch(pad_to_stride=32), *batch_transforms), num_classes=CLASSES
         ),
-        eval_reader=EvalReader(sample_transforms=(), num_classes=CLASSES),
+        eval_reader=EvalReader(sample_transforms=(), batch_transforms=(PadBatch(pad_to_stride=32),), num_classes=CLASSES),
         use_gpu=False,
     )
     return replace(config, **changes)
@@ -85,6 +85,14 @@ class ModelContract:
     """Duties of every architecture. `plugin` is registered; `config` gives a small one of its configs, of three classes."""
 
     plugin: type[DetectorModel]
+    fixed_size: tuple[int, int] | None = None
+    """Height and width in pixels of every batch, of an architecture that takes no others."""
+
+    def batch(
+        self, boxes: Sequence[Sequence[Sequence[float]]] = BOXES, labels: Sequence[Sequence[int]] = LABELS, size: tuple[int, int] = (64, 96)
+    ) -> Batch:
+        """Make a batch that the architecture takes (see `batch`)."""
+        return batch(boxes, labels, self.fixed_size or size)
 
     @pytest.fixture
     def config(self) -> TorchConfig:
@@ -112,7 +120,7 @@ class ModelContract:
 
     # -------------------------------------------------------------------------------------------------------- training
     def test_losses_are_finite_scalars_that_sum_to_the_loss(self, config: TorchConfig) -> None:
-        losses = built(config).train()(batch())
+        losses = built(config).train()(self.batch())
         assert all(value.shape == () and value.isfinite() for value in losses.values())
         parts = [value for name, value in losses.items() if name != "loss"]
         assert parts and all(name.startswith("loss") for name in losses)
@@ -121,7 +129,7 @@ class ModelContract:
     @pytest.mark.parametrize(("boxes", "labels"), [(BOXES, LABELS), (([], BOXES[1]), ([], LABELS[1])), (([],), ([],))])
     def test_every_trained_parameter_gets_a_finite_gradient(self, config: TorchConfig, boxes: Any, labels: Any) -> None:
         model = built(config).train()
-        model(batch(boxes, labels))["loss"].backward()
+        model(self.batch(boxes, labels))["loss"].backward()
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 assert parameter.grad is not None and parameter.grad.isfinite().all(), name
@@ -130,7 +138,7 @@ class ModelContract:
 
     @pytest.mark.parametrize("size", [(33, 47), (64, 64)])
     def test_any_image_size_is_taken(self, config: TorchConfig, size: tuple[int, int]) -> None:
-        model, given = built(config).train(), batch(([[2.0, 2.0, 30.0, 30.0]],), ([0],), size)
+        model, given = built(config).train(), self.batch(([[2.0, 2.0, 30.0, 30.0]],), ([0],), size)
         assert model(given)["loss"].isfinite()
         assert len(model.predict(given)) == 1
 
@@ -140,7 +148,7 @@ class ModelContract:
         losses = []
         for _ in range(15):
             optimizer.zero_grad()
-            loss = model(batch())["loss"]
+            loss = model(self.batch())["loss"]
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
@@ -148,7 +156,7 @@ class ModelContract:
 
     def test_losses_are_finite_in_bfloat16(self, config: TorchConfig) -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            losses = built(config).train()(batch())
+            losses = built(config).train()(self.batch())
         assert all(value.isfinite() for value in losses.values())
 
     def test_settings_cover_every_parameter_once(self, config: TorchConfig) -> None:
@@ -163,7 +171,7 @@ class ModelContract:
         plain, less = built(config).train(), built(config).train()
         less.checkpoint_gradients()
         for model in (plain, less):
-            model(batch())["loss"].backward()
+            model(self.batch())["loss"].backward()
         assert_equal(plain.state_dict(), less.state_dict())
         gradients = [{name: one.grad for name, one in model.named_parameters() if one.grad is not None} for model in (plain, less)]
         assert_equal(*gradients)
@@ -179,7 +187,7 @@ class ModelContract:
 
     # ------------------------------------------------------------------------------------------------------ detections
     def test_detections_are_sorted_boxes_with_scores_and_classes(self, config: TorchConfig) -> None:
-        found = built(config).predict(batch())
+        found = built(config).predict(self.batch())
         assert len(found) == len(BOXES) and any(len(image.scores) for image in found)
         for image in found:
             boxes, scores, classes = image.boxes, image.scores, image.classes
@@ -192,7 +200,7 @@ class ModelContract:
             assert ((classes >= 0) & (classes < CLASSES)).all()
 
     def test_detections_are_in_pixels_of_the_stored_image(self, config: TorchConfig) -> None:
-        model, given = built(config), batch()
+        model, given = built(config), self.batch()
         whole = model.predict(given)
         halved = model.predict(replace(given, scales=given.scales * torch.tensor([2.0, 4.0])))
         factor = torch.tensor([4.0, 2.0, 4.0, 2.0])  # scales are of height and width
@@ -204,17 +212,17 @@ class ModelContract:
     def test_predicting_leaves_mode_and_state(self, config: TorchConfig) -> None:
         model = built(config).train()
         before = {name: value.clone() for name, value in model.state_dict().items()}
-        model.predict(batch())
+        model.predict(self.batch())
         assert model.training and all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
     # ----------------------------------------------------------------------------------------------- same bits, weights
     def test_the_same_seed_gives_the_same_bits(self, config: TorchConfig) -> None:
         first, second = built(config), built(config)
         assert_equal(first.state_dict(), second.state_dict())
-        assert same(first.predict(batch()), second.predict(batch()))
+        assert same(first.predict(self.batch()), second.predict(self.batch()))
         for model in (first, second):
             torch.manual_seed(1)  # a network may draw from the global generator, whose state checkpoints keep, and from nothing else
-            model.train()(batch())["loss"].backward()
+            model.train()(self.batch())["loss"].backward()
         gradients = [{name: one.grad for name, one in model.named_parameters() if one.grad is not None} for model in (first, second)]
         assert_equal(*gradients)
 
@@ -224,12 +232,14 @@ class ModelContract:
         file.seek(0)
         other.load_state_dict(torch.load(file, weights_only=True))
         assert_equal(model.state_dict(), other.state_dict())
-        assert same(model.predict(batch()), other.predict(batch()))
+        assert same(model.predict(self.batch()), other.predict(self.batch()))
 
     def test_class_outputs_have_a_row_per_class(self, config: TorchConfig) -> None:
         model = built(config)
         for name in model.class_outputs:
-            assert len(model.state_dict()[name]) == CLASSES, name
+            rows = model.class_rows(name, model.state_dict()[name], CLASSES)
+            assert rows is not None and len(rows) == model.first_class + CLASSES, name
+            assert model.class_rows(name, model.state_dict()[name], 7 * CLASSES) is None, name
 
     def test_weights_of_paddledetection_are_renamed_or_refused(self, config: TorchConfig) -> None:
         strange = {"some.other.weight": torch.zeros(2)}

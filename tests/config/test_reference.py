@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 
 from runner.config.reference import main, reference, table
-from runner.config.schema import Doc, Form, Key, Neutral, Range, Shared
+from runner.config.schema import Doc, Form, Key, Neutral, Range, Rest, Shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,15 @@ class Outer:
     anything: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """Keys of somebody else's."""
+
+    form: ClassVar[Form] = "section"
+    model: str
+    arguments: Annotated[dict[str, Any], Doc("every other key"), Rest()] = field(default_factory=dict)
+
+
 def row_of(text: str, key: str) -> list[str]:
     line = next(line for line in text.splitlines() if line.startswith(f"| `{key}` |"))
     return [cell.strip() for cell in line.replace("\\|", "¦").strip("|").split("|")]
@@ -54,6 +63,10 @@ def test_a_row_tells_key_value_default_and_purpose() -> None:
     text = table(Inner)
     assert row_of(text, "rate") == ["`rate`", "a number (more than 0)", "required", "a rate ¦ of &lt;something>"]
     assert row_of(text, "size")[2:] == ["`3`", "*(shared)*"]
+
+
+def test_the_keys_that_a_field_collects_are_not_named_after_it() -> None:
+    assert table(Open).splitlines()[-1] == "| … | any value | none | every other key |"
 
 
 def test_modules_are_linked_and_their_summaries_shown_where_there_is_one() -> None:

@@ -23,7 +23,10 @@ from runner.backends.torch.backend import TorchBackend
 from runner.backends.torch.checkpoint import read_newest, read_state, write_state
 from runner.backends.torch.models.base import build_model
 from runner.backends.torch.models.fcos import schema as fcos
+from runner.backends.torch.models.layers.schema import Timm
+from runner.backends.torch.models.torchvision_detector.schema import TorchvisionDetector
 from runner.backends.torch.schema import TorchConfig
+from runner.backends.torch.transforms import schema as transforms
 from runner.core.errors import InputError, Interrupted, TrainingFailed
 from runner.data.images import read_image
 from runner.store.checkpoints import CheckpointFolder
@@ -340,7 +343,26 @@ def test_accumulated_batches_make_the_gradient_of_their_mean(config: Config) -> 
     ],
 )
 def test_variants_train_and_resume(config: Config, new_run: NewRun, changes: dict[str, Any]) -> None:
-    here = config(epoch=2, **changes)
+    trained_and_resumed(config(epoch=2, **changes), new_run)
+
+
+@pytest.mark.parametrize("model", ["FasterRCNN", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("RetinaNet", "FCOS"))])
+def test_a_model_that_draws_random_numbers_resumes_too(model: Any, config: Config, new_run: NewRun) -> None:
+    """torchvision's samplers draw from torch's generator; with everything on that a run may have."""
+    backbone = Timm(name="resnet10t", out_indices=(2, 3))
+    arguments = {"box_batch_size_per_image": 16} if model == "FasterRCNN" else {}
+    plain = config(use_ema=True, amp=True, channels_last=True, gradient_accumulation=2, epoch=2)
+    here = replace(
+        plain,
+        architecture=TorchvisionDetector(model=model, backbone=backbone, out_channels=32, arguments=arguments),
+        train_reader=replace(plain.train_reader, batch_transforms=(transforms.PadBatch(pad_to_stride=32),)),
+    )
+    assert not TorchBackend().check(here)
+    trained_and_resumed(here, new_run)
+
+
+def trained_and_resumed(here: TorchConfig, new_run: NewRun) -> None:
+    """The bits are the same whether a training is stopped and resumed or not."""
     straight = train(here, new_run("straight"))
     first = new_run("parts", stop_at=2)
     with pytest.raises(Interrupted):

@@ -62,6 +62,7 @@ MODELS: Registry[type[DetectorModel]] = Registry(
     "model",
     {
         "FCOS": "runner.backends.torch.models.fcos:FCOSModel",
+        "TorchvisionDetector": "runner.backends.torch.models.torchvision_detector:TorchvisionModel",
         "TransformersDetector": "runner.backends.torch.models.transformers_detector:TransformersModel",
     },
     DetectorModel,
@@ -107,9 +108,11 @@ def model_of(config: TorchConfig) -> DetectorModel:
 
 
 def packages_of(config: TorchConfig) -> tuple[str, ...]:
-    """Return the distributions that the architecture of a bound config comes from, and those it names; empty for one that is built in."""
+    """Return the distributions that the architecture of a bound config comes from, those it names, and those of its backbone; empty for one
+    that is built in."""
     own = MODELS.distribution(type(config.architecture).__name__)
-    return tuple(dict.fromkeys([*([own] if own else []), *model_of(config).packages]))
+    of_backbone = getattr(getattr(config.architecture, "backbone", None), "packages", ())
+    return tuple(dict.fromkeys([*([own] if own else []), *model_of(config).packages, *of_backbone]))
 
 
 def network_module(config: TorchConfig) -> str:

@@ -49,7 +49,11 @@ class Detector(nn.Module, ABC):
     """A network that is trained to find objects. Its state dict is what checkpoints keep, so names in it are for good."""
 
     class_outputs: tuple[str, ...] = ()
-    """Names of the tensors whose first axis is the classes. Where weights say which classes they are for, rows go by the classes' names."""
+    """Names of the tensors whose first axis is the classes (see `class_rows`). Where weights say which classes they are for, rows go by the
+    classes' names."""
+
+    first_class: int = 0
+    """Number of rows before those of the classes, in each of `class_outputs`: 1 with a background."""
 
     renamings: ClassVar[tuple[tuple[tuple[str, str], ...], ...]] = ()
     """Renamings of the beginnings of names in other programs' files, for each kind of file: (theirs, this network's). Those
@@ -97,6 +101,18 @@ class Detector(nn.Module, ABC):
     def own_name(self, name: str) -> str:
         """Return this network's name for a tensor of a file that the library which the network comes from has written."""
         return name
+
+    def class_rows(self, name: str, tensor: Tensor, classes: int) -> Tensor | None:
+        """View a tensor of the name of one of `class_outputs`, of this network or of another one with so many classes, with its
+        `first_class` + `classes` rows first; None if it has another shape. What is written to the view is written to the tensor."""
+        return tensor if len(tensor) == self.first_class + classes else None
+
+    def check_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse the tensors of a file that is not PaddleDetection's, by their names there, if they would fit and mean something else.
+
+        Raises:
+            InputError: its text follows the name of the file.
+        """
 
     def from_paddle(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the tensors of a PaddleDetection file to this network's names; what the network has no place for keeps its own.

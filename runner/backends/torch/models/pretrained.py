@@ -67,6 +67,8 @@ def load_pretrained(
         tensors = _read_safetensors(path)
     else:
         tensors, theirs = _read_paddle(path, model) if is_paddle_file(path.name) else _read(path)
+    if not is_paddle_file(path.name):
+        _refuse_look_alikes(tensors, model, path)
     if classes and theirs:
         _match_classes(tensors, model, theirs, classes, announce or say)
     names = _matching(model, tensors)
@@ -86,9 +88,16 @@ def _match_classes(
     """Put the class outputs among `tensors` in the order of `classes`; a class that the file has not keeps the model's own first
     weights."""
     text, own = describe_taken(theirs, classes), model.state_dict()
+    first = model.first_class
+    sources = [*range(first), *(None if source is None else first + source for source in class_sources(theirs, classes))]
     for name in model.class_outputs if text else ():
-        if name in tensors and name in own and tensors[name].shape == (len(theirs), *own[name].shape[1:]):
-            tensors[name] = copy_rows(tensors[name], own[name].clone(), class_sources(theirs, classes))
+        if name not in tensors or name not in own:
+            continue
+        changed = own[name].clone()
+        rows, given = model.class_rows(name, changed, len(classes)), model.class_rows(name, tensors[name], len(theirs))
+        if rows is not None and given is not None and given.shape[1:] == rows.shape[1:]:
+            copy_rows(given, rows, sources)
+            tensors[name] = changed
     if text:
         say(f"{_KEY}: {text}")
 
@@ -107,6 +116,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
             Problem(f"{path} is not a file of torch weights, or is cut off ({_first_line(error)}); get an intact copy", key=_KEY)
         ) from error
     return _tensors(content, path), read_names(content.get("classes") if isinstance(content, Mapping) else None)
+
+
+def _refuse_look_alikes(tensors: Mapping[str, Tensor], model: Detector, path: Path) -> None:
+    try:
+        model.check_weights(tensors)
+    except InputError as error:
+        raise InputError(Problem(f"{path} {error}", key=_KEY)) from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

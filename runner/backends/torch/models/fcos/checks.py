@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from runner.backends.initial_distance import check_initial_distance
 from runner.backends.torch.models.fcos.schema import FCOS, FCOSHead, Gt2FCOSTarget
 from runner.backends.torch.models.layers import checks
-from runner.backends.torch.models.layers.schema import FPN
+from runner.backends.torch.models.layers.schema import FPN, Timm
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import Problem
 
@@ -22,6 +22,14 @@ def check_fcos(config: TorchConfig) -> list[Problem]:
         problems += _levels(model)
     problems += _targets(config)
     problems += checks.check_shortcut(model.backbone, config.pretrain_weights)
+    if isinstance(model.backbone, Timm):  # its network has stages of its own kind
+        if config.gradient_checkpointing:
+            problems.append(
+                Problem("the backbone Timm does not have it; remove the key, or use a smaller batch", key="gradient_checkpointing")
+            )
+        if config.optimizer_builder.layer_decay != 1:
+            problems.append(Problem("the backbone Timm does not have it; remove the key", key="OptimizerBuilder.layer_decay"))
+    problems += checks.check_weights_for_timm(model.backbone, config.pretrain_weights)
     problems += check_initial_distance(config.initial_distance, has_effect=model.fcos_head.norm_reg_targets)
     if model.fcos_head.num_classes != config.num_classes:
         problems.append(

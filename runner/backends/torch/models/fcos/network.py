@@ -18,7 +18,7 @@ from runner.backends.torch.models.fcos.weights import paddle_names
 from runner.backends.torch.models.layers.backbones import build_backbone
 from runner.backends.torch.models.layers.pyramid import FeaturePyramid
 from runner.backends.torch.models.layers.schema import ResNet
-from runner.backends.torch.models.layers.weight_names import TORCHVISION, other_network, renamed
+from runner.backends.torch.models.layers.weight_names import TIMM, TORCHVISION, other_network, renamed
 from runner.backends.torch.schema import TorchConfig
 from runner.core.errors import InputError
 
@@ -32,7 +32,7 @@ class FCOSDetector(Detector):
     """
 
     class_outputs = ("fcos_head.fcos_head_cls.weight", "fcos_head.fcos_head_cls.bias")
-    renamings = TORCHVISION
+    renamings = (*TORCHVISION, TIMM)
 
     def __init__(self, config: FCOS, targets: Gt2FCOSTarget) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from runner.backends.torch.models.layers.schema import FPN, MobileNetV3, MultiClassNMS, ResNet
+from runner.backends.torch.models.layers.schema import FPN, MobileNetV3, MultiClassNMS, ResNet, Timm
 from runner.config.schema import Doc, Form, Fraction, Positive, Range, Shared
 
 
@@ -61,7 +61,7 @@ class FCOS:
     """FCOS, the anchor-free one-stage detector (arXiv 1904.01355)."""
 
     form: ClassVar[Form] = "section"
-    backbone: ResNet | MobileNetV3
+    backbone: ResNet | MobileNetV3 | Timm
     neck: FPN
     fcos_head: FCOSHead
 

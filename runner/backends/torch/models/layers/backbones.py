@@ -1,5 +1,5 @@
 """torchvision's ResNet and MobileNetV3 as feature extractors with PaddleDetection's stage numbers, freezing and
-learning-rate factors.
+learning-rate factors; and timm's networks as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from runner.backends.torch.models.detector import ParameterSetting, prefixed, se
 from runner.backends.torch.models.layers import schema
 from runner.backends.torch.models.layers.norms import init_backbone, norm_layer
 from runner.backends.torch.models.layers.recompute import recomputed
+from runner.backends.torch.models.layers.timm_features import create_timm, features_of
 
 
 class ResNetBackbone(nn.Module):
@@ -135,10 +136,38 @@ class MobileNetV3Backbone(nn.Module):
         return [(f"features.{index}",) for index in range(len(self.features))]
 
 
+class TimmBackbone(nn.Module):
+    """A network of timm; names are timm's, below ``body``."""
+
+    channels: tuple[int, ...]
+    """Channels of each level handed on."""
+
+    def __init__(self, config: schema.Timm) -> None:
+        super().__init__()
+        self.config = config
+        self.recompute = False
+        self.body = create_timm(config)
+        self.channels = features_of(config).channels
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Compute Float[B, 3, H, W] → a Float[B, C, h, w] for each of `out_indices`."""
+        return list(self.body(images))
+
+    def parameter_settings(self) -> dict[str, ParameterSetting]:
+        """Return the settings by parameter name."""
+        return prefixed("body", settings(self.body, norm_decay=self.config.norm_decay))
+
+    def layers(self) -> list[tuple[str, ...]]:
+        """Return nothing: layers of timm's networks are not told apart, and a config that needs them is refused."""
+        return []
+
+
 def _output_channels(block: nn.Module) -> int:
     return [layer.out_channels for layer in block.modules() if isinstance(layer, nn.Conv2d)][-1]
 
 
-def build_backbone(config: schema.ResNet | schema.MobileNetV3) -> ResNetBackbone | MobileNetV3Backbone:
+def build_backbone(config: schema.Backbone) -> ResNetBackbone | MobileNetV3Backbone | TimmBackbone:
     """Build the backbone that `config` describes, at random weights."""
+    if isinstance(config, schema.Timm):
+        return TimmBackbone(config)
     return ResNetBackbone(config) if isinstance(config, schema.ResNet) else MobileNetV3Backbone(config)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from runner.backends.torch.models.layers.schema import FPN, MobileNetV3, MultiClassNMS, ResNet
+from runner.backends.torch.models.layers.schema import FPN, Backbone, MultiClassNMS, ResNet, Timm
+from runner.backends.torch.models.layers.timm_features import features_of
 from runner.backends.torch.models.weight_sources import is_weights_name
-from runner.core.errors import Problem
+from runner.core.errors import InputError, Problem
 
 NORM_GROUPS = 32
 """Groups of every group norm, as in PaddleDetection."""
@@ -24,8 +25,10 @@ stride 2.
 """
 
 
-def backbone_strides(backbone: ResNet | MobileNetV3) -> tuple[int, ...]:
+def backbone_strides(backbone: Backbone) -> tuple[int, ...]:
     """List the stride in pixels of each level that the backbone hands on; its indices must be valid."""
+    if isinstance(backbone, Timm):
+        return features_of(backbone).strides
     if isinstance(backbone, ResNet):
         return tuple(RESNET_STRIDES[index] for index in backbone.return_idx)
     strides = [2]
@@ -34,14 +37,16 @@ def backbone_strides(backbone: ResNet | MobileNetV3) -> tuple[int, ...]:
     return tuple(strides[layer - 1] for layer in backbone.feature_maps)
 
 
-def pyramid_strides(backbone: ResNet | MobileNetV3, neck: FPN) -> tuple[int, ...]:
+def pyramid_strides(backbone: Backbone, neck: FPN) -> tuple[int, ...]:
     """List the stride in pixels of each level the head sees; the backbone's indices must be valid."""
     strides = backbone_strides(backbone)
     return strides + tuple(strides[-1] * 2**extra for extra in range(1, neck.extra_stage + 1))
 
 
-def levels_key(backbone: ResNet | MobileNetV3) -> str:
+def levels_key(backbone: Backbone) -> str:
     """Name the config key that chooses the backbone's levels."""
+    if isinstance(backbone, Timm):
+        return "Timm.out_indices"
     return "ResNet.return_idx" if isinstance(backbone, ResNet) else "MobileNetV3.feature_maps"
 
 
@@ -50,8 +55,11 @@ def ascending(values: Sequence[float]) -> bool:
     return all(low < high for low, high in pairwise(values))
 
 
-def check_backbone(backbone: ResNet | MobileNetV3) -> Iterator[Problem]:
+def check_backbone(backbone: Backbone) -> Iterator[Problem]:
     """Find levels and layer factors that the network does not have."""
+    if isinstance(backbone, Timm):
+        yield from _check_timm(backbone)
+        return
     name, key, levels, groups = (
         ("ResNet", "return_idx", backbone.return_idx, 4)
         if isinstance(backbone, ResNet)
@@ -81,7 +89,18 @@ def check_backbone(backbone: ResNet | MobileNetV3) -> Iterator[Problem]:
         yield Problem("sync_bn has no effect with freeze_norm: give norm_type: bn", key="MobileNetV3.norm_type")
 
 
-def check_shortcut(backbone: ResNet | MobileNetV3, weights: str | None) -> Iterator[Problem]:
+def _check_timm(backbone: Timm) -> Iterator[Problem]:
+    levels = backbone.out_indices
+    if not levels or not ascending(levels):
+        yield Problem(f"is {list(levels)}: give at least one level, each once, in ascending order", key="Timm.out_indices")
+        return
+    try:
+        features_of(backbone)
+    except InputError as error:
+        yield from error.problems
+
+
+def check_shortcut(backbone: Backbone, weights: str | None) -> Iterator[Problem]:
     """Find torchvision's weights of a smaller ResNet that are for another first block than the config's."""
     if isinstance(backbone, ResNet) and backbone.depth < 50 and backbone.first_shortcut == "projection" and is_weights_name(weights or ""):
         yield Problem(
@@ -89,6 +108,12 @@ def check_shortcut(backbone: ResNet | MobileNetV3, weights: str | None) -> Itera
             "(PaddleDetection's ResNet-18 and 34 have a projection)",
             key="pretrain_weights",
         )
+
+
+def check_weights_for_timm(backbone: Backbone | None, weights: str | None) -> Iterator[Problem]:
+    """Find torchvision's weights for a network of timm."""
+    if isinstance(backbone, Timm) and is_weights_name(weights or ""):
+        yield Problem(f"is {weights}, of torchvision; the backbone is {backbone.name} of timm: give null or a file", key="pretrain_weights")
 
 
 def check_pyramid(neck: FPN) -> Iterator[Problem]:
@@ -99,7 +124,7 @@ def check_pyramid(neck: FPN) -> Iterator[Problem]:
         yield Problem(f"is {neck.out_channel}; norm_type gn needs a multiple of {NORM_GROUPS}", key="FPN.out_channel")
 
 
-def check_levels(backbone: ResNet | MobileNetV3, neck: FPN) -> Iterator[Problem]:
+def check_levels(backbone: Backbone, neck: FPN) -> Iterator[Problem]:
     """Find levels of a valid backbone that make no pyramid, or another one than the pyramid's config says."""
     strides, levels = backbone_strides(backbone), levels_key(backbone)
     if any(high != 2 * low for low, high in pairwise(strides)):

@@ -64,6 +64,25 @@ class MobileNetV3:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timm:
+    """A network of timm as backbone, at random weights. Needs the package timm."""
+
+    form: ClassVar[Form] = "section"
+    packages: ClassVar[tuple[str, ...]] = ("timm",)
+    name: Annotated[str, Doc("timm's name of the network, without the name of weights: resnet50d")]
+    out_indices: Annotated[tuple[int, ...], Doc("features handed on, as timm counts them (ResNet: 1 has stride 4)"), Range(0)] = (
+        1,
+        2,
+        3,
+        4,
+    )
+    norm_decay: Annotated[float, Doc("see ResNet"), Range(0)] = 0.0
+
+
+Backbone = ResNet | MobileNetV3 | Timm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FPN:
     """Feature pyramid (arXiv 1612.03144) on torchvision's FeaturePyramidNetwork."""
 

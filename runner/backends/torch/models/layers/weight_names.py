@@ -17,6 +17,8 @@ TORCHVISION = (
     (("backbone.body.", "backbone."), ("backbone.fpn.", "neck.fpn.")),  # a detector's
 )
 """Beginnings of torchvision's names and what they become, see `Detector.renamings`."""
+TIMM = (("", "backbone.body."),)
+"""The same for a network of timm."""
 
 _NORM = {"weight": "weight", "bias": "bias", "running_mean": "_mean", "running_var": "_variance"}
 _NOT_HERE = "which the torch backend has not: give weights without it, or train with backend: paddle"

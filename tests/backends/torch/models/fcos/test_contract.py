@@ -6,14 +6,14 @@ import pytest
 
 from runner.backends.torch.models.fcos import FCOSModel
 from runner.backends.torch.models.fcos.schema import FCOS, FCOSFeat, FCOSHead, Gt2FCOSTarget
-from runner.backends.torch.models.layers.schema import FPN, MobileNetV3, MultiClassNMS, ResNet
+from runner.backends.torch.models.layers.schema import FPN, MobileNetV3, MultiClassNMS, ResNet, Timm
 from runner.backends.torch.schema import TorchConfig
 from runner.testing.models import CLASSES, ModelContract, config_for
 
 STRIDES = (8, 16, 32)
 
 
-def fcos(backbone: ResNet | MobileNetV3) -> TorchConfig:
+def fcos(backbone: ResNet | MobileNetV3 | Timm) -> TorchConfig:
     """Three levels, 32 channels wide."""
     head = FCOSHead(
         num_classes=CLASSES,
@@ -44,3 +44,13 @@ class TestOnMobileNet(ModelContract):
     @pytest.fixture
     def config(self) -> TorchConfig:
         return fcos(MobileNetV3(model_name="small", feature_maps=(4, 9)))
+
+
+class TestOnTimm(ModelContract):
+    """On a network of timm."""
+
+    plugin = FCOSModel
+
+    @pytest.fixture
+    def config(self) -> TorchConfig:
+        return fcos(Timm(name="resnet10t", out_indices=(2, 3)))
