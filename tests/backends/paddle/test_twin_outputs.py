@@ -116,15 +116,7 @@ def other_definitions(config: dict[str, Any]) -> None:
     config["FCOSHead"]["fcos_loss"]["iou_loss_type"] = "linear_iou"  # its iou gives NaN: log(0) of the background, times 0
     target = config["TrainReader"]["batch_transforms"][-1]["Gt2FCOSTarget"]
     target |= {"norm_reg_targets": False, "num_shift": 0.25, "center_sampling_radius": 0}
-    config["OptimizerBuilder"]["optimizer"] = {
-        "type": "Momentum",
-        "momentum": 0.9,
-        "use_nesterov": True,
-        "param_groups": [
-            {"params": ["res5", "fcos_head_cls"], "learning_rate": 0.1, "weight_decay": 0.002},
-            {"params": ["tower_conv"], "learning_rate": 0.5},
-        ],
-    }
+    config["OptimizerBuilder"]["optimizer"] = {"type": "Momentum", "momentum": 0.9, "use_nesterov": True}
 
 
 def one_level(config: dict[str, Any]) -> None:
