@@ -180,6 +180,21 @@ class Backend(Protocol):
             InputError: no checkpoint, or one that is damaged.
         """
 
+    export_formats: tuple[str, ...]
+    """Formats that `export` writes; empty: none, and `export` says why."""
+
+    def export(self, config: Any, weights: Path, to: str, file: Path, facts: Mapping[str, Any]) -> None:
+        """Write the model in `weights` to `file`, as `runner.backends.exported` says.
+
+        Args:
+            config: of the run; its EvalReader says how images are prepared.
+            to: one of `export_formats`.
+            facts: classes, score_threshold and about, of `runner.backends.exported.Facts`.
+
+        Raises:
+            InputError: no checkpoint, a model or reader that cannot be exported, or a package is missing.
+        """
+
     def predictor(self, config: Any, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
         """Load the model in `weights`.
 

@@ -22,6 +22,7 @@ from runner.cli import (
     doctor,
     drill,
     evaluate,
+    export,
     import_logs,
     init,
     ls,
@@ -45,7 +46,7 @@ from runner.core.text import printable_output, say
 _COMMANDS = {
     "train and sweep": (train, sweep),
     "while it runs": (status, pause, resume, stop, retry, verify),
-    "compare and see": (compare, dashboard, share, evaluate, predict, ls, import_logs),
+    "compare and see": (compare, dashboard, share, evaluate, predict, export, ls, import_logs),
     "data, configs and weights": (data, init, config, weights),
     "this machine": (doctor, backend, drill, completion),
 }

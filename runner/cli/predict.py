@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runner.cli.options import fraction, positive
 from runner.core.text import say
@@ -20,7 +20,7 @@ _MOST_PROBLEMS = 20
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     parser = commands.add_parser("predict", help="find objects in images and videos with a run's model")
-    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory, or a file of `runner export`")
     parser.add_argument(
         "images",
         nargs="+",
@@ -38,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="KINDS",
         help="what to write, separated by commas: images (drawn boxes), json, csv, yolo (labels); default: images,json",
     )
-    parser.add_argument("--checkpoint", choices=("last", "best"), default="last")
+    parser.add_argument("--checkpoint", choices=("last", "best"), help="default: last")
     parser.add_argument(
         "--score-threshold",
         type=fraction,
@@ -79,6 +79,7 @@ def _overlap(text: str) -> float:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from runner.backends.exported import is_exported, open_exported  # noqa: PLC0415
     from runner.cli.backend_process import run_where_backend_is  # noqa: PLC0415
     from runner.core.errors import InputError, Problem  # noqa: PLC0415
     from runner.data.image_files import find_images  # noqa: PLC0415
@@ -100,12 +101,18 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError(
             [Problem("lies in the output folder; give another --output", where=str(image)) for image in inside[:_MOST_PROBLEMS]]
         )
-    run_where_backend_is(*backend_of(args.run_dir))
+    if is_exported(args.run_dir):
+        if args.checkpoint is not None or args.batch is not None:
+            raise InputError("--checkpoint and --batch are for a run; an exported file is one model, and takes one image at a time")
+        open_exported(args.run_dir)
+    else:
+        run_where_backend_is(*backend_of(args.run_dir))
+    checkpoint: Literal["last", "best"] = args.checkpoint or "last"
     threshold, reason = args.score_threshold, ""
     if threshold is None:
         threshold, reason = default_threshold(args.run_dir)
     settings = Settings(
-        model=file_sha256(model_file(args.run_dir, args.checkpoint)),
+        model=file_sha256(model_file(args.run_dir, checkpoint)),
         score_threshold=threshold,
         tile_px=args.tile,
         overlap=args.overlap if args.tile is not None else 0.0,
@@ -114,7 +121,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     files = PredictionFiles(args.output, settings, images, force=args.force)
     with count_progress() as progress:
-        found = predict_images(load_trained(args.run_dir, args.checkpoint, batch_size=args.batch), images, files, progress=progress)
+        found = predict_images(load_trained(args.run_dir, checkpoint, batch_size=args.batch), images, files, progress=progress)
     _print(found, args.output)
     if reason:
         say(f"score threshold: {threshold:g}, {reason}; another: --score-threshold")

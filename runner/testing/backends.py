@@ -24,6 +24,7 @@ from typing import ClassVar
 import pytest
 
 from runner.backends.base import BACKENDS, Backend
+from runner.backends.exported import SUFFIXES, open_exported
 from runner.core.conformance import protocol_faults
 from runner.core.errors import InputError
 from runner.core.importing import child_environment
@@ -148,6 +149,18 @@ class BackendContract:
         assert (finished.checkpoints / f"last{suffix}").is_file()
         last = CheckpointFolder(finished.checkpoints, suffix=suffix).entries()[-1]
         assert last.finished and last.step == finished.status().steps
+
+    def test_it_exports_or_says_why_not(self, resolved: Resolved, finished: RunDir, tmp_path: Path) -> None:
+        plugin = BACKENDS.get(self.backend)
+        weights = finished.checkpoints / f"last{plugin.checkpoint_suffix}"
+        facts = {"classes": plugin().class_names(weights), "score_threshold": 0.5, "about": {}}
+        if not plugin.export_formats:
+            with pytest.raises(InputError, match="export"):
+                plugin().export(resolved.config, weights, "onnx", tmp_path / "model.onnx", facts)
+        for to in plugin.export_formats[-1:]:
+            file = tmp_path / f"model{SUFFIXES[to]}"
+            plugin().export(resolved.config, weights, to, file, facts)
+            assert open_exported(file).facts.classes == facts["classes"]
 
     def test_an_interrupted_run_is_continued_exactly(self, resolved: Resolved, finished: RunDir, tmp_path: Path) -> None:
         run = RunDir(tmp_path / "interrupted")

@@ -215,6 +215,21 @@ class ModelContract:
         model.predict(self.batch())
         assert model.training and all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
+    def test_what_is_exported_finds_the_same(self, config: TorchConfig) -> None:
+        model = built(config).eval()
+        one = replace(batch(BOXES[:1], LABELS[:1]), scales=torch.ones(1, 2))
+        try:
+            network = model.exportable()
+        except InputError as error:
+            assert str(error).startswith("cannot be exported: ")
+            return
+        with torch.no_grad():
+            boxes, scores, classes = network(one.images)
+        (expected,) = model.predict(one)
+        assert len(scores) == len(expected.scores) > 0
+        assert torch.allclose(boxes, expected.boxes, atol=1e-3) and torch.allclose(scores, expected.scores, atol=1e-5)
+        assert torch.equal(classes, expected.classes)
+
     # ----------------------------------------------------------------------------------------------- same bits, weights
     def test_the_same_seed_gives_the_same_bits(self, config: TorchConfig) -> None:
         first, second = built(config), built(config)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.backends.base import Backend, ImageRef
+from runner.backends.exported import open_exported
 from runner.core.errors import InputError, Problem
 from runner.core.files import atomic_write_json, read_bytes, read_json, similar_name
 from runner.core.text import say
@@ -133,6 +134,31 @@ def evaluate_weights(
     return result
 
 
+def evaluate_exported(
+    file: Path,
+    config_file: Path,
+    overrides: Sequence[str],
+    *,
+    progress: Progress,
+    split: EvalSplit = "val",
+    pictures: Path | None = None,
+) -> dict[str, Any]:
+    """Evaluate a file of `runner export` on a config's evaluation set, or on the test split beside it (see `evaluate_run`).
+
+    Raises:
+        InputError: the file cannot be used, or has other classes than the data.
+    """
+    model = open_exported(file)
+    scorer = _scorer(resolve(config_file, overrides, to_train=False).config, split)
+    classes = _matched(model.facts.classes, scorer, file)
+    results = model.predict(_refs(scorer), lambda done, total: progress(done, total, "images"))
+    predictions = scorer.results(results, classes)
+    result = {**_split_named(split), **scorer.evaluate(predictions).to_json()}
+    if pictures is not None:
+        _draw(result, pictures, f"{file.name} on {split}", scorer, predictions)
+    return result
+
+
 def _has_data(config: Any, *, images: bool) -> bool:
     """Return whether the annotations of the evaluation set are here, and if asked its images too; False for a backend without images."""
     data = config.eval_dataset
@@ -192,17 +218,25 @@ def _split_named(split: EvalSplit) -> dict[str, str]:
 
 
 def _predict(backend: Backend, config: Any, weights: Path, scorer: Scorer, progress: Progress) -> list[dict[str, Any]]:
-    data = scorer.data
-    classes = backend.class_names(_weights(weights))
-    if classes:
-        match_classes(classes, data.class_names, weights, key="weights")
-        if classes != data.class_names:
-            print_note(f"{weights} lists the classes in another order than {data.anno_path}: matched by name")
-    else:
-        print_note(f"{weights} names no classes (a checkpoint of an older version): taken in the order of {data.anno_path}")
-    refs = [ImageRef(image.id, data.path(image), (image.width, image.height)) for image in data.images]
-    results = backend.predictor(config, weights).predict(refs, lambda done, total: progress(done, total, "images"))
+    classes = _matched(backend.class_names(_weights(weights)), scorer, weights, key="weights")
+    results = backend.predictor(config, weights).predict(_refs(scorer), lambda done, total: progress(done, total, "images"))
     return scorer.results(results, classes)
+
+
+def _matched(classes: tuple[str, ...], scorer: Scorer, weights: Path, *, key: str = "") -> tuple[str, ...]:
+    """Return the class names of weights, after a note where they are in another order than the data's. Raises InputError: they differ."""
+    data = scorer.data
+    if not classes:
+        print_note(f"{weights} names no classes (a checkpoint of an older version): taken in the order of {data.anno_path}")
+    elif classes != data.class_names:
+        match_classes(classes, data.class_names, weights, key=key)
+        print_note(f"{weights} lists the classes in another order than {data.anno_path}: matched by name")
+    return classes
+
+
+def _refs(scorer: Scorer) -> list[ImageRef]:
+    data = scorer.data
+    return [ImageRef(image.id, data.path(image), (image.width, image.height)) for image in data.images]
 
 
 def _own_predictions(run_dir: RunDir, scorer: Scorer) -> Any:

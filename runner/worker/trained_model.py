@@ -1,4 +1,4 @@
-"""A trained model that is ready to predict: that of a run's checkpoint."""
+"""A trained model that is ready to predict: that of a run's checkpoint, or an exported file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.backends.base import Backend, Predictor
+from runner.backends.exported import is_exported, open_exported
 from runner.config.dump import canonical, to_plain
 from runner.core.errors import InputError, Problem
 from runner.core.text import say
@@ -45,27 +46,35 @@ def backend_of(path: Path) -> tuple[str, str | None]:
 
 
 def load_trained(path: Path, checkpoint: Which, *, batch_size: int | None = None) -> TrainedModel:
-    """Load a run's model, to predict on images as its TestReader prepares them, or its EvalReader if it has none.
+    """Load a run's model, to predict on images as its TestReader prepares them, or its EvalReader if it has none; or an exported file,
+    which takes one image at a time.
 
     Raises:
         InputError: no run directory, no checkpoint, or one that is damaged.
     """
+    if is_exported(path):
+        model = open_exported(path)
+        return TrainedModel(model, model.facts.classes)
     run_dir = trained_run(path)
     backend, config = load_run(run_dir)
     weights = checkpoint_file(run_dir, checkpoint, backend)
     reader = "TestReader" if to_plain(canonical(config)).get("TestReader") is not None else "EvalReader"
     predictor = backend.predictor(for_this_machine(backend, config), weights, reader=reader, batch_size=batch_size)
-    return TrainedModel(predictor, backend.class_names(weights) or _class_names(run_dir, config))
+    return TrainedModel(predictor, class_names(backend, weights, run_dir, config))
 
 
 def model_file(path: Path, checkpoint: Which) -> Path:
     """Return the file that `load_trained` reads the model from. Raises InputError: see there."""
+    if is_exported(path):
+        return path
     run_dir = trained_run(path)
     return checkpoint_file(run_dir, checkpoint, load_run(run_dir)[0])
 
 
 def default_threshold(path: Path) -> tuple[float, str]:
     """Return the score threshold for a run's detections, and where it comes from: the best F1 of the run's evaluation, else 0.3."""
+    if is_exported(path):
+        return open_exported(path).facts.score_threshold, "that of the exported file"
     metrics = (trained_run(path).results() or {}).get("metrics") or {}
     threshold, f1 = metrics.get(BEST_F1_THRESHOLD), metrics.get(BEST_F1)
     if isinstance(threshold, float) and isinstance(f1, float):
@@ -98,8 +107,11 @@ def print_note(text: str) -> None:
     say(f"note: {text}", error=True)
 
 
-def _class_names(run_dir: RunDir, config: Any) -> list[str]:
-    """Return the class names by index: as the run's evaluation recorded them, else from the annotations (which may be missing here)."""
+def class_names(backend: Backend, weights: Path, run_dir: RunDir, config: Any) -> Sequence[str]:
+    """Return the class names by index: those of the checkpoint; of an older one as the run's evaluation recorded them, else from the
+    annotations. Raises InputError: these are missing."""
+    if names := backend.class_names(weights):
+        return names
     recorded = (run_dir.results() or {}).get("classes")
     if recorded:
         return [str(name) for name in recorded]

@@ -64,6 +64,8 @@ def test_it_is_trained_and_predicts_by_name(spot: Callable[..., Path], cli: Call
     config = (run / "config.yml").read_text()
     assert "architecture: Spot" in config and "SpotTarget: {size_weight: 0.5}" in config
     cli("predict", run, *sorted((coco / "images").iterdir())[:2], env=INSTALLED).fine()
+    refused = cli("export", run, env=INSTALLED).refused()
+    assert "Spot cannot be exported: its network does not say how (Detector.exportable)" in refused
     shown = cli("config", "show", "-c", run / "config.yml", env=INSTALLED).fine()
     assert "keep_top_k: 5" in shown
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class FakeBackend:
     preload = "runner.backends.fake.preload"
     open_gpu_on_import: tuple[str, ...] = ()
     checkpoint_suffix = ".json"
+    export_formats: tuple[str, ...] = ()
 
     def check(self, config: FakeConfig) -> Sequence[Problem]:
         """Find the problems of the formulas and the table."""
@@ -54,6 +55,10 @@ class FakeBackend:
     def class_names(self, weights: Path) -> tuple[str, ...]:
         """Return nothing: the fake backend has no classes."""
         return ()
+
+    def export(self, config: FakeConfig, weights: Path, to: str, file: Path, facts: Mapping[str, Any]) -> None:
+        """Raise InputError: the fake backend has no model."""
+        raise InputError("the fake backend has no model, and exports nothing")
 
     def predictor(self, config: FakeConfig, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
         """Raise InputError: the fake backend has no model."""

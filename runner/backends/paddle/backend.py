@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.backends.base import Ranks
 from runner.backends.paddle.config_rules import check
 from runner.backends.paddle.schema import PaddleConfig
-from runner.core.errors import Problem
+from runner.core.errors import InputError, Problem
 from runner.evaluation import MetricSet, box_metrics
 from runner.training.context import RunContext
 
@@ -31,6 +31,7 @@ class PaddleBackend:
     preload = "runner.backends.paddle.preload"
     open_gpu_on_import: tuple[str, ...] = ("paddlepaddle-gpu",)
     checkpoint_suffix = ".pdparams"
+    export_formats: tuple[str, ...] = ()
 
     def check(self, config: PaddleConfig) -> Sequence[Problem]:
         """Find the problems of the config and of the files it names. Loads no Paddle."""
@@ -66,6 +67,13 @@ class PaddleBackend:
         from runner.backends.paddle.state import read_class_names  # noqa: PLC0415 - Paddle is loaded only where it is used
 
         return read_class_names(weights)
+
+    def export(self, config: PaddleConfig, weights: Path, to: str, file: Path, facts: Mapping[str, Any]) -> None:
+        """Raise InputError: it exports nothing yet."""
+        raise InputError(
+            f"{config.architecture} of the backend paddle cannot be exported by runner yet; tools/export_model.py in a checkout of "
+            f"PaddleDetection reads {weights}"
+        )
 
     def predictor(self, config: PaddleConfig, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
         """Load the model in `weights`, see `runner.backends.paddle.predict`."""

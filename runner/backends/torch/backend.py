@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ class TorchBackend:
     preload = "runner.backends.torch.preload"
     open_gpu_on_import: tuple[str, ...] = ()
     checkpoint_suffix = ".pt"
+    export_formats = ("onnx", "torchscript")
 
     def check(self, config: TorchConfig) -> Sequence[Problem]:
         """Find the problems of the config and of the files it names. Loads no torch."""
@@ -86,6 +87,12 @@ class TorchBackend:
         from runner.backends.torch.checkpoint import read_class_names  # noqa: PLC0415 - torch is loaded only where it is used
 
         return read_class_names(weights)
+
+    def export(self, config: TorchConfig, weights: Path, to: str, file: Path, facts: Mapping[str, Any]) -> None:
+        """Write the model in `weights` to a file, see `runner.backends.torch.export`."""
+        from runner.backends.torch.export import export  # noqa: PLC0415 - torch is loaded only where it is used
+
+        export(config, weights, to, file, facts, log.info)
 
     def predictor(self, config: TorchConfig, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
         """Load the model in `weights`, see `runner.backends.torch.predict`."""

@@ -107,6 +107,7 @@ class TallyBackend:
     packages: ClassVar[tuple[str, ...]] = ("sundry",)
     preload: ClassVar[str] = "sundry_backend"
     open_gpu_on_import: ClassVar[tuple[str, ...]] = ()
+    export_formats: ClassVar[tuple[str, ...]] = ()
     checkpoint_suffix: ClassVar[str] = ".tally"
 
     def check(self, config: TallyConfig) -> Sequence[Problem]:
@@ -131,6 +132,10 @@ class TallyBackend:
     def class_names(self, weights: Path) -> tuple[str, ...]:
         """It has no classes."""
         return ()
+
+    def export(self, config: TallyConfig, weights: Path, to: str, file: Path, facts: Mapping[str, Any]) -> None:
+        """Raise InputError: it has no model."""
+        raise InputError("a tally exports nothing")
 
     def predictor(self, config: TallyConfig, weights: Path, *, reader: str = "EvalReader", batch_size: int | None = None) -> Predictor:
         """It cannot."""

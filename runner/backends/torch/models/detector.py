@@ -114,6 +114,18 @@ class Detector(nn.Module, ABC):
             InputError: its text follows the name of the file.
         """
 
+    def exportable(self) -> nn.Module:
+        """Return a network for `runner export`, in evaluation mode, with this one's weights.
+
+        It takes Float[1, 3, H, W], as the reader makes it, and returns boxes, Float[N, 4], xyxy in pixels of that input, scores, Float[N],
+        highest first, and classes, Int64[N], after suppression. Its forward is traced: only operators of torch and torchvision, no
+        branches that depend on values.
+
+        Raises:
+            InputError: it cannot be exported. Its text follows the name of the architecture.
+        """
+        raise InputError("cannot be exported: its network does not say how (Detector.exportable)")
+
     def from_paddle(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the tensors of a PaddleDetection file to this network's names; what the network has no place for keeps its own.
 

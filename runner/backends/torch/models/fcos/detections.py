@@ -21,11 +21,21 @@ def detect(outputs: HeadOutputs, locations: Locations, scales: Tensor, config: F
         scales: Float[B, 2], (resized / stored) of height and width.
         config: how scores and distances are meant, and the suppression.
     """
+    boxes, scores = candidates(outputs, locations, config)
+    boxes = boxes / scales.float().flip(1).repeat(1, 2).unsqueeze(1)
+    return [suppress(boxes[image], scores[image], config.nms) for image in range(len(boxes))]
+
+
+def candidates(outputs: HeadOutputs, locations: Locations, config: FCOSHead) -> tuple[Tensor, Tensor]:
+    """Make a box and its scores at each location, before suppression.
+
+    Returns:
+        Float[B, L, 4], xyxy in pixels of the resized image, and Float[B, L, C].
+    """
     scores = outputs.logits.sigmoid() * outputs.centerness.sigmoid().unsqueeze(2)
     if config.sqrt_score:
         scores = scores.sqrt()
-    boxes = decode(outputs.boxes, locations, config.norm_reg_targets) / scales.float().flip(1).repeat(1, 2).unsqueeze(1)
-    return [suppress(boxes[image], scores[image], config.nms) for image in range(len(boxes))]
+    return decode(outputs.boxes, locations, config.norm_reg_targets), scores
 
 
 def decode(raw: Tensor, locations: Locations, normalised: bool) -> Tensor:

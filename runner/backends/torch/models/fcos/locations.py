@@ -32,7 +32,7 @@ def locate(shapes: Sequence[tuple[int, int]], strides: Sequence[int], shift: flo
     for level, ((height, width), stride) in enumerate(zip(shapes, strides, strict=True)):
         x = torch.arange(width, device=device, dtype=torch.float32) * stride + stride * shift
         y = torch.arange(height, device=device, dtype=torch.float32) * stride + stride * shift
-        points.append(torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=1))
+        points.append(torch.stack((x.expand(height, width).flatten(), y.unsqueeze(1).expand(height, width).flatten()), dim=1))
         level_strides.append(torch.full((height * width,), float(stride), device=device))
         levels.append(torch.full((height * width,), level, device=device))
     return Locations(torch.cat(points), torch.cat(level_strides), torch.cat(levels))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from runner.backends.torch.batch import Batch
 from runner.backends.torch.models.detector import Detections, Detector, ParameterSetting, prefixed
@@ -16,6 +16,7 @@ from runner.backends.torch.models.fcos.schema import FCOS, Gt2FCOSTarget
 from runner.backends.torch.models.fcos.targets import assign
 from runner.backends.torch.models.fcos.weights import paddle_names
 from runner.backends.torch.models.layers.backbones import build_backbone
+from runner.backends.torch.models.layers.nms import suppress_traced
 from runner.backends.torch.models.layers.pyramid import FeaturePyramid
 from runner.backends.torch.models.layers.schema import ResNet
 from runner.backends.torch.models.layers.weight_names import TIMM, TORCHVISION, other_network, renamed
@@ -44,14 +45,14 @@ class FCOSDetector(Detector):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute ``loss`` (what to minimise), and the ``loss_cls``, ``loss_box``, ``loss_centerness`` it is the sum of: scalars."""
-        outputs, locations = self._run_head(batch.images)
+        outputs, locations = self.run_head(batch.images)
         targets = assign(locations, batch.boxes, batch.classes, self.targets)
         head = self.config.fcos_head
         return fcos_loss(outputs, targets, head.fcos_loss, normalised=head.norm_reg_targets)
 
     def detect(self, batch: Batch) -> list[Detections]:
         """Find the objects on each image, see `Detector.predict`."""
-        outputs, locations = self._run_head(batch.images)
+        outputs, locations = self.run_head(batch.images)
         return detections.detect(outputs, locations, batch.scales, self.config.fcos_head)
 
     def paddle_names(self) -> Mapping[str, str]:
@@ -65,6 +66,10 @@ class FCOSDetector(Detector):
     def checkpoint_gradients(self) -> None:
         """Have the backbone's stages computed twice."""
         self.backbone.recompute = True
+
+    def exportable(self) -> nn.Module:
+        """Return the network with its suppression, see `Detector.exportable`."""
+        return ExportedFCOS(self)
 
     def from_paddle(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the tensors of an FCOS of PaddleDetection's, or of what another network there shares with it."""
@@ -82,10 +87,26 @@ class FCOSDetector(Detector):
             | prefixed("fcos_head", self.fcos_head.parameter_settings())
         )
 
-    def _run_head(self, images: Tensor) -> tuple[HeadOutputs, Locations]:
+    def run_head(self, images: Tensor) -> tuple[HeadOutputs, Locations]:
+        """Compute Float[B, 3, H, W] → the outputs at each location, and the locations."""
         outputs: HeadOutputs = self.fcos_head(self.neck(self.backbone(images)))
         head = self.config.fcos_head
         return outputs, locate(outputs.shapes, head.fpn_stride, head.num_shift, images.device)
+
+
+class ExportedFCOS(nn.Module):
+    """FCOS from one prepared image to its detections, see `Detector.exportable`."""
+
+    def __init__(self, detector: FCOSDetector) -> None:
+        super().__init__()
+        self.detector = detector
+        self.eval()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute Float[1, 3, H, W] → boxes Float[N, 4], scores Float[N], classes Int64[N]."""
+        head = self.detector.config.fcos_head
+        boxes, scores = detections.candidates(*self.detector.run_head(images), head)
+        return suppress_traced(boxes[0], scores[0], head.nms)
 
 
 def build(config: TorchConfig) -> FCOSDetector:
