@@ -158,8 +158,8 @@ class TimmBackbone(nn.Module):
         return prefixed("body", settings(self.body, norm_decay=self.config.norm_decay))
 
     def layers(self) -> list[tuple[str, ...]]:
-        """Return nothing: layers of timm's networks are not told apart, and a config that needs them is refused."""
-        return []
+        """List the network's parts; they are no stages in every network, so a config that needs those is refused."""
+        return [(f"body.{name}",) for name, part in self.body.named_children() if any(True for _ in part.parameters())]
 
 
 def _output_channels(block: nn.Module) -> int:
