@@ -94,8 +94,8 @@ MODELS = (
     Model("RT-DETR", "rtdetr/rtdetr_r18vd_6x_coco.yml", ("image_size=[128, 128]",)),
     Model("RT-DETRv2", "rtdetrv2/rtdetrv2_r18vd_120e_coco.yml", ("image_size=[128, 128]",)),
     Model("DINO", "dino/dino_r50_4scale_1x_coco.yml", ("image_size=[96, 128]",)),
-    Model("YOLOX", "yolox/yolox_nano_300e_coco.yml", ("image_size=[128, 128]",)),
-    Model("TOOD", "tood/tood_r50_fpn_1x_coco.yml", ("image_size=[96, 128]",)),
+    Model("YOLOX", "yolox/yolox_nano_300e_coco.yml", ("image_size=[128, 128]", "YOLOX.input_size=[128, 128]", "YOLOX.size_range=[3, 5]")),
+    Model("TOOD", "tood/tood_r50_fpn_1x_coco.yml", ("image_size=[288, 384]",)),  # 9 places at stride 128
     Model("GFL", "gfl/gfl_r18vd_1x_coco.yml", ("image_size=[96, 128]",)),
     Model("Mask R-CNN", "mask_rcnn/mask_rcnn_r50_fpn_1x_coco.yml", ("image_size=[96, 128]",), polygons=True),
 )

@@ -154,6 +154,7 @@ class PaddleTrainer(Trainer):
             "model": own if self.average is not None else None,
             "average": self.average.state_dict() if self.average is not None else None,
             "scaler": self.scaler.state_dict(),
+            "image_sizes": _image_sizes(self.trainer.model),
         }
         return write_state(averaged, whole)
 
@@ -166,6 +167,8 @@ class PaddleTrainer(Trainer):
         if self.average is not None:
             self.average.load_state_dict(to_tensors(state["average"]))
         self.scaler.load_state_dict(state["scaler"])
+        if (sizes := state.get("image_sizes")) is not None:
+            _resume_image_sizes(self.trainer.model, sizes)
 
     def _data_identity(self) -> dict[str, int]:
         loader = self.trainer.loader
@@ -217,6 +220,17 @@ class PaddleTrainer(Trainer):
 
 
 _FLOATS = (paddle.float16, paddle.float32, paddle.float64, paddle.bfloat16)
+
+
+def _image_sizes(model: Any) -> dict[str, Any] | None:
+    """Return the state of a model that draws the size of its images itself, as YOLOX every ten steps; None of any other."""
+    if not hasattr(model, "_input_size") or not hasattr(model, "_step"):
+        return None
+    return {"step": int(model._step), "size": [int(side) for side in model._input_size]}
+
+
+def _resume_image_sizes(model: Any, state: Mapping[str, Any]) -> None:
+    model._step, model._input_size = state["step"], paddle.to_tensor(state["size"])
 
 
 class _Between(Callback):  # type: ignore[misc]
