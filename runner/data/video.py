@@ -19,6 +19,8 @@ for _variable, _value in (("OPENCV_FFMPEG_LOGLEVEL", "-8"), ("OPENCV_LOG_LEVEL",
     os.environ.setdefault(_variable, _value)  # no lines of FFmpeg and OpenCV about a damaged file; ours is the message
 import cv2  # noqa: E402
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it may have been imported before, without the variable
+
 _FOURCC = {".mp4": "mp4v", ".avi": "MJPG"}
 _MISSING_SHARE = 0.01
 """Frames that may be missing at the end, as a share of the number that the file states: some containers only estimate it."""

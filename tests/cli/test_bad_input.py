@@ -66,7 +66,7 @@ def test_a_config_that_is_none(
         ("TrainReader.batchsize=2", ["TrainReader.batchsize", "unknown key", "did you mean 'batch_size'?"]),
         ("no_such_key=1", ["no_such_key", "unknown key"]),
         ("architecture=YOLOv3", ["architecture", "'YOLOv3'", "allowed: FCOS"]),
-        ("TrainReader.sample_transforms.1={RandomFlop: {}}", ["TrainReader.sample_transforms.1", "did you mean 'RandomFlip'?"]),
+        ("TrainReader.sample_transforms.1={RandomFlop: {}}", ["TrainReader.sample_transforms.1", "did you mean 'RandomFlip'"]),
         ("OptimizerBuilder.optimizer.type=Adamm", ["OptimizerBuilder.optimizer", "did you mean 'Adam'"]),
         ("TrainReader.batch_size=two", ["TrainReader.batch_size", "expected an integer (at least 1), got 'two'"]),
         ("TrainReader.batch_size=-2", ["TrainReader.batch_size", "got -2"]),

@@ -104,7 +104,7 @@ def test_the_help_groups_every_command_by_task_in_80_columns(monkeypatch: pytest
     parser = build_parser()
     lines = parser.format_help().splitlines()
     assert max(map(len, lines)) < 80
-    headings = ["train and sweep:", "while it runs:", "compare and see:", "data and configs:", "this machine:", "options:"]
+    headings = ["train and sweep:", "while it runs:", "compare and see:", "data, configs and weights:", "this machine:", "options:"]
     assert [line for line in lines if line.endswith(":") and not line.startswith(" ")] == headings
     shown = [line.split()[0] for line in lines if line.startswith("  ") and line[2] not in " -"]
     assert shown == list(parser.commands.choices) and len(shown) >= 19

@@ -124,6 +124,8 @@ def values_of(kind: Any, bounds: Range | None) -> st.SearchStrategy[Any]:
         return st.one_of(*(values_of(member, bounds) for member in members))
     if origin is Literal:
         return st.sampled_from(get_args(kind))
+    if origin is dict:
+        return st.dictionaries(st.sampled_from(["some_key", "another"]), st.integers() | st.booleans(), max_size=2)
     if origin is tuple:
         members = get_args(kind)
         if not members:

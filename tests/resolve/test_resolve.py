@@ -159,4 +159,7 @@ def test_an_architecture_of_another_backend_is_one_problem() -> None:
     with pytest.raises(InputError) as caught:
         resolve("configs/yolov3_darknet.yml", ["backend=torch"], to_run=False)
     (problem,) = caught.value.problems
-    assert problem.message == "unknown name 'YOLOv3'; the backend paddle has it (-o backend=paddle); allowed: FCOS"
+    assert (
+        problem.message
+        == "unknown name 'YOLOv3'; the backend paddle has it (-o backend=paddle); allowed: FCOS, TorchvisionDetector, TransformersDetector"
+    )

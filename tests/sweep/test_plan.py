@@ -598,7 +598,15 @@ def test_every_shipped_sweep_plans(name: str, coco: Path) -> None:
     path = ROOT / "sweeps" / name
     spec: SweepSpec = load_sweep(path)
     data = f'{{name: COCODataSet, dataset_dir: "{coco}", image_dir: images, anno_path: train.json, repeat: 8}}'
-    stubs = ["dataset=null", f"TrainDataset={data}", f"EvalDataset={data}", "num_classes=2", "use_gpu=false", "TestDataset=null"]
+    stubs = [
+        "dataset=null",
+        f"TrainDataset={data}",
+        f"EvalDataset={data}",
+        "num_classes=2",
+        "use_gpu=false",
+        "TestDataset=null",
+        "pretrain_weights=null",
+    ]
     runs = planned(path, Path("runs") / path.stem, stubs)
     trials = {run.trial.number for run in runs}
     assert len(runs) == len(trials) * len(spec.seeds) and len(spec.seeds) >= 2

@@ -181,7 +181,7 @@ def test_a_new_run_appears(pages: Pages, sweep: Path) -> None:
     from playwright.sync_api import expect
 
     page = pages.show(data=pages.live(sweep))
-    header = page.locator("header")
+    header = page.locator("header.top")
     expect(header).to_contain_text("4")
     make_run(sweep, 0, 2)
     expect(header).to_contain_text("5")
