@@ -10,7 +10,7 @@ from runner.cli.options import check_output, output_file
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser("export", help="write a run's model to a file that other programs run: ONNX or TorchScript")
+    parser = commands.add_parser("export", help="write a run's model to an ONNX or TorchScript file")
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument("--format", choices=("onnx", "torchscript"), default="onnx", help="default: onnx")
     parser.add_argument(
