@@ -95,6 +95,13 @@ def json_answer(value: Any) -> PartAnswer:
     return PartAnswer(encode_json(value))
 
 
+def encoded(body: bytes) -> Any:
+    """Return JSON as a value that `json_answer` puts into its own."""
+    import msgspec  # noqa: PLC0415 - of the extra `page`
+
+    return msgspec.Raw(body)
+
+
 def encode_json(value: Any) -> bytes:
     """Encode what `json_answer` takes. A name that is no text, as a file's may be, has U+FFFD in its place."""
     import msgspec  # noqa: PLC0415 - of the extra `page`

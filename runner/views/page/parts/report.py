@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from runner.core.errors import InputError
 from runner.views.page.data import PageData
-from runner.views.page.part import PartAnswer, Query, json_answer
+from runner.views.page.part import PartAnswer, Query, encode_json, encoded, json_answer
 from runner.views.page.provisional import provisional
 from runner.views.page.redaction import Redaction
+from runner.views.renderers.base import Report
 
 _FEW_REPORTS: Final = 10
 """Metrics and trials, at most, by and against which a frozen file has reports."""
@@ -36,11 +37,12 @@ class ReportPart:
         if report is None:
             return json_answer({"subject": None, "problem": hide.text(data.problem()), "provisional": missing, "report": None})
         ids = {str(run.result.path): run.id for run in data.runs().values()}
-        value = with_ids(report.data(), ids)
-        found = hide.value(value)
-        if data.is_private:
-            found["answer"] = value["answer"]  # its commands work here
-        return json_answer({"subject": report.subject, "problem": "", "provisional": missing, "report": found})
+        if report is data.report():  # asked for after every change, while it stays the same
+            arguments = (report, ids, data.is_private)
+            [found] = data.memo.recall("report", {"": arguments}, lambda one, runs, private: encode_json(_shown(one, runs, private, hide)))
+        else:
+            found = encode_json(_shown(report, ids, data.is_private, hide))
+        return json_answer({"subject": report.subject, "problem": "", "provisional": missing, "report": encoded(found)})
 
     def frozen(self, data: PageData, view: Query) -> Iterable[Query]:
         """Yield the query for the sweep's own report, that of the view, and where they are few, those by each of its metrics and against
@@ -58,6 +60,15 @@ class ReportPart:
             with suppress(InputError):  # there is no such report
                 if query and data.other_report(metric or None, _number(data, against)):
                     yield query
+
+
+def _shown(report: Report, ids: dict[str, str], is_private: bool, hide: Redaction) -> Any:
+    """Return a report without paths; where only this machine can ask, with the commands as they work here."""
+    value = with_ids(report.data(), ids)
+    found = hide.value(value)
+    if is_private:
+        found["answer"] = value["answer"]
+    return found
 
 
 def _number(data: PageData, against: str | None) -> int | None:
