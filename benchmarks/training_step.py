@@ -86,7 +86,7 @@ def main() -> int:
     )
     with ExitStack() as stack:
         ours, step = our_steps(config, options.reader, stack)
-        theirs = stack.enter_context(peer(options))
+        theirs = stack.enter_context(peer(prepare_torchvision, options))
         timed(ours, 3)
         theirs(3)
         pairs = [timed_pair(ours, theirs, options.steps, first_ours=number % 2 == 0) for number in range(options.pairs)]
@@ -221,11 +221,15 @@ def make_config(data: Path, options: argparse.Namespace) -> TorchConfig:
 
 # -------------------------------------------------------------------------------------------------------- torchvision
 @contextmanager
-def peer(options: argparse.Namespace) -> Iterator[Callable[[int], float]]:
-    """torchvision's loop in a process of its own: a function that makes so many steps there and gives their seconds."""
+def peer(prepare_peer: Callable[[argparse.Namespace], Callable[[], None]], options: argparse.Namespace) -> Iterator[Callable[[int], float]]:
+    """Start the peer's loop in a process of its own; yield a function that makes so many steps there and returns their seconds.
+
+    Args:
+        prepare_peer: returns a function that makes the peer's next step; called there.
+    """
     processes = multiprocessing.get_context("spawn")
     here, there = processes.Pipe()
-    process = processes.Process(target=serve_steps, args=(there, options), daemon=True)
+    process = processes.Process(target=serve_steps, args=(there, prepare_peer, options), daemon=True)
     process.start()
 
     def run(steps: int) -> float:
@@ -239,12 +243,17 @@ def peer(options: argparse.Namespace) -> Iterator[Callable[[int], float]]:
         process.join()
 
 
-def serve_steps(pipe: Connection, options: argparse.Namespace) -> None:
+def serve_steps(pipe: Connection, prepare_peer: Callable[[argparse.Namespace], Callable[[], None]], options: argparse.Namespace) -> None:
     """Run the peer's process: answer a number of steps by their seconds, until 0. Only the number of threads is set."""
     torch.set_num_threads(options.threads)
-    run = their_steps(make_config(make_data(options.size), options), options)
+    run = prepare_peer(options)
     while steps := pipe.recv():
         pipe.send(timed(run, steps))
+
+
+def prepare_torchvision(options: argparse.Namespace) -> Callable[[], None]:
+    """Return a function that makes torchvision's next step, on the data and settings of ours."""
+    return their_steps(make_config(make_data(options.size), options), options)
 
 
 def their_steps(config: TorchConfig, options: argparse.Namespace) -> Callable[[], None]:

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import argparse
 import math
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 import transformers
 
-from benchmarks.training_step import REQUIRED, endless, make_data, our_steps, report, timed, timed_pair
+from benchmarks.training_step import REQUIRED, endless, make_data, our_steps, peer, report, timed, timed_pair
 from runner.backends.torch import schema
 from runner.backends.torch.device import prepare
 from runner.backends.torch.models.base import build_model
@@ -48,7 +46,7 @@ def main() -> int:
     )
     with ExitStack() as stack:
         ours, _ = our_steps(config, False, stack)
-        theirs = stack.enter_context(peer(options))
+        theirs = stack.enter_context(peer(their_steps, options))
         timed(ours, 3)
         theirs(3)
         pairs = [timed_pair(ours, theirs, options.steps, first_ours=number % 2 == 0) for number in range(options.pairs)]
@@ -88,35 +86,9 @@ def make_config(options: argparse.Namespace) -> TorchConfig:
     return replace(config, epoch=10**6, worker_num=0, use_gpu=False, cpu_threads=options.threads)
 
 
-@contextmanager
-def peer(options: argparse.Namespace) -> Iterator[Callable[[int], float]]:
-    """Start the plain loop in a process of its own; yield a function that makes so many steps there and returns their seconds."""
-    processes = multiprocessing.get_context("spawn")
-    here, there = processes.Pipe()
-    process = processes.Process(target=serve_steps, args=(there, options), daemon=True)
-    process.start()
-
-    def run(steps: int) -> float:
-        here.send(steps)
-        return float(here.recv())
-
-    try:
-        yield run
-    finally:
-        here.send(0)
-        process.join()
-
-
-def serve_steps(pipe: Connection, options: argparse.Namespace) -> None:
-    """Run the peer's process: answer a number of steps by their seconds, until 0. Only the number of threads is set."""
-    torch.set_num_threads(options.threads)
-    run = their_steps(make_config(options))
-    while steps := pipe.recv():
-        pipe.send(timed(run, steps))
-
-
-def their_steps(config: TorchConfig) -> Callable[[], None]:
+def their_steps(options: argparse.Namespace) -> Callable[[], None]:
     """Return a function that makes the plain loop's next step."""
+    config = make_config(options)
     torch.manual_seed(0)
     detector = build_model(config).train()
     assert isinstance(detector, TransformersNetwork)

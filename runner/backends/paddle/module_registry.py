@@ -32,7 +32,7 @@ _CREATED = re.compile(r"""create\(\s*cfg\[['"](\w+)['"]\]""")
 _READ = (re.compile(r"""cfg(?:\.get\(|\[)\s*['"](\w+)['"]"""), re.compile(r"""['"](\w+)['"] in (?:self\.)?cfg\b"""))
 _MADE = re.compile(r"(\w+)\(\*\*(\w+)\)")
 _READER_KEYS = ("inputs_def", "fuse_normalize", "use_shared_memory")
-"""What readers hand on to the exporter without naming it; to data sets they hand on what `DetDataset.set_kwargs` reads."""
+"""Keys that readers pass to the exporter by `**kwargs`. Those they pass to data sets are read from `DetDataset.set_kwargs`."""
 
 
 @dataclass(frozen=True, slots=True)

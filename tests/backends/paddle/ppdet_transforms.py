@@ -1,4 +1,4 @@
-"""What PaddleDetection's operators make of images and boxes: the reference of `test_twin_transforms`.
+"""Results of PaddleDetection's operators on images and boxes: the reference of `test_twin_transforms`.
 
 Run by the interpreter of the Paddle environment: ``ppdet_transforms.py FOLDER``, with ``cases.json`` (a list of {operators, images, seed})
 and ``images.npz`` (image, boxes and classes by number) in it; writes ``theirs.npz``. What the operators draw comes from `support.drawn`.

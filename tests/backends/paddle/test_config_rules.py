@@ -137,7 +137,7 @@ def test_the_optimiser_with_a_rate_a_layer_has_the_keys_of_its_builder(check: Ch
 
 
 def test_weights_are_looked_up_in_the_lock(check: Check, store: Path) -> None:
-    """Of the run and of a module that loads some by itself: what is missing is named with the command, what is there is pinned."""
+    """Weights of the run, and of a module that loads its own: missing ones are named with the command, present ones are pinned."""
     url, swin = "ppdet://models/pretrained/R50.pdparams", "https://example.org/swin.pdparams"
     overrides = (f"pretrain_weights={url}", f"SwinTransformer.pretrained={swin}")
     with pytest.raises(InputError) as caught:

@@ -29,7 +29,7 @@ for get in (
 
 @pytest.mark.slow
 def test_nothing_is_downloaded(paddle_python: Path, tmp_path: Path) -> None:
-    """Nor taken from Paddle's cache, of which nobody knows what it holds."""
+    """Files in Paddle's cache are not used either, since their content is not verified."""
     cached = tmp_path / ".cache" / "paddle" / "weights"
     cached.mkdir(parents=True)
     (cached / "a.pdparams").touch()

@@ -262,7 +262,7 @@ def test_a_checkpoint_of_another_model_is_refused(work: Preloaded, new_run: NewR
 
 
 def test_published_weights_come_from_the_store(work: Preloaded, new_run: NewRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fits of them is loaded, and what does not is listed."""
+    """Weights that fit are loaded; the others are listed."""
     first = new_run("first", max_iters=1)
     assert work(first) == 0, first.log.read_text()
     monkeypatch.chdir(tmp_path)

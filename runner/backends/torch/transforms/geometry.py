@@ -19,7 +19,7 @@ from runner.backends.torch.transforms.sample import Draws, ImageSample
 from runner.core.errors import InputError
 
 INTERPOLATIONS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
-"""What random_interp draws from."""
+"""Interpolations that random_interp draws from."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- resizes

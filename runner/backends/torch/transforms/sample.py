@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 cv2.setNumThreads(0)  # every data worker is one thread; OpenCV's own pool would not survive the fork either
 
 _AUGMENT, _BATCH = 1, 2
-"""What a derived generator is for: keeps the streams apart (0 is runner.training.sampler's)."""
+"""Purposes of derived generators, which keep their streams apart (0 is runner.training.sampler's)."""
 
 Draws = np.random.Generator
 """Source of random numbers. Transforms use its `random`, `uniform`, `integers`, `permutation` and `beta` only, in PaddleDetection's order,

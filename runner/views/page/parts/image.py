@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_BYTES: Final = 1 << 25
 _MOST_DATA_BYTES: Final = 1 << 27
-"""Of an image of a data set, which is decoded from its file."""
+"""Limit for an image of a data set, which is decoded from its file."""
 _MOST_PIXELS: Final = 1 << 25
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP")
 _DATA_FORMATS: Final = (*_FORMATS, "TIFF", "PPM", "GIF")

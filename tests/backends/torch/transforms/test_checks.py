@@ -1,4 +1,4 @@
-"""What `check_readers` finds in transforms that do not fit together."""
+"""Problems that `check_readers` finds in transforms that do not fit together."""
 
 from __future__ import annotations
 

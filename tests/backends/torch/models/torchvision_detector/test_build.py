@@ -1,4 +1,4 @@
-"""What is built is what torchvision builds: without weights, and module by module with weights by name."""
+"""The networks equal those that torchvision builds: without weights, and module by module with weights by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the interface adds to torchvision's models: sizes, precision, classes by name, and weights under their names."""
+"""Additions of the interface to torchvision's models: sizes, precision, classes by name, and weights under their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from the source of the installed transformers is what its classes declare."""
+"""Keys read from the source of the installed transformers are those that its classes declare."""
 
 from __future__ import annotations
 
